@@ -1,0 +1,128 @@
+# Pinion's tasks. `make help` lists them.
+
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules
+
+GO ?= go
+TOOLS := $(CURDIR)/.tools/bin
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+
+.PHONY: help
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# --- product
+
+.PHONY: build
+build: ## Build bin/pinion
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/pinion ./cmd/pinion
+
+.PHONY: demo
+demo: ## Ensure a template of a git server of its own twice and show both receipts
+	@$(GO) run ./test/demo
+
+.PHONY: docs
+docs: ## Write the generated reference
+	$(GO) run ./cmd/pinion/internal/gendocs docs/reference
+
+# --- tests
+
+.PHONY: test-unit
+test-unit: ## Run the tests that need nothing but Go
+	$(GO) test -short ./...
+
+.PHONY: test-race
+test-race: ## Run them under the race detector
+	$(GO) test -short -race ./...
+
+# One package at a time: the end-to-end suites start engines and builders, and two cores carry one such suite.
+.PHONY: test
+test: tools parts ## Run everything, on real git servers, engines and builders
+	$(GO) test -count=1 -p 1 -timeout 40m ./...
+
+.PHONY: parts
+parts: ## Say which real parts this machine can run, and how to get the others
+	@$(GO) run ./test/partscheck
+
+.PHONY: bench
+bench: tools ## Compare with a shell script, docker buildx and a clone
+	$(GO) run ./test/bench
+
+# --- checks
+
+MODULES := . $(wildcard test/tools/*)
+
+.PHONY: verify
+verify: vet lint docs-check tidy-check ## Check the sources: vet, lint, generated docs, module files
+
+.PHONY: vet
+vet: ## Run go vet
+	$(GO) vet ./...
+
+.PHONY: lint
+lint: $(TOOLS)/golangci-lint ## Run golangci-lint in its pinned version
+	$(TOOLS)/golangci-lint run ./...
+
+.PHONY: docs-check
+docs-check: ## Check that the generated reference is up to date
+	@dir=$$(mktemp -d); trap 'rm -rf "$$dir"' EXIT; \
+	$(GO) run ./cmd/pinion/internal/gendocs "$$dir"; \
+	diff -ru docs/reference "$$dir" || { echo 'docs/reference is out of date: run `make docs`' >&2; exit 1; }
+
+.PHONY: tidy-check
+tidy-check: ## Check that every module's files are tidy
+	@for module in $(MODULES); do \
+		(cd "$$module" && $(GO) mod tidy -diff) || { echo "$$module: run \`go mod tidy\` there" >&2; exit 1; }; \
+	done
+
+# --- tools: each heavy one is a module of its own, so that its dependencies never meet ours. Minutes on a cold build cache.
+
+PART_TOOLS := buildkitd dockerd buildx gitea registry
+MODULE_TOOLS := $(PART_TOOLS) golangci-lint
+
+.PHONY: tools
+tools: $(PART_TOOLS:%=$(TOOLS)/%) $(TOOLS)/registry-passwd ## Build the real parts that come from Go modules
+
+.PHONY: $(MODULE_TOOLS)
+$(MODULE_TOOLS): %: $(TOOLS)/%
+
+# The package to build, the module that gives the version, and where the linker writes it: a library build has none of its own, and the parts
+# report theirs to Pinion.
+$(TOOLS)/buildkitd: PACKAGE := github.com/moby/buildkit/cmd/buildkitd
+$(TOOLS)/buildkitd: MODULE := github.com/moby/buildkit
+$(TOOLS)/buildkitd: STAMP := github.com/moby/buildkit/version.Version=v
+$(TOOLS)/dockerd: PACKAGE := github.com/moby/moby/v2/cmd/dockerd
+$(TOOLS)/dockerd: MODULE := github.com/moby/moby/v2
+$(TOOLS)/dockerd: STAMP := github.com/moby/moby/v2/dockerversion.Version=29.0.0+moby-v
+$(TOOLS)/buildx: PACKAGE := github.com/docker/buildx/cmd/buildx
+$(TOOLS)/buildx: MODULE := github.com/docker/buildx
+$(TOOLS)/buildx: STAMP := github.com/docker/buildx/version.Version=v
+$(TOOLS)/gitea: PACKAGE := code.gitea.io/gitea
+$(TOOLS)/gitea: MODULE := code.gitea.io/gitea
+$(TOOLS)/gitea: STAMP := main.Version=
+$(TOOLS)/gitea: TAGS := -tags 'sqlite sqlite_unlock_notify'
+$(TOOLS)/registry: PACKAGE := github.com/distribution/distribution/v3/cmd/registry
+$(TOOLS)/registry: MODULE := github.com/distribution/distribution/v3
+$(TOOLS)/registry: STAMP := github.com/distribution/distribution/v3/version.version=v
+$(TOOLS)/golangci-lint: PACKAGE := github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+$(TOOLS)/golangci-lint: MODULE := github.com/golangci/golangci-lint/v2
+$(TOOLS)/golangci-lint: STAMP := main.version=
+
+$(MODULE_TOOLS:%=$(TOOLS)/%): $(TOOLS)/%: test/tools/%/go.mod test/tools/%/go.sum
+	@echo "building $* of $(MODULE)"
+	@mkdir -p $(TOOLS)
+	@cd test/tools/$* && version=$$($(GO) list -m -f '{{.Version}}' $(MODULE)) && \
+	$(GO) build -buildvcs=false $(TAGS) -ldflags "-s -w -X $(STAMP)$${version#v}" -o $@ $(PACKAGE)
+	@touch $@
+
+$(TOOLS)/registry-passwd: test/tools/registry/go.mod test/tools/registry/go.sum test/tools/registry/registry-passwd/main.go
+	@echo "building registry-passwd"
+	@mkdir -p $(TOOLS)
+	@cd test/tools/registry && $(GO) build -buildvcs=false -o $@ ./registry-passwd
+	@touch $@
+
+.PHONY: clean
+clean: ## Remove what was built, tools included
+	rm -rf bin .tools

@@ -1,0 +1,97 @@
+package pinion
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"time"
+
+	"git.moleculesai.app/molecule-ai/pinion/buildkit"
+	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore"
+)
+
+// store is what a job needs of an image store.
+type store interface {
+	buildkit.Engine
+	Info(ctx context.Context) (imagestore.EngineInfo, error)
+	Inspect(ctx context.Context, ref string) (imagestore.Image, error)
+	Tag(ctx context.Context, id, ref string) error
+	Untag(ctx context.Context, ref string) error
+	Load(ctx context.Context, archive io.Reader, platform string) error
+	Pull(ctx context.Context, ref, platform string, progress func(status string)) error
+}
+
+// sink adapts a store to what a builder delivers into.
+type sink struct {
+	store    store
+	platform string
+}
+
+func (s sink) Load(ctx context.Context, archive io.Reader) error {
+	return s.store.Load(ctx, archive, s.platform)
+}
+
+// builtImage is an image that was delivered and verified.
+type builtImage struct {
+	imagestore.Image
+	kind imagestore.Kind
+}
+
+// adopt verifies what was delivered under the temporary name and only then gives it its own. The temporary
+// name is gone afterwards, whatever happens.
+func (j *job) adopt(ctx context.Context, res buildkit.Result) (builtImage, error) {
+	defer j.discard(ctx)
+	info, err := j.store.Info(ctx)
+	if err != nil {
+		return builtImage{}, storeError(err)
+	}
+	got, err := j.store.Inspect(ctx, j.recipe.temporary())
+	if err != nil {
+		return builtImage{}, storeError(fmt.Errorf("the image that was delivered: %w", err))
+	}
+	if want := expectedID(res, info.Kind); got.ID != want {
+		return builtImage{}, fmt.Errorf("%w: image %s was delivered where the builder made %s", ErrVerification, got.ID, want)
+	}
+	if d := j.disagreement(got); d != "" {
+		return builtImage{}, fmt.Errorf("%w: %s", ErrVerification, d)
+	}
+	if err := j.store.Tag(ctx, got.ID, j.recipe.reference()); err != nil {
+		return builtImage{}, storeError(err)
+	}
+	tagged, err := j.store.Inspect(ctx, j.recipe.reference())
+	if err != nil {
+		return builtImage{}, storeError(err)
+	}
+	if tagged.ID != got.ID {
+		return builtImage{}, fmt.Errorf("%w: somebody else moved %s to %s", ErrVerification, j.recipe.reference(), tagged.ID)
+	}
+	return builtImage{tagged, info.Kind}, nil
+}
+
+// expectedID is the ID that the store must give the image. The classic store's is the config's digest; where
+// the builder reports only one digest (Docker 20.10), that is the config's under the manifest's name.
+func expectedID(res buildkit.Result, kind imagestore.Kind) string {
+	if kind == imagestore.KindClassic && res.ConfigDigest != "" {
+		return res.ConfigDigest
+	}
+	return res.ManifestDigest
+}
+
+// latest moves the name that people use by hand. It is a convenience, so a failure is only told.
+func (j *job) latest(ctx context.Context, id string) []string {
+	if err := j.store.Tag(ctx, id, j.recipe.latest()); err != nil {
+		return []string{fmt.Sprintf("%s was not moved: %v", j.recipe.latest(), err)}
+	}
+	return nil
+}
+
+// discard removes the temporary name, also when the caller has gone.
+func (j *job) discard(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
+	// Nothing to tell: where the name cannot be removed, the next attempt at this key takes it over.
+	_ = j.store.Untag(ctx, j.recipe.temporary())
+}
+
+// storeError marks an error as the store's.
+func storeError(err error) error { return fmt.Errorf("%w: %w", ErrStore, err) }

@@ -1,0 +1,88 @@
+package buildkit
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/moby/buildkit/client/llb"
+	gateway "github.com/moby/buildkit/frontend/gateway/client"
+	"github.com/moby/buildkit/solver/pb"
+)
+
+// checkout is a commit's tree on the builder: held by ref for as long as the Build session lasts, so that
+// nothing can prune it between the inspection and the solve.
+type checkout struct {
+	state      llb.State
+	ref        gateway.Reference
+	strategy   Strategy
+	submodules bool // whether the builder may have fetched submodules
+}
+
+// fetch brings the commit to the builder: the commit alone where the builder can, else, and where the server
+// refuses a single commit, by its SHA out of the repository's refs. Neither form names a branch.
+func fetch(ctx context.Context, c gateway.Client, req Request) (*checkout, error) {
+	caps := c.BuildOpts().LLBCaps
+	if caps.Supports(pb.CapSourceGitFetchByCommit) != nil {
+		return fetchBy(ctx, c, req, StrategySHA)
+	}
+	co, err := fetchBy(ctx, c, req, StrategyCommit)
+	if err == nil || ctx.Err() != nil {
+		return co, err
+	}
+	co, longErr := fetchBy(ctx, c, req, StrategySHA)
+	if longErr != nil {
+		return nil, fmt.Errorf("%w (asked for the single commit: %v)", longErr, err)
+	}
+	return co, nil
+}
+
+func fetchBy(ctx context.Context, c gateway.Client, req Request, s Strategy) (*checkout, error) {
+	caps := c.BuildOpts().LLBCaps
+	skipsSubmodules := caps.Supports(pb.CapSourceGitSkipSubmodules) == nil
+	st := gitSource(req, s, skipsSubmodules)
+	def, err := st.Marshal(ctx, llb.WithCaps(caps))
+	if err != nil {
+		return nil, err
+	}
+	res, err := evaluate(ctx, c, gateway.SolveRequest{Definition: def.ToPB()})
+	if err != nil {
+		return nil, err
+	}
+	ref, err := res.SingleRef()
+	if err != nil {
+		return nil, err
+	}
+	return &checkout{state: st, ref: ref, strategy: s, submodules: !skipsSubmodules}, nil
+}
+
+// gitSource builds the source from parts. The ref is the SHA itself in both strategies (and the checksum
+// beside it in the first), so there is no branch that BuildKit could follow.
+func gitSource(req Request, s Strategy, skipSubmodules bool) llb.State {
+	opts := []llb.GitOption{
+		llb.GitRef(req.Revision.String()),
+		llb.WithCustomNamef("fetch %s#%s", req.Remote, req.Revision.Short()),
+	}
+	if s == StrategyCommit {
+		opts = append(opts, llb.GitChecksum(req.Revision.String()), llb.GitFetchByCommit())
+	}
+	if skipSubmodules {
+		opts = append(opts, llb.GitSkipSubmodules())
+	}
+	return llb.Git(req.Remote.GitURL(), "", opts...)
+}
+
+// evaluate solves now: results are lazy until something reads them, and reading the root is a way that every
+// builder understands (Docker 20.10 takes the Evaluate flag and ignores it for frontends). So the fetch happens
+// while the credential is there, and a failing step is an error of the solve and not of the export.
+func evaluate(ctx context.Context, c gateway.Client, req gateway.SolveRequest) (*gateway.Result, error) {
+	res, err := c.Solve(ctx, req)
+	if err != nil {
+		return nil, err
+	}
+	ref, err := res.SingleRef()
+	if err != nil || ref == nil { // FROM scratch and nothing else has no ref
+		return res, err
+	}
+	_, err = ref.ReadDir(ctx, gateway.ReadDirRequest{Path: "."})
+	return res, err
+}

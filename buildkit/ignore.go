@@ -1,0 +1,121 @@
+package buildkit
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"path"
+
+	"github.com/moby/buildkit/client/llb"
+	gateway "github.com/moby/buildkit/frontend/gateway/client"
+	"github.com/moby/buildkit/solver/pb"
+	"github.com/moby/patternmatcher"
+	"github.com/moby/patternmatcher/ignorefile"
+)
+
+// readIgnore finds the ignore file that `docker build` of a clone would take: the one named after the
+// Dockerfile, else the context's own.
+func readIgnore(ctx context.Context, ref gateway.Reference, req Request) ([]string, error) {
+	for _, name := range []string{req.Dockerfile + ".dockerignore", ".dockerignore"} {
+		name = path.Join(req.Subdir, name)
+		st, err := ref.StatFile(ctx, gateway.StatRequest{Path: name})
+		if err != nil {
+			continue
+		}
+		if st.Size > maxDockerfile {
+			return nil, refuse("%s is %d bytes long, more than %d", name, st.Size, maxDockerfile)
+		}
+		dt, err := ref.ReadFile(ctx, gateway.ReadRequest{Filename: name})
+		if err != nil {
+			return nil, err
+		}
+		patterns, err := ignorefile.ReadAll(bytes.NewReader(dt))
+		if err != nil {
+			return nil, refuse("%s: %w", name, err)
+		}
+		if _, err := patternmatcher.New(patterns); err != nil {
+			return nil, refuse("%s: %w", name, err)
+		}
+		return patterns, nil
+	}
+	return nil, nil
+}
+
+// contextStates gives the frontend its two inputs: the Dockerfile's folder whole, and the context without
+// what is ignored. Where neither a subdir nor an ignore file asks for a copy, both are the checkout itself.
+func contextStates(ctx context.Context, c gateway.Client, co *checkout, req Request, in *inspection) (dockerfile, buildContext llb.State, err error) {
+	dockerfile = co.state
+	if req.Subdir != "" {
+		dockerfile = copyOf(co.state, req.Subdir, nil)
+	}
+	if len(in.ignore) == 0 {
+		return dockerfile, dockerfile, nil
+	}
+	caps := c.BuildOpts().LLBCaps
+	if caps.Supports(pb.CapFileCopyIncludeExcludePatterns) == nil {
+		return dockerfile, copyOf(co.state, req.Subdir, in.ignore), nil
+	}
+	buildContext, err = copyWithout(ctx, co, req.Subdir, in.ignore)
+	return dockerfile, buildContext, err
+}
+
+func copyOf(st llb.State, dir string, excludes []string) llb.State {
+	name := "take " + path.Join("/", dir)
+	if len(excludes) > 0 {
+		name += " less .dockerignore"
+	}
+	return llb.Scratch().File(llb.Copy(st, path.Join("/", dir), "/", &llb.CopyInfo{
+		CopyDirContentsOnly: true, ExcludePatterns: excludes,
+	}), llb.WithCustomName(name))
+}
+
+// copyWithout serves builders that cannot exclude while copying (Docker 20.10): it walks the tree and removes
+// what the patterns match.
+func copyWithout(ctx context.Context, co *checkout, dir string, patterns []string) (llb.State, error) {
+	pm, err := patternmatcher.New(patterns)
+	if err != nil {
+		return llb.State{}, err
+	}
+	w := ignoreWalk{ref: co.ref, base: dir, matcher: pm}
+	if err := w.dir(ctx, "", patternmatcher.MatchInfo{}); err != nil {
+		return llb.State{}, fmt.Errorf("apply .dockerignore: %w", err)
+	}
+	action := llb.Copy(co.state, path.Join("/", dir), "/", &llb.CopyInfo{CopyDirContentsOnly: true})
+	for _, p := range w.remove {
+		action = action.Rm(path.Join("/", p))
+	}
+	return llb.Scratch().File(action, llb.WithCustomName("take "+path.Join("/", dir)+" less .dockerignore")), nil
+}
+
+type ignoreWalk struct {
+	ref     gateway.Reference
+	base    string
+	matcher *patternmatcher.PatternMatcher
+	remove  []string
+}
+
+func (w *ignoreWalk) dir(ctx context.Context, dir string, parent patternmatcher.MatchInfo) error {
+	entries, err := list(ctx, w.ref, path.Join(w.base, dir, "."))
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		p := path.Join(dir, path.Base(e.Path))
+		matched, info, err := w.matcher.MatchesUsingParentResults(p, parent)
+		if err != nil {
+			return err
+		}
+		isDir := os.FileMode(e.Mode).IsDir()
+		switch {
+		case matched && !(isDir && w.matcher.Exclusions()):
+			w.remove = append(w.remove, p)
+		case isDir:
+			// A matched folder is entered where an exception (`!`) may keep something in it.
+			if err := w.dir(ctx, p, info); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,156 @@
+package buildkit
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/distribution/reference"
+	"github.com/moby/buildkit/frontend/dockerfile/parser"
+	gateway "github.com/moby/buildkit/frontend/gateway/client"
+	fstypes "github.com/tonistiigi/fsutil/types"
+)
+
+// maxDockerfile bounds what is read of a Dockerfile or an ignore file, in bytes. A bigger one is refused.
+const maxDockerfile = 1 << 20
+
+// syntaxFrontend is the one frontend image that `# syntax=` may name by default.
+const syntaxFrontend = "docker.io/docker/dockerfile"
+
+// inspection is what the fetched tree says before anything of it is run.
+type inspection struct {
+	dockerfile []byte
+	// frontendImage is the reference in `# syntax=`, frontendCmdline the directive's whole value; empty
+	// means the builder's built-in Dockerfile frontend.
+	frontendImage, frontendCmdline string
+	// ignore holds the patterns of the .dockerignore that applies.
+	ignore   []string
+	warnings []string
+}
+
+// inspect reads the fetched tree and refuses what must not reach the frontend.
+func inspect(ctx context.Context, co *checkout, req Request) (*inspection, error) {
+	root, err := list(ctx, co.ref, ".")
+	if err != nil {
+		return nil, err
+	}
+	if co.submodules && root.has(".gitmodules") {
+		return nil, refuse("the repository has submodules and this builder cannot leave them out; use BuildKit 0.29 or later (`--addr`)")
+	}
+	if err := checkSubdir(ctx, co.ref, req.Subdir); err != nil {
+		return nil, err
+	}
+	dockerfile, err := readDockerfile(ctx, co.ref, req)
+	if err != nil {
+		return nil, err
+	}
+	in := &inspection{dockerfile: dockerfile}
+	if err := in.chooseFrontend(dockerfile, req.AllowedFrontends); err != nil {
+		return nil, err
+	}
+	if in.ignore, err = readIgnore(ctx, co.ref, req); err != nil {
+		return nil, err
+	}
+	if root.has(".gitmodules") {
+		in.warnings = append(in.warnings, "submodules are not fetched")
+	}
+	if root.has(".gitattributes") && usesLFS(ctx, co.ref) {
+		in.warnings = append(in.warnings, "the repository uses Git LFS; its files are pointers in the build context")
+	}
+	return in, nil
+}
+
+func refuse(format string, args ...any) error {
+	return &Error{Op: "inspect", Kind: ErrRefused, Err: fmt.Errorf(format, args...)}
+}
+
+// listing is one folder of the tree; its stats are those of the entries themselves, links not followed.
+type listing []*fstypes.Stat
+
+func list(ctx context.Context, ref gateway.Reference, dir string) (listing, error) {
+	return ref.ReadDir(ctx, gateway.ReadDirRequest{Path: dir})
+}
+
+func (l listing) find(name string) *fstypes.Stat {
+	i := slices.IndexFunc(l, func(s *fstypes.Stat) bool { return path.Base(s.Path) == name })
+	if i < 0 {
+		return nil
+	}
+	return l[i]
+}
+
+func (l listing) has(name string) bool { return l.find(name) != nil }
+
+// checkSubdir walks to the subdir and refuses a link on the way (CVE-2026-33748).
+func checkSubdir(ctx context.Context, ref gateway.Reference, subdir string) error {
+	at := "."
+	for name := range strings.SplitSeq(subdir, "/") {
+		if name == "" {
+			continue
+		}
+		dir, err := list(ctx, ref, at)
+		if err != nil {
+			return err
+		}
+		at = path.Join(at, name)
+		switch st := dir.find(name); {
+		case st == nil:
+			return refuse("subdir %s is not in the repository", subdir)
+		case os.FileMode(st.Mode)&os.ModeSymlink != 0:
+			return refuse("subdir %s is a symbolic link (at %s)", subdir, at)
+		case !os.FileMode(st.Mode).IsDir():
+			return refuse("subdir %s is not a folder", subdir)
+		}
+	}
+	return nil
+}
+
+func readDockerfile(ctx context.Context, ref gateway.Reference, req Request) ([]byte, error) {
+	name := path.Join(req.Subdir, req.Dockerfile)
+	st, err := ref.StatFile(ctx, gateway.StatRequest{Path: name})
+	if err != nil {
+		return nil, refuse("%s has no %s at %s: add one, or name another in the catalogue", req.Remote, name, req.Revision.Short())
+	}
+	if st.Size > maxDockerfile {
+		return nil, refuse("%s is %d bytes long, more than %d", name, st.Size, maxDockerfile)
+	}
+	return ref.ReadFile(ctx, gateway.ReadRequest{Filename: name})
+}
+
+// chooseFrontend takes the decision that the frontend would otherwise take by itself when it reads the file.
+func (in *inspection) chooseFrontend(dockerfile []byte, allowed []string) error {
+	image, cmdline, at, ok := parser.DetectSyntax(dockerfile)
+	if !ok {
+		return nil
+	}
+	line := 1
+	if len(at) > 0 {
+		line = at[0].Start.Line
+	}
+	named, err := reference.ParseNormalizedNamed(image)
+	if err != nil {
+		return refuse("line %d: # syntax=%q: %w", line, image, err)
+	}
+	if name := named.Name(); name != syntaxFrontend && !slices.ContainsFunc(allowed, sameImage(name)) {
+		return refuse("line %d: # syntax=%s names a frontend that is not allowed; docker/dockerfile is", line, image)
+	}
+	in.frontendImage, in.frontendCmdline = image, cmdline
+	return nil
+}
+
+func sameImage(name string) func(string) bool {
+	return func(allowed string) bool {
+		n, err := reference.ParseNormalizedNamed(allowed)
+		return err == nil && n.Name() == name
+	}
+}
+
+// usesLFS looks at the root's attributes alone: it decides about a warning, not about the build.
+func usesLFS(ctx context.Context, ref gateway.Reference) bool {
+	dt, err := ref.ReadFile(ctx, gateway.ReadRequest{Filename: ".gitattributes", Range: &gateway.FileRange{Length: maxDockerfile}})
+	return err == nil && bytes.Contains(dt, []byte("filter=lfs"))
+}

@@ -1,0 +1,91 @@
+package buildkit
+
+import (
+	"time"
+
+	"github.com/moby/buildkit/client"
+	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"git.moleculesai.app/molecule-ai/pinion/resolver/git"
+)
+
+// Request says what to build. All of it comes from the operator's catalogue and from the look-up; nothing in
+// it is a build argument, and there is no way to pass one.
+type Request struct {
+	Remote   git.Remote
+	Revision git.Revision
+
+	// Subdir is the context's folder inside the repository; empty means its root.
+	Subdir string
+	// Dockerfile is the Dockerfile's path below Subdir.
+	Dockerfile string
+	// Target is the stage to build; empty means the last one.
+	Target string
+	// Platform is the one platform to build for.
+	Platform ocispecs.Platform
+	// Labels are put on the image's config.
+	Labels map[string]string
+	// Reference names the image inside the store until the caller has verified it.
+	Reference string
+
+	// Token is the credential for Remote's host; empty for none.
+	Token string
+	// AllowedFrontends are image names (without tag) that `# syntax=` may name besides docker/dockerfile.
+	AllowedFrontends []string
+	// NoCache runs every step again. Pull asks the registries again for the images in FROM.
+	NoCache, Pull bool
+
+	// Progress receives what BuildKit tells, already harmless to print; nil means nobody listens. It is
+	// called from one goroutine and must not block for long.
+	Progress func(*client.SolveStatus)
+}
+
+// Result is what the builder reports about the image it handed over. The caller verifies it in the store.
+type Result struct {
+	// ConfigDigest and ManifestDigest are what the exporter reported; at least one is set. Docker Engine
+	// 20.10 reports only one digest, the config's, under the manifest's name.
+	ConfigDigest, ManifestDigest string
+	Fetch                        Fetch
+	Delivery                     Delivery
+	// Warnings are findings in the fetched tree that do not stop the build, in plain words.
+	Warnings []string
+	// Ignored says that the repository's .dockerignore was applied to the context.
+	Ignored bool
+	// FetchTime is how long the fetch and the inspection took, SolveTime the frontend's solve,
+	// DeliverTime the export into the sink.
+	FetchTime, SolveTime, DeliverTime time.Duration
+}
+
+// Strategy names how the commit was fetched.
+type Strategy string
+
+const (
+	// StrategyCommit fetches that one commit at depth 1 (BuildKit 0.30 and later).
+	StrategyCommit Strategy = "commit"
+	// StrategySHA fetches the repository's refs and checks the commit out of them.
+	StrategySHA Strategy = "sha"
+)
+
+// Fetch tells how the commit came to the builder.
+type Fetch struct {
+	Strategy Strategy `json:"strategy"`
+}
+
+// Method names how the image came into the store.
+type Method string
+
+const (
+	// MethodMoby is the Docker engine's own exporter: no byte passes through the client.
+	MethodMoby Method = "moby"
+	// MethodFull streams the whole image as a docker archive into the store.
+	MethodFull Method = "full"
+)
+
+// Delivery tells how the image came into the store.
+type Delivery struct {
+	Method Method `json:"method"`
+	// Bytes that passed through this process.
+	Bytes        int64 `json:"bytes"`
+	LayersSent   int   `json:"layers_sent"`
+	LayersReused int   `json:"layers_reused"`
+}

@@ -1,0 +1,176 @@
+package buildkit
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/containerd/platforms"
+	"github.com/moby/buildkit/client"
+	"github.com/moby/buildkit/client/llb"
+	"github.com/moby/buildkit/exporter/containerimage/exptypes"
+	gateway "github.com/moby/buildkit/frontend/gateway/client"
+	"github.com/moby/buildkit/session"
+	"github.com/moby/buildkit/session/secrets/secretsprovider"
+	"github.com/moby/buildkit/solver/pb"
+
+	"git.moleculesai.app/molecule-ai/pinion/internal/redact"
+)
+
+var (
+	errNothingExported = errors.New("the builder exported nothing")
+	errNoDigest        = errors.New("the builder reported no digest for the image; it is not used")
+)
+
+// Solve builds the request and leaves the image in the store under req.Reference: by the engine's own exporter,
+// or through sink. One Build session spans it all: fetch and inspect with the credential within reach, then
+// the frontend without it. The error is an [*Error] whose kind tells the cases apart, or the context's.
+func (b *Builder) Solve(ctx context.Context, req Request, sink Sink) (Result, error) {
+	if err := b.RequirePlatform(req.Platform); err != nil {
+		return Result{}, err
+	}
+	s := &solve{builder: b, req: req, gate: newGate(req.Remote, req.Token), started: time.Now()}
+	res, err := s.run(ctx, sink)
+	if err == nil {
+		return res, nil
+	}
+	if cause := context.Cause(ctx); cause != nil {
+		return Result{}, cause
+	}
+	return Result{}, redact.New(req.Token).Error(s.explain(ctx, err))
+}
+
+// solve is the state of one Build.
+type solve struct {
+	builder *Builder
+	req     Request
+	gate    *gate
+	watch   watcher
+	result  Result
+	// failed is the error of our own half of the Build. It is kept here since what comes back from the
+	// builder is that error's text alone.
+	failed *Error
+	// dockerfile is what was inspected; nil until then.
+	dockerfile []byte
+
+	started, fetched, solved time.Time
+}
+
+func (s *solve) run(ctx context.Context, sink Sink) (Result, error) {
+	export, delivered := s.builder.exporter.begin(ctx, s.req.Reference, sink)
+	opt := client.SolveOpt{Exports: []client.ExportEntry{export}, Session: []session.Attachable{secretsprovider.NewSecretProvider(s.gate)}}
+	if s.builder.registry != nil {
+		opt.Session = append(opt.Session, s.builder.registry)
+	}
+	status := make(chan *client.SolveStatus)
+	watched := make(chan struct{})
+	go func() {
+		defer close(watched)
+		s.watch.forward(status, redact.New(s.req.Token), s.req.Progress)
+	}()
+	resp, err := s.builder.client.Build(ctx, opt, "pinion", s.build, status)
+	<-watched
+	delivery, deliverErr := delivered(err)
+	if err = s.outcome(err, deliverErr); err != nil {
+		return Result{}, err
+	}
+	s.result.Delivery = delivery
+	s.result.DeliverTime = time.Since(s.solved)
+	s.result.ManifestDigest = resp.ExporterResponse[exptypes.ExporterImageDigestKey]
+	s.result.ConfigDigest = resp.ExporterResponse[exptypes.ExporterImageConfigDigestKey]
+	if s.result.ManifestDigest == "" && s.result.ConfigDigest == "" {
+		return Result{}, &Error{Op: "deliver", Kind: ErrDelivery, Err: errNoDigest}
+	}
+	return s.result, nil
+}
+
+// outcome puts the two sides of a delivery in order: where the sink failed, BuildKit's error is only the echo
+// of that; where BuildKit failed, the sink's is.
+func (s *solve) outcome(solveErr, deliverErr error) error {
+	switch {
+	case deliverErr != nil && !s.solved.IsZero() && !errors.Is(deliverErr, solveErr):
+		return &Error{Op: "deliver", Kind: ErrDelivery, Err: deliverErr}
+	case solveErr != nil:
+		return solveErr
+	default:
+		return deliverErr
+	}
+}
+
+// build runs inside the Build session.
+func (s *solve) build(ctx context.Context, c gateway.Client) (*gateway.Result, error) {
+	co, in, err := s.checkout(ctx, c)
+	if err != nil {
+		errors.As(err, &s.failed)
+		return nil, err
+	}
+	s.gate.close()
+	s.dockerfile = in.dockerfile
+	s.fetched = time.Now()
+	s.result.Fetch = Fetch{Strategy: co.strategy}
+	s.result.Warnings = in.warnings
+	s.result.Ignored = len(in.ignore) > 0
+	s.result.FetchTime = s.fetched.Sub(s.started)
+
+	res, err := s.frontend(ctx, c, co, in)
+	if err != nil {
+		return nil, err
+	}
+	s.solved = time.Now()
+	s.result.SolveTime = s.solved.Sub(s.fetched)
+	return res, nil
+}
+
+func (s *solve) checkout(ctx context.Context, c gateway.Client) (*checkout, *inspection, error) {
+	co, err := fetch(ctx, c, s.req)
+	if err != nil {
+		return nil, nil, &Error{Op: "fetch", Kind: ErrFetch, Err: err}
+	}
+	in, err := inspect(ctx, co, s.req)
+	return co, in, err
+}
+
+func (s *solve) frontend(ctx context.Context, c gateway.Client, co *checkout, in *inspection) (*gateway.Result, error) {
+	dockerfile, buildContext, err := contextStates(ctx, c, co, s.req, in)
+	if err != nil {
+		return nil, err
+	}
+	inputs := map[string]*pb.Definition{}
+	for name, st := range map[string]llb.State{"dockerfile": dockerfile, "context": buildContext} {
+		def, err := st.Marshal(ctx, llb.WithCaps(c.BuildOpts().LLBCaps))
+		if err != nil {
+			return nil, err
+		}
+		inputs[name] = def.ToPB()
+	}
+	frontend, opts := s.frontendOpts(in)
+	return evaluate(ctx, c, gateway.SolveRequest{Frontend: frontend, FrontendOpt: opts, FrontendInputs: inputs})
+}
+
+// frontendOpts are all the options that the Dockerfile frontend gets. There is no build argument among them,
+// BUILDKIT_SYNTAX included.
+func (s *solve) frontendOpts(in *inspection) (frontend string, opts map[string]string) {
+	opts = map[string]string{
+		"platform": platforms.Format(s.req.Platform),
+		"filename": s.req.Dockerfile,
+		// With "cmdline" set the frontend does not look for `# syntax=` again: what was inspected is what runs.
+		"cmdline": in.frontendCmdline,
+	}
+	if s.req.Target != "" {
+		opts["target"] = s.req.Target
+	}
+	for k, v := range s.req.Labels {
+		opts["label:"+k] = v
+	}
+	if s.req.NoCache {
+		opts["no-cache"] = ""
+	}
+	if s.req.Pull {
+		opts["image-resolve-mode"] = "pull"
+	}
+	if in.frontendImage == "" {
+		return "dockerfile.v0", opts
+	}
+	opts["source"] = in.frontendImage
+	return "gateway.v0", opts
+}

@@ -1,0 +1,42 @@
+package buildkit
+
+import (
+	"github.com/moby/buildkit/client"
+
+	"git.moleculesai.app/molecule-ai/pinion/internal/redact"
+	"git.moleculesai.app/molecule-ai/pinion/internal/termtext"
+)
+
+// watcher sees all that a Build tells of its progress. It makes it harmless (what a build prints is its
+// author's, and goes to our terminal) and remembers which step failed.
+type watcher struct {
+	failed string // name of the vertex that failed last
+}
+
+func (w *watcher) forward(in <-chan *client.SolveStatus, secrets *redact.Redactor, out func(*client.SolveStatus)) {
+	clean := func(s string) string { return secrets.String(termtext.Sanitize(s)) }
+	for s := range in {
+		for _, v := range s.Vertexes {
+			v.Name = clean(v.Name)
+			if v.Error != "" {
+				v.Error = clean(v.Error)
+				w.failed = v.Name
+			}
+		}
+		for _, v := range s.Statuses {
+			v.ID, v.Name = clean(v.ID), clean(v.Name)
+		}
+		for _, l := range s.Logs {
+			l.Data = []byte(clean(string(l.Data)))
+		}
+		for _, v := range s.Warnings {
+			v.Short = []byte(clean(string(v.Short)))
+			for i := range v.Detail {
+				v.Detail[i] = []byte(clean(string(v.Detail[i])))
+			}
+		}
+		if out != nil {
+			out(s)
+		}
+	}
+}

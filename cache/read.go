@@ -1,0 +1,107 @@
+package cache
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+)
+
+// Records returns the records of one line in one store, the newest BuiltAt
+// first. Files that are not records of this schema (truncated, garbled,
+// misplaced, or written by a newer version) are put aside by renaming them to
+// *.bad, and named in rejected by their paths relative to the cache folder. No
+// records at all is no error. All errors are *Error.
+//
+// It takes no lock. A bad file that another process replaces at that very
+// moment may take the good one aside with it, which costs a miss.
+func (d *Dir) Records(line, store string) (recs []Record, rejected []string, err error) {
+	dir, err := recordFolder(line, store)
+	if err != nil {
+		return nil, nil, d.fail("read", recordsDir, err)
+	}
+	recs, bad, err := d.readFolder(dir)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, name := range bad {
+		// On a read-only disk the bad file stays, and is only named.
+		_ = d.root.Rename(name, name+badSuffix)
+	}
+	newestFirst(recs)
+	return recs, bad, nil
+}
+
+// All returns every readable record, the newest BuiltAt first. It puts nothing
+// aside and skips what it cannot read. All errors are *Error.
+func (d *Dir) All() ([]Record, error) {
+	folders, err := fs.Glob(d.root.FS(), path.Join(recordsDir, "*", "*"))
+	if err != nil {
+		return nil, d.fail("read", recordsDir, err)
+	}
+	var all []Record
+	for _, dir := range folders {
+		recs, _, err := d.readFolder(dir)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, recs...)
+	}
+	newestFirst(all)
+	return all, nil
+}
+
+// readFolder tells the records of one folder from the files that only look
+// like records.
+func (d *Dir) readFolder(dir string) (recs []Record, bad []string, err error) {
+	entries, err := fs.ReadDir(d.root.FS(), dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil, nil
+	}
+	if err != nil {
+		return nil, nil, d.fail("read", dir, err)
+	}
+	for _, e := range entries {
+		name := path.Join(dir, e.Name())
+		if strings.HasPrefix(e.Name(), tempPrefix) || !strings.HasSuffix(name, recordSuffix) {
+			continue
+		}
+		rec, err := d.readFile(name, e.Type())
+		switch {
+		case err == nil:
+			recs = append(recs, rec)
+		case errors.Is(err, fs.ErrNotExist): // forgotten meanwhile
+		case errors.Is(err, ErrInvalidRecord):
+			bad = append(bad, name)
+		default:
+			return nil, nil, d.fail("read", name, err)
+		}
+	}
+	return recs, bad, nil
+}
+
+func (d *Dir) readFile(name string, mode fs.FileMode) (Record, error) {
+	// A symbolic link or a pipe is never ours, and opening a pipe would block.
+	if !mode.IsRegular() {
+		return Record{}, fmt.Errorf("%w: not a regular file", ErrInvalidRecord)
+	}
+	f, err := d.root.Open(name)
+	if err != nil {
+		return Record{}, err
+	}
+	defer f.Close()
+	rec, err := decode(f)
+	if err != nil {
+		return Record{}, err
+	}
+	if want, err := rec.path(); err != nil || want != name {
+		return Record{}, fmt.Errorf("%w: it belongs at %s", ErrInvalidRecord, want)
+	}
+	return rec, nil
+}
+
+func newestFirst(recs []Record) {
+	slices.SortStableFunc(recs, func(a, b Record) int { return b.BuiltAt.Compare(a.BuiltAt) })
+}

@@ -1,0 +1,90 @@
+package cache
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+)
+
+// SchemaVersion is the version of the record format that this package writes.
+// It rises when a reader of the older format would misunderstand a record.
+const SchemaVersion = 1
+
+// Record says which image a build left in which image store. Line is the
+// digest of the recipe without its commit, so that the records of one template
+// lie together; Key is the digest of the whole recipe.
+type Record struct {
+	Schema         int       `json:"schema"`          // set by Put
+	Key            string    `json:"key"`             // digest of the recipe, lower-case hex, "sha256:" allowed
+	Line           string    `json:"line"`            // digest of the recipe without the commit
+	Store          string    `json:"store"`           // the store's endpoint, as imagestore reports it
+	StoreKind      string    `json:"store_kind"`      // "classic" or "containerd": it decides what ImageID is
+	Name           string    `json:"name"`            // the template
+	Reference      string    `json:"reference"`       // repository:tag
+	ImageID        string    `json:"image_id"`        // what the store calls the image: a config or a manifest digest
+	ConfigDigest   string    `json:"config_digest"`   // "" if the builder did not say
+	ManifestDigest string    `json:"manifest_digest"` // "" if the builder did not say
+	Revision       string    `json:"revision"`        // the commit, full length
+	Ref            string    `json:"ref"`             // the ref that was looked up, HEAD or refs/heads/...
+	Repository     string    `json:"repository"`      // the repo's URL without credentials
+	Platform       string    `json:"platform"`        // os/arch[/variant]
+	Size           int64     `json:"size"`            // bytes, as the store counts them
+	BuiltAt        time.Time `json:"built_at"`        // for people and for ordering only
+	Builder        Builder   `json:"builder"`
+}
+
+// Builder says what built the image.
+type Builder struct {
+	Kind     string `json:"kind"` // docker, buildkitd, buildx or managed
+	Endpoint string `json:"endpoint"`
+	Version  string `json:"version"`
+}
+
+// maxRecordSize bounds what is read from one record file, in bytes. A record
+// takes about one kilobyte.
+const maxRecordSize = 1 << 20
+
+// decode reads exactly one record of this schema, with the fields without
+// which it could not be filed.
+func decode(r io.Reader) (Record, error) {
+	data, err := io.ReadAll(io.LimitReader(r, maxRecordSize+1))
+	if err != nil {
+		return Record{}, err
+	}
+	if len(data) > maxRecordSize {
+		return Record{}, fmt.Errorf("%w: larger than %d bytes", ErrInvalidRecord, maxRecordSize)
+	}
+	dec := json.NewDecoder(bytes.NewReader(data))
+	var rec Record
+	if err := dec.Decode(&rec); err != nil {
+		return Record{}, errors.Join(ErrInvalidRecord, err)
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return Record{}, fmt.Errorf("%w: data after the record", ErrInvalidRecord)
+	}
+	if rec.Schema != SchemaVersion {
+		return Record{}, fmt.Errorf("%w: schema %d, this version reads %d", ErrInvalidRecord, rec.Schema, SchemaVersion)
+	}
+	return rec, rec.check()
+}
+
+func encode(rec Record) ([]byte, error) {
+	rec.Schema = SchemaVersion
+	data, err := json.MarshalIndent(rec, "", "  ")
+	if err != nil {
+		return nil, err
+	}
+	return append(data, '\n'), nil
+}
+
+// check refuses records that could never be a hit.
+func (r Record) check() error {
+	if r.Store == "" || r.ImageID == "" {
+		return fmt.Errorf("%w: store and image ID are needed", ErrInvalidRecord)
+	}
+	_, err := r.path()
+	return err
+}

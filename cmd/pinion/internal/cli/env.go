@@ -1,0 +1,22 @@
+package cli
+
+import "git.moleculesai.app/molecule-ai/pinion"
+
+// envProgress is BuildKit's own variable for the progress mode.
+const envProgress = "BUILDKIT_PROGRESS"
+
+// environment is what the command line takes from the environment besides what pinion.OptionsFromEnv does.
+type environment struct {
+	progress string
+	builder  string
+	token    string // to keep it out of what is printed before there is an orchestrator
+}
+
+// readEnvironment is the only place here that reads variables.
+func readEnvironment(lookup func(string) (string, bool)) environment {
+	get := func(name string) string {
+		v, _ := lookup(name)
+		return v
+	}
+	return environment{progress: get(envProgress), builder: get(pinion.EnvBuilder), token: get(pinion.EnvToken)}
+}

@@ -1,0 +1,100 @@
+package cli
+
+import (
+	"log/slog"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"git.moleculesai.app/molecule-ai/pinion"
+	"git.moleculesai.app/molecule-ai/pinion/buildkit"
+)
+
+// globalFlags are the flags that all verbs share.
+type globalFlags struct {
+	config     string
+	context    string
+	host       string
+	addr       string
+	tls        tlsFlags
+	platform   string
+	cacheDir   string
+	repoPrefix string
+	allowHTTP  bool
+	logLevel   string
+	debug      bool
+}
+
+func (g *globalFlags) register(fs *pflag.FlagSet) {
+	fs.SortFlags = false
+	fs.StringVar(&g.config, "config", "", "`file` with further templates (PINION_CONFIG)")
+	fs.StringVarP(&g.host, "host", "H", "", "Docker `endpoint`, as docker --host (DOCKER_HOST)")
+	fs.StringVar(&g.context, "context", "", "Docker context `name`, as docker --context (DOCKER_CONTEXT)")
+	fs.StringVar(&g.addr, "addr", "", "`address` of a standalone buildkitd: unix://, tcp://, docker-container:// or ssh:// (BUILDKIT_HOST)")
+	g.tls.register(fs)
+	fs.StringVar(&g.platform, "platform", "", "`platform` as os/arch[/variant], or native (MOLECULE_IMAGE_PLATFORM)")
+	fs.StringVar(&g.cacheDir, "cache-dir", "", "`folder` for records and locks (MOLECULE_LOCAL_BUILD_CACHE)")
+	fs.StringVar(&g.repoPrefix, "repo-prefix", "", "`URL` that a runtime's name is appended to (MOLECULE_LOCAL_TEMPLATE_REPO_PREFIX)")
+	fs.BoolVar(&g.allowHTTP, "allow-http", false, "allow http for git servers elsewhere than on this machine (PINION_ALLOW_HTTP)")
+	fs.StringVar(&g.logLevel, "log-level", "info", "`level` from which log lines are shown: "+strings.Join(logLevels(), ", "))
+	fs.BoolVarP(&g.debug, "debug", "D", false, "the same as --log-level debug")
+}
+
+// options turns the environment and, after it, the flags into options.
+func (g *globalFlags) options(lookup func(string) (string, bool), env environment) ([]pinion.Option, error) {
+	if g.host != "" && g.context != "" {
+		return nil, usage("--host and --context both name an engine; give one of them")
+	}
+	opts := []pinion.Option{pinion.OptionsFromEnv(lookup)}
+	for _, o := range []struct {
+		value string
+		make  func(string) pinion.Option
+	}{
+		{g.config, pinion.WithConfig},
+		{g.host, pinion.WithDockerHost},
+		{g.context, pinion.WithDockerContext},
+		{g.platform, pinion.WithPlatform},
+		{g.cacheDir, pinion.WithCacheDir},
+		{g.repoPrefix, pinion.WithRepoPrefix},
+	} {
+		if o.value != "" {
+			opts = append(opts, o.make(o.value))
+		}
+	}
+	if g.allowHTTP {
+		opts = append(opts, pinion.WithAllowHTTP())
+	}
+	return g.builder(opts, env)
+}
+
+func (g *globalFlags) builder(opts []pinion.Option, env environment) ([]pinion.Option, error) {
+	tls, err := g.tls.files()
+	if err != nil {
+		return nil, err
+	}
+	addr := g.addr
+	if addr == "" {
+		addr = env.builder
+	}
+	switch {
+	case addr != "":
+		return append(opts, pinion.WithBuilder(addr, tls)), nil
+	case tls != buildkit.TLS{}:
+		return nil, usage("the --tls flags are for a buildkitd at a tcp:// address; name it by --addr or BUILDKIT_HOST")
+	}
+	return opts, nil
+}
+
+func logLevels() []string { return []string{"debug", "info", "warn", "error"} }
+
+func (g *globalFlags) level() (slog.Level, error) {
+	if g.debug {
+		return slog.LevelDebug, nil
+	}
+	if err := oneOf("log-level", g.logLevel, logLevels()...); err != nil {
+		return 0, err
+	}
+	var l slog.Level
+	err := l.UnmarshalText([]byte(g.logLevel))
+	return l, err
+}

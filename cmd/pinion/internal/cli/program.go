@@ -1,0 +1,76 @@
+package cli
+
+import (
+	"context"
+	"io"
+	"time"
+
+	"git.moleculesai.app/molecule-ai/pinion"
+	"git.moleculesai.app/molecule-ai/pinion/internal/redact"
+)
+
+// Program is what a run gets from the process it is in.
+type Program struct {
+	Stdout, Stderr io.Writer
+	// Lookup reads the environment, as os.LookupEnv does.
+	Lookup func(string) (string, bool)
+	// Version is this build's; empty leaves it to the build info.
+	Version string
+	// Open makes the orchestrator. The default is pinion.New.
+	Open func(...pinion.Option) (Orchestrator, error)
+	// Now is the clock for ages. The default is time.Now.
+	Now func() time.Time
+}
+
+// Orchestrator is all that the verbs need of a pinion.Orchestrator.
+type Orchestrator interface {
+	namer
+	ensurer
+	resolver
+	lister
+	examiner
+	// Redactor knows the credentials.
+	Redactor() *redact.Redactor
+}
+
+// namer knows the catalogue.
+type namer interface{ Names() []string }
+
+func (p Program) withDefaults() Program {
+	if p.Lookup == nil {
+		p.Lookup = func(string) (string, bool) { return "", false }
+	}
+	if p.Open == nil {
+		p.Open = openPinion
+	}
+	if p.Now == nil {
+		p.Now = time.Now
+	}
+	return p
+}
+
+// openPinion keeps a nil pointer from becoming an interface that is not nil.
+func openPinion(opts ...pinion.Option) (Orchestrator, error) {
+	o, err := pinion.New(opts...)
+	if err != nil {
+		return nil, err
+	}
+	return o, nil
+}
+
+// Run executes the arguments (without the program's name) and returns the exit code. Cancelling ctx stops what
+// is under way; the code is 130 then.
+func Run(ctx context.Context, p Program, args []string) int {
+	a := newApp(p)
+	root := a.root()
+	root.SetArgs(args)
+	cmd, err := root.ExecuteContextC(ctx)
+	if err == nil {
+		return exitOK
+	}
+	code := exitCode(ctx, err)
+	if !isTold(err) {
+		a.tell(ctx, a.program.Stderr, jsonWanted(cmd), "", err)
+	}
+	return code
+}

@@ -1,0 +1,81 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"git.moleculesai.app/molecule-ai/pinion"
+)
+
+// failure is the JSON form of an error.
+type failure struct {
+	Schema int           `json:"schema"`
+	Name   string        `json:"name,omitempty"`
+	Error  string        `json:"error"`
+	Origin pinion.Origin `json:"origin,omitempty"`
+	Code   int           `json:"exit_code"`
+}
+
+// tell prints an error: a line for people with what to do next, or one object. The name is the template's
+// where the error does not say it.
+func (a *app) tell(ctx context.Context, w io.Writer, asJSON bool, name string, err error) {
+	f := a.failure(ctx, name, err)
+	if asJSON {
+		_ = writeJSON(w, f)
+		return
+	}
+	text := "pinion: error: " + a.clean(err.Error())
+	if f.Code == exitCancelled {
+		text = "pinion: error: " + f.Error
+	}
+	if next := nextStep(f.Code, err); next != "" {
+		text += "\npinion: " + next
+	}
+	// Where stderr is gone there is nobody to tell.
+	_, _ = fmt.Fprintln(w, text)
+}
+
+func (a *app) failure(ctx context.Context, name string, err error) failure {
+	f := failure{Schema: schemaVersion, Name: name, Code: exitCode(ctx, err)}
+	cause := err
+	if at, ok := errors.AsType[*pinion.Error](err); ok {
+		f.Name, f.Origin, cause = at.Name, at.Origin, at.Err
+	}
+	f.Error = a.clean(cause.Error())
+	if f.Code == exitCancelled {
+		f.Error = "cancelled"
+	}
+	return f
+}
+
+// nextStep is the advice that depends on the kind of failure only. What depends on more is in the error.
+func nextStep(code int, err error) string {
+	switch code {
+	case exitUsage:
+		path := "pinion"
+		if wrong, ok := errors.AsType[*usageError](err); ok && wrong.path != "" {
+			path = wrong.path
+		}
+		return fmt.Sprintf("run `%s --help` to see how it is called", path)
+	case exitUnreachable, exitNoBuilder, exitStore:
+		return "run `pinion doctor` to see what works and what does not"
+	case exitVerification:
+		return "nothing was tagged; ask again, and with --no-cache if it stays so"
+	case exitLock:
+		return "another pinion builds the same image; ask again when it is done"
+	case exitBuild:
+		return "the template's own Dockerfile failed or was refused; --progress plain shows all of its output"
+	}
+	return ""
+}
+
+// jsonWanted looks at a command's --format, as far as it got parsed.
+func jsonWanted(cmd *cobra.Command) bool {
+	f := cmd.Flags().Lookup("format")
+	return f != nil && strings.EqualFold(f.Value.String(), formatJSON)
+}

@@ -1,0 +1,59 @@
+package cli
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// usageError is a call that is refused for its arguments.
+type usageError struct {
+	err error
+	// path of the command whose help says more, for example "pinion ensure".
+	path string
+}
+
+func (e *usageError) Error() string { return e.err.Error() }
+func (e *usageError) Unwrap() error { return e.err }
+
+func usage(format string, args ...any) error {
+	return &usageError{err: fmt.Errorf(format, args...)}
+}
+
+// flagError is cobra's hook for flags that do not parse.
+func flagError(cmd *cobra.Command, err error) error {
+	return &usageError{err: err, path: cmd.CommandPath()}
+}
+
+// positional makes what a check of the arguments says a usage error.
+func positional(check cobra.PositionalArgs) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if err := check(cmd, args); err != nil {
+			return &usageError{err: err, path: cmd.CommandPath()}
+		}
+		return nil
+	}
+}
+
+// noCommand is what the root says to an argument that is no verb.
+func noCommand(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	text := fmt.Sprintf("unknown command %q", args[0])
+	if s := cmd.SuggestionsFor(args[0]); len(s) > 0 {
+		text += "; did you mean " + strings.Join(s, " or ") + "?"
+	}
+	return &usageError{err: fmt.Errorf("%s", text), path: cmd.CommandPath()}
+}
+
+// oneOf checks the value of a flag that names a choice.
+func oneOf(flag, value string, choices ...string) error {
+	for _, c := range choices {
+		if value == c {
+			return nil
+		}
+	}
+	return usage("--%s %q: choose one of %s", flag, value, strings.Join(choices, ", "))
+}

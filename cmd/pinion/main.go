@@ -1,0 +1,21 @@
+// Command pinion turns a template's name into an image in the local image store, pinned to a Git commit.
+package main
+
+import (
+	"context"
+	"os"
+
+	"git.moleculesai.app/molecule-ai/pinion/cmd/pinion/internal/cli"
+)
+
+// version is set by the release build: -ldflags "-X main.version=v1.2.3". Else the build info says it.
+var version string
+
+func main() {
+	ctx, stop := interruptible(context.Background())
+	code := cli.Run(ctx, cli.Program{
+		Stdout: os.Stdout, Stderr: os.Stderr, Lookup: os.LookupEnv, Version: version,
+	}, os.Args[1:])
+	stop()
+	os.Exit(code)
+}

@@ -1,0 +1,175 @@
+package pinion
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/containerd/platforms"
+
+	"git.moleculesai.app/molecule-ai/pinion/buildkit"
+	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore"
+	"git.moleculesai.app/molecule-ai/pinion/resolver"
+)
+
+// Status of a [Check].
+type Status string
+
+// The outcomes of a check. Only a failure keeps Pinion from working.
+const (
+	StatusOK   Status = "ok"
+	StatusWarn Status = "warning"
+	StatusFail Status = "failure"
+)
+
+// Check is one finding of [Orchestrator.Doctor].
+type Check struct {
+	Name   string `json:"name"`
+	Status Status `json:"status"`
+	// Detail says what was seen; for a warning or a failure also what to do about it.
+	Detail string `json:"detail"`
+}
+
+func ok(name, format string, args ...any) Check {
+	return Check{name, StatusOK, fmt.Sprintf(format, args...)}
+}
+
+func warn(name, format string, args ...any) Check {
+	return Check{name, StatusWarn, fmt.Sprintf(format, args...)}
+}
+
+func failed(name string, err error) Check { return Check{name, StatusFail, err.Error()} }
+
+// lowDisk is the free space in bytes below which a template image of several GB may not fit.
+const lowDisk = 10 << 30
+
+// Doctor looks at everything that a build needs and changes nothing.
+func (o *Orchestrator) Doctor(ctx context.Context) []Check {
+	checks := []Check{ok("mode", "%s", o.source.Mode)}
+	if o.source.Mode == resolver.ModeLocalBuild {
+		checks = append(checks, o.checkToken(), o.checkGit(ctx))
+	} else {
+		checks[0] = ok("mode", "%s, images come from %s", o.source.Mode, o.source.Prefix)
+	}
+	st, err := o.store()
+	if err != nil {
+		return append(checks, failed("engine", err))
+	}
+	info, engine := checkEngine(ctx, st)
+	checks = append(checks, engine)
+	if o.source.Mode == resolver.ModeLocalBuild && (engine.Status != StatusFail || o.settings.addr != "") {
+		checks = append(checks, o.checkBuilder(ctx, st)...)
+	}
+	return append(checks, o.checkCache(), checkDisk(info))
+}
+
+func (o *Orchestrator) checkToken() Check {
+	if o.settings.token == "" {
+		return ok("token", "%s is not set; public repositories need none", EnvToken)
+	}
+	return ok("token", "%s is set", EnvToken)
+}
+
+// checkGit asks for the first template that the catalogue has to offer; one that is not mirrored proves the
+// server just as well as one that is.
+func (o *Orchestrator) checkGit(ctx context.Context) Check {
+	var last error
+	for _, name := range o.doctorTemplates() {
+		t, err := o.catalogue.Template(name)
+		if err != nil {
+			return failed("git server", err)
+		}
+		head, err := o.heads.Head(ctx, t.Remote, t.Ref, "")
+		if err == nil {
+			return ok("git server", "%s: %s is %s at %s", t.Remote.Host(), name, head.Ref, head.Revision.Short())
+		}
+		if last = err; !errors.Is(err, ErrNotFound) {
+			break
+		}
+	}
+	return failed("git server", last)
+}
+
+func (o *Orchestrator) doctorTemplates() []string {
+	names := append([]string{"claude-code"}, o.Names()...)
+	for _, n := range o.Names() {
+		if !resolver.IsKnownRuntime(n) {
+			// Whoever has templates of their own cares for those first.
+			return append([]string{n}, names...)
+		}
+	}
+	return names
+}
+
+func checkEngine(ctx context.Context, st store) (imagestore.EngineInfo, Check) {
+	info, err := st.Info(ctx)
+	if err != nil {
+		return info, failed("engine", err)
+	}
+	return info, ok("engine", "Docker %s at %s, %s image store, %s", info.Version, st.Endpoint(), info.Kind, info.Platform)
+}
+
+func (o *Orchestrator) checkBuilder(ctx context.Context, st store) []Check {
+	b, err := o.connect(ctx, st)
+	if err != nil {
+		return []Check{failed("builder", err)}
+	}
+	defer b.Close()
+	info, why := b.Info(), "the Docker engine's own BuildKit; no other was named"
+	if o.settings.addr != "" {
+		why = "named by --addr or " + EnvBuilder
+	}
+	builder := ok("builder", "%s %s at %s (%s)", info.Kind, info.Version, info.Endpoint, why)
+	if advice := buildkit.Floor(info); advice != "" {
+		builder = warn("builder", "%s %s at %s: %s", info.Kind, info.Version, info.Endpoint, advice)
+	}
+	return []Check{builder, o.checkPlatform(b)}
+}
+
+func (o *Orchestrator) checkPlatform(b solver) Check {
+	want := o.settings.platform
+	if want == NativePlatform {
+		return ok("platform", "%s (native)", platforms.Format(b.Native()))
+	}
+	p, err := parsePlatform(want)
+	if err == nil {
+		err = b.RequirePlatform(p)
+	}
+	if err != nil {
+		return failed("platform", err)
+	}
+	if platforms.Only(b.Native()).Match(p) {
+		return ok("platform", "%s", want)
+	}
+	return warn("platform", "%s is emulated on %s, which is slow", want, platforms.Format(b.Native()))
+}
+
+func (o *Orchestrator) checkCache() Check {
+	dir, err := o.records()
+	if err != nil {
+		return failed("cache folder", err)
+	}
+	if err := dir.Writable(); err != nil {
+		return warn("cache folder", "%s cannot be written, so nothing will be a hit: %v", o.settings.cachePath(), err)
+	}
+	return ok("cache folder", "%s", o.settings.cachePath())
+}
+
+func checkDisk(info imagestore.EngineInfo) Check {
+	root := info.RootDir
+	if _, err := os.Stat(root); root == "" || err != nil {
+		return ok("disk", "the engine's disk is not on this machine")
+	}
+	free, err := freeBytes(root)
+	switch {
+	case err != nil:
+		return warn("disk", "%s: %v", root, err)
+	case free < lowDisk:
+		return warn("disk", "%s has %s free; template images take several GB, so make room with `docker system df` and `docker image prune`", root, gib(free))
+	}
+	return ok("disk", "%s has %s free", root, gib(free))
+}
+
+func gib(n uint64) string { return strings.TrimSuffix(fmt.Sprintf("%.1f", float64(n)/(1<<30)), ".0") + " GiB" }

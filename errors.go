@@ -1,0 +1,99 @@
+package pinion
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"git.moleculesai.app/molecule-ai/pinion/buildkit"
+	"git.moleculesai.app/molecule-ai/pinion/cache"
+	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore"
+	"git.moleculesai.app/molecule-ai/pinion/resolver"
+)
+
+// Errors that errors.Is finds in what this package returns. The packages that own them document them.
+var (
+	ErrUnknownTemplate = resolver.ErrUnknownTemplate
+	ErrInvalidInput    = resolver.ErrInvalidInput
+	ErrNotFound        = resolver.ErrNotFound
+	ErrUnauthorized    = resolver.ErrUnauthorized
+	ErrRateLimited     = resolver.ErrRateLimited
+	ErrUnavailable     = resolver.ErrUnavailable
+	ErrInvalidAnswer   = resolver.ErrInvalidAnswer
+	ErrNotOnBranch     = resolver.ErrNotOnBranch
+	ErrNoBuilder       = buildkit.ErrNoBuilder
+	ErrPlatform        = buildkit.ErrPlatform
+	ErrFetch           = buildkit.ErrFetch
+	ErrRefused         = buildkit.ErrRefused
+	ErrBuild           = buildkit.ErrBuild
+	ErrLockTimeout     = cache.ErrLockTimeout
+
+	// ErrStore: the image store does not answer, or did not do what it was asked.
+	ErrStore = errors.New("image store")
+	// ErrVerification: an image was delivered and is not what was built.
+	ErrVerification = errors.New("verification failed")
+	// ErrRegistry: the registry of registry mode did not give the image.
+	ErrRegistry = errors.New("registry")
+)
+
+// StepError places a failed build in the Dockerfile; errors.As finds it beneath [ErrBuild].
+type StepError = buildkit.StepError
+
+// Origin says which side failed.
+type Origin string
+
+// The sides that an [Error] can come from.
+const (
+	OriginCatalogue Origin = "catalogue"
+	OriginGit       Origin = "git server"
+	OriginRegistry  Origin = "registry"
+	OriginBuildKit  Origin = "buildkit"
+	OriginDocker    Origin = "docker"
+	OriginCache     Origin = "cache"
+)
+
+// Error is what [Orchestrator.Ensure] and its siblings return, except for the context's own errors.
+type Error struct {
+	// Name of the template.
+	Name   string
+	Origin Origin
+	Err    error
+}
+
+func (e *Error) Error() string { return fmt.Sprintf("%s: %s: %v", e.Name, e.Origin, e.Err) }
+
+func (e *Error) Unwrap() error { return e.Err }
+
+// fail names the template and the side that failed. The packages beneath have redacted what they return.
+func fail(name string, err error) error {
+	var done *Error
+	if errors.As(err, &done) || errors.Is(err, context.Canceled) {
+		return err
+	}
+	return &Error{Name: name, Origin: originOf(err), Err: err}
+}
+
+func originOf(err error) Origin {
+	var atGit *resolver.Error
+	var atBuilder *buildkit.Error
+	var atStore *imagestore.Error
+	var atCache *cache.Error
+	switch {
+	case errors.Is(err, ErrUnknownTemplate), errors.Is(err, ErrInvalidInput):
+		return OriginCatalogue
+	case errors.Is(err, ErrRegistry):
+		return OriginRegistry
+	case errors.Is(err, ErrStore), errors.Is(err, ErrVerification):
+		return OriginDocker
+	case errors.As(err, &atGit):
+		return OriginGit
+	case errors.As(err, &atBuilder):
+		return OriginBuildKit
+	case errors.As(err, &atCache), errors.Is(err, ErrLockTimeout):
+		return OriginCache
+	case errors.As(err, &atStore):
+		return OriginDocker
+	default:
+		return OriginBuildKit
+	}
+}

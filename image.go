@@ -1,0 +1,73 @@
+package pinion
+
+import (
+	"time"
+
+	"git.moleculesai.app/molecule-ai/pinion/buildkit"
+	"git.moleculesai.app/molecule-ai/pinion/resolver"
+	"git.moleculesai.app/molecule-ai/pinion/resolver/git"
+)
+
+// Outcome says how an image came to be there.
+type Outcome string
+
+const (
+	// OutcomeHit: it was there already, and was verified.
+	OutcomeHit Outcome = "hit"
+	// OutcomeBuilt: it was built and delivered.
+	OutcomeBuilt Outcome = "built"
+	// OutcomePulled: it was pulled from the registry (registry mode).
+	OutcomePulled Outcome = "pulled"
+)
+
+// schemaVersion is the version of the JSON form of an [Image].
+const schemaVersion = 1
+
+// Image is an image in the local store and how it got there. Its JSON form is the output of
+// `pinion ensure --format json`.
+type Image struct {
+	Schema  int           `json:"schema"`
+	Name    string        `json:"name"`
+	Mode    resolver.Mode `json:"mode"`
+	Outcome Outcome       `json:"outcome"`
+	// Reference names the image in the store; whoever may use the store can move it.
+	Reference string `json:"reference"`
+	// ID is the image's content address as the store gives it: the config's digest on Docker's classic
+	// store, the manifest's on the containerd store. Create containers from it.
+	ID string `json:"image_id"`
+	// Revision is the commit built; zero in registry mode.
+	Revision git.Revision `json:"revision,omitzero"`
+	// Repository is the template's repository as people write it; empty in registry mode.
+	Repository string `json:"repository,omitempty"`
+	// Platform in the form os/arch[/variant].
+	Platform string `json:"platform"`
+	Receipt
+}
+
+// Receipt tells what was done for an [Image] and why.
+type Receipt struct {
+	// Builder, Fetch and Delivery are nil unless something was built.
+	Builder  *buildkit.Info     `json:"builder,omitempty"`
+	Fetch    *buildkit.Fetch    `json:"fetch,omitempty"`
+	Delivery *buildkit.Delivery `json:"delivery,omitempty"`
+	// Reason says why it was not a hit.
+	Reason string `json:"reason,omitempty"`
+	// SupersededBy is the branch's head if it moved while Revision was being built.
+	SupersededBy git.Revision `json:"superseded_by,omitzero"`
+	// Warnings are things that did not stop the work and that somebody should know.
+	Warnings  []string  `json:"warnings,omitempty"`
+	Durations Durations `json:"durations_ms"`
+}
+
+// Durations are wall-clock times in milliseconds. A step that was not taken is left out.
+type Durations struct {
+	Resolve int64 `json:"resolve"`
+	Lookup  int64 `json:"lookup,omitempty"`
+	Fetch   int64 `json:"fetch,omitempty"`
+	Solve   int64 `json:"solve,omitempty"`
+	Deliver int64 `json:"deliver,omitempty"`
+	Pull    int64 `json:"pull,omitempty"`
+	Total   int64 `json:"total"`
+}
+
+func ms(d time.Duration) int64 { return d.Milliseconds() }

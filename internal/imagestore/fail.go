@@ -1,0 +1,41 @@
+package imagestore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"syscall"
+
+	cerrdefs "github.com/containerd/errdefs"
+	"github.com/moby/moby/client"
+)
+
+// fail makes the package's error of what the Docker client returned.
+func (e *Engine) fail(ctx context.Context, op, ref string, err error) error {
+	switch {
+	case ctx.Err() != nil:
+		// However the connection ended, it ended because the caller wanted so.
+		err = ctx.Err()
+		if cause := context.Cause(ctx); cause != err {
+			err = fmt.Errorf("%w: %w", err, cause)
+		}
+	case brokenConnection(err):
+		err = fmt.Errorf("the engine at %s %w: %w; start it, check that you may use its socket, "+
+			"or choose another with --host, --context or DOCKER_HOST", e.endpoint, ErrUnavailable, err)
+	case cerrdefs.IsNotFound(err):
+		err = fmt.Errorf("%w: %w", ErrNotFound, err)
+	}
+	return &Error{Op: op, Origin: OriginDocker, Ref: ref, Err: err}
+}
+
+// brokenConnection tells an engine that is not there, or went away, from one
+// that answered.
+func brokenConnection(err error) bool {
+	var netErr net.Error
+	return client.IsErrConnectionFailed(err) ||
+		errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) ||
+		errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) ||
+		errors.As(err, &netErr)
+}

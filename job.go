@@ -1,0 +1,204 @@
+package pinion
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"git.moleculesai.app/molecule-ai/pinion/buildkit"
+	"git.moleculesai.app/molecule-ai/pinion/cache"
+	"git.moleculesai.app/molecule-ai/pinion/resolver"
+	"git.moleculesai.app/molecule-ai/pinion/resolver/git"
+)
+
+// job is one call in local-build mode.
+type job struct {
+	o        *Orchestrator
+	ask      ask
+	template resolver.Template
+	store    store
+	// recipe lacks the revision until the git server has told it.
+	recipe    recipe
+	durations Durations
+}
+
+// run is the way of a request: look up, verify a hit, else build once for all who ask.
+func (j *job) run(ctx context.Context) (Image, error) {
+	h := j.openHistory()
+	guess := h.inspectNewest(ctx, j.store)
+
+	begun := time.Now()
+	rev, err := j.lookup(ctx, h.format())
+	if err != nil {
+		return Image{}, err
+	}
+	j.durations.Lookup = ms(time.Since(begun))
+	j.recipe = j.recipe.at(rev)
+
+	miss := j.bypass()
+	if miss == "" {
+		var img Image
+		if img, miss, err = j.verify(ctx, h, guess); err != nil || miss == "" {
+			return img, err
+		}
+	}
+	return j.o.builds.Do(ctx, j.ask.flight(j.recipe.key()), func(ctx context.Context) (Image, error) {
+		return j.build(ctx, miss)
+	})
+}
+
+// bypass is the reason not to look for a hit at all, or empty.
+func (j *job) bypass() string {
+	switch {
+	case j.ask.noCache:
+		return "asked to build without cache"
+	case j.ask.pull:
+		return "asked to pull the base images again"
+	}
+	return ""
+}
+
+// lookup always asks, with the caller's own credential, before any record is believed.
+func (j *job) lookup(ctx context.Context, format git.ObjectFormat) (git.Revision, error) {
+	if j.ask.revision.IsZero() {
+		head, err := j.o.heads.Head(ctx, j.template.Remote, j.template.Ref, format)
+		return head.Revision, err
+	}
+	if j.ask.anyRevision {
+		return j.ask.revision, nil
+	}
+	return j.ask.revision, j.o.heads.RequireOnBranch(ctx, j.template.Remote, j.template.Ref, j.ask.revision)
+}
+
+// build makes the image under the key's lock. What another process built while we waited for the lock is a hit.
+func (j *job) build(ctx context.Context, miss string) (Image, error) {
+	unlock, warnings, err := j.lock(ctx)
+	if err != nil {
+		return Image{}, err
+	}
+	defer unlock()
+	if j.bypass() == "" {
+		if img, again, err := j.verify(ctx, j.openHistory(), nil); err != nil || again == "" {
+			return img, err
+		}
+	}
+	b, err := j.o.connect(ctx, j.store)
+	if err != nil {
+		return Image{}, err
+	}
+	defer b.Close()
+	res, err := j.solve(ctx, b)
+	if err != nil {
+		return Image{}, err
+	}
+	built, err := j.adopt(ctx, res)
+	if err != nil {
+		return Image{}, err
+	}
+	img := j.image(OutcomeBuilt, built.ID)
+	info := b.Info()
+	img.Builder, img.Fetch, img.Delivery, img.Reason = &info, &res.Fetch, &res.Delivery, miss
+	img.Warnings = append(append(warnings, res.Warnings...), j.latest(ctx, built.ID)...)
+	if err := j.record(res, built, info); err != nil {
+		img.Warnings = append(img.Warnings, fmt.Sprintf("not remembered, so the next call builds again: %v", err))
+	}
+	img.SupersededBy = j.superseded(ctx)
+	return img, nil
+}
+
+// lock serialises the processes that want this key. Without a cache folder there is nothing to lock with and
+// nothing to remember in; the build goes on and says so.
+func (j *job) lock(ctx context.Context) (unlock func(), warnings []string, err error) {
+	dir, err := j.o.records()
+	if err == nil {
+		unlock, err = dir.Lock(ctx, j.recipe.key(), j.o.settings.lockWait)
+	}
+	switch {
+	case err == nil:
+		return unlock, nil, nil
+	case errors.Is(err, ErrLockTimeout), ctx.Err() != nil:
+		return nil, nil, err
+	default:
+		return func() {}, []string{fmt.Sprintf("building without a lock: %v", err)}, nil
+	}
+}
+
+func (j *job) solve(ctx context.Context, b solver) (buildkit.Result, error) {
+	platform, err := parsePlatform(j.recipe.Platform)
+	if err != nil {
+		return buildkit.Result{}, err
+	}
+	rev, err := git.ParseRevision(j.recipe.Revision)
+	if err != nil {
+		return buildkit.Result{}, err
+	}
+	j.o.log.Info(fmt.Sprintf("local-build: solving %s#%s", j.template.Remote, rev.Short()))
+	begun := time.Now()
+	res, err := b.Solve(ctx, buildkit.Request{
+		Remote: j.template.Remote, Revision: rev,
+		Subdir: j.template.Subdir, Dockerfile: j.template.Dockerfile, Target: j.template.Target,
+		Platform: platform, Labels: j.recipe.labels(), Reference: j.recipe.temporary(),
+		Token: j.o.creds.For(j.template.Remote), AllowedFrontends: j.o.settings.frontends,
+		NoCache: j.ask.noCache, Pull: j.ask.pull,
+		Progress: j.progress(),
+	}, sink{j.store, j.recipe.Platform})
+	if err != nil {
+		j.discard(ctx)
+		return buildkit.Result{}, j.gone(ctx, rev, err)
+	}
+	j.durations.Fetch, j.durations.Solve, j.durations.Deliver = ms(res.FetchTime), ms(res.SolveTime), ms(res.DeliverTime)
+	j.o.log.Info(fmt.Sprintf("local-build: build done in %s", time.Since(begun).Round(time.Millisecond)))
+	return res, nil
+}
+
+// gone explains a fetch that failed because the branch was moved away from the commit in the meantime. It
+// never leads to another commit being built: the caller asks again if it wants the new one.
+func (j *job) gone(ctx context.Context, rev git.Revision, err error) error {
+	if !errors.Is(err, ErrFetch) {
+		return err
+	}
+	if head := j.superseded(ctx); !head.IsZero() {
+		return fmt.Errorf("%w; the branch has moved from %s to %s meanwhile: ask again to build that", err, rev.Short(), head.Short())
+	}
+	return err
+}
+
+// superseded is the branch's head if it is no longer what was built, zero if it is or if nobody knows.
+func (j *job) superseded(ctx context.Context) git.Revision {
+	if !j.ask.revision.IsZero() {
+		return git.Revision{}
+	}
+	head, err := j.o.heads.Head(ctx, j.template.Remote, j.template.Ref, "")
+	if err != nil || head.Revision.String() == j.recipe.Revision {
+		return git.Revision{}
+	}
+	return head.Revision
+}
+
+// record is written last: what stands in it has been verified.
+func (j *job) record(res buildkit.Result, built builtImage, by buildkit.Info) error {
+	dir, err := j.o.records()
+	if err != nil {
+		return err
+	}
+	return dir.Put(cache.Record{
+		Key: j.recipe.key(), Line: j.recipe.line(),
+		Store: j.store.Endpoint(), StoreKind: string(built.kind),
+		Name: j.template.Name, Reference: j.recipe.reference(), ImageID: built.ID,
+		ConfigDigest: res.ConfigDigest, ManifestDigest: res.ManifestDigest,
+		Revision: j.recipe.Revision, Ref: j.template.Ref.String(), Repository: j.recipe.Repository,
+		Platform: j.recipe.Platform, Size: built.Size, BuiltAt: time.Now().UTC(),
+		Builder: cache.Builder{Kind: string(by.Kind), Endpoint: by.Endpoint, Version: by.Version},
+	})
+}
+
+func (j *job) image(outcome Outcome, id string) Image {
+	rev, _ := git.ParseRevision(j.recipe.Revision)
+	return Image{
+		Schema: schemaVersion, Name: j.template.Name, Mode: resolver.ModeLocalBuild, Outcome: outcome,
+		Reference: j.recipe.reference(), ID: id, Revision: rev,
+		Repository: j.recipe.Repository, Platform: j.recipe.Platform,
+		Receipt: Receipt{Durations: j.durations},
+	}
+}

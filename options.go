@@ -1,0 +1,208 @@
+package pinion
+
+import (
+	"errors"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/moby/buildkit/client"
+
+	"git.moleculesai.app/molecule-ai/pinion/buildkit"
+	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore"
+	"git.moleculesai.app/molecule-ai/pinion/resolver"
+	"git.moleculesai.app/molecule-ai/pinion/resolver/git"
+)
+
+// Environment variables that [OptionsFromEnv] reads. All are optional. Docker's own (DOCKER_HOST,
+// DOCKER_CONTEXT, DOCKER_CONFIG, ...) mean what they mean everywhere.
+const (
+	EnvCacheDir   = "MOLECULE_LOCAL_BUILD_CACHE"
+	EnvRepoPrefix = "MOLECULE_LOCAL_TEMPLATE_REPO_PREFIX"
+	EnvToken      = "MOLECULE_GITEA_TOKEN"
+	EnvPlatform   = "MOLECULE_IMAGE_PLATFORM"
+	EnvConfig     = "PINION_CONFIG"
+	EnvAllowHTTP  = "PINION_ALLOW_HTTP"
+	EnvBuilder    = "BUILDKIT_HOST"
+)
+
+// NativePlatform stands for the builder's own platform.
+const NativePlatform = "native"
+
+// Option adjusts an [Orchestrator].
+type Option func(*settings)
+
+type settings struct {
+	lookup    func(string) (string, bool)
+	prefix    string
+	token     string
+	config    string
+	allowHTTP bool
+	cacheDir  string
+	platform  string
+	addr      string
+	tls       buildkit.TLS
+	engine    imagestore.EngineConfig
+	frontends []string
+	lockWait  time.Duration
+	logger    *slog.Logger
+	progress  func(name string, s *client.SolveStatus)
+}
+
+func defaults() settings {
+	return settings{
+		lookup:   func(string) (string, bool) { return "", false },
+		prefix:   resolver.DefaultRepoPrefix,
+		platform: defaultPlatform,
+		lockWait: time.Hour,
+		logger:   slog.New(slog.DiscardHandler),
+		progress: func(string, *client.SolveStatus) {},
+	}
+}
+
+// OptionsFromEnv takes the settings from the environment, by way of lookup (os.LookupEnv in practice). An
+// option that stands behind it overrides it. Without it nothing is read from the environment.
+func OptionsFromEnv(lookup func(string) (string, bool)) Option {
+	return func(s *settings) {
+		s.lookup = lookup
+		set := func(to *string, name string) {
+			if v, ok := lookup(name); ok && strings.TrimSpace(v) != "" {
+				*to = v
+			}
+		}
+		set(&s.prefix, EnvRepoPrefix)
+		set(&s.token, EnvToken)
+		set(&s.cacheDir, EnvCacheDir)
+		set(&s.platform, EnvPlatform)
+		set(&s.config, EnvConfig)
+		set(&s.addr, EnvBuilder)
+		v, _ := lookup(EnvAllowHTTP)
+		s.allowHTTP = v == "1" || strings.EqualFold(v, "true")
+	}
+}
+
+// WithCacheDir sets the folder for records and locks. The default is molecule/workspace-template-build in
+// $XDG_CACHE_HOME or ~/.cache.
+func WithCacheDir(dir string) Option { return func(s *settings) { s.cacheDir = dir } }
+
+// WithConfig sets the file with further templates. The default is $XDG_CONFIG_HOME/pinion/config.yaml if it exists.
+func WithConfig(file string) Option { return func(s *settings) { s.config = file } }
+
+// WithRepoPrefix sets what a known runtime's name is appended to. The default is [resolver.DefaultRepoPrefix].
+func WithRepoPrefix(prefix string) Option { return func(s *settings) { s.prefix = prefix } }
+
+// WithToken sets the credential for the git server in the repository prefix, and for no other. The default is none.
+func WithToken(token string) Option { return func(s *settings) { s.token = token } }
+
+// WithPlatform sets the platform, os/arch[/variant] or [NativePlatform]. The default is linux/amd64.
+func WithPlatform(platform string) Option { return func(s *settings) { s.platform = platform } }
+
+// WithAllowHTTP lets repository URLs have the scheme http for hosts other than loopback. The default is no.
+func WithAllowHTTP() Option { return func(s *settings) { s.allowHTTP = true } }
+
+// WithBuilder names a standalone buildkitd. The default is the Docker engine's own BuildKit.
+func WithBuilder(addr string, tls buildkit.TLS) Option {
+	return func(s *settings) { s.addr, s.tls = addr, tls }
+}
+
+// WithDockerHost names the engine's endpoint, as `docker --host`. The default is Docker's.
+func WithDockerHost(host string) Option { return func(s *settings) { s.engine.Host = host } }
+
+// WithDockerContext names the engine by a Docker context, as `docker --context`. The default is Docker's.
+func WithDockerContext(name string) Option { return func(s *settings) { s.engine.Context = name } }
+
+// WithAllowedFrontends lets `# syntax=` name these images (without tag) besides docker/dockerfile. The default is none.
+func WithAllowedFrontends(images ...string) Option {
+	return func(s *settings) { s.frontends = append(s.frontends, images...) }
+}
+
+// WithLockWait bounds the wait for another process that builds the same thing. The default is one hour.
+func WithLockWait(d time.Duration) Option { return func(s *settings) { s.lockWait = d } }
+
+// WithLogger sets where log lines go. The default is nowhere.
+func WithLogger(l *slog.Logger) Option { return func(s *settings) { s.logger = l } }
+
+// WithProgress sets who hears BuildKit's progress, by template name. It is called from one goroutine a build
+// and must not block for long. The default is nobody.
+func WithProgress(f func(name string, s *client.SolveStatus)) Option {
+	return func(s *settings) { s.progress = f }
+}
+
+// catalogue puts together what may be asked for.
+func (s *settings) catalogue() (*resolver.Catalogue, error) {
+	var opts []resolver.CatalogueOption
+	if s.allowHTTP {
+		opts = append(opts, resolver.AllowInsecureHTTP())
+	}
+	c, err := resolver.NewCatalogue(s.prefix, opts...)
+	if err != nil {
+		return nil, err
+	}
+	file, named := s.config, s.config != ""
+	if !named {
+		file = s.xdg("XDG_CONFIG_HOME", ".config", "pinion", "config.yaml")
+	}
+	if file == "" {
+		return c, nil
+	}
+	err = c.AddFile(file)
+	if !named && errors.Is(err, fs.ErrNotExist) {
+		err = nil
+	}
+	return c, err
+}
+
+// credentials bind each token to its host: the environment's to the prefix's host, the others to those that
+// the config file names them for.
+func (s *settings) credentials(c *resolver.Catalogue) (resolver.Credentials, error) {
+	creds := resolver.Credentials{}
+	for host, name := range c.TokenEnvs() {
+		if v, ok := s.lookup(name); ok && v != "" {
+			creds[host] = v
+		}
+	}
+	if s.token != "" {
+		var opts []git.RemoteOption
+		if s.allowHTTP {
+			opts = append(opts, git.AllowInsecureHTTP())
+		}
+		// The prefix ends in the middle of a path element; any name makes a repository of it.
+		r, err := git.ParseRemote(s.prefix+"x", opts...)
+		if err != nil {
+			return nil, err
+		}
+		creds[r.Host()] = s.token
+	}
+	return creds, nil
+}
+
+func (s *settings) cachePath() string {
+	if s.cacheDir != "" {
+		return s.cacheDir
+	}
+	return s.xdg("XDG_CACHE_HOME", ".cache", "molecule", "workspace-template-build")
+}
+
+// xdg is a path below a base directory as the XDG specification finds it; relative values are ignored as it
+// demands. Empty if there is no home.
+func (s *settings) xdg(variable, fallback string, elem ...string) string {
+	base, _ := s.lookup(variable)
+	if !filepath.IsAbs(base) {
+		home, err := s.home()
+		if err != nil {
+			return ""
+		}
+		base = filepath.Join(home, fallback)
+	}
+	return filepath.Join(append([]string{base}, elem...)...)
+}
+
+func (s *settings) home() (string, error) {
+	if h, ok := s.lookup("HOME"); ok && h != "" {
+		return h, nil
+	}
+	return os.UserHomeDir()
+}

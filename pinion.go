@@ -1,0 +1,207 @@
+package pinion
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/moby/buildkit/util/flightcontrol"
+
+	"git.moleculesai.app/molecule-ai/pinion/cache"
+	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore"
+	"git.moleculesai.app/molecule-ai/pinion/internal/redact"
+	"git.moleculesai.app/molecule-ai/pinion/resolver"
+	"git.moleculesai.app/molecule-ai/pinion/resolver/git"
+)
+
+// Orchestrator turns names into images. It is safe for concurrent use; whoever asks for the same thing at the
+// same time, in this process or another one with the same cache folder, shares one build.
+type Orchestrator struct {
+	settings  settings
+	source    resolver.RegistrySource
+	catalogue *resolver.Catalogue
+	creds     resolver.Credentials
+	heads     heads
+	store     func() (store, error)
+	connect   func(context.Context, store) (solver, error)
+	records   func() (*cache.Dir, error)
+	builds    flightcontrol.Group[Image]
+	log       *slog.Logger
+}
+
+// heads asks git servers.
+type heads interface {
+	Head(ctx context.Context, r git.Remote, ref git.Ref, hint git.ObjectFormat) (resolver.Head, error)
+	RequireOnBranch(ctx context.Context, r git.Remote, ref git.Ref, rev git.Revision) error
+}
+
+// New puts an Orchestrator together. It reads the config file and contacts nobody; engine, builder and cache
+// folder are opened when they are first needed. Errors are of kind [ErrInvalidInput].
+func New(opts ...Option) (*Orchestrator, error) {
+	s := defaults()
+	for _, o := range opts {
+		o(&s)
+	}
+	if err := checkPlatform(s.platform); err != nil {
+		return nil, err
+	}
+	catalogue, err := s.catalogue()
+	if err != nil {
+		return nil, err
+	}
+	creds, err := s.credentials(catalogue)
+	if err != nil {
+		return nil, err
+	}
+	o := &Orchestrator{
+		settings: s, catalogue: catalogue, creds: creds, log: s.logger,
+		source:  resolver.Resolve(s.lookup),
+		heads:   resolver.NewClient(creds),
+		records: sync.OnceValues(func() (*cache.Dir, error) { return cache.Open(s.cachePath()) }),
+		connect: s.connect,
+	}
+	o.store = sync.OnceValues(s.openStore)
+	return o, nil
+}
+
+// Names lists the catalogue in alphabetical order.
+func (o *Orchestrator) Names() []string { return o.catalogue.Names() }
+
+// Source tells the mode, and in registry mode the registry.
+func (o *Orchestrator) Source() resolver.RegistrySource { return o.source }
+
+// EnsureOption adjusts one call of [Orchestrator.Ensure].
+type EnsureOption func(*ask)
+
+// ask is what one caller wants beyond the name.
+type ask struct {
+	revision    git.Revision
+	anyRevision bool
+	pull        bool
+	noCache     bool
+}
+
+// AtRevision asks for that commit instead of the branch's head. It must be on the template's branch, by the
+// word of the git server's API, unless any is true.
+func AtRevision(rev git.Revision, anyRevision bool) EnsureOption {
+	return func(a *ask) { a.revision, a.anyRevision = rev, anyRevision }
+}
+
+// Pull asks the registries again: in registry mode for the image, else for the images in FROM; the latter
+// bypasses the hit.
+func Pull() EnsureOption { return func(a *ask) { a.pull = true } }
+
+// NoCache runs every step of the Dockerfile again. It bypasses the hit.
+func NoCache() EnsureOption { return func(a *ask) { a.noCache = true } }
+
+// flight keeps calls that want different work apart.
+func (a ask) flight(key string) string { return fmt.Sprintf("%s pull=%t no-cache=%t", key, a.pull, a.noCache) }
+
+// Ensure returns the image of the template's current commit, building or pulling it if the store lacks it.
+//
+// Callers who ask for the same thing share the work; each may leave by cancelling its context, and the last to
+// leave stops the build. A failure is an [*Error].
+func (o *Orchestrator) Ensure(ctx context.Context, name string, opts ...EnsureOption) (Image, error) {
+	begun := time.Now()
+	img, err := o.ensure(ctx, name, opts)
+	if err != nil {
+		return Image{}, fail(name, err)
+	}
+	img.Durations.Total = ms(time.Since(begun))
+	if img.Mode == resolver.ModeLocalBuild {
+		o.log.Info(fmt.Sprintf("Provisioner: local-build mode → using locally-built image %s for runtime %s", img.Reference, name))
+	}
+	return img, nil
+}
+
+func (o *Orchestrator) ensure(ctx context.Context, name string, opts []EnsureOption) (Image, error) {
+	var a ask
+	for _, opt := range opts {
+		opt(&a)
+	}
+	begun := time.Now()
+	t, err := o.catalogue.Template(name)
+	if err != nil {
+		return Image{}, err
+	}
+	if o.source.Mode == resolver.ModeRegistry {
+		return o.pull(ctx, t, a)
+	}
+	st, err := o.store()
+	if err != nil {
+		return Image{}, storeError(err)
+	}
+	r, err := o.recipe(ctx, st, t)
+	if err != nil {
+		return Image{}, err
+	}
+	j := &job{o: o, ask: a, template: t, store: st, recipe: r}
+	j.durations.Resolve = ms(time.Since(begun))
+	return j.run(ctx)
+}
+
+// EnsureLocalImage is the call that a workspace server makes before it creates a container: the reference to
+// create it from. In registry mode that is the registry's, untouched, and nothing is contacted.
+func (o *Orchestrator) EnsureLocalImage(ctx context.Context, runtime string) (string, error) {
+	if o.source.Mode == resolver.ModeRegistry {
+		if _, err := o.catalogue.Template(runtime); err != nil {
+			return "", fail(runtime, err)
+		}
+		return o.source.Reference(runtime), nil
+	}
+	img, err := o.Ensure(ctx, runtime)
+	return img.Reference, err
+}
+
+// Resolution is what a name stands for at the moment.
+type Resolution struct {
+	Name string        `json:"name"`
+	Mode resolver.Mode `json:"mode"`
+	// Reference is what [Orchestrator.Ensure] would return; with the platform "native" it is left out.
+	Reference  string       `json:"reference,omitempty"`
+	Repository string       `json:"repository,omitempty"`
+	Ref        string       `json:"ref,omitempty"`
+	Revision   git.Revision `json:"revision,omitzero"`
+}
+
+// Resolve asks the git server, and nobody else, what the name stands for. It builds nothing. In registry mode
+// it asks nobody.
+func (o *Orchestrator) Resolve(ctx context.Context, name string) (Resolution, error) {
+	t, err := o.catalogue.Template(name)
+	if err != nil {
+		return Resolution{}, fail(name, err)
+	}
+	res := Resolution{Name: name, Mode: o.source.Mode}
+	if res.Mode == resolver.ModeRegistry {
+		res.Reference = o.source.Reference(name)
+		return res, nil
+	}
+	head, err := o.heads.Head(ctx, t.Remote, t.Ref, "")
+	if err != nil {
+		return Resolution{}, fail(name, err)
+	}
+	res.Repository, res.Ref, res.Revision = t.Remote.String(), head.Ref.String(), head.Revision
+	if p := o.platform(t); p != NativePlatform {
+		res.Reference = newRecipe(t, p).at(head.Revision).reference()
+	}
+	return res, nil
+}
+
+// Redactor replaces every credential that this Orchestrator holds.
+func (o *Orchestrator) Redactor() *redact.Redactor {
+	var tokens []string
+	for _, t := range o.creds {
+		tokens = append(tokens, t)
+	}
+	return redact.New(tokens...)
+}
+
+// platform of a template, before "native" is settled.
+func (o *Orchestrator) platform(t resolver.Template) string {
+	if t.Platform != "" {
+		return t.Platform
+	}
+	return o.settings.platform
+}

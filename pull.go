@@ -1,0 +1,82 @@
+package pinion
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/containerd/platforms"
+
+	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore"
+	"git.moleculesai.app/molecule-ai/pinion/resolver"
+)
+
+// pull is registry mode: the image comes from the registry, and neither a git server nor a builder is asked.
+func (o *Orchestrator) pull(ctx context.Context, t resolver.Template, a ask) (Image, error) {
+	if a.noCache || !a.revision.IsZero() {
+		return Image{}, fmt.Errorf("%w: in registry mode nothing is built, so there is no commit and no build cache to choose; unset MOLECULE_IMAGE_REGISTRY to build", ErrInvalidInput)
+	}
+	st, err := o.store()
+	if err != nil {
+		return Image{}, storeError(err)
+	}
+	r, err := o.recipe(ctx, st, t)
+	if err != nil {
+		return Image{}, err
+	}
+	ref := o.source.Reference(t.Name)
+	img := Image{Schema: schemaVersion, Name: t.Name, Mode: o.source.Mode, Outcome: OutcomeHit, Reference: ref, Platform: r.Platform}
+	miss, err := "asked to pull", error(nil)
+	if !a.pull {
+		if img.ID, miss, err = present(ctx, st, ref, r.Platform); err != nil || miss == "" {
+			return img, err
+		}
+	}
+	return o.builds.Do(ctx, "pull "+ref+" "+r.Platform, func(ctx context.Context) (Image, error) {
+		begun := time.Now()
+		if err := o.fetchImage(ctx, st, t.Name, ref, r.Platform); err != nil {
+			return Image{}, err
+		}
+		img.Outcome, img.Reason, img.Durations.Pull = OutcomePulled, miss, ms(time.Since(begun))
+		img.ID, miss, err = present(ctx, st, ref, r.Platform)
+		if err == nil && miss != "" {
+			err = fmt.Errorf("%w: %s", ErrVerification, miss)
+		}
+		return img, err
+	})
+}
+
+// present returns the image's ID, or the reason why it has to be pulled.
+func present(ctx context.Context, st store, ref, platform string) (id, miss string, err error) {
+	got, err := st.Inspect(ctx, ref)
+	switch {
+	case errors.Is(err, imagestore.ErrNotFound):
+		return "", "not in the image store", nil
+	case err != nil:
+		return "", "", storeError(err)
+	case !samePlatform(got.Platform, platform):
+		return "", fmt.Sprintf("the one in the image store is for %s", got.Platform), nil
+	}
+	return got.ID, "", nil
+}
+
+func samePlatform(a, b string) bool {
+	p, errA := platforms.Parse(a)
+	q, errB := platforms.Parse(b)
+	return errA == nil && errB == nil && platforms.OnlyStrict(q).Match(p)
+}
+
+func (o *Orchestrator) fetchImage(ctx context.Context, st store, name, ref, platform string) error {
+	o.log.Info(fmt.Sprintf("Provisioner: registry mode → pulling %s for runtime %s", ref, name))
+	err := st.Pull(ctx, ref, platform, func(status string) { o.log.Debug(status) })
+	var at *imagestore.Error
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &at) && at.Origin == imagestore.OriginRegistry:
+		return fmt.Errorf("%w: %w", ErrRegistry, err)
+	default:
+		return storeError(err)
+	}
+}

@@ -1,0 +1,104 @@
+package pinion
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"strings"
+
+	"git.moleculesai.app/molecule-ai/pinion/resolver"
+	"git.moleculesai.app/molecule-ai/pinion/resolver/git"
+)
+
+// recipeSchema enters every key. Raise it when the same recipe would give another image than before.
+const recipeSchema = 1
+
+// defaultPlatform is the one whose tags carry no suffix.
+const defaultPlatform = "linux/amd64"
+
+// namespace is the repository prefix of every image that Pinion makes. Nothing outside it is ever tagged or
+// untagged.
+const namespace = "molecule-local/"
+
+// Labels on every image that Pinion builds. They are a function of the recipe alone: a label with a time in
+// it would give each build of the same recipe another image ID.
+const (
+	LabelSource   = "org.opencontainers.image.source"
+	LabelRevision = "org.opencontainers.image.revision"
+	// LabelRecipe holds the recipe's digest, "sha256:<hex>".
+	LabelRecipe = "app.moleculesai.pinion.recipe"
+)
+
+// recipe is everything that decides what the image is. It owns the names: key, tag and labels come from here
+// and nowhere else.
+type recipe struct {
+	Schema     int               `json:"schema"`
+	Repository string            `json:"repository"`
+	Revision   string            `json:"revision"`
+	Subdir     string            `json:"subdir"`
+	Dockerfile string            `json:"dockerfile"`
+	Target     string            `json:"target"`
+	Platform   string            `json:"platform"`
+	Image      string            `json:"image"`
+}
+
+// newRecipe takes the platform apart from the template, since "native" is known only to the builder.
+func newRecipe(t resolver.Template, platform string) recipe {
+	return recipe{
+		Schema: recipeSchema, Repository: t.Remote.String(), Subdir: t.Subdir, Dockerfile: t.Dockerfile,
+		Target: t.Target, Platform: platform, Image: t.Image,
+	}
+}
+
+func (r recipe) at(rev git.Revision) recipe {
+	r.Revision = rev.String()
+	return r
+}
+
+// digest of the canonical form: encoding/json writes struct fields in order.
+func (r recipe) digest() string {
+	b, err := json.Marshal(r)
+	if err != nil {
+		panic(err) // a struct of strings always marshals
+	}
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:])
+}
+
+// key is what caches and locks go by.
+func (r recipe) key() string { return r.digest() }
+
+// line is the key less the commit: the records of one template's history share it.
+func (r recipe) line() string {
+	r.Revision = ""
+	return r.digest()
+}
+
+func (r recipe) short() string { return r.Revision[:min(12, len(r.Revision))] }
+
+// suffix keeps platforms apart in the tag, so that no hit can have the wrong architecture.
+func (r recipe) suffix() string {
+	if r.Platform == defaultPlatform {
+		return ""
+	}
+	return "-" + strings.ReplaceAll(r.Platform, "/", "-")
+}
+
+func (r recipe) repository() string { return namespace + r.Image }
+
+// reference is the pinned name.
+func (r recipe) reference() string { return r.repository() + ":" + r.short() + r.suffix() }
+
+// latest is for people; nothing in Pinion reads it.
+func (r recipe) latest() string { return r.repository() + ":latest" + r.suffix() }
+
+// temporary is what an image is called until it has been verified. It is the same for each attempt at a key,
+// so that an attempt which was killed leaves at most one, and the next takes it over.
+func (r recipe) temporary() string { return r.repository() + ":unverified-" + r.key()[:12] }
+
+func (r recipe) labels() map[string]string {
+	labels := map[string]string{
+		LabelSource: r.Repository, LabelRevision: r.Revision, LabelRecipe: "sha256:" + r.digest(),
+	}
+	return labels
+}

@@ -1,0 +1,391 @@
+package resolver
+
+import (
+	"compress/gzip"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"git.moleculesai.app/molecule-ai/pinion/resolver/git"
+)
+
+// unserved makes a look-up fall back to the forge's API.
+func unserved() http.HandlerFunc {
+	return answer(http.StatusMethodNotAllowed, "text/html", "<html>")
+}
+
+// manyRefs writes refs without end, until the client has had enough.
+func manyRefs(w io.Writer) {
+	for i := 0; ; i++ {
+		if _, err := io.WriteString(w, pkt(fmt.Sprintf("%s refs/heads/main-%d", shaB, i))); err != nil {
+			return
+		}
+	}
+}
+
+func TestFault13_HugeBody(t *testing.T) {
+	t.Run("refs without end", func(t *testing.T) {
+		s := newServer(t, map[string]http.HandlerFunc{packPath: func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", resultType)
+			manyRefs(w)
+		}})
+		_, err := s.client().Head(t.Context(), s.remote(t), mustBranch(t, "main"), "")
+		if !errors.Is(err, ErrInvalidAnswer) || !errors.Is(err, errTooLarge) {
+			t.Errorf("got %v", err)
+		}
+	})
+	t.Run("the exact ref first", func(t *testing.T) {
+		s := newServer(t, map[string]http.HandlerFunc{packPath: func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", resultType)
+			_, _ = io.WriteString(w, pkt(shaA+" refs/heads/main")) // the client may hang up
+			manyRefs(w)
+		}})
+		head, err := s.client().Head(t.Context(), s.remote(t), mustBranch(t, "main"), "")
+		if err != nil || head.Revision.String() != shaA {
+			t.Errorf("got %v, %v", head, err)
+		}
+	})
+	t.Run("the API", func(t *testing.T) {
+		s := newServer(t, map[string]http.HandlerFunc{packPath: unserved(), apiRepo: jsonOf(200, `{"a":"`+strings.Repeat("x", 70<<10)+`"}`)})
+		_, err := s.client().Head(t.Context(), s.remote(t), git.HEAD, "")
+		if !errors.Is(err, ErrInvalidAnswer) || !errors.Is(err, errTooLarge) {
+			t.Errorf("got %v", err)
+		}
+	})
+	t.Run("exactly the cap", func(t *testing.T) {
+		body := `{"default_branch":"main","x":"` + strings.Repeat("x", maxBody-32) + `"}`
+		s := newServer(t, map[string]http.HandlerFunc{apiRepo: jsonOf(200, body)})
+		if repo, err := s.client().repository(t.Context(), s.remote(t)); len(body) != maxBody || err != nil || repo.branch.Branch() != "main" {
+			t.Errorf("%d bytes: %v, %v", len(body), repo, err)
+		}
+	})
+}
+
+func TestFault14_GzipBomb(t *testing.T) {
+	bomb := func(contentType, head, unit string) http.HandlerFunc {
+		return func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", contentType)
+			w.Header().Set("Content-Encoding", "gzip")
+			z := gzip.NewWriter(w)
+			_, _ = io.WriteString(z, head)
+			for range 1024 { // 32 MB
+				if _, err := io.WriteString(z, unit); err != nil {
+					return
+				}
+			}
+			_ = z.Close() // the client has hung up
+		}
+	}
+	s := newServer(t, map[string]http.HandlerFunc{
+		packPath: bomb(resultType, "", strings.Repeat(pkt(shaB+" refs/heads/main-"+strings.Repeat("x", 949)), 32)),
+		apiRepo:  bomb(jsonType, `{"default_branch":"`, strings.Repeat("x", 32<<10)),
+	})
+	if _, err := s.client().Head(t.Context(), s.remote(t), git.HEAD, ""); !errors.Is(err, errTooLarge) || !errors.Is(err, ErrInvalidAnswer) {
+		t.Errorf("refs: %v", err)
+	}
+	s.routes[packPath] = unserved()
+	if _, err := s.client().Head(t.Context(), s.remote(t), git.HEAD, ""); !errors.Is(err, errTooLarge) || !errors.Is(err, ErrInvalidAnswer) {
+		t.Errorf("API: %v", err)
+	}
+	s.routes[packPath] = func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Encoding", "br")
+		headMain()(w, r)
+	}
+	if _, err := s.client().Head(t.Context(), s.remote(t), git.HEAD, ""); !errors.Is(err, ErrInvalidAnswer) {
+		t.Errorf("an encoding that nobody asked for: %v", err)
+	}
+}
+
+func TestFault15_SlowLoris(t *testing.T) {
+	slow := WithTimeouts(Timeouts{Header: 100 * time.Millisecond, Progress: 100 * time.Millisecond})
+	trickle := func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", resultType)
+		tick := time.NewTicker(5 * time.Millisecond)
+		defer tick.Stop()
+		body := []byte(pkt(shaA + " HEAD " + strings.Repeat("x", 500)))
+		for i := range body {
+			if _, err := w.Write(body[i : i+1]); err != nil {
+				return
+			}
+			_ = http.NewResponseController(w).Flush() // the next write tells
+			select {
+			case <-tick.C:
+			case <-r.Context().Done():
+				return
+			}
+		}
+	}
+	hang := func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
+	for name, route := range map[string]http.HandlerFunc{"no header": hang, "a byte at a time": trickle} {
+		t.Run(name, func(t *testing.T) {
+			s := newServer(t, map[string]http.HandlerFunc{packPath: route})
+			start := time.Now()
+			_, err := s.client(slow).Head(t.Context(), s.remote(t), git.HEAD, "")
+			var timeout *timeoutError
+			if !errors.Is(err, ErrUnavailable) || !errors.As(err, &timeout) {
+				t.Errorf("got %v", err)
+			}
+			if took := time.Since(start); took > 2*time.Second {
+				t.Errorf("it took %s", took)
+			}
+		})
+	}
+	t.Run("a steady stream passes", func(t *testing.T) {
+		s := newServer(t, map[string]http.HandlerFunc{packPath: func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Type", resultType)
+			tick := time.NewTicker(40 * time.Millisecond)
+			defer tick.Stop()
+			for range 5 { // longer than the progress deadline in all
+				_, _ = io.WriteString(w, pkt(shaB+" refs/heads/"+strings.Repeat("x", 600)))
+				_ = http.NewResponseController(w).Flush()
+				<-tick.C
+			}
+			headMain()(w, r)
+		}})
+		if _, err := s.client(slow).Head(t.Context(), s.remote(t), git.HEAD, ""); err != nil {
+			t.Error(err)
+		}
+	})
+	t.Run("the whole look-up", func(t *testing.T) {
+		s := newServer(t, map[string]http.HandlerFunc{packPath: hang})
+		_, err := s.client(WithTimeouts(Timeouts{Total: 50 * time.Millisecond})).Head(t.Context(), s.remote(t), git.HEAD, "")
+		if !errors.Is(err, ErrUnavailable) {
+			t.Errorf("got %v", err)
+		}
+	})
+}
+
+func TestFault19_StrictJSON(t *testing.T) {
+	branch := func(id string) string { return `{"name":"main","commit":{"id":` + id + `}}` }
+	good := branch(`"` + shaA + `"`)
+	for name, body := range map[string]string{
+		"null":                branch(`null`),
+		"number":              branch(`1234`),
+		"array":               branch(`["` + shaA + `"]`),
+		"object":              branch(`{"id":"` + shaA + `"}`),
+		"empty":               branch(`""`),
+		"branch name":         branch(`"main"`),
+		"upper case":          branch(`"` + strings.ToUpper(shaA) + `"`),
+		"short":               branch(`"` + shaA[:12] + `"`),
+		"all zero":            branch(`"` + strings.Repeat("0", 40) + `"`),
+		"missing":             `{"name":"main","commit":{}}`,
+		"no commit":           `{"name":"main"}`,
+		"null commit":         `{"name":"main","commit":null}`,
+		"duplicated id":       branch(`"` + shaA + `","id":"` + shaB + `"`),
+		"duplicated commit":   `{"name":"main","commit":{"id":"` + shaA + `"},"commit":{"id":"` + shaB + `"}}`,
+		"key in another case": `{"name":"main","commit":{"ID":"` + shaA + `"}}`,
+		"another branch":      strings.Replace(good, "main", "main2", 1),
+		"trailing data":       good + good,
+		"truncated":           good[:len(good)-1],
+		"an array":            `[` + good + `]`,
+		"not JSON":            `sha`,
+		"nothing":             ``,
+		"deep":                `{"name":` + strings.Repeat(`[`, 1000) + strings.Repeat(`]`, 1000) + `}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newServer(t, map[string]http.HandlerFunc{packPath: unserved(), apiRepo: jsonOf(200, repoJSON("main", "sha1")), apiRepo + "/branches/main": jsonOf(200, body)})
+			head, err := s.client().Head(t.Context(), s.remote(t), git.HEAD, "")
+			if !errors.Is(err, ErrInvalidAnswer) || head != (Head{}) {
+				t.Errorf("got %v, %v", head, err)
+			}
+		})
+	}
+	s := newServer(t, map[string]http.HandlerFunc{packPath: unserved(), apiRepo: jsonOf(200, repoJSON("main", "sha1")), apiRepo + "/branches/main": jsonOf(200, good)})
+	if head, err := s.client().Head(t.Context(), s.remote(t), git.HEAD, ""); err != nil || head.Revision.String() != shaA || head.Ref.Branch() != "main" {
+		t.Errorf("the good answer gives %v, %v", head, err)
+	}
+}
+
+func TestFault20_PrefixMatch(t *testing.T) {
+	longer := []string{shaB + " refs/heads/main-1", shaB + " refs/heads/main/x", shaB + " refs/heads/main2"}
+	s := newServer(t, map[string]http.HandlerFunc{packPath: refs(longer...)})
+	if head, err := s.client().Head(t.Context(), s.remote(t), mustBranch(t, "main"), ""); !errors.Is(err, ErrNotFound) {
+		t.Errorf("only longer names: %v, %v", head, err)
+	}
+	s.routes[packPath] = refs(append(longer, shaA+" refs/heads/main")...)
+	if head, err := s.client().Head(t.Context(), s.remote(t), mustBranch(t, "main"), ""); err != nil || head.Revision.String() != shaA {
+		t.Errorf("longer names first: %v, %v", head, err)
+	}
+	s.routes[packPath] = refs(shaB+" refs/heads/HEAD", shaB+" HEAD2", shaB+" refs/remotes/HEAD")
+	if head, err := s.client().Head(t.Context(), s.remote(t), git.HEAD, ""); !errors.Is(err, ErrNotFound) {
+		t.Errorf("names like HEAD: %v, %v", head, err)
+	}
+}
+
+func TestFault21_AnnotatedTag(t *testing.T) {
+	s := newServer(t, map[string]http.HandlerFunc{packPath: refs(shaB + " refs/heads/main peeled:" + shaA)})
+	if head, err := s.client().Head(t.Context(), s.remote(t), mustBranch(t, "main"), ""); err != nil || head.Revision.String() != shaA {
+		t.Errorf("got %v, %v", head, err)
+	}
+	s.routes[packPath] = refs(shaB + " refs/heads/main peeled:nonsense")
+	if _, err := s.client().Head(t.Context(), s.remote(t), mustBranch(t, "main"), ""); !errors.Is(err, ErrInvalidAnswer) {
+		t.Errorf("nonsense gives %v", err)
+	}
+	// A tag object given by hand: the API answers for the commit it points to.
+	s.routes[packPath] = byRef(map[string]http.HandlerFunc{"HEAD": headMain()})
+	s.routes[apiRepo+"/git/commits/"+shaB] = jsonOf(200, `{"sha":"`+shaA+`"}`)
+	s.routes[apiRepo+"/compare/main..."+shaB] = jsonOf(200, `{"total_commits":0,"commits":[]}`)
+	s.routes[apiRepo+"/compare/"+shaB+"...main"] = jsonOf(200, `{"total_commits":1,"commits":[]}`)
+	if err := s.client().RequireOnBranch(t.Context(), s.remote(t), git.HEAD, mustRevision(t, shaB)); !errors.Is(err, ErrNotOnBranch) {
+		t.Errorf("a tag object gives %v", err)
+	}
+}
+
+func TestFault22_EmptyRepository(t *testing.T) {
+	unborn := refs("unborn HEAD symref-target:refs/heads/master")
+	const advice = "repository is empty: push a first commit"
+	for name, tc := range map[string]struct {
+		pack, api http.HandlerFunc
+		revision  string
+	}{
+		"the default branch exists":  {byRef(map[string]http.HandlerFunc{"HEAD": unborn, "refs/heads/main": refs(shaA + " refs/heads/main")}), jsonOf(200, repoJSON("main", "sha1")), shaA},
+		"the default branch doesn't": {byRef(map[string]http.HandlerFunc{"HEAD": unborn}), jsonOf(200, repoJSON("main", "sha1")), ""},
+		"no default branch":          {unborn, jsonOf(200, repoJSON("", "sha1")), ""},
+		"another forge":              {unborn, nil, ""},
+		"another forge's HTML":       {unborn, answer(200, "text/html", "<html>"), ""},
+		"a server without unborn":    {refs(), jsonOf(200, repoJSON("main", "sha1")), ""},
+		"409":                        {jsonOf(409, `{"message":"Git Repository is empty."}`), nil, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newServer(t, map[string]http.HandlerFunc{packPath: tc.pack, apiRepo: tc.api})
+			head, err := s.client().Head(t.Context(), s.remote(t), git.HEAD, "")
+			if tc.revision == "" && (!errors.Is(err, ErrNotFound) || !strings.Contains(err.Error(), advice)) {
+				t.Errorf("got %v, %v", head, err)
+			}
+			if tc.revision != "" && (err != nil || head.Revision.String() != tc.revision || head.Ref.Branch() != "main") {
+				t.Errorf("got %v, %v", head, err)
+			}
+		})
+	}
+	t.Run("deleted", func(t *testing.T) {
+		for _, status := range []int{404, 410} {
+			s := newServer(t, map[string]http.HandlerFunc{packPath: answer(status, "text/plain", "Repository not found")})
+			_, err := s.client().Head(t.Context(), s.remote(t), git.HEAD, "")
+			if !errors.Is(err, ErrNotFound) || !strings.Contains(err.Error(), "not mirrored") || !strings.Contains(err.Error(), s.remote(t).String()) {
+				t.Errorf("%d: %v", status, err)
+			}
+		}
+	})
+	t.Run("the API fails", func(t *testing.T) {
+		s := newServer(t, map[string]http.HandlerFunc{packPath: unborn, apiRepo: jsonOf(500, `{}`)})
+		if _, err := s.client().Head(t.Context(), s.remote(t), git.HEAD, ""); !errors.Is(err, ErrUnavailable) {
+			t.Errorf("got %v", err)
+		}
+	})
+}
+
+func TestFault25_LoginPage(t *testing.T) {
+	for name, route := range map[string]http.HandlerFunc{
+		"HTML":                answer(200, "text/html; charset=utf-8", "<html>Sign in</html>"),
+		"HTML with good refs": answer(200, "text/html", pkt(shaA+" HEAD")+"0000"),
+		"no type":             func(w http.ResponseWriter, _ *http.Request) { w.Header()["Content-Type"] = nil },
+		"the advertisement":   answer(200, "application/x-git-upload-pack-advertisement", pkt(shaA+" HEAD")+"0000"),
+		"JSON":                jsonOf(200, `{}`),
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newServer(t, map[string]http.HandlerFunc{packPath: route})
+			head, err := s.client().Head(t.Context(), s.remote(t), git.HEAD, "")
+			if !errors.Is(err, ErrInvalidAnswer) || !strings.Contains(err.Error(), "content type") {
+				t.Errorf("got %v, %v", head, err)
+			}
+		})
+	}
+}
+
+func TestFault26_ObjectFormat(t *testing.T) {
+	// A server that, as git does, breaks off when it is asked in another format.
+	serve := func(format git.ObjectFormat, refusal http.HandlerFunc, sha string) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) {
+			body, _ := io.ReadAll(r.Body) // it has been read already
+			if strings.Contains(string(body), "object-format=sha256") != (format == git.SHA256) {
+				refusal(w, r)
+				return
+			}
+			refs(sha+" HEAD symref-target:refs/heads/main")(w, r)
+		}
+	}
+	said := result(pkt("ERR mismatched object format: server sha256; client sha1"))
+	for name, tc := range map[string]struct {
+		route    http.HandlerFunc
+		hint     git.ObjectFormat
+		sha      string
+		requests int
+	}{
+		"sha1":                   {serve(git.SHA1, said, shaA), "", shaA, 1},
+		"sha256":                 {serve(git.SHA256, said, sha256), "", sha256, 2},
+		"sha256 silent":          {serve(git.SHA256, result(""), sha256), "", sha256, 2},
+		"sha256 hinted":          {serve(git.SHA256, said, sha256), git.SHA256, sha256, 1},
+		"sha1 hinted as sha256":  {serve(git.SHA1, said, shaA), git.SHA256, shaA, 2},
+		"sha1 answers sha256":    {serve(git.SHA1, said, sha256), "", "", 1},
+		"sha256 answers sha1":    {serve(git.SHA256, said, shaA), "", "", 2},
+		"63 digits":              {serve(git.SHA256, said, sha256[:63]), git.SHA256, "", 1},
+		"refuses whatever comes": {said, "", "", 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newServer(t, map[string]http.HandlerFunc{packPath: tc.route})
+			c := s.client()
+			head, err := c.Head(t.Context(), s.remote(t), git.HEAD, tc.hint)
+			if n := len(s.seen()); n != tc.requests {
+				t.Errorf("%d requests, want %d", n, tc.requests)
+			}
+			if tc.sha == "" {
+				if !errors.Is(err, ErrInvalidAnswer) || head != (Head{}) {
+					t.Errorf("got %v, %v", head, err)
+				}
+				return
+			}
+			if err != nil || head.Revision.String() != tc.sha {
+				t.Fatalf("got %v, %v", head, err)
+			}
+			if _, err := c.Head(t.Context(), s.remote(t), git.HEAD, tc.hint); err != nil || len(s.seen()) != tc.requests+1 {
+				t.Errorf("the second look-up doesn't remember: %d requests, %v", len(s.seen()), err)
+			}
+		})
+	}
+	t.Run("the API", func(t *testing.T) {
+		for format, sha := range map[string]string{"sha1": sha256, "sha256": shaA} {
+			s := newServer(t, map[string]http.HandlerFunc{packPath: unserved(), apiRepo: jsonOf(200, repoJSON("main", format)),
+				apiRepo + "/branches/main": jsonOf(200, `{"name":"main","commit":{"id":"`+sha+`"}}`)})
+			if _, err := s.client().Head(t.Context(), s.remote(t), git.HEAD, ""); !errors.Is(err, ErrInvalidAnswer) {
+				t.Errorf("%s: %v", format, err)
+			}
+		}
+	})
+}
+
+func TestMalformedAnswers(t *testing.T) {
+	for name, body := range map[string]string{
+		"no length":          "hello",
+		"length 3":           "0003",
+		"beyond the longest": "fff1" + strings.Repeat("x", 65521),
+		"truncated header":   "00",
+		"truncated line":     pkt(shaA + " HEAD")[:20],
+		"no end":             pkt(shaB + " refs/heads/x"),
+		"a delimiter":        pkt(shaB+" refs/heads/x") + "0001",
+		"empty line":         "0004",
+		"one field":          pkt(shaA),
+		"no name":            pkt(shaA + " "),
+		"short commit":       pkt(shaA[:39] + " HEAD"),
+		"upper-case commit":  pkt(strings.ToUpper(shaA) + " HEAD"),
+		"all-zero commit":    pkt(strings.Repeat("0", 40) + " HEAD"),
+		"HEAD to a tag":      pkt(shaA+" HEAD symref-target:refs/tags/v1") + "0000",
+		"HEAD to nonsense":   pkt(shaA+" HEAD symref-target:refs/heads/../x") + "0000",
+		"an escape sequence": pkt("\x1b[2J HEAD"),
+		"the old protocol":   pkt("# service=git-upload-pack") + "0000",
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newServer(t, map[string]http.HandlerFunc{packPath: result(body)})
+			head, err := s.client().Head(t.Context(), s.remote(t), git.HEAD, "")
+			if !errors.Is(err, ErrInvalidAnswer) || head != (Head{}) {
+				t.Errorf("got %v, %v", head, err)
+			}
+			if err != nil && strings.ContainsAny(err.Error(), "\x1b\n") {
+				t.Errorf("the error isn't clean: %q", err)
+			}
+		})
+	}
+}

@@ -1,0 +1,118 @@
+package resolver
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"git.moleculesai.app/molecule-ai/pinion/resolver/git"
+)
+
+// DefaultRepoPrefix is where the built-in templates are mirrored: a template's
+// repository is the prefix with its name appended.
+const DefaultRepoPrefix = "https://git.moleculesai.app/molecule-ai/" + repoNamePrefix
+
+// Catalogue is the allow-list of templates. Only what is in it is ever asked
+// for or built. It isn't safe for use while it is being added to.
+type Catalogue struct {
+	templates map[string]Template
+	images    map[string]string // image name -> template name
+	tokenEnvs map[string]string // host -> variable
+}
+
+// CatalogueOption changes NewCatalogue's default.
+type CatalogueOption func(*catalogueRules)
+
+type catalogueRules struct{ remote []git.RemoteOption }
+
+// AllowInsecureHTTP lets the prefix be an http URL of any host. By default only
+// loopback hosts may go without TLS.
+func AllowInsecureHTTP() CatalogueOption {
+	return func(r *catalogueRules) { r.remote = append(r.remote, git.AllowInsecureHTTP()) }
+}
+
+// NewCatalogue returns the KnownRuntimes at prefix, each on its default branch.
+// An empty prefix is DefaultRepoPrefix. A prefix that doesn't make a repository
+// URL with a name appended is an *Error around ErrInvalidInput.
+func NewCatalogue(prefix string, opts ...CatalogueOption) (*Catalogue, error) {
+	var rules catalogueRules
+	for _, opt := range opts {
+		opt(&rules)
+	}
+	if prefix == "" {
+		prefix = DefaultRepoPrefix
+	}
+	c := &Catalogue{
+		templates: map[string]Template{},
+		images:    map[string]string{},
+		tokenEnvs: map[string]string{},
+	}
+	for _, name := range KnownRuntimes() {
+		remote, err := git.ParseRemote(prefix+name, rules.remote...)
+		if err != nil {
+			return nil, &Error{Op: "use repository prefix", Err: err}
+		}
+		if err := c.add(Template{Name: name, Remote: remote}); err != nil {
+			return nil, &Error{Op: "use repository prefix", Err: err}
+		}
+	}
+	return c, nil
+}
+
+// Add puts one more template into the catalogue and fills in its defaults. A
+// name or an image name that is there already is refused, so that no two
+// templates can ever give one image.
+func (c *Catalogue) Add(t Template) error {
+	if err := c.add(t); err != nil {
+		return &Error{Op: "add template", Remote: t.Remote, Err: err}
+	}
+	return nil
+}
+
+func (c *Catalogue) add(t Template) error {
+	t, err := checkTemplate(t)
+	if err != nil {
+		return err
+	}
+	if _, taken := c.templates[t.Name]; taken {
+		return fmt.Errorf("%w: the catalogue has a template %s already: choose another name", ErrInvalidInput, quoted(t.Name))
+	}
+	if other, taken := c.images[t.Image]; taken {
+		return fmt.Errorf("%w: template %s would give the image %s, which is that of template %s: choose another image name",
+			ErrInvalidInput, quoted(t.Name), quoted(t.Image), quoted(other))
+	}
+	c.templates[t.Name] = t
+	c.images[t.Image] = t.Name
+	return nil
+}
+
+// Template returns one entry. An unknown name is an *Error around
+// ErrUnknownTemplate that lists the known ones; nothing is read or asked.
+func (c *Catalogue) Template(name string) (Template, error) {
+	if t, ok := c.templates[name]; ok {
+		return t, nil
+	}
+	return Template{}, &Error{Op: "find template", Err: fmt.Errorf("%w %s: known are %s; add others to the configuration file",
+		ErrUnknownTemplate, quoted(name), strings.Join(c.Names(), ", "))}
+}
+
+// Names returns the names of all templates, sorted.
+func (c *Catalogue) Names() []string {
+	return slices.Sorted(maps.Keys(c.templates))
+}
+
+// TokenEnvs returns, by host[:port], the name of the environment variable that
+// the configuration says holds the host's token.
+func (c *Catalogue) TokenEnvs() map[string]string {
+	return maps.Clone(c.tokenEnvs)
+}
+
+// clone lets a file be added as a whole or not at all.
+func (c *Catalogue) clone() *Catalogue {
+	return &Catalogue{
+		templates: maps.Clone(c.templates),
+		images:    maps.Clone(c.images),
+		tokenEnvs: maps.Clone(c.tokenEnvs),
+	}
+}

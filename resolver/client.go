@@ -1,0 +1,145 @@
+package resolver
+
+import (
+	"context"
+	"maps"
+	"net/http"
+	"sync"
+
+	"git.moleculesai.app/molecule-ai/pinion/internal/redact"
+	"git.moleculesai.app/molecule-ai/pinion/resolver/git"
+)
+
+// Head is the answer to a look-up.
+type Head struct {
+	Revision git.Revision // the commit
+	// Ref is the branch that was asked for; for HEAD, the branch that HEAD
+	// points to. It is HEAD only if the server's HEAD is on no branch.
+	Ref git.Ref
+}
+
+// Client asks Git servers for commits. It is safe for concurrent use. It keeps
+// no answers; it only remembers which object format a repository uses.
+type Client struct {
+	creds     Credentials
+	redactor  *redact.Redactor
+	transport http.RoundTripper
+	userAgent string
+	timeouts  Timeouts
+	retries   int
+	backoff   Backoff
+	tokenHint func(host string) string
+
+	lookups flight[lookup, Head]
+	formats sync.Map // git.Remote -> git.ObjectFormat
+}
+
+// lookup is what callers must have in common to share one look-up. The
+// credential is a part of it: nobody gets an answer that another's token bought.
+type lookup struct {
+	remote git.Remote
+	ref    git.Ref
+	token  string
+}
+
+// NewClient makes a client that sends each token to its own host alone.
+func NewClient(creds Credentials, opts ...ClientOption) *Client {
+	c := &Client{
+		creds:     maps.Clone(creds),
+		redactor:  redact.New(creds.tokens()...),
+		userAgent: defaultUserAgent,
+		timeouts:  defaultTimeouts(),
+		retries:   defaultRetries,
+		backoff:   defaultBackoff,
+		tokenHint: func(string) string { return defaultTokenEnv },
+	}
+	for _, opt := range opts {
+		opt(c)
+	}
+	if c.transport == nil {
+		c.transport = newTransport(c.timeouts)
+	}
+	return c
+}
+
+// Head asks for the commit that ref names right now, by one request in the good
+// case: an ls-refs command of Git's protocol version 2 (gitprotocol-v2), POSTed
+// without the discovery request that usually goes first. hint is the object
+// format that the repository is thought to have, "" for SHA1; a wrong one costs
+// one more request.
+//
+// Calls at the same moment for the same remote, ref and credential share one
+// look-up; it ends when the last of them has gone.
+//
+// The error is an *Error around ErrNotFound (also a *MovedError),
+// ErrUnauthorized, ErrRateLimited, ErrUnavailable, ErrInvalidAnswer,
+// ErrInvalidInput or the context's own error.
+func (c *Client) Head(ctx context.Context, remote git.Remote, ref git.Ref, hint git.ObjectFormat) (Head, error) {
+	op := "look up " + ref.String() + " of"
+	if remote.IsZero() {
+		return Head{}, c.fail(op, remote, errNoRemote)
+	}
+	key := lookup{remote: remote, ref: ref, token: c.creds.For(remote)}
+	head, err := c.lookups.do(ctx, key, func(ctx context.Context) (Head, error) {
+		ctx, cancel := c.withDeadline(ctx)
+		defer cancel()
+		return c.head(ctx, remote, ref, hint)
+	})
+	return head, c.fail(op, remote, err)
+}
+
+// fail makes the boundary's error; it is nil for nil.
+func (c *Client) fail(op string, remote git.Remote, err error) error {
+	if err == nil {
+		return nil
+	}
+	return &Error{Op: op, Remote: remote, Err: c.redactor.Error(err)}
+}
+
+func (c *Client) head(ctx context.Context, remote git.Remote, ref git.Ref, hint git.ObjectFormat) (Head, error) {
+	answer, err := c.askRefs(ctx, remote, hint, ref.String())
+	switch {
+	case err != nil:
+		return c.fallBack(ctx, remote, ref, err)
+	case answer.found() && !answer.unborn:
+		return headFrom(answer, ref)
+	case ref.IsHEAD():
+		return c.unbornHead(ctx, remote, hint)
+	default:
+		return Head{}, missingBranch(ref)
+	}
+}
+
+// unbornHead serves a HEAD that points to a branch without a commit: the branch
+// that the forge calls the default one may exist all the same.
+func (c *Client) unbornHead(ctx context.Context, remote git.Remote, hint git.ObjectFormat) (Head, error) {
+	ref, err := c.defaultBranch(ctx, remote)
+	if err != nil {
+		return Head{}, err
+	}
+	if ref.IsHEAD() {
+		return Head{}, errEmptyRepository
+	}
+	answer, err := c.askRefs(ctx, remote, hint, ref.String())
+	if err != nil {
+		return Head{}, c.explain(ctx, remote, err)
+	}
+	if !answer.found() {
+		return Head{}, errEmptyRepository
+	}
+	return headFrom(answer, ref)
+}
+
+// headFrom reads the commit and the branch out of an answer for asked.
+func headFrom(answer refAnswer, asked git.Ref) (Head, error) {
+	head := Head{Revision: answer.revision, Ref: asked}
+	if !asked.IsHEAD() || answer.symref == "" {
+		return head, nil
+	}
+	ref, err := parseSymref(answer.symref)
+	if err != nil {
+		return Head{}, err
+	}
+	head.Ref = ref
+	return head, nil
+}

@@ -1,0 +1,97 @@
+package resolver
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"git.moleculesai.app/molecule-ai/pinion/internal/termtext"
+	"git.moleculesai.app/molecule-ai/pinion/resolver/git"
+)
+
+// The errors of this package, told apart by errors.Is.
+var (
+	// ErrUnknownTemplate: the name isn't in the catalogue.
+	ErrUnknownTemplate = errors.New("unknown template")
+	// ErrNotFound: the repository or branch is missing, not mirrored, moved or empty.
+	ErrNotFound = errors.New("not found")
+	// ErrUnauthorized: the server wants a credential, or refused the one it got.
+	ErrUnauthorized = errors.New("not authorized")
+	// ErrRateLimited: the server wants to be asked later; see RateLimitError.
+	ErrRateLimited = errors.New("rate limited")
+	// ErrUnavailable: the server can't be reached, is too slow, or fails after retries.
+	ErrUnavailable = errors.New("git server unavailable")
+	// ErrInvalidAnswer: the server answered what no Git server should.
+	ErrInvalidAnswer = errors.New("invalid answer")
+	// ErrNotOnBranch: a commit isn't, or can't be shown to be, on a branch.
+	ErrNotOnBranch = errors.New("not on the branch")
+	// ErrInvalidInput: a URL, branch, name or configuration is malformed.
+	ErrInvalidInput = git.ErrInvalid
+)
+
+// Error is the typed error of this package's boundary. Its text is free of the
+// client's tokens and of terminal control sequences.
+type Error struct {
+	Op     string     // what was tried: "look up refs/heads/main of", "read config"
+	Remote git.Remote // the repository it was tried on, zero if none
+	Err    error      // the cause
+}
+
+// Error joins the parts.
+func (e *Error) Error() string {
+	text := e.Op
+	if !e.Remote.IsZero() {
+		text += " " + e.Remote.String()
+	}
+	return shorten(termtext.Sanitize(text + ": " + e.Err.Error()))
+}
+
+// shorten bounds what a server's words can make of an error. It comes last:
+// half a token, cut off before the redaction, would not be found by it.
+func shorten(s string) string {
+	const most = 2000 // bytes
+	if len(s) <= most {
+		return s
+	}
+	return strings.ToValidUTF8(s[:most], "") + "..."
+}
+
+// said quotes a server's words in full, for a redactor to see.
+func said(s string) string { return strconv.Quote(s) }
+
+// Unwrap returns the cause.
+func (e *Error) Unwrap() error { return e.Err }
+
+// MovedError says that the server redirected to another repository on the same
+// host. It was not followed. It is an ErrNotFound.
+type MovedError struct {
+	From git.Remote // as asked for
+	To   git.Remote // as the server's Location header gives it
+}
+
+// Error names the new home.
+func (e *MovedError) Error() string {
+	return fmt.Sprintf("the repository has moved to %s: use the new URL in the catalogue", e.To)
+}
+
+// Is reports that a moved repository is an ErrNotFound.
+func (e *MovedError) Is(target error) bool { return target == ErrNotFound }
+
+// RateLimitError says how long the server wants to be left alone (RFC 9110,
+// section 10.2.3). It is an ErrRateLimited.
+type RateLimitError struct {
+	RetryAfter time.Duration // 0 if the server didn't say
+}
+
+// Error gives the time to wait.
+func (e *RateLimitError) Error() string {
+	if e.RetryAfter == 0 {
+		return "rate limited by the server: try again later"
+	}
+	return fmt.Sprintf("rate limited by the server: try again in %s", e.RetryAfter)
+}
+
+// Is reports that it is an ErrRateLimited.
+func (e *RateLimitError) Is(target error) bool { return target == ErrRateLimited }

@@ -1,0 +1,59 @@
+package resolver
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"git.moleculesai.app/molecule-ai/pinion/resolver/git"
+)
+
+// mirroredToday are the runtimes whose repositories exist at DefaultRepoPrefix.
+const mirroredToday = "claude-code, hermes, langgraph, autogen"
+
+var (
+	errNoRemote        = fmt.Errorf("%w: no repository given", ErrInvalidInput)
+	errEmptyRepository = fmt.Errorf("%w: repository is empty: push a first commit", ErrNotFound)
+)
+
+func missingBranch(ref git.Ref) error {
+	return fmt.Errorf("%w: the repository has no branch %s: check its name, or push it", ErrNotFound, quoted(ref.Branch()))
+}
+
+// missingRepository explains a repository that isn't there, as far as this
+// credential can see: a forge answers a private one in the same way.
+func (c *Client) missingRepository(remote git.Remote) error {
+	name := strings.TrimPrefix(remote.Name(), repoNamePrefix)
+	text := fmt.Sprintf("runtime %s is not mirrored: there is no repository at %s", quoted(name), remote)
+	if strings.HasPrefix(remote.String(), DefaultRepoPrefix) {
+		text += " (mirrored there today: " + mirroredToday + ")"
+	}
+	text += ": push a mirror to that URL or check the repository prefix"
+	if c.creds.For(remote) == "" {
+		text += "; if it is private, set " + c.tokenHint(remote.Host())
+	} else {
+		text += "; if it is private, the token in " + c.tokenHint(remote.Host()) + " may not read it"
+	}
+	return fmt.Errorf("%w: %s", ErrNotFound, text)
+}
+
+// unauthorized explains a 401 or 403 and says what to do about the token.
+func (c *Client) unauthorized(remote git.Remote, denied *statusError) error {
+	env := c.tokenHint(remote.Host())
+	var text string
+	switch {
+	case c.creds.For(remote) == "":
+		text = "the repository is private or isn't there: set " + env + " to a token that may read it, or check the URL"
+	case denied.code == statusUnauthorized:
+		text = "the token in " + env + " was rejected: make a new one on " + remote.Host() + " that may read repositories"
+	default:
+		text = "the token in " + env + " may not read the repository: give it the permission to read repositories"
+	}
+	return fmt.Errorf("%w: %s: %w", ErrUnauthorized, text, denied)
+}
+
+// isFinal picks the errors that say more than the one that is being explained.
+func isFinal(err error) bool {
+	var moved *MovedError
+	return errors.As(err, &moved) || errors.Is(err, ErrRateLimited)
+}

@@ -1,0 +1,83 @@
+package resolver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"git.moleculesai.app/molecule-ai/pinion/resolver/git"
+)
+
+// fallBack serves a look-up that git's protocol didn't answer. Where the server
+// doesn't take the request at all (an old git, a proxy that lets no POST
+// through) the forge's API is asked for the commit; else the error is explained.
+func (c *Client) fallBack(ctx context.Context, remote git.Remote, ref git.Ref, err error) (Head, error) {
+	var refused *statusError
+	if errors.As(err, &refused) && isUnserved(refused.code) {
+		head, apiErr := c.branchByAPI(ctx, remote, ref)
+		if apiErr == nil {
+			return head, nil
+		}
+		if !isUnknownAPI(apiErr) {
+			err = apiErr
+		}
+	}
+	return Head{}, c.explain(ctx, remote, err)
+}
+
+func isUnserved(status int) bool {
+	switch status {
+	case http.StatusBadRequest, http.StatusMethodNotAllowed,
+		http.StatusUnsupportedMediaType, http.StatusNotImplemented:
+		return true
+	}
+	return false
+}
+
+// isUnknownAPI: the answer isn't from an API that is known here, so it says
+// nothing about the repository.
+func isUnknownAPI(err error) bool {
+	var refused *statusError
+	return errors.Is(err, errNoForge) || errors.As(err, &refused) && !refused.isAPI
+}
+
+// explain turns a statusError into an error that says what to do; any other
+// error is returned as it is.
+func (c *Client) explain(ctx context.Context, remote git.Remote, err error) error {
+	var refused *statusError
+	if !errors.As(err, &refused) {
+		return err
+	}
+	switch {
+	case refused.code == http.StatusUnauthorized, refused.code == http.StatusForbidden:
+		return c.explainDenied(ctx, remote, refused)
+	case refused.code == http.StatusNotFound, refused.code == http.StatusGone:
+		return c.missingRepository(remote)
+	case refused.code == http.StatusConflict: // Gitea's answer for a repository without commits
+		return errEmptyRepository
+	case refused.code >= http.StatusInternalServerError:
+		return fmt.Errorf("%w: %w: try again later", ErrUnavailable, refused)
+	default:
+		return fmt.Errorf("%w: %w: check that the URL is a git repository's", ErrInvalidAnswer, refused)
+	}
+}
+
+// explainDenied asks the forge's API why: Gitea answers a missing repository, a
+// private one and a bad token all with 401 in git's protocol.
+func (c *Client) explainDenied(ctx context.Context, remote git.Remote, denied *statusError) error {
+	_, err := c.repository(ctx, remote)
+	var refused *statusError
+	switch {
+	case ctx.Err() != nil:
+		return requestError(ctx, ctx.Err())
+	case isFinal(err):
+		return err
+	case errors.As(err, &refused) && refused.isAPI && refused.code == http.StatusNotFound:
+		return c.missingRepository(remote)
+	case errors.As(err, &refused) && refused.isAPI && (refused.code == http.StatusUnauthorized || refused.code == http.StatusForbidden):
+		return c.unauthorized(remote, refused)
+	default:
+		return c.unauthorized(remote, denied)
+	}
+}

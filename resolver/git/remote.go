@@ -1,0 +1,206 @@
+package git
+
+import (
+	"net/netip"
+	"net/url"
+	"strconv"
+	"strings"
+)
+
+const (
+	urlKind      = "repository URL"
+	gitSuffix    = ".git"
+	maxRemoteLen = 2048
+)
+
+// Remote is the URL of one repository, kept as parts that passed an allow-list.
+// It is comparable; the zero value is no remote. It never holds a credential.
+type Remote struct {
+	scheme string // "https" or "http"
+	host   string // host[:port], lower case
+	path   string // without the leading slash and ".git"
+}
+
+// RemoteOption loosens what ParseRemote takes.
+type RemoteOption func(*remoteRules)
+
+type remoteRules struct{ insecureHTTP bool }
+
+// AllowInsecureHTTP lets http through for any host. By default only loopback
+// hosts (localhost, 127.0.0.0/8, ::1) may be asked without TLS.
+func AllowInsecureHTTP() RemoteOption {
+	return func(r *remoteRules) { r.insecureHTTP = true }
+}
+
+// ParseRemote takes an https URL (http for loopback) of a repository, with or
+// without ".git". Everything that could be smuggled into a URL is an
+// ErrInvalid: userinfo, query, fragment, percent-escapes, control characters,
+// other schemes, scp-style addresses. The error never repeats userinfo.
+func ParseRemote(raw string, opts ...RemoteOption) (Remote, error) {
+	var rules remoteRules
+	for _, opt := range opts {
+		opt(&rules)
+	}
+	if reason := rawFault(raw); reason != "" {
+		return Remote{}, invalid(urlKind, raw, reason)
+	}
+	u, err := url.Parse(raw)
+	if err != nil {
+		// The parser's own error repeats the URL, userinfo included.
+		return Remote{}, invalid(urlKind, raw, "it can't be parsed as a URL")
+	}
+	r := Remote{scheme: u.Scheme, host: strings.ToLower(u.Host), path: trimPath(u.Path)}
+	for _, fault := range []string{schemeFault(u), hostFault(u), rules.httpFault(u), pathFault(r.path)} {
+		if fault != "" {
+			return Remote{}, invalid(urlKind, raw, fault)
+		}
+	}
+	return r, nil
+}
+
+// rawFault looks at the bytes before any parser has interpreted them.
+func rawFault(raw string) string {
+	if raw == "" {
+		return "it is empty"
+	}
+	if len(raw) > maxRemoteLen {
+		return "it is longer than 2048 bytes"
+	}
+	for i := range len(raw) {
+		switch c := raw[i]; {
+		case c <= ' ' || c >= 0x7f:
+			return "only printable ASCII without spaces is allowed (write an international host name as xn--...)"
+		case c == '#' || c == '?':
+			return `"#" and "?" aren't allowed: branch and subdirectory are set apart from the URL`
+		case c == '%':
+			return "percent-escapes aren't allowed"
+		case c == '\\':
+			return "write slashes as /"
+		}
+	}
+	if !strings.Contains(raw, "://") {
+		return "give an https:// URL; scp-style addresses and git's transport::address aren't taken"
+	}
+	return ""
+}
+
+func trimPath(p string) string {
+	p = strings.TrimPrefix(p, "/")
+	p = strings.TrimSuffix(p, "/")
+	return strings.TrimSuffix(p, gitSuffix)
+}
+
+func schemeFault(u *url.URL) string {
+	switch {
+	case u.Scheme != "https" && u.Scheme != "http":
+		return "only https is allowed"
+	case u.User != nil || strings.Contains(u.Host, "@"):
+		return "it carries a user name or a password; give the credential as a token instead"
+	}
+	return ""
+}
+
+func (r remoteRules) httpFault(u *url.URL) string {
+	if u.Scheme == "http" && !r.insecureHTTP && !isLoopback(u.Hostname()) {
+		return "http is only allowed for loopback hosts; use https, or allow insecure http for this host"
+	}
+	return ""
+}
+
+func isLoopback(host string) bool {
+	if strings.EqualFold(host, "localhost") {
+		return true
+	}
+	addr, err := netip.ParseAddr(host)
+	return err == nil && addr.Unmap().IsLoopback()
+}
+
+func hostFault(u *url.URL) string {
+	host, port := u.Hostname(), u.Port()
+	if host == "" {
+		return "it has no host"
+	}
+	if strings.HasPrefix(u.Host, "[") {
+		if addr, err := netip.ParseAddr(host); err != nil || !addr.Is6() {
+			return "the address in brackets isn't IPv6"
+		}
+	} else if !isHostName(host) {
+		return "the host name isn't valid"
+	}
+	if n, err := strconv.ParseUint(port, 10, 16); port != "" && (err != nil || n == 0) || strings.HasSuffix(u.Host, ":") {
+		return "the port isn't a number from 1 to 65535"
+	}
+	return ""
+}
+
+func isHostName(host string) bool {
+	for label := range strings.SplitSeq(host, ".") {
+		if label == "" || label[0] == '-' || label[len(label)-1] == '-' {
+			return false
+		}
+		if strings.ContainsFunc(label, func(r rune) bool { return !isAlnum(r) && r != '-' && r != '_' }) {
+			return false
+		}
+	}
+	return true
+}
+
+func isAlnum(r rune) bool {
+	return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9'
+}
+
+func pathFault(p string) string {
+	if p == "" {
+		return "it names no repository"
+	}
+	if strings.HasSuffix(p, gitSuffix) {
+		return `the repository's name can't end in ".git" twice`
+	}
+	for part := range strings.SplitSeq(p, "/") {
+		switch {
+		case part == "":
+			return "a part of the path is empty"
+		case part[0] == '-':
+			return `no part of the path may start with "-"`
+		case part == "." || part == "..":
+			return `"." and ".." aren't allowed in the path`
+		case strings.ContainsFunc(part, func(r rune) bool { return !isAlnum(r) && !strings.ContainsRune("-._~+", r) }):
+			return "only letters, digits and any of -._~+ are allowed in the path"
+		}
+	}
+	return ""
+}
+
+// String returns the URL as people write it, without ".git".
+func (r Remote) String() string {
+	if r.IsZero() {
+		return ""
+	}
+	return r.scheme + "://" + r.host + "/" + r.path
+}
+
+// GitURL returns the URL with ".git". BuildKit takes an http(s) context
+// without it for a plain download and loses the pin.
+func (r Remote) GitURL() string {
+	if r.IsZero() {
+		return ""
+	}
+	return r.String() + gitSuffix
+}
+
+// Scheme returns "https" or "http".
+func (r Remote) Scheme() string { return r.scheme }
+
+// Host returns host[:port] in lower case. The port is there if it was given,
+// which is how BuildKit names a secret: GIT_AUTH_TOKEN.<host[:port]>.
+func (r Remote) Host() string { return r.host }
+
+// Path returns the path without the leading slash and ".git": "owner/repo",
+// on a server below a sub-path "sub/owner/repo".
+func (r Remote) Path() string { return r.path }
+
+// Name returns the last part of the path, the repository's own name.
+func (r Remote) Name() string { return r.path[strings.LastIndexByte(r.path, '/')+1:] }
+
+// IsZero reports whether r is the zero value, which names no repository.
+func (r Remote) IsZero() bool { return r == Remote{} }

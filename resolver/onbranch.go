@@ -1,0 +1,140 @@
+package resolver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"git.moleculesai.app/molecule-ai/pinion/resolver/git"
+)
+
+// RequireOnBranch returns nil only if rev is a commit and is, right now, the
+// head of the branch that ref names or an ancestor of it. A commit of a fork,
+// of a pull request or of another branch can have a place in the same object
+// store and be fetched by its name, without anybody having accepted it.
+//
+// The answer is the forge's, by Gitea's API: compare/<branch>...<rev> with
+// total_commits 0, and the other way round with more than 0, since some
+// versions answer 0 for histories that share nothing. Whatever can't be shown
+// is refused: the error is an *Error around ErrNotOnBranch, or one of Head's.
+func (c *Client) RequireOnBranch(ctx context.Context, remote git.Remote, ref git.Ref, rev git.Revision) error {
+	op := "check that " + rev.Short() + " is on " + ref.String() + " of"
+	if remote.IsZero() || rev.IsZero() {
+		return c.fail(op, remote, fmt.Errorf("%w: no repository or no revision given", ErrInvalidInput))
+	}
+	ctx, cancel := c.withDeadline(ctx)
+	defer cancel()
+	return c.fail(op, remote, c.requireOnBranch(ctx, remote, ref, rev))
+}
+
+func (c *Client) requireOnBranch(ctx context.Context, remote git.Remote, ref git.Ref, rev git.Revision) error {
+	head, err := c.head(ctx, remote, ref, rev.Format())
+	if err != nil {
+		return err
+	}
+	if head.Revision == rev {
+		return nil
+	}
+	if head.Ref.IsHEAD() {
+		return notOnBranch("HEAD is on no branch")
+	}
+	for _, check := range []func(context.Context, git.Remote, git.Ref, git.Revision) error{
+		c.requireNoNamesake, c.requireCommit, c.requireAncestor,
+	} {
+		if err := check(ctx, remote, head.Ref, rev); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func notOnBranch(why string) error {
+	return fmt.Errorf("%w: %s: choose a commit of the branch, or allow any commit explicitly", ErrNotOnBranch, why)
+}
+
+// requireNoNamesake refuses a commit that a branch or a tag is named like: the
+// forge would compare that one instead.
+func (c *Client) requireNoNamesake(ctx context.Context, remote git.Remote, _ git.Ref, rev git.Revision) error {
+	answer, err := c.askRefs(ctx, remote, rev.Format(), "refs/heads/"+rev.String(), "refs/tags/"+rev.String())
+	if err != nil {
+		return c.explain(ctx, remote, err)
+	}
+	if answer.found() {
+		return notOnBranch(answer.name + " is named like the commit, so that the forge can't tell them apart")
+	}
+	return nil
+}
+
+// requireCommit refuses what isn't a commit, such as an annotated tag's object:
+// the API answers for the commit that it points to.
+func (c *Client) requireCommit(ctx context.Context, remote git.Remote, _ git.Ref, rev git.Revision) error {
+	answer, err := c.apiObject(ctx, remote, "/git/commits/"+rev.String()+"?stat=false&verification=false&files=false")
+	var refused *statusError
+	if errors.As(err, &refused) && refused.isAPI && refused.code == http.StatusNotFound {
+		return notOnBranch("the repository has no such commit")
+	}
+	if err != nil {
+		return c.unverified(ctx, remote, err)
+	}
+	hex, err := answer.text("sha")
+	if err != nil {
+		return err
+	}
+	if hex != rev.String() {
+		return notOnBranch("it isn't a commit but points to " + said(hex))
+	}
+	return nil
+}
+
+func (c *Client) requireAncestor(ctx context.Context, remote git.Remote, branch git.Ref, rev git.Revision) error {
+	name := escapePath(branch.Branch())
+	beyond, err := c.hasCommits(ctx, remote, name+"..."+rev.String())
+	if err != nil {
+		return err
+	}
+	if beyond {
+		return notOnBranch("it has commits that " + branch.String() + " hasn't")
+	}
+	behind, err := c.hasCommits(ctx, remote, rev.String()+"..."+name)
+	if err != nil {
+		return err
+	}
+	if !behind {
+		return notOnBranch("it shares no history with " + branch.String())
+	}
+	return nil
+}
+
+// hasCommits reports whether base...head has any commit. Only the list of an
+// ancestor is empty, so the answer is read no further than the count if it
+// isn't 0: with the commits it may be large.
+func (c *Client) hasCommits(ctx context.Context, remote git.Remote, baseHead string) (bool, error) {
+	total, seen := uint64(0), false
+	err := c.apiGet(ctx, remote, "/compare/"+baseHead+"?stat=false&verification=false&files=false", func(resp *http.Response) error {
+		return eachMember(resp.Body, func(key string, value any) (more bool, err error) {
+			if key == "total_commits" {
+				seen = true
+				total, err = count(value)
+			}
+			return total == 0, err
+		})
+	})
+	if err != nil {
+		return false, c.unverified(ctx, remote, err)
+	}
+	if !seen {
+		return false, fmt.Errorf("%w: the comparison has no total_commits", ErrInvalidAnswer)
+	}
+	return total > 0, nil
+}
+
+// unverified explains a comparison that the forge didn't make. Gitea answers
+// 500 where the histories share nothing.
+func (c *Client) unverified(ctx context.Context, remote git.Remote, err error) error {
+	var refused *statusError
+	if errors.Is(err, errNoForge) || errors.As(err, &refused) && refused.code != http.StatusUnauthorized && refused.code != http.StatusForbidden {
+		return fmt.Errorf("%w: %w", notOnBranch("the forge didn't show it by Gitea's API"), err)
+	}
+	return c.explain(ctx, remote, err)
+}

@@ -1,0 +1,120 @@
+package resolver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+)
+
+// maxBody caps what is read of any answer's body, after decompression.
+const maxBody = 64 << 10
+
+var errTooLarge = errors.New("the answer is larger than 64 KiB")
+
+// timeoutError is the cause that a deadline of ours cancels a request with.
+type timeoutError struct {
+	what string
+	in   time.Duration
+}
+
+func (e *timeoutError) Error() string {
+	return fmt.Sprintf("the server didn't %s in %s", e.what, e.in)
+}
+
+// send makes one request, and never a second one: a RoundTripper follows no
+// redirect. The body of the response holds to the cap and to the deadlines, and
+// must be closed.
+func (c *Client) send(ctx context.Context, req *http.Request) (*http.Response, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	header := cancelAfter(cancel, "send a header", c.timeouts.Header)
+	resp, err := c.transport.RoundTrip(req.WithContext(ctx))
+	header.Stop()
+	if err != nil {
+		err = requestError(ctx, err)
+		cancel(nil)
+		return nil, err
+	}
+	resp.Body = &guardedBody{
+		ctx:      ctx,
+		cancel:   cancel,
+		inner:    resp.Body,
+		left:     maxBody,
+		timeouts: c.timeouts,
+		stall:    cancelAfter(cancel, "keep its answer coming", c.timeouts.Progress),
+	}
+	return resp, nil
+}
+
+func cancelAfter(cancel context.CancelCauseFunc, what string, d time.Duration) *time.Timer {
+	return time.AfterFunc(d, func() { cancel(&timeoutError{what, d}) })
+}
+
+// requestError tells our own deadlines and the network's failures, which are
+// ErrUnavailable, from the caller's cancellation, which is handed through.
+func requestError(ctx context.Context, err error) error {
+	cause := context.Cause(ctx)
+	var timeout *timeoutError
+	switch {
+	case errors.As(cause, &timeout):
+		return fmt.Errorf("%w: %w: try again, or check the network on the way to it", ErrUnavailable, cause)
+	case cause != nil:
+		return cause
+	default:
+		return fmt.Errorf("%w: %w: check the URL, the network, and proxy settings", ErrUnavailable, err)
+	}
+}
+
+// guardedBody reads a response's body under a cap and a progress deadline, so
+// that neither a flood nor a trickle holds the caller.
+type guardedBody struct {
+	ctx      context.Context // the request's own; it carries the cause of a cancellation
+	cancel   context.CancelCauseFunc
+	inner    io.ReadCloser
+	left     int
+	recent   int // bytes since the stall timer was last set
+	timeouts Timeouts
+	stall    *time.Timer
+}
+
+// Read fails with errTooLarge beyond the cap and with ErrUnavailable when the
+// server stalls.
+func (b *guardedBody) Read(p []byte) (int, error) {
+	if b.left <= 0 {
+		return 0, b.probe()
+	}
+	n, err := b.inner.Read(p[:min(len(p), b.left)])
+	b.left -= n
+	if b.recent += n; b.recent >= b.timeouts.MinBytes {
+		b.recent = 0
+		b.stall.Reset(b.timeouts.Progress)
+	}
+	if err != nil && err != io.EOF {
+		err = requestError(b.ctx, err)
+	}
+	return n, err
+}
+
+// probe tells a body of exactly the cap's length from a longer one.
+func (b *guardedBody) probe() error {
+	var one [1]byte
+	switch n, err := b.inner.Read(one[:]); {
+	case n > 0:
+		return errTooLarge
+	case err == io.EOF:
+		return io.EOF
+	case err != nil:
+		return requestError(b.ctx, err)
+	}
+	return nil
+}
+
+// Close ends the request, whatever is left of its answer.
+func (b *guardedBody) Close() error {
+	b.stall.Stop()
+	err := b.inner.Close()
+	b.cancel(nil)
+	return err
+}

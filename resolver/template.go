@@ -1,0 +1,139 @@
+package resolver
+
+import (
+	"cmp"
+	"fmt"
+	"strings"
+
+	"git.moleculesai.app/molecule-ai/pinion/resolver/git"
+)
+
+const (
+	repoNamePrefix    = "molecule-ai-workspace-template-"
+	imagePrefix       = "workspace-template-"
+	defaultDockerfile = "Dockerfile"
+	nativePlatform    = "native"
+
+	maxNameLen   = 64
+	maxImageLen  = 128
+	maxTargetLen = 128
+)
+
+// Template is one entry of the catalogue: where a template comes from and what
+// its image is called. Every field has been checked.
+type Template struct {
+	Name       string     // unique in the catalogue
+	Remote     git.Remote // the repository
+	Ref        git.Ref    // the branch, or HEAD
+	Subdir     string     // the build context below the root, "" for the root
+	Dockerfile string     // path below Subdir, "Dockerfile" by default
+	Target     string     // the Dockerfile's stage, "" for its last
+	Platform   string     // os/arch[/variant] or "native"; "" leaves it to the caller
+	Image      string     // unique in the catalogue; "workspace-template-"+Name by default
+}
+
+// checkTemplate fills in the defaults and holds every field to its grammar.
+func checkTemplate(t Template) (Template, error) {
+	if err := checkName(t.Name); err != nil {
+		return Template{}, err
+	}
+	if t.Remote.IsZero() {
+		return Template{}, errNoRemote
+	}
+	if t.Image == "" {
+		t.Image = imagePrefix + t.Name
+	}
+	if t.Dockerfile == "" {
+		t.Dockerfile = defaultDockerfile
+	}
+	var err error
+	if t.Subdir, err = git.ParseSubdir(t.Subdir); err != nil {
+		return Template{}, err
+	}
+	if t.Dockerfile, err = parseDockerfile(t.Dockerfile); err != nil {
+		return Template{}, err
+	}
+	return t, cmp.Or(checkImage(t.Image), checkPlatform(t.Platform), checkTarget(t.Target))
+}
+
+// parseDockerfile holds the Dockerfile's path to the rules for a subdirectory.
+func parseDockerfile(path string) (string, error) {
+	cleaned, err := git.ParseSubdir(path)
+	if err != nil || cleaned == "" || strings.HasSuffix(path, "/") {
+		return "", fmt.Errorf("%w: Dockerfile %s: give a plain relative path below the subdirectory", ErrInvalidInput, quoted(path))
+	}
+	return cleaned, nil
+}
+
+// isName holds a name to [a-z0-9]+([._-][a-z0-9]+)*, which is safe as a part of
+// a URL, of an image reference and of a file name.
+func isName(s string) bool {
+	separated := true // a name can't start with a separator
+	for i := range len(s) {
+		switch c := s[i]; {
+		case c >= 'a' && c <= 'z' || c >= '0' && c <= '9':
+			separated = false
+		case (c == '.' || c == '_' || c == '-') && !separated:
+			separated = true
+		default:
+			return false
+		}
+	}
+	return !separated
+}
+
+func checkName(name string) error {
+	if len(name) > maxNameLen || !isName(name) {
+		return fmt.Errorf("%w: template name %s: use up to %d of a-z and 0-9, separated by single dots, dashes or underscores",
+			ErrInvalidInput, quoted(name), maxNameLen)
+	}
+	return nil
+}
+
+func checkImage(image string) error {
+	ok := len(image) <= maxImageLen
+	for part := range strings.SplitSeq(image, "/") {
+		ok = ok && isName(part)
+	}
+	if !ok {
+		return fmt.Errorf("%w: image name %s: use up to %d of a-z and 0-9, separated by single dots, dashes, underscores or slashes",
+			ErrInvalidInput, quoted(image), maxImageLen)
+	}
+	return nil
+}
+
+func checkPlatform(platform string) error {
+	if platform == "" || platform == nativePlatform {
+		return nil
+	}
+	parts := strings.Split(platform, "/")
+	ok := len(parts) == 2 || len(parts) == 3
+	for _, part := range parts {
+		ok = ok && len(part) <= maxNameLen && isName(part)
+	}
+	if !ok {
+		return fmt.Errorf(`%w: platform %s: give os/arch, os/arch/variant or "native"`, ErrInvalidInput, quoted(platform))
+	}
+	return nil
+}
+
+// checkTarget takes what Dockerfiles allow for a stage: a name or an index.
+func checkTarget(target string) error {
+	bad := strings.ContainsFunc(target, func(r rune) bool {
+		alnum := r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9'
+		return !alnum && r != '-' && r != '_' && r != '.'
+	})
+	if bad || len(target) > maxTargetLen || strings.HasPrefix(target, "-") || strings.HasPrefix(target, ".") {
+		return fmt.Errorf("%w: target %s: give the name of a Dockerfile stage", ErrInvalidInput, quoted(target))
+	}
+	return nil
+}
+
+// quoted makes an input harmless to print, and short.
+func quoted(s string) string {
+	const most = 80
+	if len(s) > most {
+		s = s[:most] + "..."
+	}
+	return fmt.Sprintf("%q", s)
+}
