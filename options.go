@@ -103,8 +103,11 @@ func WithPlatform(platform string) Option { return func(s *settings) { s.platfor
 // WithAllowHTTP lets repository URLs have the scheme http for hosts other than loopback. The default is no.
 func WithAllowHTTP() Option { return func(s *settings) { s.allowHTTP = true } }
 
+// TLS names the files for a tcp:// builder.
+type TLS = buildkit.TLS
+
 // WithBuilder names a standalone buildkitd. The default is the Docker engine's own BuildKit.
-func WithBuilder(addr string, tls buildkit.TLS) Option {
+func WithBuilder(addr string, tls TLS) Option {
 	return func(s *settings) { s.addr, s.tls = addr, tls }
 }
 

@@ -10,7 +10,6 @@ import (
 	"github.com/moby/buildkit/util/flightcontrol"
 
 	"git.moleculesai.app/molecule-ai/pinion/cache"
-	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore"
 	"git.moleculesai.app/molecule-ai/pinion/internal/redact"
 	"git.moleculesai.app/molecule-ai/pinion/resolver"
 	"git.moleculesai.app/molecule-ai/pinion/resolver/git"

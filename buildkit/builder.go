@@ -1,6 +1,7 @@
 package buildkit
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -36,7 +37,8 @@ const answerWithin = 20 * time.Second
 type Info struct {
 	Kind     Kind   `json:"kind"`
 	Endpoint string `json:"endpoint"`
-	// Version of BuildKit as the builder reports it; the one inside Docker 20.10 reports none.
+	// Version of BuildKit as the builder reports it; the one inside Docker 20.10 reports none, and the
+	// engine's version stands for it.
 	Version string `json:"version"`
 	// Engine is the Docker engine's version, for [KindDocker].
 	Engine string `json:"engine,omitempty"`
@@ -145,10 +147,11 @@ func (b *Builder) ask(ctx context.Context) error {
 	}
 	// Like BuildKit itself, which gives a solve without constraints to its first worker.
 	b.platforms = workers[0].Platforms
-	// Info is younger than the rest of the API; a builder without it is merely nameless.
-	if info, err := b.client.Info(ctx); err == nil && info.BuildkitVersion.Version != "" {
+	// Info is younger than the rest of the API; a builder without it works all the same.
+	if info, err := b.client.Info(ctx); err == nil {
 		b.info.Version = info.BuildkitVersion.Version
 	}
+	b.info.Version = cmp.Or(b.info.Version, b.info.Engine)
 	return nil
 }
 
