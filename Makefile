@@ -21,6 +21,7 @@ build: ## Build bin/pinion
 
 .PHONY: demo
 demo: ## Ensure a template of a git server of its own twice and show both receipts
+	@echo 'building the demo (a few minutes on a cold build cache)'
 	@$(GO) run ./test/demo
 
 .PHONY: docs
@@ -74,7 +75,7 @@ docs-check: ## Check that the generated reference is up to date
 .PHONY: tidy-check
 tidy-check: ## Check that every module's files are tidy
 	@for module in $(MODULES); do \
-		(cd "$$module" && $(GO) mod tidy -diff) || { echo "$$module: run \`go mod tidy\` there" >&2; exit 1; }; \
+		(cd "$$module" && $(GO) mod tidy -diff >/dev/null) || { echo "$$module is not tidy: run \`go mod tidy\` there" >&2; exit 1; }; \
 	done
 
 # --- tools: each heavy one is a module of its own, so that its dependencies never meet ours. Minutes on a cold build cache.

@@ -4,4 +4,6 @@ package pinion
 
 import "errors"
 
-func freeBytes(string) (uint64, error) { return 0, errors.New("free space is not known on this system") }
+func freeBytes(string) (uint64, error) {
+	return 0, errors.New("free space is not known on this system")
+}

@@ -172,4 +172,6 @@ func checkDisk(info imagestore.EngineInfo) Check {
 	return ok("disk", "%s has %s free", root, gib(free))
 }
 
-func gib(n uint64) string { return strings.TrimSuffix(fmt.Sprintf("%.1f", float64(n)/(1<<30)), ".0") + " GiB" }
+func gib(n uint64) string {
+	return strings.TrimSuffix(fmt.Sprintf("%.1f", float64(n)/(1<<30)), ".0") + " GiB"
+}

@@ -7,9 +7,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/moby/buildkit/util/flightcontrol"
-
 	"git.moleculesai.app/molecule-ai/pinion/cache"
+	"git.moleculesai.app/molecule-ai/pinion/internal/flight"
 	"git.moleculesai.app/molecule-ai/pinion/internal/redact"
 	"git.moleculesai.app/molecule-ai/pinion/resolver"
 	"git.moleculesai.app/molecule-ai/pinion/resolver/git"
@@ -26,7 +25,7 @@ type Orchestrator struct {
 	store     func() (store, error)
 	connect   func(context.Context, store) (solver, error)
 	records   func() (*cache.Dir, error)
-	builds    flightcontrol.Group[Image]
+	builds    flight.Group[string, Image]
 	log       *slog.Logger
 }
 
@@ -96,7 +95,9 @@ func Pull() EnsureOption { return func(a *ask) { a.pull = true } }
 func NoCache() EnsureOption { return func(a *ask) { a.noCache = true } }
 
 // flight keeps calls that want different work apart.
-func (a ask) flight(key string) string { return fmt.Sprintf("%s pull=%t no-cache=%t", key, a.pull, a.noCache) }
+func (a ask) flight(key string) string {
+	return fmt.Sprintf("%s pull=%t no-cache=%t", key, a.pull, a.noCache)
+}
 
 // Ensure returns the image of the template's current commit, building or pulling it if the store lacks it.
 //

@@ -32,14 +32,14 @@ const (
 // recipe is everything that decides what the image is. It owns the names: key, tag and labels come from here
 // and nowhere else.
 type recipe struct {
-	Schema     int               `json:"schema"`
-	Repository string            `json:"repository"`
-	Revision   string            `json:"revision"`
-	Subdir     string            `json:"subdir"`
-	Dockerfile string            `json:"dockerfile"`
-	Target     string            `json:"target"`
-	Platform   string            `json:"platform"`
-	Image      string            `json:"image"`
+	Schema     int    `json:"schema"`
+	Repository string `json:"repository"`
+	Revision   string `json:"revision"`
+	Subdir     string `json:"subdir"`
+	Dockerfile string `json:"dockerfile"`
+	Target     string `json:"target"`
+	Platform   string `json:"platform"`
+	Image      string `json:"image"`
 }
 
 // newRecipe takes the platform apart from the template, since "native" is known only to the builder.

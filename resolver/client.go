@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"sync"
 
+	"git.moleculesai.app/molecule-ai/pinion/internal/flight"
 	"git.moleculesai.app/molecule-ai/pinion/internal/redact"
 	"git.moleculesai.app/molecule-ai/pinion/resolver/git"
 )
@@ -30,7 +31,7 @@ type Client struct {
 	backoff   Backoff
 	tokenHint func(host string) string
 
-	lookups flight[lookup, Head]
+	lookups flight.Group[lookup, Head]
 	formats sync.Map // git.Remote -> git.ObjectFormat
 }
 
@@ -80,7 +81,7 @@ func (c *Client) Head(ctx context.Context, remote git.Remote, ref git.Ref, hint 
 		return Head{}, c.fail(op, remote, errNoRemote)
 	}
 	key := lookup{remote: remote, ref: ref, token: c.creds.For(remote)}
-	head, err := c.lookups.do(ctx, key, func(ctx context.Context) (Head, error) {
+	head, err := c.lookups.Do(ctx, key, func(ctx context.Context) (Head, error) {
 		ctx, cancel := c.withDeadline(ctx)
 		defer cancel()
 		return c.head(ctx, remote, ref, hint)
@@ -124,7 +125,7 @@ func (c *Client) unbornHead(ctx context.Context, remote git.Remote, hint git.Obj
 	if err != nil {
 		return Head{}, c.explain(ctx, remote, err)
 	}
-	if !answer.found() {
+	if !answer.found() || answer.unborn {
 		return Head{}, errEmptyRepository
 	}
 	return headFrom(answer, ref)

@@ -3,9 +3,12 @@ package resolver
 import (
 	"context"
 	"errors"
+	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -53,13 +56,15 @@ func TestHeadOfBranchAndDetached(t *testing.T) {
 }
 
 func TestHeadOverTLSAndSubPath(t *testing.T) {
-	s := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path != "/git/acme/tool.git/git-upload-pack" {
 			w.WriteHeader(http.StatusNotFound)
 			return
 		}
 		headMain()(w, r)
 	}))
+	s.Config.ErrorLog = log.New(io.Discard, "", 0) // of the handshake that fails
+	s.StartTLS()
 	defer s.Close()
 	remote := mustRemote(t, s.URL+"/git/acme/tool")
 	if _, err := NewClient(nil, WithHTTPTransport(s.Client().Transport)).Head(t.Context(), remote, git.HEAD, ""); err != nil {
@@ -85,16 +90,32 @@ func TestHeadErrorIsTyped(t *testing.T) {
 
 func TestMissingRepositoryText(t *testing.T) {
 	remote := mustRemote(t, DefaultRepoPrefix+"codex")
-	text := NewClient(nil).missingRepository(remote).Error()
+	c := NewClient(nil, WithHTTPTransport(fakeTransport(func(r *http.Request) (*http.Response, error) {
+		w := httptest.NewRecorder()
+		w.WriteHeader(http.StatusNotFound)
+		resp := w.Result()
+		resp.Request = r
+		return resp, nil
+	})))
+	text := headError(t, c, remote)
 	for _, want := range []string{`"codex" is not mirrored`, remote.String(), "claude-code, hermes, langgraph, autogen", "MOLECULE_GITEA_TOKEN"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("%q lacks %q", text, want)
 		}
 	}
-	text = NewClient(nil).missingRepository(mustRemote(t, "https://h.example/acme/tool")).Error()
+	text = headError(t, c, mustRemote(t, "https://h.example/acme/tool"))
 	if strings.Contains(text, "langgraph") || !strings.Contains(text, "https://h.example/acme/tool") {
 		t.Errorf("another prefix: %q", text)
 	}
+}
+
+func headError(t *testing.T, c *Client, remote git.Remote) string {
+	t.Helper()
+	_, err := c.Head(t.Context(), remote, git.HEAD, "")
+	if !errors.Is(err, ErrNotFound) {
+		t.Fatalf("got %v", err)
+	}
+	return err.Error()
 }
 
 func TestHeadUnreachable(t *testing.T) {
@@ -136,10 +157,13 @@ func TestHeadCallersDeadline(t *testing.T) {
 
 func TestConnectionIsReused(t *testing.T) {
 	s := newServer(t, map[string]http.HandlerFunc{packPath: headMain()})
+	var mu sync.Mutex
 	addrs := map[string]bool{}
 	inner := s.Config.Handler
 	s.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
 		addrs[r.RemoteAddr] = true
+		mu.Unlock()
 		inner.ServeHTTP(w, r)
 	})
 	c := s.client()
@@ -148,6 +172,8 @@ func TestConnectionIsReused(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	mu.Lock()
+	defer mu.Unlock()
 	if len(addrs) != 1 {
 		t.Errorf("%d connections", len(addrs))
 	}

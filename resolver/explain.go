@@ -13,7 +13,7 @@ const mirroredToday = "claude-code, hermes, langgraph, autogen"
 
 var (
 	errNoRemote        = fmt.Errorf("%w: no repository given", ErrInvalidInput)
-	errEmptyRepository = fmt.Errorf("%w: repository is empty: push a first commit", ErrNotFound)
+	errEmptyRepository = fmt.Errorf("%w: repository is empty: push a first commit, or set the default branch to one that exists", ErrNotFound)
 )
 
 func missingBranch(ref git.Ref) error {
@@ -21,10 +21,11 @@ func missingBranch(ref git.Ref) error {
 }
 
 // missingRepository explains a repository that isn't there, as far as this
-// credential can see: a forge answers a private one in the same way.
+// credential can see: a forge answers a private one in the same way. The URL is
+// in the Error around it.
 func (c *Client) missingRepository(remote git.Remote) error {
 	name := strings.TrimPrefix(remote.Name(), repoNamePrefix)
-	text := fmt.Sprintf("runtime %s is not mirrored: there is no repository at %s", quoted(name), remote)
+	text := fmt.Sprintf("runtime %s is not mirrored: there is no such repository", quoted(name))
 	if strings.HasPrefix(remote.String(), DefaultRepoPrefix) {
 		text += " (mirrored there today: " + mirroredToday + ")"
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -42,7 +43,9 @@ type request struct {
 func newServer(t *testing.T, routes map[string]http.HandlerFunc) *server {
 	t.Helper()
 	s := &server{routes: routes}
-	s.Server = httptest.NewServer(http.HandlerFunc(s.serve))
+	s.Server = httptest.NewUnstartedServer(http.HandlerFunc(s.serve))
+	s.Config.ErrorLog = log.New(io.Discard, "", 0) // clients that hang up are what many tests are about
+	s.Start()
 	t.Cleanup(s.Close)
 	return s
 }
@@ -183,4 +186,17 @@ const (
 
 func repoJSON(defaultBranch, format string) string {
 	return fmt.Sprintf(`{"id":1,"name":"tool","empty":false,"default_branch":%q,"object_format_name":%q}`, defaultBranch, format)
+}
+
+// serveInProcess is a repository that wants a credential, without a network.
+func serveInProcess(r *http.Request, signed bool) (*http.Response, error) {
+	w := httptest.NewRecorder()
+	if signed {
+		headMain()(w, r)
+	} else {
+		answer(http.StatusUnauthorized, "text/plain", "")(w, r)
+	}
+	resp := w.Result()
+	resp.Request = r
+	return resp, nil
 }

@@ -93,6 +93,9 @@ func parseRef(line string, format git.ObjectFormat) (refAnswer, error) {
 		return refAnswer{}, fmt.Errorf("%s isn't a ref", said(line))
 	}
 	answer := refAnswer{name: fields[1], unborn: fields[0] == "unborn"}
+	if answer.unborn && answer.name != "HEAD" {
+		return refAnswer{}, fmt.Errorf("%s says unborn of a ref that isn't HEAD", said(line))
+	}
 	if !answer.unborn {
 		revision, err := parseObject(fields[0], format)
 		if err != nil {

@@ -91,7 +91,7 @@ func (b *guardedBody) Read(p []byte) (int, error) {
 		b.recent = 0
 		b.stall.Reset(b.timeouts.Progress)
 	}
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		err = requestError(b.ctx, err)
 	}
 	return n, err
@@ -103,7 +103,7 @@ func (b *guardedBody) probe() error {
 	switch n, err := b.inner.Read(one[:]); {
 	case n > 0:
 		return errTooLarge
-	case err == io.EOF:
+	case errors.Is(err, io.EOF):
 		return io.EOF
 	case err != nil:
 		return requestError(b.ctx, err)

@@ -94,20 +94,24 @@ func decodeValue(d *json.Decoder, depth int) (any, error) {
 		})
 		return inner, err
 	case json.Delim('['):
-		list := []any{}
-		for d.More() {
-			value, err := decodeValue(d, depth+1)
-			if err != nil {
-				return nil, err
-			}
-			list = append(list, value)
-		}
-		if _, err := d.Token(); err != nil {
-			return nil, jsonError(err)
-		}
-		return list, nil
+		return decodeArray(d, depth+1)
 	}
 	return token, nil
+}
+
+func decodeArray(d *json.Decoder, depth int) ([]any, error) {
+	list := []any{}
+	for d.More() {
+		value, err := decodeValue(d, depth)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, value)
+	}
+	if _, err := d.Token(); err != nil {
+		return nil, jsonError(err)
+	}
+	return list, nil
 }
 
 // jsonError marks what is wrong with the JSON, and leaves alone what went wrong

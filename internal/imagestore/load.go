@@ -2,10 +2,8 @@ package imagestore
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"sync"
 
 	"github.com/containerd/platforms"
 	"github.com/moby/moby/client"
@@ -21,17 +19,18 @@ const loadPlatformAPI = "1.48"
 // is an error, though the engine answered 200. If archive fails, the error
 // wraps what it returned. platform may be "".
 //
-// Load reads archive until it returns, except for a Read that is under way
-// when the engine answers early: a caller with a pipe closes its reading end
-// afterwards. Errors are *Error, ErrUnavailable among them.
+// Load returns as soon as ctx ends or the engine answers, even if a Read of
+// archive is still under way then: a caller with a pipe closes its reading end
+// afterwards. That the engine went away is noticed when archive gives the next
+// bytes. Errors are *Error, ErrUnavailable among them.
 func (e *Engine) Load(ctx context.Context, archive io.Reader, platform string) error {
 	opts, err := e.loadOptions(ctx, platform)
 	if err != nil {
 		return e.fail(ctx, "load", "", err)
 	}
-	source := &source{r: archive}
-	err = e.load(ctx, source, opts)
-	if broken := source.end(); broken != nil {
+	source := newSource(ctx, archive)
+	err = e.load(ctx, source.body, opts)
+	if broken := source.end(); broken != nil && ctx.Err() == nil {
 		return &Error{Op: "load", Origin: OriginDocker, Err: fmt.Errorf("reading the archive: %w", broken)}
 	}
 	if err != nil {
@@ -66,44 +65,4 @@ func (e *Engine) loadOptions(ctx context.Context, platform string) ([]client.Ima
 		opts = append(opts, client.ImageLoadWithPlatforms(want))
 	}
 	return opts, nil
-}
-
-// source remembers how its reader failed, because HTTP reports a failing body
-// and a failing connection alike, and keeps the transport, which may outlive
-// the request, from starting another Read after the end.
-type source struct {
-	r io.Reader
-
-	mu     sync.Mutex
-	ended  bool
-	failed error
-}
-
-func (s *source) Read(p []byte) (int, error) {
-	if s.isEnded() {
-		return 0, io.ErrClosedPipe
-	}
-	n, err := s.r.Read(p)
-	if err != nil && !errors.Is(err, io.EOF) {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		if !s.ended {
-			s.failed = err
-		}
-	}
-	return n, err
-}
-
-func (s *source) isEnded() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.ended
-}
-
-// end stops reading and returns the reader's error, if that came first.
-func (s *source) end() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.ended = true
-	return s.failed
 }

@@ -18,15 +18,8 @@ type bridge struct{ name string }
 // newBridge makes a bridge with an address from the range that RFC 2544 keeps for benchmarks, where nobody's real network is. It first
 // removes bridges that killed processes left behind.
 func newBridge(ctx context.Context) (*bridge, error) {
-	links, err := net.Interfaces()
-	if err != nil {
-		return nil, fmt.Errorf("make a bridge: %w", err)
-	}
-	for _, link := range links {
-		if orphaned(link.Name, bridgePrefix) {
-			// Two processes may try; one of them wins.
-			_ = (&bridge{link.Name}).remove(ctx)
-		}
+	if err := removeOrphanedBridges(ctx); err != nil {
+		return nil, err
 	}
 	b := &bridge{unique(bridgePrefix)}
 	subnet, err := freeSubnet()
@@ -44,6 +37,19 @@ func newBridge(ctx context.Context) (*bridge, error) {
 		}
 	}
 	return b, nil
+}
+
+func removeOrphanedBridges(ctx context.Context) error {
+	links, err := net.Interfaces()
+	if err != nil {
+		return fmt.Errorf("look for bridges of killed processes: %w", err)
+	}
+	for _, link := range links {
+		if orphaned(link.Name, bridgePrefix) {
+			_ = (&bridge{link.Name}).remove(ctx) // two processes may try; one of them wins
+		}
+	}
+	return nil
 }
 
 func (b *bridge) remove(ctx context.Context) error { return ip(ctx, "link", "delete", b.name) }

@@ -41,7 +41,7 @@ func StartBuildkitd(ctx context.Context, dir string, opts BuildkitdOptions) (*Bu
 	if err != nil {
 		return nil, err
 	}
-	b := &Buildkitd{dir: dir, socket: filepath.Join(sockets, "b.sock"), cgroup: unique("pinion")}
+	b := &Buildkitd{dir: dir, socket: filepath.Join(sockets, "b.sock"), cgroup: newCgroup()}
 	if err := b.configure(path, sockets, opts); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(sockets))
 	}

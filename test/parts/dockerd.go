@@ -59,7 +59,7 @@ func StartDockerd(ctx context.Context, dir string, flavour Flavour, opts ...Dock
 	if err != nil {
 		return nil, err
 	}
-	d := &Dockerd{flavour: flavour, dir: dir, cgroup: unique("pinion")}
+	d := &Dockerd{flavour: flavour, dir: dir, cgroup: newCgroup()}
 	if d.sockets, err = socketDir(); err != nil {
 		return nil, err
 	}

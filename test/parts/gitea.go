@@ -64,7 +64,8 @@ ENABLED = false
 ENABLED = false
 `))
 
-// Gitea is a Gitea server on loopback with SQLite and one administrator.
+// Gitea is a Gitea server on loopback with SQLite and one administrator. Its methods may be used by several goroutines, but what pushes to one
+// repository by one at a time.
 type Gitea struct {
 	process *process
 	dir     string

@@ -13,6 +13,9 @@ import (
 	"time"
 )
 
+// settleTimeout bounds a wait that takes a second on a busy machine.
+const settleTimeout = 30 * time.Second
+
 // User is an account on a Gitea.
 type User struct{ Name, Password string }
 
@@ -79,6 +82,8 @@ func (g *Gitea) CreateRepo(ctx context.Context, owner, name string, opts RepoOpt
 // Settle waits until the branches API shows what was pushed last. Git's own protocol is right as soon as Push returns, but Gitea brings its
 // database up to date in the background, and until then refuses or forgets what is done to a branch through the API.
 func (g *Gitea) Settle(ctx context.Context, r Repo) error {
+	ctx, cancel := context.WithTimeout(ctx, settleTimeout)
+	defer cancel()
 	w, err := g.bench(r)
 	if err != nil {
 		return err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/http/cgi"
@@ -46,7 +47,7 @@ func StartGitHTTP(dir string) (*GitHTTP, error) {
 func backend(git, root string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		handler := cgi.Handler{
-			Path: git, Args: []string{"http-backend"}, Dir: root,
+			Path: git, Args: []string{"http-backend"}, Dir: root, Stderr: io.Discard,
 			Env: append(gitEnv(root), "GIT_PROJECT_ROOT="+root, "GIT_HTTP_EXPORT_ALL=1", "GIT_PROTOCOL="+r.Header.Get("Git-Protocol")),
 		}
 		handler.ServeHTTP(w, r)

@@ -28,6 +28,7 @@ type Fake struct {
 	published map[string]published // full name with tag
 	handlers  map[string]http.HandlerFunc
 	requests  []string
+	queries   []string
 }
 
 type fakeImage struct {
@@ -99,6 +100,13 @@ func (f *Fake) Requests() []string {
 	return slices.Clone(f.requests)
 }
 
+// Queries are the raw queries of the requests so far, in the same order.
+func (f *Fake) Queries() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.queries)
+}
+
 var versionPrefix = regexp.MustCompile(`^/v[0-9.]+`)
 
 // record notes each request, and takes the API version off its path.
@@ -108,6 +116,7 @@ func (f *Fake) record(next http.Handler) http.Handler {
 		route := r.Method + " " + r.URL.Path
 		f.mu.Lock()
 		f.requests = append(f.requests, route)
+		f.queries = append(f.queries, r.URL.RawQuery)
 		special := f.handlers[route]
 		f.mu.Unlock()
 		if special != nil {

@@ -100,7 +100,7 @@ func BusyboxTemplate(t testing.TB, lines ...string) []parts.File {
 // is read-only.
 func Dir(t testing.TB) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "pinion-")
+	dir, err := os.MkdirTemp("", fmt.Sprintf("pinion%d-", os.Getpid()))
 	if err != nil {
 		t.Fatal(err)
 	}

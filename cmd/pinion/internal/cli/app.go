@@ -52,6 +52,9 @@ func (a *app) open(d display) (*session, error) {
 	if d.names {
 		termOpts = append(termOpts, terminal.WithNames())
 	}
+	if d.mode == "" {
+		d.mode = terminal.Quiet
+	}
 	term, err := terminal.New(a.program.Stderr, d.mode, termOpts...)
 	if err != nil {
 		return nil, usage("%w", err)

@@ -1,6 +1,10 @@
 package cli
 
-import "git.moleculesai.app/molecule-ai/pinion"
+import (
+	"strings"
+
+	"git.moleculesai.app/molecule-ai/pinion"
+)
 
 // envProgress is BuildKit's own variable for the progress mode.
 const envProgress = "BUILDKIT_PROGRESS"
@@ -16,6 +20,9 @@ type environment struct {
 func readEnvironment(lookup func(string) (string, bool)) environment {
 	get := func(name string) string {
 		v, _ := lookup(name)
+		if strings.TrimSpace(v) == "" {
+			return ""
+		}
 		return v
 	}
 	return environment{progress: get(envProgress), builder: get(pinion.EnvBuilder), token: get(pinion.EnvToken)}

@@ -26,7 +26,6 @@ type globalFlags struct {
 }
 
 func (g *globalFlags) register(fs *pflag.FlagSet) {
-	fs.SortFlags = false
 	fs.StringVar(&g.config, "config", "", "`file` with further templates (PINION_CONFIG)")
 	fs.StringVarP(&g.host, "host", "H", "", "Docker `endpoint`, as docker --host (DOCKER_HOST)")
 	fs.StringVar(&g.context, "context", "", "Docker context `name`, as docker --context (DOCKER_CONTEXT)")

@@ -1,0 +1,120 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+
+	"github.com/spf13/cobra"
+
+	"git.moleculesai.app/molecule-ai/pinion"
+	"git.moleculesai.app/molecule-ai/pinion/internal/terminal"
+	"git.moleculesai.app/molecule-ai/pinion/resolver/git"
+)
+
+type ensureFlags struct {
+	format        string
+	quiet         bool
+	progress      string
+	progressGiven bool
+	iidFile       string
+	metadataFile  string
+	sha           string
+	allowAnySHA   bool
+	pull          bool
+	noCache       bool
+}
+
+func (f *ensureFlags) register(cmd *cobra.Command) {
+	fs := cmd.Flags()
+	fs.SortFlags = false
+	formatFlag(fs, &f.format, formatText)
+	fs.BoolVarP(&f.quiet, "quiet", "q", false, "print the image ID alone; no progress and no log lines")
+	fs.StringVar(&f.progress, "progress", "", "progress `mode`: auto, plain, tty, quiet or rawjson (BUILDKIT_PROGRESS, default auto)")
+	fs.StringVar(&f.iidFile, "iidfile", "", "write the image ID to a `file`; with one name only")
+	fs.StringVar(&f.metadataFile, "metadata-file", "", "write digest and name to a `file` as JSON; with several names an object by name")
+	fs.StringVar(&f.sha, "sha", "", "take this `commit`, 40 or 64 hex digits, instead of the branch's head; with one name only")
+	fs.BoolVar(&f.allowAnySHA, "allow-any-sha", false, "let --sha name a commit that is not on the template's branch")
+	fs.BoolVar(&f.pull, "pull", false, "ask the registries again for images, those in FROM included")
+	fs.BoolVar(&f.noCache, "no-cache", false, "run every step again")
+	completeChoices(cmd, "format", formatText, formatJSON)
+	var modes []string
+	for _, m := range terminal.Modes() {
+		modes = append(modes, string(m))
+	}
+	completeChoices(cmd, "progress", modes...)
+}
+
+func (f *ensureFlags) json() bool { return f.format == formatJSON }
+
+// display decides what stderr shows. The flag beats the variable, and -q beats the variable too.
+func (f *ensureFlags) display(env environment, names int) (display, error) {
+	if err := oneOf("format", f.format, formatText, formatJSON); err != nil {
+		return display{}, err
+	}
+	value, source := env.progress, envProgress
+	if f.progressGiven {
+		value, source = f.progress, "--progress"
+	}
+	if f.quiet && !f.progressGiven {
+		value = string(terminal.Quiet)
+	}
+	mode, err := terminal.ParseMode(value)
+	switch {
+	case err != nil:
+		return display{}, usage("%s: %w", source, err)
+	case f.quiet && f.json():
+		return display{}, usage("--quiet prints image IDs and --format json objects; give one of them")
+	case f.quiet && mode != terminal.Quiet:
+		return display{}, usage("--quiet shows no progress, so it goes without --progress %s", mode)
+	}
+	return display{mode: mode, names: names > 1, silent: f.quiet}, nil
+}
+
+func (f *ensureFlags) options(names int) (opts []pinion.EnsureOption, err error) {
+	switch {
+	case f.iidFile != "" && names > 1:
+		return nil, usage("--iidfile holds one image ID, and %d names were given; --metadata-file holds several", names)
+	case f.sha != "" && names > 1:
+		return nil, usage("--sha is a commit of one template, and %d names were given", names)
+	case f.sha == "" && f.allowAnySHA:
+		return nil, usage("--allow-any-sha goes with --sha")
+	}
+	if f.sha != "" {
+		rev, err := git.ParseRevision(f.sha)
+		if err != nil {
+			return nil, usage("--sha: %w", err)
+		}
+		opts = append(opts, pinion.AtRevision(rev, f.allowAnySHA))
+	}
+	if f.pull {
+		opts = append(opts, pinion.Pull())
+	}
+	if f.noCache {
+		opts = append(opts, pinion.NoCache())
+	}
+	return opts, nil
+}
+
+// print writes one result.
+func (f *ensureFlags) print(w io.Writer, img pinion.Image) error {
+	switch {
+	case f.json():
+		return writeJSON(w, img)
+	case f.quiet:
+		_, err := fmt.Fprintln(w, img.ID)
+		return err
+	}
+	_, err := fmt.Fprintln(w, img.Reference)
+	return err
+}
+
+// warn logs what did not stop the work and somebody should know.
+func warn(log *slog.Logger, img pinion.Image) {
+	for _, w := range img.Warnings {
+		log.Warn(img.Name + ": " + w)
+	}
+	if !img.SupersededBy.IsZero() {
+		log.Warn(fmt.Sprintf("%s: the branch has moved to %s meanwhile; ask again to build that", img.Name, img.SupersededBy.Short()))
+	}
+}

@@ -1,0 +1,131 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"flag"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"git.moleculesai.app/molecule-ai/pinion"
+	"git.moleculesai.app/molecule-ai/pinion/internal/redact"
+	pinionresolver "git.moleculesai.app/molecule-ai/pinion/resolver"
+)
+
+var update = flag.Bool("update", false, "write the golden files")
+
+// canary is the credential that must never be printed.
+const canary = "s3cr3t-canary-token"
+
+// fake is an Orchestrator that does what it is told.
+type fake struct {
+	names   []string
+	results map[string]result
+	// gates hold back a name's result until they are closed.
+	gates  map[string]chan struct{}
+	answer pinion.Resolution
+	built  []pinion.Built
+	checks []pinion.Check
+	err    error // of Resolve and List
+
+	mu    sync.Mutex
+	asked []string
+}
+
+func (f *fake) Names() []string { return f.names }
+
+func (f *fake) Redactor() *redact.Redactor { return redact.New(canary) }
+
+func (f *fake) Ensure(ctx context.Context, name string, _ ...pinion.EnsureOption) (pinion.Image, error) {
+	f.mu.Lock()
+	f.asked = append(f.asked, name)
+	f.mu.Unlock()
+	if gate := f.gates[name]; gate != nil {
+		select {
+		case <-gate:
+		case <-ctx.Done():
+			return pinion.Image{}, ctx.Err()
+		}
+	}
+	r, ok := f.results[name]
+	if !ok {
+		r.err = &pinion.Error{Name: name, Origin: pinion.OriginCatalogue, Err: pinion.ErrUnknownTemplate}
+	}
+	return r.image, r.err
+}
+
+func (f *fake) Resolve(context.Context, string) (pinion.Resolution, error) { return f.answer, f.err }
+func (f *fake) List(context.Context) ([]pinion.Built, error)               { return f.built, f.err }
+func (f *fake) Doctor(context.Context) []pinion.Check                      { return f.checks }
+
+// image is a result for name.
+func image(name string) pinion.Image {
+	return pinion.Image{
+		Schema: 1, Name: name, Mode: pinionresolver.ModeLocalBuild, Outcome: pinion.OutcomeHit,
+		Reference: "molecule-local/workspace-template-" + name + ":c4ec4b2024cf",
+		ID:        "sha256:" + name, Platform: "linux/amd64",
+	}
+}
+
+func failed(name string, origin pinion.Origin, err error) result {
+	return result{err: &pinion.Error{Name: name, Origin: origin, Err: err}}
+}
+
+// twoGood knows the templates one and two.
+func twoGood() *fake {
+	return &fake{
+		names:   []string{"one", "two"},
+		results: map[string]result{"one": {image: image("one")}, "two": {image: image("two")}},
+	}
+}
+
+// run is a call of the command line.
+type run struct {
+	code           int
+	stdout, stderr string
+}
+
+func call(ctx context.Context, f *fake, args ...string) run {
+	return callWith(ctx, f, nil, args...)
+}
+
+func callWith(ctx context.Context, f *fake, env map[string]string, args ...string) run {
+	var stdout, stderr bytes.Buffer
+	code := Run(ctx, program(f, env, &stdout, &stderr), args)
+	return run{code, stdout.String(), stderr.String()}
+}
+
+func program(f *fake, env map[string]string, stdout, stderr *bytes.Buffer) Program {
+	return Program{
+		Stdout: stdout, Stderr: stderr, Version: "v1.2.3",
+		Lookup: func(name string) (string, bool) { v, ok := env[name]; return v, ok },
+		Open: func(...pinion.Option) (Orchestrator, error) {
+			if f == nil {
+				return nil, errors.New("must not be opened")
+			}
+			return f, nil
+		},
+		Now: func() time.Time { return time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC) },
+	}
+}
+
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	path := filepath.Join("testdata", name)
+	if *update {
+		if err := os.WriteFile(path, []byte(got), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got != string(want) {
+		t.Errorf("%s:\n--- got\n%s\n--- want\n%s", name, got, want)
+	}
+}

@@ -1,0 +1,130 @@
+package cli
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"git.moleculesai.app/molecule-ai/pinion"
+	pinionresolver "git.moleculesai.app/molecule-ai/pinion/resolver"
+	"git.moleculesai.app/molecule-ai/pinion/resolver/git"
+)
+
+func everything(t *testing.T) *fake {
+	t.Helper()
+	sha := "c4ec4b2024cf5f7c0e9d2a1b3c4d5e6f708192a3"
+	rev, err := git.ParseRevision(sha)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := twoGood()
+	f.answer = pinion.Resolution{
+		Name: "one", Mode: pinionresolver.ModeLocalBuild, Reference: image("one").Reference,
+		Repository: "https://git.example/one", Ref: "refs/heads/main", Revision: rev,
+	}
+	f.built = []pinion.Built{
+		{
+			Name: "claude-code", Reference: image("claude-code").Reference, ImageID: "sha256:" + strings.Repeat("0123456789abcdef", 4),
+			Revision: sha, Platform: "linux/amd64", Size: 517_400_000, BuiltAt: time.Date(2026, 11, 23, 9, 30, 0, 0, time.UTC),
+		},
+		{
+			Name: "one", Reference: image("one").Reference, ImageID: "sha256:" + strings.Repeat("f", 64),
+			Revision: sha, Platform: "linux/amd64", Size: 7_340_032, BuiltAt: time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC),
+		},
+	}
+	f.checks = []pinion.Check{
+		{Name: "mode", Status: pinion.StatusOK, Detail: "local-build"},
+		{Name: "cache folder", Status: pinion.StatusWarn, Detail: "cannot be\n\twritten"},
+		{Name: "engine", Status: pinion.StatusFail, Detail: "does not answer"},
+	}
+	return f
+}
+
+func TestVerbsOutput(t *testing.T) {
+	for file, c := range map[string]struct {
+		args string
+		code int
+	}{
+		"resolve.txt":     {"resolve one", 0},
+		"resolve.json":    {"resolve one --format json", 0},
+		"ls.txt":          {"ls", 0},
+		"ls-no-trunc.txt": {"ls --no-trunc", 0},
+		"ls-quiet.txt":    {"ls -q", 0},
+		"ls.json":         {"ls --format json", 0},
+		"doctor.txt":      {"doctor", 14},
+		"doctor.json":     {"doctor --format json", 14},
+		"help.txt":        {"--help", 0},
+		"exit-codes.txt":  {"help exit-codes", 0},
+		"help-ensure.txt": {"help ensure", 0},
+	} {
+		t.Run(file, func(t *testing.T) {
+			got := call(t.Context(), everything(t), strings.Fields(c.args)...)
+			if got.code != c.code || got.stderr != "" {
+				t.Errorf("code %d, stderr %q", got.code, got.stderr)
+			}
+			golden(t, file, got.stdout)
+		})
+	}
+}
+
+func TestResolveInRegistryModeLeavesOutWhatThereIsNot(t *testing.T) {
+	f := twoGood()
+	f.answer = pinion.Resolution{Name: "one", Mode: pinionresolver.ModeRegistry, Reference: "reg/one:latest"}
+	want := "Name:       one\nMode:       registry\nReference:  reg/one:latest\n"
+	if got := call(t.Context(), f, "resolve", "one"); got.stdout != want {
+		t.Errorf("got %q, want %q", got.stdout, want)
+	}
+}
+
+func TestDoctorExitCodes(t *testing.T) {
+	bad := func(name string) pinion.Check { return pinion.Check{Name: name, Status: pinion.StatusFail} }
+	for _, c := range []struct {
+		checks []pinion.Check
+		want   int
+	}{
+		{nil, 0},
+		{[]pinion.Check{{Name: "engine", Status: pinion.StatusWarn}}, 0},
+		{[]pinion.Check{bad("git server"), bad("engine")}, 12},
+		{[]pinion.Check{bad("engine"), bad("git server")}, 14},
+		{[]pinion.Check{bad("builder")}, 13},
+		{[]pinion.Check{bad("platform")}, 13},
+		{[]pinion.Check{bad("cache folder")}, 1},
+	} {
+		if got := call(t.Context(), &fake{checks: c.checks}, "doctor"); got.code != c.want {
+			t.Errorf("%v: got %d, want %d", c.checks, got.code, c.want)
+		}
+	}
+}
+
+func TestVersion(t *testing.T) {
+	if got := call(t.Context(), nil, "version"); got.code != 0 || !strings.HasPrefix(got.stdout, "pinion v1.2.3 (") {
+		t.Errorf("got %+v", got)
+	}
+	if got := call(t.Context(), nil, "version", "--format=json"); !strings.HasPrefix(got.stdout, `{"schema":1,"version":"v1.2.3",`) {
+		t.Errorf("got %+v", got)
+	}
+	if got := versionOf("").Version; got == "" {
+		t.Error("no version without the linker's")
+	}
+}
+
+func TestCompletion(t *testing.T) {
+	for _, shell := range []string{"bash", "zsh", "fish", "powershell"} {
+		if got := call(t.Context(), nil, "completion", shell); got.code != 0 || !strings.Contains(got.stdout, "pinion") {
+			t.Errorf("%s: code %d, %d bytes", shell, got.code, len(got.stdout))
+		}
+	}
+	for args, want := range map[string]string{
+		"ensure ":             "one two :4",
+		"ensure one ":         "two :4",
+		"resolve one ":        ":4",
+		"ensure --format ":    "text json :4",
+		"completion ":         "bash zsh fish powershell :4",
+		"ensure --log-level ": "debug info warn error :4",
+	} {
+		got := call(t.Context(), twoGood(), append([]string{"__complete"}, strings.Split(args, " ")...)...)
+		if strings.Join(strings.Fields(got.stdout), " ") != want {
+			t.Errorf("%q: got %q, want %q", args, got.stdout, want)
+		}
+	}
+}

@@ -1,0 +1,77 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"runtime"
+	"runtime/debug"
+
+	"github.com/spf13/cobra"
+)
+
+// buildVersion describes this binary.
+type buildVersion struct {
+	Schema   int    `json:"schema"`
+	Version  string `json:"version"`
+	Revision string `json:"revision,omitempty"`
+	Modified bool   `json:"modified,omitempty"`
+	Go       string `json:"go"`
+	Platform string `json:"platform"`
+}
+
+func (a *app) versionCommand() *cobra.Command {
+	var format string
+	cmd := &cobra.Command{
+		Use:     "version [flags]",
+		Short:   "Show the version",
+		Example: "  pinion version\n  pinion version --format json",
+		Args:    positional(cobra.NoArgs),
+		RunE: func(*cobra.Command, []string) error {
+			if err := oneOf("format", format, formatText, formatJSON); err != nil {
+				return err
+			}
+			return versionOf(a.program.Version).print(a.program.Stdout, format)
+		},
+	}
+	formatFlag(cmd.Flags(), &format, formatText)
+	completeChoices(cmd, "format", formatText, formatJSON)
+	return cmd
+}
+
+// versionOf takes what the linker was told, else what the go command has put into the binary.
+func versionOf(linked string) buildVersion {
+	v := buildVersion{
+		Schema: schemaVersion, Version: linked,
+		Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH,
+	}
+	info, ok := debug.ReadBuildInfo()
+	if ok {
+		if v.Version == "" {
+			v.Version = info.Main.Version
+		}
+		for _, s := range info.Settings {
+			switch s.Key {
+			case "vcs.revision":
+				v.Revision = s.Value
+			case "vcs.modified":
+				v.Modified = s.Value == "true"
+			}
+		}
+	}
+	if v.Version == "" {
+		v.Version = "(devel)"
+	}
+	return v
+}
+
+func (v buildVersion) print(w io.Writer, format string) error {
+	if format == formatJSON {
+		return writeJSON(w, v)
+	}
+	commit := ""
+	if v.Revision != "" {
+		commit = "commit " + v.Revision[:min(12, len(v.Revision))] + ", "
+	}
+	_, err := fmt.Fprintf(w, "pinion %s (%s%s, %s)\n", v.Version, commit, v.Go, v.Platform)
+	return err
+}

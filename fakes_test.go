@@ -1,0 +1,237 @@
+package pinion
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"maps"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/containerd/platforms"
+	"github.com/moby/buildkit/client"
+	digest "github.com/opencontainers/go-digest"
+	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"git.moleculesai.app/molecule-ai/pinion/buildkit"
+	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore"
+	"git.moleculesai.app/molecule-ai/pinion/resolver"
+	"git.moleculesai.app/molecule-ai/pinion/resolver/git"
+)
+
+const (
+	shaA = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+	shaB = "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
+)
+
+func revision(t *testing.T, s string) git.Revision {
+	t.Helper()
+	rev, err := git.ParseRevision(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return rev
+}
+
+// fakeHeads is a git server with one answer for all.
+type fakeHeads struct {
+	mu    sync.Mutex
+	sha   string
+	err   error
+	asked int
+	hints []git.ObjectFormat
+	// moved, if set, is the head from the second question on.
+	moved string
+}
+
+func (f *fakeHeads) Head(_ context.Context, _ git.Remote, ref git.Ref, hint git.ObjectFormat) (resolver.Head, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.asked++
+	f.hints = append(f.hints, hint)
+	if f.err != nil {
+		return resolver.Head{}, f.err
+	}
+	sha := f.sha
+	if f.asked > 1 && f.moved != "" {
+		sha = f.moved
+	}
+	rev, err := git.ParseRevision(sha)
+	return resolver.Head{Revision: rev, Ref: ref}, err
+}
+
+func (f *fakeHeads) RequireOnBranch(context.Context, git.Remote, git.Ref, git.Revision) error {
+	return f.err
+}
+
+// fakeStore is an image store in memory.
+type fakeStore struct {
+	mu       sync.Mutex
+	endpoint string
+	kind     imagestore.Kind
+	images   map[string]imagestore.Image // by ID
+	tags     map[string]string           // reference to ID
+	pulled   []string
+	gone     error
+}
+
+func newFakeStore(kind imagestore.Kind) *fakeStore {
+	return &fakeStore{endpoint: "unix:///fake.sock", kind: kind, images: map[string]imagestore.Image{}, tags: map[string]string{}}
+}
+
+func (f *fakeStore) Endpoint() string { return f.endpoint }
+
+func (f *fakeStore) DialHijack(context.Context, string, string, map[string][]string) (net.Conn, error) {
+	panic("the fake has no BuildKit")
+}
+
+func (f *fakeStore) Info(context.Context) (imagestore.EngineInfo, error) {
+	return imagestore.EngineInfo{Version: "29.0.0", Kind: f.kind, Platform: "linux/arm64"}, f.gone
+}
+
+func (f *fakeStore) Inspect(_ context.Context, ref string) (imagestore.Image, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.gone != nil {
+		return imagestore.Image{}, f.gone
+	}
+	id, ok := f.tags[ref]
+	if !ok {
+		id = ref
+	}
+	img, ok := f.images[id]
+	if !ok {
+		return imagestore.Image{}, &imagestore.Error{Op: "inspect", Origin: imagestore.OriginDocker, Ref: ref, Err: imagestore.ErrNotFound}
+	}
+	return img, nil
+}
+
+func (f *fakeStore) Tag(_ context.Context, id, ref string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.tags[ref] = id
+	return nil
+}
+
+func (f *fakeStore) Untag(_ context.Context, ref string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.tags, ref)
+	return nil
+}
+
+func (f *fakeStore) Load(_ context.Context, r io.Reader, _ string) error {
+	_, err := io.Copy(io.Discard, r)
+	return err
+}
+
+func (f *fakeStore) Pull(_ context.Context, ref, platform string, _ func(string)) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.pulled = append(f.pulled, ref+" "+platform)
+	f.put(imagestore.Image{ID: "sha256:pulled", Platform: platform}, ref)
+	return nil
+}
+
+// put stores an image; the caller holds the lock or is alone.
+func (f *fakeStore) put(img imagestore.Image, ref string) {
+	f.images[img.ID] = img
+	f.tags[ref] = img.ID
+}
+
+// references are the tags that are there, temporary ones included.
+func (f *fakeStore) references() map[string]string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return maps.Clone(f.tags)
+}
+
+// fakeBuilder "builds" an image whose ID follows from the request and puts it into the store.
+type fakeBuilder struct {
+	store *fakeStore
+	mu    sync.Mutex
+	built []buildkit.Request
+	// wait, if set, is what a solve does before it ends.
+	wait func(context.Context) error
+	// spoil, if set, changes the image on its way to the store.
+	spoil func(*imagestore.Image)
+}
+
+func (f *fakeBuilder) Info() buildkit.Info {
+	return buildkit.Info{Kind: buildkit.KindDocker, Endpoint: f.store.endpoint, Version: "v0.34.2"}
+}
+func (f *fakeBuilder) Native() ocispecs.Platform                      { return platforms.MustParse("linux/arm64") }
+func (f *fakeBuilder) RequirePlatform(ocispecs.Platform) error        { return nil }
+func (f *fakeBuilder) Close() error                                   { return nil }
+func (f *fakeBuilder) connect(context.Context, store) (solver, error) { return f, nil }
+
+func (f *fakeBuilder) Solve(ctx context.Context, req buildkit.Request, _ buildkit.Sink) (buildkit.Result, error) {
+	f.mu.Lock()
+	f.built = append(f.built, req)
+	f.mu.Unlock()
+	req.Progress(&client.SolveStatus{})
+	if f.wait != nil {
+		if err := f.wait(ctx); err != nil {
+			return buildkit.Result{}, err
+		}
+	}
+	config := digest.FromString("config " + fmt.Sprint(req.Labels)).String()
+	manifest := digest.FromString("manifest " + fmt.Sprint(req.Labels)).String()
+	img := imagestore.Image{ID: config, Labels: maps.Clone(req.Labels), Platform: platforms.Format(req.Platform), Size: 42}
+	if f.store.kind == imagestore.KindContainerd {
+		img.ID = manifest
+	}
+	if f.spoil != nil {
+		f.spoil(&img)
+	}
+	f.store.mu.Lock()
+	f.store.put(img, req.Reference)
+	f.store.mu.Unlock()
+	return buildkit.Result{ConfigDigest: config, ManifestDigest: manifest, Fetch: buildkit.Fetch{Strategy: buildkit.StrategyCommit}}, nil
+}
+
+func (f *fakeBuilder) solves() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return len(f.built)
+}
+
+// world is an Orchestrator among fakes.
+type world struct {
+	*Orchestrator
+	heads   *fakeHeads
+	store   *fakeStore
+	builder *fakeBuilder
+	log     *strings.Builder
+}
+
+func newWorld(t *testing.T, opts ...Option) *world {
+	t.Helper()
+	w := &world{heads: &fakeHeads{sha: shaA}, store: newFakeStore(imagestore.KindClassic), log: &strings.Builder{}}
+	w.builder = &fakeBuilder{store: w.store}
+	opts = append([]Option{WithCacheDir(t.TempDir() + "/cache"), WithConfig(emptyConfig(t))}, opts...)
+	o, err := New(opts...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Orchestrator = o
+	w.attach(o)
+	return w
+}
+
+// attach gives another Orchestrator, as another process would have, the same surroundings.
+func (w *world) attach(o *Orchestrator) {
+	o.heads, o.connect = w.heads, w.builder.connect
+	o.store = func() (store, error) { return w.store, nil }
+}
+
+func (w *world) ensure(t *testing.T, opts ...EnsureOption) Image {
+	t.Helper()
+	img, err := w.Ensure(t.Context(), "claude-code", opts...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return img
+}

@@ -1,0 +1,82 @@
+package pinion
+
+import (
+	"errors"
+	"testing"
+
+	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore"
+	"git.moleculesai.app/molecule-ai/pinion/resolver"
+)
+
+const registryPrefix = "registry.example/team/"
+
+func registryWorld(t *testing.T) *world {
+	t.Helper()
+	w := newWorld(t, OptionsFromEnv(environment(map[string]string{"MOLECULE_IMAGE_REGISTRY": registryPrefix})), WithCacheDir(t.TempDir()+"/cache"), WithConfig(emptyConfig(t)))
+	w.heads.err = errors.New("a git server was asked")
+	return w
+}
+
+func TestRegistryModePullsOnce(t *testing.T) {
+	w := registryWorld(t)
+	const ref = "registry.example/team//workspace-template-claude-code:latest"
+	first, second := w.ensure(t), w.ensure(t)
+	if first.Outcome != OutcomePulled || first.Reference != ref || first.Mode != resolver.ModeRegistry || second.Outcome != OutcomeHit {
+		t.Errorf("%+v, then %+v", first, second)
+	}
+	if p := w.store.pulled; len(p) != 1 || p[0] != ref+" linux/amd64" {
+		t.Errorf("pulled %v", p)
+	}
+	if img := w.ensure(t, Pull()); img.Outcome != OutcomePulled || len(w.store.pulled) != 2 {
+		t.Errorf("--pull gave %+v", img)
+	}
+	if w.heads.asked != 0 || w.builder.solves() != 0 {
+		t.Errorf("%d questions to git, %d solves", w.heads.asked, w.builder.solves())
+	}
+}
+
+func TestRegistryModePullsForThePlatform(t *testing.T) {
+	w := registryWorld(t)
+	w.store.put(imagestore.Image{ID: "sha256:arm", Platform: "linux/arm64"}, w.source.Reference("claude-code"))
+	if img := w.ensure(t); img.Outcome != OutcomePulled || img.Reason != "the one in the image store is for linux/arm64" {
+		t.Errorf("%+v", img)
+	}
+}
+
+func TestRegistryModeKnowsTheCatalogue(t *testing.T) {
+	w := registryWorld(t)
+	if _, err := w.Ensure(t.Context(), "no-such"); !errors.Is(err, ErrUnknownTemplate) {
+		t.Errorf("error is %v", err)
+	}
+	if _, err := w.Ensure(t.Context(), "claude-code", AtRevision(revision(t, shaA), true)); !errors.Is(err, ErrInvalidInput) {
+		t.Errorf("error is %v", err)
+	}
+}
+
+func TestEnsureLocalImage(t *testing.T) {
+	w := registryWorld(t)
+	w.Orchestrator.store = func() (store, error) { panic("store opened") }
+	ref, err := w.EnsureLocalImage(t.Context(), "hermes")
+	if err != nil || ref != registryPrefix+"/workspace-template-hermes:latest" {
+		t.Errorf("registry mode gives %q, %v", ref, err)
+	}
+	if _, err := w.EnsureLocalImage(t.Context(), "no-such"); !errors.Is(err, ErrUnknownTemplate) {
+		t.Errorf("error is %v", err)
+	}
+	local := newWorld(t)
+	if ref, err := local.EnsureLocalImage(t.Context(), "claude-code"); err != nil || ref != pinnedA {
+		t.Errorf("local-build mode gives %q, %v", ref, err)
+	}
+}
+
+func TestResolveBuildsNothing(t *testing.T) {
+	w := newWorld(t)
+	res, err := w.Resolve(t.Context(), "claude-code")
+	if err != nil || res.Revision.String() != shaA || res.Reference != pinnedA || w.builder.solves() != 0 {
+		t.Errorf("%+v, %v", res, err)
+	}
+	res, err = registryWorld(t).Resolve(t.Context(), "claude-code")
+	if err != nil || res.Mode != resolver.ModeRegistry || !res.Revision.IsZero() {
+		t.Errorf("%+v, %v", res, err)
+	}
+}

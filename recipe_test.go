@@ -1,0 +1,80 @@
+package pinion
+
+import (
+	"strings"
+	"testing"
+
+	"git.moleculesai.app/molecule-ai/pinion/resolver"
+)
+
+var sampleRecipe = recipe{
+	Schema: 1, Repository: "https://git.example/o/r", Revision: shaA, Subdir: "s", Dockerfile: "Dockerfile",
+	Target: "t", Platform: "linux/amd64", Image: "workspace-template-x",
+}
+
+const (
+	goldenKey  = "e8620f8a3b25db7110227598788825f36601d8bb11cf58ea22b1ec43d837324f"
+	goldenLine = "f175b773ebe47d7c47adbcce639f19723878cd638348084f159e0411df15d1f7"
+)
+
+// A key that changes by accident makes every user build everything again.
+func TestKeysAreStable(t *testing.T) {
+	for _, c := range []struct{ what, got, want string }{
+		{"key", sampleRecipe.key(), goldenKey},
+		{"line", sampleRecipe.line(), goldenLine},
+		{"reference", sampleRecipe.reference(), "molecule-local/workspace-template-x:aaaaaaaaaaaa"},
+		{"latest", sampleRecipe.latest(), "molecule-local/workspace-template-x:latest"},
+		{"temporary", sampleRecipe.temporary(), "molecule-local/workspace-template-x:unverified-" + goldenKey[:12]},
+		{"source label", sampleRecipe.labels()[LabelSource], "https://git.example/o/r"},
+		{"revision label", sampleRecipe.labels()[LabelRevision], shaA},
+		{"recipe label", sampleRecipe.labels()[LabelRecipe], "sha256:" + goldenKey},
+	} {
+		if c.got != c.want {
+			t.Errorf("%s is %s, want %s", c.what, c.got, c.want)
+		}
+	}
+}
+
+func TestFault32_EveryPartOfTheRecipeIsInTheKey(t *testing.T) {
+	seen := map[string]string{sampleRecipe.key(): "the sample"}
+	for name, change := range map[string]func(*recipe){
+		"schema":     func(r *recipe) { r.Schema++ },
+		"repository": func(r *recipe) { r.Repository += "x" },
+		"revision":   func(r *recipe) { r.Revision = shaB },
+		"subdir":     func(r *recipe) { r.Subdir = "" },
+		"dockerfile": func(r *recipe) { r.Dockerfile = "other" },
+		"target":     func(r *recipe) { r.Target = "" },
+		"platform":   func(r *recipe) { r.Platform = "linux/arm64" },
+		"image":      func(r *recipe) { r.Image += "x" },
+		"moved":      func(r *recipe) { r.Subdir, r.Target = r.Target, r.Subdir },
+	} {
+		r := sampleRecipe
+		change(&r)
+		if other, ok := seen[r.key()]; ok {
+			t.Errorf("%s has the key of %s", name, other)
+		}
+		seen[r.key()] = name
+		if (r.line() == sampleRecipe.line()) != (name == "revision") {
+			t.Errorf("%s: line %s", name, r.line())
+		}
+	}
+}
+
+func TestFault11_NamesAreInjective(t *testing.T) {
+	c, err := resolver.NewCatalogue(resolver.DefaultRepoPrefix)
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := map[string]string{}
+	for _, name := range c.Names() {
+		tmpl, err := c.Template(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ref := newRecipe(tmpl, defaultPlatform).at(revision(t, shaA)).reference()
+		if other, ok := seen[ref]; ok || !strings.HasPrefix(ref, namespace) {
+			t.Errorf("%s and %s are both %s", name, other, ref)
+		}
+		seen[ref] = name
+	}
+}

@@ -1,0 +1,72 @@
+package e2e_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"git.moleculesai.app/molecule-ai/pinion"
+)
+
+// parseImage reads the one object that `ensure --format json` printed.
+func parseImage(t *testing.T, r result) pinion.Image {
+	t.Helper()
+	images := parseImages(t, r)
+	if len(images) != 1 {
+		t.Fatalf("%d objects in %q", len(images), r.stdout)
+	}
+	return images[0]
+}
+
+func parseImages(t *testing.T, r result) (images []pinion.Image) {
+	t.Helper()
+	if r.code != 0 {
+		t.Fatalf("exit code %d\n%s", r.code, r.stderr)
+	}
+	for line := range strings.Lines(r.stdout) {
+		var img pinion.Image
+		if err := json.Unmarshal([]byte(line), &img); err != nil {
+			t.Fatalf("%v in %q", err, line)
+		}
+		images = append(images, img)
+	}
+	return images
+}
+
+// lockFile is the only lock file in the user's cache.
+func (u user) lockFile(t *testing.T) string {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(u.cacheDir(), "locks", "*"))
+	if err != nil || len(files) != 1 {
+		t.Fatalf("lock files are %q, %v", files, err)
+	}
+	return files[0]
+}
+
+func inode(t *testing.T, path string) uint64 {
+	t.Helper()
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return info.Sys().(*syscall.Stat_t).Ino
+}
+
+// hasOpen says whether a process has a file open.
+func hasOpen(pid int, path string) bool {
+	dir := fmt.Sprintf("/proc/%d/fd", pid)
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return false
+	}
+	for _, e := range entries {
+		if target, err := os.Readlink(filepath.Join(dir, e.Name())); err == nil && target == path {
+			return true
+		}
+	}
+	return false
+}
