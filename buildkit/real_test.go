@@ -25,6 +25,7 @@ func TestSolveOnEachBuilder(t *testing.T) {
 			{"fault 7", symlinkedSubdir},
 			{"fault 29", goneCommit},
 			{"fault 54", untrustedFrontend},
+			{"fault 55", entitlements},
 			{"fault 57", submodules},
 			{"fault 58", hostileLog},
 			{"cancel", cancelled},
@@ -150,6 +151,14 @@ func untrustedFrontend(t *testing.T, b *bench) {
 		if strings.Contains(out, "evil.example") {
 			t.Errorf("the builder was asked for the frontend:\n%s", out)
 		}
+	}
+}
+
+func entitlements(t *testing.T, b *bench) {
+	for _, flag := range []string{"--security=insecure", "--network=host"} {
+		req := b.busybox(t, "entitled"+flag[2:5], []string{"RUN " + flag + " true"})
+		_, _, err := solve(t, b, req)
+		wantError(t, err, buildkit.ErrBuild)
 	}
 }
 

@@ -76,12 +76,18 @@ func (s *solve) run(ctx context.Context, sink Sink) (Result, error) {
 	}
 	s.result.Delivery = delivery
 	s.result.DeliverTime = time.Since(s.solved)
-	s.result.ManifestDigest = resp.ExporterResponse[exptypes.ExporterImageDigestKey]
-	s.result.ConfigDigest = resp.ExporterResponse[exptypes.ExporterImageConfigDigestKey]
-	if s.result.ManifestDigest == "" && s.result.ConfigDigest == "" {
-		return Result{}, &Error{Op: "deliver", Kind: ErrDelivery, Err: errNoDigest}
+	return s.result, s.result.identify(resp.ExporterResponse)
+}
+
+// identify takes the image's digests from the exporter's response. Without one nobody can tell later whether
+// the image in the store is the one that was built.
+func (r *Result) identify(exported map[string]string) error {
+	r.ManifestDigest = exported[exptypes.ExporterImageDigestKey]
+	r.ConfigDigest = exported[exptypes.ExporterImageConfigDigestKey]
+	if r.ManifestDigest == "" && r.ConfigDigest == "" {
+		return &Error{Op: "deliver", Kind: ErrDelivery, Err: errNoDigest}
 	}
-	return s.result, nil
+	return nil
 }
 
 // outcome puts the two sides of a delivery in order: where the sink failed, BuildKit's error is only the echo

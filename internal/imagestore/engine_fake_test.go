@@ -7,7 +7,17 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore/storetest"
 )
 
-func TestConformanceFake(t *testing.T) {
+func TestConformanceFake(t *testing.T) { onFakes(t, storetest.Run) }
+
+func TestFault35_IDOutlivesMovedTag(t *testing.T) { onFakes(t, storetest.MovedTag) }
+
+func TestFault40_BrokenLoads(t *testing.T) { onFakes(t, storetest.BrokenLoads) }
+
+func TestFault42_TagAgainByID(t *testing.T) { onFakes(t, storetest.TagByID) }
+
+// onFakes runs a part of the suite on each kind of store, before and after the
+// API versions from which requests are made otherwise.
+func onFakes(t *testing.T, run func(*testing.T, storetest.Store, imagestore.Kind)) {
 	for _, c := range []struct {
 		kind imagestore.Kind
 		api  string
@@ -19,7 +29,7 @@ func TestConformanceFake(t *testing.T) {
 	} {
 		t.Run(string(c.kind)+" "+c.api, func(t *testing.T) {
 			fake := storetest.StartFake(t, c.kind, c.api)
-			storetest.Run(t, dial(t, fake.Host(), nil), c.kind)
+			run(t, dial(t, fake.Host(), nil), c.kind)
 		})
 	}
 }

@@ -112,6 +112,20 @@ func TestFault40_ErrorInLoadStream(t *testing.T) {
 	}
 }
 
+// A full disk shows in the middle of an archive; what the engine says must
+// win over the connection that it closes then.
+func TestFault40_EngineGivesUpBeforeTheEnd(t *testing.T) {
+	fake := storetest.StartFake(t, imagestore.KindClassic, "1.52")
+	fake.Handle("POST /images/load", func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.ReadFull(r.Body, make([]byte, 1000))
+		_, _ = io.WriteString(w, `{"error":"no space left on device"}`)
+	})
+	err := dial(t, fake.Host(), nil).Load(t.Context(), bytes.NewReader(make([]byte, 64<<20)), "linux/amd64")
+	if err == nil || !strings.Contains(err.Error(), "no space left") || errors.Is(err, imagestore.ErrUnavailable) {
+		t.Errorf("error %v, want what the engine said", err)
+	}
+}
+
 func TestLoadSendsPlatformWhereItCounts(t *testing.T) {
 	for api, want := range map[string]bool{"1.47": false, "1.48": true} {
 		fake := storetest.StartFake(t, imagestore.KindContainerd, api)

@@ -18,7 +18,7 @@ func (e *Engine) fail(ctx context.Context, op, ref string, err error) error {
 	case ctx.Err() != nil:
 		// However the connection ended, it ended because the caller wanted so.
 		err = ctx.Err()
-		if cause := context.Cause(ctx); cause != err {
+		if cause := context.Cause(ctx); !errors.Is(cause, err) {
 			err = fmt.Errorf("%w: %w", err, cause)
 		}
 	case brokenConnection(err):

@@ -44,12 +44,12 @@ func (e *Engine) pullFailure(ctx context.Context, ref string, login login, err e
 		return e.fail(ctx, "pull", ref, err)
 	}
 	err = login.secrets.Error(err)
-	switch registryCause(err, ref) {
-	case ErrUnauthorized:
+	switch cause := registryCause(err, ref); {
+	case errors.Is(cause, ErrUnauthorized):
 		err = fmt.Errorf("%w: %w; run `docker login %s` with an account that may read it", ErrUnauthorized, err, login.host)
-	case ErrNotFound:
+	case errors.Is(cause, ErrNotFound):
 		err = fmt.Errorf("%w: %w; check the name and the tag of %s", ErrNotFound, err, ref)
-	case ErrUnavailable:
+	case errors.Is(cause, ErrUnavailable):
 		err = fmt.Errorf("%s %w as seen from the engine: %w; check the engine's network and proxy", login.host, ErrUnavailable, err)
 	}
 	return &Error{Op: "pull", Origin: OriginRegistry, Ref: ref, Err: err}

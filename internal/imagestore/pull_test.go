@@ -133,7 +133,7 @@ func TestPullFailures(t *testing.T) {
 				t.Fatalf("error %v, want origin %s", err, c.origin)
 			}
 			for _, sentinel := range []error{imagestore.ErrUnauthorized, imagestore.ErrNotFound, imagestore.ErrUnavailable} {
-				if errors.Is(err, sentinel) != (sentinel == c.want) {
+				if errors.Is(err, sentinel) != errors.Is(c.want, sentinel) {
 					t.Errorf("error %v, want %v", err, c.want)
 				}
 			}

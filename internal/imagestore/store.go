@@ -120,11 +120,11 @@ func fromSummary(in image.Summary) Image {
 // realTags leaves out the placeholder that old engines list for an image
 // without a tag.
 func realTags(tags []string) []string {
-	var real []string
+	var names []string
 	for _, tag := range tags {
 		if tag != "<none>:<none>" {
-			real = append(real, tag)
+			names = append(names, tag)
 		}
 	}
-	return real
+	return names
 }

@@ -77,7 +77,7 @@ func (f *Fake) unpack(r io.Reader) (loaded, error) {
 func (f *Fake) read(files map[string][]byte, img *loaded) error {
 	var entries []dockerEntry
 	if err := json.Unmarshal(files["manifest.json"], &entries); err != nil || len(entries) != 1 {
-		return fmt.Errorf("manifest.json with one image wanted: %v", err)
+		return fmt.Errorf("manifest.json with one image wanted, not %d: %w", len(entries), err)
 	}
 	img.config = files[entries[0].Config]
 	img.tags = entries[0].RepoTags
@@ -85,7 +85,7 @@ func (f *Fake) read(files map[string][]byte, img *loaded) error {
 	if f.kind == imagestore.KindContainerd {
 		var index struct{ Manifests []struct{ Digest string } }
 		if err := json.Unmarshal(files["index.json"], &index); err != nil || len(index.Manifests) != 1 {
-			return fmt.Errorf("index.json with one image wanted: %v", err)
+			return fmt.Errorf("index.json with one image wanted, not %d: %w", len(index.Manifests), err)
 		}
 		img.id = index.Manifests[0].Digest
 	}
