@@ -15,6 +15,7 @@ type store interface {
 	buildkit.Engine
 	Info(ctx context.Context) (imagestore.EngineInfo, error)
 	Inspect(ctx context.Context, ref string) (imagestore.Image, error)
+	InspectPlatform(ctx context.Context, ref, platform string) (imagestore.Image, error)
 	Tag(ctx context.Context, id, ref string) error
 	Untag(ctx context.Context, ref string) error
 	Load(ctx context.Context, archive io.Reader, platform string) error
@@ -77,8 +78,12 @@ func expectedID(res buildkit.Result, kind imagestore.Kind) string {
 	return res.ManifestDigest
 }
 
-// latest moves the name that people use by hand. It is a convenience, so a failure is only told.
+// latest moves the name that people use by hand, unless a commit was asked for by hand, which need not be the
+// latest. It is a convenience, so a failure is only told.
 func (j *job) latest(ctx context.Context, id string) []string {
+	if !j.ask.revision.IsZero() {
+		return nil
+	}
 	if err := j.store.Tag(ctx, id, j.recipe.latest()); err != nil {
 		return []string{fmt.Sprintf("%s was not moved: %v", j.recipe.latest(), err)}
 	}

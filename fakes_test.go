@@ -108,6 +108,10 @@ func (f *fakeStore) Inspect(_ context.Context, ref string) (imagestore.Image, er
 	return img, nil
 }
 
+func (f *fakeStore) InspectPlatform(ctx context.Context, ref, _ string) (imagestore.Image, error) {
+	return f.Inspect(ctx, ref)
+}
+
 func (f *fakeStore) Tag(_ context.Context, id, ref string) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -112,6 +112,10 @@ func (j *job) build(ctx context.Context, miss string) (Image, error) {
 func (j *job) lock(ctx context.Context) (unlock func(), warnings []string, err error) {
 	dir, err := j.o.records()
 	if err == nil {
+		unlock, err = dir.Lock(ctx, j.recipe.key(), 0)
+	}
+	if errors.Is(err, ErrLockTimeout) {
+		j.o.log.Info(fmt.Sprintf("local-build: waiting for another process that builds %s", j.recipe.reference()))
 		unlock, err = dir.Lock(ctx, j.recipe.key(), j.o.settings.lockWait)
 	}
 	switch {

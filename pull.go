@@ -49,7 +49,7 @@ func (o *Orchestrator) pull(ctx context.Context, t resolver.Template, a ask) (Im
 
 // present returns the image's ID, or the reason why it has to be pulled.
 func present(ctx context.Context, st store, ref, platform string) (id, miss string, err error) {
-	got, err := st.Inspect(ctx, ref)
+	got, err := st.InspectPlatform(ctx, ref, platform)
 	switch {
 	case errors.Is(err, imagestore.ErrNotFound):
 		return "", "not in the image store", nil
