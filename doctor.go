@@ -30,17 +30,21 @@ type Check struct {
 	Status Status `json:"status"`
 	// Detail says what was seen; for a warning or a failure also what to do about it.
 	Detail string `json:"detail"`
+	// Err is the cause of a failure.
+	Err error `json:"-"`
 }
 
 func ok(name, format string, args ...any) Check {
-	return Check{name, StatusOK, fmt.Sprintf(format, args...)}
+	return Check{Name: name, Status: StatusOK, Detail: fmt.Sprintf(format, args...)}
 }
 
 func warn(name, format string, args ...any) Check {
-	return Check{name, StatusWarn, fmt.Sprintf(format, args...)}
+	return Check{Name: name, Status: StatusWarn, Detail: fmt.Sprintf(format, args...)}
 }
 
-func failed(name string, err error) Check { return Check{name, StatusFail, err.Error()} }
+func failed(name string, err error) Check {
+	return Check{Name: name, Status: StatusFail, Detail: err.Error(), Err: err}
+}
 
 // lowDisk is the free space in bytes below which a template image of several GB may not fit.
 const lowDisk = 10 << 30
@@ -55,7 +59,7 @@ func (o *Orchestrator) Doctor(ctx context.Context) []Check {
 	}
 	st, err := o.store()
 	if err != nil {
-		return append(checks, failed("engine", err))
+		return append(checks, failed("engine", storeError(err)))
 	}
 	info, engine := checkEngine(ctx, st)
 	checks = append(checks, engine)
@@ -106,7 +110,7 @@ func (o *Orchestrator) doctorTemplates() []string {
 func checkEngine(ctx context.Context, st store) (imagestore.EngineInfo, Check) {
 	info, err := st.Info(ctx)
 	if err != nil {
-		return info, failed("engine", err)
+		return info, failed("engine", storeError(err))
 	}
 	return info, ok("engine", "Docker %s at %s, %s image store, %s", info.Version, st.Endpoint(), info.Kind, info.Platform)
 }

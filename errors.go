@@ -54,13 +54,18 @@ const (
 
 // Error is what [Orchestrator.Ensure] and its siblings return, except for the context's own errors.
 type Error struct {
-	// Name of the template.
+	// Name of the template; empty where the call was about none.
 	Name   string
 	Origin Origin
 	Err    error
 }
 
-func (e *Error) Error() string { return fmt.Sprintf("%s: %s: %v", e.Name, e.Origin, e.Err) }
+func (e *Error) Error() string {
+	if e.Name == "" {
+		return fmt.Sprintf("%s: %v", e.Origin, e.Err)
+	}
+	return fmt.Sprintf("%s: %s: %v", e.Name, e.Origin, e.Err)
+}
 
 func (e *Error) Unwrap() error { return e.Err }
 

@@ -41,6 +41,10 @@ type Image struct {
 	Repository string `json:"repository,omitempty"`
 	// Platform in the form os/arch[/variant].
 	Platform string `json:"platform"`
+	// ConfigDigest and ManifestDigest are what the builder reported for the image; empty in registry mode, and
+	// where it did not report one (Docker 20.10 gives the config's digest under the manifest's name).
+	ConfigDigest   string `json:"-"`
+	ManifestDigest string `json:"-"`
 	Receipt
 }
 

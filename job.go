@@ -96,7 +96,7 @@ func (j *job) build(ctx context.Context, miss string) (Image, error) {
 	if err != nil {
 		return Image{}, err
 	}
-	img := j.image(OutcomeBuilt, built.ID)
+	img := j.image(OutcomeBuilt, cache.Record{ImageID: built.ID, ConfigDigest: res.ConfigDigest, ManifestDigest: res.ManifestDigest})
 	info := b.Info()
 	img.Builder, img.Fetch, img.Delivery, img.Reason = &info, &res.Fetch, &res.Delivery, miss
 	img.Warnings = append(append(warnings, res.Warnings...), j.latest(ctx, built.ID)...)
@@ -197,12 +197,13 @@ func (j *job) record(res buildkit.Result, built builtImage, by buildkit.Info) er
 	})
 }
 
-func (j *job) image(outcome Outcome, id string) Image {
+func (j *job) image(outcome Outcome, rec cache.Record) Image {
 	rev, _ := git.ParseRevision(j.recipe.Revision)
 	return Image{
 		Schema: schemaVersion, Name: j.template.Name, Mode: resolver.ModeLocalBuild, Outcome: outcome,
-		Reference: j.recipe.reference(), ID: id, Revision: rev,
+		Reference: j.recipe.reference(), ID: rec.ImageID, Revision: rev,
 		Repository: j.recipe.Repository, Platform: j.recipe.Platform,
+		ConfigDigest: rec.ConfigDigest, ManifestDigest: rec.ManifestDigest,
 		Receipt: Receipt{Durations: j.durations},
 	}
 }

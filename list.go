@@ -3,7 +3,6 @@ package pinion
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore"
@@ -22,19 +21,27 @@ type Built struct {
 }
 
 // List returns what Pinion built into the current image store, newest first. Records whose image has gone, or
-// whose name now means another image, are left out.
+// whose name now means another image, are left out. A failure is an [*Error].
 func (o *Orchestrator) List(ctx context.Context) ([]Built, error) {
+	list, err := o.list(ctx)
+	if err != nil {
+		return nil, fail("", err)
+	}
+	return list, nil
+}
+
+func (o *Orchestrator) list(ctx context.Context) ([]Built, error) {
 	st, err := o.store()
 	if err != nil {
 		return nil, storeError(err)
 	}
 	dir, err := o.records()
 	if err != nil {
-		return nil, fmt.Errorf("cache folder: %w", err)
+		return nil, err
 	}
 	recs, err := dir.All()
 	if err != nil {
-		return nil, fmt.Errorf("cache folder: %w", err)
+		return nil, err
 	}
 	var list []Built
 	for _, rec := range recs {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -189,13 +191,10 @@ func (o *Orchestrator) Resolve(ctx context.Context, name string) (Resolution, er
 	return res, nil
 }
 
-// Redactor replaces every credential that this Orchestrator holds.
-func (o *Orchestrator) Redactor() *redact.Redactor {
-	var tokens []string
-	for _, t := range o.creds {
-		tokens = append(tokens, t)
-	}
-	return redact.New(tokens...)
+// Redact replaces every credential that this Orchestrator holds, in whatever form it may be sent.
+func (o *Orchestrator) Redact(s string) string {
+	tokens := slices.Collect(maps.Values(o.creds))
+	return redact.New(tokens...).String(s)
 }
 
 // platform of a template, before "native" is settled.

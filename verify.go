@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"git.moleculesai.app/molecule-ai/pinion/cache"
 	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore"
@@ -85,13 +86,14 @@ func (j *job) verify(ctx context.Context, h history, g *guess) (img Image, miss 
 	if err != nil {
 		return Image{}, "", storeError(err)
 	}
-	if !known(recs, got.ID) {
+	i := slices.IndexFunc(recs, func(r cache.Record) bool { return r.ImageID == got.ID })
+	if i < 0 {
 		return Image{}, fmt.Sprintf("%s names an image that was not built here", j.recipe.reference()), nil
 	}
 	if miss := j.disagreement(got); miss != "" {
 		return Image{}, miss, nil
 	}
-	return j.image(OutcomeHit, got.ID), "", nil
+	return j.image(OutcomeHit, recs[i]), "", nil
 }
 
 // retag gives an image that is there by its ID the name it has lost.
@@ -111,7 +113,7 @@ func (j *job) retag(ctx context.Context, recs []cache.Record) (Image, string, er
 		if err := j.store.Tag(ctx, rec.ImageID, j.recipe.reference()); err != nil {
 			return Image{}, gone, nil
 		}
-		return j.image(OutcomeHit, rec.ImageID), "", nil
+		return j.image(OutcomeHit, rec), "", nil
 	}
 	return Image{}, gone, nil
 }
@@ -148,13 +150,4 @@ func (h history) noRecord() string {
 	default:
 		return "no image for this revision"
 	}
-}
-
-func known(recs []cache.Record, id string) bool {
-	for _, r := range recs {
-		if r.ImageID == id {
-			return true
-		}
-	}
-	return false
 }

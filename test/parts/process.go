@@ -24,8 +24,8 @@ type command struct {
 	path string
 	args []string
 	env  []string // added to PATH and HOME
-	// isolated gives the process mount and process namespaces and an empty /run of its own. It is the first process of its namespace: when
-	// it ends, the kernel ends everything it started and drops every mount it made.
+	// isolated gives the process mount and process namespaces and an empty /run of its own. When it ends, the kernel ends everything it
+	// started and drops every mount it made.
 	isolated bool
 	// grace is how long the process has after SIGTERM before it is killed; 0 kills at once.
 	grace time.Duration

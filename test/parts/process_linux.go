@@ -16,16 +16,28 @@ func attributes(isolated bool) *syscall.SysProcAttr {
 	return attr
 }
 
-// isolate wraps a command so that it finds a /proc of its own process namespace (runc reads /proc/self), and empty folders where daemons write
-// whatever they were told to use: in /run runc's state and containerd's shims, in /etc/docker the key of an old engine.
-func isolate(c command) (string, []string) {
-	const script = `set -e
+// initScript is the first process of a daemon's namespaces. It makes what is private there: a /proc of the new process namespace (runc reads
+// /proc/self), and empty folders where daemons write whatever they were told to use (in /run runc's state and containerd's shims, in /etc/docker
+// the key of an old engine). Then it runs the daemon, hands SIGTERM on to it, and reaps what the daemon's children leave: containerd waits for
+// its shims to be gone, and a daemon that is the first process itself reaps nobody else's.
+const initScript = `set -e
 mount -t proc proc /proc
 for dir in /run /etc/docker; do
 	if [ -d "$dir" ]; then mount -t tmpfs tmpfs "$dir"; fi
 done
-exec "$@"`
-	return "/bin/sh", append([]string{"-c", script, "sh", c.path}, c.args...)
+set +e
+"$@" &
+daemon=$!
+trap 'kill -TERM $daemon' TERM
+while :; do
+	wait $daemon # a signal ends it too
+	code=$?
+	kill -0 $daemon 2>/dev/null || exit $code
+done`
+
+// isolate wraps a command so that initScript runs it.
+func isolate(c command) (string, []string) {
+	return "/bin/sh", append([]string{"-c", initScript, "sh", c.path}, c.args...)
 }
 
 // signal sends sig to the process's group. SIGTERM goes to the process alone: a daemon ends its children in its own order.

@@ -13,23 +13,23 @@ import (
 
 // app is one run.
 type app struct {
-	program  Program
-	env      environment
-	global   globalFlags
-	redactor *redact.Redactor
+	program Program
+	env     environment
+	global  globalFlags
+	redact  func(string) string
 }
 
 func newApp(p Program) *app {
 	p = p.withDefaults()
 	env := readEnvironment(p.Lookup)
-	return &app{program: p, env: env, redactor: redact.New(env.token)}
+	return &app{program: p, env: env, redact: redact.New(env.token).String}
 }
 
 // Command is the tree of commands, for whoever documents it.
 func Command() *cobra.Command { return newApp(Program{}).root() }
 
 // clean makes text from elsewhere fit to print.
-func (a *app) clean(s string) string { return termtext.Sanitize(a.redactor.String(s)) }
+func (a *app) clean(s string) string { return termtext.Sanitize(a.redact(s)) }
 
 // session is an orchestrator and the terminal that it reports to.
 type session struct {
@@ -48,7 +48,7 @@ func (a *app) open(d display) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	termOpts := []terminal.Option{terminal.WithMask(func(s string) string { return a.redactor.String(s) })}
+	termOpts := []terminal.Option{terminal.WithMask(func(s string) string { return a.redact(s) })}
 	if d.names {
 		termOpts = append(termOpts, terminal.WithNames())
 	}
@@ -68,7 +68,7 @@ func (a *app) open(d display) (*session, error) {
 		return nil, err
 	}
 	// Nothing has been logged so far that could hold a credential which only the config file names.
-	a.redactor = o.Redactor()
+	a.redact = o.Redact
 	return &session{Orchestrator: o, term: term, log: log}, nil
 }
 

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"io"
 
@@ -51,16 +52,16 @@ func (a *app) doctor(ctx context.Context, format string) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if err := a.printChecks(a.program.Stdout, format, checks); err != nil {
+	if err := a.printChecks(ctx, a.program.Stdout, format, checks); err != nil {
 		return err
 	}
-	if code := checksCode(checks); code != exitOK {
+	if code := checksCode(ctx, checks); code != exitOK {
 		return &toldError{code}
 	}
 	return nil
 }
 
-func (a *app) printChecks(w io.Writer, format string, checks []pinion.Check) error {
+func (a *app) printChecks(ctx context.Context, w io.Writer, format string, checks []pinion.Check) error {
 	for i := range checks {
 		checks[i].Detail = a.clean(checks[i].Detail)
 	}
@@ -69,7 +70,7 @@ func (a *app) printChecks(w io.Writer, format string, checks []pinion.Check) err
 			Schema int            `json:"schema"`
 			OK     bool           `json:"ok"`
 			Checks []pinion.Check `json:"checks"`
-		}{schemaVersion, checksCode(checks) == exitOK, checks})
+		}{schemaVersion, checksCode(ctx, checks) == exitOK, checks})
 	}
 	rows := make([][]string, len(checks))
 	for i, c := range checks {
@@ -79,20 +80,11 @@ func (a *app) printChecks(w io.Writer, format string, checks []pinion.Check) err
 }
 
 // checksCode is the exit code for the first check that failed.
-func checksCode(checks []pinion.Check) int {
+func checksCode(ctx context.Context, checks []pinion.Check) int {
 	for _, c := range checks {
-		if c.Status != pinion.StatusFail {
-			continue
+		if c.Status == pinion.StatusFail {
+			return cmp.Or(exitCode(ctx, c.Err), exitGeneral)
 		}
-		switch c.Name {
-		case "git server":
-			return exitUnreachable
-		case "engine":
-			return exitStore
-		case "builder", "platform":
-			return exitNoBuilder
-		}
-		return exitGeneral
 	}
 	return exitOK
 }

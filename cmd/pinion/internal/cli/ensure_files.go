@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"encoding/json"
 
 	"git.moleculesai.app/molecule-ai/pinion"
@@ -58,8 +59,8 @@ func (r resultFiles) commit(images []pinion.Image) error {
 
 // metadata has the keys of buildx's file of that name (github.com/docker/buildx, "build --metadata-file").
 type metadata struct {
-	// Digest is what the store calls the image by: the manifest's digest on Docker's containerd store, the
-	// config's on the classic one. The engine's own BuildKit reports the same under this key.
+	Config string `json:"containerimage.config.digest,omitempty"`
+	// Digest is the manifest's; where the builder told none (a hit in registry mode), the store's ID.
 	Digest string `json:"containerimage.digest"`
 	Name   string `json:"image.name"`
 }
@@ -68,7 +69,7 @@ type metadata struct {
 func metadataOf(images []pinion.Image) any {
 	byName := map[string]metadata{}
 	for _, img := range images {
-		byName[img.Name] = metadata{Digest: img.ID, Name: img.Reference}
+		byName[img.Name] = metadata{Config: img.ConfigDigest, Digest: cmp.Or(img.ManifestDigest, img.ID), Name: img.Reference}
 	}
 	if len(images) == 1 {
 		return byName[images[0].Name]

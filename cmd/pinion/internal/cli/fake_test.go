@@ -38,7 +38,7 @@ type fake struct {
 
 func (f *fake) Names() []string { return f.names }
 
-func (f *fake) Redactor() *redact.Redactor { return redact.New(canary) }
+func (f *fake) Redact(s string) string { return redact.New(canary).String(s) }
 
 func (f *fake) Ensure(ctx context.Context, name string, _ ...pinion.EnsureOption) (pinion.Image, error) {
 	f.mu.Lock()

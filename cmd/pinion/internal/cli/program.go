@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"git.moleculesai.app/molecule-ai/pinion"
-	"git.moleculesai.app/molecule-ai/pinion/internal/redact"
 )
 
 // Program is what a run gets from the process it is in.
@@ -29,8 +28,8 @@ type Orchestrator interface {
 	resolver
 	lister
 	examiner
-	// Redactor knows the credentials.
-	Redactor() *redact.Redactor
+	// Redact replaces the credentials.
+	Redact(string) string
 }
 
 // namer knows the catalogue.

@@ -35,7 +35,7 @@ func everything(t *testing.T) *fake {
 	f.checks = []pinion.Check{
 		{Name: "mode", Status: pinion.StatusOK, Detail: "local-build"},
 		{Name: "cache folder", Status: pinion.StatusWarn, Detail: "cannot be\n\twritten"},
-		{Name: "engine", Status: pinion.StatusFail, Detail: "does not answer"},
+		{Name: "engine", Status: pinion.StatusFail, Detail: "does not answer", Err: pinion.ErrStore},
 	}
 	return f
 }
@@ -77,18 +77,19 @@ func TestResolveInRegistryModeLeavesOutWhatThereIsNot(t *testing.T) {
 }
 
 func TestDoctorExitCodes(t *testing.T) {
-	bad := func(name string) pinion.Check { return pinion.Check{Name: name, Status: pinion.StatusFail} }
+	bad := func(err error) pinion.Check { return pinion.Check{Status: pinion.StatusFail, Err: err} }
 	for _, c := range []struct {
 		checks []pinion.Check
 		want   int
 	}{
 		{nil, 0},
 		{[]pinion.Check{{Name: "engine", Status: pinion.StatusWarn}}, 0},
-		{[]pinion.Check{bad("git server"), bad("engine")}, 12},
-		{[]pinion.Check{bad("engine"), bad("git server")}, 14},
-		{[]pinion.Check{bad("builder")}, 13},
-		{[]pinion.Check{bad("platform")}, 13},
-		{[]pinion.Check{bad("cache folder")}, 1},
+		{[]pinion.Check{bad(pinion.ErrUnavailable), bad(pinion.ErrStore)}, 12},
+		{[]pinion.Check{bad(pinion.ErrStore), bad(pinion.ErrUnauthorized)}, 14},
+		{[]pinion.Check{bad(pinion.ErrNoBuilder)}, 13},
+		{[]pinion.Check{bad(pinion.ErrUnauthorized)}, 11},
+		{[]pinion.Check{bad(pinion.ErrPlatform)}, 13},
+		{[]pinion.Check{bad(nil)}, 1},
 	} {
 		if got := call(t.Context(), &fake{checks: c.checks}, "doctor"); got.code != c.want {
 			t.Errorf("%v: got %d, want %d", c.checks, got.code, c.want)
