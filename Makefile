@@ -32,11 +32,11 @@ docs: ## Write the generated reference
 
 .PHONY: test-unit
 test-unit: ## Run the tests that need nothing but Go
-	$(GO) test -short ./...
+	$(GO) test -short -timeout 3m ./...
 
 .PHONY: test-race
 test-race: ## Run them under the race detector
-	$(GO) test -short -race ./...
+	$(GO) test -short -race -timeout 5m ./...
 
 # One package at a time: the end-to-end suites start engines and builders, and two cores carry one such suite.
 .PHONY: test

@@ -31,7 +31,7 @@ func fetch(ctx context.Context, c gateway.Client, req Request) (*checkout, error
 	}
 	co, longErr := fetchBy(ctx, c, req, StrategySHA)
 	if longErr != nil {
-		return nil, fmt.Errorf("%w (asked for the single commit: %v)", longErr, err)
+		return nil, fmt.Errorf("%w (asked for the single commit: %w)", longErr, err)
 	}
 	return co, nil
 }

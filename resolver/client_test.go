@@ -98,7 +98,7 @@ func TestMissingRepositoryText(t *testing.T) {
 		return resp, nil
 	})))
 	text := headError(t, c, remote)
-	for _, want := range []string{`"codex" is not mirrored`, remote.String(), "claude-code, hermes, langgraph, autogen", "MOLECULE_GITEA_TOKEN"} {
+	for _, want := range []string{"the runtime is not mirrored", remote.String(), "claude-code, hermes, langgraph, autogen", "MOLECULE_GITEA_TOKEN"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("%q lacks %q", text, want)
 		}

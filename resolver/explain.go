@@ -24,8 +24,7 @@ func missingBranch(ref git.Ref) error {
 // credential can see: a forge answers a private one in the same way. The URL is
 // in the Error around it.
 func (c *Client) missingRepository(remote git.Remote) error {
-	name := strings.TrimPrefix(remote.Name(), repoNamePrefix)
-	text := fmt.Sprintf("runtime %s is not mirrored: there is no such repository", quoted(name))
+	text := "the runtime is not mirrored: there is no such repository"
 	if strings.HasPrefix(remote.String(), DefaultRepoPrefix) {
 		text += " (mirrored there today: " + mirroredToday + ")"
 	}

@@ -106,9 +106,9 @@ func (b *Buildkitd) Stop() {
 	}
 }
 
-// Close ends the daemon and removes what it made outside its folder. It may be called again.
+// Close ends the daemon at once and removes what it made outside its folder. It may be called again.
 func (b *Buildkitd) Close() error {
-	b.Stop()
+	b.Kill()
 	return errors.Join(removeCgroups(b.cgroup), os.RemoveAll(filepath.Dir(b.socket)))
 }
 

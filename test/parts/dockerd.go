@@ -218,9 +218,9 @@ func (d *Dockerd) Stop() {
 	}
 }
 
-// Close ends the engine and removes what it made outside its folder: bridge, control groups, sockets. It may be called again.
+// Close ends the engine at once and removes what it made outside its folder: bridge, control groups, sockets. It may be called again.
 func (d *Dockerd) Close() error {
-	d.Stop()
+	d.Kill() // an engine takes a second to stop in good order, and nobody asks it for anything again
 	failed := errors.Join(removeCgroups(d.cgroup), os.RemoveAll(d.sockets))
 	if d.bridge != nil {
 		failed = errors.Join(failed, d.bridge.remove(context.Background()))
