@@ -11,7 +11,7 @@ import (
 
 // DefaultRepoPrefix is where the built-in templates are mirrored: a template's
 // repository is the prefix with its name appended.
-const DefaultRepoPrefix = "https://git.moleculesai.app/molecule-ai/" + repoNamePrefix
+const DefaultRepoPrefix = "https://git.moleculesai.app/molecule-ai/molecule-ai-workspace-template-"
 
 // Catalogue is the allow-list of templates. Only what is in it is ever asked
 // for or built. It isn't safe for use while it is being added to.

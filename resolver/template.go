@@ -9,7 +9,6 @@ import (
 )
 
 const (
-	repoNamePrefix    = "molecule-ai-workspace-template-"
 	imagePrefix       = "workspace-template-"
 	defaultDockerfile = "Dockerfile"
 	nativePlatform    = "native"

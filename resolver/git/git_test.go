@@ -8,24 +8,24 @@ import (
 )
 
 func TestParseRemoteForms(t *testing.T) {
-	for _, tc := range []struct{ raw, text, host, path, name string }{
-		{"https://git.example.com/acme/tool", "https://git.example.com/acme/tool", "git.example.com", "acme/tool", "tool"},
-		{"https://git.example.com/acme/tool.git", "https://git.example.com/acme/tool", "git.example.com", "acme/tool", "tool"},
-		{"https://git.example.com/acme/tool/", "https://git.example.com/acme/tool", "git.example.com", "acme/tool", "tool"},
-		{"HTTPS://Git.Example.COM:8443/sub/acme/Tool", "https://git.example.com:8443/sub/acme/Tool", "git.example.com:8443", "sub/acme/Tool", "Tool"},
-		{"https://git.example.com/~user/r_1+x.y", "https://git.example.com/~user/r_1+x.y", "git.example.com", "~user/r_1+x.y", "r_1+x.y"},
-		{"https://[2001:db8::1]:3000/a/b", "https://[2001:db8::1]:3000/a/b", "[2001:db8::1]:3000", "a/b", "b"},
-		{"http://localhost:3000/a/b", "http://localhost:3000/a/b", "localhost:3000", "a/b", "b"},
-		{"http://127.1.2.3/a/b", "http://127.1.2.3/a/b", "127.1.2.3", "a/b", "b"},
-		{"http://[::1]:80/a/b", "http://[::1]:80/a/b", "[::1]:80", "a/b", "b"},
+	for _, tc := range []struct{ raw, text, host, path string }{
+		{"https://git.example.com/acme/tool", "https://git.example.com/acme/tool", "git.example.com", "acme/tool"},
+		{"https://git.example.com/acme/tool.git", "https://git.example.com/acme/tool", "git.example.com", "acme/tool"},
+		{"https://git.example.com/acme/tool/", "https://git.example.com/acme/tool", "git.example.com", "acme/tool"},
+		{"HTTPS://Git.Example.COM:8443/sub/acme/Tool", "https://git.example.com:8443/sub/acme/Tool", "git.example.com:8443", "sub/acme/Tool"},
+		{"https://git.example.com/~user/r_1+x.y", "https://git.example.com/~user/r_1+x.y", "git.example.com", "~user/r_1+x.y"},
+		{"https://[2001:db8::1]:3000/a/b", "https://[2001:db8::1]:3000/a/b", "[2001:db8::1]:3000", "a/b"},
+		{"http://localhost:3000/a/b", "http://localhost:3000/a/b", "localhost:3000", "a/b"},
+		{"http://127.1.2.3/a/b", "http://127.1.2.3/a/b", "127.1.2.3", "a/b"},
+		{"http://[::1]:80/a/b", "http://[::1]:80/a/b", "[::1]:80", "a/b"},
 	} {
 		t.Run(tc.raw, func(t *testing.T) {
 			r, err := ParseRemote(tc.raw)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if r.String() != tc.text || r.Host() != tc.host || r.Path() != tc.path || r.Name() != tc.name || r.IsZero() {
-				t.Errorf("got %q, host %q, path %q, name %q", r, r.Host(), r.Path(), r.Name())
+			if r.String() != tc.text || r.Host() != tc.host || r.Path() != tc.path || r.IsZero() {
+				t.Errorf("got %q, host %q, path %q", r, r.Host(), r.Path())
 			}
 			again, err := ParseRemote(r.GitURL())
 			if err != nil || again != r {

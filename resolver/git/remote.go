@@ -199,8 +199,5 @@ func (r Remote) Host() string { return r.host }
 // on a server below a sub-path "sub/owner/repo".
 func (r Remote) Path() string { return r.path }
 
-// Name returns the last part of the path, the repository's own name.
-func (r Remote) Name() string { return r.path[strings.LastIndexByte(r.path, '/')+1:] }
-
 // IsZero reports whether r is the zero value, which names no repository.
 func (r Remote) IsZero() bool { return r == Remote{} }
