@@ -101,12 +101,10 @@ func TestFault46_OneBuildForAllProcesses(t *testing.T) {
 		for _, p := range all {
 			eventually(t, "each process at the lock", func() bool { return hasOpen(p.Process.Pid, s.lockFile(t)) })
 		}
-		t.Log(time.Now(), "open")
 		water.open()
 		outcomes, started := map[pinion.Outcome]int{}, 0
 		for _, p := range all {
 			r := p.result(t)
-			t.Log(time.Now(), r.stderr, r.stdout)
 			img := parseImage(t, r)
 			outcomes[img.Outcome]++
 			started += strings.Count(r.stderr, "local-build: solving ")

@@ -1,0 +1,133 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+
+	"github.com/moby/moby/client"
+
+	"git.moleculesai.app/molecule-ai/pinion/test/parts"
+)
+
+// arena is where races are run: an engine, and what belongs to it.
+type arena struct {
+	*stage
+	dir       string
+	engine    *parts.Dockerd
+	api       *client.Client
+	label     string           // names the engine in the table
+	buildkitd *parts.Buildkitd // nil until a race needs it
+}
+
+func (s *stage) openArena(ctx context.Context, flavour parts.Flavour) (a *arena, err error) {
+	a = &arena{stage: s, dir: filepath.Join(s.dir, string(flavour))}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, a.close())
+		}
+	}()
+	starting, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	if a.engine, err = parts.StartDockerd(starting, filepath.Join(a.dir, "engine"), flavour); err != nil {
+		return nil, err
+	}
+	if a.api, err = client.New(client.WithHost(a.engine.Host())); err != nil {
+		return nil, err
+	}
+	info, err := a.api.Info(ctx, client.InfoOptions{})
+	if err != nil {
+		return nil, err
+	}
+	a.label = fmt.Sprintf("%s (%s, %s)", flavour, info.Info.ServerVersion, info.Info.Driver)
+	return a, nil
+}
+
+// play runs one scenario, or says why not.
+func (a *arena) play(ctx context.Context, sc scenario, runs int, r *report) error {
+	full := sc.name + "/" + string(a.engine.Flavour())
+	race, err := sc.prepare(ctx, a)
+	if errors.Is(err, parts.ErrMissing) {
+		r.skip(full, err)
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	race.runs, race.aim = sc.runs, sc.aim
+	if runs > 0 {
+		race.runs = runs
+	}
+	say("%s: %d runs", full, race.runs)
+	ours, peer, err := race.run(ctx)
+	if err != nil {
+		return err
+	}
+	r.add(sc.name, a.label, race, ours, peer)
+	return nil
+}
+
+// needBuildkitd starts a standalone buildkitd for the races on this engine.
+func (a *arena) needBuildkitd(ctx context.Context) error {
+	if a.buildkitd != nil {
+		return nil
+	}
+	if err := parts.Available(ctx, parts.NameBuildkitd); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	var err error
+	a.buildkitd, err = parts.StartBuildkitd(ctx, filepath.Join(a.dir, "buildkitd"), parts.BuildkitdOptions{})
+	return err
+}
+
+// env is the environment of all contestants: nobody's own settings, and everything that is written is written here.
+func (a *arena) env() []string {
+	return []string{
+		"PATH=" + os.Getenv("PATH"), "HOME=" + a.dir, "LC_ALL=C",
+		"DOCKER_HOST=" + a.engine.Host(),
+		"DOCKER_CONFIG=" + filepath.Join(a.stage.dir, "docker"),
+		"BUILDX_CONFIG=" + filepath.Join(a.dir, "buildx"),
+		// Pinion attests nothing unless asked to. Equal work for both.
+		"BUILDX_NO_DEFAULT_ATTESTATIONS=1",
+		"MOLECULE_LOCAL_BUILD_CACHE=" + a.cacheDir(),
+		"MOLECULE_LOCAL_TEMPLATE_REPO_PREFIX=" + a.template.prefix(),
+		// Not "native", which asks the engine.
+		"MOLECULE_IMAGE_PLATFORM=linux/" + runtime.GOARCH,
+	}
+}
+
+func (a *arena) cacheDir() string { return filepath.Join(a.dir, "cache") }
+
+// forget makes Pinion forget what it built, as if for the first time. Engine and builder keep what they have.
+func (a *arena) forget(context.Context) error { return os.RemoveAll(a.cacheDir()) }
+
+// prune empties the engine: no image and nothing in its builder's cache.
+func (a *arena) prune(ctx context.Context) error {
+	if err := a.forget(ctx); err != nil {
+		return err
+	}
+	all := client.ImagePruneOptions{Filters: make(client.Filters).Add("dangling", "false")}
+	if _, err := a.api.ImagePrune(ctx, all); err != nil {
+		return err
+	}
+	_, err := a.api.BuildCachePrune(ctx, client.BuildCachePruneOptions{All: true})
+	return err
+}
+
+func (a *arena) close() (err error) {
+	if a.buildkitd != nil {
+		err = a.buildkitd.Close()
+	}
+	if a.api != nil {
+		err = errors.Join(err, a.api.Close())
+	}
+	if a.engine != nil {
+		err = errors.Join(err, a.engine.Close())
+	}
+	return errors.Join(err, os.RemoveAll(a.dir))
+}

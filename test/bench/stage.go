@@ -1,0 +1,113 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"time"
+
+	"git.moleculesai.app/molecule-ai/pinion/test/parts"
+)
+
+// startTimeout bounds the start of one part.
+const startTimeout = time.Minute
+
+// stage is what all races share: the template on its git server, and the programs.
+type stage struct {
+	dir      string
+	gitea    *parts.Gitea
+	template template
+	programs programs
+}
+
+// programs are paths. docker is empty where the machine has no client.
+type programs struct{ pinion, docker, buildx string }
+
+func openStage(ctx context.Context) (s *stage, err error) {
+	dir, err := os.MkdirTemp("", "pinion-bench-")
+	if err != nil {
+		return nil, err
+	}
+	s = &stage{dir: dir}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.close())
+		}
+	}()
+	if s.programs, err = findPrograms(ctx, dir); err != nil {
+		return nil, err
+	}
+	starting, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	if s.gitea, err = parts.StartGitea(starting, filepath.Join(dir, "gitea")); err != nil {
+		return nil, err
+	}
+	s.template, err = pushTemplate(ctx, s.gitea)
+	return s, err
+}
+
+func (s *stage) close() (err error) {
+	if s.gitea != nil {
+		err = s.gitea.Close()
+	}
+	return errors.Join(err, os.RemoveAll(s.dir))
+}
+
+// findPrograms builds Pinion as a release is built, and links buildx into a config folder of Docker's client.
+func findPrograms(ctx context.Context, dir string) (p programs, err error) {
+	if p.buildx, err = parts.Locate("buildx"); err != nil {
+		return p, err
+	}
+	if p.docker, err = exec.LookPath("docker"); err != nil {
+		p.docker = ""
+	}
+	plugins := filepath.Join(dir, "docker", "cli-plugins")
+	if err := os.MkdirAll(plugins, 0o700); err != nil {
+		return p, err
+	}
+	if err := os.Symlink(p.buildx, filepath.Join(plugins, "docker-buildx")); err != nil {
+		return p, err
+	}
+	p.pinion = filepath.Join(dir, "pinion")
+	say("building pinion")
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags=-s -w", "-o", p.pinion, "./cmd/pinion")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return p, fmt.Errorf("build pinion: %w\n%s", err, out)
+	}
+	return p, nil
+}
+
+// play runs the scenarios that are asked for on one engine.
+func (s *stage) play(ctx context.Context, flavour parts.Flavour, o options, r *report) (err error) {
+	wanted := make(map[string]scenario)
+	for _, sc := range scenarios() {
+		if o.only.MatchString(sc.name + "/" + string(flavour)) {
+			wanted[sc.name] = sc
+		}
+	}
+	if len(wanted) == 0 {
+		return nil
+	}
+	if err := flavour.Available(ctx); err != nil {
+		r.skip("all on "+string(flavour), err)
+		return nil
+	}
+	a, err := s.openArena(ctx, flavour)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, a.close()) }()
+	for _, sc := range scenarios() {
+		if _, ok := wanted[sc.name]; !ok {
+			continue
+		}
+		if err := a.play(ctx, sc, o.runs, r); err != nil {
+			return fmt.Errorf("%s: %w", sc.name, err)
+		}
+	}
+	return nil
+}

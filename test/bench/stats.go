@@ -1,0 +1,40 @@
+package main
+
+import (
+	"cmp"
+	"slices"
+	"time"
+)
+
+// times are the counted runs of one command, in the order in which they ran.
+type times []time.Duration
+
+func (t times) median() time.Duration { return median(t) }
+func (t times) min() time.Duration    { return slices.Min(t) }
+func (t times) max() time.Duration    { return slices.Max(t) }
+
+// ratio is the ratio of the medians.
+func ratio(ours, peer times) float64 { return float64(ours.median()) / float64(peer.median()) }
+
+// pairedRatio is the median of the ratios of runs that stood side by side: a slow minute of the machine shifts both of a pair, and so does
+// not shift this.
+func pairedRatio(ours, peer times) float64 {
+	ratios := make([]float64, len(ours))
+	for i := range ours {
+		ratios[i] = float64(ours[i]) / float64(peer[i])
+	}
+	return median(ratios)
+}
+
+// median of at least one value; of an even number it is the mean of the two in the middle.
+func median[S ~[]N, N interface {
+	cmp.Ordered
+	~int64 | ~float64
+}](values S) N {
+	sorted := slices.Sorted(slices.Values(values))
+	middle := len(sorted) / 2
+	if len(sorted)%2 == 1 {
+		return sorted[middle]
+	}
+	return (sorted[middle-1] + sorted[middle]) / 2
+}

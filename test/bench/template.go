@@ -1,0 +1,63 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"git.moleculesai.app/molecule-ai/pinion/test/parts"
+)
+
+// name is the runtime whose template is built, and repoPrefix what stands before it in the repository's name.
+const (
+	name       = "hermes"
+	repoPrefix = "workspace-template-"
+)
+
+// The template has 8 layers, 6 of which hold 4 copies of busybox (2 MB) each: about 50 MB that compress as programs do, from a repository of
+// 2 MB. Each step's text makes its files different from those of the others.
+const (
+	dataLayers    = 6
+	filesPerLayer = 4
+)
+
+// template is a repository on the git server.
+type template struct {
+	gitea    *parts.Gitea
+	repo     parts.Repo
+	revision string
+}
+
+func pushTemplate(ctx context.Context, g *parts.Gitea) (template, error) {
+	var steps []string
+	for layer := range dataLayers {
+		steps = append(steps, fmt.Sprintf("RUN for n in $(/bin/busybox seq %d); do "+
+			"{ echo layer %d file $n; /bin/busybox cat /bin/busybox; } > /data-%d-$n; done", filesPerLayer, layer, layer))
+	}
+	files, err := parts.BusyboxTemplate(append(steps, `CMD ["/bin/sh"]`)...)
+	if err != nil {
+		return template{}, err
+	}
+	repo, err := g.CreateRepo(ctx, parts.Admin, repoPrefix+name, parts.RepoOptions{})
+	if err != nil {
+		return template{}, err
+	}
+	sha, err := g.Push(ctx, repo, parts.Commit{Files: files})
+	if err != nil {
+		return template{}, err
+	}
+	return template{g, repo, sha}, g.Settle(ctx, repo)
+}
+
+// gitURL is where git finds the repository.
+func (t template) gitURL() string { return t.gitea.RepoURL(t.repo) + ".git" }
+
+// pinnedURL is the commit as a build context for buildx.
+func (t template) pinnedURL() string { return t.gitURL() + "#" + t.revision }
+
+// branchAPI is where Gitea answers with the branch's commit as JSON.
+func (t template) branchAPI() string {
+	return t.gitea.URL() + "/api/v1/repos/" + t.repo.String() + "/branches/main"
+}
+
+// prefix is the value for MOLECULE_LOCAL_TEMPLATE_REPO_PREFIX.
+func (t template) prefix() string { return t.gitea.URL() + "/" + t.repo.Owner + "/" + repoPrefix }
