@@ -73,6 +73,12 @@ func (b *bench) template(t *testing.T, name string, files ...parts.File) buildki
 	if err := b.git.CreateRepo(t.Context(), name, ""); err != nil {
 		t.Fatal(err)
 	}
+	return b.push(t, name, files...)
+}
+
+// push makes a commit in a repository that is there and returns the request that builds it.
+func (b *bench) push(t *testing.T, name string, files ...parts.File) buildkit.Request {
+	t.Helper()
 	sha, err := b.git.Push(t.Context(), name, parts.Commit{Files: files})
 	if err != nil {
 		t.Fatal(err)

@@ -9,6 +9,7 @@ import (
 
 	"git.moleculesai.app/molecule-ai/pinion/buildkit"
 	"git.moleculesai.app/molecule-ai/pinion/test/parts"
+	"git.moleculesai.app/molecule-ai/pinion/test/parts/partstest"
 )
 
 func TestSolveOnEachBuilder(t *testing.T) {
@@ -234,5 +235,19 @@ func TestSinkFailureIsADeliveryError(t *testing.T) {
 	wantError(t, err, buildkit.ErrDelivery, "disk full")
 	if !errors.Is(err, errBroken) {
 		t.Error("the sink's error is lost")
+	}
+}
+
+func TestSHA256Repository(t *testing.T) {
+	b := standalone(t)
+	if err := b.git.CreateRepo(t.Context(), "sha256", parts.SHA256); err != nil {
+		t.Skipf("SKIPPED, NOTHING TESTED: this git makes no sha256 repositories: %v", err)
+	}
+	req := b.push(t, "sha256", partstest.BusyboxTemplate(t, "RUN echo it is sha256")...)
+	if n := len(req.Revision.String()); n != 64 {
+		t.Fatalf("the commit has %d digits", n)
+	}
+	if _, out := mustSolve(t, b, req); !strings.Contains(out, "it is sha256") {
+		t.Error(out)
 	}
 }

@@ -33,27 +33,50 @@ const warmups = 2
 
 // run lets the two take turns.
 func (r race) run(ctx context.Context) (ours, peer []time.Duration, err error) {
-	for i := range warmups + r.runs {
-		a, err := r.ours.once(ctx)
+	for range warmups {
+		if _, _, err := r.round(ctx, contestant.once); err != nil {
+			return nil, nil, err
+		}
+	}
+	for range r.runs {
+		a, b, err := r.round(ctx, contestant.checked)
 		if err != nil {
 			return nil, nil, err
 		}
-		b, err := r.peer.once(ctx)
-		if err != nil {
-			return nil, nil, err
-		}
-		if i >= warmups {
-			ours, peer = append(ours, a), append(peer, b)
-		}
+		ours, peer = append(ours, a), append(peer, b)
 	}
 	return ours, peer, nil
 }
 
-// once times one run, from before the program is started until it has been waited for.
-func (c contestant) once(ctx context.Context) (time.Duration, error) {
+// round is a turn of each.
+func (r race) round(ctx context.Context, turn func(contestant, context.Context) (run, error)) (ours, peer time.Duration, err error) {
+	a, err := turn(r.ours, ctx)
+	if err != nil {
+		return 0, 0, err
+	}
+	b, err := turn(r.peer, ctx)
+	return a.took, b.took, err
+}
+
+// run is one execution that succeeded.
+type run struct {
+	took   time.Duration // from before the program was started until it was waited for
+	output string        // stdout and stderr
+}
+
+// checked is once for runs that count.
+func (c contestant) checked(ctx context.Context) (run, error) {
+	r, err := c.once(ctx)
+	if err != nil {
+		return run{}, err
+	}
+	return r, c.check(r.output)
+}
+
+func (c contestant) once(ctx context.Context) (run, error) {
 	if c.before != nil {
 		if err := c.before(ctx); err != nil {
-			return 0, fmt.Errorf("%s: prepare: %w", c.name, err)
+			return run{}, fmt.Errorf("%s: prepare: %w", c.name, err)
 		}
 	}
 	var out bytes.Buffer
@@ -66,9 +89,9 @@ func (c contestant) once(ctx context.Context) (time.Duration, error) {
 	err := cmd.Run()
 	took := time.Since(begun)
 	if err != nil {
-		return 0, fmt.Errorf("%s: %w\n%s", c.name, err, out.String())
+		return run{}, fmt.Errorf("%s: %w\n%s", c.name, err, out.String())
 	}
-	return took, c.check(out.String())
+	return run{took, out.String()}, nil
 }
 
 func (c contestant) check(out string) error {
