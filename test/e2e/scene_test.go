@@ -36,6 +36,7 @@ var (
 	classicOwn           = cell{store: parts.Docker29Classic}
 	classicStandalone    = cell{store: parts.Docker29Classic, standalone: true}
 	oldOwn               = cell{store: parts.Docker20}
+	oldStandalone        = cell{store: parts.Docker20, standalone: true}
 )
 
 func allCells() (cells []cell) {

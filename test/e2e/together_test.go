@@ -1,11 +1,11 @@
 package e2e_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"log/slog"
 	goruntime "runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -40,11 +40,26 @@ func ask(ctx context.Context, o *pinion.Orchestrator) <-chan answer {
 	return c
 }
 
-// sharing counts the callers that wait for a shared build.
-func sharing() int {
-	stacks := make([]byte, 4<<20)
-	stacks = stacks[:goruntime.Stack(stacks, true)]
-	return bytes.Count(stacks, []byte("flightcontrol.(*call[...]).wait("))
+// stacks are those of all goroutines, which have to hold all of the words.
+func stacks(words ...string) (found []string) {
+	text := make([]byte, 8<<20)
+	text = text[:goruntime.Stack(text, true)]
+	for stack := range strings.SplitSeq(string(text), "\n\n") {
+		if !slices.ContainsFunc(words, func(w string) bool { return !strings.Contains(stack, w) }) {
+			found = append(found, stack)
+		}
+	}
+	return found
+}
+
+// sharing counts the callers that wait for a shared build; those that wait for a shared look-up are in the resolver.
+func sharing() (n int) {
+	for _, stack := range stacks("pinion/internal/flight.(*Group[...]).Do(", "molecule-ai/pinion.(*job).run(") {
+		if !strings.Contains(stack, "pinion/resolver.") {
+			n++
+		}
+	}
+	return n
 }
 
 func waitForSharing(t *testing.T, n int) {
@@ -98,9 +113,7 @@ func TestFault46_OneBuildForAllProcesses(t *testing.T) {
 			all = append(all, s.start(t, "ensure", runtime, "--format", "json"))
 		}
 		receive(t, "the build", water.arrived)
-		for _, p := range all {
-			eventually(t, "each process at the lock", func() bool { return hasOpen(p.Process.Pid, s.lockFile(t)) })
-		}
+		eventually(t, "all but one at the lock", func() bool { return waitingAtLock(all) == len(all)-1 })
 		water.open()
 		outcomes, started := map[pinion.Outcome]int{}, 0
 		for _, p := range all {
@@ -122,6 +135,16 @@ func TestFault46_OneBuildForAllProcesses(t *testing.T) {
 	})
 }
 
+// waitingAtLock counts the processes that say that they wait for another.
+func waitingAtLock(all []*process) (n int) {
+	for _, p := range all {
+		if strings.Contains(p.stderr.String(), "waiting for another process") {
+			n++
+		}
+	}
+	return n
+}
+
 // TestFault47_LockOfAKilledProcess: the kernel frees it, and nobody removes its file.
 func TestFault47_LockOfAKilledProcess(t *testing.T) {
 	s := newScene(t, containerdStandalone)
@@ -131,7 +154,7 @@ func TestFault47_LockOfAKilledProcess(t *testing.T) {
 	receive(t, "the build", water.arrived)
 	before := inode(t, s.lockFile(t))
 	waiter := s.start(t, "ensure", runtime, "--format", "json")
-	eventually(t, "a second process at the lock", func() bool { return hasOpen(waiter.Process.Pid, s.lockFile(t)) })
+	eventually(t, "a second process at the lock", func() bool { return waitingAtLock([]*process{waiter}) == 1 })
 	if log := waiter.stderr.String(); strings.Contains(log, "solving") {
 		t.Errorf("the second process did not wait:\n%s", log)
 	}
@@ -224,13 +247,10 @@ func TestFault50_AllWaitersLeave(t *testing.T) {
 }
 
 // goroutines counts those of the product: what the HTTP clients, servers and proxies of the suite keep comes and goes.
-func goroutines() int {
-	stacks := make([]byte, 8<<20)
-	stacks = stacks[:goruntime.Stack(stacks, true)]
-	n := 0
-	for stack := range strings.SplitSeq(string(stacks), "\n\n") {
-		if strings.Contains(stack, "moby/buildkit") || strings.Contains(stack, "google.golang.org/grpc") || strings.Contains(stack, "molecule-ai/pinion.") ||
-			strings.Contains(stack, "pinion/buildkit.") || strings.Contains(stack, "pinion/cache.") || strings.Contains(stack, "flightcontrol") {
+func goroutines() (n int) {
+	ours := []string{"moby/buildkit", "google.golang.org/grpc", "molecule-ai/pinion.", "pinion/buildkit.", "pinion/cache.", "pinion/internal/flight."}
+	for _, stack := range stacks() {
+		if slices.ContainsFunc(ours, func(word string) bool { return strings.Contains(stack, word) }) {
 			n++
 		}
 	}

@@ -1,0 +1,417 @@
+package e2e_test
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+
+	"git.moleculesai.app/molecule-ai/pinion"
+	"git.moleculesai.app/molecule-ai/pinion/test/parts"
+)
+
+// TestCommandEnsure is a template's life on the command line.
+func TestCommandEnsure(t *testing.T) {
+	onCells(t, []cell{containerdOwn, classicStandalone, oldOwn}, func(t *testing.T, c cell) {
+		s := newScene(t, c)
+		tmpl, sha := s.ready(t, "RUN echo seen by people; echo hello > /word", "CMD cat /word")
+
+		first := s.succeed(t, "ensure", runtime)
+		if first.stdout != tmpl.reference(sha)+"\n" {
+			t.Errorf("stdout is %q", first.stdout)
+		}
+		for _, line := range []string{
+			"Provisioner: local-build mode → using locally-built image " + tmpl.reference(sha) + " for runtime hermes\n",
+			"local-build: solving " + tmpl.url() + "#" + sha[:12] + "\n", "local-build: build done in ", "seen by people",
+		} {
+			if !strings.Contains(first.stderr, line) {
+				t.Errorf("stderr does not say %q:\n%s", line, first.stderr)
+			}
+		}
+		// docker run $(pinion ensure hermes)
+		if out := s.runContainer(t, strings.TrimSpace(first.stdout)); out != "hello\n" {
+			t.Errorf("the container prints %q", out)
+		}
+
+		s.reset()
+		iid, meta := filepath.Join(s.env["HOME"], "iid"), filepath.Join(s.env["HOME"], "meta.json")
+		id := s.id(t, tmpl.reference(sha))
+		again := s.succeed(t, "ensure", runtime, "-q", "--iidfile", iid, "--metadata-file", meta)
+		s.wantHitTraffic(t)
+		if again.stdout != id+"\n" || again.stderr != "" {
+			t.Errorf("-q printed %q, and on stderr %q", again.stdout, again.stderr)
+		}
+		if got := read(t, iid); got != id {
+			t.Errorf("--iidfile holds %q, not %s", got, id)
+		}
+		var metadata map[string]any
+		if err := json.Unmarshal([]byte(read(t, meta)), &metadata); err != nil || metadata["image.name"] != tmpl.reference(sha) {
+			t.Errorf("--metadata-file holds %v, %v", metadata, err)
+		}
+		img := parseImage(t, s.succeed(t, "ensure", runtime, "--format", "json"))
+		if img.Schema != 1 || img.Outcome != pinion.OutcomeHit || img.ID != id || img.Revision.String() != sha || img.Mode != "local-build" {
+			t.Errorf("the object is %+v", img)
+		}
+	})
+}
+
+// TestCommandSeveralNames builds side by side and prints in the order of the arguments.
+func TestCommandSeveralNames(t *testing.T) {
+	s := newScene(t, containerdOwn)
+	water := newTap(t)
+	names := []string{"langgraph", "autogen", "hermes"}
+	refs := map[string]string{}
+	for i, name := range names {
+		tmpl := s.template(t, name, parts.RepoOptions{})
+		line := "RUN echo quick " + name
+		if i == 0 {
+			line = water.add()
+		}
+		refs[name] = tmpl.reference(tmpl.busybox(t, line))
+	}
+	p := s.start(t, append([]string{"ensure", "--progress", "plain"}, names...)...)
+	receive(t, "the slow build", water.arrived)
+	eventually(t, "the end of the quick builds", func() bool { return strings.Count(p.stderr.String(), "local-build: build done") == 2 })
+	if out := p.stdout.String(); out != "" {
+		t.Errorf("printed before its turn: %q", out)
+	}
+	water.open()
+	r := p.result(t)
+	want := refs[names[0]] + "\n" + refs[names[1]] + "\n" + refs[names[2]] + "\n"
+	if r.code != 0 || r.stdout != want {
+		t.Errorf("exit code %d, stdout\n%s, not\n%s\n%s", r.code, r.stdout, want, r.stderr)
+	}
+
+	slices.Reverse(names)
+	var got []string
+	for _, img := range parseImages(t, s.run(t, append([]string{"ensure", "--format", "json"}, names...)...)) {
+		got = append(got, img.Name)
+		if img.Outcome != pinion.OutcomeHit {
+			t.Errorf("%s is %s", img.Name, img.Outcome)
+		}
+	}
+	if !slices.Equal(got, names) {
+		t.Errorf("asked for %v, got %v", names, got)
+	}
+}
+
+// TestCommandFirstFailureDecides: the others are built all the same.
+func TestCommandFirstFailureDecides(t *testing.T) {
+	s := newScene(t, containerdOwn)
+	tmpl, sha := s.ready(t, "RUN echo the good one")
+	s.template(t, "autogen", parts.RepoOptions{}).busybox(t, "RUN exit 3")
+	for _, c := range []struct {
+		names []string
+		code  int
+	}{
+		{[]string{"langgraph", "hermes", "autogen"}, exitNotFound},
+		{[]string{"autogen", "hermes", "langgraph"}, exitBuild},
+	} {
+		r := s.run(t, append([]string{"ensure"}, c.names...)...)
+		if r.code != c.code || r.stdout != tmpl.reference(sha)+"\n" {
+			t.Errorf("%v: exit code %d, not %d; stdout %q\n%s", c.names, r.code, c.code, r.stdout, r.stderr)
+		}
+	}
+}
+
+// TestCommandUnknownName is refused before anything is asked or written.
+func TestCommandUnknownName(t *testing.T) {
+	s := newScene(t, containerdOwn)
+	iid := filepath.Join(s.env["HOME"], "iid")
+	s.fail(t, exitNotFound, []string{"unknown-thing", "claude-code"}, "ensure", "unknown-thing", "--iidfile", iid)
+	s.fail(t, exitNotFound, []string{"unknown-thing"}, "ensure", runtime, "unknown-thing")
+	s.fail(t, exitNotFound, []string{"unknown-thing"}, "resolve", "unknown-thing")
+	if n := len(s.git.Requests()) + len(s.engine.Requests()); n != 0 {
+		t.Errorf("it cost %d requests", n)
+	}
+	for _, path := range []string{iid, s.cacheDir()} {
+		if _, err := os.Stat(path); err == nil {
+			t.Errorf("%s was written", path)
+		}
+	}
+}
+
+// TestCommandUsage: what is wrong with the call itself.
+func TestCommandUsage(t *testing.T) {
+	u := newUser(t)
+	for _, args := range [][]string{
+		{"ensure"}, {"ensure", "hermes", "--format", "xml"}, {"ensure", "hermes", "--sha", "abc"}, {"ensure", "hermes", "--no-such-flag"},
+		{"frobnicate"}, {"ensure", "hermes", "--platform", "not/a/platform/at/all"}, {"ensure", "a", "b", "--iidfile", "x"},
+	} {
+		u.fail(t, exitUsage, []string{"pinion"}, args...)
+	}
+	u.with("MOLECULE_LOCAL_TEMPLATE_REPO_PREFIX", "ext::sh -c id").fail(t, exitUsage, nil, "ensure", runtime)
+	u.with("MOLECULE_LOCAL_TEMPLATE_REPO_PREFIX", "http://git.example/t-").fail(t, exitUsage, []string{"http"}, "ensure", runtime)
+}
+
+// TestCommandErrors: each kind has its exit code, and says what to do.
+func TestCommandErrors(t *testing.T) {
+	s := newScene(t, containerdOwn)
+	tmpl, _ := s.ready(t, "RUN echo first", "RUN exit 42")
+	s.fail(t, exitBuild, []string{"Dockerfile:5", "exit code 42"}, "ensure", runtime)
+	s.fail(t, exitNotFound, []string{"not mirrored", s.repoPrefix(s.git.URL()) + "autogen"}, "ensure", "autogen")
+	s.with("MOLECULE_GITEA_TOKEN", "bad").fail(t, exitUnauthorized, []string{"MOLECULE_GITEA_TOKEN"}, "ensure", runtime)
+	s.with("MOLECULE_LOCAL_TEMPLATE_REPO_PREFIX", "http://127.0.0.1:1/t-").fail(t, exitUnreachable, []string{"127.0.0.1:1"}, "ensure", runtime)
+	s.fail(t, exitNoBuilder, []string{"s390x", "binfmt"}, "ensure", runtime, "--platform", "linux/s390x")
+	s.fail(t, exitNoBuilder, []string{"unix:///nowhere"}, "ensure", runtime, "--addr", "unix:///nowhere")
+	s.fail(t, exitStore, []string{"unix:///nowhere"}, "ensure", runtime, "-H", "unix:///nowhere")
+
+	tmpl.push(t, parts.Text("README", "no Dockerfile"))
+	r := s.fail(t, exitBuild, nil, "ensure", runtime, "--format", "json", "--progress", "quiet")
+	lines := strings.Split(strings.TrimSpace(r.stderr), "\n")
+	var failure struct {
+		Schema   int    `json:"schema"`
+		Name     string `json:"name"`
+		Error    string `json:"error"`
+		Origin   string `json:"origin"`
+		ExitCode int    `json:"exit_code"`
+	}
+	if err := json.Unmarshal([]byte(lines[len(lines)-1]), &failure); err != nil {
+		t.Fatalf("%v in %q", err, r.stderr)
+	}
+	if failure.Schema != 1 || failure.Name != runtime || !strings.Contains(failure.Error, "Dockerfile") || failure.Origin != "buildkit" || failure.ExitCode != exitBuild {
+		t.Errorf("the object is %+v", failure)
+	}
+}
+
+// TestCommandInterrupted: Ctrl-C stops the solve on the builder too.
+func TestCommandInterrupted(t *testing.T) {
+	onCells(t, []cell{containerdOwn, classicStandalone, oldOwn}, func(t *testing.T, c cell) {
+		s := newScene(t, c)
+		water := newTap(t)
+		s.ready(t, water.add())
+		p := s.start(t, "ensure", runtime)
+		receive(t, "the build", water.arrived)
+		if err := p.Process.Signal(syscall.SIGINT); err != nil {
+			t.Fatal(err)
+		}
+		if r := p.result(t); r.code != exitCancelled || r.stdout != "" {
+			t.Errorf("exit code %d, stdout %q\n%s", r.code, r.stdout, r.stderr)
+		}
+		receive(t, "the end of the solve", water.gone)
+		wantNoTrace(t, s)
+	})
+}
+
+// TestCommandSHA: a commit by hand has to be on the template's branch.
+func TestCommandSHA(t *testing.T) {
+	s := newScene(t, containerdOwn)
+	tmpl, old := s.ready(t, "RUN echo old")
+	head := tmpl.busybox(t, "RUN echo head")
+	impostor := tmpl.commit(t, parts.Commit{Branch: "impostor", From: "main", Files: busybox(t, "RUN echo impostor")})
+	if err := s.gitea.Settle(t.Context(), tmpl.repo); err != nil {
+		t.Fatal(err)
+	}
+	for _, sha := range []string{old, head} {
+		if r := s.succeed(t, "ensure", runtime, "--sha", sha); r.stdout != tmpl.reference(sha)+"\n" {
+			t.Errorf("asked for %s, got %s", sha, r.stdout)
+		}
+	}
+	s.fail(t, exitNotFound, []string{impostor[:12]}, "ensure", runtime, "--sha", impostor)
+	s.fail(t, exitNotFound, nil, "ensure", runtime, "--sha", strings.Repeat("a", 40))
+	if s.id(t, tmpl.reference(impostor)) != "" {
+		t.Error("the impostor was built")
+	}
+	r := s.succeed(t, "ensure", runtime, "--sha", impostor, "--allow-any-sha")
+	if r.stdout != tmpl.reference(impostor)+"\n" {
+		t.Errorf("got %s", r.stdout)
+	}
+	if s.id(t, "molecule-local/workspace-template-hermes:latest") == s.id(t, tmpl.reference(impostor)) {
+		t.Error("latest is the impostor")
+	}
+	// A hit of before does not let it in either.
+	s.fail(t, exitNotFound, nil, "ensure", runtime, "--sha", impostor)
+}
+
+func TestCommandResolve(t *testing.T) {
+	s := newScene(t, containerdOwn)
+	tmpl, sha := s.ready(t)
+	text := s.succeed(t, "resolve", runtime).stdout
+	for _, word := range []string{"local-build", tmpl.url(), "refs/heads/main", sha, tmpl.reference(sha)} {
+		if !strings.Contains(text, word) {
+			t.Errorf("it does not say %q:\n%s", word, text)
+		}
+	}
+	var got pinion.Resolution
+	if err := json.Unmarshal([]byte(s.succeed(t, "resolve", runtime, "--format", "json").stdout), &got); err != nil {
+		t.Fatal(err)
+	}
+	if want := (pinion.Resolution{
+		Name: runtime, Mode: "local-build", Reference: tmpl.reference(sha), Repository: tmpl.url(), Ref: "refs/heads/main", Revision: got.Revision,
+	}); got != want || got.Revision.String() != sha {
+		t.Errorf("got %+v, not %+v", got, want)
+	}
+	if n := len(s.engine.Requests()); n != 0 {
+		t.Errorf("the engine was asked %d times", n)
+	}
+}
+
+func TestCommandLs(t *testing.T) {
+	s := newScene(t, containerdOwn)
+	tmpl, first := s.ready(t, "RUN echo first")
+	a := s.ensure(t, pinion.OutcomeBuilt)
+	tmpl.busybox(t, "RUN echo second")
+	b := s.ensure(t, pinion.OutcomeBuilt)
+	var listed []pinion.Built
+	for line := range strings.Lines(s.succeed(t, "ls", "--format", "json").stdout) {
+		var built pinion.Built
+		if err := json.Unmarshal([]byte(line), &built); err != nil {
+			t.Fatal(err)
+		}
+		listed = append(listed, built)
+	}
+	if len(listed) != 2 || listed[0].ImageID != b.ID || listed[1].ImageID != a.ID || listed[1].Revision != first || listed[0].Size <= 0 {
+		t.Errorf("listed are %+v", listed)
+	}
+	table := s.succeed(t, "ls").stdout
+	if !strings.Contains(table, runtime) || !strings.Contains(table, first[:12]) {
+		t.Errorf("the table is\n%s", table)
+	}
+	s.remove(t, a.ID, true)
+	if table := s.succeed(t, "ls").stdout; strings.Contains(table, first[:12]) {
+		t.Errorf("what was removed is listed:\n%s", table)
+	}
+	if out := newUser(t).with("DOCKER_HOST", s.env["DOCKER_HOST"]).succeed(t, "ls", "-q").stdout; out != "" {
+		t.Errorf("somebody else's images are listed: %q", out)
+	}
+}
+
+func TestCommandDoctor(t *testing.T) {
+	onCells(t, []cell{containerdOwn, classicStandalone, oldOwn}, func(t *testing.T, c cell) {
+		s := newScene(t, c)
+		s.template(t, "claude-code", parts.RepoOptions{}).busybox(t)
+		checks := doctor(t, s.user, 0)
+		for _, name := range []string{"mode", "token", "git server", "engine", "builder", "platform", "cache folder", "disk"} {
+			check, ok := checks[name]
+			if !ok || check.Status == pinion.StatusFail || check.Detail == "" {
+				t.Errorf("%s: %+v", name, check)
+			}
+		}
+		if s.engine.Count("/images/load") != 0 || s.git.Count("info/refs") != 0 {
+			t.Error("it did more than look")
+		}
+	})
+	t.Run("failures", func(t *testing.T) {
+		s := newScene(t, containerdOwn)
+		s.template(t, "claude-code", parts.RepoOptions{}).busybox(t)
+		for _, c := range []struct {
+			user  user
+			check string
+			code  int
+		}{
+			{s.with("DOCKER_HOST", "unix:///nowhere"), "engine", exitStore},
+			{s.with("BUILDKIT_HOST", "unix:///nowhere"), "builder", exitNoBuilder},
+			{s.with("MOLECULE_IMAGE_PLATFORM", "linux/s390x"), "platform", exitNoBuilder},
+			{s.with("MOLECULE_LOCAL_TEMPLATE_REPO_PREFIX", "http://127.0.0.1:1/t-"), "git server", exitUnreachable},
+		} {
+			if checks := doctor(t, c.user, c.code); checks[c.check].Status != pinion.StatusFail {
+				t.Errorf("%s: %+v", c.check, checks)
+			}
+		}
+	})
+}
+
+// doctor runs it and returns its checks by name.
+func doctor(t *testing.T, u user, code int) map[string]pinion.Check {
+	t.Helper()
+	r := u.run(t, "doctor", "--format", "json")
+	if r.code != code {
+		t.Errorf("exit code %d, not %d\n%s%s", r.code, code, r.stdout, r.stderr)
+	}
+	var report struct {
+		OK     bool           `json:"ok"`
+		Checks []pinion.Check `json:"checks"`
+	}
+	if err := json.Unmarshal([]byte(r.stdout), &report); err != nil {
+		t.Fatalf("%v in %q", err, r.stdout)
+	}
+	if report.OK != (code == 0) {
+		t.Errorf("ok is %t with exit code %d", report.OK, r.code)
+	}
+	checks := map[string]pinion.Check{}
+	for _, c := range report.Checks {
+		checks[c.Name] = c
+	}
+	return checks
+}
+
+// TestCommandConfig: a catalogue of one's own, with all that an entry may say.
+func TestCommandConfig(t *testing.T) {
+	s := newScene(t, containerdOwn)
+	tmpl := s.template(t, "own", parts.RepoOptions{Private: true})
+	tmpl.busybox(t, "RUN echo default branch")
+	sha := tmpl.commit(t, parts.Commit{Branch: "v2", From: "main", Files: append(busybox(t, "RUN exit 9"),
+		parts.Text("sub/Custom", "FROM scratch AS wanted\nCOPY word /\nFROM scratch\nCOPY missing /\n"), parts.Text("sub/word", "x"))})
+	config := "templates:\n- name: own-thing\n  repo: " + tmpl.url() + "\n  branch: v2\n  subdir: sub\n  dockerfile: Custom\n  target: wanted\n" +
+		"  image: my-image\ncredentials:\n- host: " + strings.TrimPrefix(s.git.URL(), "http://") + "\n  token_env: MY_TOKEN\n"
+	file := write(t, filepath.Join(s.env["HOME"], "config.yaml"), config, 0o600)
+	u := s.with("MY_TOKEN", s.token(t))
+	for _, args := range [][]string{
+		{"ensure", "own-thing", "--config", file, "--format", "json"}, {"ensure", "own-thing", "--format", "json"},
+	} {
+		img := parseImage(t, u.run(t, args...))
+		if img.Revision.String() != sha || img.Reference != "molecule-local/my-image:"+sha[:12] {
+			t.Errorf("got %+v", img)
+		}
+		// The second time the file is found where it is kept.
+		write(t, filepath.Join(s.env["HOME"], ".config", "pinion", "config.yaml"), config, 0o600)
+	}
+	write(t, file, "templates:\n- nme: x\n", 0o600)
+	s.fail(t, exitUsage, []string{"line 2", "nme"}, "ensure", runtime, "--config", file)
+}
+
+// TestFault54_FrontendIsRefused before the builder asks for it.
+func TestFault54_FrontendIsRefused(t *testing.T) {
+	onCells(t, []cell{containerdOwn, oldOwn, classicStandalone}, func(t *testing.T, c cell) {
+		s := newScene(t, c)
+		registry := newTap(t)
+		registry.open()
+		image := strings.TrimPrefix(registry.url, "http://") + "/evil/frontend"
+		s.template(t, runtime, parts.RepoOptions{}).push(t, parts.Text("Dockerfile", "# syntax="+image+"\nFROM scratch\n"))
+		s.fail(t, exitBuild, []string{"line 1", image, "not allowed"}, "ensure", runtime)
+		if len(registry.arrived) != 0 {
+			t.Error("the frontend's registry was asked")
+		}
+		wantNoTrace(t, s)
+	})
+}
+
+// TestFault57_SubmodulesAreNotFetched: left out where the builder can, else the repository is refused.
+func TestFault57_SubmodulesAreNotFetched(t *testing.T) {
+	onCells(t, []cell{containerdOwn, oldOwn, classicStandalone}, func(t *testing.T, c cell) {
+		s := newScene(t, c)
+		module := newTap(t)
+		module.open()
+		tmpl := s.template(t, runtime, parts.RepoOptions{})
+		tmpl.push(t, append(busybox(t, "RUN echo modules"), parts.Submodule("m", strings.Repeat("a", 40)),
+			parts.Text(".gitmodules", "[submodule \"m\"]\n\tpath = m\n\turl = "+module.url+"/m.git\n"))...)
+		if c == oldOwn {
+			s.fail(t, exitBuild, []string{"submodules"}, "ensure", runtime)
+			wantNoTrace(t, s)
+			return
+		}
+		if r := s.succeed(t, "ensure", runtime); !strings.Contains(r.stderr, "submodules are not fetched") {
+			t.Errorf("nobody is told:\n%s", r.stderr)
+		}
+		if len(module.arrived) != 0 {
+			t.Error("the submodule's server was asked")
+		}
+	})
+}
+
+// TestFault58_HostileOutput: what a build prints does nothing to a terminal.
+func TestFault58_HostileOutput(t *testing.T) {
+	onCells(t, []cell{containerdOwn, oldOwn}, func(t *testing.T, c cell) {
+		s := newScene(t, c)
+		s.ready(t, `RUN printf '\033]0;owned\007\342\200\256evil\033[2J\n' && exit 1`)
+		for _, format := range []string{"text", "json"} {
+			r := s.fail(t, exitBuild, []string{"evil"}, "ensure", runtime, "--progress", "plain", "--format", format)
+			if strings.ContainsAny(r.stderr, "\x1b\x07\u202e") {
+				t.Errorf("control characters came through: %q", r.stderr)
+			}
+		}
+	})
+}

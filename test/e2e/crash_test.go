@@ -1,0 +1,255 @@
+package e2e_test
+
+import (
+	"bytes"
+	"io"
+	"net/http"
+	"os"
+	"strings"
+	"testing"
+
+	"git.moleculesai.app/molecule-ai/pinion"
+	"git.moleculesai.app/molecule-ai/pinion/buildkit"
+	"git.moleculesai.app/molecule-ai/pinion/test/parts"
+	"git.moleculesai.app/molecule-ai/pinion/test/parts/partstest"
+)
+
+// TestFault40_LoadFails: an engine that answers 200 and has not taken the image.
+func TestFault40_LoadFails(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		store cell
+		load  http.HandlerFunc
+		word  string
+	}{
+		{"error in the stream", classicStandalone, answerLoad(`{"errorDetail":{"message":"disk full"},"error":"disk full"}`), "disk full"},
+		{"error unpacking", containerdStandalone, answerLoad(`{"stream":"Error unpacking image: broken layer"}`), "broken layer"},
+		{"success without an image", containerdStandalone, answerLoad(`{"stream":"Loaded image: x"}`), ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := newScene(t, c.store)
+			s.ready(t, "RUN echo load")
+			s.engine.SetHook(func(w http.ResponseWriter, r *http.Request) bool {
+				if !strings.HasSuffix(r.URL.Path, "/images/load") {
+					return false
+				}
+				c.load(w, r)
+				return true
+			})
+			wantDeliveryFails(t, s, c.word)
+		})
+	}
+}
+
+func answerLoad(line string) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = io.WriteString(w, line+"\n")
+	}
+}
+
+// wantDeliveryFails expects the store's failure with nothing left of it, and success as soon as the engine is well again.
+func wantDeliveryFails(t *testing.T, s *scene, words ...string) {
+	t.Helper()
+	_, err := s.try(t)
+	if err == nil {
+		t.Fatal("no error")
+	}
+	wantOneOf(t, err, pinion.ErrStore, buildkit.ErrDelivery, pinion.ErrVerification)
+	wantError(t, err, err, words...)
+	wantNoTrace(t, s)
+	s.engine.SetHook(nil)
+	s.wantImage(t, s.ensure(t, pinion.OutcomeBuilt))
+	s.ensure(t, pinion.OutcomeHit)
+}
+
+// TestFault38_LoadBreaksOff cuts the archive short on its way into a real engine.
+func TestFault38_LoadBreaksOff(t *testing.T) {
+	onCells(t, []cell{containerdStandalone, classicStandalone, oldStandalone}, func(t *testing.T, c cell) {
+		s := newScene(t, c)
+		s.ready(t, "RUN echo cut")
+		s.engine.SetHook(func(_ http.ResponseWriter, r *http.Request) bool {
+			if strings.HasSuffix(r.URL.Path, "/images/load") {
+				// Where the engine sees it, the archive ends in the middle of busybox.
+				whole := r.Body
+				head, _ := io.ReadAll(io.LimitReader(whole, 200_000))
+				_, _ = io.Copy(io.Discard, whole)
+				r.Body = io.NopCloser(bytes.NewReader(head))
+			}
+			return false
+		})
+		wantDeliveryFails(t, s)
+	})
+}
+
+// TestFault42_TaggingFails: the image was delivered and cannot be given its name; the temporary one does not stay.
+func TestFault42_TaggingFails(t *testing.T) {
+	onCells(t, []cell{containerdOwn, classicStandalone}, func(t *testing.T, c cell) {
+		s := newScene(t, c)
+		s.ready(t, "RUN echo tagging")
+		s.engine.SetHook(func(w http.ResponseWriter, r *http.Request) bool {
+			if !strings.HasSuffix(r.URL.Path, "/tag") {
+				return false
+			}
+			http.Error(w, `{"message":"no tags today"}`, http.StatusInternalServerError)
+			return true
+		})
+		wantDeliveryFails(t, s, "no tags today")
+	})
+}
+
+// TestLatestIsBestEffort: only the pinned name counts.
+func TestLatestIsBestEffort(t *testing.T) {
+	s := newScene(t, containerdOwn)
+	s.ready(t, "RUN echo latest")
+	s.engine.SetHook(func(w http.ResponseWriter, r *http.Request) bool {
+		if !strings.HasSuffix(r.URL.Path, "/tag") || r.URL.Query().Get("tag") != "latest" {
+			return false
+		}
+		http.Error(w, `{"message":"no tags today"}`, http.StatusInternalServerError)
+		return true
+	})
+	img := s.ensure(t, pinion.OutcomeBuilt)
+	if len(img.Warnings) != 1 || !strings.Contains(img.Warnings[0], "no tags today") {
+		t.Errorf("the warnings are %q", img.Warnings)
+	}
+	s.ensure(t, pinion.OutcomeHit)
+}
+
+// TestFault43_KilledAtEachStep ends the process where it can do the most harm. The next run works and leaves everything in order.
+func TestFault43_KilledAtEachStep(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		cell cell
+		// gate holds the process at a step until it is killed.
+		gate func(s *scene) (proxy *parts.Proxy, path string)
+	}{
+		{"look-up", containerdStandalone, func(s *scene) (*parts.Proxy, string) { return s.git, "/git-upload-pack" }},
+		{"fetch", containerdStandalone, func(s *scene) (*parts.Proxy, string) { return s.git, "/info/refs" }},
+		{"solve on a buildkitd", containerdStandalone, nil},
+		{"solve on the engine", containerdOwn, nil},
+		{"solve on an old engine", oldOwn, nil},
+		{"load", containerdStandalone, func(s *scene) (*parts.Proxy, string) { return s.engine, "/images/load" }},
+		{"verification", classicStandalone, func(s *scene) (*parts.Proxy, string) { return s.engine, "/images/molecule-local" }},
+		{"tagging", containerdOwn, func(s *scene) (*parts.Proxy, string) { return s.engine, "/tag" }},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := newScene(t, c.cell)
+			water := newTap(t)
+			s.ready(t, water.add())
+			arrived := (<-chan struct{})(water.arrived)
+			if c.gate != nil {
+				water.open()
+				proxy, path := c.gate(s)
+				var hook parts.Hook
+				hook, arrived, _ = parts.GatePath(path)
+				proxy.SetHook(hook)
+			}
+			victim := s.start(t, "ensure", runtime)
+			receive(t, "the step "+c.name, arrived)
+			victim.kill()
+			s.git.SetHook(nil)
+			s.engine.SetHook(nil)
+			water.open()
+			wantRecords(t, s, 0)
+			img := parseImage(t, s.run(t, "ensure", runtime, "--format", "json"))
+			if img.Outcome != pinion.OutcomeBuilt {
+				t.Errorf("outcome is %s", img.Outcome)
+			}
+			s.wantImage(t, img)
+			wantRecords(t, s, 1)
+			s.ensure(t, pinion.OutcomeHit)
+		})
+	}
+}
+
+// TestFault45_BadRecord: a record that cannot be read is put aside, and the receipt says so.
+func TestFault45_BadRecord(t *testing.T) {
+	s := newScene(t, containerdOwn)
+	s.ready(t, "RUN echo record")
+	s.ensure(t, pinion.OutcomeBuilt)
+	for name, spoil := range map[string]func(string) string{
+		"truncated": func(text string) string { return text[:len(text)/2] },
+		"empty":     func(string) string { return "" },
+		"garbled":   func(text string) string { return "\x00\xff" + text },
+		"newer":     func(text string) string { return strings.Replace(text, `"schema": 1`, `"schema": 2`, 1) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			file := s.records(t, "*.json")[0]
+			text := read(t, file)
+			if spoil(text) == text {
+				t.Fatal("the record was not spoilt")
+			}
+			write(t, file, spoil(text), 0o600)
+			img := s.ensure(t, pinion.OutcomeBuilt)
+			if !strings.Contains(img.Reason, "put aside") {
+				t.Errorf("the reason is %q", img.Reason)
+			}
+			aside := s.records(t, "*.bad")
+			if len(aside) != 1 || read(t, aside[0]) != spoil(text) {
+				t.Errorf("put aside are %q", aside)
+			}
+			s.ensure(t, pinion.OutcomeHit)
+			if err := os.Remove(aside[0]); err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+}
+
+// TestFault45_RecordOfAnotherImage: a record that reads well and lies is no hit either.
+func TestFault45_RecordOfAnotherImage(t *testing.T) {
+	s := newScene(t, containerdOwn)
+	tmpl, _ := s.ready(t, "RUN echo honest")
+	first := s.ensure(t, pinion.OutcomeBuilt)
+	second := tmpl.busybox(t, "RUN echo other")
+	other := s.ensure(t, pinion.OutcomeBuilt)
+	for _, file := range s.records(t, "*.json") {
+		text := read(t, file)
+		if !strings.Contains(text, second) {
+			continue
+		}
+		write(t, file, strings.ReplaceAll(text, other.ID, first.ID), 0o600)
+	}
+	s.tag(t, first.ID, other.Reference)
+	again := s.ensure(t, pinion.OutcomeBuilt)
+	if again.ID == first.ID || again.Reason == "" {
+		t.Errorf("got %+v", again)
+	}
+	s.wantImage(t, again)
+}
+
+// TestFault60_BuilderDies: the engine's or another one, in the middle of a solve.
+func TestFault60_BuilderDies(t *testing.T) {
+	t.Run("buildkitd", func(t *testing.T) {
+		own := partstest.Buildkitd(t, parts.BuildkitdOptions{})
+		s := newScene(t, containerdOwn)
+		s.user = s.with("BUILDKIT_HOST", own.Addr())
+		builderDies(t, s, own)
+	})
+	t.Run("docker", func(t *testing.T) {
+		own := partstest.Dockerd(t, parts.Docker29Containerd)
+		builderDies(t, newSceneOn(t, own.Host()), own)
+	})
+}
+
+func builderDies(t *testing.T, s *scene, builder mortal) {
+	t.Helper()
+	water := newTap(t)
+	s.ready(t, water.add())
+	p := s.start(t, "ensure", runtime)
+	receive(t, "the build", water.arrived)
+	builder.Kill()
+	if r := p.result(t); r.code != exitNoBuilder || r.stdout != "" || !strings.Contains(r.stderr, "stopped answering") {
+		t.Errorf("exit code %d, stdout %q\n%s", r.code, r.stdout, r.stderr)
+	}
+	wantRecords(t, s, 0)
+	water.open()
+	s.fail(t, goneCode(s), []string{"doctor"}, "ensure", runtime)
+	if err := builder.Restart(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	s.wantImage(t, s.ensure(t, pinion.OutcomeBuilt))
+	s.ensure(t, pinion.OutcomeHit)
+}

@@ -1,0 +1,84 @@
+package e2e_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+
+	"git.moleculesai.app/molecule-ai/pinion"
+	"git.moleculesai.app/molecule-ai/pinion/test/parts"
+	"git.moleculesai.app/molecule-ai/pinion/test/parts/partstest"
+)
+
+// mortal is a builder or an engine that can be killed and come back.
+type mortal interface {
+	Kill()
+	Restart(ctx context.Context) error
+}
+
+// Exit codes.
+const (
+	exitNotFound     = 10
+	exitUnauthorized = 11
+	exitUnreachable  = 12
+	exitNoBuilder    = 13
+	exitStore        = 14
+	exitBuild        = 20
+	exitUsage        = 64
+	exitCancelled    = 130
+)
+
+// goneCode is what a scene's user gets while the builder is gone: with the engine the image store is gone too.
+func goneCode(s *scene) int {
+	if s.env["BUILDKIT_HOST"] == "" {
+		return exitStore
+	}
+	return exitNoBuilder
+}
+
+func wantOneOf(t *testing.T, err error, kinds ...error) {
+	t.Helper()
+	for _, kind := range kinds {
+		if errors.Is(err, kind) {
+			return
+		}
+	}
+	t.Errorf("error is %v, of none of the kinds %v", err, kinds)
+}
+
+// TestEngineGone: without the engine there is no image, whatever the records say.
+func TestEngineGone(t *testing.T) {
+	own := partstest.Dockerd(t, parts.Docker29Containerd)
+	s := newSceneOn(t, own.Host())
+	s.user = s.with("DOCKER_HOST", own.Host())
+	s.ready(t, "RUN echo engine")
+	s.ensure(t, pinion.OutcomeBuilt)
+	own.Kill()
+	s.refused(t, pinion.ErrStore, own.Host(), "DOCKER_HOST")
+	s.fail(t, exitStore, []string{own.Host(), "pinion doctor"}, "ensure", runtime)
+	if err := own.Restart(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	s.ensure(t, pinion.OutcomeHit)
+}
+
+// TestBuilderGone: one that was named and does not answer is an error, and the engine's own does not stand in for it. A hit needs neither.
+func TestBuilderGone(t *testing.T) {
+	own := partstest.Buildkitd(t, parts.BuildkitdOptions{})
+	s := newScene(t, classicOwn)
+	s.user = s.with("BUILDKIT_HOST", own.Addr())
+	tmpl, _ := s.ready(t, "RUN echo builder")
+	s.ensure(t, pinion.OutcomeBuilt)
+	own.Stop()
+	s.ensure(t, pinion.OutcomeHit)
+	tmpl.busybox(t, "RUN echo builder again")
+	s.refused(t, pinion.ErrNoBuilder, own.Addr(), "BUILDKIT_HOST")
+	s.fail(t, exitNoBuilder, []string{own.Addr()}, "ensure", runtime)
+	if n := s.engine.Count("/grpc"); n != 0 {
+		t.Errorf("the engine's builder was asked %d times", n)
+	}
+	if err := own.Restart(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	s.ensure(t, pinion.OutcomeBuilt)
+}
