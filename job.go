@@ -99,6 +99,7 @@ func (j *job) build(ctx context.Context, miss string) (Image, error) {
 	img := j.image(OutcomeBuilt, cache.Record{ImageID: built.ID, ConfigDigest: res.ConfigDigest, ManifestDigest: res.ManifestDigest})
 	info := b.Info()
 	img.Builder, img.Fetch, img.Delivery, img.Reason = &info, &res.Fetch, &res.Delivery, miss
+	img.Ignored = res.Ignored
 	img.Warnings = append(append(warnings, res.Warnings...), j.latest(ctx, built.ID)...)
 	if err := j.record(res, built, info); err != nil {
 		img.Warnings = append(img.Warnings, fmt.Sprintf("not remembered, so the next call builds again: %v", err))

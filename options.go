@@ -1,7 +1,9 @@
 package pinion
 
 import (
+	"cmp"
 	"errors"
+	"fmt"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -100,7 +102,8 @@ func WithToken(token string) Option { return func(s *settings) { s.token = token
 // WithPlatform sets the platform, os/arch[/variant] or [NativePlatform]. The default is linux/amd64.
 func WithPlatform(platform string) Option { return func(s *settings) { s.platform = platform } }
 
-// WithAllowHTTP lets repository URLs have the scheme http for hosts other than loopback. The default is no.
+// WithAllowHTTP lets the repository prefix have the scheme http for a host other than loopback; a template of the
+// config file says allow_insecure_http for itself. The default is no.
 func WithAllowHTTP() Option { return func(s *settings) { s.allowHTTP = true } }
 
 // TLS names the files for a tcp:// builder.
@@ -152,10 +155,20 @@ func (s *settings) catalogue() (*resolver.Catalogue, error) {
 		return c, nil
 	}
 	err = c.AddFile(file)
-	if !named && errors.Is(err, fs.ErrNotExist) {
-		err = nil
+	switch {
+	case !errors.Is(err, fs.ErrNotExist):
+		return c, err
+	case named:
+		return nil, fmt.Errorf("%w: %w: --config or %s names it", ErrInvalidInput, err, EnvConfig)
+	default:
+		return c, nil
 	}
-	return c, err
+}
+
+// tokenHint names the variable that a host's token comes from.
+func tokenHint(c *resolver.Catalogue) func(host string) string {
+	names := c.TokenEnvs()
+	return func(host string) string { return cmp.Or(names[host], EnvToken) }
 }
 
 // credentials bind each token to its host: the environment's to the prefix's host, the others to those that

@@ -122,8 +122,8 @@ func TestMalformedPrefixes(t *testing.T) {
 
 func TestAConfigFileThatWasNamedMustBeThere(t *testing.T) {
 	missing := filepath.Join(t.TempDir(), "none.yaml")
-	if _, err := New(WithConfig(missing)); err == nil {
-		t.Error("no error")
+	if _, err := New(WithConfig(missing)); !errors.Is(err, ErrInvalidInput) || !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("error is %v", err)
 	}
 	if _, err := New(OptionsFromEnv(environment(map[string]string{"HOME": t.TempDir()}))); err != nil {
 		t.Errorf("the default one need not be there: %v", err)

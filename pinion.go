@@ -58,7 +58,7 @@ func New(opts ...Option) (*Orchestrator, error) {
 	o := &Orchestrator{
 		settings: s, catalogue: catalogue, creds: creds, log: s.logger,
 		source:  resolver.Resolve(s.lookup),
-		heads:   resolver.NewClient(creds),
+		heads:   resolver.NewClient(creds, resolver.WithTokenHint(tokenHint(catalogue))),
 		records: sync.OnceValues(func() (*cache.Dir, error) { return cache.Open(s.cachePath()) }),
 		connect: s.connect,
 	}
@@ -185,8 +185,12 @@ func (o *Orchestrator) Resolve(ctx context.Context, name string) (Resolution, er
 		return Resolution{}, fail(name, err)
 	}
 	res.Repository, res.Ref, res.Revision = t.Remote.String(), head.Ref.String(), head.Revision
-	if p := o.platform(t); p != NativePlatform {
-		res.Reference = newRecipe(t, p).at(head.Revision).reference()
+	if o.platform(t) != NativePlatform {
+		r, err := o.recipe(ctx, nil, t)
+		if err != nil {
+			return Resolution{}, fail(name, err)
+		}
+		res.Reference = r.at(head.Revision).reference()
 	}
 	return res, nil
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/containerd/platforms"
+	"github.com/distribution/reference"
 
 	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore"
 	"git.moleculesai.app/molecule-ai/pinion/resolver"
@@ -26,6 +27,9 @@ func (o *Orchestrator) pull(ctx context.Context, t resolver.Template, a ask) (Im
 		return Image{}, err
 	}
 	ref := o.source.Reference(t.Name)
+	if _, err := reference.ParseNormalizedNamed(ref); err != nil {
+		return Image{}, fmt.Errorf("%w: MOLECULE_IMAGE_REGISTRY gives %q, which is no image reference: %w", ErrInvalidInput, ref, err)
+	}
 	img := Image{Schema: schemaVersion, Name: t.Name, Mode: o.source.Mode, Outcome: OutcomeHit, Reference: ref, Platform: r.Platform}
 	miss, err := "asked to pull", error(nil)
 	if !a.pull {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"time"
 
@@ -180,7 +181,9 @@ func (b *Builder) RequirePlatform(p ocispecs.Platform) error {
 		if platforms.OnlyStrict(p).Match(q) {
 			return nil
 		}
-		have = append(have, platforms.Format(q))
+		if name := platforms.Format(q); !slices.Contains(have, name) {
+			have = append(have, name)
+		}
 	}
 	return &Error{Op: "connect", Kind: ErrPlatform, Err: fmt.Errorf("builder %s cannot run %s, only %s; "+
 		"install emulation on its machine (`docker run --privileged --rm tonistiigi/binfmt --install %s`, or the packages "+

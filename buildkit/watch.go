@@ -1,6 +1,9 @@
 package buildkit
 
 import (
+	"context"
+	"strings"
+
 	"github.com/moby/buildkit/client"
 
 	"git.moleculesai.app/molecule-ai/pinion/internal/redact"
@@ -20,7 +23,9 @@ func (w *watcher) forward(in <-chan *client.SolveStatus, secrets *redact.Redacto
 			v.Name = clean(v.Name)
 			if v.Error != "" {
 				v.Error = clean(v.Error)
-				w.failed = v.Name
+				if !cancelled(v) {
+					w.failed = v.Name
+				}
 			}
 		}
 		for _, v := range s.Statuses {
@@ -39,4 +44,10 @@ func (w *watcher) forward(in <-chan *client.SolveStatus, secrets *redact.Redacto
 			out(s)
 		}
 	}
+}
+
+// cancelled says that a vertex ended because another one failed. BuildKit tells it by the text alone (its own
+// progressui looks for the same).
+func cancelled(v *client.Vertex) bool {
+	return strings.HasSuffix(v.Error, context.Canceled.Error())
 }
