@@ -27,7 +27,7 @@ func TestPutAndRead(t *testing.T) {
 		t.Errorf("records %+v, rejected %v, %v, want %+v", recs, rejected, err, want)
 	}
 	all, err := d.All()
-	if err != nil || len(all) != 5 || all[0] != young {
+	if err != nil || len(all) != 5 || !reflect.DeepEqual(all[0], young) {
 		t.Errorf("all %+v, %v, want 5 with the youngest first", all, err)
 	}
 	info, err := os.Stat(fileOf(t, d, old))
