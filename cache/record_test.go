@@ -121,7 +121,7 @@ func TestFault45_UnreadableRecordsArePutAside(t *testing.T) {
 			path := fileOf(t, d, record("01"))
 			write(t, path, content)
 			recs, rejected, err := d.Records(testLine, testStore)
-			if err != nil || len(recs) != 1 || recs[0] != good {
+			if err != nil || len(recs) != 1 || !reflect.DeepEqual(recs[0], good) {
 				t.Errorf("records %+v, %v, want the good one", recs, err)
 			}
 			want := filepath.ToSlash(strings.TrimPrefix(path, d.Path()+string(filepath.Separator)))
