@@ -18,18 +18,9 @@ type store interface {
 	InspectPlatform(ctx context.Context, ref, platform string) (imagestore.Image, error)
 	Tag(ctx context.Context, id, ref string) error
 	Untag(ctx context.Context, ref string) error
+	Receive(ctx context.Context, ref, platform string, src imagestore.Source, given []imagestore.Given, onBytes func(int)) (imagestore.Received, error)
 	Load(ctx context.Context, archive io.Reader, platform string) error
 	Pull(ctx context.Context, ref, platform string, progress func(status string)) error
-}
-
-// sink adapts a store to what a builder delivers into.
-type sink struct {
-	store    store
-	platform string
-}
-
-func (s sink) Load(ctx context.Context, archive io.Reader) error {
-	return s.store.Load(ctx, archive, s.platform)
 }
 
 // builtImage is an image that was delivered and verified.

@@ -131,6 +131,10 @@ func (f *fakeStore) Load(_ context.Context, r io.Reader, _ string) error {
 	return err
 }
 
+func (f *fakeStore) Receive(context.Context, string, string, imagestore.Source, []imagestore.Given, func(int)) (imagestore.Received, error) {
+	panic("the fake builder delivers by itself")
+}
+
 func (f *fakeStore) Pull(_ context.Context, ref, platform string, _ func(string)) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -88,7 +88,8 @@ func (j *job) build(ctx context.Context, miss string) (Image, error) {
 		return Image{}, err
 	}
 	defer b.Close()
-	res, err := j.solve(ctx, b)
+	to := j.sink()
+	res, err := j.solve(ctx, b, to)
 	if err != nil {
 		return Image{}, err
 	}
@@ -101,7 +102,7 @@ func (j *job) build(ctx context.Context, miss string) (Image, error) {
 	img.Builder, img.Fetch, img.Delivery, img.Reason = &info, &res.Fetch, &res.Delivery, miss
 	img.Ignored = res.Ignored
 	img.Warnings = append(append(warnings, res.Warnings...), j.latest(ctx, built.ID)...)
-	if err := j.record(res, built, info); err != nil {
+	if err := j.record(res, built, to.layers, info); err != nil {
 		img.Warnings = append(img.Warnings, fmt.Sprintf("not remembered, so the next call builds again: %v", err))
 	}
 	img.SupersededBy = j.superseded(ctx)
@@ -129,7 +130,7 @@ func (j *job) lock(ctx context.Context) (unlock func(), warnings []string, err e
 	}
 }
 
-func (j *job) solve(ctx context.Context, b solver) (buildkit.Result, error) {
+func (j *job) solve(ctx context.Context, b solver, to buildkit.Sink) (buildkit.Result, error) {
 	platform, err := parsePlatform(j.recipe.Platform)
 	if err != nil {
 		return buildkit.Result{}, err
@@ -147,7 +148,7 @@ func (j *job) solve(ctx context.Context, b solver) (buildkit.Result, error) {
 		Token: j.o.creds.For(j.template.Remote), AllowedFrontends: j.o.settings.frontends,
 		NoCache: j.ask.noCache, Pull: j.ask.pull,
 		Progress: j.progress(),
-	}, sink{j.store, j.recipe.Platform})
+	}, to)
 	if err != nil {
 		j.discard(ctx)
 		return buildkit.Result{}, j.gone(ctx, rev, err)
@@ -182,7 +183,7 @@ func (j *job) superseded(ctx context.Context) git.Revision {
 }
 
 // record is written last: what stands in it has been verified.
-func (j *job) record(res buildkit.Result, built builtImage, by buildkit.Info) error {
+func (j *job) record(res buildkit.Result, built builtImage, layers []string, by buildkit.Info) error {
 	dir, err := j.o.records()
 	if err != nil {
 		return err
@@ -193,7 +194,7 @@ func (j *job) record(res buildkit.Result, built builtImage, by buildkit.Info) er
 		Name: j.template.Name, Reference: j.recipe.reference(), ImageID: built.ID,
 		ConfigDigest: res.ConfigDigest, ManifestDigest: res.ManifestDigest,
 		Revision: j.recipe.Revision, Ref: j.template.Ref.String(), Repository: j.recipe.Repository,
-		Platform: j.recipe.Platform, Size: built.Size, BuiltAt: time.Now().UTC(),
+		Platform: j.recipe.Platform, Size: built.Size, Layers: layers, BuiltAt: time.Now().UTC(),
 		Builder: cache.Builder{Kind: string(by.Kind), Endpoint: by.Endpoint, Version: by.Version},
 	})
 }

@@ -50,8 +50,9 @@ type Builder struct {
 	info      Info
 	client    *client.Client
 	platforms []ocispecs.Platform
-	exporter  exporter
-	registry  session.Attachable
+	// containerdStore is known of a Docker engine alone.
+	containerdStore bool
+	registry        session.Attachable
 }
 
 // TLS names the files for a tcp:// builder. All empty means no TLS.
@@ -71,7 +72,7 @@ func WithRegistryAuth(a session.Attachable) Option { return func(b *Builder) { b
 // Dial connects to a standalone buildkitd. The address is in BuildKit's own forms: unix://, tcp://,
 // docker-container://, ssh://. The error is an [*Error] of kind [ErrNoBuilder].
 func Dial(ctx context.Context, addr string, tls TLS, opts ...Option) (*Builder, error) {
-	b := &Builder{info: Info{Kind: KindBuildkitd, Endpoint: addr}, exporter: archiveExporter{}}
+	b := &Builder{info: Info{Kind: KindBuildkitd, Endpoint: addr}}
 	return b.connect(ctx, addr, tls.options(), opts)
 }
 
@@ -105,8 +106,8 @@ type EngineFacts struct {
 // ForEngine connects to the BuildKit inside a Docker engine. The error is an [*Error] of kind [ErrNoBuilder].
 func ForEngine(ctx context.Context, e Engine, facts EngineFacts, opts ...Option) (*Builder, error) {
 	b := &Builder{
-		info:     Info{Kind: KindDocker, Endpoint: e.Endpoint(), Engine: facts.Version},
-		exporter: mobyExporter{containerdStore: facts.ContainerdStore},
+		info:            Info{Kind: KindDocker, Endpoint: e.Endpoint(), Engine: facts.Version},
+		containerdStore: facts.ContainerdStore,
 	}
 	dial := []client.ClientOpt{
 		client.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) {

@@ -2,6 +2,8 @@ package buildkit_test
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
 	"io"
 	"strings"
 	"sync"
@@ -11,6 +13,7 @@ import (
 	"github.com/containerd/platforms"
 	bkclient "github.com/moby/buildkit/client"
 	"github.com/moby/moby/client"
+	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"git.moleculesai.app/molecule-ai/pinion/buildkit"
 	"git.moleculesai.app/molecule-ai/pinion/resolver/git"
@@ -105,6 +108,28 @@ func (b *bench) busybox(t *testing.T, name string, lines []string, more ...parts
 
 // discard is a sink that reads the archive to the end.
 type discard struct{}
+
+func (discard) Receive(ctx context.Context, image buildkit.Solved, onBytes func(int)) (buildkit.Delivery, error) {
+	var manifest ocispecs.Manifest
+	if err := json.Unmarshal(image.Manifest, &manifest); err != nil {
+		return buildkit.Delivery{}, err
+	}
+	d := buildkit.Delivery{Method: buildkit.MethodDelta}
+	for _, layer := range manifest.Layers {
+		blob, err := image.Open(ctx, layer)
+		if err != nil {
+			return d, err
+		}
+		n, err := io.Copy(io.Discard, blob)
+		if err != nil || n != layer.Size {
+			return d, fmt.Errorf("layer of %d bytes gave %d: %w", layer.Size, n, err)
+		}
+		onBytes(int(n))
+		d.Bytes += n
+		d.LayersSent++
+	}
+	return d, nil
+}
 
 func (discard) Load(_ context.Context, archive io.Reader) error {
 	_, err := io.Copy(io.Discard, archive)

@@ -224,6 +224,10 @@ type brokenSink struct{}
 
 var errBroken = errors.New("disk full")
 
+func (brokenSink) Receive(context.Context, buildkit.Solved, func(int)) (buildkit.Delivery, error) {
+	return buildkit.Delivery{}, errBroken
+}
+
 func (brokenSink) Load(_ context.Context, archive io.Reader) error {
 	_, _ = io.CopyN(io.Discard, archive, 4096)
 	return errBroken

@@ -30,7 +30,13 @@ func (b *Builder) Solve(ctx context.Context, req Request, sink Sink) (Result, er
 		return Result{}, err
 	}
 	s := &solve{builder: b, req: req, gate: newGate(req.Remote, req.Token), started: time.Now()}
-	res, err := s.run(ctx, sink)
+	res, err := s.run(ctx, s.exporter(), sink)
+	if errors.Is(err, errUnreadable) && ctx.Err() == nil {
+		reason := err
+		s = &solve{builder: b, req: req, gate: newGate(req.Remote, req.Token), started: s.started}
+		res, err = s.run(ctx, archiveExporter{}, sink)
+		res.Delivery.Reason = reason.Error()
+	}
 	if err == nil {
 		return res, nil
 	}
@@ -38,6 +44,13 @@ func (b *Builder) Solve(ctx context.Context, req Request, sink Sink) (Result, er
 		return Result{}, cause
 	}
 	return Result{}, redact.New(req.Token).Error(s.explain(ctx, err))
+}
+
+func (s *solve) exporter() exporter {
+	if s.builder.info.Kind == KindDocker {
+		return mobyExporter{containerdStore: s.builder.containerdStore}
+	}
+	return layersExporter{open: openLayer(s.builder.client), onBytes: s.reportBytes}
 }
 
 // solve is the state of one Build.
@@ -54,10 +67,11 @@ type solve struct {
 	dockerfile []byte
 
 	started, fetched, solved time.Time
+	transfer                 transfer
 }
 
-func (s *solve) run(ctx context.Context, sink Sink) (Result, error) {
-	export, delivered := s.builder.exporter.begin(ctx, s.req.Reference, sink)
+func (s *solve) run(ctx context.Context, way exporter, sink Sink) (Result, error) {
+	export, deliver := way.begin(ctx, s.req.Reference, sink)
 	opt := client.SolveOpt{Exports: []client.ExportEntry{export}, Session: []session.Attachable{secretsprovider.NewSecretProvider(s.gate)}}
 	if s.builder.registry != nil {
 		opt.Session = append(opt.Session, s.builder.registry)
@@ -70,13 +84,17 @@ func (s *solve) run(ctx context.Context, sink Sink) (Result, error) {
 	}()
 	resp, err := s.builder.client.Build(ctx, opt, "pinion", s.build, status)
 	<-watched
-	delivery, deliverErr := delivered(err)
+	var told map[string]string
+	if err == nil {
+		told = resp.ExporterResponse
+	}
+	delivery, deliverErr := s.delivering(deliver, told, err)
 	if err = s.outcome(err, deliverErr); err != nil {
 		return Result{}, err
 	}
 	s.result.Delivery = delivery
 	s.result.DeliverTime = time.Since(s.solved)
-	return s.result, s.result.identify(resp.ExporterResponse)
+	return s.result, s.result.identify(told)
 }
 
 // identify takes the image's digests from the exporter's response. Without one nobody can tell later whether
