@@ -37,7 +37,7 @@ func (j *job) adopt(ctx context.Context, res buildkit.Result) (builtImage, error
 	if err != nil {
 		return builtImage{}, storeError(err)
 	}
-	got, err := j.store.Inspect(ctx, j.recipe.temporary())
+	got, err := j.store.Inspect(ctx, j.recipe.temporary(j.o.owner))
 	if err != nil {
 		return builtImage{}, storeError(fmt.Errorf("the image that was delivered: %w", err))
 	}
@@ -86,7 +86,7 @@ func (j *job) discard(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
 	// Nothing to tell: where the name cannot be removed, the next attempt at this key takes it over.
-	_ = j.store.Untag(ctx, j.recipe.temporary())
+	_ = j.store.Untag(ctx, j.recipe.temporary(j.o.owner))
 }
 
 // storeError marks an error as the store's.

@@ -26,7 +26,13 @@ type job struct {
 // run is the way of a request: look up, verify a hit, else build once for all who ask.
 func (j *job) run(ctx context.Context) (Image, error) {
 	h := j.openHistory()
-	guess := h.inspectNewest(ctx, j.store)
+	miss := j.bypass()
+	guessing, stop := context.WithCancel(ctx)
+	defer stop()
+	var g *guess
+	if miss == "" && j.ask.revision.IsZero() {
+		g = h.inspectNewest(guessing, j.store)
+	}
 
 	begun := time.Now()
 	rev, err := j.lookup(ctx, h.format())
@@ -36,10 +42,9 @@ func (j *job) run(ctx context.Context) (Image, error) {
 	j.durations.Lookup = ms(time.Since(begun))
 	j.recipe = j.recipe.at(rev)
 
-	miss := j.bypass()
 	if miss == "" {
 		var img Image
-		if img, miss, err = j.verify(ctx, h, guess); err != nil || miss == "" {
+		if img, miss, err = j.verify(ctx, h, g); err != nil || miss == "" {
 			return img, err
 		}
 	}
@@ -66,7 +71,9 @@ func (j *job) lookup(ctx context.Context, format git.ObjectFormat) (git.Revision
 		return head.Revision, err
 	}
 	if j.ask.anyRevision {
-		return j.ask.revision, nil
+		// Whatever the head is: that we may ask for it is what counts.
+		_, err := j.o.heads.Head(ctx, j.template.Remote, j.template.Ref, format)
+		return j.ask.revision, err
 	}
 	return j.ask.revision, j.o.heads.RequireOnBranch(ctx, j.template.Remote, j.template.Ref, j.ask.revision)
 }
@@ -144,7 +151,7 @@ func (j *job) solve(ctx context.Context, b solver, to buildkit.Sink) (buildkit.R
 	res, err := b.Solve(ctx, buildkit.Request{
 		Remote: j.template.Remote, Revision: rev,
 		Subdir: j.template.Subdir, Dockerfile: j.template.Dockerfile, Target: j.template.Target,
-		Platform: platform, Labels: j.recipe.labels(), Reference: j.recipe.temporary(),
+		Platform: platform, Labels: j.recipe.labels(), Reference: j.recipe.temporary(j.o.owner),
 		Token: j.o.creds.For(j.template.Remote), AllowedFrontends: j.o.settings.frontends,
 		NoCache: j.ask.noCache, Pull: j.ask.pull,
 		Progress: j.progress(),
@@ -175,6 +182,9 @@ func (j *job) superseded(ctx context.Context) git.Revision {
 	if !j.ask.revision.IsZero() {
 		return git.Revision{}
 	}
+	// The image is there: nobody waits long to hear that a newer one could be.
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
 	head, err := j.o.heads.Head(ctx, j.template.Remote, j.template.Ref, "")
 	if err != nil || head.Revision.String() == j.recipe.Revision {
 		return git.Revision{}

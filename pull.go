@@ -79,8 +79,26 @@ func (o *Orchestrator) fetchImage(ctx context.Context, st store, name, ref, plat
 	case err == nil:
 		return nil
 	case errors.As(err, &at) && at.Origin == imagestore.OriginRegistry:
-		return fmt.Errorf("%w: %w", ErrRegistry, err)
+		return fmt.Errorf("%w: %w%w", ErrRegistry, kindOf(err), err)
 	default:
 		return storeError(err)
+	}
+}
+
+// registryKind gives the registry's refusals the names that the git server's have. It prints as nothing, since
+// the error beneath says it already.
+type registryKind struct{ error }
+
+func (registryKind) Error() string   { return "" }
+func (k registryKind) Unwrap() error { return k.error }
+
+func kindOf(err error) error {
+	switch {
+	case errors.Is(err, imagestore.ErrUnauthorized):
+		return registryKind{ErrUnauthorized}
+	case errors.Is(err, imagestore.ErrNotFound):
+		return registryKind{ErrNotFound}
+	default:
+		return registryKind{ErrUnavailable}
 	}
 }

@@ -93,3 +93,17 @@ func TestResolveBuildsNothing(t *testing.T) {
 		t.Errorf("%+v, %v", res, err)
 	}
 }
+
+func TestARegistrysRefusalsCanBeToldApart(t *testing.T) {
+	for from, want := range map[error]error{
+		imagestore.ErrUnauthorized: ErrUnauthorized, imagestore.ErrNotFound: ErrNotFound, imagestore.ErrUnavailable: ErrUnavailable,
+	} {
+		w := registryWorld(t)
+		w.store.refuses = &imagestore.Error{Op: "pull", Origin: imagestore.OriginRegistry, Err: from}
+		_, err := w.Ensure(t.Context(), "claude-code")
+		var e *Error
+		if !errors.Is(err, ErrRegistry) || !errors.Is(err, want) || !errors.As(err, &e) || e.Origin != OriginRegistry {
+			t.Errorf("%v gives %v", from, err)
+		}
+	}
+}

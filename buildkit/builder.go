@@ -80,7 +80,7 @@ func (t TLS) options() (opts []client.ClientOpt) {
 	switch {
 	case t.CACert != "":
 		opts = append(opts, client.WithServerConfig(t.ServerName, t.CACert))
-	case t.ServerName != "":
+	case t != TLS{}:
 		opts = append(opts, client.WithServerConfigSystem(t.ServerName))
 	}
 	if t.Cert != "" || t.Key != "" {
@@ -144,8 +144,8 @@ func (b *Builder) ask(ctx context.Context) error {
 	if err != nil {
 		return errors.Join(err, context.Cause(ctx))
 	}
-	if len(workers) == 0 {
-		return errors.New("it has no worker")
+	if len(workers) == 0 || len(workers[0].Platforms) == 0 {
+		return errors.New("it has no worker that runs a platform")
 	}
 	// Like BuildKit itself, which gives a solve without constraints to its first worker.
 	b.platforms = workers[0].Platforms

@@ -68,8 +68,8 @@ func (p *archivePipe) open(map[string]string) (io.WriteCloser, error) {
 	return w, nil
 }
 
-// wait returns when the sink is through. A failed solve breaks the archive off, so that the sink does not take
-// half of it for the whole.
+// wait returns when the sink is through. A failed solve breaks the archive off if BuildKit has not closed it by
+// then; a sink that took half of it for the whole is found out when the image is verified.
 func (p *archivePipe) wait(_ map[string]string, solveErr error) (Delivery, error) {
 	w := p.writer.Load()
 	if w == nil {

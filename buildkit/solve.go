@@ -3,6 +3,7 @@ package buildkit
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/containerd/platforms"
@@ -108,11 +109,14 @@ func (r *Result) identify(exported map[string]string) error {
 	return nil
 }
 
-// outcome puts the two sides of a delivery in order: where the sink failed, BuildKit's error is only the echo
-// of that; where BuildKit failed, the sink's is.
+// outcome puts the two sides of a delivery in order. Once the solve is done, a failure is the delivery's, and
+// either side may have the cause: a store that is full, or a builder that cannot read what it made.
 func (s *solve) outcome(solveErr, deliverErr error) error {
 	switch {
-	case deliverErr != nil && !s.solved.IsZero() && !errors.Is(deliverErr, solveErr):
+	case deliverErr != nil && !s.solved.IsZero():
+		if solveErr != nil && !errors.Is(deliverErr, solveErr) {
+			deliverErr = fmt.Errorf("%w; the builder says: %w", deliverErr, solveErr)
+		}
 		return &Error{Op: "deliver", Kind: ErrDelivery, Err: deliverErr}
 	case solveErr != nil:
 		return solveErr
@@ -147,18 +151,27 @@ func (s *solve) build(ctx context.Context, c gateway.Client) (*gateway.Result, e
 
 func (s *solve) checkout(ctx context.Context, c gateway.Client) (*checkout, *inspection, error) {
 	co, err := fetch(ctx, c, s.req)
+	var refusal *Error
+	if errors.As(err, &refusal) {
+		return nil, nil, err
+	}
 	if err != nil {
 		return nil, nil, &Error{Op: "fetch", Kind: ErrFetch, Err: err}
 	}
 	in, err := inspect(ctx, co, s.req)
+	var refused *Error
+	if err != nil && !errors.As(err, &refused) {
+		err = &Error{Op: "inspect", Kind: ErrFetch, Err: err}
+	}
 	return co, in, err
 }
 
 func (s *solve) frontend(ctx context.Context, c gateway.Client, co *checkout, in *inspection) (*gateway.Result, error) {
-	dockerfile, buildContext, err := contextStates(ctx, c, co, s.req, in)
+	buildContext, err := contextState(ctx, c, co, s.req, in)
 	if err != nil {
 		return nil, err
 	}
+	dockerfile := dockerfileState(s.req.Dockerfile, in.dockerfile)
 	inputs := map[string]*pb.Definition{}
 	for name, st := range map[string]llb.State{"dockerfile": dockerfile, "context": buildContext} {
 		def, err := st.Marshal(ctx, llb.WithCaps(c.BuildOpts().LLBCaps))

@@ -21,6 +21,9 @@ func (w *watcher) forward(in <-chan *client.SolveStatus, secrets *redact.Redacto
 	for s := range in {
 		for _, v := range s.Vertexes {
 			v.Name = clean(v.Name)
+			if v.ProgressGroup != nil {
+				v.ProgressGroup.Name = clean(v.ProgressGroup.Name)
+			}
 			if v.Error != "" {
 				v.Error = clean(v.Error)
 				if !cancelled(v) {
@@ -35,7 +38,10 @@ func (w *watcher) forward(in <-chan *client.SolveStatus, secrets *redact.Redacto
 			l.Data = []byte(clean(string(l.Data)))
 		}
 		for _, v := range s.Warnings {
-			v.Short = []byte(clean(string(v.Short)))
+			v.Short, v.URL = []byte(clean(string(v.Short))), clean(v.URL)
+			if v.SourceInfo != nil {
+				v.SourceInfo.Filename = clean(v.SourceInfo.Filename)
+			}
 			for i := range v.Detail {
 				v.Detail[i] = []byte(clean(string(v.Detail[i])))
 			}
