@@ -2,8 +2,10 @@ package pinion
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"sync"
 	"time"
 
 	"git.moleculesai.app/molecule-ai/pinion/buildkit"
@@ -27,19 +29,45 @@ type store interface {
 type builtImage struct {
 	imagestore.Image
 	kind imagestore.Kind
+	// warnings are about what is only a convenience.
+	warnings []string
 }
 
 // adopt verifies what was delivered under the temporary name and only then gives it its own. The temporary
 // name is gone afterwards, whatever happens.
 func (j *job) adopt(ctx context.Context, res buildkit.Result) (builtImage, error) {
-	defer j.discard(ctx)
-	info, err := j.store.Info(ctx)
+	img, err := j.delivered(ctx, res)
+	if err == nil {
+		err = j.store.Tag(ctx, img.ID, j.recipe.reference())
+	}
+	// From here on nothing waits for anything but the engine.
+	var side sync.WaitGroup
+	side.Go(func() { j.discard(ctx) })
+	if err != nil {
+		side.Wait()
+		return builtImage{}, storeOrVerification(err)
+	}
+	side.Go(func() { img.warnings = j.latest(ctx, img.ID) })
+	tagged, err := j.store.Inspect(ctx, j.recipe.reference())
+	side.Wait()
 	if err != nil {
 		return builtImage{}, storeError(err)
 	}
+	if tagged.ID != img.ID {
+		return builtImage{}, fmt.Errorf("%w: somebody else moved %s to %s", ErrVerification, j.recipe.reference(), tagged.ID)
+	}
+	return img, nil
+}
+
+// delivered is the image under the temporary name, if it is the one that was built.
+func (j *job) delivered(ctx context.Context, res buildkit.Result) (builtImage, error) {
+	info, err := j.store.Info(ctx)
+	if err != nil {
+		return builtImage{}, err
+	}
 	got, err := j.store.Inspect(ctx, j.recipe.temporary(j.o.owner))
 	if err != nil {
-		return builtImage{}, storeError(fmt.Errorf("the image that was delivered: %w", err))
+		return builtImage{}, fmt.Errorf("the image that was delivered: %w", err)
 	}
 	if want := expectedID(res, info.Kind); got.ID != want {
 		return builtImage{}, fmt.Errorf("%w: image %s was delivered where the builder made %s", ErrVerification, got.ID, want)
@@ -47,17 +75,7 @@ func (j *job) adopt(ctx context.Context, res buildkit.Result) (builtImage, error
 	if d := j.disagreement(got); d != "" {
 		return builtImage{}, fmt.Errorf("%w: %s", ErrVerification, d)
 	}
-	if err := j.store.Tag(ctx, got.ID, j.recipe.reference()); err != nil {
-		return builtImage{}, storeError(err)
-	}
-	tagged, err := j.store.Inspect(ctx, j.recipe.reference())
-	if err != nil {
-		return builtImage{}, storeError(err)
-	}
-	if tagged.ID != got.ID {
-		return builtImage{}, fmt.Errorf("%w: somebody else moved %s to %s", ErrVerification, j.recipe.reference(), tagged.ID)
-	}
-	return builtImage{tagged, info.Kind}, nil
+	return builtImage{Image: got, kind: info.Kind}, nil
 }
 
 // expectedID is the ID that the store must give the image. The classic store's is the config's digest; where
@@ -87,6 +105,13 @@ func (j *job) discard(ctx context.Context) {
 	defer cancel()
 	// Nothing to tell: where the name cannot be removed, the next attempt at this key takes it over.
 	_ = j.store.Untag(ctx, j.recipe.temporary(j.o.owner))
+}
+
+func storeOrVerification(err error) error {
+	if errors.Is(err, ErrVerification) {
+		return err
+	}
+	return storeError(err)
 }
 
 // storeError marks an error as the store's.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"git.moleculesai.app/molecule-ai/pinion/buildkit"
@@ -100,6 +101,8 @@ func (j *job) build(ctx context.Context, miss string) (Image, error) {
 	if err != nil {
 		return Image{}, err
 	}
+	superseded := make(chan git.Revision, 1)
+	go func() { superseded <- j.superseded(ctx) }()
 	built, err := j.adopt(ctx, res)
 	if err != nil {
 		return Image{}, err
@@ -108,11 +111,11 @@ func (j *job) build(ctx context.Context, miss string) (Image, error) {
 	info := b.Info()
 	img.Builder, img.Fetch, img.Delivery, img.Reason = &info, &res.Fetch, &res.Delivery, miss
 	img.Ignored = res.Ignored
-	img.Warnings = append(append(warnings, res.Warnings...), j.latest(ctx, built.ID)...)
+	img.Warnings = slices.Concat(warnings, res.Warnings, built.warnings)
 	if err := j.record(res, built, to.layers, info); err != nil {
 		img.Warnings = append(img.Warnings, fmt.Sprintf("not remembered, so the next call builds again: %v", err))
 	}
-	img.SupersededBy = j.superseded(ctx)
+	img.SupersededBy = <-superseded
 	return img, nil
 }
 

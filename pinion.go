@@ -143,7 +143,7 @@ func (o *Orchestrator) ensure(ctx context.Context, name string, opts []EnsureOpt
 	if err != nil {
 		return Image{}, err
 	}
-	j := &job{o: o, ask: a, template: t, store: st, recipe: r}
+	j := &job{o: o, ask: a, template: t, store: &askedOnce{store: st}, recipe: r}
 	j.durations.Resolve = ms(time.Since(begun))
 	return j.run(ctx)
 }
