@@ -62,6 +62,9 @@ type PruneReport struct {
 // are no errors. Images that somebody else made are never touched, whatever they are called; an image that also
 // has a name of somebody else's loses Pinion's names and stays.
 //
+// An engine cannot remove a name on the condition that it still means the same, so a tag that somebody else moves
+// in the instant between the last look and the removal loses that name.
+//
 // Prune is safe to run beside builds. It is not told of images that were returned by Ensure and that no container
 // uses yet; the newest of each template are there to be used. A failure is an [*Error], and the report then tells
 // what had been done. A call that is cancelled ends between two images.

@@ -234,3 +234,59 @@ func TestPruneWhatTheEngineRefuses(t *testing.T) {
 		})
 	}
 }
+
+// TestPruneIsKilled ends the command at each step; the next one finishes the work.
+func TestPruneIsKilled(t *testing.T) {
+	s, push := pruneScene(t, parts.Docker29Classic)
+	latest := "molecule-local/workspace-template-" + runtime + ":latest"
+	for _, c := range []struct {
+		name   string
+		method string
+		path   func(old pinion.Image) string
+		want   pinion.PruneAction // of the next call
+	}{
+		{"before latest", http.MethodDelete, func(pinion.Image) string { return latest }, pinion.PruneRemoved},
+		{"before the pinned name", http.MethodDelete, func(old pinion.Image) string { return old.Reference }, pinion.PruneRemoved},
+		{"before the record", http.MethodGet, func(old pinion.Image) string { return old.ID }, pinion.PruneForgotten},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			push()
+			old := s.ensure(t, pinion.OutcomeBuilt)
+			push()
+			newest := s.ensure(t, pinion.OutcomeBuilt)
+			s.tag(t, old.ID, latest)
+			arrived, killed := make(chan struct{}), make(chan struct{})
+			s.engine.SetHook(func(_ http.ResponseWriter, r *http.Request) bool {
+				if r.Method != c.method || !strings.Contains(r.URL.Path, "/images/"+c.path(old)) {
+					return false
+				}
+				close(arrived)
+				<-killed
+				return true
+			})
+			victim := s.start(t, "prune", "--keep", "1")
+			receive(t, "the request", arrived)
+			victim.kill()
+			close(killed)
+			s.engine.SetHook(nil)
+			if c.want == pinion.PruneRemoved {
+				if id := s.id(t, old.Reference); id != old.ID {
+					t.Errorf("half done: %s is %q", old.Reference, id)
+				}
+			}
+			report := s.prune(t, pinion.PruneOptions{Keep: 1})
+			got := map[string]pinion.PruneAction{}
+			for _, i := range report.Items {
+				got[i.Reference] = i.Action
+			}
+			if got[old.Reference] != c.want || got[newest.Reference] != pinion.PruneKept {
+				t.Errorf("got %v", got)
+			}
+			if s.id(t, old.ID) != "" || s.id(t, newest.Reference) != newest.ID {
+				t.Errorf("old is %q, newest %q", s.id(t, old.ID), s.id(t, newest.Reference))
+			}
+			wantRecords(t, s, 1)
+			s.ensure(t, pinion.OutcomeHit)
+		})
+	}
+}
