@@ -7,6 +7,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -280,5 +281,88 @@ func TestCredentialsStayOutOfItsEnvironment(t *testing.T) {
 		if err != nil || strings.Contains(string(env), "s3cr3t") || !strings.Contains(string(env), "HTTPS_PROXY=http://127.0.0.1:9") {
 			t.Errorf("got %q, %v", env, err)
 		}
+	}
+}
+
+// What lies behind a mount that is in the way of the sweep is somebody's.
+func TestSweepRemovesWhatABuildLeftAndNothingBehindAMount(t *testing.T) {
+	b := newBed(t)
+	m := b.manager("v1")
+	b.ensure(m)
+	if _, err := m.Stop(t.Context(), 0); err != nil {
+		t.Fatal(err)
+	}
+	bundle := filepath.Join(b.root, "buildkit", "runc-overlayfs", "executor", "left")
+	precious := filepath.Join(partstest.Dir(t), "file")
+	if err := errors.Join(
+		os.MkdirAll(filepath.Join(bundle, "rootfs"), 0o700), os.WriteFile(filepath.Join(bundle, "config.json"), nil, 0o600),
+		os.WriteFile(precious, nil, 0o600), os.WriteFile(filepath.Join(b.root, "tmp", "left"), nil, 0o600),
+		syscall.Mount(filepath.Dir(precious), filepath.Join(bundle, "rootfs"), "", syscall.MS_BIND, ""),
+	); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = syscall.Unmount(filepath.Join(bundle, "rootfs"), syscall.MNT_DETACH) })
+	b.ensure(m)
+	if _, err := os.Stat(precious); err != nil {
+		t.Error(err)
+	}
+	for _, gone := range []string{bundle, filepath.Join(b.root, "tmp", "left")} {
+		if _, err := os.Stat(gone); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("%s is still there: %v", gone, err)
+		}
+	}
+}
+
+// overlayfs cannot have its upper folder on an overlayfs.
+func TestCopiesWhereOverlayDoesNotWork(t *testing.T) {
+	b := newBed(t)
+	dir := filepath.Dir(b.root)
+	over := filepath.Join(dir, "merged")
+	for _, d := range []string{"lower", "upper", "work", "merged"} {
+		if err := os.Mkdir(filepath.Join(dir, d), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := syscall.Mount("overlay", over, "overlay", 0, "lowerdir="+dir+"/lower,upperdir="+dir+"/upper,workdir="+dir+"/work"); err != nil {
+		t.Skipf("SKIPPED, NOTHING TESTED: no overlayfs here: %v", err)
+	}
+	b.root = filepath.Join(over, "r")
+	m := b.manager("v1")
+	t.Cleanup(func() {
+		_, _ = m.Stop(context.Background(), 0)
+		_ = syscall.Unmount(over, 0)
+	})
+	addr := b.ensure(m)
+	if s := b.process(m).Snapshotter; s != "native" {
+		t.Errorf("got %s", s)
+	}
+	build := b.solve(addr, newTemplate(t, "RUN echo x > /x"))
+	if err := build.ends(t); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestHungDaemonIsNamed(t *testing.T) {
+	b := newBed(t)
+	m := b.manager("v1")
+	b.ensure(m)
+	p := b.process(m)
+	if err := syscall.Kill(p.PID, syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = syscall.Kill(p.PID, syscall.SIGCONT) })
+	_, err := m.Status(t.Context())
+	if !errors.Is(err, daemon.ErrHung) || !strings.Contains(err.Error(), strconv.Itoa(p.PID)) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestSettingsSurviveTheCommandLine(t *testing.T) {
+	want := daemon.Settings{Root: "/r", Socket: "/s", Idle: 3 * time.Minute, KeepStorage: 7, Config: "/c", Version: "v1", Stage: daemon.StageInit}
+	if got, err := daemon.ParseArgs(want.Args()); err != nil || got != want {
+		t.Errorf("got %+v, %v", got, err)
+	}
+	if _, err := daemon.ParseArgs(nil); err == nil {
+		t.Error("by hand it starts nothing")
 	}
 }

@@ -25,4 +25,7 @@ func (m *Manager) Prune(context.Context, Prune) (int64, error) { return 0, unsup
 // Logs fails with [ErrUnsupported].
 func (m *Manager) Logs(context.Context, io.Writer, int, bool) error { return unsupported("logs") }
 
+// Exec fails with [ErrUnsupported].
+func (m *Manager) Exec([]string) error { return unsupported("start") }
+
 func unsupported(op string) error { return &Error{Op: op, Err: ErrUnsupported} }

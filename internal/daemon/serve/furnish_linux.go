@@ -1,9 +1,12 @@
 package serve
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/moby/sys/mountinfo"
 	"golang.org/x/sys/unix"
@@ -60,15 +63,26 @@ func sweep(s daemon.Settings) error {
 	return os.RemoveAll(s.TempDir())
 }
 
+// unmountBelow takes off what is mounted below the folders, not what they themselves may be.
 func unmountBelow(dirs ...string) error {
 	for _, dir := range dirs {
-		mounts, err := mountinfo.GetMounts(mountinfo.PrefixFilter(dir + "/"))
+		actual, err := filepath.EvalSymlinks(dir)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
 		if err != nil {
 			return err
 		}
-		for i := len(mounts) - 1; i >= 0; i-- { // the last one lies on top
-			if err := unix.Unmount(mounts[i].Mountpoint, unix.MNT_DETACH); err != nil {
-				return fmt.Errorf("unmount %s: %w", mounts[i].Mountpoint, err)
+		mounts, err := mountinfo.GetMounts(mountinfo.PrefixFilter(actual))
+		if err != nil {
+			return err
+		}
+		for _, m := range slices.Backward(mounts) { // the last one lies on top
+			if m.Mountpoint == actual {
+				continue
+			}
+			if err := unix.Unmount(m.Mountpoint, unix.MNT_DETACH); err != nil {
+				return fmt.Errorf("unmount %s: %w", m.Mountpoint, err)
 			}
 		}
 	}
