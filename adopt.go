@@ -2,8 +2,10 @@ package pinion
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"sync"
 	"time"
 
 	"git.moleculesai.app/molecule-ai/pinion/buildkit"
@@ -18,37 +20,54 @@ type store interface {
 	InspectPlatform(ctx context.Context, ref, platform string) (imagestore.Image, error)
 	Tag(ctx context.Context, id, ref string) error
 	Untag(ctx context.Context, ref string) error
+	Receive(ctx context.Context, ref, platform string, src imagestore.Source, given []imagestore.Given, onBytes func(int)) (imagestore.Received, error)
 	Load(ctx context.Context, archive io.Reader, platform string) error
 	Pull(ctx context.Context, ref, platform string, progress func(status string)) error
-}
-
-// sink adapts a store to what a builder delivers into.
-type sink struct {
-	store    store
-	platform string
-}
-
-func (s sink) Load(ctx context.Context, archive io.Reader) error {
-	return s.store.Load(ctx, archive, s.platform)
 }
 
 // builtImage is an image that was delivered and verified.
 type builtImage struct {
 	imagestore.Image
 	kind imagestore.Kind
+	// warnings are about what is only a convenience.
+	warnings []string
 }
 
 // adopt verifies what was delivered under the temporary name and only then gives it its own. The temporary
 // name is gone afterwards, whatever happens.
 func (j *job) adopt(ctx context.Context, res buildkit.Result) (builtImage, error) {
-	defer j.discard(ctx)
-	info, err := j.store.Info(ctx)
+	img, err := j.delivered(ctx, res)
+	if err == nil {
+		err = j.store.Tag(ctx, img.ID, j.recipe.reference())
+	}
+	// From here on nothing waits for anything but the engine.
+	var side sync.WaitGroup
+	side.Go(func() { j.discard(ctx) })
+	if err != nil {
+		side.Wait()
+		return builtImage{}, storeOrVerification(err)
+	}
+	side.Go(func() { img.warnings = j.latest(ctx, img.ID) })
+	tagged, err := j.store.Inspect(ctx, j.recipe.reference())
+	side.Wait()
 	if err != nil {
 		return builtImage{}, storeError(err)
 	}
-	got, err := j.store.Inspect(ctx, j.recipe.temporary())
+	if tagged.ID != img.ID {
+		return builtImage{}, fmt.Errorf("%w: somebody else moved %s to %s", ErrVerification, j.recipe.reference(), tagged.ID)
+	}
+	return img, nil
+}
+
+// delivered is the image under the temporary name, if it is the one that was built.
+func (j *job) delivered(ctx context.Context, res buildkit.Result) (builtImage, error) {
+	info, err := j.store.Info(ctx)
 	if err != nil {
-		return builtImage{}, storeError(fmt.Errorf("the image that was delivered: %w", err))
+		return builtImage{}, err
+	}
+	got, err := j.store.Inspect(ctx, j.recipe.temporary(j.o.owner))
+	if err != nil {
+		return builtImage{}, fmt.Errorf("the image that was delivered: %w", err)
 	}
 	if want := expectedID(res, info.Kind); got.ID != want {
 		return builtImage{}, fmt.Errorf("%w: image %s was delivered where the builder made %s", ErrVerification, got.ID, want)
@@ -56,17 +75,7 @@ func (j *job) adopt(ctx context.Context, res buildkit.Result) (builtImage, error
 	if d := j.disagreement(got); d != "" {
 		return builtImage{}, fmt.Errorf("%w: %s", ErrVerification, d)
 	}
-	if err := j.store.Tag(ctx, got.ID, j.recipe.reference()); err != nil {
-		return builtImage{}, storeError(err)
-	}
-	tagged, err := j.store.Inspect(ctx, j.recipe.reference())
-	if err != nil {
-		return builtImage{}, storeError(err)
-	}
-	if tagged.ID != got.ID {
-		return builtImage{}, fmt.Errorf("%w: somebody else moved %s to %s", ErrVerification, j.recipe.reference(), tagged.ID)
-	}
-	return builtImage{tagged, info.Kind}, nil
+	return builtImage{Image: got, kind: info.Kind}, nil
 }
 
 // expectedID is the ID that the store must give the image. The classic store's is the config's digest; where
@@ -95,7 +104,14 @@ func (j *job) discard(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
 	// Nothing to tell: where the name cannot be removed, the next attempt at this key takes it over.
-	_ = j.store.Untag(ctx, j.recipe.temporary())
+	_ = j.store.Untag(ctx, j.recipe.temporary(j.o.owner))
+}
+
+func storeOrVerification(err error) error {
+	if errors.Is(err, ErrVerification) {
+		return err
+	}
+	return storeError(err)
 }
 
 // storeError marks an error as the store's.

@@ -58,6 +58,7 @@ func (o *Orchestrator) Doctor(ctx context.Context) []Check {
 	} else {
 		checks[0] = ok("mode", "%s, images come from %s", o.source.Mode, o.source.Prefix)
 	}
+	checks = append(checks, o.checkCache())
 	st, err := o.store()
 	if err != nil {
 		return append(checks, failed("engine", storeError(err)))
@@ -67,7 +68,10 @@ func (o *Orchestrator) Doctor(ctx context.Context) []Check {
 	if o.source.Mode == resolver.ModeLocalBuild && (engine.Status != StatusFail || o.settings.addr != "") {
 		checks = append(checks, o.checkBuilder(ctx, st)...)
 	}
-	return append(checks, o.checkCache(), checkDisk(info))
+	if engine.Status != StatusFail {
+		checks = append(checks, checkDisk(st.Endpoint(), info))
+	}
+	return checks
 }
 
 func (o *Orchestrator) checkToken() Check {
@@ -166,9 +170,9 @@ func (o *Orchestrator) checkCache() Check {
 	return ok("cache folder", "%s", o.settings.cachePath())
 }
 
-func checkDisk(info imagestore.EngineInfo) Check {
+func checkDisk(endpoint string, info imagestore.EngineInfo) Check {
 	root := info.RootDir
-	if _, err := os.Stat(root); root == "" || err != nil {
+	if _, err := os.Stat(root); err != nil || !strings.HasPrefix(endpoint, "unix://") {
 		return ok("disk", "the engine's disk is not on this machine")
 	}
 	free, err := freeBytes(root)

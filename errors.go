@@ -26,13 +26,15 @@ var (
 	ErrFetch           = buildkit.ErrFetch
 	ErrRefused         = buildkit.ErrRefused
 	ErrBuild           = buildkit.ErrBuild
+	ErrDelivery        = buildkit.ErrDelivery
 	ErrLockTimeout     = cache.ErrLockTimeout
 
 	// ErrStore: the image store does not answer, or did not do what it was asked.
 	ErrStore = errors.New("image store")
 	// ErrVerification: an image was delivered and is not what was built.
 	ErrVerification = errors.New("verification failed")
-	// ErrRegistry: the registry of registry mode did not give the image.
+	// ErrRegistry: the registry of registry mode did not give the image. [ErrNotFound], [ErrUnauthorized] or
+	// [ErrUnavailable] beside it says why.
 	ErrRegistry = errors.New("registry")
 )
 
@@ -70,9 +72,9 @@ func (e *Error) Error() string {
 func (e *Error) Unwrap() error { return e.Err }
 
 // fail names the template and the side that failed. The packages beneath have redacted what they return.
-func fail(name string, err error) error {
+func fail(ctx context.Context, name string, err error) error {
 	var done *Error
-	if errors.As(err, &done) || errors.Is(err, context.Canceled) {
+	if errors.As(err, &done) || ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 		return err
 	}
 	return &Error{Name: name, Origin: originOf(err), Err: err}
@@ -84,10 +86,10 @@ func originOf(err error) Origin {
 	var atStore *imagestore.Error
 	var atCache *cache.Error
 	switch {
-	case errors.Is(err, ErrUnknownTemplate), errors.Is(err, ErrInvalidInput):
-		return OriginCatalogue
 	case errors.Is(err, ErrRegistry):
 		return OriginRegistry
+	case errors.Is(err, ErrUnknownTemplate), errors.Is(err, ErrInvalidInput):
+		return OriginCatalogue
 	case errors.Is(err, ErrStore), errors.Is(err, ErrVerification):
 		return OriginDocker
 	case errors.As(err, &atGit):

@@ -75,6 +75,7 @@ type fakeStore struct {
 	tags     map[string]string           // reference to ID
 	pulled   []string
 	gone     error
+	refuses  error // what Pull answers
 }
 
 func newFakeStore(kind imagestore.Kind) *fakeStore {
@@ -131,9 +132,16 @@ func (f *fakeStore) Load(_ context.Context, r io.Reader, _ string) error {
 	return err
 }
 
+func (f *fakeStore) Receive(context.Context, string, string, imagestore.Source, []imagestore.Given, func(int)) (imagestore.Received, error) {
+	panic("the fake builder delivers by itself")
+}
+
 func (f *fakeStore) Pull(_ context.Context, ref, platform string, _ func(string)) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.refuses != nil {
+		return f.refuses
+	}
 	f.pulled = append(f.pulled, ref+" "+platform)
 	f.put(imagestore.Image{ID: "sha256:pulled", Platform: platform}, ref)
 	return nil

@@ -56,6 +56,8 @@ type Receipt struct {
 	Delivery *buildkit.Delivery `json:"delivery,omitempty"`
 	// Reason says why it was not a hit.
 	Reason string `json:"reason,omitempty"`
+	// Ignored says that the repository's .dockerignore was applied to the build context.
+	Ignored bool `json:"dockerignore,omitempty"`
 	// SupersededBy is the branch's head if it moved while Revision was being built.
 	SupersededBy git.Revision `json:"superseded_by,omitzero"`
 	// Warnings are things that did not stop the work and that somebody should know.

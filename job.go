@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"git.moleculesai.app/molecule-ai/pinion/buildkit"
@@ -26,7 +27,13 @@ type job struct {
 // run is the way of a request: look up, verify a hit, else build once for all who ask.
 func (j *job) run(ctx context.Context) (Image, error) {
 	h := j.openHistory()
-	guess := h.inspectNewest(ctx, j.store)
+	miss := j.bypass()
+	guessing, stop := context.WithCancel(ctx)
+	defer stop()
+	var g *guess
+	if miss == "" && j.ask.revision.IsZero() {
+		g = h.inspectNewest(guessing, j.store)
+	}
 
 	begun := time.Now()
 	rev, err := j.lookup(ctx, h.format())
@@ -36,10 +43,9 @@ func (j *job) run(ctx context.Context) (Image, error) {
 	j.durations.Lookup = ms(time.Since(begun))
 	j.recipe = j.recipe.at(rev)
 
-	miss := j.bypass()
 	if miss == "" {
 		var img Image
-		if img, miss, err = j.verify(ctx, h, guess); err != nil || miss == "" {
+		if img, miss, err = j.verify(ctx, h, g); err != nil || miss == "" {
 			return img, err
 		}
 	}
@@ -66,7 +72,9 @@ func (j *job) lookup(ctx context.Context, format git.ObjectFormat) (git.Revision
 		return head.Revision, err
 	}
 	if j.ask.anyRevision {
-		return j.ask.revision, nil
+		// Whatever the head is: that we may ask for it is what counts.
+		_, err := j.o.heads.Head(ctx, j.template.Remote, j.template.Ref, format)
+		return j.ask.revision, err
 	}
 	return j.ask.revision, j.o.heads.RequireOnBranch(ctx, j.template.Remote, j.template.Ref, j.ask.revision)
 }
@@ -88,10 +96,13 @@ func (j *job) build(ctx context.Context, miss string) (Image, error) {
 		return Image{}, err
 	}
 	defer b.Close()
-	res, err := j.solve(ctx, b)
+	to := j.sink()
+	res, err := j.solve(ctx, b, to)
 	if err != nil {
 		return Image{}, err
 	}
+	superseded := make(chan git.Revision, 1)
+	go func() { superseded <- j.superseded(ctx) }()
 	built, err := j.adopt(ctx, res)
 	if err != nil {
 		return Image{}, err
@@ -99,11 +110,12 @@ func (j *job) build(ctx context.Context, miss string) (Image, error) {
 	img := j.image(OutcomeBuilt, cache.Record{ImageID: built.ID, ConfigDigest: res.ConfigDigest, ManifestDigest: res.ManifestDigest})
 	info := b.Info()
 	img.Builder, img.Fetch, img.Delivery, img.Reason = &info, &res.Fetch, &res.Delivery, miss
-	img.Warnings = append(append(warnings, res.Warnings...), j.latest(ctx, built.ID)...)
-	if err := j.record(res, built, info); err != nil {
+	img.Ignored = res.Ignored
+	img.Warnings = slices.Concat(warnings, res.Warnings, built.warnings)
+	if err := j.record(res, built, to.layers, info); err != nil {
 		img.Warnings = append(img.Warnings, fmt.Sprintf("not remembered, so the next call builds again: %v", err))
 	}
-	img.SupersededBy = j.superseded(ctx)
+	img.SupersededBy = <-superseded
 	return img, nil
 }
 
@@ -128,7 +140,7 @@ func (j *job) lock(ctx context.Context) (unlock func(), warnings []string, err e
 	}
 }
 
-func (j *job) solve(ctx context.Context, b solver) (buildkit.Result, error) {
+func (j *job) solve(ctx context.Context, b solver, to buildkit.Sink) (buildkit.Result, error) {
 	platform, err := parsePlatform(j.recipe.Platform)
 	if err != nil {
 		return buildkit.Result{}, err
@@ -142,11 +154,11 @@ func (j *job) solve(ctx context.Context, b solver) (buildkit.Result, error) {
 	res, err := b.Solve(ctx, buildkit.Request{
 		Remote: j.template.Remote, Revision: rev,
 		Subdir: j.template.Subdir, Dockerfile: j.template.Dockerfile, Target: j.template.Target,
-		Platform: platform, Labels: j.recipe.labels(), Reference: j.recipe.temporary(),
+		Platform: platform, Labels: j.recipe.labels(), Reference: j.recipe.temporary(j.o.owner),
 		Token: j.o.creds.For(j.template.Remote), AllowedFrontends: j.o.settings.frontends,
 		NoCache: j.ask.noCache, Pull: j.ask.pull,
 		Progress: j.progress(),
-	}, sink{j.store, j.recipe.Platform})
+	}, to)
 	if err != nil {
 		j.discard(ctx)
 		return buildkit.Result{}, j.gone(ctx, rev, err)
@@ -173,6 +185,9 @@ func (j *job) superseded(ctx context.Context) git.Revision {
 	if !j.ask.revision.IsZero() {
 		return git.Revision{}
 	}
+	// The image is there: nobody waits long to hear that a newer one could be.
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
 	head, err := j.o.heads.Head(ctx, j.template.Remote, j.template.Ref, "")
 	if err != nil || head.Revision.String() == j.recipe.Revision {
 		return git.Revision{}
@@ -181,7 +196,7 @@ func (j *job) superseded(ctx context.Context) git.Revision {
 }
 
 // record is written last: what stands in it has been verified.
-func (j *job) record(res buildkit.Result, built builtImage, by buildkit.Info) error {
+func (j *job) record(res buildkit.Result, built builtImage, layers []string, by buildkit.Info) error {
 	dir, err := j.o.records()
 	if err != nil {
 		return err
@@ -192,7 +207,7 @@ func (j *job) record(res buildkit.Result, built builtImage, by buildkit.Info) er
 		Name: j.template.Name, Reference: j.recipe.reference(), ImageID: built.ID,
 		ConfigDigest: res.ConfigDigest, ManifestDigest: res.ManifestDigest,
 		Revision: j.recipe.Revision, Ref: j.template.Ref.String(), Repository: j.recipe.Repository,
-		Platform: j.recipe.Platform, Size: built.Size, BuiltAt: time.Now().UTC(),
+		Platform: j.recipe.Platform, Size: built.Size, Layers: layers, BuiltAt: time.Now().UTC(),
 		Builder: cache.Builder{Kind: string(by.Kind), Endpoint: by.Endpoint, Version: by.Version},
 	})
 }

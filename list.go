@@ -25,7 +25,7 @@ type Built struct {
 func (o *Orchestrator) List(ctx context.Context) ([]Built, error) {
 	list, err := o.list(ctx)
 	if err != nil {
-		return nil, fail("", err)
+		return nil, fail(ctx, "", err)
 	}
 	return list, nil
 }

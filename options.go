@@ -1,8 +1,12 @@
 package pinion
 
 import (
+	"cmp"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
+	"fmt"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -77,6 +81,7 @@ func OptionsFromEnv(lookup func(string) (string, bool)) Option {
 		}
 		set(&s.prefix, EnvRepoPrefix)
 		set(&s.token, EnvToken)
+		s.token = strings.TrimSpace(s.token)
 		set(&s.cacheDir, EnvCacheDir)
 		set(&s.platform, EnvPlatform)
 		set(&s.config, EnvConfig)
@@ -102,7 +107,8 @@ func WithToken(token string) Option { return func(s *settings) { s.token = token
 // WithPlatform sets the platform, os/arch[/variant] or [NativePlatform]. The default is linux/amd64.
 func WithPlatform(platform string) Option { return func(s *settings) { s.platform = platform } }
 
-// WithAllowHTTP lets repository URLs have the scheme http for hosts other than loopback. The default is no.
+// WithAllowHTTP lets the repository prefix have the scheme http for a host other than loopback; a template of the
+// config file says allow_insecure_http for itself. The default is no.
 func WithAllowHTTP() Option { return func(s *settings) { s.allowHTTP = true } }
 
 // TLS names the files for a tcp:// builder.
@@ -164,10 +170,38 @@ func (s *settings) catalogue() (*resolver.Catalogue, error) {
 		return c, nil
 	}
 	err = c.AddFile(file)
-	if !named && errors.Is(err, fs.ErrNotExist) {
-		err = nil
+	switch {
+	case !errors.Is(err, fs.ErrNotExist):
+		return c, err
+	case named:
+		return nil, fmt.Errorf("%w: %w: --config or %s names it", ErrInvalidInput, err, EnvConfig)
+	default:
+		return c, nil
 	}
-	return c, err
+}
+
+// tokenHint says where a host's token comes from, in an error that asks for one.
+func (s *settings) tokenHint(c *resolver.Catalogue) func(host string) string {
+	names := c.TokenEnvs()
+	own := ""
+	if r, err := s.prefixRemote(); err == nil {
+		own = r.Host()
+	}
+	return func(host string) string {
+		if host == own {
+			return EnvToken
+		}
+		return cmp.Or(names[host], "a token_env for "+host+" under credentials in the config file")
+	}
+}
+
+// prefixRemote is a repository of the prefix, which itself ends in the middle of a path element.
+func (s *settings) prefixRemote() (git.Remote, error) {
+	var opts []git.RemoteOption
+	if s.allowHTTP {
+		opts = append(opts, git.AllowInsecureHTTP())
+	}
+	return git.ParseRemote(s.prefix+"x", opts...)
 }
 
 // credentials bind each token to its host: the environment's to the prefix's host, the others to those that
@@ -175,17 +209,12 @@ func (s *settings) catalogue() (*resolver.Catalogue, error) {
 func (s *settings) credentials(c *resolver.Catalogue) (resolver.Credentials, error) {
 	creds := resolver.Credentials{}
 	for host, name := range c.TokenEnvs() {
-		if v, ok := s.lookup(name); ok && v != "" {
-			creds[host] = v
+		if v, _ := s.lookup(name); strings.TrimSpace(v) != "" {
+			creds[host] = strings.TrimSpace(v)
 		}
 	}
 	if s.token != "" {
-		var opts []git.RemoteOption
-		if s.allowHTTP {
-			opts = append(opts, git.AllowInsecureHTTP())
-		}
-		// The prefix ends in the middle of a path element; any name makes a repository of it.
-		r, err := git.ParseRemote(s.prefix+"x", opts...)
+		r, err := s.prefixRemote()
 		if err != nil {
 			return nil, err
 		}
@@ -206,8 +235,8 @@ func (s *settings) cachePath() string {
 func (s *settings) xdg(variable, fallback string, elem ...string) string {
 	base, _ := s.lookup(variable)
 	if !filepath.IsAbs(base) {
-		home, err := s.home()
-		if err != nil {
+		home := s.home()
+		if home == "" {
 			return ""
 		}
 		base = filepath.Join(home, fallback)
@@ -215,9 +244,17 @@ func (s *settings) xdg(variable, fallback string, elem ...string) string {
 	return filepath.Join(append([]string{base}, elem...)...)
 }
 
-func (s *settings) home() (string, error) {
-	if h, ok := s.lookup("HOME"); ok && h != "" {
-		return h, nil
+func (s *settings) home() string {
+	home, _ := s.lookup("HOME")
+	if home == "" {
+		home, _ = s.lookup("USERPROFILE")
 	}
-	return os.UserHomeDir()
+	return home
+}
+
+// owner tells apart those who use one engine without sharing a cache folder, and so without sharing locks.
+func (s *settings) owner() string {
+	host, _ := os.Hostname() // one of several parts; an empty one is no harm
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s\x00%d\x00%s", host, os.Getuid(), s.cachePath()))
+	return hex.EncodeToString(sum[:4])
 }

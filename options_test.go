@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"git.moleculesai.app/molecule-ai/pinion/resolver"
@@ -122,10 +123,38 @@ func TestMalformedPrefixes(t *testing.T) {
 
 func TestAConfigFileThatWasNamedMustBeThere(t *testing.T) {
 	missing := filepath.Join(t.TempDir(), "none.yaml")
-	if _, err := New(WithConfig(missing)); err == nil {
-		t.Error("no error")
+	if _, err := New(WithConfig(missing)); !errors.Is(err, ErrInvalidInput) || !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("error is %v", err)
 	}
 	if _, err := New(OptionsFromEnv(environment(map[string]string{"HOME": t.TempDir()}))); err != nil {
 		t.Errorf("the default one need not be there: %v", err)
+	}
+}
+
+func TestWithoutAHomeThereIsNoCacheFolder(t *testing.T) {
+	o, err := New(OptionsFromEnv(environment(nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := o.records(); err == nil || !strings.Contains(err.Error(), EnvCacheDir) {
+		t.Errorf("error is %v", err)
+	}
+}
+
+func TestTokensAreTrimmedAndHinted(t *testing.T) {
+	o, err := New(OptionsFromEnv(environment(map[string]string{EnvToken: "gitea\n"})))
+	if err != nil {
+		t.Fatal(err)
+	}
+	tmpl, err := o.catalogue.Template("hermes")
+	if err != nil || o.creds.For(tmpl.Remote) != "gitea" {
+		t.Errorf("token %q, %v", o.creds.For(tmpl.Remote), err)
+	}
+	hint := o.settings.tokenHint(o.catalogue)
+	if got := hint(tmpl.Remote.Host()); got != EnvToken {
+		t.Errorf("the prefix's host wants %s", got)
+	}
+	if got := hint("other.example"); !strings.Contains(got, "credentials") {
+		t.Errorf("another host wants %s", got)
 	}
 }

@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
-	"sync"
 	"time"
 
 	"git.moleculesai.app/molecule-ai/pinion/cache"
@@ -28,7 +27,10 @@ type Orchestrator struct {
 	connect   func(context.Context, store) (solver, error)
 	records   func() (*cache.Dir, error)
 	builds    flight.Group[string, Image]
-	log       *slog.Logger
+	redact    *redact.Redactor
+	// owner keeps the temporary names of users of one engine apart.
+	owner string
+	log   *slog.Logger
 }
 
 // heads asks git servers.
@@ -58,11 +60,13 @@ func New(opts ...Option) (*Orchestrator, error) {
 	o := &Orchestrator{
 		settings: s, catalogue: catalogue, creds: creds, log: s.logger,
 		source:  resolver.Resolve(s.lookup),
-		heads:   resolver.NewClient(creds),
-		records: sync.OnceValues(func() (*cache.Dir, error) { return cache.Open(s.cachePath()) }),
+		heads:   resolver.NewClient(creds, resolver.WithTokenHint(s.tokenHint(catalogue))),
+		redact:  redact.New(slices.Collect(maps.Values(creds))...),
+		owner:   s.owner(),
 		connect: s.connect,
 	}
-	o.store = sync.OnceValues(s.openStore)
+	o.records = kept(func() (*cache.Dir, error) { return cache.Open(s.cachePath()) }, (*cache.Dir).Exists)
+	o.store = kept(s.openStore, nil)
 	return o, nil
 }
 
@@ -98,7 +102,7 @@ func NoCache() EnsureOption { return func(a *ask) { a.noCache = true } }
 
 // flight keeps calls that want different work apart.
 func (a ask) flight(key string) string {
-	return fmt.Sprintf("%s pull=%t no-cache=%t", key, a.pull, a.noCache)
+	return fmt.Sprintf("%s pull=%t no-cache=%t head=%t", key, a.pull, a.noCache, a.revision.IsZero())
 }
 
 // Ensure returns the image of the template's current commit, building or pulling it if the store lacks it.
@@ -109,7 +113,7 @@ func (o *Orchestrator) Ensure(ctx context.Context, name string, opts ...EnsureOp
 	begun := time.Now()
 	img, err := o.ensure(ctx, name, opts)
 	if err != nil {
-		return Image{}, fail(name, err)
+		return Image{}, fail(ctx, name, err)
 	}
 	img.Durations.Total = ms(time.Since(begun))
 	if img.Mode == resolver.ModeLocalBuild {
@@ -139,7 +143,7 @@ func (o *Orchestrator) ensure(ctx context.Context, name string, opts []EnsureOpt
 	if err != nil {
 		return Image{}, err
 	}
-	j := &job{o: o, ask: a, template: t, store: st, recipe: r}
+	j := &job{o: o, ask: a, template: t, store: &askedOnce{store: st}, recipe: r}
 	j.durations.Resolve = ms(time.Since(begun))
 	return j.run(ctx)
 }
@@ -149,7 +153,7 @@ func (o *Orchestrator) ensure(ctx context.Context, name string, opts []EnsureOpt
 func (o *Orchestrator) EnsureLocalImage(ctx context.Context, runtime string) (string, error) {
 	if o.source.Mode == resolver.ModeRegistry {
 		if _, err := o.catalogue.Template(runtime); err != nil {
-			return "", fail(runtime, err)
+			return "", fail(ctx, runtime, err)
 		}
 		return o.source.Reference(runtime), nil
 	}
@@ -173,7 +177,7 @@ type Resolution struct {
 func (o *Orchestrator) Resolve(ctx context.Context, name string) (Resolution, error) {
 	t, err := o.catalogue.Template(name)
 	if err != nil {
-		return Resolution{}, fail(name, err)
+		return Resolution{}, fail(ctx, name, err)
 	}
 	res := Resolution{Name: name, Mode: o.source.Mode}
 	if res.Mode == resolver.ModeRegistry {
@@ -182,19 +186,22 @@ func (o *Orchestrator) Resolve(ctx context.Context, name string) (Resolution, er
 	}
 	head, err := o.heads.Head(ctx, t.Remote, t.Ref, "")
 	if err != nil {
-		return Resolution{}, fail(name, err)
+		return Resolution{}, fail(ctx, name, err)
 	}
 	res.Repository, res.Ref, res.Revision = t.Remote.String(), head.Ref.String(), head.Revision
-	if p := o.platform(t); p != NativePlatform {
-		res.Reference = newRecipe(t, p).at(head.Revision).reference()
+	if o.platform(t) != NativePlatform {
+		r, err := o.recipe(ctx, nil, t)
+		if err != nil {
+			return Resolution{}, fail(ctx, name, err)
+		}
+		res.Reference = r.at(head.Revision).reference()
 	}
 	return res, nil
 }
 
 // Redact replaces every credential that this Orchestrator holds, in whatever form it may be sent.
 func (o *Orchestrator) Redact(s string) string {
-	tokens := slices.Collect(maps.Values(o.creds))
-	return redact.New(tokens...).String(s)
+	return o.redact.String(s)
 }
 
 // platform of a template, before "native" is settled.

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"git.moleculesai.app/molecule-ai/pinion/cache"
 	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore"
@@ -435,7 +436,12 @@ func TestACommitAskedForByHand(t *testing.T) {
 	if _, err := w.Ensure(t.Context(), "claude-code", AtRevision(revision(t, shaB), false)); !errors.Is(err, ErrNotOnBranch) {
 		t.Errorf("error is %v", err)
 	}
-	if img := w.ensure(t, AtRevision(revision(t, shaB), true)); img.Outcome != OutcomeHit {
+	// "Any" is any commit, not any caller: that the repository may be read is asked all the same.
+	if _, err := w.Ensure(t.Context(), "claude-code", AtRevision(revision(t, shaB), true)); !errors.Is(err, ErrNotOnBranch) {
+		t.Errorf("error is %v", err)
+	}
+	w.heads.err = nil
+	if img := w.ensure(t, AtRevision(revision(t, shaB), true)); img.Outcome != OutcomeHit || w.heads.asked == 0 {
 		t.Errorf("%+v", img)
 	}
 }
@@ -481,4 +487,51 @@ func TestImageAsJSON(t *testing.T) {
 		}
 		golden(t, "testdata/image.json", append(got, '\n'))
 	})
+}
+
+func TestFault39_TwoUsersOfOneEngine(t *testing.T) {
+	// They share the engine and no cache folder, so no lock; each has its own temporary name.
+	one := newWorld(t)
+	other := newWorld(t)
+	other.store, other.builder.store = one.store, one.store
+	other.attach(other.Orchestrator)
+	if one.owner == other.owner {
+		t.Fatal("both have the same temporary names")
+	}
+	one.builder.wait = func(ctx context.Context) error {
+		other.builder.wait = func(context.Context) error { return errors.New("the other's build fails in the meantime") }
+		_, err := other.Ensure(ctx, "claude-code")
+		if err == nil {
+			t.Error("the other's build did not fail")
+		}
+		return nil
+	}
+	if img := one.ensure(t); img.Outcome != OutcomeBuilt {
+		t.Errorf("%+v", img)
+	}
+}
+
+func TestALostCacheFolderIsMadeAgain(t *testing.T) {
+	w := newWorld(t)
+	w.ensure(t)
+	if err := os.RemoveAll(w.settings.cacheDir); err != nil {
+		t.Fatal(err)
+	}
+	if img := w.ensure(t); img.Outcome != OutcomeBuilt || len(img.Warnings) != 0 {
+		t.Errorf("%+v", img)
+	}
+	if img := w.ensure(t); img.Outcome != OutcomeHit {
+		t.Errorf("%+v", img)
+	}
+}
+
+func TestADeadlineIsTheCallersOwn(t *testing.T) {
+	w := newWorld(t)
+	w.builder.wait = func(ctx context.Context) error { <-ctx.Done(); return context.Cause(ctx) }
+	ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+	defer cancel()
+	var e *Error
+	if _, err := w.Ensure(ctx, "claude-code"); !errors.Is(err, context.DeadlineExceeded) || errors.As(err, &e) {
+		t.Errorf("error is %v", err)
+	}
 }

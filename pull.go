@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/containerd/platforms"
+	"github.com/distribution/reference"
 
 	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore"
 	"git.moleculesai.app/molecule-ai/pinion/resolver"
@@ -26,6 +27,9 @@ func (o *Orchestrator) pull(ctx context.Context, t resolver.Template, a ask) (Im
 		return Image{}, err
 	}
 	ref := o.source.Reference(t.Name)
+	if _, err := reference.ParseNormalizedNamed(ref); err != nil {
+		return Image{}, fmt.Errorf("%w: MOLECULE_IMAGE_REGISTRY gives %q, which is no image reference: %w", ErrInvalidInput, ref, err)
+	}
 	img := Image{Schema: schemaVersion, Name: t.Name, Mode: o.source.Mode, Outcome: OutcomeHit, Reference: ref, Platform: r.Platform}
 	miss, err := "asked to pull", error(nil)
 	if !a.pull {
@@ -75,8 +79,26 @@ func (o *Orchestrator) fetchImage(ctx context.Context, st store, name, ref, plat
 	case err == nil:
 		return nil
 	case errors.As(err, &at) && at.Origin == imagestore.OriginRegistry:
-		return fmt.Errorf("%w: %w", ErrRegistry, err)
+		return fmt.Errorf("%w: %w%w", ErrRegistry, kindOf(err), err)
 	default:
 		return storeError(err)
+	}
+}
+
+// registryKind gives the registry's refusals the names that the git server's have. It prints as nothing, since
+// the error beneath says it already.
+type registryKind struct{ error }
+
+func (registryKind) Error() string   { return "" }
+func (k registryKind) Unwrap() error { return k.error }
+
+func kindOf(err error) error {
+	switch {
+	case errors.Is(err, imagestore.ErrUnauthorized):
+		return registryKind{ErrUnauthorized}
+	case errors.Is(err, imagestore.ErrNotFound):
+		return registryKind{ErrNotFound}
+	default:
+		return registryKind{ErrUnavailable}
 	}
 }

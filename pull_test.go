@@ -2,13 +2,14 @@ package pinion
 
 import (
 	"errors"
+	"strings"
 	"testing"
 
 	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore"
 	"git.moleculesai.app/molecule-ai/pinion/resolver"
 )
 
-const registryPrefix = "registry.example/team/"
+const registryPrefix = "registry.example/team"
 
 func registryWorld(t *testing.T) *world {
 	t.Helper()
@@ -19,7 +20,7 @@ func registryWorld(t *testing.T) *world {
 
 func TestRegistryModePullsOnce(t *testing.T) {
 	w := registryWorld(t)
-	const ref = "registry.example/team//workspace-template-claude-code:latest"
+	const ref = "registry.example/team/workspace-template-claude-code:latest"
 	first, second := w.ensure(t), w.ensure(t)
 	if first.Outcome != OutcomePulled || first.Reference != ref || first.Mode != resolver.ModeRegistry || second.Outcome != OutcomeHit {
 		t.Errorf("%+v, then %+v", first, second)
@@ -40,6 +41,18 @@ func TestRegistryModePullsForThePlatform(t *testing.T) {
 	w.store.put(imagestore.Image{ID: "sha256:arm", Platform: "linux/arm64"}, w.source.Reference("claude-code"))
 	if img := w.ensure(t); img.Outcome != OutcomePulled || img.Reason != "the one in the image store is for linux/arm64" {
 		t.Errorf("%+v", img)
+	}
+}
+
+// The prefix is taken as it is, byte for byte; one that makes no reference is told, not mended.
+func TestAPrefixIsNeverTrimmed(t *testing.T) {
+	w := newWorld(t, OptionsFromEnv(environment(map[string]string{"MOLECULE_IMAGE_REGISTRY": "registry.example/team/"})), WithCacheDir(t.TempDir()+"/cache"), WithConfig(emptyConfig(t)))
+	const want = "registry.example/team//workspace-template-hermes:latest"
+	if ref, err := w.EnsureLocalImage(t.Context(), "hermes"); err != nil || ref != want {
+		t.Errorf("%q, %v", ref, err)
+	}
+	if _, err := w.Ensure(t.Context(), "hermes"); !errors.Is(err, ErrInvalidInput) || !strings.Contains(err.Error(), want) {
+		t.Errorf("error is %v", err)
 	}
 }
 
@@ -78,5 +91,19 @@ func TestResolveBuildsNothing(t *testing.T) {
 	res, err = registryWorld(t).Resolve(t.Context(), "claude-code")
 	if err != nil || res.Mode != resolver.ModeRegistry || !res.Revision.IsZero() {
 		t.Errorf("%+v, %v", res, err)
+	}
+}
+
+func TestARegistrysRefusalsCanBeToldApart(t *testing.T) {
+	for from, want := range map[error]error{
+		imagestore.ErrUnauthorized: ErrUnauthorized, imagestore.ErrNotFound: ErrNotFound, imagestore.ErrUnavailable: ErrUnavailable,
+	} {
+		w := registryWorld(t)
+		w.store.refuses = &imagestore.Error{Op: "pull", Origin: imagestore.OriginRegistry, Err: from}
+		_, err := w.Ensure(t.Context(), "claude-code")
+		var e *Error
+		if !errors.Is(err, ErrRegistry) || !errors.Is(err, want) || !errors.As(err, &e) || e.Origin != OriginRegistry {
+			t.Errorf("%v gives %v", from, err)
+		}
 	}
 }

@@ -92,9 +92,12 @@ func (r recipe) reference() string { return r.repository() + ":" + r.short() + r
 // latest is for people; nothing in Pinion reads it.
 func (r recipe) latest() string { return r.repository() + ":latest" + r.suffix() }
 
-// temporary is what an image is called until it has been verified. It is the same for each attempt at a key,
-// so that an attempt which was killed leaves at most one, and the next takes it over.
-func (r recipe) temporary() string { return r.repository() + ":unverified-" + r.key()[:12] }
+// temporary is what an image is called until it has been verified. It is the same for each attempt of one owner
+// at a key, so that an attempt which was killed leaves at most one, and the next takes it over; and another
+// one for those who do not share our locks.
+func (r recipe) temporary(owner string) string {
+	return r.repository() + ":unverified-" + r.key()[:12] + "-" + owner
+}
 
 func (r recipe) labels() map[string]string {
 	labels := map[string]string{

@@ -24,7 +24,7 @@ func TestKeysAreStable(t *testing.T) {
 		{"line", sampleRecipe.line(), goldenLine},
 		{"reference", sampleRecipe.reference(), "molecule-local/workspace-template-x:aaaaaaaaaaaa"},
 		{"latest", sampleRecipe.latest(), "molecule-local/workspace-template-x:latest"},
-		{"temporary", sampleRecipe.temporary(), "molecule-local/workspace-template-x:unverified-" + goldenKey[:12]},
+		{"temporary", sampleRecipe.temporary("me"), "molecule-local/workspace-template-x:unverified-" + goldenKey[:12] + "-me"},
 		{"source label", sampleRecipe.labels()[LabelSource], "https://git.example/o/r"},
 		{"revision label", sampleRecipe.labels()[LabelRevision], shaA},
 		{"recipe label", sampleRecipe.labels()[LabelRecipe], "sha256:" + goldenKey},

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"time"
 
@@ -51,8 +52,9 @@ type Builder struct {
 	info      Info
 	client    *client.Client
 	platforms []ocispecs.Platform
-	exporter  exporter
-	registry  session.Attachable
+	// containerdStore is known of a Docker engine alone.
+	containerdStore bool
+	registry        session.Attachable
 }
 
 // TLS names the files for a tcp:// builder. All empty means no TLS.
@@ -75,7 +77,7 @@ func Managed() Option { return func(b *Builder) { b.info.Kind = KindManaged } }
 // Dial connects to a standalone buildkitd. The address is in BuildKit's own forms: unix://, tcp://,
 // docker-container://, ssh://. The error is an [*Error] of kind [ErrNoBuilder].
 func Dial(ctx context.Context, addr string, tls TLS, opts ...Option) (*Builder, error) {
-	b := &Builder{info: Info{Kind: KindBuildkitd, Endpoint: addr}, exporter: archiveExporter{}}
+	b := &Builder{info: Info{Kind: KindBuildkitd, Endpoint: addr}}
 	return b.connect(ctx, addr, tls.options(), opts)
 }
 
@@ -83,7 +85,7 @@ func (t TLS) options() (opts []client.ClientOpt) {
 	switch {
 	case t.CACert != "":
 		opts = append(opts, client.WithServerConfig(t.ServerName, t.CACert))
-	case t.ServerName != "":
+	case t != TLS{}:
 		opts = append(opts, client.WithServerConfigSystem(t.ServerName))
 	}
 	if t.Cert != "" || t.Key != "" {
@@ -109,8 +111,8 @@ type EngineFacts struct {
 // ForEngine connects to the BuildKit inside a Docker engine. The error is an [*Error] of kind [ErrNoBuilder].
 func ForEngine(ctx context.Context, e Engine, facts EngineFacts, opts ...Option) (*Builder, error) {
 	b := &Builder{
-		info:     Info{Kind: KindDocker, Endpoint: e.Endpoint(), Engine: facts.Version},
-		exporter: mobyExporter{containerdStore: facts.ContainerdStore},
+		info:            Info{Kind: KindDocker, Endpoint: e.Endpoint(), Engine: facts.Version},
+		containerdStore: facts.ContainerdStore,
 	}
 	dial := []client.ClientOpt{
 		client.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) {
@@ -147,8 +149,8 @@ func (b *Builder) ask(ctx context.Context) error {
 	if err != nil {
 		return errors.Join(err, context.Cause(ctx))
 	}
-	if len(workers) == 0 {
-		return errors.New("it has no worker")
+	if len(workers) == 0 || len(workers[0].Platforms) == 0 {
+		return errors.New("it has no worker that runs a platform")
 	}
 	// Like BuildKit itself, which gives a solve without constraints to its first worker.
 	b.platforms = workers[0].Platforms
@@ -188,7 +190,9 @@ func (b *Builder) RequirePlatform(p ocispecs.Platform) error {
 		if platforms.OnlyStrict(p).Match(q) {
 			return nil
 		}
-		have = append(have, platforms.Format(q))
+		if name := platforms.Format(q); !slices.Contains(have, name) {
+			have = append(have, name)
+		}
 	}
 	return &Error{Op: "connect", Kind: ErrPlatform, Err: fmt.Errorf("builder %s cannot run %s, only %s; "+
 		"install emulation on its machine (`docker run --privileged --rm tonistiigi/binfmt --install %s`, or the packages "+

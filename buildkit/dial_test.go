@@ -8,6 +8,7 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
+	"fmt"
 	"io"
 	"math/big"
 	"net"
@@ -28,7 +29,14 @@ func TestMain(m *testing.M) {
 	if name := filepath.Base(os.Args[0]); name == "docker" || name == "ssh" {
 		os.Exit(dialStdio(os.Getenv(standInSocket)))
 	}
-	os.Exit(m.Run())
+	code := m.Run()
+	for name, b := range benches {
+		if err := b.end(); err != nil {
+			fmt.Fprintf(os.Stderr, "end %s: %v\n", name, err)
+			code = 1
+		}
+	}
+	os.Exit(code)
 }
 
 // dialStdio does what `buildctl dial-stdio` does at the other end of `docker exec` or `ssh`.

@@ -7,6 +7,8 @@ import (
 	"github.com/moby/buildkit/client/llb"
 	gateway "github.com/moby/buildkit/frontend/gateway/client"
 	"github.com/moby/buildkit/solver/pb"
+
+	"git.moleculesai.app/molecule-ai/pinion/resolver/git"
 )
 
 // checkout is a commit's tree on the builder: held by ref for as long as the Build session lasts, so that
@@ -23,6 +25,10 @@ type checkout struct {
 func fetch(ctx context.Context, c gateway.Client, req Request) (*checkout, error) {
 	caps := c.BuildOpts().LLBCaps
 	if caps.Supports(pb.CapSourceGitFetchByCommit) != nil {
+		if req.Revision.Format() == git.SHA256 {
+			// BuildKit of the 0.8 line takes 64 digits for the name of a ref, and a branch can be called so.
+			return nil, refuse("a sha256 repository needs BuildKit 0.30 or later (`--addr`)")
+		}
 		return fetchBy(ctx, c, req, StrategySHA)
 	}
 	co, err := fetchBy(ctx, c, req, StrategyCommit)
@@ -39,7 +45,7 @@ func fetch(ctx context.Context, c gateway.Client, req Request) (*checkout, error
 func fetchBy(ctx context.Context, c gateway.Client, req Request, s Strategy) (*checkout, error) {
 	caps := c.BuildOpts().LLBCaps
 	skipsSubmodules := caps.Supports(pb.CapSourceGitSkipSubmodules) == nil
-	st := gitSource(req, s, skipsSubmodules)
+	st := gitSource(req, s, skipsSubmodules, caps.Supports(pb.CapSourceGitChecksum) == nil)
 	def, err := st.Marshal(ctx, llb.WithCaps(caps))
 	if err != nil {
 		return nil, err
@@ -55,15 +61,18 @@ func fetchBy(ctx context.Context, c gateway.Client, req Request, s Strategy) (*c
 	return &checkout{state: st, ref: ref, strategy: s, submodules: !skipsSubmodules}, nil
 }
 
-// gitSource builds the source from parts. The ref is the SHA itself in both strategies (and the checksum
-// beside it in the first), so there is no branch that BuildKit could follow.
-func gitSource(req Request, s Strategy, skipSubmodules bool) llb.State {
+// gitSource builds the source from parts. The ref is the SHA itself in both strategies, with the checksum beside
+// it where the builder knows one, so there is no branch that BuildKit could follow.
+func gitSource(req Request, s Strategy, skipSubmodules, checksum bool) llb.State {
 	opts := []llb.GitOption{
 		llb.GitRef(req.Revision.String()),
 		llb.WithCustomNamef("fetch %s#%s", req.Remote, req.Revision.Short()),
 	}
+	if checksum {
+		opts = append(opts, llb.GitChecksum(req.Revision.String()))
+	}
 	if s == StrategyCommit {
-		opts = append(opts, llb.GitChecksum(req.Revision.String()), llb.GitFetchByCommit())
+		opts = append(opts, llb.GitFetchByCommit())
 	}
 	if skipSubmodules {
 		opts = append(opts, llb.GitSkipSubmodules())

@@ -19,14 +19,18 @@ import (
 func readIgnore(ctx context.Context, ref gateway.Reference, req Request) ([]string, error) {
 	for _, name := range []string{req.Dockerfile + ".dockerignore", ".dockerignore"} {
 		name = path.Join(req.Subdir, name)
-		st, err := ref.StatFile(ctx, gateway.StatRequest{Path: name})
+		dir, err := list(ctx, ref, path.Dir(name))
 		if err != nil {
+			return nil, err
+		}
+		st := dir.find(path.Base(name))
+		if st == nil {
 			continue
 		}
-		if st.Size > maxDockerfile {
-			return nil, refuse("%s is %d bytes long, more than %d", name, st.Size, maxDockerfile)
+		if os.FileMode(st.Mode).IsDir() {
+			return nil, refuse("%s is a folder", name)
 		}
-		dt, err := ref.ReadFile(ctx, gateway.ReadRequest{Filename: name})
+		dt, err := readBounded(ctx, ref, name)
 		if err != nil {
 			return nil, err
 		}
@@ -42,22 +46,24 @@ func readIgnore(ctx context.Context, ref gateway.Reference, req Request) ([]stri
 	return nil, nil
 }
 
-// contextStates gives the frontend its two inputs: the Dockerfile's folder whole, and the context without
-// what is ignored. Where neither a subdir nor an ignore file asks for a copy, both are the checkout itself.
-func contextStates(ctx context.Context, c gateway.Client, co *checkout, req Request, in *inspection) (dockerfile, buildContext llb.State, err error) {
-	dockerfile = co.state
-	if req.Subdir != "" {
-		dockerfile = copyOf(co.state, req.Subdir, nil)
-	}
-	if len(in.ignore) == 0 {
-		return dockerfile, dockerfile, nil
+// dockerfileState is the Dockerfile as it was inspected, under its own path: the frontend reads nothing else, so
+// no link can lead it to another.
+func dockerfileState(name string, dt []byte) llb.State {
+	file := path.Join("/", name)
+	return llb.Scratch().
+		File(llb.Mkdir(path.Dir(file), 0o755, llb.WithParents(true)).Mkfile(file, 0o644, dt), llb.WithCustomName("take the Dockerfile"))
+}
+
+// contextState is the checkout, or a copy of it where a subdir or an ignore file asks for one.
+func contextState(ctx context.Context, c gateway.Client, co *checkout, req Request, in *inspection) (llb.State, error) {
+	if req.Subdir == "" && len(in.ignore) == 0 {
+		return co.state, nil
 	}
 	caps := c.BuildOpts().LLBCaps
-	if caps.Supports(pb.CapFileCopyIncludeExcludePatterns) == nil {
-		return dockerfile, copyOf(co.state, req.Subdir, in.ignore), nil
+	if len(in.ignore) == 0 || caps.Supports(pb.CapFileCopyIncludeExcludePatterns) == nil {
+		return copyOf(co.state, req.Subdir, in.ignore), nil
 	}
-	buildContext, err = copyWithout(ctx, co, req.Subdir, in.ignore)
-	return dockerfile, buildContext, err
+	return copyWithout(ctx, co, req.Subdir, in.ignore)
 }
 
 func copyOf(st llb.State, dir string, excludes []string) llb.State {

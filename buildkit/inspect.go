@@ -111,14 +111,19 @@ func checkSubdir(ctx context.Context, ref gateway.Reference, subdir string) erro
 
 func readDockerfile(ctx context.Context, ref gateway.Reference, req Request) ([]byte, error) {
 	name := path.Join(req.Subdir, req.Dockerfile)
-	st, err := ref.StatFile(ctx, gateway.StatRequest{Path: name})
-	if err != nil {
+	if _, err := ref.StatFile(ctx, gateway.StatRequest{Path: name}); err != nil {
 		return nil, refuse("%s has no %s at %s: add one, or name another in the catalogue", req.Remote, name, req.Revision.Short())
 	}
-	if st.Size > maxDockerfile {
-		return nil, refuse("%s is %d bytes long, more than %d", name, st.Size, maxDockerfile)
+	return readBounded(ctx, ref, name)
+}
+
+// readBounded reads a small file. A link's own size says nothing, so the read is bounded too.
+func readBounded(ctx context.Context, ref gateway.Reference, name string) ([]byte, error) {
+	dt, err := ref.ReadFile(ctx, gateway.ReadRequest{Filename: name, Range: &gateway.FileRange{Length: maxDockerfile + 1}})
+	if err == nil && len(dt) > maxDockerfile {
+		err = refuse("%s has more than %d bytes", name, maxDockerfile)
 	}
-	return ref.ReadFile(ctx, gateway.ReadRequest{Filename: name})
+	return dt, err
 }
 
 // chooseFrontend takes the decision that the frontend would otherwise take by itself when it reads the file.
@@ -151,6 +156,6 @@ func sameImage(name string) func(string) bool {
 
 // usesLFS looks at the root's attributes alone: it decides about a warning, not about the build.
 func usesLFS(ctx context.Context, ref gateway.Reference) bool {
-	dt, err := ref.ReadFile(ctx, gateway.ReadRequest{Filename: ".gitattributes", Range: &gateway.FileRange{Length: maxDockerfile}})
+	dt, err := readBounded(ctx, ref, ".gitattributes")
 	return err == nil && bytes.Contains(dt, []byte("filter=lfs"))
 }

@@ -2,7 +2,13 @@ package buildkit_test
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
 	"io"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -11,6 +17,7 @@ import (
 	"github.com/containerd/platforms"
 	bkclient "github.com/moby/buildkit/client"
 	"github.com/moby/moby/client"
+	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"git.moleculesai.app/molecule-ai/pinion/buildkit"
 	"git.moleculesai.app/molecule-ai/pinion/resolver/git"
@@ -23,7 +30,8 @@ type bench struct {
 	*buildkit.Builder
 	git *parts.GitHTTP
 	// kill ends the builder the hard way.
-	kill func()
+	kill    func()
+	closers []func() error
 }
 
 // engine is a Docker engine as package buildkit wants it.
@@ -34,37 +42,95 @@ type engine struct {
 
 func (e engine) Endpoint() string { return e.host }
 
+// builders are the kinds of builder that most tests run on.
+func builders() []string {
+	names := []string{"buildkitd"}
+	for _, f := range parts.Flavours() {
+		names = append(names, string(f))
+	}
+	return names
+}
+
+// benches holds one bench of each kind for the tests that leave it as they found it. TestMain ends them.
+var benches = map[string]*bench{}
+
 // onEachBuilder runs f on a standalone buildkitd and on the BuildKit of each Docker engine.
 func onEachBuilder(t *testing.T, f func(*testing.T, *bench)) {
-	t.Run("buildkitd", func(t *testing.T) { f(t, standalone(t)) })
-	for _, flavour := range parts.Flavours() {
-		t.Run(string(flavour), func(t *testing.T) {
-			d := partstest.Dockerd(t, flavour)
-			c, err := client.New(client.WithHost(d.Host()))
-			if err != nil {
-				t.Fatal(err)
+	for _, name := range builders() {
+		t.Run(name, func(t *testing.T) {
+			partstest.Need(t, name, "git", "busybox")
+			if benches[name] == nil {
+				benches[name] = startBench(t, name)
 			}
-			t.Cleanup(func() { c.Close() })
-			facts := buildkit.EngineFacts{ContainerdStore: flavour == parts.Docker29Containerd}
-			b, err := buildkit.ForEngine(t.Context(), engine{c, d.Host()}, facts)
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(func() { b.Close() })
-			f(t, &bench{b, partstest.GitHTTP(t), d.Kill})
+			f(t, benches[name])
 		})
 	}
 }
 
-func standalone(t *testing.T) *bench {
+// ownBench is a bench for a test that may break it.
+func ownBench(t *testing.T, name string) *bench {
 	t.Helper()
-	d := partstest.Buildkitd(t, parts.BuildkitdOptions{})
-	b, err := buildkit.Dial(t.Context(), d.Addr(), buildkit.TLS{})
+	partstest.Need(t, name, "git", "busybox")
+	b := startBench(t, name)
+	t.Cleanup(func() {
+		if err := b.end(); err != nil {
+			t.Error(err)
+		}
+	})
+	return b
+}
+
+func startBench(t *testing.T, name string) *bench {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "pinion-")
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { b.Close() })
-	return &bench{b, partstest.GitHTTP(t), d.Kill}
+	b := &bench{closers: []func() error{func() error { return os.RemoveAll(dir) }}}
+	if err := b.start(t.Context(), name, dir); err != nil {
+		t.Fatal(errors.Join(err, b.end()))
+	}
+	return b
+}
+
+func (b *bench) start(ctx context.Context, name, dir string) (err error) {
+	if b.git, err = parts.StartGitHTTP(filepath.Join(dir, "git")); err != nil {
+		return err
+	}
+	b.closers = append(b.closers, b.git.Close)
+	if name == "buildkitd" {
+		d, err := parts.StartBuildkitd(ctx, filepath.Join(dir, "b"), parts.BuildkitdOptions{})
+		if err != nil {
+			return err
+		}
+		b.closers, b.kill = append(b.closers, d.Close), d.Kill
+		b.Builder, err = buildkit.Dial(ctx, d.Addr(), buildkit.TLS{})
+		return err
+	}
+	d, err := parts.StartDockerd(ctx, filepath.Join(dir, "d"), parts.Flavour(name))
+	if err != nil {
+		return err
+	}
+	b.closers, b.kill = append(b.closers, d.Close), d.Kill
+	c, err := client.New(client.WithHost(d.Host()))
+	if err != nil {
+		return err
+	}
+	b.closers = append(b.closers, c.Close)
+	facts := buildkit.EngineFacts{ContainerdStore: parts.Flavour(name) == parts.Docker29Containerd}
+	b.Builder, err = buildkit.ForEngine(ctx, engine{c, d.Host()}, facts)
+	return err
+}
+
+// end closes in the opposite order of the start.
+func (b *bench) end() (err error) {
+	if b.Builder != nil {
+		err = b.Builder.Close()
+	}
+	for _, f := range slices.Backward(b.closers) {
+		err = errors.Join(err, f())
+	}
+	return err
 }
 
 // template pushes a repository and returns the request that builds it.
@@ -106,6 +172,28 @@ func (b *bench) busybox(t *testing.T, name string, lines []string, more ...parts
 // discard is a sink that reads the archive to the end.
 type discard struct{}
 
+func (discard) Receive(ctx context.Context, image buildkit.Solved, onBytes func(int)) (buildkit.Delivery, error) {
+	var manifest ocispecs.Manifest
+	if err := json.Unmarshal(image.Manifest, &manifest); err != nil {
+		return buildkit.Delivery{}, err
+	}
+	d := buildkit.Delivery{Method: buildkit.MethodDelta}
+	for _, layer := range manifest.Layers {
+		blob, err := image.Open(ctx, layer)
+		if err != nil {
+			return d, err
+		}
+		n, err := io.Copy(io.Discard, blob)
+		if err != nil || n != layer.Size {
+			return d, fmt.Errorf("layer of %d bytes gave %d: %w", layer.Size, n, err)
+		}
+		onBytes(int(n))
+		d.Bytes += n
+		d.LayersSent++
+	}
+	return d, nil
+}
+
 func (discard) Load(_ context.Context, archive io.Reader) error {
 	_, err := io.Copy(io.Discard, archive)
 	return err
@@ -121,7 +209,7 @@ func (tr *transcript) hear(s *bkclient.SolveStatus) {
 	tr.mu.Lock()
 	defer tr.mu.Unlock()
 	for _, v := range s.Vertexes {
-		tr.text.WriteString(v.Name + "\n" + v.Error + "\n")
+		tr.text.WriteString(v.Name + "\n" + v.Error + "\n" + v.ProgressGroup.GetName() + "\n")
 	}
 	for _, l := range s.Logs {
 		tr.text.Write(l.Data)

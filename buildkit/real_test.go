@@ -8,34 +8,30 @@ import (
 	"testing"
 
 	"git.moleculesai.app/molecule-ai/pinion/buildkit"
+	"git.moleculesai.app/molecule-ai/pinion/resolver/git"
 	"git.moleculesai.app/molecule-ai/pinion/test/parts"
 	"git.moleculesai.app/molecule-ai/pinion/test/parts/partstest"
 )
 
-func TestSolveOnEachBuilder(t *testing.T) {
-	onEachBuilder(t, func(t *testing.T, b *bench) {
-		for _, c := range []struct {
-			name string
-			run  func(*testing.T, *bench)
-		}{
-			{"builds the pinned commit", buildsThePinnedCommit},
-			{"failing RUN", failingRun},
-			{"missing Dockerfile", missingDockerfile},
-			{"dockerignore", appliesDockerignore},
-			{"subdir", buildsSubdir},
-			{"fault 7", symlinkedSubdir},
-			{"fault 29", goneCommit},
-			{"fault 54", untrustedFrontend},
-			{"fault 55", entitlements},
-			{"fault 57", submodules},
-			{"fault 58", hostileLog},
-			{"cancel", cancelled},
-			// Last, since it leaves no builder.
-			{"fault 60", builderDies},
-		} {
-			t.Run(c.name, func(t *testing.T) { c.run(t, b) })
-		}
-	})
+func TestBuildsThePinnedCommit(t *testing.T)          { onEachBuilder(t, buildsThePinnedCommit) }
+func TestFailingRun(t *testing.T)                     { onEachBuilder(t, failingRun) }
+func TestMissingDockerfile(t *testing.T)              { onEachBuilder(t, missingDockerfile) }
+func TestDockerignore(t *testing.T)                   { onEachBuilder(t, appliesDockerignore) }
+func TestSubdir(t *testing.T)                         { onEachBuilder(t, buildsSubdir) }
+func TestLinkedDockerfile(t *testing.T)               { onEachBuilder(t, linkedDockerfile) }
+func TestCancel(t *testing.T)                         { onEachBuilder(t, cancelled) }
+func TestFault07_SymlinkedSubdir(t *testing.T)        { onEachBuilder(t, symlinkedSubdir) }
+func TestFault09_BranchNamedLikeACommit(t *testing.T) { onEachBuilder(t, branchNamedLikeACommit) }
+func TestFault29_GoneCommit(t *testing.T)             { onEachBuilder(t, goneCommit) }
+func TestFault54_UntrustedFrontend(t *testing.T)      { onEachBuilder(t, untrustedFrontend) }
+func TestFault55_Entitlements(t *testing.T)           { onEachBuilder(t, entitlements) }
+func TestFault57_Submodules(t *testing.T)             { onEachBuilder(t, submodules) }
+func TestFault58_HostileLog(t *testing.T)             { onEachBuilder(t, hostileLog) }
+
+func TestFault60_BuilderDies(t *testing.T) {
+	for _, name := range builders() {
+		t.Run(name, func(t *testing.T) { builderDies(t, ownBench(t, name)) })
+	}
 }
 
 func solve(t *testing.T, b *bench, req buildkit.Request) (buildkit.Result, string, error) {
@@ -120,6 +116,36 @@ func buildsSubdir(t *testing.T, b *bench) {
 	wantError(t, err, buildkit.ErrRefused, "sub/gone is not in the repository")
 }
 
+// The inspected file is the one that runs, though inside the copied subdir the link leads to another.
+func linkedDockerfile(t *testing.T, b *bench) {
+	base := partstest.BusyboxTemplate(t)
+	inspected := "FROM scratch\nCOPY busybox /bin/busybox\nRUN [\"/bin/busybox\", \"echo\", \"inspected\"]\n"
+	other := strings.ReplaceAll(inspected, "inspected", "smuggled")
+	req := b.template(t, "linked", parts.Link("sub/Dockerfile", "../x/Dockerfile"), parts.Text("x/Dockerfile", inspected),
+		parts.Text("sub/x/Dockerfile", other), parts.Program("sub/busybox", base[1].Data))
+	req.Subdir = "sub"
+	if _, out := mustSolve(t, b, req); !strings.Contains(out, "inspected") || strings.Contains(out, "smuggled") {
+		t.Errorf("another Dockerfile ran:\n%s", out)
+	}
+}
+
+// A branch whose name has the form of a sha256 commit, in a sha1 repository.
+func branchNamedLikeACommit(t *testing.T, b *bench) {
+	req := b.busybox(t, "namesake", nil)
+	name := strings.Repeat("ab", 32)
+	if _, err := b.git.Push(t.Context(), "namesake", parts.Commit{Branch: name, Files: partstest.BusyboxTemplate(t, "RUN echo branch")}); err != nil {
+		t.Fatal(err)
+	}
+	rev, err := git.ParseRevision(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Revision = rev
+	if _, out, err := solve(t, b, req); err == nil {
+		t.Errorf("the branch was built for the commit:\n%s", out)
+	}
+}
+
 func symlinkedSubdir(t *testing.T, b *bench) {
 	req := b.busybox(t, "symlink", nil, parts.Text("real/Dockerfile", "FROM scratch\nCOPY Dockerfile /\n"), parts.Link("link", "real"), parts.Link("out", "/etc"))
 	for _, subdir := range []string{"link", "out"} {
@@ -180,7 +206,7 @@ func submodules(t *testing.T, b *bench) {
 }
 
 func hostileLog(t *testing.T, b *bench) {
-	req := b.busybox(t, "hostile", []string{`RUN printf '\033]0;owned\007\342\200\256evil\n' && exit 1`})
+	req := b.busybox(t, "hostile", []string{"COPY --link word* \x1b]0;owned\x07* /", `RUN printf '\033]0;owned\007\342\200\256evil\n' && exit 1`}, parts.Text("word", ""))
 	_, out, err := solve(t, b, req)
 	for _, s := range []string{out, err.Error()} {
 		if strings.ContainsAny(s, "\x1b\x07\u202e") {
@@ -224,13 +250,17 @@ type brokenSink struct{}
 
 var errBroken = errors.New("disk full")
 
+func (brokenSink) Receive(context.Context, buildkit.Solved, func(int)) (buildkit.Delivery, error) {
+	return buildkit.Delivery{}, errBroken
+}
+
 func (brokenSink) Load(_ context.Context, archive io.Reader) error {
 	_, _ = io.CopyN(io.Discard, archive, 4096)
 	return errBroken
 }
 
 func TestSinkFailureIsADeliveryError(t *testing.T) {
-	b := standalone(t)
+	b := ownBench(t, "buildkitd")
 	_, err := b.Solve(t.Context(), b.busybox(t, "broken", nil), brokenSink{})
 	wantError(t, err, buildkit.ErrDelivery, "disk full")
 	if !errors.Is(err, errBroken) {
@@ -239,7 +269,7 @@ func TestSinkFailureIsADeliveryError(t *testing.T) {
 }
 
 func TestSHA256Repository(t *testing.T) {
-	b := standalone(t)
+	b := ownBench(t, "buildkitd")
 	if err := b.git.CreateRepo(t.Context(), "sha256", parts.SHA256); err != nil {
 		t.Skipf("SKIPPED, NOTHING TESTED: this git makes no sha256 repositories: %v", err)
 	}

@@ -77,7 +77,9 @@ type Method string
 const (
 	// MethodMoby is the Docker engine's own exporter: no byte passes through the client.
 	MethodMoby Method = "moby"
-	// MethodFull streams the whole image as a docker archive into the store.
+	// MethodDelta streams only the layers that the store lacks, none at all if it has the image.
+	MethodDelta Method = "delta"
+	// MethodFull streams all layers into the store.
 	MethodFull Method = "full"
 )
 
@@ -88,4 +90,6 @@ type Delivery struct {
 	Bytes        int64 `json:"bytes"`
 	LayersSent   int   `json:"layers_sent"`
 	LayersReused int   `json:"layers_reused"`
+	// Reason says why a faster method was not taken or did not work; empty if it did.
+	Reason string `json:"reason,omitempty"`
 }

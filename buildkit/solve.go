@@ -3,6 +3,7 @@ package buildkit
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/containerd/platforms"
@@ -30,7 +31,13 @@ func (b *Builder) Solve(ctx context.Context, req Request, sink Sink) (Result, er
 		return Result{}, err
 	}
 	s := &solve{builder: b, req: req, gate: newGate(req.Remote, req.Token), started: time.Now()}
-	res, err := s.run(ctx, sink)
+	res, err := s.run(ctx, s.exporter(), sink)
+	if errors.Is(err, errUnreadable) && ctx.Err() == nil {
+		reason := err
+		s = &solve{builder: b, req: req, gate: newGate(req.Remote, req.Token), started: s.started}
+		res, err = s.run(ctx, archiveExporter{}, sink)
+		res.Delivery.Reason = reason.Error()
+	}
 	if err == nil {
 		return res, nil
 	}
@@ -38,6 +45,13 @@ func (b *Builder) Solve(ctx context.Context, req Request, sink Sink) (Result, er
 		return Result{}, cause
 	}
 	return Result{}, redact.New(req.Token).Error(s.explain(ctx, err))
+}
+
+func (s *solve) exporter() exporter {
+	if s.builder.info.Kind == KindDocker {
+		return mobyExporter{containerdStore: s.builder.containerdStore}
+	}
+	return layersExporter{open: openLayer(s.builder.client), onBytes: s.reportBytes}
 }
 
 // solve is the state of one Build.
@@ -54,10 +68,11 @@ type solve struct {
 	dockerfile []byte
 
 	started, fetched, solved time.Time
+	transfer                 transfer
 }
 
-func (s *solve) run(ctx context.Context, sink Sink) (Result, error) {
-	export, delivered := s.builder.exporter.begin(ctx, s.req.Reference, sink)
+func (s *solve) run(ctx context.Context, way exporter, sink Sink) (Result, error) {
+	export, deliver := way.begin(ctx, s.req.Reference, sink)
 	opt := client.SolveOpt{Exports: []client.ExportEntry{export}, Session: []session.Attachable{secretsprovider.NewSecretProvider(s.gate)}}
 	if s.builder.registry != nil {
 		opt.Session = append(opt.Session, s.builder.registry)
@@ -70,13 +85,17 @@ func (s *solve) run(ctx context.Context, sink Sink) (Result, error) {
 	}()
 	resp, err := s.builder.client.Build(ctx, opt, "pinion", s.build, status)
 	<-watched
-	delivery, deliverErr := delivered(err)
+	var told map[string]string
+	if err == nil {
+		told = resp.ExporterResponse
+	}
+	delivery, deliverErr := s.delivering(deliver, told, err)
 	if err = s.outcome(err, deliverErr); err != nil {
 		return Result{}, err
 	}
 	s.result.Delivery = delivery
 	s.result.DeliverTime = time.Since(s.solved)
-	return s.result, s.result.identify(resp.ExporterResponse)
+	return s.result, s.result.identify(told)
 }
 
 // identify takes the image's digests from the exporter's response. Without one nobody can tell later whether
@@ -90,11 +109,14 @@ func (r *Result) identify(exported map[string]string) error {
 	return nil
 }
 
-// outcome puts the two sides of a delivery in order: where the sink failed, BuildKit's error is only the echo
-// of that; where BuildKit failed, the sink's is.
+// outcome puts the two sides of a delivery in order. Once the solve is done, a failure is the delivery's, and
+// either side may have the cause: a store that is full, or a builder that cannot read what it made.
 func (s *solve) outcome(solveErr, deliverErr error) error {
 	switch {
-	case deliverErr != nil && !s.solved.IsZero() && !errors.Is(deliverErr, solveErr):
+	case deliverErr != nil && !s.solved.IsZero():
+		if solveErr != nil && !errors.Is(deliverErr, solveErr) {
+			deliverErr = fmt.Errorf("%w; the builder says: %w", deliverErr, solveErr)
+		}
 		return &Error{Op: "deliver", Kind: ErrDelivery, Err: deliverErr}
 	case solveErr != nil:
 		return solveErr
@@ -129,18 +151,27 @@ func (s *solve) build(ctx context.Context, c gateway.Client) (*gateway.Result, e
 
 func (s *solve) checkout(ctx context.Context, c gateway.Client) (*checkout, *inspection, error) {
 	co, err := fetch(ctx, c, s.req)
+	var refusal *Error
+	if errors.As(err, &refusal) {
+		return nil, nil, err
+	}
 	if err != nil {
 		return nil, nil, &Error{Op: "fetch", Kind: ErrFetch, Err: err}
 	}
 	in, err := inspect(ctx, co, s.req)
+	var refused *Error
+	if err != nil && !errors.As(err, &refused) {
+		err = &Error{Op: "inspect", Kind: ErrFetch, Err: err}
+	}
 	return co, in, err
 }
 
 func (s *solve) frontend(ctx context.Context, c gateway.Client, co *checkout, in *inspection) (*gateway.Result, error) {
-	dockerfile, buildContext, err := contextStates(ctx, c, co, s.req, in)
+	buildContext, err := contextState(ctx, c, co, s.req, in)
 	if err != nil {
 		return nil, err
 	}
+	dockerfile := dockerfileState(s.req.Dockerfile, in.dockerfile)
 	inputs := map[string]*pb.Definition{}
 	for name, st := range map[string]llb.State{"dockerfile": dockerfile, "context": buildContext} {
 		def, err := st.Marshal(ctx, llb.WithCaps(c.BuildOpts().LLBCaps))

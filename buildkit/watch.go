@@ -1,6 +1,9 @@
 package buildkit
 
 import (
+	"context"
+	"strings"
+
 	"github.com/moby/buildkit/client"
 
 	"git.moleculesai.app/molecule-ai/pinion/internal/redact"
@@ -18,9 +21,14 @@ func (w *watcher) forward(in <-chan *client.SolveStatus, secrets *redact.Redacto
 	for s := range in {
 		for _, v := range s.Vertexes {
 			v.Name = clean(v.Name)
+			if v.ProgressGroup != nil {
+				v.ProgressGroup.Name = clean(v.ProgressGroup.Name)
+			}
 			if v.Error != "" {
 				v.Error = clean(v.Error)
-				w.failed = v.Name
+				if !cancelled(v) {
+					w.failed = v.Name
+				}
 			}
 		}
 		for _, v := range s.Statuses {
@@ -30,7 +38,10 @@ func (w *watcher) forward(in <-chan *client.SolveStatus, secrets *redact.Redacto
 			l.Data = []byte(clean(string(l.Data)))
 		}
 		for _, v := range s.Warnings {
-			v.Short = []byte(clean(string(v.Short)))
+			v.Short, v.URL = []byte(clean(string(v.Short))), clean(v.URL)
+			if v.SourceInfo != nil {
+				v.SourceInfo.Filename = clean(v.SourceInfo.Filename)
+			}
 			for i := range v.Detail {
 				v.Detail[i] = []byte(clean(string(v.Detail[i])))
 			}
@@ -39,4 +50,10 @@ func (w *watcher) forward(in <-chan *client.SolveStatus, secrets *redact.Redacto
 			out(s)
 		}
 	}
+}
+
+// cancelled says that a vertex ended because another one failed. BuildKit tells it by the text alone (its own
+// progressui looks for the same).
+func cancelled(v *client.Vertex) bool {
+	return strings.HasSuffix(v.Error, context.Canceled.Error())
 }

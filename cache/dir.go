@@ -39,6 +39,10 @@ func Open(path string) (*Dir, error) {
 }
 
 func open(path string) (*Dir, error) {
+	if path == "" {
+		// filepath.Abs would make the current folder of it, whoever may write there.
+		return nil, errNoFolder
+	}
 	abs, err := filepath.Abs(path)
 	if err != nil {
 		return nil, err
@@ -80,6 +84,16 @@ func checkFolder(info fs.FileInfo) error {
 		return fmt.Errorf("%w: group or others may write to it; run chmod 700 on it", ErrInsecure)
 	}
 	return nil
+}
+
+// Exists says that the folder is still there under its path.
+func (d *Dir) Exists() bool {
+	there, err := os.Stat(d.path)
+	if err != nil {
+		return false
+	}
+	ours, err := d.root.Stat(".")
+	return err == nil && os.SameFile(there, ours)
 }
 
 // Path is the folder's absolute path.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"syscall"
 	"testing"
@@ -72,7 +73,7 @@ func TestFault44_DiskFailures(t *testing.T) {
 				}
 			}
 			recs, rejected, err := d.Records(testLine, testStore)
-			if err != nil || rejected != nil || len(recs) != 1 || recs[0] != before {
+			if err != nil || rejected != nil || len(recs) != 1 || !reflect.DeepEqual(recs[0], before) {
 				t.Errorf("records %+v, rejected %v, %v, want the one before", recs, rejected, err)
 			}
 			if got := files(t, d); strings.Contains(got, " ") {

@@ -43,6 +43,9 @@ func (d *Dir) All() ([]Record, error) {
 	}
 	var all []Record
 	for _, dir := range folders {
+		if info, err := d.root.Stat(dir); err != nil || !info.IsDir() {
+			continue
+		}
 		recs, _, err := d.readFolder(dir)
 		if err != nil {
 			return nil, err

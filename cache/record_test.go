@@ -27,7 +27,7 @@ func TestPutAndRead(t *testing.T) {
 		t.Errorf("records %+v, rejected %v, %v, want %+v", recs, rejected, err, want)
 	}
 	all, err := d.All()
-	if err != nil || len(all) != 5 || all[0] != young {
+	if err != nil || len(all) != 5 || !reflect.DeepEqual(all[0], young) {
 		t.Errorf("all %+v, %v, want 5 with the youngest first", all, err)
 	}
 	info, err := os.Stat(fileOf(t, d, old))
@@ -42,7 +42,7 @@ func TestPutReplacesAndForgetRemoves(t *testing.T) {
 	put(t, d, rec)
 	rec.ImageID = "sha256:" + strings.Repeat("ff", 32)
 	put(t, d, rec)
-	if recs, _, err := d.Records(testLine, testStore); err != nil || len(recs) != 1 || recs[0] != rec {
+	if recs, _, err := d.Records(testLine, testStore); err != nil || len(recs) != 1 || !reflect.DeepEqual(recs[0], rec) {
 		t.Errorf("records %+v, %v, want the second alone", recs, err)
 	}
 	for range 2 {
@@ -121,7 +121,7 @@ func TestFault45_UnreadableRecordsArePutAside(t *testing.T) {
 			path := fileOf(t, d, record("01"))
 			write(t, path, content)
 			recs, rejected, err := d.Records(testLine, testStore)
-			if err != nil || len(recs) != 1 || recs[0] != good {
+			if err != nil || len(recs) != 1 || !reflect.DeepEqual(recs[0], good) {
 				t.Errorf("records %+v, %v, want the good one", recs, err)
 			}
 			want := filepath.ToSlash(strings.TrimPrefix(path, d.Path()+string(filepath.Separator)))

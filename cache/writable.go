@@ -1,8 +1,13 @@
 package cache
 
+import (
+	"fmt"
+	"os"
+)
+
 // Writable tries whether a record could be written, and leaves nothing behind.
 func (d *Dir) Writable() error {
-	const probe = ".writable"
+	probe := fmt.Sprintf("%swritable-%d", tempPrefix, os.Getpid())
 	f, err := d.createTemp(probe)
 	if err != nil {
 		return d.fail("write", probe, err)

@@ -242,7 +242,7 @@ func TestAddFileRefuses(t *testing.T) {
 		"two documents":           {"templates: []\n---\ntemplates: []\n", "more than one document"},
 		"no name":                 {"templates:\n  - " + repo + "\n", "entry 1"},
 		"no repo":                 {one("branch: x"), "entry 1"},
-		"http":                    {one("repo: http://h.example/a/b"), "allow insecure http"},
+		"http":                    {one("repo: http://h.example/a/b"), "allow_insecure_http"},
 		"bad branch":              {one(repo + "\n    branch: -x"), "branch"},
 		"bad subdir":              {one(repo + "\n    subdir: ../x"), "subdirectory"},
 		"bad platform":            {one(repo + "\n    platform: arm64"), "platform"},

@@ -87,7 +87,7 @@ func (m *Manager) retire(ctx context.Context) (string, error) {
 		return "", err
 	}
 	defer p.close()
-	r, err := p.attach(ctx)
+	r, err := p.report(ctx)
 	if err != nil || r.Stopping {
 		return "", nil // it is about to end, or awaitEnd tells that it is not
 	}

@@ -7,14 +7,28 @@ import (
 	"io"
 	"net"
 	"syscall"
+	"time"
 
 	cerrdefs "github.com/containerd/errdefs"
 	"github.com/moby/moby/client"
 )
 
+// answerWithin bounds every request that an engine answers from what it knows. Loading and pulling have no bound.
+const answerWithin = 30 * time.Second
+
+var errSlow = fmt.Errorf("no answer within %s", answerWithin)
+
+// brief is the context for a request that is answered at once or not at all.
+func brief(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeoutCause(ctx, answerWithin, errSlow)
+}
+
 // fail makes the package's error of what the Docker client returned.
 func (e *Engine) fail(ctx context.Context, op, ref string, err error) error {
 	switch {
+	case errors.Is(context.Cause(ctx), errSlow):
+		err = fmt.Errorf("the engine at %s %w: %w; restart it, or choose another with --host, --context or DOCKER_HOST",
+			e.endpoint, ErrUnavailable, errSlow)
 	case ctx.Err() != nil:
 		// However the connection ended, it ended because the caller wanted so.
 		err = ctx.Err()

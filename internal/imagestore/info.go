@@ -16,6 +16,8 @@ const containerdDriver = "io.containerd.snapshotter.v1"
 // Info asks the engine what it is. Errors are *Error, ErrUnavailable among
 // them.
 func (e *Engine) Info(ctx context.Context) (EngineInfo, error) {
+	ctx, cancel := brief(ctx)
+	defer cancel()
 	version, err := e.apiVersion(ctx)
 	if err != nil {
 		return EngineInfo{}, e.fail(ctx, "info", "", err)

@@ -21,6 +21,8 @@ const inspectPlatformAPI = "1.49"
 // image on the containerd store it describes the variant that the engine would
 // run. Errors are *Error, ErrNotFound and ErrUnavailable among them.
 func (e *Engine) Inspect(ctx context.Context, ref string) (Image, error) {
+	ctx, cancel := brief(ctx)
+	defer cancel()
 	result, err := e.api.ImageInspect(ctx, ref)
 	if err != nil {
 		return Image{}, e.fail(ctx, "inspect", ref, err)
@@ -33,6 +35,8 @@ func (e *Engine) Inspect(ctx context.Context, ref string) (Image, error) {
 // caller compares Image.Platform. ErrNotFound says that the store has no such
 // variant.
 func (e *Engine) InspectPlatform(ctx context.Context, ref, platform string) (Image, error) {
+	ctx, cancel := brief(ctx)
+	defer cancel()
 	want, err := platforms.Parse(platform)
 	if err != nil {
 		return Image{}, e.fail(ctx, "inspect", ref, err)
@@ -54,6 +58,8 @@ func (e *Engine) InspectPlatform(ctx context.Context, ref, platform string) (Ima
 // List describes the images that carry a label, whatever its value. Platform
 // is empty: the engine does not say. Errors are *Error.
 func (e *Engine) List(ctx context.Context, labelKey string) ([]Image, error) {
+	ctx, cancel := brief(ctx)
+	defer cancel()
 	opts := client.ImageListOptions{Filters: make(client.Filters).Add("label", labelKey)}
 	result, err := e.api.ImageList(ctx, opts)
 	if err != nil {
@@ -70,6 +76,8 @@ func (e *Engine) List(ctx context.Context, labelKey string) ([]Image, error) {
 // takes an ID and not a name, so that what was verified is what gets the tag.
 // Errors are *Error, ErrNotFound among them.
 func (e *Engine) Tag(ctx context.Context, id, ref string) error {
+	ctx, cancel := brief(ctx)
+	defer cancel()
 	if _, err := digest.Parse(id); err != nil {
 		return e.fail(ctx, "tag", ref, fmt.Errorf("image ID %q: %w", id, err))
 	}
@@ -84,6 +92,8 @@ func (e *Engine) Tag(ctx context.Context, id, ref string) error {
 // would take an ID, or a name that looks like one, for the image itself.
 // Errors are *Error, ErrNotFound among them.
 func (e *Engine) Untag(ctx context.Context, ref string) error {
+	ctx, cancel := brief(ctx)
+	defer cancel()
 	named, err := reference.ParseNormalizedNamed(ref)
 	if err != nil {
 		return e.fail(ctx, "untag", ref, err)

@@ -102,7 +102,7 @@ func schemeFault(u *url.URL) string {
 
 func (r remoteRules) httpFault(u *url.URL) string {
 	if u.Scheme == "http" && !r.insecureHTTP && !isLoopback(u.Hostname()) {
-		return "http is only allowed for loopback hosts; use https, or allow insecure http for this host"
+		return "http is only allowed for loopback hosts; use https, or allow it: --allow-http for the repository prefix, allow_insecure_http for a template of the config file"
 	}
 	return ""
 }

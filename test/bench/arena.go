@@ -23,27 +23,29 @@ type arena struct {
 	buildkitd *parts.Buildkitd // nil until a race needs it
 }
 
-func (s *stage) openArena(ctx context.Context, flavour parts.Flavour) (a *arena, err error) {
-	a = &arena{stage: s, dir: filepath.Join(s.dir, string(flavour))}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, a.close())
-		}
-	}()
+func (s *stage) openArena(ctx context.Context, flavour parts.Flavour) (*arena, error) {
+	a := &arena{stage: s, dir: filepath.Join(s.dir, string(flavour))}
+	if err := a.setUp(ctx, flavour); err != nil {
+		return nil, errors.Join(err, a.close())
+	}
+	return a, nil
+}
+
+func (a *arena) setUp(ctx context.Context, flavour parts.Flavour) (err error) {
 	starting, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	if a.engine, err = parts.StartDockerd(starting, filepath.Join(a.dir, "engine"), flavour); err != nil {
-		return nil, err
+		return err
 	}
 	if a.api, err = client.New(client.WithHost(a.engine.Host())); err != nil {
-		return nil, err
+		return err
 	}
 	info, err := a.api.Info(ctx, client.InfoOptions{})
 	if err != nil {
-		return nil, err
+		return err
 	}
 	a.label = fmt.Sprintf("%s (%s, %s)", flavour, info.Info.ServerVersion, info.Info.Driver)
-	return a, nil
+	return nil
 }
 
 // play runs one scenario, or says why not.

@@ -19,15 +19,15 @@ type report struct {
 
 // result is one race. Times are in nanoseconds, in the order of the runs.
 type result struct {
-	Scenario string  `json:"scenario"`
-	Engine   string  `json:"engine"`
-	Ours     string  `json:"ours"`
-	Peer     string  `json:"peer"`
-	OurTimes times   `json:"our_times"`
-	PeerTime times   `json:"peer_times"`
-	Ratio    float64 `json:"ratio"`
-	Paired   float64 `json:"paired_ratio"`
-	Aim      float64 `json:"aim"`
+	Scenario  string  `json:"scenario"`
+	Engine    string  `json:"engine"`
+	Ours      string  `json:"ours"`
+	Peer      string  `json:"peer"`
+	OurTimes  times   `json:"our_times"`
+	PeerTimes times   `json:"peer_times"`
+	Ratio     float64 `json:"ratio"`
+	Paired    float64 `json:"paired_ratio"`
+	Aim       float64 `json:"aim"`
 }
 
 // skip is a scenario that this machine cannot run, and why.
@@ -40,7 +40,7 @@ func newReport() report { return report{Schema: 1, When: time.Now().UTC(), Machi
 
 func (r *report) add(scenario, engine string, race race, ours, peer times) {
 	res := result{
-		Scenario: scenario, Engine: engine, Ours: race.ours.name, Peer: race.peer.name, OurTimes: ours, PeerTime: peer,
+		Scenario: scenario, Engine: engine, Ours: race.ours.name, Peer: race.peer.name, OurTimes: ours, PeerTimes: peer,
 		Ratio: ratio(ours, peer), Paired: pairedRatio(ours, peer), Aim: race.aim,
 	}
 	r.Results = append(r.Results, res)
@@ -61,7 +61,7 @@ func (r *report) markdown(w io.Writer) {
 	}
 	for _, res := range r.Results {
 		fmt.Fprintf(w, "| %s | %s | %d | %s | %s | %s | **%.2f** | %.2f | %.2f |\n",
-			res.Scenario, res.Engine, len(res.OurTimes), spread(res.OurTimes), res.Peer, spread(res.PeerTime), res.Ratio, res.Paired, res.Aim)
+			res.Scenario, res.Engine, len(res.OurTimes), spread(res.OurTimes), res.Peer, spread(res.PeerTimes), res.Ratio, res.Paired, res.Aim)
 	}
 	fmt.Fprintln(w)
 	for _, s := range r.Skipped {

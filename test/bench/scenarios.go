@@ -55,13 +55,14 @@ func (c contestant) building(before func(context.Context) error) contestant {
 	return c
 }
 
-// steps adds what the progress has to say about the steps, for either contestant.
-func (c contestant) allCached() contestant {
+// usingCache wants BuildKit's cache to have been used.
+func (c contestant) usingCache() contestant {
 	c.want = append(c.want, cached)
 	return c
 }
 
-func (c contestant) noneCached() contestant {
+// withoutCache wants every step to have been run.
+func (c contestant) withoutCache() contestant {
 	c.unwanted = append(c.unwanted, cached)
 	return c
 }
@@ -118,8 +119,8 @@ func (a *arena) reference(ctx context.Context) (string, error) {
 }
 
 func cachedBuild(_ context.Context, a *arena) (race, error) {
-	ours := a.pinion().building(a.forget).allCached()
-	peer := a.buildx("build", "--builder", "default", "--tag", peerTag, a.template.pinnedURL()).allCached()
+	ours := a.pinion().building(a.forget).usingCache()
+	peer := a.buildx("build", "--builder", "default", "--tag", peerTag, a.template.pinnedURL()).usingCache()
 	peer.name += " of the pinned URL"
 	return race{ours: ours, peer: peer}, nil
 }
@@ -133,9 +134,9 @@ func loadedBuild(ctx context.Context, a *arena) (race, error) {
 	if _, err := create.once(ctx); err != nil {
 		return race{}, err
 	}
-	ours := a.pinion("--addr", a.buildkitd.Addr()).building(a.forget).allCached()
+	ours := a.pinion("--addr", a.buildkitd.Addr()).building(a.forget).usingCache()
 	ours.name = "`pinion ensure " + name + " --addr ...`"
-	peer := a.buildx("build", "--builder", builder, "--load", "--tag", peerTag, a.template.pinnedURL()).allCached()
+	peer := a.buildx("build", "--builder", builder, "--load", "--tag", peerTag, a.template.pinnedURL()).usingCache()
 	peer.name += " `--load` from buildkitd"
 	return race{ours: ours, peer: peer}, nil
 }
@@ -151,8 +152,8 @@ func coldBuild(_ context.Context, a *arena) (race, error) {
 		return race{}, err
 	}
 	clone := filepath.Join(a.dir, "clone")
-	ours := a.pinion().building(a.prune).noneCached()
-	peer := a.script("`git clone --depth 1`, `docker build`", cloneScript, a.template.gitURL(), clone, peerTag).noneCached()
+	ours := a.pinion().building(a.prune).withoutCache()
+	peer := a.script("`git clone --depth 1`, `docker build`", cloneScript, a.template.gitURL(), clone, peerTag).withoutCache()
 	peer.before = func(ctx context.Context) error {
 		if err := os.RemoveAll(clone); err != nil {
 			return err

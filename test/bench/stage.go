@@ -26,27 +26,29 @@ type stage struct {
 // programs are paths. docker is empty where the machine has no client.
 type programs struct{ pinion, docker, buildx string }
 
-func openStage(ctx context.Context) (s *stage, err error) {
+func openStage(ctx context.Context) (*stage, error) {
 	dir, err := os.MkdirTemp("", "pinion-bench-")
 	if err != nil {
 		return nil, err
 	}
-	s = &stage{dir: dir}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, s.close())
-		}
-	}()
-	if s.programs, err = findPrograms(ctx, dir); err != nil {
-		return nil, err
+	s := &stage{dir: dir}
+	if err := s.setUp(ctx); err != nil {
+		return nil, errors.Join(err, s.close())
+	}
+	return s, nil
+}
+
+func (s *stage) setUp(ctx context.Context) (err error) {
+	if s.programs, err = findPrograms(ctx, s.dir); err != nil {
+		return err
 	}
 	starting, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
-	if s.gitea, err = parts.StartGitea(starting, filepath.Join(dir, "gitea")); err != nil {
-		return nil, err
+	if s.gitea, err = parts.StartGitea(starting, filepath.Join(s.dir, "gitea")); err != nil {
+		return err
 	}
 	s.template, err = pushTemplate(ctx, s.gitea)
-	return s, err
+	return err
 }
 
 func (s *stage) close() (err error) {
@@ -83,10 +85,10 @@ func findPrograms(ctx context.Context, dir string) (p programs, err error) {
 
 // play runs the scenarios that are asked for on one engine.
 func (s *stage) play(ctx context.Context, flavour parts.Flavour, o options, r *report) (err error) {
-	wanted := make(map[string]scenario)
+	var wanted []scenario
 	for _, sc := range scenarios() {
 		if o.only.MatchString(sc.name + "/" + string(flavour)) {
-			wanted[sc.name] = sc
+			wanted = append(wanted, sc)
 		}
 	}
 	if len(wanted) == 0 {
@@ -101,10 +103,7 @@ func (s *stage) play(ctx context.Context, flavour parts.Flavour, o options, r *r
 		return err
 	}
 	defer func() { err = errors.Join(err, a.close()) }()
-	for _, sc := range scenarios() {
-		if _, ok := wanted[sc.name]; !ok {
-			continue
-		}
+	for _, sc := range wanted {
 		if err := a.play(ctx, sc, o.runs, r); err != nil {
 			return fmt.Errorf("%s: %w", sc.name, err)
 		}

@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"strings"
 	"sync"
 	"time"
 
@@ -29,11 +30,12 @@ type resolverHosts = docker.RegistryHosts
 const (
 	// maxMessage is what containerd and buildkitd allow for one gRPC message.
 	maxMessage = 16 << 20
-	// solveMethod is the call that is a build.
+	// solveMethod is the call that is a build, and the layers of what it made are read by a call with readPrefix.
 	solveMethod = "/moby.buildkit.v1.Control/Solve"
+	readPrefix  = "/containerd.services.content.v1.Content/"
 	// signalGrace is for builds under way when the system ends us.
 	signalGrace = 10 * time.Second
-	// answerWithin is for answers under way when nothing is built.
+	// answerWithin is for answers under way when work is over.
 	answerWithin = time.Second
 	// cancelWithin is how long cancelled builds have to end.
 	cancelWithin = 10 * time.Second
@@ -108,11 +110,12 @@ func (s *server) awaitStop(ctx context.Context) <-chan time.Duration {
 
 func (s *server) end(grace time.Duration) { s.stopOnce.Do(func() { s.stop <- grace }) }
 
-// drain lets builds go on for the grace, then cancels what is left and waits for it.
+// drain lets builds go on for the grace, the delivery of what they made included, then cancels what is left and
+// waits for it.
 func (s *server) drain(grace time.Duration) {
-	if !closedWithin(s.activity.drained, grace) {
+	if !s.activity.settles(grace) {
 		builds, _ := s.activity.state()
-		bklog.L.Infof("cancelling %d builds", builds)
+		bklog.L.Infof("cancelling what is under way, %d builds among it", builds)
 	} else if closedWithin(after(s.grpc.GracefulStop), answerWithin) {
 		return
 	}
@@ -131,11 +134,6 @@ func after(f func()) <-chan struct{} {
 }
 
 func closedWithin(c <-chan struct{}, d time.Duration) bool {
-	select {
-	case <-c:
-		return true
-	default:
-	}
 	select {
 	case <-c:
 		return true
@@ -174,26 +172,30 @@ func (s *server) newGRPC() *grpc.Server {
 
 var errStopping = status.Error(codes.Unavailable, "the managed BuildKit is about to end; ask again")
 
+func kindOf(method string) kind {
+	switch {
+	case method == solveMethod:
+		return build
+	case strings.HasPrefix(method, readPrefix):
+		return delivery
+	}
+	return question
+}
+
 func (s *server) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (any, error) {
 	if daemon.IsControl(info.FullMethod) {
 		return handle(ctx, req)
 	}
-	build := info.FullMethod == solveMethod
-	end, ok := s.activity.begin(build)
-	switch {
-	case ok:
-		defer end()
-	case build:
+	end, ok := s.activity.begin(kindOf(info.FullMethod))
+	if !ok {
 		return nil, errStopping
 	}
-	return handle(ctx, req) // builds under way ask for more, also when no new ones are taken
+	defer end()
+	return handle(ctx, req)
 }
 
-func (s *server) stream(srv any, stream grpc.ServerStream, _ *grpc.StreamServerInfo, handle grpc.StreamHandler) error {
-	end, ok := s.activity.begin(false)
-	if !ok {
-		return handle(srv, stream)
-	}
+func (s *server) stream(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handle grpc.StreamHandler) error {
+	end, _ := s.activity.begin(kindOf(info.FullMethod))
 	defer end()
 	return handle(srv, stream)
 }

@@ -6,8 +6,6 @@ import (
 	"fmt"
 
 	"git.moleculesai.app/molecule-ai/pinion"
-	"git.moleculesai.app/molecule-ai/pinion/buildkit"
-	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore"
 )
 
 // Exit codes. A Go panic exits 2, so 2 is none of them.
@@ -39,7 +37,7 @@ func kinds() []struct {
 		{pinion.ErrVerification, exitVerification},
 		{pinion.ErrLockTimeout, exitLock},
 		{pinion.ErrStore, exitStore},
-		{buildkit.ErrDelivery, exitStore},
+		{pinion.ErrDelivery, exitStore},
 		{pinion.ErrNoBuilder, exitNoBuilder},
 		{pinion.ErrPlatform, exitNoBuilder},
 		{pinion.ErrBuild, exitBuild},
@@ -52,6 +50,7 @@ func kinds() []struct {
 		{pinion.ErrRateLimited, exitUnreachable},
 		{pinion.ErrUnavailable, exitUnreachable},
 		{pinion.ErrInvalidAnswer, exitUnreachable},
+		{pinion.ErrRegistry, exitUnreachable},
 		{pinion.ErrInvalidInput, exitUsage},
 		{context.Canceled, exitCancelled},
 	}
@@ -70,8 +69,6 @@ func exitCode(ctx context.Context, err error) int {
 		return exitUsage
 	case errors.Is(ctx.Err(), context.Canceled):
 		return exitCancelled
-	case errors.Is(err, pinion.ErrRegistry):
-		return registryCode(err)
 	}
 	for _, k := range kinds() {
 		if errors.Is(err, k.kind) {
@@ -82,17 +79,6 @@ func exitCode(ctx context.Context, err error) int {
 		return exitNoBuilder
 	}
 	return exitGeneral
-}
-
-// registryCode tells apart what a registry said when the engine pulled from it.
-func registryCode(err error) int {
-	switch {
-	case errors.Is(err, imagestore.ErrUnauthorized):
-		return exitUnauthorized
-	case errors.Is(err, imagestore.ErrNotFound):
-		return exitNotFound
-	}
-	return exitUnreachable
 }
 
 // toldError ends a run whose failure has been printed already.

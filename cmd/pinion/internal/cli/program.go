@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"io"
 	"time"
 
@@ -72,6 +73,9 @@ func Run(ctx context.Context, p Program, args []string) int {
 	cmd, err := root.ExecuteContextC(ctx)
 	if err == nil {
 		return exitOK
+	}
+	if wrong, ok := errors.AsType[*usageError](err); ok {
+		wrong.path = cmd.CommandPath()
 	}
 	code := exitCode(ctx, err)
 	if !isTold(err) {

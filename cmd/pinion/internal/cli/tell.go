@@ -57,15 +57,14 @@ func (a *app) failure(ctx context.Context, name string, err error) failure {
 func nextStep(code int, err error) string {
 	switch code {
 	case exitUsage:
-		path := "pinion"
-		if wrong, ok := errors.AsType[*usageError](err); ok && wrong.path != "" {
-			path = wrong.path
+		// Else it is a setting that is wrong, and its error says which.
+		if wrong, ok := errors.AsType[*usageError](err); ok {
+			return fmt.Sprintf("run `%s --help` to see how it is called", wrong.path)
 		}
-		return fmt.Sprintf("run `%s --help` to see how it is called", path)
 	case exitUnreachable, exitNoBuilder, exitStore:
 		return "run `pinion doctor` to see what works and what does not"
 	case exitVerification:
-		return "nothing was tagged; ask again, and with --no-cache if it stays so"
+		return "ask again, and with --no-cache if it stays so"
 	case exitLock:
 		return "another pinion builds the same image; ask again when it is done"
 	case exitBuild:

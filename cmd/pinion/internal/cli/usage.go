@@ -10,7 +10,7 @@ import (
 // usageError is a call that is refused for its arguments.
 type usageError struct {
 	err error
-	// path of the command whose help says more, for example "pinion ensure".
+	// path of the command whose help says more, for example "pinion ensure"; Run sets it.
 	path string
 }
 
@@ -22,15 +22,13 @@ func usage(format string, args ...any) error {
 }
 
 // flagError is cobra's hook for flags that do not parse.
-func flagError(cmd *cobra.Command, err error) error {
-	return &usageError{err: err, path: cmd.CommandPath()}
-}
+func flagError(_ *cobra.Command, err error) error { return &usageError{err: err} }
 
 // positional makes what a check of the arguments says a usage error.
 func positional(check cobra.PositionalArgs) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if err := check(cmd, args); err != nil {
-			return &usageError{err: err, path: cmd.CommandPath()}
+			return &usageError{err: err}
 		}
 		return nil
 	}
@@ -45,7 +43,7 @@ func noCommand(cmd *cobra.Command, args []string) error {
 	if s := cmd.SuggestionsFor(args[0]); len(s) > 0 {
 		text += "; did you mean " + strings.Join(s, " or ") + "?"
 	}
-	return &usageError{err: fmt.Errorf("%s", text), path: cmd.CommandPath()}
+	return usage("%s", text)
 }
 
 // oneOf checks the value of a flag that names a choice.

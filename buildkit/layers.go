@@ -1,0 +1,76 @@
+package buildkit
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/moby/buildkit/client"
+	"github.com/moby/buildkit/exporter/containerimage/exptypes"
+	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
+)
+
+// errUnreadable: the builder has the image and does not hand out its layers one by one.
+var errUnreadable = errors.New("the builder's layers cannot be read")
+
+// layersExporter takes the manifest and the config from the builder and leaves the layers there; the sink then
+// reads those that it lacks.
+type layersExporter struct {
+	open    func(context.Context, ocispecs.Descriptor) (io.ReadCloser, error)
+	onBytes func(int)
+}
+
+func (x layersExporter) begin(ctx context.Context, reference string, sink Sink) (client.ExportEntry, delivery) {
+	docs := newDocuments()
+	entry := client.ExportEntry{
+		Type: client.ExporterOCI,
+		// Without force-compression the compression of an earlier export comes back.
+		Attrs:       map[string]string{"tar": "false", "compression": "uncompressed", "force-compression": "true"},
+		OutputStore: docs,
+	}
+	return entry, func(told map[string]string, solveErr error) (Delivery, error) {
+		if solveErr != nil {
+			return Delivery{}, solveErr
+		}
+		image, err := docs.solved(told)
+		if err != nil {
+			return Delivery{}, err
+		}
+		unreadable := false
+		image.Reference = reference
+		image.Open = func(ctx context.Context, layer ocispecs.Descriptor) (io.ReadCloser, error) {
+			r, err := x.open(ctx, layer)
+			unreadable = unreadable || err != nil && ctx.Err() == nil
+			return r, err
+		}
+		d, err := sink.Receive(ctx, image, x.onBytes)
+		if err != nil && unreadable {
+			err = fmt.Errorf("%w: %w", errUnreadable, err)
+		}
+		return d, err
+	}
+}
+
+// solved finds the exported image among the documents.
+func (d *documents) solved(told map[string]string) (Solved, error) {
+	raw, err := base64.StdEncoding.DecodeString(told[exptypes.ExporterImageDescriptorKey])
+	if err != nil {
+		return Solved{}, fmt.Errorf("the exported image's descriptor: %w", err)
+	}
+	var image Solved
+	if err := json.Unmarshal(raw, &image.Descriptor); err != nil {
+		return Solved{}, fmt.Errorf("the exported image's descriptor: %w", err)
+	}
+	image.Manifest = d.get(image.Descriptor.Digest)
+	var manifest ocispecs.Manifest
+	if err := json.Unmarshal(image.Manifest, &manifest); err != nil {
+		return Solved{}, fmt.Errorf("the exported image's manifest %s: %w", image.Descriptor.Digest, err)
+	}
+	if image.Config = d.get(manifest.Config.Digest); image.Config == nil {
+		return Solved{}, fmt.Errorf("the builder did not export the config %s", manifest.Config.Digest)
+	}
+	return image, nil
+}

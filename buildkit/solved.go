@@ -1,0 +1,87 @@
+package buildkit
+
+import (
+	"context"
+	"io"
+
+	contentapi "github.com/containerd/containerd/api/services/content/v1"
+	"github.com/containerd/errdefs/pkg/errgrpc"
+	"github.com/moby/buildkit/client"
+	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
+)
+
+// Solved is an image that a builder outside the image store has made. Its layers are still there, uncompressed,
+// to be read one by one.
+type Solved struct {
+	// Reference names the image inside the store until the caller has verified it.
+	Reference string
+	// Manifest and Config are the documents themselves; Descriptor is the manifest's.
+	Descriptor       ocispecs.Descriptor
+	Manifest, Config []byte
+	// Open streams a layer. It fails where the builder has no content API (before BuildKit 0.12) or has pruned
+	// the layer in the meantime.
+	Open func(ctx context.Context, layer ocispecs.Descriptor) (io.ReadCloser, error)
+}
+
+// Sink is where such an image goes.
+type Sink interface {
+	// Receive takes the image, leaving out the layers that the store has. onBytes hears of every byte that is
+	// sent on.
+	Receive(ctx context.Context, image Solved, onBytes func(n int)) (Delivery, error)
+	// Load takes a docker archive (the format of `docker save`) with all layers. It reads to the end or returns
+	// an error. It is the way for a builder whose layers cannot be read.
+	Load(ctx context.Context, archive io.Reader) error
+}
+
+// openLayer reads a blob of the builder's content store in one stream.
+func openLayer(c *client.Client) func(context.Context, ocispecs.Descriptor) (io.ReadCloser, error) {
+	return func(ctx context.Context, layer ocispecs.Descriptor) (io.ReadCloser, error) {
+		ctx, cancel := context.WithCancel(ctx)
+		stream, err := c.ContentClient().Read(ctx, &contentapi.ReadContentRequest{Digest: layer.Digest.String()})
+		if err != nil {
+			cancel()
+			return nil, errgrpc.ToNative(err)
+		}
+		r := &blobReader{stream: stream, cancel: cancel}
+		// The first message tells whether the blob is there; the caller may still choose another way then.
+		if err := r.fill(); err != nil && layer.Size > 0 {
+			cancel()
+			return nil, err
+		}
+		return r, nil
+	}
+}
+
+type blobReader struct {
+	stream contentapi.Content_ReadClient
+	cancel context.CancelFunc
+	rest   []byte
+}
+
+func (r *blobReader) Read(p []byte) (int, error) {
+	for len(r.rest) == 0 {
+		if err := r.fill(); err != nil {
+			return 0, err
+		}
+	}
+	n := copy(p, r.rest)
+	r.rest = r.rest[n:]
+	return n, nil
+}
+
+func (r *blobReader) fill() error {
+	resp, err := r.stream.Recv()
+	if err == io.EOF { //nolint:errorlint // gRPC returns io.EOF itself
+		return io.EOF
+	}
+	if err != nil {
+		return errgrpc.ToNative(err)
+	}
+	r.rest = resp.Data
+	return nil
+}
+
+func (r *blobReader) Close() error {
+	r.cancel()
+	return nil
+}

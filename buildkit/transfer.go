@@ -1,0 +1,59 @@
+package buildkit
+
+import (
+	"time"
+
+	"github.com/moby/buildkit/client"
+	digest "github.com/opencontainers/go-digest"
+)
+
+// reportEvery bounds how often progress is told while bytes flow.
+const reportEvery = 100 * time.Millisecond
+
+// transfer shows a delivery through this process as one more vertex of the build: BuildKit's part is over by
+// then, and an export of several GB takes its time.
+type transfer struct {
+	vertex client.Vertex
+	bytes  int64
+	told   time.Time
+}
+
+// delivering runs deliver between the vertex's start and end. If no byte is sent there is nothing to show.
+func (s *solve) delivering(deliver delivery, told map[string]string, solveErr error) (Delivery, error) {
+	now := time.Now()
+	s.transfer = transfer{vertex: client.Vertex{
+		Digest: digest.FromString("deliver " + s.req.Reference), Name: "deliver into the image store", Started: &now,
+	}}
+	d, err := deliver(told, solveErr)
+	if s.transfer.bytes > 0 {
+		end := time.Now()
+		s.transfer.vertex.Completed = &end
+		if err != nil {
+			s.transfer.vertex.Error = "not delivered"
+		}
+		s.tellTransfer(end)
+	}
+	return d, err
+}
+
+func (s *solve) reportBytes(n int) {
+	s.transfer.bytes += int64(n)
+	if now := time.Now(); now.Sub(s.transfer.told) >= reportEvery {
+		s.tellTransfer(now)
+	}
+}
+
+func (s *solve) tellTransfer(now time.Time) {
+	s.transfer.told = now
+	if s.req.Progress == nil {
+		return
+	}
+	v := s.transfer.vertex
+	s.req.Progress(&client.SolveStatus{
+		Vertexes: []*client.Vertex{&v},
+		Statuses: []*client.VertexStatus{{
+			ID: "sending layers", Vertex: v.Digest, Current: s.transfer.bytes,
+			Timestamp: now, Started: v.Started, Completed: v.Completed,
+		}},
+	})
+}

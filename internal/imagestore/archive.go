@@ -1,0 +1,146 @@
+package imagestore
+
+import (
+	"archive/tar"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+
+	"github.com/opencontainers/go-digest"
+	"github.com/opencontainers/image-spec/specs-go"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+)
+
+// archive writes an image as both an OCI layout, which the containerd store reads, and a docker archive, which
+// the classic store does. Layers that the store holds are named in it and left out of it.
+type archive struct {
+	w       io.Writer
+	image   parsed
+	ref     string
+	held    map[digest.Digest]bool
+	onBytes func(int)
+
+	got Received
+	// unread says that a layer could not be read from its source.
+	unread bool
+}
+
+func (a *archive) write(ctx context.Context) error {
+	tw := tar.NewWriter(a.w)
+	if err := a.layers(ctx, tw); err != nil {
+		return err
+	}
+	index, err := json.Marshal(a.index())
+	if err != nil {
+		return err
+	}
+	docker, err := json.Marshal([]dockerManifest{a.docker()})
+	if err != nil {
+		return err
+	}
+	layout := fmt.Appendf(nil, `{"imageLayoutVersion":%q}`, ocispec.ImageLayoutVersion)
+	for _, f := range []struct {
+		name string
+		body []byte
+	}{
+		{blobPath(a.image.manifest.Config.Digest), a.image.Config},
+		{blobPath(a.image.Descriptor.Digest), a.image.Manifest},
+		{ocispec.ImageIndexFile, index},
+		{ocispec.ImageLayoutFile, layout},
+		{"manifest.json", docker},
+	} {
+		if err := tw.WriteHeader(&tar.Header{Name: f.name, Mode: 0o444, Size: int64(len(f.body))}); err != nil {
+			return err
+		}
+		if _, err := tw.Write(f.body); err != nil {
+			return err
+		}
+	}
+	return tw.Close()
+}
+
+func (a *archive) layers(ctx context.Context, tw *tar.Writer) error {
+	written := map[digest.Digest]bool{}
+	for _, layer := range a.image.manifest.Layers {
+		switch {
+		case a.held[layer.Digest]:
+			a.got.Reused++
+		case !written[layer.Digest]:
+			written[layer.Digest] = true
+			if err := a.layer(ctx, tw, layer); err != nil {
+				return err
+			}
+			a.got.Sent++
+		}
+	}
+	return nil
+}
+
+func (a *archive) layer(ctx context.Context, tw *tar.Writer, layer ocispec.Descriptor) error {
+	blob, err := a.image.Open(ctx, layer)
+	if err != nil {
+		a.unread = true
+		return fmt.Errorf("read layer %s: %w", layer.Digest, err)
+	}
+	defer blob.Close()
+	if err := tw.WriteHeader(&tar.Header{Name: blobPath(layer.Digest), Mode: 0o444, Size: layer.Size}); err != nil {
+		return err
+	}
+	counted := &countingWriter{w: tw, onBytes: a.onBytes}
+	_, err = io.Copy(counted, blob)
+	a.got.Bytes += counted.n
+	if err == nil && counted.n != layer.Size {
+		err = io.ErrUnexpectedEOF
+	}
+	if err != nil {
+		a.unread = counted.err == nil
+		return fmt.Errorf("layer %s: %w", layer.Digest, err)
+	}
+	return nil
+}
+
+type countingWriter struct {
+	w       io.Writer
+	onBytes func(int)
+	n       int64
+	err     error // the writer's, to tell it from the reader's
+}
+
+func (c *countingWriter) Write(p []byte) (int, error) {
+	n, err := c.w.Write(p)
+	c.n += int64(n)
+	c.onBytes(n)
+	c.err = err
+	return n, err
+}
+
+func blobPath(d digest.Digest) string {
+	return ocispec.ImageBlobsDir + "/" + d.Algorithm().String() + "/" + d.Encoded()
+}
+
+// index names the image as containerd's importer wants it (the annotation io.containerd.image.name, see
+// containerd's core/images/archive).
+func (a *archive) index() ocispec.Index {
+	desc := a.image.Descriptor
+	desc.Annotations = map[string]string{"io.containerd.image.name": "docker.io/" + a.ref}
+	return ocispec.Index{
+		Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageIndex,
+		Manifests: []ocispec.Descriptor{desc},
+	}
+}
+
+// dockerManifest is an entry of manifest.json in the format of `docker save`.
+type dockerManifest struct {
+	Config   string
+	RepoTags []string
+	Layers   []string
+}
+
+func (a *archive) docker() dockerManifest {
+	m := dockerManifest{Config: blobPath(a.image.manifest.Config.Digest), RepoTags: []string{a.ref}}
+	for _, l := range a.image.manifest.Layers {
+		m.Layers = append(m.Layers, blobPath(l.Digest))
+	}
+	return m
+}

@@ -1,0 +1,72 @@
+package pinion
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+
+	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"git.moleculesai.app/molecule-ai/pinion/buildkit"
+	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore"
+)
+
+// sink adapts a store to what a builder delivers into.
+type sink struct {
+	store    store
+	platform string
+	given    []imagestore.Given
+	// layers of the image that was received; they stand in its record, so that the next image may leave them out.
+	layers []string
+}
+
+func (j *job) sink() *sink {
+	return &sink{store: j.store, platform: j.recipe.Platform, given: j.given()}
+}
+
+// given is what the records say of the blobs in this store. The store is asked whether it still has the images.
+func (j *job) given() (given []imagestore.Given) {
+	dir, err := j.o.records()
+	if err != nil {
+		return nil
+	}
+	recs, err := dir.All()
+	if err != nil {
+		return nil
+	}
+	for _, r := range recs {
+		if r.Store == j.store.Endpoint() && len(r.Layers) > 0 {
+			given = append(given, imagestore.Given{ID: r.ImageID, Layers: r.Layers})
+		}
+	}
+	return given
+}
+
+func (s *sink) Receive(ctx context.Context, image buildkit.Solved, onBytes func(int)) (buildkit.Delivery, error) {
+	src := imagestore.Source{Descriptor: image.Descriptor, Manifest: image.Manifest, Config: image.Config, Open: image.Open}
+	got, err := s.store.Receive(ctx, image.Reference, s.platform, src, s.given, onBytes)
+	if err != nil {
+		return buildkit.Delivery{}, err
+	}
+	s.layers = layersOf(image)
+	d := buildkit.Delivery{Method: buildkit.MethodDelta, Bytes: got.Bytes, LayersSent: got.Sent, LayersReused: got.Reused, Reason: got.Reason}
+	if got.Full {
+		d.Method = buildkit.MethodFull
+	}
+	return d, nil
+}
+
+func (s *sink) Load(ctx context.Context, archive io.Reader) error {
+	return s.store.Load(ctx, archive, s.platform)
+}
+
+func layersOf(image buildkit.Solved) (layers []string) {
+	var manifest ocispecs.Manifest
+	if json.Unmarshal(image.Manifest, &manifest) != nil {
+		return nil
+	}
+	for _, l := range manifest.Layers {
+		layers = append(layers, l.Digest.String())
+	}
+	return layers
+}
