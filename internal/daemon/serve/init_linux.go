@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -14,15 +15,20 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/internal/daemon"
 )
 
+// lockWithin is how long the root's lock may be taken when nobody works on it any more.
+const lockWithin = 2 * time.Second
+
 // supervise is the first process of the namespaces. It makes them fit, runs BuildKit as the second, reaps what
 // BuildKit's children leave, and writes the log. It holds the root's lock: when that is free, all is over.
 func supervise(s daemon.Settings) error {
 	if os.Getpid() != 1 {
 		return errors.New("it is not the first process of its namespace; it is started by pinion, not by hand")
 	}
-	lock := flock.New(s.LockFile(), flock.SetPermissions(0o600))
-	if ok, err := lock.TryLock(); err != nil || !ok {
-		return fmt.Errorf("another one works on %s (%w)", s.Root, errors.Join(err, unix.EWOULDBLOCK))
+	// Whoever waits for a daemon to end holds the lock for a moment.
+	ctx, cancel := context.WithTimeout(context.Background(), lockWithin)
+	defer cancel()
+	if _, err := flock.New(s.LockFile(), flock.SetPermissions(0o600)).TryLockContext(ctx, time.Millisecond); err != nil {
+		return fmt.Errorf("another one works on %s (%w)", s.Root, err)
 	}
 	if err := furnish(s); err != nil {
 		return err
