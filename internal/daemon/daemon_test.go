@@ -35,6 +35,9 @@ func newBed(t *testing.T) *bed {
 		if _, err := b.manager("v1").Stop(ctx, 0); err != nil {
 			t.Errorf("stop at the end of the test: %v", err)
 		}
+		if left := daemonsOf(t, b.root); len(left) > 0 {
+			t.Errorf("processes %q are left", left)
+		}
 		if t.Failed() {
 			log, _ := os.ReadFile(filepath.Join(b.root, "buildkitd.log"))
 			t.Logf("the daemon's log:\n%s", log[max(0, len(log)-8<<10):])
@@ -233,8 +236,9 @@ func TestUnsafeRootIsRefused(t *testing.T) {
 }
 
 func TestSocketIsInTheRuntimeFolderOrAShortOne(t *testing.T) {
+	run := partstest.Dir(t) // removed after the daemon has ended
 	b := newBed(t)
-	b.env["XDG_RUNTIME_DIR"] = partstest.Dir(t)
+	b.env["XDG_RUNTIME_DIR"] = run
 	if addr := b.ensure(b.manager("v1")); !strings.HasPrefix(addr, "unix://"+b.env["XDG_RUNTIME_DIR"]+"/pinion/") {
 		t.Errorf("got %s", addr)
 	}
@@ -250,6 +254,28 @@ func TestSocketIsInTheRuntimeFolderOrAShortOne(t *testing.T) {
 	}
 	if _, err := long.manager("v1").Stop(t.Context(), 0); err != nil {
 		t.Error(err)
+	}
+}
+
+// A runtime folder is removed when its user logs out.
+func TestSocketThatIsRemovedComesBack(t *testing.T) {
+	run := partstest.Dir(t)
+	b := newBed(t)
+	b.env["XDG_RUNTIME_DIR"] = run
+	m := b.manager("v1")
+	addr := b.ensure(m)
+	pid := b.process(m).PID
+	if err := os.Remove(strings.TrimPrefix(addr, "unix://")); err != nil {
+		t.Fatal(err)
+	}
+	if again := b.ensure(m); again != addr || b.process(m).PID != pid {
+		t.Errorf("got %s of %d, it was %s of %d", again, b.process(m).PID, addr, pid)
+	}
+	if err := os.RemoveAll(run); err != nil {
+		t.Fatal(err)
+	}
+	if again := b.ensure(m); again != "unix://"+filepath.Join(b.root, "buildkitd.sock") || b.process(m).PID != pid {
+		t.Errorf("got %s of %d, it was %d", again, b.process(m).PID, pid)
 	}
 }
 

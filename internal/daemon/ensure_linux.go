@@ -13,6 +13,9 @@ import (
 // databases.
 const goneWithin = 45 * time.Second
 
+// lookAgain is how often a command that waits for a daemon looks whether it can be used after all.
+const lookAgain = 500 * time.Millisecond
+
 // Ensure returns the address of a daemon that answers, in BuildKit's form (unix://...), and starts one if there
 // is none. With one running it costs one request. Of callers that come at once, in however many processes, one
 // starts it and the others wait.
@@ -59,8 +62,9 @@ func (m *Manager) ensure(ctx context.Context) (string, error) {
 	if addr, err := m.retire(ctx); addr != "" || err != nil {
 		return addr, err
 	}
-	if err := m.awaitEnd(ctx); err != nil {
-		return "", err
+	addr, err := m.awaitEnd(ctx)
+	if addr != "" || err != nil {
+		return addr, err
 	}
 	return m.spawn(ctx)
 }
@@ -100,22 +104,29 @@ func (m *Manager) retire(ctx context.Context) (string, error) {
 	return p.address(), nil
 }
 
-// awaitEnd returns when no daemon works on the root any more.
-func (m *Manager) awaitEnd(ctx context.Context) error {
-	unlock, err := m.lock(ctx, fileDaemonLock, goneWithin)
-	if err == nil {
-		unlock()
-		return nil
-	}
-	if !errors.Is(err, context.DeadlineExceeded) {
-		return err
+// awaitEnd returns when no daemon works on the root any more. One whose socket was removed makes another, and its
+// address is returned then.
+func (m *Manager) awaitEnd(ctx context.Context) (string, error) {
+	giveUp := time.Now().Add(goneWithin)
+	for time.Now().Before(giveUp) {
+		unlock, err := m.lock(ctx, fileDaemonLock, lookAgain)
+		if err == nil {
+			unlock()
+			return "", nil
+		}
+		if ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded) {
+			return "", err
+		}
+		if addr := m.usable(ctx); addr != "" {
+			return addr, nil
+		}
 	}
 	pid := "its process"
 	if p, _ := m.find(ctx); p != nil {
 		defer p.close()
 		pid = fmt.Sprintf("process %d", p.pid)
 	}
-	return fmt.Errorf("%w and does not end; end %s by `kill -9` and ask again: nothing is lost by that", ErrHung, pid)
+	return "", fmt.Errorf("%w and does not end; end %s by `kill -9` and ask again: nothing is lost by that", ErrHung, pid)
 }
 
 // lock takes a file lock. The kernel gives it back when its holder ends, however that happens.

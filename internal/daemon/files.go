@@ -16,6 +16,9 @@ func (s Settings) LockFile() string { return filepath.Join(s.Root, fileDaemonLoc
 // AddressFile holds the path of the socket.
 func (s Settings) AddressFile() string { return filepath.Join(s.Root, fileAddress) }
 
+// OwnSocket is where it listens when the place that was chosen for it is gone.
+func (s Settings) OwnSocket() string { return filepath.Join(s.Root, fileSocket) }
+
 // StateDir is BuildKit's, and TempDir for what it makes while it works.
 func (s Settings) StateDir() string { return filepath.Join(s.Root, "buildkit") }
 

@@ -3,7 +3,6 @@ package serve
 import (
 	"context"
 	"fmt"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime/debug"
@@ -185,13 +184,4 @@ func buildkitVersion() string {
 		}
 	}
 	return version.Version
-}
-
-// writeAddress tells commands where we listen. It appears whole.
-func writeAddress(s daemon.Settings) error {
-	tmp := s.AddressFile() + ".new"
-	if err := os.WriteFile(tmp, []byte(s.Socket+"\n"), 0o600); err != nil {
-		return err
-	}
-	return os.Rename(tmp, s.AddressFile())
 }

@@ -3,8 +3,6 @@ package serve
 import (
 	"context"
 	"errors"
-	"io/fs"
-	"net"
 	"os"
 	"os/signal"
 	"strings"
@@ -67,28 +65,21 @@ func serve(s daemon.Settings) error {
 		return err
 	}
 	srv := &server{settings: s, started: time.Now(), builder: b, activity: newActivity(), stop: make(chan time.Duration, 1)}
-	l, err := listen(s.Socket)
-	if err != nil {
-		return errors.Join(err, b.Close())
-	}
 	srv.grpc = srv.newGRPC()
-	served := make(chan error, 1)
-	go func() { served <- srv.grpc.Serve(l) }()
-	if err := writeAddress(s); err != nil {
+	d := &door{serve: srv.grpc.Serve, settings: s}
+	if err := d.open(s.Socket); err != nil {
 		return errors.Join(err, b.Close())
 	}
+	go d.keepOpen(ending)
 	bklog.L.Infof("pinion %s with BuildKit %s serves %s, root %s, snapshots in %s, idle exit after %s", s.Version, version.Version, s.Socket, s.Root, b.snapshotter, s.Idle)
 	tell(daemon.Ready)
 
-	select {
-	case err = <-served:
-	case grace := <-srv.awaitStop(ending):
-		l.Close() // who comes now finds nobody, and waits until we are gone
-		end()
-		srv.drain(grace)
-	}
+	grace := <-srv.awaitStop(ending)
+	end()
+	d.close() // who comes now finds nobody, and waits until we are gone
+	srv.drain(grace)
 	bklog.L.Info("ended")
-	return errors.Join(err, b.Close())
+	return b.Close()
 }
 
 // awaitStop joins all that ends a daemon.
@@ -140,22 +131,6 @@ func closedWithin(c <-chan struct{}, d time.Duration) bool {
 	case <-time.After(d):
 		return false
 	}
-}
-
-func listen(path string) (net.Listener, error) {
-	// We hold the root's lock, so whoever made it is gone.
-	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
-	}
-	l, err := net.Listen("unix", path)
-	if err != nil {
-		return nil, err
-	}
-	if err := os.Chmod(path, 0o600); err != nil {
-		l.Close()
-		return nil, err
-	}
-	return l, nil
 }
 
 func (s *server) newGRPC() *grpc.Server {
