@@ -15,6 +15,7 @@ import (
 // store is what a job needs of an image store.
 type store interface {
 	buildkit.Engine
+	shelf
 	Info(ctx context.Context) (imagestore.EngineInfo, error)
 	Inspect(ctx context.Context, ref string) (imagestore.Image, error)
 	InspectPlatform(ctx context.Context, ref, platform string) (imagestore.Image, error)

@@ -6,6 +6,7 @@ import (
 	"io"
 	"maps"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -76,6 +77,10 @@ type fakeStore struct {
 	pulled   []string
 	gone     error
 	refuses  error // what Pull answers
+	uses     []imagestore.Use
+	// inUse are the names that Untag refuses, and untagged those that it took.
+	inUse    map[string]error
+	untagged []string
 }
 
 func newFakeStore(kind imagestore.Kind) *fakeStore {
@@ -106,6 +111,7 @@ func (f *fakeStore) Inspect(_ context.Context, ref string) (imagestore.Image, er
 	if !ok {
 		return imagestore.Image{}, &imagestore.Error{Op: "inspect", Origin: imagestore.OriginDocker, Ref: ref, Err: imagestore.ErrNotFound}
 	}
+	img.Tags = f.tagsOf(img.ID)
 	return img, nil
 }
 
@@ -120,11 +126,52 @@ func (f *fakeStore) Tag(_ context.Context, id, ref string) error {
 	return nil
 }
 
+// Untag drops the image with its last name, as an engine does.
 func (f *fakeStore) Untag(_ context.Context, ref string) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if err := f.inUse[ref]; err != nil {
+		return &imagestore.Error{Op: "untag", Origin: imagestore.OriginDocker, Ref: ref, Err: err}
+	}
+	id, ok := f.tags[ref]
+	if !ok {
+		return &imagestore.Error{Op: "untag", Origin: imagestore.OriginDocker, Ref: ref, Err: imagestore.ErrNotFound}
+	}
 	delete(f.tags, ref)
+	f.untagged = append(f.untagged, ref)
+	if len(f.tagsOf(id)) == 0 {
+		delete(f.images, id)
+	}
 	return nil
+}
+
+// tagsOf is for who holds the lock.
+func (f *fakeStore) tagsOf(id string) (tags []string) {
+	for tag, of := range f.tags {
+		if of == id {
+			tags = append(tags, tag)
+		}
+	}
+	slices.Sort(tags)
+	return tags
+}
+
+func (f *fakeStore) List(_ context.Context, labelKey string) (images []imagestore.Image, err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, img := range f.images {
+		if _, ok := img.Labels[labelKey]; ok {
+			img.Tags = f.tagsOf(img.ID)
+			images = append(images, img)
+		}
+	}
+	return images, f.gone
+}
+
+func (f *fakeStore) Uses(context.Context) ([]imagestore.Use, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.uses), f.gone
 }
 
 func (f *fakeStore) Load(_ context.Context, r io.Reader, _ string) error {

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"strings"
 
+	"git.moleculesai.app/molecule-ai/pinion/cache"
 	"git.moleculesai.app/molecule-ai/pinion/resolver"
 	"git.moleculesai.app/molecule-ai/pinion/resolver/git"
 )
@@ -96,7 +97,21 @@ func (r recipe) latest() string { return r.repository() + ":latest" + r.suffix()
 // at a key, so that an attempt which was killed leaves at most one, and the next takes it over; and another
 // one for those who do not share our locks.
 func (r recipe) temporary(owner string) string {
-	return r.repository() + ":unverified-" + r.key()[:12] + "-" + owner
+	return r.temporaryOf(r.key(), owner)
+}
+
+// temporaryOf is temporary where no more of the recipe is known than its key and the image's name.
+func (r recipe) temporaryOf(key, owner string) string {
+	return r.repository() + ":unverified-" + key[:12] + "-" + owner
+}
+
+// recorded is what a record tells of its recipe: enough for its names, not for its key. It is false if those are
+// not the names that the record has, so that nothing else is ever taken for ours.
+func recorded(rec cache.Record) (recipe, bool) {
+	repository, _, _ := strings.Cut(rec.Reference, ":")
+	image, ours := strings.CutPrefix(repository, namespace)
+	r := recipe{Image: image, Revision: rec.Revision, Platform: rec.Platform, Repository: rec.Repository}
+	return r, ours && len(rec.Key) == hex.EncodedLen(sha256.Size) && r.reference() == rec.Reference
 }
 
 func (r recipe) labels() map[string]string {

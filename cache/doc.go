@@ -20,6 +20,6 @@
 //   - Locks between hosts. flock on a network file system may be local to each
 //     host, so two hosts that share a cache folder may build the same image
 //     twice; each still ends with a whole record.
-//   - Anything derived from time. BuiltAt orders records and is shown to
-//     people; no decision trusts it.
+//   - Anything derived from time. BuiltAt orders records, for people and for
+//     deciding which images are old; whether one is a hit never depends on it.
 package cache

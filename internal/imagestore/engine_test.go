@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -34,14 +35,15 @@ func TestEngineGone(t *testing.T) {
 	fake.Stop()
 	id := "sha256:" + strings.Repeat("ab", 32)
 	for op, call := range map[string]func(context.Context) error{
-		"info":    func(ctx context.Context) error { _, err := engine.Info(ctx); return err },
-		"inspect": func(ctx context.Context) error { _, err := engine.Inspect(ctx, "a:1"); return err },
-		"list":    func(ctx context.Context) error { _, err := engine.List(ctx, "x"); return err },
-		"tag":     func(ctx context.Context) error { return engine.Tag(ctx, id, "a:1") },
-		"untag":   func(ctx context.Context) error { return engine.Untag(ctx, "a:1") },
-		"load":    func(ctx context.Context) error { return engine.Load(ctx, strings.NewReader("x"), "") },
-		"pull":    func(ctx context.Context) error { return engine.Pull(ctx, "a:1", "linux/amd64", nil) },
-		"hijack":  func(ctx context.Context) error { _, err := engine.DialHijack(ctx, "/grpc", "h2c", nil); return err },
+		"info":            func(ctx context.Context) error { _, err := engine.Info(ctx); return err },
+		"inspect":         func(ctx context.Context) error { _, err := engine.Inspect(ctx, "a:1"); return err },
+		"list":            func(ctx context.Context) error { _, err := engine.List(ctx, "x"); return err },
+		"list containers": func(ctx context.Context) error { _, err := engine.Uses(ctx); return err },
+		"tag":             func(ctx context.Context) error { return engine.Tag(ctx, id, "a:1") },
+		"untag":           func(ctx context.Context) error { return engine.Untag(ctx, "a:1") },
+		"load":            func(ctx context.Context) error { return engine.Load(ctx, strings.NewReader("x"), "") },
+		"pull":            func(ctx context.Context) error { return engine.Pull(ctx, "a:1", "linux/amd64", nil) },
+		"hijack":          func(ctx context.Context) error { _, err := engine.DialHijack(ctx, "/grpc", "h2c", nil); return err },
 	} {
 		t.Run(op, func(t *testing.T) {
 			wantUnavailable(t, call(t.Context()), op)
@@ -153,5 +155,24 @@ func TestDialHijack(t *testing.T) {
 	echo := make([]byte, 5)
 	if _, err := io.ReadFull(conn, echo); err != nil || string(echo) != "hello" {
 		t.Errorf("echo %q, %v", echo, err)
+	}
+}
+
+func TestUses(t *testing.T) {
+	fake := storetest.StartFake(t, imagestore.KindContainerd, "1.52")
+	fake.Handle("GET /containers/json", func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Query().Get("all") != "1" {
+			t.Errorf("query %s asks for the running ones alone", r.URL.RawQuery)
+		}
+		_, _ = io.WriteString(w, `[{"Id":"c1","Names":["/web"],"ImageID":"sha256:index","ImageManifestDescriptor":{"digest":"sha256:manifest"}},
+			{"Id":"c2","ImageID":"sha256:config"}]`)
+	})
+	got, err := dial(t, fake.Host(), nil).Uses(t.Context())
+	want := []imagestore.Use{
+		{Container: "web", Images: []string{"sha256:index", "sha256:manifest"}},
+		{Container: "c2", Images: []string{"sha256:config"}},
+	}
+	if err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("got %+v, %v, want %+v", got, err, want)
 	}
 }

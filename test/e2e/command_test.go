@@ -14,6 +14,18 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/test/parts"
 )
 
+// Exit codes.
+const (
+	exitNotFound     = 10
+	exitUnauthorized = 11
+	exitUnreachable  = 12
+	exitNoBuilder    = 13
+	exitStore        = 14
+	exitBuild        = 20
+	exitUsage        = 64
+	exitCancelled    = 130
+)
+
 // binary is the command, built once for the suite. It has nothing to close.
 type binary struct{ path string }
 

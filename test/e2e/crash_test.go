@@ -2,10 +2,12 @@ package e2e_test
 
 import (
 	"bytes"
+	"crypto/rand"
 	"io"
 	"net/http"
 	"os"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"git.moleculesai.app/molecule-ai/pinion"
@@ -64,22 +66,31 @@ func wantDeliveryFails(t *testing.T, s *scene, words ...string) {
 	s.ensure(t, pinion.OutcomeHit)
 }
 
-// TestFault38_LoadBreaksOff cuts the archive short on its way into a real engine.
+// TestFault38_LoadBreaksOff cuts each archive short on its way into a real engine.
 func TestFault38_LoadBreaksOff(t *testing.T) {
 	onCells(t, []cell{containerdStandalone, classicStandalone, oldStandalone}, func(t *testing.T, c cell) {
 		s := newScene(t, c)
-		s.ready(t, "RUN echo cut")
+		// A layer that no engine has, and in its middle the archive ends.
+		const size = 1 << 20
+		noise := make([]byte, size)
+		_, _ = rand.Read(noise)
+		tmpl := s.template(t, runtime, parts.RepoOptions{})
+		tmpl.push(t, append(busybox(t, "COPY noise /"), parts.Program("noise", noise))...)
+		var cut atomic.Int64
 		s.engine.SetHook(func(_ http.ResponseWriter, r *http.Request) bool {
 			if strings.HasSuffix(r.URL.Path, "/images/load") {
-				// Where the engine sees it, the archive ends in the middle of busybox.
 				whole := r.Body
-				head, _ := io.ReadAll(io.LimitReader(whole, 200_000))
-				_, _ = io.Copy(io.Discard, whole)
+				head, _ := io.ReadAll(io.LimitReader(whole, size/2))
+				rest, _ := io.Copy(io.Discard, whole)
+				cut.Add(rest)
 				r.Body = io.NopCloser(bytes.NewReader(head))
 			}
 			return false
 		})
 		wantDeliveryFails(t, s)
+		if cut.Load() == 0 {
+			t.Error("nothing was cut off")
+		}
 	})
 }
 

@@ -2,7 +2,6 @@ package e2e_test
 
 import (
 	"context"
-	"errors"
 	"testing"
 
 	"git.moleculesai.app/molecule-ai/pinion"
@@ -16,34 +15,12 @@ type mortal interface {
 	Restart(ctx context.Context) error
 }
 
-// Exit codes.
-const (
-	exitNotFound     = 10
-	exitUnauthorized = 11
-	exitUnreachable  = 12
-	exitNoBuilder    = 13
-	exitStore        = 14
-	exitBuild        = 20
-	exitUsage        = 64
-	exitCancelled    = 130
-)
-
 // goneCode is what a scene's user gets while the builder is gone: with the engine the image store is gone too.
 func goneCode(s *scene) int {
 	if s.env["BUILDKIT_HOST"] == "" {
 		return exitStore
 	}
 	return exitNoBuilder
-}
-
-func wantOneOf(t *testing.T, err error, kinds ...error) {
-	t.Helper()
-	for _, kind := range kinds {
-		if errors.Is(err, kind) {
-			return
-		}
-	}
-	t.Errorf("error is %v, of none of the kinds %v", err, kinds)
 }
 
 // TestEngineGone: without the engine there is no image, whatever the records say.

@@ -1,19 +1,12 @@
 package e2e_test
 
 import (
-	"errors"
 	"strings"
 	"testing"
 
 	"git.moleculesai.app/molecule-ai/pinion"
 	"git.moleculesai.app/molecule-ai/pinion/test/parts"
 )
-
-func asStep(err error) *pinion.StepError {
-	step := &pinion.StepError{}
-	_ = errors.As(err, &step)
-	return step
-}
 
 func TestPlatformThatTheBuilderLacks(t *testing.T) {
 	onCells(t, builders(), func(t *testing.T, c cell) {

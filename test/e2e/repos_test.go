@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"strings"
 	"testing"
@@ -78,7 +79,8 @@ func TestRenamedRepository(t *testing.T) {
 	if _, err := s.gitea.Rename(t.Context(), tmpl.repo, s.prefix+"elsewhere"); err != nil {
 		t.Fatal(err)
 	}
-	err := direct.refused(t, pinion.ErrNotFound, "moved to", s.repoPrefix(s.gitea.URL())+"elsewhere")
+	_, err := direct.try(t)
+	wantError(t, err, pinion.ErrNotFound, "moved to", s.repoPrefix(s.gitea.URL())+"elsewhere")
 	if strings.Contains(err.Error(), "not mirrored") {
 		t.Errorf("%v", err)
 	}
@@ -208,6 +210,12 @@ func TestFailingRUN(t *testing.T) {
 	})
 }
 
+func asStep(err error) *pinion.StepError {
+	step := &pinion.StepError{}
+	_ = errors.As(err, &step)
+	return step
+}
+
 func wantStep(t *testing.T, err error) {
 	t.Helper()
 	wantError(t, err, pinion.ErrBuild, "Dockerfile:5", "42")
@@ -215,6 +223,19 @@ func wantStep(t *testing.T, err error) {
 	if step.File != "Dockerfile" || step.Line != 5 || step.ExitCode != 42 {
 		t.Errorf("the step is %+v", step)
 	}
+}
+
+// TestFailingStepBesideOthers: the step that failed is named, not one that was cancelled for it.
+func TestFailingStepBesideOthers(t *testing.T) {
+	onCells(t, builders(), func(t *testing.T, c cell) {
+		s := newScene(t, c)
+		s.ready(t, "ADD "+s.git.URL()+"/nowhere /x")
+		_, err := s.try(t)
+		wantError(t, err, pinion.ErrBuild, "404")
+		if step := asStep(err); strings.Contains(step.Step, "busybox") || step.Line != 0 && step.Line != 4 {
+			t.Errorf("the step is %+v", step)
+		}
+	})
 }
 
 // wantNoTrace checks that a failure left neither a record nor a name.

@@ -213,7 +213,7 @@ func TestFault49_FirstWaiterLeaves(t *testing.T) {
 
 // TestFault50_AllWaitersLeave: the builder drops the solve, and this process all that it had for it.
 func TestFault50_AllWaitersLeave(t *testing.T) {
-	onCells(t, []cell{containerdOwn, classicOwn, oldOwn, classicStandalone}, func(t *testing.T, c cell) {
+	onCells(t, []cell{containerdOwn, oldOwn, classicStandalone}, func(t *testing.T, c cell) {
 		s := newScene(t, c)
 		tmpl, _ := s.ready(t, "RUN echo warm")
 		o := s.open(t)

@@ -33,15 +33,6 @@ func (u user) with(pairs ...string) user {
 	return user{env}
 }
 
-// without is the same user less some variables.
-func (u user) without(names ...string) user {
-	env := maps.Clone(u.env)
-	for _, name := range names {
-		delete(env, name)
-	}
-	return user{env}
-}
-
 func (u user) lookup(name string) (string, bool) {
 	v, ok := u.env[name]
 	return v, ok
@@ -87,14 +78,13 @@ func (u user) ensure(t *testing.T, want pinion.Outcome, opts ...pinion.EnsureOpt
 }
 
 // refused expects an error of a kind that says all the words.
-func (u user) refused(t *testing.T, kind error, words ...string) error {
+func (u user) refused(t *testing.T, kind error, words ...string) {
 	t.Helper()
 	img, err := u.try(t)
 	if err == nil {
 		t.Fatalf("no error but %+v", img)
 	}
 	wantError(t, err, kind, words...)
-	return err
 }
 
 func wantError(t *testing.T, err, kind error, words ...string) {
@@ -111,6 +101,16 @@ func wantError(t *testing.T, err, kind error, words ...string) {
 			t.Errorf("error %q does not say %q", err, word)
 		}
 	}
+}
+
+func wantOneOf(t *testing.T, err error, kinds ...error) {
+	t.Helper()
+	for _, kind := range kinds {
+		if errors.Is(err, kind) {
+			return
+		}
+	}
+	t.Errorf("error is %v, of none of the kinds %v", err, kinds)
 }
 
 // records are the files of the cache whose names match a pattern.

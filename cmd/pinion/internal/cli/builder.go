@@ -234,8 +234,6 @@ func (a *app) printFreed(w io.Writer, format string, freed int64) error {
 	return err
 }
 
-func size(n int64) string { return units.HumanSizeWithPrecision(float64(n), 3) }
-
 // cleanWriter makes a log fit for the terminal.
 type cleanWriter struct{ a *app }
 

@@ -30,7 +30,11 @@ type fake struct {
 	answer pinion.Resolution
 	built  []pinion.Built
 	checks []pinion.Check
-	err    error // of Resolve and List
+	pruned pinion.PruneReport
+	usage  pinion.DiskUsage
+	// limits are what Prune was given.
+	limits []pinion.PruneOptions
+	err    error // of Resolve, List, Prune and DiskUsage
 
 	mu    sync.Mutex
 	asked []string
@@ -61,6 +65,13 @@ func (f *fake) Ensure(ctx context.Context, name string, _ ...pinion.EnsureOption
 func (f *fake) Resolve(context.Context, string) (pinion.Resolution, error) { return f.answer, f.err }
 func (f *fake) List(context.Context) ([]pinion.Built, error)               { return f.built, f.err }
 func (f *fake) Doctor(context.Context) []pinion.Check                      { return f.checks }
+func (f *fake) DiskUsage(context.Context) (pinion.DiskUsage, error)        { return f.usage, f.err }
+
+func (f *fake) Prune(_ context.Context, opts pinion.PruneOptions) (pinion.PruneReport, error) {
+	f.limits = append(f.limits, opts)
+	f.pruned.DryRun = opts.DryRun
+	return f.pruned, f.err
+}
 
 // image is a result for name.
 func image(name string) pinion.Image {

@@ -32,6 +32,10 @@ func TestUsageErrors(t *testing.T) {
 		"--tlsdir goes without":                           "ls --addr tcp://x:1 --tlsdir . --tlskey k",
 		"--tlscert and --tlskey go together":              "ls --addr tcp://x:1 --tlscert c",
 		"the --tls flags are for a buildkitd":             "ls --tlsservername x",
+		"--keep 0: at least 1":                            "prune --keep 0",
+		`--max-size "much"`:                               "prune --max-size much",
+		`--max-size "0"`:                                  "prune --max-size 0",
+		`--format "yaml": choose one of table, json`:      "du --format yaml",
 		`--log-level "loud"`:                              "ls --log-level loud",
 		`invalid argument "tcsh" for "pinion completion"`: "completion tcsh",
 	} {

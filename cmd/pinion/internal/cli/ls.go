@@ -85,7 +85,7 @@ func (a *app) printBuilt(w io.Writer, f *lsFlags, built []pinion.Built) error {
 		default:
 			rows = append(rows, []string{
 				a.clean(b.Name), a.clean(f.sha(b)), a.clean(f.id(b)),
-				units.HumanSizeWithPrecision(float64(b.Size), 3),
+				size(b.Size),
 				units.HumanDuration(a.program.Now().Sub(b.BuiltAt)) + " ago",
 			})
 		}

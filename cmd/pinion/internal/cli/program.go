@@ -31,6 +31,8 @@ type Orchestrator interface {
 	ensurer
 	resolver
 	lister
+	pruner
+	measurer
 	examiner
 	// Redact replaces the credentials.
 	Redact(string) string

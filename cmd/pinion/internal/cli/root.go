@@ -49,7 +49,8 @@ func (a *app) root() *cobra.Command {
 	a.global.register(cmd.PersistentFlags())
 	completeChoices(cmd, "log-level", logLevels()...)
 	cmd.AddCommand(
-		a.ensureCommand(), a.resolveCommand(), a.lsCommand(), a.doctorCommand(), a.builderCommand(), a.buildkitdCommand(),
+		a.ensureCommand(), a.resolveCommand(), a.lsCommand(), a.pruneCommand(), a.duCommand(),
+		a.doctorCommand(), a.builderCommand(), a.buildkitdCommand(),
 		a.versionCommand(), a.completionCommand(), exitCodesTopic(),
 	)
 	return cmd

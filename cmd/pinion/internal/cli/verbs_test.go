@@ -32,6 +32,22 @@ func everything(t *testing.T) *fake {
 			Revision: sha, Platform: "linux/amd64", Size: 7_340_032, BuiltAt: time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC),
 		},
 	}
+	f.pruned = pinion.PruneReport{
+		Items: []pinion.PruneItem{
+			{Built: f.built[0], Action: pinion.PruneKept, Reason: "among the newest 2 of its template"},
+			{Built: f.built[1], Action: pinion.PruneKept, Reason: "the container web\x1b[31m uses it"},
+			{Built: f.built[1], Action: pinion.PruneRemoved, Reason: "not among the newest 2 of its template", Reclaimed: f.built[1].Size},
+			{Built: pinion.Built{Name: "one", ImageID: "sha256:" + strings.Repeat("e", 64), Revision: sha}, Action: pinion.PruneForgotten, Reason: "the image is no longer in the image store"},
+		},
+		Reclaimed: f.built[1].Size, Remaining: f.built[0].Size + f.built[1].Size,
+	}
+	f.usage = pinion.DiskUsage{
+		Templates: []pinion.TemplateUsage{
+			{Name: "claude-code", Repository: "https://git.example/one", Platform: "linux/amd64", Images: 3, InUse: 1, Size: 1_552_200_000, Reclaimable: 517_400_000},
+			{Name: "one", Repository: "https://git.example/one", Platform: "linux/arm64", Images: 1, Size: 7_340_032},
+		},
+		Unverified: 1, Size: 1_600_000_000, Reclaimable: 557_859_968,
+	}
 	f.checks = []pinion.Check{
 		{Name: "mode", Status: pinion.StatusOK, Detail: "local-build"},
 		{Name: "cache folder", Status: pinion.StatusWarn, Detail: "cannot be\n\twritten"},
@@ -51,6 +67,12 @@ func TestVerbsOutput(t *testing.T) {
 		"ls-no-trunc.txt": {"ls --no-trunc", 0},
 		"ls-quiet.txt":    {"ls -q", 0},
 		"ls.json":         {"ls --format json", 0},
+		"prune.txt":       {"prune --max-size 1MB", 0},
+		"prune-dry.txt":   {"prune --dry-run --max-size 600MiB", 0},
+		"prune.json":      {"prune --format json", 0},
+		"du.txt":          {"du", 0},
+		"du.json":         {"du --format json", 0},
+		"help-prune.txt":  {"help prune", 0},
 		"doctor.txt":      {"doctor", 14},
 		"doctor.json":     {"doctor --format json", 14},
 		"help.txt":        {"--help", 0},
@@ -127,5 +149,32 @@ func TestCompletion(t *testing.T) {
 		if strings.Join(strings.Fields(got.stdout), " ") != want {
 			t.Errorf("%q: got %q, want %q", args, got.stdout, want)
 		}
+	}
+}
+
+func TestPruneLimits(t *testing.T) {
+	for args, want := range map[string]pinion.PruneOptions{
+		"prune":                            {Keep: 2},
+		"prune --keep 1 --dry-run":         {Keep: 1, DryRun: true},
+		"prune --max-size 20GB":            {Keep: 2, MaxSize: 20_000_000_000},
+		"prune --max-size 1.5gib --keep 3": {Keep: 3, MaxSize: 3 << 29},
+	} {
+		f := everything(t)
+		if got := call(t.Context(), f, strings.Fields(args)...); got.code != 0 || len(f.limits) != 1 || f.limits[0] != want {
+			t.Errorf("%s: got %+v, asked for %+v", args, got, f.limits)
+		}
+	}
+}
+
+func TestPruneTellsWhatWasDoneBeforeAFailure(t *testing.T) {
+	f := everything(t)
+	f.err = &pinion.Error{Origin: pinion.OriginDocker, Err: pinion.ErrStore}
+	got := call(t.Context(), f, "prune")
+	if got.code != 14 || got.stderr == "" || !strings.Contains(got.stdout, "removed") {
+		t.Errorf("got %+v", got)
+	}
+	f.pruned.Items = nil
+	if got := call(t.Context(), f, "prune"); got.code != 14 || got.stdout != "" {
+		t.Errorf("got %+v", got)
 	}
 }
