@@ -16,8 +16,8 @@ help: ## List the targets
 # --- product
 
 .PHONY: build
-build: ## Build bin/pinion
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/pinion ./cmd/pinion
+build: ## Build bin/pinion, and bin/pinion-buildkitd that belongs beside it
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/ ./cmd/pinion ./cmd/pinion-buildkitd
 
 .PHONY: demo
 demo: ## Ensure a template of a git server of its own twice and show both receipts

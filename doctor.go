@@ -49,7 +49,8 @@ func failed(name string, err error) Check {
 // lowDisk is the free space in bytes below which a template image of several GB may not fit.
 const lowDisk = 10 << 30
 
-// Doctor looks at everything that a build needs and changes nothing.
+// Doctor looks at everything that a build needs and changes nothing, except that a managed builder that was named
+// is started.
 func (o *Orchestrator) Doctor(ctx context.Context) []Check {
 	checks := []Check{ok("mode", "%s", o.source.Mode)}
 	if o.source.Mode == resolver.ModeLocalBuild {
@@ -126,7 +127,11 @@ func (o *Orchestrator) checkBuilder(ctx context.Context, st store) []Check {
 	}
 	defer b.Close()
 	info, why := b.Info(), "the Docker engine's own BuildKit; no other was named"
-	if o.settings.addr != "" {
+	switch o.settings.addr {
+	case "":
+	case ManagedBuilder:
+		why = "named; started by this check unless it ran, and ends by itself when idle"
+	default:
 		why = "named by --addr or " + EnvBuilder
 	}
 	builder := ok("builder", "%s %s at %s (%s)", info.Kind, info.Version, info.Endpoint, why)

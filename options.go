@@ -2,6 +2,7 @@ package pinion
 
 import (
 	"cmp"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -49,6 +50,7 @@ type settings struct {
 	platform  string
 	addr      string
 	tls       buildkit.TLS
+	managed   func(context.Context) (addr string, err error)
 	engine    imagestore.EngineConfig
 	frontends []string
 	lockWait  time.Duration
@@ -115,6 +117,16 @@ type TLS = buildkit.TLS
 // WithBuilder names a standalone buildkitd. The default is the Docker engine's own BuildKit.
 func WithBuilder(addr string, tls TLS) Option {
 	return func(s *settings) { s.addr, s.tls = addr, tls }
+}
+
+// ManagedBuilder, as an address for [WithBuilder] or in [EnvBuilder], names the builder of [WithManagedBuilder].
+const ManagedBuilder = "managed"
+
+// WithManagedBuilder sets what starts a BuildKit of Pinion's own, or finds the one that runs, and returns its
+// address. It is asked when there is something to build and nothing sooner: if [ManagedBuilder] was named, or if
+// nothing was named and the image store has no BuildKit of its own. The default is none.
+func WithManagedBuilder(start func(ctx context.Context) (addr string, err error)) Option {
+	return func(s *settings) { s.managed = start }
 }
 
 // WithDockerHost names the engine's endpoint, as `docker --host`. The default is Docker's.

@@ -2,6 +2,7 @@ package pinion
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/containerd/platforms"
@@ -23,7 +24,7 @@ type solver interface {
 	Close() error
 }
 
-// connect takes the builder that was named, else the engine's own BuildKit. A named one that does not answer
+// connect takes the builder that was named, the managed one included, else the engine's own BuildKit. A named one that does not answer
 // is an error, never a reason to take another.
 func (s settings) connect(ctx context.Context, st store) (solver, error) {
 	file, err := s.engineConfig().DockerConfig()
@@ -33,7 +34,11 @@ func (s settings) connect(ctx context.Context, st store) (solver, error) {
 	auth := buildkit.WithRegistryAuth(authprovider.NewDockerAuthProvider(authprovider.DockerAuthProviderConfig{
 		AuthConfigProvider: authprovider.LoadAuthConfig(file),
 	}))
-	if s.addr != "" {
+	switch s.addr {
+	case "":
+	case ManagedBuilder:
+		return s.connectManaged(ctx, auth)
+	default:
 		return buildkit.Dial(ctx, s.addr, s.tls, auth)
 	}
 	info, err := st.Info(ctx)
@@ -42,6 +47,23 @@ func (s settings) connect(ctx context.Context, st store) (solver, error) {
 	}
 	facts := buildkit.EngineFacts{Version: info.Version, ContainerdStore: info.Kind == imagestore.KindContainerd}
 	return buildkit.ForEngine(ctx, st, facts, auth)
+}
+
+// connectManaged starts the managed builder, or finds the one that runs. It is for whoever named it, and for an
+// image store without a BuildKit of its own where nothing was named.
+func (s settings) connectManaged(ctx context.Context, opts ...buildkit.Option) (solver, error) {
+	if s.managed == nil {
+		return nil, &buildkit.Error{Op: "start", Kind: ErrNoBuilder, Err: errors.New(
+			"this program has no managed BuildKit; name a builder by its address, or use a Docker engine")}
+	}
+	addr, err := s.managed(ctx)
+	if err != nil {
+		if cause := context.Cause(ctx); cause != nil {
+			return nil, cause
+		}
+		return nil, &buildkit.Error{Op: "start", Kind: ErrNoBuilder, Err: err}
+	}
+	return buildkit.Dial(ctx, addr, buildkit.TLS{}, append(opts, buildkit.Managed())...)
 }
 
 func (s settings) engineConfig() imagestore.EngineConfig {
@@ -76,12 +98,16 @@ func (o *Orchestrator) recipe(ctx context.Context, st store, t resolver.Template
 }
 
 func (o *Orchestrator) native(ctx context.Context, st store) (string, error) {
-	if o.settings.addr == "" {
+	switch o.settings.addr {
+	case "":
 		info, err := st.Info(ctx)
 		if err != nil {
 			return "", storeError(err)
 		}
 		return info.Platform, nil
+	case ManagedBuilder:
+		// It is on this machine. A hit does not need it to run.
+		return platforms.Format(platforms.Normalize(platforms.DefaultSpec())), nil
 	}
 	b, err := o.connect(ctx, st)
 	if err != nil {

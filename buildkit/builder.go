@@ -28,6 +28,8 @@ const (
 	KindDocker Kind = "docker"
 	// KindBuildkitd is a standalone buildkitd.
 	KindBuildkitd Kind = "buildkitd"
+	// KindManaged is a standalone buildkitd that Pinion starts and ends itself.
+	KindManaged Kind = "managed"
 )
 
 // answerWithin bounds the first question to a builder. It is long enough for an SSH login or the start of
@@ -68,6 +70,9 @@ type Option func(*Builder)
 // WithRegistryAuth answers the builder's questions for registry credentials (the images in FROM). The
 // default is to answer none.
 func WithRegistryAuth(a session.Attachable) Option { return func(b *Builder) { b.registry = a } }
+
+// Managed says that Pinion started the buildkitd which [Dial] connects to. The default is that somebody else did.
+func Managed() Option { return func(b *Builder) { b.info.Kind = KindManaged } }
 
 // Dial connects to a standalone buildkitd. The address is in BuildKit's own forms: unix://, tcp://,
 // docker-container://, ssh://. The error is an [*Error] of kind [ErrNoBuilder].
@@ -159,8 +164,11 @@ func (b *Builder) ask(ctx context.Context) error {
 
 func (b *Builder) noAnswer(err error) error {
 	hint := "is buildkitd running there? (--addr or BUILDKIT_HOST named it)"
-	if b.info.Kind == KindDocker {
+	switch b.info.Kind {
+	case KindDocker:
 		hint = "is the Docker engine running, version 20.10 or later?"
+	case KindManaged:
+		hint = "see `pinion builder status` and `pinion builder logs`"
 	}
 	return &Error{Op: "connect", Kind: ErrNoBuilder, Err: fmt.Errorf("builder %s: %w; %s", b.info.Endpoint, err, hint)}
 }

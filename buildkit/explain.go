@@ -25,8 +25,12 @@ func (s *solve) explain(ctx context.Context, err error) error {
 	}
 	endpoint := s.builder.info.Endpoint
 	if s.builder.alive(ctx) != nil {
+		advice := "start it and ask again"
+		if s.builder.info.Kind == KindManaged {
+			advice = "ask again, which starts another one"
+		}
 		return &Error{Op: "solve", Kind: ErrNoBuilder, Err: fmt.Errorf(
-			"builder %s stopped answering in the middle of the build; start it and ask again: %w", endpoint, harmless(err))}
+			"builder %s stopped answering in the middle of the build; %s: %w", endpoint, advice, harmless(err))}
 	}
 	switch {
 	case ours == nil:

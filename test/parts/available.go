@@ -13,11 +13,13 @@ const (
 	NameBuildx    = "buildx"
 	NameGit       = "git"
 	NameBusybox   = "busybox"
+	// NameRunc is what the managed BuildKit needs: root, runc and git.
+	NameRunc = "runc"
 )
 
 // AvailableNames are all names that Available knows.
 func AvailableNames() []string {
-	names := []string{NameGitea, NameBuildkitd, NameRegistry, NameBuildx, NameGit, NameBusybox}
+	names := []string{NameGitea, NameBuildkitd, NameRegistry, NameBuildx, NameGit, NameBusybox, NameRunc}
 	for _, f := range Flavours() {
 		names = append(names, string(f))
 	}
@@ -33,6 +35,10 @@ func Available(ctx context.Context, name string) error {
 	case NameBuildkitd:
 		if err = requireRoot(name); err == nil {
 			_, err = locateAll("buildkitd", "runc", "git")
+		}
+	case NameRunc:
+		if err = requireRoot("a build with runc"); err == nil {
+			_, err = locateAll("runc", "git")
 		}
 	case NameRegistry:
 		if _, err = Locate("registry"); err == nil {

@@ -63,7 +63,11 @@ func (a *app) open(d display) (*session, error) {
 	if d.silent {
 		log = slog.New(slog.DiscardHandler)
 	}
-	o, err := a.program.Open(append(opts, pinion.WithLogger(log), pinion.WithProgress(term.Progress))...)
+	builder, err := a.managedBuilder(func(notice string) { log.Warn(notice) })
+	if err != nil {
+		return nil, err
+	}
+	o, err := a.program.Open(append(opts, pinion.WithLogger(log), pinion.WithProgress(term.Progress), pinion.WithManagedBuilder(builder.Ensure))...)
 	if err != nil {
 		return nil, err
 	}

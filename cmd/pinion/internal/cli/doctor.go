@@ -11,13 +11,15 @@ import (
 )
 
 const doctorLong = `Check everything that a build needs, and change nothing: mode, credential, git server, engine and image store,
-builder and its version, platform, cache folder and disk.
+builder and its version, platform, cache folder and disk. With --builder managed the managed BuildKit is started if
+it does not run.
 
 The exit code is 0 unless a check fails; then it is that of the first one which did (see pinion help exit-codes).
 A warning fails nothing.`
 
 const doctorExample = `  pinion doctor
   pinion doctor --addr tcp://builder:1234 --tlsdir ~/.buildkit
+  pinion doctor --builder managed
   pinion doctor --format json`
 
 // examiner checks the surroundings.

@@ -9,11 +9,21 @@ import (
 // envProgress is BuildKit's own variable for the progress mode.
 const envProgress = "BUILDKIT_PROGRESS"
 
+// What the managed BuildKit is started with.
+const (
+	envBuildKitIdle   = "PINION_BUILDKIT_IDLE"
+	envBuildKitKeep   = "PINION_BUILDKIT_KEEP_STORAGE"
+	envBuildKitRoot   = "PINION_BUILDKIT_ROOT"
+	envBuildKitConfig = "PINION_BUILDKIT_CONFIG"
+)
+
 // environment is what the command line takes from the environment besides what pinion.OptionsFromEnv does.
 type environment struct {
-	progress string
-	builder  string
-	token    string // to keep it out of what is printed before there is an orchestrator
+	progress                                                 string
+	builder                                                  string
+	buildkitIdle, buildkitKeep, buildkitRoot, buildkitConfig string
+
+	token string // to keep it out of what is printed before there is an orchestrator
 }
 
 // readEnvironment is the only place here that reads variables.
@@ -25,5 +35,9 @@ func readEnvironment(lookup func(string) (string, bool)) environment {
 		}
 		return v
 	}
-	return environment{progress: get(envProgress), builder: get(pinion.EnvBuilder), token: get(pinion.EnvToken)}
+	return environment{
+		progress: get(envProgress), builder: get(pinion.EnvBuilder), token: get(pinion.EnvToken),
+		buildkitIdle: get(envBuildKitIdle), buildkitKeep: get(envBuildKitKeep),
+		buildkitRoot: get(envBuildKitRoot), buildkitConfig: get(envBuildKitConfig),
+	}
 }

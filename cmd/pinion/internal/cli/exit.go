@@ -75,6 +75,9 @@ func exitCode(ctx context.Context, err error) int {
 			return k.code
 		}
 	}
+	if isManaged(err) {
+		return exitNoBuilder
+	}
 	return exitGeneral
 }
 

@@ -12,11 +12,14 @@ import (
 
 // globalFlags are the flags that all verbs share.
 type globalFlags struct {
-	config     string
-	context    string
-	host       string
-	addr       string
-	tls        tlsFlags
+	config  string
+	context string
+	host    string
+	addr    string
+	tls     tlsFlags
+	// builder is "managed" or empty; the others are for the managed BuildKit that is started.
+	builder, builderIdle, builderKeep string
+
 	platform   string
 	cacheDir   string
 	repoPrefix string
@@ -31,6 +34,9 @@ func (g *globalFlags) register(fs *pflag.FlagSet) {
 	fs.StringVar(&g.context, "context", "", "Docker context `name`, as docker --context (DOCKER_CONTEXT)")
 	fs.StringVar(&g.addr, "addr", "", "`address` of a standalone buildkitd: unix://, tcp://, docker-container:// or ssh:// (BUILDKIT_HOST)")
 	g.tls.register(fs)
+	fs.StringVar(&g.builder, "builder", "", "`name` of the builder: managed is a BuildKit of Pinion's own, started when needed")
+	fs.StringVar(&g.builderIdle, "builder-idle", "", "how long a managed BuildKit stays without work, a `duration`; 0 is for ever (PINION_BUILDKIT_IDLE, default 15m)")
+	fs.StringVar(&g.builderKeep, "builder-keep-storage", "", "build cache that a managed BuildKit keeps, a `size` (PINION_BUILDKIT_KEEP_STORAGE, default 20GB)")
 	fs.StringVar(&g.platform, "platform", "", "`platform` as os/arch[/variant], or native (MOLECULE_IMAGE_PLATFORM)")
 	fs.StringVar(&g.cacheDir, "cache-dir", "", "`folder` for records and locks (MOLECULE_LOCAL_BUILD_CACHE)")
 	fs.StringVar(&g.repoPrefix, "repo-prefix", "", "`URL` that a runtime's name is appended to (MOLECULE_LOCAL_TEMPLATE_REPO_PREFIX)")
@@ -63,13 +69,22 @@ func (g *globalFlags) options(lookup func(string) (string, bool), env environmen
 	if g.allowHTTP {
 		opts = append(opts, pinion.WithAllowHTTP())
 	}
-	return g.builder(opts, env)
+	return g.chooseBuilder(opts, env)
 }
 
-func (g *globalFlags) builder(opts []pinion.Option, env environment) ([]pinion.Option, error) {
+func (g *globalFlags) chooseBuilder(opts []pinion.Option, env environment) ([]pinion.Option, error) {
 	tls, err := g.tls.files()
 	if err != nil {
 		return nil, err
+	}
+	if g.builder != "" {
+		if err := oneOf("builder", g.builder, builderManaged); err != nil {
+			return nil, err
+		}
+		if g.addr != "" || tls != (buildkit.TLS{}) {
+			return nil, usage("--builder %s goes without --addr and the --tls flags", g.builder)
+		}
+		return append(opts, pinion.WithBuilder(pinion.ManagedBuilder, tls)), nil
 	}
 	addr := g.addr
 	if addr == "" {

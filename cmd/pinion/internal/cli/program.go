@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"git.moleculesai.app/molecule-ai/pinion"
+	"git.moleculesai.app/molecule-ai/pinion/internal/daemon"
 )
 
 // Program is what a run gets from the process it is in.
@@ -18,6 +19,8 @@ type Program struct {
 	Version string
 	// Open makes the orchestrator. The default is pinion.New.
 	Open func(...pinion.Option) (Orchestrator, error)
+	// Managed makes the manager of the managed BuildKit. The default is daemon.New with Lookup.
+	Managed func(version string, opts ...daemon.Option) managed
 	// Now is the clock for ages. The default is time.Now.
 	Now func() time.Time
 }
@@ -44,6 +47,9 @@ func (p Program) withDefaults() Program {
 	}
 	if p.Open == nil {
 		p.Open = openPinion
+	}
+	if p.Managed == nil {
+		p.Managed = func(version string, opts ...daemon.Option) managed { return daemon.New(version, p.Lookup, opts...) }
 	}
 	if p.Now == nil {
 		p.Now = time.Now

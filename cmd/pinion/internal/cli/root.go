@@ -19,6 +19,8 @@ Environment (all of it optional; flags come first):
   PINION_CONFIG                        file with further templates (default $XDG_CONFIG_HOME/pinion/config.yaml)
   PINION_ALLOW_HTTP                    1 allows http for git servers elsewhere than on this machine
   BUILDKIT_HOST                        a standalone buildkitd (default: the Docker engine's own BuildKit)
+  PINION_BUILDKIT_IDLE, PINION_BUILDKIT_KEEP_STORAGE, PINION_BUILDKIT_ROOT, PINION_BUILDKIT_CONFIG
+                                       for the managed BuildKit; see pinion builder
   BUILDKIT_PROGRESS                    auto, plain, tty, quiet or rawjson (default auto)
   DOCKER_HOST, DOCKER_CONTEXT, DOCKER_CONFIG, DOCKER_TLS_VERIFY, DOCKER_CERT_PATH, NO_COLOR
                                        as everywhere`
@@ -48,7 +50,8 @@ func (a *app) root() *cobra.Command {
 	completeChoices(cmd, "log-level", logLevels()...)
 	cmd.AddCommand(
 		a.ensureCommand(), a.resolveCommand(), a.lsCommand(), a.pruneCommand(), a.duCommand(),
-		a.doctorCommand(), a.versionCommand(), a.completionCommand(), exitCodesTopic(),
+		a.doctorCommand(), a.builderCommand(), a.buildkitdCommand(),
+		a.versionCommand(), a.completionCommand(), exitCodesTopic(),
 	)
 	return cmd
 }

@@ -7,6 +7,8 @@ import (
 	"runtime/debug"
 
 	"github.com/spf13/cobra"
+
+	"git.moleculesai.app/molecule-ai/pinion/internal/buildversion"
 )
 
 // buildVersion describes this binary.
@@ -41,14 +43,11 @@ func (a *app) versionCommand() *cobra.Command {
 // versionOf takes what the linker was told, else what the go command has put into the binary.
 func versionOf(linked string) buildVersion {
 	v := buildVersion{
-		Schema: schemaVersion, Version: linked,
+		Schema: schemaVersion, Version: buildversion.Of(linked),
 		Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH,
 	}
 	info, ok := debug.ReadBuildInfo()
 	if ok {
-		if v.Version == "" {
-			v.Version = info.Main.Version
-		}
 		for _, s := range info.Settings {
 			switch s.Key {
 			case "vcs.revision":
@@ -57,9 +56,6 @@ func versionOf(linked string) buildVersion {
 				v.Modified = s.Value == "true"
 			}
 		}
-	}
-	if v.Version == "" {
-		v.Version = "(devel)"
 	}
 	return v
 }

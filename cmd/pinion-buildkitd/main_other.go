@@ -1,0 +1,16 @@
+//go:build !linux
+
+// Command pinion-buildkitd is the managed BuildKit. Pinion starts it; it is of no use by hand.
+package main
+
+import (
+	"fmt"
+	"os"
+
+	"git.moleculesai.app/molecule-ai/pinion/internal/daemon"
+)
+
+func main() {
+	fmt.Fprintln(os.Stderr, "pinion-buildkitd:", daemon.ErrUnsupported)
+	os.Exit(1)
+}

@@ -1,0 +1,73 @@
+package serve
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+func TestIdleBeginsWhenTheLastCallEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newActivity()
+		end, _ := a.begin(build)
+		var at time.Time
+		expired := make(chan struct{})
+		go a.expire(time.Minute, nil, func() { at = time.Now(); close(expired) })
+		time.Sleep(10 * time.Minute)
+		if builds, closed := a.state(); builds != 1 || closed {
+			t.Errorf("%d builds, closed %t", builds, closed)
+		}
+		end()
+		ended := time.Now()
+		time.Sleep(30 * time.Second)
+		a.touch()
+		<-expired
+		if got := at.Sub(ended); got != 90*time.Second {
+			t.Errorf("ended %s after the last call", got)
+		}
+		if _, ok := a.begin(build); ok {
+			t.Error("it takes builds still")
+		}
+	})
+}
+
+func TestForEverIsForEver(t *testing.T) {
+	newActivity().expire(0, nil, func() { t.Error("expired") })
+}
+
+func TestWorkIsOverWhenItIsQuietForAMoment(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newActivity()
+		end, _ := a.begin(build)
+		if a.close(true) {
+			t.Error("closed in the middle of a build")
+		}
+		if !a.close(false) {
+			t.Error("not closed")
+		}
+		if _, ok := a.begin(build); ok {
+			t.Error("it takes builds still")
+		}
+		if a.settles(time.Minute) {
+			t.Error("over in the middle of a build")
+		}
+		end()
+		begun := time.Now()
+		go func() {
+			time.Sleep(settle / 2)
+			read, ok := a.begin(delivery)
+			if !ok {
+				t.Error("nobody may read what was built")
+				return
+			}
+			time.Sleep(10 * time.Second)
+			read()
+		}()
+		if !a.settles(time.Minute) || time.Since(begun) < 10*time.Second+settle {
+			t.Errorf("over after %s", time.Since(begun))
+		}
+		if !a.close(true) {
+			t.Error("what is closed stays so")
+		}
+	})
+}

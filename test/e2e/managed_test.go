@@ -1,0 +1,103 @@
+package e2e_test
+
+import (
+	"context"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"git.moleculesai.app/molecule-ai/pinion/internal/daemon"
+	"git.moleculesai.app/molecule-ai/pinion/test/parts"
+	"git.moleculesai.app/molecule-ai/pinion/test/parts/partstest"
+)
+
+// The command line from a template to a container's image, with a builder of its own beside an engine: start, hit,
+// status, and stop.
+func TestManagedBuilderOnTheCommandLine(t *testing.T) {
+	partstest.Need(t, parts.NameRunc, parts.NameGit)
+	bin := bothBinaries(t)
+	state := filepath.Join(partstest.Dir(t), "state")
+	host := partstest.Dockerd(t, parts.Docker20).Host()
+	server := partstest.GitHTTP(t)
+	if err := server.CreateRepo(t.Context(), "x-"+runtime, parts.SHA1); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := server.Push(t.Context(), "x-"+runtime, parts.Commit{Files: busybox(t, "RUN echo built")}); err != nil {
+		t.Fatal(err)
+	}
+	u := newUser(t).with("DOCKER_HOST", host, "PINION_BUILDKIT_ROOT", state, "MOLECULE_LOCAL_TEMPLATE_REPO_PREFIX", server.URL()+"/x-")
+	pinion := func(args ...string) (stdout string) {
+		t.Helper()
+		return runBinary(t, u, bin, args...)
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		cmd := exec.CommandContext(ctx, bin, "builder", "stop", "--timeout", "0s")
+		cmd.Env = u.environ()
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Errorf("stop: %v\n%s", err, out)
+		}
+	})
+
+	var img struct {
+		Outcome string
+		Builder struct{ Kind, Version string }
+	}
+	decode(t, pinion("ensure", "--builder", "managed", "--format", "json", runtime), &img)
+	if img.Outcome != "built" || img.Builder.Kind != "managed" || !strings.HasPrefix(img.Builder.Version, "v0.") || strings.Contains(img.Builder.Version, "unknown") {
+		t.Errorf("got %+v", img)
+	}
+	var st daemon.Status
+	decode(t, pinion("builder", "status", "--format", "json"), &st)
+	if !st.Running || st.Root != state || st.Process.ActiveBuilds != 0 || st.Process.DiskUsage == 0 {
+		t.Errorf("got %+v, %+v", st, st.Process)
+	}
+	if out := pinion("doctor", "--builder", "managed", "--repo-prefix", server.URL()+"/x-"); !strings.Contains(out, "managed "+img.Builder.Version) {
+		t.Errorf("got %s", out)
+	}
+	pinion("builder", "stop")
+	decode(t, pinion("ensure", "--builder", "managed", "--format", "json", runtime), &img)
+	decode(t, pinion("builder", "status", "--format", "json"), &st)
+	if img.Outcome != "hit" || st.Running {
+		t.Errorf("a hit: %+v, and the builder runs: %t", img, st.Running)
+	}
+}
+
+// bothBinaries builds the command and the builder's program, which belongs beside it.
+func bothBinaries(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	cmd := exec.Command("go", "build", "-ldflags=-X main.version=v0-test", "-o", dir+string(os.PathSeparator), "./cmd/pinion", "./cmd/pinion-buildkitd")
+	cmd.Dir = root(t)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v\n%s", err, out)
+	}
+	return filepath.Join(dir, "pinion")
+}
+
+func runBinary(t *testing.T, u user, bin string, args ...string) string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, bin, args...)
+	cmd.Env = u.environ()
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("pinion %s: %v\n%s%s", strings.Join(args, " "), err, out, stderr.String())
+	}
+	return string(out)
+}
+
+func decode(t *testing.T, text string, to any) {
+	t.Helper()
+	if err := json.Unmarshal([]byte(text), to); err != nil {
+		t.Fatalf("%v: %q", err, text)
+	}
+}
