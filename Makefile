@@ -15,9 +15,12 @@ help: ## List the targets
 
 # --- product
 
+# The managed BuildKit is for Linux alone.
+PROGRAMS := ./cmd/pinion $(if $(filter linux,$(shell $(GO) env GOOS)),./cmd/pinion-buildkitd)
+
 .PHONY: build
-build: ## Build bin/pinion, and bin/pinion-buildkitd that belongs beside it
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/ ./cmd/pinion ./cmd/pinion-buildkitd
+build: ## Build bin/pinion and, on Linux, bin/pinion-buildkitd that belongs beside it
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/ $(PROGRAMS)
 
 .PHONY: demo
 demo: ## Ensure a template of a git server of its own twice and show both receipts
