@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"net"
 	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
@@ -28,15 +29,24 @@ type peer struct {
 }
 
 // find connects to the daemon of the root. It is nil if there is none.
+// What could be another user's is not believed, since the credential for a fetch goes there.
 func (m *Manager) find(ctx context.Context) (*peer, error) {
-	socket, err := os.ReadFile(m.file(fileAddress))
+	address, err := os.ReadFile(m.file(fileAddress))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	return connect(ctx, strings.TrimSpace(string(socket)))
+	socket := strings.TrimSpace(string(address))
+	for _, dir := range []string{m.root, filepath.Dir(socket)} {
+		if err := private(dir); errors.Is(err, fs.ErrNotExist) {
+			return nil, nil // a daemon that was ended left the address
+		} else if err != nil {
+			return nil, err
+		}
+	}
+	return connect(ctx, socket)
 }
 
 func connect(ctx context.Context, socket string) (*peer, error) {

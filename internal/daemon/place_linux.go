@@ -44,7 +44,7 @@ func (m *Manager) prepare() error {
 	if err := os.MkdirAll(filepath.Dir(m.root), 0o755); err != nil { //nolint:gosec // the folders above it, as others would make them
 		return err
 	}
-	return ownFolder(m.root)
+	return OwnFolder(m.root)
 }
 
 // socketPath chooses where the daemon listens: the user's runtime folder, the root, or a folder in /tmp, the
@@ -55,22 +55,27 @@ func (m *Manager) socketPath() (string, error) {
 	name := "b-" + hex.EncodeToString(id[:4]) + ".sock"
 	if run := m.get("XDG_RUNTIME_DIR"); filepath.IsAbs(run) && ours(run) == nil {
 		if path := filepath.Join(run, "pinion", name); len(path) <= maxSocket {
-			return path, ownFolder(filepath.Dir(path))
+			return path, OwnFolder(filepath.Dir(path))
 		}
 	}
 	if path := m.file(fileSocket); len(path) <= maxSocket {
 		return path, nil
 	}
 	dir := fmt.Sprintf("/tmp/pinion-%d", os.Geteuid())
-	return filepath.Join(dir, name), ownFolder(dir)
+	return filepath.Join(dir, name), OwnFolder(dir)
 }
 
-// ownFolder makes a folder for this user alone. One that is there must be that already: in /tmp anybody can
-// have made it.
-func ownFolder(dir string) error {
+// OwnFolder makes a folder for this user alone. One that is there must be that already: in /tmp anybody can
+// have made it. The error is ErrUnsafe or the system's.
+func OwnFolder(dir string) error {
 	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
+	return private(dir)
+}
+
+// private checks that nobody but this user can do anything in a folder.
+func private(dir string) error {
 	if err := ours(dir); err != nil {
 		return err
 	}

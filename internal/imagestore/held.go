@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/moby/moby/api/types/image"
 	"github.com/moby/moby/client"
 	"github.com/opencontainers/go-digest"
 	"github.com/opencontainers/image-spec/identity"
@@ -47,16 +48,18 @@ func (e *Engine) held(ctx context.Context, kind Kind, img parsed, given []Given)
 
 // chains are the chain IDs of all layers of all images that the store has.
 func (e *Engine) chains(ctx context.Context) (map[digest.Digest]bool, error) {
-	list, err := e.api.ImageList(ctx, client.ImageListOptions{})
+	list, err := e.listAll(ctx)
 	if err != nil {
-		return nil, e.fail(ctx, "list", "", err)
+		return nil, err
 	}
 	var mu sync.Mutex
 	chains := map[digest.Digest]bool{}
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(inspectAtOnce)
-	for _, img := range list.Items {
+	for _, img := range list {
 		g.Go(func() error {
+			ctx, cancel := brief(ctx)
+			defer cancel()
 			got, err := e.api.ImageInspect(ctx, img.ID)
 			if err != nil {
 				// Removed in the meantime: its layers do not count.
@@ -82,4 +85,14 @@ func chainIDs(layers []string) []digest.Digest {
 		ids[i] = digest.Digest(l)
 	}
 	return identity.ChainIDs(ids)
+}
+
+func (e *Engine) listAll(ctx context.Context) ([]image.Summary, error) {
+	ctx, cancel := brief(ctx)
+	defer cancel()
+	list, err := e.api.ImageList(ctx, client.ImageListOptions{})
+	if err != nil {
+		return nil, e.fail(ctx, "list", "", err)
+	}
+	return list.Items, nil
 }

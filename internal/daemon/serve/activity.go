@@ -8,7 +8,7 @@ import (
 const (
 	// settle is how long it has to be quiet for work to be over: between a build and the reading of the layers
 	// that it made, nothing is under way for a moment.
-	settle = time.Second
+	settle = 10 * time.Second
 	// lookAgain is how often somebody looks who waits for calls to end.
 	lookAgain = 50 * time.Millisecond
 )

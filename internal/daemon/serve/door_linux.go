@@ -36,6 +36,10 @@ func (d *door) open(path string) error {
 	if d.closed {
 		return net.ErrClosed
 	}
+	// The folder may have been removed, and made again by somebody else.
+	if err := daemon.OwnFolder(filepath.Dir(path)); err != nil {
+		return err
+	}
 	// We hold the root's lock, so whoever made it is gone.
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err

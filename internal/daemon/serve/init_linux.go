@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime"
 	"time"
 
 	"github.com/gofrs/flock"
@@ -27,9 +28,13 @@ func supervise(s daemon.Settings) error {
 	// Whoever waits for a daemon to end holds the lock for a moment.
 	ctx, cancel := context.WithTimeout(context.Background(), lockWithin)
 	defer cancel()
-	if _, err := flock.New(s.LockFile(), flock.SetPermissions(0o600)).TryLockContext(ctx, time.Millisecond); err != nil {
+	lock := flock.New(s.LockFile(), flock.SetPermissions(0o600))
+	if _, err := lock.TryLockContext(ctx, time.Millisecond); err != nil {
 		return fmt.Errorf("another one works on %s (%w)", s.Root, err)
 	}
+	// The end of the process frees it, and nothing before: garbage collection would close a file that nobody
+	// refers to.
+	defer runtime.KeepAlive(lock)
 	if err := furnish(s); err != nil {
 		return err
 	}
@@ -64,10 +69,10 @@ func runSecond(s daemon.Settings, log io.Writer) (int, error) {
 	})
 	w.Close()
 	null.Close()
-	ready.Close() // it is the second's now, and ends with it
 	if err != nil {
 		return 0, err
 	}
+	ready.Close() // it is the second's now, and ends with it
 	written := make(chan struct{})
 	go func() {
 		_, _ = io.Copy(log, r)
