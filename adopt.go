@@ -21,7 +21,7 @@ type store interface {
 	InspectPlatform(ctx context.Context, ref, platform string) (imagestore.Image, error)
 	Tag(ctx context.Context, id, ref string) error
 	Untag(ctx context.Context, ref string) error
-	Receive(ctx context.Context, ref, platform string, src imagestore.Source, given []imagestore.Given, onBytes func(int)) (imagestore.Received, error)
+	Receive(ctx context.Context, kind imagestore.Kind, ref, platform string, src imagestore.Source, given []imagestore.Given, onBytes func(int)) (imagestore.Received, error)
 	Load(ctx context.Context, archive io.Reader, platform string) error
 	Pull(ctx context.Context, ref, platform string, progress func(status string)) error
 }

@@ -179,7 +179,7 @@ func (f *fakeStore) Load(_ context.Context, r io.Reader, _ string) error {
 	return err
 }
 
-func (f *fakeStore) Receive(context.Context, string, string, imagestore.Source, []imagestore.Given, func(int)) (imagestore.Received, error) {
+func (f *fakeStore) Receive(context.Context, imagestore.Kind, string, string, imagestore.Source, []imagestore.Given, func(int)) (imagestore.Received, error) {
 	panic("the fake builder delivers by itself")
 }
 

@@ -24,8 +24,8 @@ type solver interface {
 	Close() error
 }
 
-// connect takes the builder that was named, the managed one included, else the engine's own BuildKit. A named one that does not answer
-// is an error, never a reason to take another.
+// connect takes the builder that was named, the managed one included, else the engine's own BuildKit. A named
+// one that does not answer is an error, never a reason to take another.
 func (s settings) connect(ctx context.Context, st store) (solver, error) {
 	file, err := s.engineConfig().DockerConfig()
 	if err != nil {

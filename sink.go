@@ -43,8 +43,12 @@ func (j *job) given() (given []imagestore.Given) {
 }
 
 func (s *sink) Receive(ctx context.Context, image buildkit.Solved, onBytes func(int)) (buildkit.Delivery, error) {
+	info, err := s.store.Info(ctx)
+	if err != nil {
+		return buildkit.Delivery{}, err
+	}
 	src := imagestore.Source{Descriptor: image.Descriptor, Manifest: image.Manifest, Config: image.Config, Open: image.Open}
-	got, err := s.store.Receive(ctx, image.Reference, s.platform, src, s.given, onBytes)
+	got, err := s.store.Receive(ctx, info.Kind, image.Reference, s.platform, src, s.given, onBytes)
 	if err != nil {
 		return buildkit.Delivery{}, err
 	}

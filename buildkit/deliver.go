@@ -1,6 +1,7 @@
 package buildkit
 
 import (
+	"cmp"
 	"context"
 	"io"
 	"sync/atomic"
@@ -62,7 +63,7 @@ func (p *archivePipe) open(map[string]string) (io.WriteCloser, error) {
 	go func() {
 		err := p.sink.Load(p.ctx, countingReader{r, &p.bytes})
 		// A writer that still writes must learn that nobody reads any more.
-		r.CloseWithError(cmpErr(err, io.ErrClosedPipe))
+		r.CloseWithError(cmp.Or(err, io.ErrClosedPipe))
 		p.done <- err
 	}()
 	return w, nil
@@ -73,7 +74,7 @@ func (p *archivePipe) open(map[string]string) (io.WriteCloser, error) {
 func (p *archivePipe) wait(_ map[string]string, solveErr error) (Delivery, error) {
 	w := p.writer.Load()
 	if w == nil {
-		return Delivery{}, cmpErr(solveErr, errNothingExported)
+		return Delivery{}, cmp.Or(solveErr, errNothingExported)
 	}
 	if solveErr != nil {
 		w.CloseWithError(solveErr)
@@ -91,11 +92,4 @@ func (r countingReader) Read(p []byte) (int, error) {
 	n, err := r.Reader.Read(p)
 	r.n.Add(int64(n))
 	return n, err
-}
-
-func cmpErr(err, otherwise error) error {
-	if err != nil {
-		return err
-	}
-	return otherwise
 }

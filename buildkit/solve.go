@@ -30,11 +30,11 @@ func (b *Builder) Solve(ctx context.Context, req Request, sink Sink) (Result, er
 	if err := b.RequirePlatform(req.Platform); err != nil {
 		return Result{}, err
 	}
-	s := &solve{builder: b, req: req, gate: newGate(req.Remote, req.Token), started: time.Now()}
+	s := newSolve(b, req, time.Now())
 	res, err := s.run(ctx, s.exporter(), sink)
 	if errors.Is(err, errUnreadable) && ctx.Err() == nil {
 		reason := err
-		s = &solve{builder: b, req: req, gate: newGate(req.Remote, req.Token), started: s.started}
+		s = newSolve(b, req, s.started)
 		res, err = s.run(ctx, archiveExporter{}, sink)
 		res.Delivery.Reason = reason.Error()
 	}
@@ -69,6 +69,10 @@ type solve struct {
 
 	started, fetched, solved time.Time
 	transfer                 transfer
+}
+
+func newSolve(b *Builder, req Request, started time.Time) *solve {
+	return &solve{builder: b, req: req, gate: newGate(req.Remote, req.Token), started: started}
 }
 
 func (s *solve) run(ctx context.Context, way exporter, sink Sink) (Result, error) {
@@ -151,19 +155,23 @@ func (s *solve) build(ctx context.Context, c gateway.Client) (*gateway.Result, e
 
 func (s *solve) checkout(ctx context.Context, c gateway.Client) (*checkout, *inspection, error) {
 	co, err := fetch(ctx, c, s.req)
-	var refusal *Error
-	if errors.As(err, &refusal) {
-		return nil, nil, err
-	}
 	if err != nil {
-		return nil, nil, &Error{Op: "fetch", Kind: ErrFetch, Err: err}
+		return nil, nil, fetching("fetch", err)
 	}
 	in, err := inspect(ctx, co, s.req)
-	var refused *Error
-	if err != nil && !errors.As(err, &refused) {
-		err = &Error{Op: "inspect", Kind: ErrFetch, Err: err}
+	if err != nil {
+		return nil, nil, fetching("inspect", err)
 	}
-	return co, in, err
+	return co, in, nil
+}
+
+// fetching gives the kind ErrFetch to whatever is not a refusal of ours.
+func fetching(op string, err error) error {
+	var ours *Error
+	if errors.As(err, &ours) {
+		return err
+	}
+	return &Error{Op: op, Kind: ErrFetch, Err: err}
 }
 
 func (s *solve) frontend(ctx context.Context, c gateway.Client, co *checkout, in *inspection) (*gateway.Result, error) {

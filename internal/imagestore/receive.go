@@ -36,21 +36,17 @@ type Received struct {
 
 // Receive brings an image into the store under the reference, leaving out the layers that the store has. An
 // image that is there already is only tagged. If the store turns out to lack a layer that was left out, all of
-// them are sent, and Received.Reason tells. onBytes hears of every byte of a layer that is sent. Errors are
-// *Error, ErrUnavailable among them.
-func (e *Engine) Receive(ctx context.Context, ref, platform string, src Source, given []Given, onBytes func(int)) (Received, error) {
+// them are sent, and Received.Reason tells. onBytes hears of every byte of a layer that is sent. kind is the
+// store's, see Info. Errors are *Error, ErrUnavailable among them.
+func (e *Engine) Receive(ctx context.Context, kind Kind, ref, platform string, src Source, given []Given, onBytes func(int)) (Received, error) {
 	img, err := parseSource(src)
 	if err != nil {
 		return Received{}, &Error{Op: "load", Origin: OriginDocker, Ref: ref, Err: err}
 	}
-	info, err := e.Info(ctx)
-	if err != nil {
-		return Received{}, err
-	}
-	if id := img.id(info.Kind); e.has(ctx, id) {
+	if id := img.id(kind); e.has(ctx, id) {
 		return Received{Reused: len(img.manifest.Layers)}, e.Tag(ctx, id, ref)
 	}
-	held, err := e.held(ctx, info.Kind, img, given)
+	held, err := e.held(ctx, kind, img, given)
 	if err != nil {
 		return Received{}, err
 	}

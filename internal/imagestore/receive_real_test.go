@@ -98,7 +98,7 @@ type receiver struct {
 func (r *receiver) receive(t *testing.T, ref string, l *layered) imagestore.Received {
 	t.Helper()
 	var told int64
-	got, err := r.Receive(t.Context(), ref, "linux/amd64", l.Source, r.given, func(n int) { told += int64(n) })
+	got, err := r.Receive(t.Context(), r.kind, ref, "linux/amd64", l.Source, r.given, func(n int) { told += int64(n) })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -198,7 +198,7 @@ func (r *receiver) testBrokenSource(t *testing.T) {
 		half := l.layers[layer.Digest][:600]
 		return io.NopCloser(io.MultiReader(bytes.NewReader(half), errorReader{gone})), nil
 	}
-	_, err := r.Receive(t.Context(), "molecule-local/x:broken", "linux/amd64", l.Source, r.given, func(int) {})
+	_, err := r.Receive(t.Context(), r.kind, "molecule-local/x:broken", "linux/amd64", l.Source, r.given, func(int) {})
 	if !errors.Is(err, gone) || opens != 1 {
 		t.Errorf("error is %v after %d reads", err, opens)
 	}
