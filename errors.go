@@ -27,6 +27,7 @@ var (
 	ErrRefused         = buildkit.ErrRefused
 	ErrBuild           = buildkit.ErrBuild
 	ErrDelivery        = buildkit.ErrDelivery
+	ErrStalled         = buildkit.ErrStalled
 	ErrLockTimeout     = cache.ErrLockTimeout
 
 	// ErrStore: the image store does not answer, or did not do what it was asked.

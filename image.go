@@ -1,6 +1,7 @@
 package pinion
 
 import (
+	"slices"
 	"time"
 
 	"git.moleculesai.app/molecule-ai/pinion/buildkit"
@@ -46,6 +47,21 @@ type Image struct {
 	ConfigDigest   string `json:"-"`
 	ManifestDigest string `json:"-"`
 	Receipt
+}
+
+// clone is for one of several callers who share a result.
+func (i Image) clone() Image {
+	i.Builder, i.Fetch, i.Delivery = copied(i.Builder), copied(i.Fetch), copied(i.Delivery)
+	i.Warnings = slices.Clone(i.Warnings)
+	return i
+}
+
+func copied[T any](p *T) *T {
+	if p == nil {
+		return nil
+	}
+	v := *p
+	return &v
 }
 
 // Receipt tells what was done for an [Image] and why.

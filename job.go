@@ -22,10 +22,12 @@ type job struct {
 	// recipe lacks the revision until the git server has told it.
 	recipe    recipe
 	durations Durations
+	// told is who hears of the build; nil before there is one.
+	told *Build
 }
 
 // run is the way of a request: look up, verify a hit, else build once for all who ask.
-func (j *job) run(ctx context.Context) (Image, error) {
+func (j *job) run(ctx context.Context) (*Call, error) {
 	h := j.openHistory()
 	miss := j.bypass()
 	guessing, stop := context.WithCancel(ctx)
@@ -38,18 +40,23 @@ func (j *job) run(ctx context.Context) (Image, error) {
 	begun := time.Now()
 	rev, err := j.lookup(ctx, h.format())
 	if err != nil {
-		return Image{}, err
+		return nil, err
 	}
 	j.durations.Lookup = ms(time.Since(begun))
 	j.recipe = j.recipe.at(rev)
+	resolved := Event{Type: EventResolved, Name: j.template.Name, Revision: rev, Reference: j.recipe.reference()}
 
 	if miss == "" {
 		var img Image
-		if img, miss, err = j.verify(ctx, h, g); err != nil || miss == "" {
-			return img, err
+		if img, miss, err = j.verify(ctx, h, g); err != nil {
+			return nil, err
+		}
+		if miss == "" {
+			return j.o.hit(ctx, resolved, img), nil
 		}
 	}
-	return j.o.builds.Do(ctx, j.ask.flight(j.recipe.key()), func(ctx context.Context) (Image, error) {
+	return j.o.join(ctx, j.ask.flight(j.recipe.key()), resolved, func(ctx context.Context, b *Build) (Image, error) {
+		j.told = b
 		return j.build(ctx, miss)
 	})
 }
@@ -150,6 +157,7 @@ func (j *job) solve(ctx context.Context, b solver, to buildkit.Sink) (buildkit.R
 		return buildkit.Result{}, err
 	}
 	j.o.log.Info(fmt.Sprintf("local-build: solving %s#%s", j.template.Remote, rev.Short()))
+	j.told.emit(Event{Type: EventFetching})
 	begun := time.Now()
 	res, err := b.Solve(ctx, buildkit.Request{
 		Remote: j.template.Remote, Revision: rev,
@@ -157,7 +165,7 @@ func (j *job) solve(ctx context.Context, b solver, to buildkit.Sink) (buildkit.R
 		Platform: platform, Labels: j.recipe.labels(), Reference: j.recipe.temporary(j.o.owner),
 		Token: j.o.creds.For(j.template.Remote), AllowedFrontends: j.o.settings.frontends,
 		NoCache: j.ask.noCache, Pull: j.ask.pull,
-		Progress: j.progress(),
+		Progress: j.progress(), StallAfter: j.o.settings.stallAfter,
 	}, to)
 	if err != nil {
 		j.discard(ctx)

@@ -56,6 +56,10 @@ type settings struct {
 	lockWait  time.Duration
 	logger    *slog.Logger
 	progress  func(name string, s *client.SolveStatus)
+
+	maxParallel int
+	stallAfter  time.Duration
+	onBuild     func(*Build)
 }
 
 func defaults() settings {
@@ -66,6 +70,9 @@ func defaults() settings {
 		lockWait: time.Hour,
 		logger:   slog.New(slog.DiscardHandler),
 		progress: func(string, *client.SolveStatus) {},
+
+		stallAfter: DefaultStallAfter,
+		onBuild:    func(*Build) {},
 	}
 }
 
@@ -151,6 +158,21 @@ func WithLogger(l *slog.Logger) Option { return func(s *settings) { s.logger = l
 func WithProgress(f func(name string, s *client.SolveStatus)) Option {
 	return func(s *settings) { s.progress = f }
 }
+
+// WithMaxParallel bounds the builds and pulls that go on at once; the others queue in the order in which they were
+// asked for. Hits don't wait. The default, and 0, is no bound.
+func WithMaxParallel(n int) Option { return func(s *settings) { s.maxParallel = n } }
+
+// DefaultStallAfter is how long a build may be without a sign of life.
+const DefaultStallAfter = 5 * time.Minute
+
+// WithStallAfter sets after how long without a sign of life (a step that begins or ends, a line of output, progress
+// of a download, a byte delivered) a build is cancelled, with [ErrStalled]. The builder's export, which is silent
+// while it works, does not count, nor does the engine's unpacking. 0 is never. The default is [DefaultStallAfter].
+func WithStallAfter(d time.Duration) Option { return func(s *settings) { s.stallAfter = d } }
+
+// WithBuildObserver sets who hears of each build or pull when it begins. It must not block. The default is nobody.
+func WithBuildObserver(f func(*Build)) Option { return func(s *settings) { s.onBuild = f } }
 
 // catalogue puts together what may be asked for.
 func (s *settings) catalogue() (*resolver.Catalogue, error) {

@@ -6,10 +6,12 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"sync"
 	"time"
 
 	"git.moleculesai.app/molecule-ai/pinion/cache"
 	"git.moleculesai.app/molecule-ai/pinion/internal/flight"
+	"git.moleculesai.app/molecule-ai/pinion/internal/queue"
 	"git.moleculesai.app/molecule-ai/pinion/internal/redact"
 	"git.moleculesai.app/molecule-ai/pinion/resolver"
 	"git.moleculesai.app/molecule-ai/pinion/resolver/git"
@@ -26,7 +28,8 @@ type Orchestrator struct {
 	store     func() (store, error)
 	connect   func(context.Context, store) (solver, error)
 	records   func() (*cache.Dir, error)
-	builds    flight.Group[string, Image]
+	builds    flight.Group[string, *Build, Image]
+	queue     *queue.Queue
 	redact    *redact.Redactor
 	// owner keeps the temporary names of users of one engine apart.
 	owner string
@@ -63,6 +66,7 @@ func New(opts ...Option) (*Orchestrator, error) {
 		heads:   resolver.NewClient(creds, resolver.WithTokenHint(s.tokenHint(catalogue))),
 		redact:  redact.New(slices.Collect(maps.Values(creds))...),
 		owner:   s.owner(),
+		queue:   queue.New(s.maxParallel),
 		connect: s.connect,
 	}
 	o.records = kept(func() (*cache.Dir, error) { return cache.Open(s.cachePath()) }, (*cache.Dir).Exists)
@@ -85,6 +89,7 @@ type ask struct {
 	anyRevision bool
 	pull        bool
 	noCache     bool
+	onEvent     func(Event)
 }
 
 // AtRevision asks for that commit instead of the branch's head. It must be on the template's branch, by the
@@ -105,47 +110,128 @@ func (a ask) flight(key string) string {
 	return fmt.Sprintf("%s pull=%t no-cache=%t head=%t", key, a.pull, a.noCache, a.revision.IsZero())
 }
 
+// OnEvent has f hear, from one goroutine and in order, what happens until [Orchestrator.Ensure] returns: of a build
+// that others began earlier, also what has happened so far. A slow f holds nobody up but its own caller.
+func OnEvent(f func(Event)) EnsureOption { return func(a *ask) { a.onEvent = f } }
+
 // Ensure returns the image of the template's current commit, building or pulling it if the store lacks it.
 //
 // Callers who ask for the same thing share the work; each may leave by cancelling its context, and the last to
 // leave stops the build. A failure is an [*Error].
 func (o *Orchestrator) Ensure(ctx context.Context, name string, opts ...EnsureOption) (Image, error) {
-	begun := time.Now()
-	img, err := o.ensure(ctx, name, opts)
+	a := newAsk(opts)
+	c, err := o.start(ctx, name, a)
 	if err != nil {
-		return Image{}, fail(ctx, name, err)
+		if a.onEvent != nil {
+			a.onEvent(o.failed(ctx, name, err))
+		}
+		return Image{}, err
 	}
-	img.Durations.Total = ms(time.Since(begun))
-	if img.Mode == resolver.ModeLocalBuild {
-		o.log.Info(fmt.Sprintf("Provisioner: local-build mode → using locally-built image %s for runtime %s", img.Reference, name))
+	var telling sync.WaitGroup
+	if a.onEvent != nil {
+		telling.Go(func() {
+			for e := range c.build.Events(ctx, 0) {
+				a.onEvent(e)
+			}
+		})
 	}
-	return img, nil
+	img, err := c.Wait(ctx)
+	telling.Wait()
+	return img, err
 }
 
-func (o *Orchestrator) ensure(ctx context.Context, name string, opts []EnsureOption) (Image, error) {
-	var a ask
+// Start is [Orchestrator.Ensure] for callers who don't want to wait: it asks the git server, verifies a hit, and
+// if there is none it joins or begins a build. The caller owes the Call a Wait or a Leave.
+func (o *Orchestrator) Start(ctx context.Context, name string, opts ...EnsureOption) (*Call, error) {
+	return o.start(ctx, name, newAsk(opts))
+}
+
+func newAsk(opts []EnsureOption) (a ask) {
 	for _, opt := range opts {
 		opt(&a)
 	}
+	return a
+}
+
+func (o *Orchestrator) start(ctx context.Context, name string, a ask) (*Call, error) {
+	begun := time.Now()
+	c, err := o.call(ctx, name, a)
+	if err != nil {
+		return nil, fail(ctx, name, err)
+	}
+	c.finish = func(ctx context.Context, img Image, err error) (Image, error) {
+		if err != nil {
+			return Image{}, fail(ctx, name, err)
+		}
+		img.Durations.Total = ms(time.Since(begun))
+		if img.Mode == resolver.ModeLocalBuild {
+			o.log.Info(fmt.Sprintf("Provisioner: local-build mode → using locally-built image %s for runtime %s", img.Reference, name))
+		}
+		return img, nil
+	}
+	return c, nil
+}
+
+func (o *Orchestrator) call(ctx context.Context, name string, a ask) (*Call, error) {
 	begun := time.Now()
 	t, err := o.catalogue.Template(name)
 	if err != nil {
-		return Image{}, err
+		return nil, err
 	}
 	if o.source.Mode == resolver.ModeRegistry {
 		return o.pull(ctx, t, a)
 	}
 	st, err := o.store()
 	if err != nil {
-		return Image{}, storeError(err)
+		return nil, storeError(err)
 	}
 	r, err := o.recipe(ctx, st, t)
 	if err != nil {
-		return Image{}, err
+		return nil, err
 	}
 	j := &job{o: o, ask: a, template: t, store: &askedOnce{store: st}, recipe: r}
 	j.durations.Resolve = ms(time.Since(begun))
 	return j.run(ctx)
+}
+
+// hit is a call that found what it asked for.
+func (o *Orchestrator) hit(ctx context.Context, resolved Event, img Image) *Call {
+	b := o.newBuild(resolved)
+	b.end(ctx, img, nil)
+	return &Call{build: b}
+}
+
+// join shares the work of whoever asks for the same thing. It waits for its turn first.
+func (o *Orchestrator) join(ctx context.Context, key string, resolved Event, work func(context.Context, *Build) (Image, error)) (*Call, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	begin := func() *Build {
+		b := o.newBuild(resolved)
+		o.settings.onBuild(b)
+		return b
+	}
+	t := o.builds.Join(ctx, key, begin, func(ctx context.Context, b *Build) (img Image, err error) {
+		defer func() {
+			if err != nil {
+				err = fail(ctx, b.name, err)
+			}
+			b.end(ctx, img, err)
+		}()
+		leave, err := o.queue.Enter(ctx, b.queued)
+		if err != nil {
+			return Image{}, err
+		}
+		defer leave()
+		return work(ctx, b)
+	})
+	return &Call{build: t.Shared(), ticket: t}, nil
+}
+
+// failed is the only event of a call that came to nothing before it was known what it is about.
+func (o *Orchestrator) failed(ctx context.Context, name string, err error) Event {
+	b := o.newBuild(Event{Name: name})
+	return Event{ID: 1, Type: EventFailed, Time: time.Now().UTC(), Name: name, Failure: b.failure(ctx, err)}
 }
 
 // EnsureLocalImage is the call that a workspace server makes before it creates a container: the reference to

@@ -14,32 +14,36 @@ import (
 )
 
 // pull is registry mode: the image comes from the registry, and neither a git server nor a builder is asked.
-func (o *Orchestrator) pull(ctx context.Context, t resolver.Template, a ask) (Image, error) {
+func (o *Orchestrator) pull(ctx context.Context, t resolver.Template, a ask) (*Call, error) {
 	if a.noCache || !a.revision.IsZero() {
-		return Image{}, fmt.Errorf("%w: in registry mode nothing is built, so there is no commit and no build cache to choose; unset MOLECULE_IMAGE_REGISTRY to build", ErrInvalidInput)
+		return nil, fmt.Errorf("%w: in registry mode nothing is built, so there is no commit and no build cache to choose; unset MOLECULE_IMAGE_REGISTRY to build", ErrInvalidInput)
 	}
 	st, err := o.store()
 	if err != nil {
-		return Image{}, storeError(err)
+		return nil, storeError(err)
 	}
 	r, err := o.recipe(ctx, st, t)
 	if err != nil {
-		return Image{}, err
+		return nil, err
 	}
 	ref := o.source.Reference(t.Name)
 	if _, err := reference.ParseNormalizedNamed(ref); err != nil {
-		return Image{}, fmt.Errorf("%w: MOLECULE_IMAGE_REGISTRY gives %q, which is no image reference: %w", ErrInvalidInput, ref, err)
+		return nil, fmt.Errorf("%w: MOLECULE_IMAGE_REGISTRY gives %q, which is no image reference: %w", ErrInvalidInput, ref, err)
 	}
 	img := Image{Schema: schemaVersion, Name: t.Name, Mode: o.source.Mode, Outcome: OutcomeHit, Reference: ref, Platform: r.Platform}
-	miss, err := "asked to pull", error(nil)
+	resolved := Event{Type: EventResolved, Name: t.Name, Reference: ref}
+	miss := "asked to pull"
 	if !a.pull {
-		if img.ID, miss, err = present(ctx, st, ref, r.Platform); err != nil || miss == "" {
-			return img, err
+		if img.ID, miss, err = present(ctx, st, ref, r.Platform); err != nil {
+			return nil, err
+		}
+		if miss == "" {
+			return o.hit(ctx, resolved, img), nil
 		}
 	}
-	return o.builds.Do(ctx, "pull "+ref+" "+r.Platform, func(ctx context.Context) (Image, error) {
+	return o.join(ctx, "pull "+ref+" "+r.Platform, resolved, func(ctx context.Context, b *Build) (Image, error) {
 		begun := time.Now()
-		if err := o.fetchImage(ctx, st, t.Name, ref, r.Platform); err != nil {
+		if err := o.fetchImage(ctx, st, b, ref, r.Platform); err != nil {
 			return Image{}, err
 		}
 		img.Outcome, img.Reason, img.Durations.Pull = OutcomePulled, miss, ms(time.Since(begun))
@@ -71,9 +75,12 @@ func samePlatform(a, b string) bool {
 	return errA == nil && errB == nil && platforms.OnlyStrict(q).Match(p)
 }
 
-func (o *Orchestrator) fetchImage(ctx context.Context, st store, name, ref, platform string) error {
-	o.log.Info(fmt.Sprintf("Provisioner: registry mode → pulling %s for runtime %s", ref, name))
-	err := st.Pull(ctx, ref, platform, func(status string) { o.log.Debug(status) })
+func (o *Orchestrator) fetchImage(ctx context.Context, st store, b *Build, ref, platform string) error {
+	o.log.Info(fmt.Sprintf("Provisioner: registry mode → pulling %s for runtime %s", ref, b.name))
+	err := st.Pull(ctx, ref, platform, func(status string) {
+		o.log.Debug(status)
+		b.emit(Event{Type: EventLog, Text: b.clean(status)})
+	})
 	var at *imagestore.Error
 	switch {
 	case err == nil:

@@ -6,7 +6,6 @@ import (
 	"fmt"
 
 	"github.com/containerd/platforms"
-	"github.com/moby/buildkit/client"
 	"github.com/moby/buildkit/session/auth/authprovider"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 
@@ -131,8 +130,4 @@ func checkPlatform(s string) error {
 	}
 	_, err := parsePlatform(s)
 	return err
-}
-
-func (j *job) progress() func(*client.SolveStatus) {
-	return func(st *client.SolveStatus) { j.o.settings.progress(j.template.Name, st) }
 }

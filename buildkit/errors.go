@@ -20,6 +20,8 @@ var (
 	ErrBuild = errors.New("build failed")
 	// ErrDelivery: the solved image did not reach the image store.
 	ErrDelivery = errors.New("delivery failed")
+	// ErrStalled: nothing moved for too long.
+	ErrStalled = errors.New("build stalled")
 )
 
 // Error is what every exported function of this package returns: Op is the step (connect, fetch, inspect,

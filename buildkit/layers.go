@@ -16,10 +16,13 @@ import (
 // errUnreadable: the builder has the image and does not hand out its layers one by one.
 var errUnreadable = errors.New("the builder's layers cannot be read")
 
+// openFunc streams a layer out of the builder.
+type openFunc func(context.Context, ocispecs.Descriptor) (io.ReadCloser, error)
+
 // layersExporter takes the manifest and the config from the builder and leaves the layers there; the sink then
 // reads those that it lacks.
 type layersExporter struct {
-	open    func(context.Context, ocispecs.Descriptor) (io.ReadCloser, error)
+	open    openFunc
 	onBytes func(int)
 }
 

@@ -35,6 +35,9 @@ type Request struct {
 	// NoCache runs every step again. Pull asks the registries again for the images in FROM.
 	NoCache, Pull bool
 
+	// StallAfter is how long nothing may move before the build is cancelled, see [ErrStalled]; 0 means no limit.
+	StallAfter time.Duration
+
 	// Progress receives what BuildKit tells, already harmless to print; nil means nobody listens. It is
 	// called from one goroutine and must not block for long.
 	Progress func(*client.SolveStatus)

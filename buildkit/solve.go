@@ -30,11 +30,13 @@ func (b *Builder) Solve(ctx context.Context, req Request, sink Sink) (Result, er
 	if err := b.RequirePlatform(req.Platform); err != nil {
 		return Result{}, err
 	}
-	s := newSolve(b, req, time.Now())
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	s := newSolve(b, req, time.Now(), cancel)
 	res, err := s.run(ctx, s.exporter(), sink)
 	if errors.Is(err, errUnreadable) && ctx.Err() == nil {
 		reason := err
-		s = newSolve(b, req, s.started)
+		s = newSolve(b, req, s.started, cancel)
 		res, err = s.run(ctx, archiveExporter{}, sink)
 		res.Delivery.Reason = reason.Error()
 	}
@@ -51,7 +53,7 @@ func (s *solve) exporter() exporter {
 	if s.builder.info.Kind == KindDocker {
 		return mobyExporter{containerdStore: s.builder.containerdStore}
 	}
-	return layersExporter{open: openLayer(s.builder.client), onBytes: s.reportBytes}
+	return layersExporter{open: s.guard.layers(openLayer(s.builder.client)), onBytes: s.reportBytes}
 }
 
 // solve is the state of one Build.
@@ -60,6 +62,7 @@ type solve struct {
 	req     Request
 	gate    *gate
 	watch   watcher
+	guard   *stallGuard
 	result  Result
 	// failed is the error of our own half of the Build. It is kept here since what comes back from the
 	// builder is that error's text alone.
@@ -71,8 +74,12 @@ type solve struct {
 	transfer                 transfer
 }
 
-func newSolve(b *Builder, req Request, started time.Time) *solve {
-	return &solve{builder: b, req: req, gate: newGate(req.Remote, req.Token), started: started}
+func newSolve(b *Builder, req Request, started time.Time, cancel context.CancelCauseFunc) *solve {
+	guard := newStallGuard(req.StallAfter, cancel)
+	return &solve{
+		builder: b, req: req, started: started, gate: newGate(req.Remote, req.Token),
+		watch: watcher{seen: guard.see}, guard: guard,
+	}
 }
 
 func (s *solve) run(ctx context.Context, way exporter, sink Sink) (Result, error) {
@@ -131,6 +138,7 @@ func (s *solve) outcome(solveErr, deliverErr error) error {
 
 // build runs inside the Build session.
 func (s *solve) build(ctx context.Context, c gateway.Client) (*gateway.Result, error) {
+	defer s.guard.watch(s.guard.stalledStep)()
 	co, in, err := s.checkout(ctx, c)
 	if err != nil {
 		errors.As(err, &s.failed)

@@ -34,7 +34,7 @@ type Sink interface {
 }
 
 // openLayer reads a blob of the builder's content store in one stream.
-func openLayer(c *client.Client) func(context.Context, ocispecs.Descriptor) (io.ReadCloser, error) {
+func openLayer(c *client.Client) openFunc {
 	return func(ctx context.Context, layer ocispecs.Descriptor) (io.ReadCloser, error) {
 		ctx, cancel := context.WithCancel(ctx)
 		stream, err := c.ContentClient().Read(ctx, &contentapi.ReadContentRequest{Digest: layer.Digest.String()})

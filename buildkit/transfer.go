@@ -10,6 +10,9 @@ import (
 // reportEvery bounds how often progress is told while bytes flow.
 const reportEvery = 100 * time.Millisecond
 
+// DeliveryVertex is the name of the vertex that shows a delivery through this process.
+const DeliveryVertex = "deliver into the image store"
+
 // transfer shows a delivery through this process as one more vertex of the build: BuildKit's part is over by
 // then, and an export of several GB takes its time.
 type transfer struct {
@@ -22,7 +25,7 @@ type transfer struct {
 func (s *solve) delivering(deliver delivery, told map[string]string, solveErr error) (Delivery, error) {
 	now := time.Now()
 	s.transfer = transfer{vertex: client.Vertex{
-		Digest: digest.FromString("deliver " + s.req.Reference), Name: "deliver into the image store", Started: &now,
+		Digest: digest.FromString("deliver " + s.req.Reference), Name: DeliveryVertex, Started: &now,
 	}}
 	d, err := deliver(told, solveErr)
 	if s.transfer.bytes > 0 {

@@ -14,6 +14,8 @@ import (
 // author's, and goes to our terminal) and remembers which step failed.
 type watcher struct {
 	failed string // name of the vertex that failed last
+	// seen hears of every message.
+	seen func(*client.SolveStatus)
 }
 
 func (w *watcher) forward(in <-chan *client.SolveStatus, secrets *redact.Redactor, out func(*client.SolveStatus)) {
@@ -46,6 +48,7 @@ func (w *watcher) forward(in <-chan *client.SolveStatus, secrets *redact.Redacto
 				v.Detail[i] = []byte(clean(string(v.Detail[i])))
 			}
 		}
+		w.seen(s)
 		if out != nil {
 			out(s)
 		}

@@ -31,7 +31,7 @@ type Client struct {
 	backoff   Backoff
 	tokenHint func(host string) string
 
-	lookups flight.Group[lookup, Head]
+	lookups flight.Group[lookup, struct{}, Head]
 	formats sync.Map // git.Remote -> git.ObjectFormat
 }
 

@@ -9,9 +9,11 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/internal/flight"
 )
 
+type group = flight.Group[string, *int, int]
+
 func TestCallersShareARunAndLaterOnesDoNot(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var g flight.Group[string, int]
+		var g group
 		runs, finish := 0, make(chan struct{})
 		fn := func(context.Context) (int, error) { runs++; <-finish; return runs, errors.New("failed") }
 		got := make(chan int, 3)
@@ -31,9 +33,43 @@ func TestCallersShareARunAndLaterOnesDoNot(t *testing.T) {
 	})
 }
 
+func TestAllHaveWhatIsShared(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var g group
+		join := func() *flight.Ticket[*int, int] {
+			return g.Join(t.Context(), "k", func() *int { return new(int) }, func(ctx context.Context, n *int) (int, error) {
+				<-ctx.Done()
+				return *n, nil
+			})
+		}
+		a, b := join(), join()
+		if a.Shared() != b.Shared() {
+			t.Error("two callers of one run have different values")
+		}
+		*a.Shared() = 7
+		a.Leave()
+		a.Leave() // counts once
+		synctest.Wait()
+		if c := join(); c.Shared() != b.Shared() {
+			t.Error("a caller that left twice ended the run")
+		} else {
+			c.Leave()
+		}
+		b.Leave()
+		if got, err := b.Wait(t.Context()); got != 7 || err != nil {
+			t.Errorf("got %d, %v", got, err)
+		}
+		if d := join(); d.Shared() == b.Shared() {
+			t.Error("a run that everybody had left was joined")
+		} else {
+			d.Leave()
+		}
+	})
+}
+
 func TestTheLastToLeaveCancelsAndStays(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var g flight.Group[string, int]
+		var g group
 		cancelled, ended := false, make(chan struct{})
 		fn := func(ctx context.Context) (int, error) {
 			<-ctx.Done()

@@ -54,7 +54,7 @@ func stacks(words ...string) (found []string) {
 
 // sharing counts the callers that wait for a shared build; those that wait for a shared look-up are in the resolver.
 func sharing() (n int) {
-	for _, stack := range stacks("pinion/internal/flight.(*Group[...]).Do(", "molecule-ai/pinion.(*job).run(") {
+	for _, stack := range stacks("pinion/internal/flight.(*Ticket[...]).Wait(", "molecule-ai/pinion.(*Call).Wait(") {
 		if !strings.Contains(stack, "pinion/resolver.") {
 			n++
 		}

@@ -24,35 +24,31 @@ const (
 	exitCancelled    = 130
 )
 
-// kinds maps errors to codes; the first that fits decides. What another one may wrap stands behind it: the
-// image store's errors come from it alone, whatever they wrap, while a builder's may have come through it.
-func kinds() []struct {
-	kind error
-	code int
-} {
-	return []struct {
-		kind error
-		code int
-	}{
-		{pinion.ErrVerification, exitVerification},
-		{pinion.ErrLockTimeout, exitLock},
-		{pinion.ErrStore, exitStore},
-		{pinion.ErrDelivery, exitStore},
-		{pinion.ErrNoBuilder, exitNoBuilder},
-		{pinion.ErrPlatform, exitNoBuilder},
-		{pinion.ErrBuild, exitBuild},
-		{pinion.ErrRefused, exitBuild},
-		{pinion.ErrFetch, exitUnreachable},
-		{pinion.ErrUnauthorized, exitUnauthorized},
-		{pinion.ErrUnknownTemplate, exitNotFound},
-		{pinion.ErrNotFound, exitNotFound},
-		{pinion.ErrNotOnBranch, exitNotFound},
-		{pinion.ErrRateLimited, exitUnreachable},
-		{pinion.ErrUnavailable, exitUnreachable},
-		{pinion.ErrInvalidAnswer, exitUnreachable},
-		{pinion.ErrRegistry, exitUnreachable},
-		{pinion.ErrInvalidInput, exitUsage},
-		{context.Canceled, exitCancelled},
+// exitOf gives each class of failures its code.
+func exitOf(c pinion.Class) int {
+	switch c {
+	case pinion.ClassUsage:
+		return exitUsage
+	case pinion.ClassNotFound:
+		return exitNotFound
+	case pinion.ClassUnauthorized:
+		return exitUnauthorized
+	case pinion.ClassUnreachable:
+		return exitUnreachable
+	case pinion.ClassNoBuilder:
+		return exitNoBuilder
+	case pinion.ClassStore:
+		return exitStore
+	case pinion.ClassVerification:
+		return exitVerification
+	case pinion.ClassLock:
+		return exitLock
+	case pinion.ClassBuild:
+		return exitBuild
+	case pinion.ClassCancelled:
+		return exitCancelled
+	default:
+		return exitGeneral
 	}
 }
 
@@ -70,15 +66,10 @@ func exitCode(ctx context.Context, err error) int {
 	case errors.Is(ctx.Err(), context.Canceled):
 		return exitCancelled
 	}
-	for _, k := range kinds() {
-		if errors.Is(err, k.kind) {
-			return k.code
-		}
+	if code := exitOf(pinion.ClassOf(err)); code != exitGeneral || !isManaged(err) {
+		return code
 	}
-	if isManaged(err) {
-		return exitNoBuilder
-	}
-	return exitGeneral
+	return exitNoBuilder
 }
 
 // toldError ends a run whose failure has been printed already.

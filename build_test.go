@@ -1,0 +1,273 @@
+package pinion
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/moby/buildkit/client"
+	digest "github.com/opencontainers/go-digest"
+
+	"git.moleculesai.app/molecule-ai/pinion/buildkit"
+	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore"
+	"git.moleculesai.app/molecule-ai/pinion/resolver"
+)
+
+func types(events []Event) (names []EventType) {
+	for _, e := range events {
+		names = append(names, e.Type)
+	}
+	return names
+}
+
+func TestEventsOfABuildAndOfAHit(t *testing.T) {
+	w := newWorld(t)
+	for _, want := range [][]EventType{
+		{EventResolved, EventFetching, EventDone},
+		{EventResolved, EventHit, EventDone},
+	} {
+		var events []Event
+		img := w.ensure(t, OnEvent(func(e Event) { events = append(events, e) }))
+		if got := types(events); !slices.Equal(got, want) {
+			t.Fatalf("got %v, not %v", got, want)
+		}
+		for i, e := range events {
+			if e.ID != int64(i+1) || e.Name != "claude-code" || e.Time.IsZero() {
+				t.Errorf("event %d is %+v", i, e)
+			}
+		}
+		if first := events[0]; first.Revision != img.Revision || first.Reference != img.Reference {
+			t.Errorf("resolved to %+v", first)
+		}
+		if last := events[2]; last.Image == nil || last.Image.ID != img.ID || last.Image.Outcome != img.Outcome {
+			t.Errorf("ended with %+v", last)
+		}
+	}
+}
+
+func TestEventsOfAFailure(t *testing.T) {
+	w := newWorld(t)
+	var events []Event
+	on := OnEvent(func(e Event) { events = append(events, e) })
+	w.builder.wait = func(context.Context) error {
+		return &buildkit.Error{Op: "build", Kind: ErrBuild, Err: errors.New("no \x1b[31mluck")}
+	}
+	if _, err := w.Ensure(t.Context(), "claude-code", on); !errors.Is(err, ErrBuild) {
+		t.Fatal(err)
+	}
+	w.heads.err = &resolver.Error{Op: "look up", Err: ErrUnauthorized}
+	if _, err := w.Ensure(t.Context(), "claude-code", on); !errors.Is(err, ErrUnauthorized) {
+		t.Fatal(err)
+	}
+	if got := types(events); !slices.Equal(got, []EventType{EventResolved, EventFetching, EventFailed, EventFailed}) {
+		t.Fatalf("got %v", got)
+	}
+	atBuild, atGit := events[2].Failure, events[3].Failure
+	if atBuild.Class != ClassBuild || atBuild.Origin != OriginBuildKit || strings.Contains(atBuild.Message, "\x1b") {
+		t.Errorf("the build's failure is %+v", atBuild)
+	}
+	if atGit.Class != ClassUnauthorized || atGit.Origin != OriginGit {
+		t.Errorf("the git server's failure is %+v", atGit)
+	}
+}
+
+// TestEventsOfSteps: states that change, lines, and bytes; nothing that is only repeated.
+func TestEventsOfSteps(t *testing.T) {
+	var got []string
+	s := newSteps(func(e Event) {
+		switch e.Type {
+		case EventStep:
+			got = append(got, fmt.Sprintf("%d/%d %s %s", e.Step.Number, e.Step.Total, e.Step.Name, e.Step.State))
+		case EventLog:
+			got = append(got, fmt.Sprintf("%d: %s", e.Step.Number, e.Text))
+		case EventDelivering:
+			got = append(got, fmt.Sprintf("%d bytes", e.Bytes))
+		}
+	})
+	now := time.Now()
+	vertex := func(name string) *client.Vertex { return &client.Vertex{Digest: digest.FromString(name), Name: name} }
+	load, run, deliver := vertex("load"), vertex("[2/2] RUN make"), vertex(buildkit.DeliveryVertex)
+	tell := func(vs ...*client.Vertex) { s.tell(&client.SolveStatus{Vertexes: vs}) }
+	tell(load, run)
+	load.Cached = true
+	tell(load)
+	tell(load)
+	run.Started = &now
+	tell(run)
+	output := func(text string) {
+		s.tell(&client.SolveStatus{Logs: []*client.VertexLog{{Vertex: run.Digest, Data: []byte(text)}}})
+	}
+	output("one\r\ntw")
+	output("o\nthree")
+	output(strings.Repeat("x", 3*maxLine))
+	run.Completed = &now
+	tell(run)
+	deliver.Started = &now
+	s.tell(&client.SolveStatus{Vertexes: []*client.Vertex{deliver}, Statuses: []*client.VertexStatus{{Vertex: deliver.Digest, Current: 7}}})
+	want := []string{
+		"1/2 load cached", "2/2 [2/2] RUN make started", "2: one", "2: two",
+		"2: three" + strings.Repeat("x", maxLine-len("three")), "2/2 [2/2] RUN make done", "7 bytes",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got\n%s", strings.Join(got, "\n"))
+	}
+}
+
+func TestALateCallerHearsWhatWasBefore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		finish := make(chan struct{})
+		w.builder.wait = func(context.Context) error { <-finish; return nil }
+		first, err := w.Start(t.Context(), "claude-code")
+		if err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		late, err := w.Start(t.Context(), "claude-code")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if first.Build() != late.Build() || first.Hit() || late.Hit() {
+			t.Error("the build is not shared")
+		}
+		close(finish)
+		var events []Event
+		for e := range late.Build().Events(t.Context(), 0) {
+			events = append(events, e)
+		}
+		if got := types(events); !slices.Equal(got, []EventType{EventResolved, EventFetching, EventDone}) {
+			t.Errorf("got %v", got)
+		}
+		a, errA := first.Wait(t.Context())
+		b, errB := late.Wait(t.Context())
+		if errA != nil || errB != nil || a.ID != b.ID {
+			t.Errorf("%v, %v", errA, errB)
+		}
+		if a.Builder == b.Builder || a.Fetch == b.Fetch {
+			t.Error("two callers can write into one receipt")
+		}
+	})
+}
+
+func TestMaxParallel(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, WithMaxParallel(2))
+		var mu sync.Mutex
+		running, most := 0, 0
+		release := make(chan struct{})
+		w.builder.wait = func(context.Context) error {
+			mu.Lock()
+			running++
+			most = max(most, running)
+			mu.Unlock()
+			<-release
+			mu.Lock()
+			running--
+			mu.Unlock()
+			return nil
+		}
+		names := w.Names()[:5]
+		positions := map[string][]int{}
+		var all sync.WaitGroup
+		for _, name := range names {
+			all.Go(func() {
+				_, err := w.Ensure(t.Context(), name, OnEvent(func(e Event) {
+					mu.Lock()
+					defer mu.Unlock()
+					if e.Type == EventQueued {
+						positions[name] = append(positions[name], e.Position)
+					}
+				}))
+				if err != nil {
+					t.Error(err)
+				}
+			})
+			synctest.Wait()
+		}
+		for range names {
+			release <- struct{}{}
+			synctest.Wait()
+		}
+		all.Wait()
+		if most != 2 {
+			t.Errorf("%d builds at once", most)
+		}
+		if got := positions[names[4]]; !slices.Equal(got, []int{3, 2, 1}) {
+			t.Errorf("the last was told %v", got)
+		}
+	})
+}
+
+// TestFault49And50_WhoLeaves: one who leaves disturbs nobody, also in the queue, and the last one ends the build.
+func TestFault49And50_WhoLeaves(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.builder.wait = func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
+		a, errA := w.Start(t.Context(), "claude-code")
+		b, errB := w.Start(t.Context(), "claude-code")
+		if errA != nil || errB != nil {
+			t.Fatal(errA, errB)
+		}
+		build := a.Build()
+		a.Leave()
+		synctest.Wait()
+		select {
+		case <-build.Done():
+			t.Fatal("the first to leave ended the build")
+		default:
+		}
+		b.Leave()
+		<-build.Done()
+		if _, err := build.Result(); !errors.Is(err, context.Canceled) {
+			t.Error(err)
+		}
+		events := slices.Collect(build.Events(t.Context(), 0))
+		if last := events[len(events)-1]; last.Type != EventFailed || last.Failure.Class != ClassCancelled {
+			t.Errorf("the last event is %+v", last)
+		}
+		w.builder.wait = nil
+		w.ensure(t)
+	})
+}
+
+// TestFault59_AFloodOfOutputIsBounded: 100 MB of lines and no reader.
+func TestFault59_AFloodOfOutputIsBounded(t *testing.T) {
+	w := newWorld(t)
+	b := w.newBuild(Event{Type: EventResolved, Name: "x"})
+	line := strings.Repeat("x", 1000)
+	for range 1 << 17 {
+		b.emit(Event{Type: EventLog, Text: line})
+	}
+	b.end(t.Context(), Image{}, nil)
+	events := slices.Collect(b.Events(t.Context(), 0))
+	if len(events) > keptEvents/1000 || events[0].Type != EventResolved || events[len(events)-1].Type != EventDone {
+		t.Errorf("%d events from %s to %s", len(events), events[0].Type, events[len(events)-1].Type)
+	}
+	var m runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&m)
+	if m.HeapAlloc > 64<<20 {
+		t.Errorf("%d bytes are held", m.HeapAlloc)
+	}
+}
+
+func TestABuildObserverHearsOfBuildsAlone(t *testing.T) {
+	var heard []*Build
+	w := newWorld(t, WithBuildObserver(func(b *Build) { heard = append(heard, b) }))
+	w.store.kind = imagestore.KindContainerd
+	img := w.ensure(t)
+	w.ensure(t)
+	if len(heard) != 1 {
+		t.Fatalf("heard of %d builds", len(heard))
+	}
+	if got, err := heard[0].Result(); err != nil || got.ID != img.ID || heard[0].Reference() != img.Reference {
+		t.Errorf("%+v, %v", got, err)
+	}
+}

@@ -1,0 +1,144 @@
+package buildkit
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"github.com/moby/buildkit/client"
+	digest "github.com/opencontainers/go-digest"
+	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
+)
+
+// stallGuard cancels a Build in which nothing moves any more. It watches the fetch and the steps until the image is
+// solved, and later on each layer while it is read. In between it sleeps: BuildKit's export tells nothing while it
+// works, and neither does an engine that unpacks.
+type stallGuard struct {
+	after  time.Duration // 0: never
+	cancel context.CancelCauseFunc
+
+	mu      sync.Mutex
+	timer   *time.Timer
+	watched int // what has to move; 0: nothing
+	state   map[digest.Digest]vertexState
+	current map[statusKey]int64
+	// running is what the last message said to be running, for the error.
+	running string
+}
+
+type vertexState struct{ started, completed, failed bool }
+
+type statusKey struct {
+	vertex digest.Digest
+	id     string
+}
+
+func newStallGuard(after time.Duration, cancel context.CancelCauseFunc) *stallGuard {
+	return &stallGuard{after: after, cancel: cancel, state: map[digest.Digest]vertexState{}, current: map[statusKey]int64{}}
+}
+
+// watch begins to want movement; the function that it returns ends that. Several may be watched at once, and any
+// movement is good for all.
+func (g *stallGuard) watch(stalled func() error) (done func()) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.after <= 0 {
+		return func() {}
+	}
+	g.watched++
+	if g.timer != nil {
+		g.timer.Stop()
+	}
+	g.timer = time.AfterFunc(g.after, func() { g.cancel(stalled()) })
+	return sync.OnceFunc(func() {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		if g.watched--; g.watched == 0 {
+			g.timer.Stop()
+		}
+	})
+}
+
+// moved is a sign of life.
+func (g *stallGuard) moved() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	// A timer that has run out has cancelled the Build already.
+	if g.watched > 0 && g.timer.Stop() {
+		g.timer.Reset(g.after)
+	}
+}
+
+// see looks for movement in a message: BuildKit repeats the state of a download many times a second, whether or
+// not there is progress.
+func (g *stallGuard) see(s *client.SolveStatus) {
+	moved := len(s.Logs) > 0
+	g.mu.Lock()
+	for _, v := range s.Vertexes {
+		now := vertexState{v.Started != nil, v.Completed != nil, v.Error != ""}
+		if g.state[v.Digest] != now {
+			g.state[v.Digest], moved = now, true
+		}
+		if now.started && !now.completed {
+			g.running = v.Name
+		}
+	}
+	for _, st := range s.Statuses {
+		key := statusKey{st.Vertex, st.ID}
+		if before, known := g.current[key]; !known || before != st.Current {
+			g.current[key], moved = st.Current, true
+		}
+	}
+	g.mu.Unlock()
+	if moved {
+		g.moved()
+	}
+}
+
+// stalledStep is the error of a fetch or a step.
+func (g *stallGuard) stalledStep() error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	where := "the builder has not begun"
+	if g.running != "" {
+		where = "the last step that ran is " + g.running
+	}
+	return &Error{Op: "solve", Kind: ErrStalled, Err: fmt.Errorf(
+		"nothing moved for %s: %s; see what it waits for, or allow more time for a step that is silent for long", g.after, where)}
+}
+
+// layers watches each layer from when it is opened until it is closed.
+func (g *stallGuard) layers(open openFunc) openFunc {
+	return func(ctx context.Context, layer ocispecs.Descriptor) (io.ReadCloser, error) {
+		r, err := open(ctx, layer)
+		if err != nil {
+			return nil, err
+		}
+		done := g.watch(func() error {
+			return &Error{Op: "deliver", Kind: ErrDelivery, Err: fmt.Errorf(
+				"%w: no byte of layer %s moved for %s; look at the image store and at the way to the builder", ErrStalled, layer.Digest, g.after)}
+		})
+		return &watchedLayer{r, g, done}, nil
+	}
+}
+
+type watchedLayer struct {
+	io.ReadCloser
+	guard *stallGuard
+	done  func()
+}
+
+func (w *watchedLayer) Read(p []byte) (int, error) {
+	n, err := w.ReadCloser.Read(p)
+	if n > 0 {
+		w.guard.moved()
+	}
+	return n, err
+}
+
+func (w *watchedLayer) Close() error {
+	w.done()
+	return w.ReadCloser.Close()
+}

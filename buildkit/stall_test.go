@@ -1,0 +1,110 @@
+package buildkit
+
+import (
+	"context"
+	"errors"
+	"io"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/moby/buildkit/client"
+	digest "github.com/opencontainers/go-digest"
+	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
+)
+
+func guarded(t *testing.T) (*stallGuard, context.Context) {
+	ctx, cancel := context.WithCancelCause(t.Context())
+	t.Cleanup(func() { cancel(nil) })
+	return newStallGuard(time.Minute, cancel), ctx
+}
+
+// TestFault63_WhatMoves: a change of state, a line or a byte of a download; not what is only repeated.
+func TestFault63_WhatMoves(t *testing.T) {
+	now := time.Now()
+	step := &client.Vertex{Digest: digest.FromString("s"), Name: "[1/1] RUN wait", Started: &now}
+	for name, c := range map[string]struct {
+		next  func(i int) *client.SolveStatus
+		stays bool
+	}{
+		"lines": {func(int) *client.SolveStatus { return &client.SolveStatus{Logs: []*client.VertexLog{{}}} }, true},
+		"a counter": {func(i int) *client.SolveStatus {
+			return &client.SolveStatus{Statuses: []*client.VertexStatus{{ID: "x", Current: int64(i)}}}
+		}, true},
+		"steps": {func(i int) *client.SolveStatus {
+			return &client.SolveStatus{Vertexes: []*client.Vertex{{Digest: digest.FromBytes([]byte{byte(i)}), Started: &now}}}
+		}, true},
+		"a counter that stands": {func(int) *client.SolveStatus {
+			return &client.SolveStatus{Statuses: []*client.VertexStatus{{ID: "x", Current: 7}}}
+		}, false},
+		"a step that is told again": {func(int) *client.SolveStatus { return &client.SolveStatus{Vertexes: []*client.Vertex{step}} }, false},
+		"empty messages":            {func(int) *client.SolveStatus { return &client.SolveStatus{} }, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				g, ctx := guarded(t)
+				defer g.watch(g.stalledStep)()
+				g.see(&client.SolveStatus{Vertexes: []*client.Vertex{step}})
+				for i := range 10 {
+					time.Sleep(50 * time.Second)
+					g.see(c.next(i))
+				}
+				err := context.Cause(ctx)
+				if c.stays != (err == nil) {
+					t.Fatalf("the cause is %v", err)
+				}
+				if err != nil && (!errors.Is(err, ErrStalled) || !strings.Contains(err.Error(), "RUN wait")) {
+					t.Error(err)
+				}
+			})
+		})
+	}
+}
+
+// TestFault63_AnExportIsLeftAlone: between the last step and the first layer, and after the last layer.
+func TestFault63_AnExportIsLeftAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g, ctx := guarded(t)
+		g.watch(g.stalledStep)()
+		time.Sleep(time.Hour)
+		open := g.layers(func(context.Context, ocispecs.Descriptor) (io.ReadCloser, error) {
+			return io.NopCloser(strings.NewReader("layer")), nil
+		})
+		r, err := open(ctx, ocispecs.Descriptor{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(50 * time.Second)
+		if _, err := io.ReadAll(r); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(50 * time.Second)
+		_ = r.Close()
+		time.Sleep(time.Hour)
+		if err := context.Cause(ctx); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := open(ctx, ocispecs.Descriptor{Digest: "sha256:x"}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Hour)
+		if err := context.Cause(ctx); !errors.Is(err, ErrStalled) || !errors.Is(err, ErrDelivery) || !strings.Contains(err.Error(), "sha256:x") {
+			t.Errorf("a layer that nobody reads: %v", err)
+		}
+	})
+}
+
+func TestNoStallGuard(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancelCause(t.Context())
+		defer cancel(nil)
+		g := newStallGuard(0, cancel)
+		defer g.watch(g.stalledStep)()
+		time.Sleep(1000 * time.Hour)
+		g.moved()
+		if err := context.Cause(ctx); err != nil {
+			t.Error(err)
+		}
+	})
+}
