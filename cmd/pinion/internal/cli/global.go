@@ -3,6 +3,7 @@ package cli
 import (
 	"log/slog"
 	"strings"
+	"time"
 
 	"github.com/spf13/pflag"
 
@@ -24,6 +25,8 @@ type globalFlags struct {
 	cacheDir   string
 	repoPrefix string
 	allowHTTP  bool
+	parallel   int
+	stallAfter time.Duration
 	logLevel   string
 	debug      bool
 }
@@ -41,6 +44,8 @@ func (g *globalFlags) register(fs *pflag.FlagSet) {
 	fs.StringVar(&g.cacheDir, "cache-dir", "", "`folder` for records and locks (MOLECULE_LOCAL_BUILD_CACHE)")
 	fs.StringVar(&g.repoPrefix, "repo-prefix", "", "`URL` that a runtime's name is appended to (MOLECULE_LOCAL_TEMPLATE_REPO_PREFIX)")
 	fs.BoolVar(&g.allowHTTP, "allow-http", false, "allow http for git servers elsewhere than on this machine (PINION_ALLOW_HTTP)")
+	fs.IntVar(&g.parallel, "max-parallel", 0, "build or pull at most `n` images at once, the others queue; 0 is no limit")
+	fs.DurationVar(&g.stallAfter, "stall-after", pinion.DefaultStallAfter, "give a build up in which nothing moves for a `duration`; 0 is never")
 	fs.StringVar(&g.logLevel, "log-level", "info", "`level` from which log lines are shown: "+strings.Join(logLevels(), ", "))
 	fs.BoolVarP(&g.debug, "debug", "D", false, "the same as --log-level debug")
 }
@@ -50,7 +55,12 @@ func (g *globalFlags) options(lookup func(string) (string, bool), env environmen
 	if g.host != "" && g.context != "" {
 		return nil, usage("--host and --context both name an engine; give one of them")
 	}
-	opts := []pinion.Option{pinion.OptionsFromEnv(lookup)}
+	if g.parallel < 0 || g.stallAfter < 0 {
+		return nil, usage("--max-parallel and --stall-after cannot be below 0")
+	}
+	opts := []pinion.Option{
+		pinion.OptionsFromEnv(lookup), pinion.WithMaxParallel(g.parallel), pinion.WithStallAfter(g.stallAfter),
+	}
 	for _, o := range []struct {
 		value string
 		make  func(string) pinion.Option

@@ -1,0 +1,68 @@
+package e2e_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"git.moleculesai.app/molecule-ai/pinion"
+)
+
+// TestFault63_AStepThatStalls is given up by its name; a build that says something now and then is not.
+func TestFault63_AStepThatStalls(t *testing.T) {
+	onCells(t, []cell{containerdOwn, oldOwn, classicStandalone}, func(t *testing.T, c cell) {
+		s := newScene(t, c)
+		tmpl, _ := s.ready(t, "RUN echo begun && sleep 600")
+		_, err := s.open(t, pinion.WithStallAfter(2*time.Second)).Ensure(t.Context(), runtime)
+		wantError(t, err, pinion.ErrStalled, "sleep 600")
+		wantNoTrace(t, s)
+		tmpl.busybox(t, "RUN for i in 1 2 3 4 5 6; do sleep 1; echo $i; done")
+		img, err := s.open(t, pinion.WithStallAfter(5*time.Second)).Ensure(t.Context(), runtime)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.wantImage(t, img)
+	})
+}
+
+// TestEventsOfARealBuild: what a user would be shown, from the name to the image.
+func TestEventsOfARealBuild(t *testing.T) {
+	onCells(t, []cell{containerdOwn, classicStandalone}, func(t *testing.T, c cell) {
+		s := newScene(t, c)
+		_, sha := s.ready(t, "RUN head -c 99999 /dev/urandom >/noise && echo hello events")
+		var events []pinion.Event
+		o := s.open(t)
+		img, err := o.Ensure(t.Context(), runtime, pinion.OnEvent(func(e pinion.Event) { events = append(events, e) }))
+		if err != nil {
+			t.Fatal(err)
+		}
+		seen := map[pinion.EventType]int{}
+		var steps, lines []string
+		for _, e := range events {
+			seen[e.Type]++
+			switch e.Type {
+			case pinion.EventStep:
+				steps = append(steps, e.Step.Name+" "+string(e.Step.State))
+			case pinion.EventLog:
+				lines = append(lines, e.Text)
+			}
+		}
+		if first, last := events[0], events[len(events)-1]; first.Revision.String() != sha || last.Image.ID != img.ID {
+			t.Errorf("from %+v to %+v", first, last)
+		}
+		for _, want := range []pinion.EventType{pinion.EventResolved, pinion.EventFetching, pinion.EventDone} {
+			if seen[want] != 1 {
+				t.Errorf("%d events of type %s", seen[want], want)
+			}
+		}
+		if c.standalone && seen[pinion.EventDelivering] == 0 {
+			t.Error("nothing was said of the delivery")
+		}
+		if got := strings.Join(steps, "\n"); !strings.Contains(got, "hello events started") || !strings.Contains(got, "hello events done") {
+			t.Errorf("the steps are\n%s", got)
+		}
+		if got := strings.Join(lines, "\n"); !strings.Contains(got, "hello events") {
+			t.Errorf("the output is\n%s", got)
+		}
+	})
+}
