@@ -36,6 +36,7 @@ docs: ## Write the generated reference
 .PHONY: test-unit
 test-unit: ## Run the tests that need nothing but Go
 	$(GO) test -short -timeout 3m ./...
+	$(GO) test -tags failpoints ./internal/failpoint
 
 .PHONY: test-race
 test-race: ## Run them under the race detector

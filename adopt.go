@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"git.moleculesai.app/molecule-ai/pinion/buildkit"
+	"git.moleculesai.app/molecule-ai/pinion/internal/failpoint"
 	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore"
 )
 
@@ -38,8 +39,8 @@ type builtImage struct {
 // name is gone afterwards, whatever happens.
 func (j *job) adopt(ctx context.Context, res buildkit.Result) (builtImage, error) {
 	img, err := j.delivered(ctx, res)
-	if err == nil {
-		err = j.store.Tag(ctx, img.ID, j.recipe.reference())
+	if err = failpoint.At(ctx, failpoint.Verified, err); err == nil {
+		err = failpoint.At(ctx, failpoint.Tagged, j.store.Tag(ctx, img.ID, j.recipe.reference()))
 	}
 	// From here on nothing waits for anything but the engine.
 	var side sync.WaitGroup

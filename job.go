@@ -9,6 +9,7 @@ import (
 
 	"git.moleculesai.app/molecule-ai/pinion/buildkit"
 	"git.moleculesai.app/molecule-ai/pinion/cache"
+	"git.moleculesai.app/molecule-ai/pinion/internal/failpoint"
 	"git.moleculesai.app/molecule-ai/pinion/resolver"
 	"git.moleculesai.app/molecule-ai/pinion/resolver/git"
 )
@@ -39,7 +40,7 @@ func (j *job) run(ctx context.Context) (*Call, error) {
 
 	begun := time.Now()
 	rev, err := j.lookup(ctx, h.format())
-	if err != nil {
+	if err = failpoint.At(ctx, failpoint.LookedUp, err); err != nil {
 		return nil, err
 	}
 	j.durations.Lookup = ms(time.Since(begun))
@@ -93,6 +94,9 @@ func (j *job) build(ctx context.Context, miss string) (Image, error) {
 		return Image{}, err
 	}
 	defer unlock()
+	if err := failpoint.At(ctx, failpoint.Locked, nil); err != nil {
+		return Image{}, err
+	}
 	if j.bypass() == "" {
 		if img, again, err := j.verify(ctx, j.openHistory(), nil); err != nil || again == "" {
 			return img, err
@@ -119,7 +123,7 @@ func (j *job) build(ctx context.Context, miss string) (Image, error) {
 	img.Builder, img.Fetch, img.Delivery, img.Reason = &info, &res.Fetch, &res.Delivery, miss
 	img.Ignored = res.Ignored
 	img.Warnings = slices.Concat(warnings, res.Warnings, built.warnings)
-	if err := j.record(res, built, to.layers, info); err != nil {
+	if err := failpoint.At(ctx, failpoint.Recorded, j.record(res, built, to.layers, info)); err != nil {
 		img.Warnings = append(img.Warnings, fmt.Sprintf("not remembered, so the next call builds again: %v", err))
 	}
 	img.SupersededBy = <-superseded
@@ -167,7 +171,7 @@ func (j *job) solve(ctx context.Context, b solver, to buildkit.Sink) (buildkit.R
 		NoCache: j.ask.noCache, Pull: j.ask.pull,
 		Progress: j.progress(), StallAfter: j.o.settings.stallAfter,
 	}, to)
-	if err != nil {
+	if err = failpoint.At(ctx, failpoint.Delivered, err); err != nil {
 		j.discard(ctx)
 		return buildkit.Result{}, j.gone(ctx, rev, err)
 	}

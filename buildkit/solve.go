@@ -15,6 +15,7 @@ import (
 	"github.com/moby/buildkit/session/secrets/secretsprovider"
 	"github.com/moby/buildkit/solver/pb"
 
+	"git.moleculesai.app/molecule-ai/pinion/internal/failpoint"
 	"git.moleculesai.app/molecule-ai/pinion/internal/redact"
 )
 
@@ -153,7 +154,7 @@ func (s *solve) build(ctx context.Context, c gateway.Client) (*gateway.Result, e
 	s.result.FetchTime = s.fetched.Sub(s.started)
 
 	res, err := s.frontend(ctx, c, co, in)
-	if err != nil {
+	if err = failpoint.At(ctx, failpoint.Solved, err); err != nil {
 		return nil, err
 	}
 	s.solved = time.Now()
@@ -167,7 +168,7 @@ func (s *solve) checkout(ctx context.Context, c gateway.Client) (*checkout, *ins
 		return nil, nil, fetching("fetch", err)
 	}
 	in, err := inspect(ctx, co, s.req)
-	if err != nil {
+	if err = failpoint.At(ctx, failpoint.Fetched, err); err != nil {
 		return nil, nil, fetching("inspect", err)
 	}
 	return co, in, nil

@@ -10,6 +10,8 @@ import (
 	"github.com/opencontainers/go-digest"
 	"github.com/opencontainers/image-spec/specs-go"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"git.moleculesai.app/molecule-ai/pinion/internal/failpoint"
 )
 
 // archive writes an image as both an OCI layout, which the containerd store reads, and a docker archive, which
@@ -68,7 +70,7 @@ func (a *archive) layers(ctx context.Context, tw *tar.Writer) error {
 			a.got.Reused++
 		case !written[layer.Digest]:
 			written[layer.Digest] = true
-			if err := a.layer(ctx, tw, layer); err != nil {
+			if err := failpoint.At(ctx, failpoint.Loading, a.layer(ctx, tw, layer)); err != nil {
 				return err
 			}
 			a.got.Sent++

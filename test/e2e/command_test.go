@@ -10,12 +10,11 @@ import (
 	"sync"
 	"testing"
 	"time"
-
-	"git.moleculesai.app/molecule-ai/pinion/test/parts"
 )
 
 // Exit codes.
 const (
+	exitGeneral      = 1
 	exitNotFound     = 10
 	exitUnauthorized = 11
 	exitUnreachable  = 12
@@ -33,9 +32,15 @@ func (binary) Close() error { return nil }
 
 func pinionBinary(t *testing.T) string {
 	t.Helper()
-	b := join(t, parts.NameGit, func(_ context.Context, dir string) (binary, error) {
-		path := filepath.Join(dir, "pinion")
-		cmd := exec.Command("go", "build", "-o", path, "./cmd/pinion")
+	return build(t, "pinion")
+}
+
+// build makes a program of cmd/pinion, with flags of `go build`, and keeps it under the name.
+func build(t *testing.T, name string, flags ...string) string {
+	t.Helper()
+	b := keep(t, name, func(_ context.Context, dir string) (binary, error) {
+		path := filepath.Join(dir, name)
+		cmd := exec.Command("go", append(append([]string{"build", "-o", path}, flags...), "./cmd/pinion")...)
 		cmd.Dir = root(t)
 		out, err := cmd.CombinedOutput()
 		if err != nil {
@@ -74,7 +79,13 @@ func (o *output) String() string {
 // start starts the command. It is killed with the test.
 func (u user) start(t *testing.T, args ...string) *process {
 	t.Helper()
-	p := &process{exec.Command(pinionBinary(t), args...), &output{}, &output{}, make(chan struct{})}
+	return u.startProgram(t, pinionBinary(t), args...)
+}
+
+// startProgram is start for another build of the command.
+func (u user) startProgram(t *testing.T, path string, args ...string) *process {
+	t.Helper()
+	p := &process{exec.Command(path, args...), &output{}, &output{}, make(chan struct{})}
 	p.Env, p.Dir = u.environ(), u.env["HOME"]
 	p.Stdout, p.Stderr = p.stdout, p.stderr
 	p.WaitDelay = 10 * time.Second

@@ -128,40 +128,35 @@ func TestLatestIsBestEffort(t *testing.T) {
 	s.ensure(t, pinion.OutcomeHit)
 }
 
-// TestFault43_KilledAtEachStep ends the process where it can do the most harm. The next run works and leaves everything in order.
-func TestFault43_KilledAtEachStep(t *testing.T) {
+// TestFault43_KilledWithinAStep ends the process while a builder works for it. The next run works and leaves everything in order.
+// TestFault43_BetweenSteps has the places between.
+func TestFault43_KilledWithinAStep(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		cell cell
-		// gate holds the process at a step until it is killed.
-		gate func(s *scene) (proxy *parts.Proxy, path string)
+		// fetching holds it in the fetch; else it is held in the solve.
+		fetching bool
 	}{
-		{"look-up", containerdStandalone, func(s *scene) (*parts.Proxy, string) { return s.git, "/git-upload-pack" }},
-		{"fetch", containerdStandalone, func(s *scene) (*parts.Proxy, string) { return s.git, "/info/refs" }},
-		{"solve on a buildkitd", containerdStandalone, nil},
-		{"solve on the engine", containerdOwn, nil},
-		{"solve on an old engine", oldOwn, nil},
-		{"load", containerdStandalone, func(s *scene) (*parts.Proxy, string) { return s.engine, "/images/load" }},
-		{"verification", classicStandalone, func(s *scene) (*parts.Proxy, string) { return s.engine, "/images/molecule-local" }},
-		{"tagging", containerdOwn, func(s *scene) (*parts.Proxy, string) { return s.engine, "/tag" }},
+		{"fetch", containerdStandalone, true},
+		{"solve on a buildkitd", containerdStandalone, false},
+		{"solve on the engine", containerdOwn, false},
+		{"solve on an old engine", oldOwn, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := newScene(t, c.cell)
 			water := newTap(t)
 			s.ready(t, water.add())
 			arrived := (<-chan struct{})(water.arrived)
-			if c.gate != nil {
+			if c.fetching {
 				water.open()
-				proxy, path := c.gate(s)
 				var hook parts.Hook
-				hook, arrived, _ = parts.GatePath(path)
-				proxy.SetHook(hook)
+				hook, arrived, _ = parts.GatePath("/info/refs")
+				s.git.SetHook(hook)
 			}
 			victim := s.start(t, "ensure", runtime)
 			receive(t, "the step "+c.name, arrived)
 			victim.kill()
 			s.git.SetHook(nil)
-			s.engine.SetHook(nil)
 			water.open()
 			wantRecords(t, s, 0)
 			img := parseImage(t, s.run(t, "ensure", runtime, "--format", "json"))

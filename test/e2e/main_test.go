@@ -43,6 +43,12 @@ type ensemble struct {
 func join[P part](t *testing.T, name string, start func(ctx context.Context, dir string) (P, error)) P {
 	t.Helper()
 	partstest.Need(t, name)
+	return keep(t, name, start)
+}
+
+// keep is join for what every machine can run.
+func keep[P part](t *testing.T, name string, start func(ctx context.Context, dir string) (P, error)) P {
+	t.Helper()
 	shared.mu.Lock()
 	defer shared.mu.Unlock()
 	if p, ok := shared.running[name].(P); ok {
