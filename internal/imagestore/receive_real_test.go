@@ -31,11 +31,20 @@ type layered struct {
 
 func newLayered(t *testing.T, bodies ...string) *layered {
 	t.Helper()
+	var layers [][]byte
+	for i, body := range bodies {
+		layers = append(layers, tarOf(t, string(rune('a'+i)), []byte(body)))
+	}
+	return layeredOf(t, layers...)
+}
+
+// layeredOf is an image of these layers, each a tar file.
+func layeredOf(t *testing.T, layers ...[]byte) *layered {
+	t.Helper()
 	l := &layered{layers: map[digest.Digest][]byte{}, opened: map[digest.Digest]int{}}
 	config := ocispec.Image{Platform: ocispec.Platform{OS: "linux", Architecture: "amd64"}, RootFS: ocispec.RootFS{Type: "layers"}}
 	manifest := ocispec.Manifest{Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageManifest}
-	for i, body := range bodies {
-		layer := tarOf(t, string(rune('a'+i)), []byte(body))
+	for _, layer := range layers {
 		d := digest.FromBytes(layer)
 		l.layers[d] = layer
 		l.digests = append(l.digests, d.String())

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"runtime"
 	"time"
 
@@ -25,16 +26,25 @@ func supervise(s daemon.Settings) error {
 	if os.Getpid() != 1 {
 		return errors.New("it is not the first process of its namespace; it is started by pinion, not by hand")
 	}
+	return holding(s.LockFile(), lockWithin, func() error { return run(s) })
+}
+
+// holding works under a lock, which the end of the process frees and nothing before the work's end.
+func holding(file string, within time.Duration, work func() error) error {
 	// Whoever waits for a daemon to end holds the lock for a moment.
-	ctx, cancel := context.WithTimeout(context.Background(), lockWithin)
+	ctx, cancel := context.WithTimeout(context.Background(), within)
 	defer cancel()
-	lock := flock.New(s.LockFile(), flock.SetPermissions(0o600))
+	lock := flock.New(file, flock.SetPermissions(0o600))
 	if _, err := lock.TryLockContext(ctx, time.Millisecond); err != nil {
-		return fmt.Errorf("another one works on %s (%w)", s.Root, err)
+		return fmt.Errorf("another one works on %s (%w)", filepath.Dir(file), err)
 	}
-	// The end of the process frees it, and nothing before: garbage collection would close a file that nobody
-	// refers to.
+	// Garbage collection would close a file that nobody refers to.
 	defer runtime.KeepAlive(lock)
+	return work()
+}
+
+// run is the daemon's life.
+func run(s daemon.Settings) error {
 	if err := furnish(s); err != nil {
 		return err
 	}
