@@ -48,6 +48,7 @@ type Origin string
 // The sides that an [Error] can come from.
 const (
 	OriginCatalogue Origin = "catalogue"
+	OriginUsage     Origin = "usage" // the call itself, or what was configured for it
 	OriginGit       Origin = "git server"
 	OriginRegistry  Origin = "registry"
 	OriginBuildKit  Origin = "buildkit"
@@ -89,8 +90,10 @@ func originOf(err error) Origin {
 	switch {
 	case errors.Is(err, ErrRegistry):
 		return OriginRegistry
-	case errors.Is(err, ErrUnknownTemplate), errors.Is(err, ErrInvalidInput):
+	case errors.Is(err, ErrUnknownTemplate), errors.Is(err, ErrInvalidInput) && errors.As(err, &atGit):
 		return OriginCatalogue
+	case errors.Is(err, ErrInvalidInput):
+		return OriginUsage
 	case errors.Is(err, ErrStore), errors.Is(err, ErrVerification):
 		return OriginDocker
 	case errors.As(err, &atGit):

@@ -167,7 +167,7 @@ func (j *job) solve(ctx context.Context, b solver, to buildkit.Sink) (buildkit.R
 		Remote: j.template.Remote, Revision: rev,
 		Subdir: j.template.Subdir, Dockerfile: j.template.Dockerfile, Target: j.template.Target,
 		Platform: platform, Labels: j.recipe.labels(), Reference: j.recipe.temporary(j.o.owner),
-		Token: j.o.creds.For(j.template.Remote), AllowedFrontends: j.o.settings.frontends,
+		Token: j.o.creds.For(j.template.Remote), AllowedFrontends: j.o.frontends(),
 		NoCache: j.ask.noCache, Pull: j.ask.pull,
 		Progress: j.progress(), StallAfter: j.o.settings.stallAfter,
 	}, to)

@@ -142,7 +142,8 @@ func WithDockerHost(host string) Option { return func(s *settings) { s.engine.Ho
 // WithDockerContext names the engine by a Docker context, as `docker --context`. The default is Docker's.
 func WithDockerContext(name string) Option { return func(s *settings) { s.engine.Context = name } }
 
-// WithAllowedFrontends lets `# syntax=` name these images (without tag) besides docker/dockerfile. The default is none.
+// WithAllowedFrontends lets `# syntax=` name these images (without tag) besides docker/dockerfile and those under
+// frontends in the config file. The default is none.
 func WithAllowedFrontends(images ...string) Option {
 	return func(s *settings) { s.frontends = append(s.frontends, images...) }
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -156,5 +157,17 @@ func TestTokensAreTrimmedAndHinted(t *testing.T) {
 	}
 	if got := hint("other.example"); !strings.Contains(got, "credentials") {
 		t.Errorf("another host wants %s", got)
+	}
+}
+
+func TestFault54_FrontendsAreAllowedByTheOperatorAlone(t *testing.T) {
+	config := filepath.Join(t.TempDir(), "config.yaml")
+	if err := os.WriteFile(config, []byte("frontends: [team/theirs]\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	w := newWorld(t, WithAllowedFrontends("team/ours"), WithConfig(config))
+	w.ensure(t)
+	if got := w.builder.built[0].AllowedFrontends; !slices.Equal(got, []string{"team/ours", "docker.io/team/theirs"}) {
+		t.Errorf("allowed are %q", got)
 	}
 }

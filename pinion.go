@@ -285,6 +285,11 @@ func (o *Orchestrator) Resolve(ctx context.Context, name string) (Resolution, er
 	return res, nil
 }
 
+// frontends are the images that `# syntax=` may name besides docker/dockerfile.
+func (o *Orchestrator) frontends() []string {
+	return slices.Concat(o.settings.frontends, o.catalogue.Frontends())
+}
+
 // Redact replaces every credential that this Orchestrator holds, in whatever form it may be sent.
 func (o *Orchestrator) Redact(s string) string {
 	return o.redact.String(s)

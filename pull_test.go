@@ -61,7 +61,8 @@ func TestRegistryModeKnowsTheCatalogue(t *testing.T) {
 	if _, err := w.Ensure(t.Context(), "no-such"); !errors.Is(err, ErrUnknownTemplate) {
 		t.Errorf("error is %v", err)
 	}
-	if _, err := w.Ensure(t.Context(), "claude-code", AtRevision(revision(t, shaA), true)); !errors.Is(err, ErrInvalidInput) {
+	_, err := w.Ensure(t.Context(), "claude-code", AtRevision(revision(t, shaA), true))
+	if typed := (*Error)(nil); !errors.Is(err, ErrInvalidInput) || !errors.As(err, &typed) || typed.Origin != OriginUsage {
 		t.Errorf("error is %v", err)
 	}
 }

@@ -141,7 +141,7 @@ func (in *inspection) chooseFrontend(dockerfile []byte, allowed []string) error 
 		return refuse("line %d: # syntax=%q: %w", line, image, err)
 	}
 	if name := named.Name(); name != syntaxFrontend && !slices.ContainsFunc(allowed, sameImage(name)) {
-		return refuse("line %d: # syntax=%s names a frontend that is not allowed; docker/dockerfile is", line, image)
+		return refuse("line %d: # syntax=%s names a frontend that is not allowed; docker/dockerfile is, and what the operator adds under frontends in the config file", line, image)
 	}
 	in.frontendImage, in.frontendCmdline = image, cmdline
 	return nil

@@ -19,6 +19,7 @@ type Catalogue struct {
 	templates map[string]Template
 	images    map[string]string // image name -> template name
 	tokenEnvs map[string]string // host -> variable
+	frontends []string
 }
 
 // CatalogueOption changes NewCatalogue's default.
@@ -108,11 +109,18 @@ func (c *Catalogue) TokenEnvs() map[string]string {
 	return maps.Clone(c.tokenEnvs)
 }
 
+// Frontends returns the images that the configuration lets `# syntax=` name, in
+// full and without tag, such as "docker.io/team/frontend".
+func (c *Catalogue) Frontends() []string {
+	return slices.Clone(c.frontends)
+}
+
 // clone lets a file be added as a whole or not at all.
 func (c *Catalogue) clone() *Catalogue {
 	return &Catalogue{
 		templates: maps.Clone(c.templates),
 		images:    maps.Clone(c.images),
 		tokenEnvs: maps.Clone(c.tokenEnvs),
+		frontends: slices.Clone(c.frontends),
 	}
 }

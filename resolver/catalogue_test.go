@@ -196,6 +196,9 @@ templates:
   - name: plain
     repo: http://build.example.com/team/plain
     allow_insecure_http: true
+frontends:
+  - docker/dockerfile-upstream
+  - registry.example.com:5000/team/frontend
 credentials:
   - host: git.example.com
     token_env: EXAMPLE_TOKEN
@@ -223,6 +226,9 @@ func TestAddFile(t *testing.T) {
 	envs["x"] = "y"
 	if len(c.TokenEnvs()) != 2 {
 		t.Error("the caller can change the catalogue")
+	}
+	if got := c.Frontends(); !slices.Equal(got, []string{"docker.io/docker/dockerfile-upstream", "registry.example.com:5000/team/frontend"}) {
+		t.Errorf("frontends are %q", got)
 	}
 	if len(c.Names()) != 11 || !slices.IsSorted(c.Names()) {
 		t.Errorf("names %v", c.Names())
@@ -254,6 +260,11 @@ func TestAddFileRefuses(t *testing.T) {
 		"no host":                 {"credentials:\n  - token_env: X\n", "host"},
 		"a token for its name":    {"credentials:\n  - host: h.example\n    token_env: can-ary\n", "never the token itself"},
 		"no variable":             {"credentials:\n  - host: h.example\n", "token_env"},
+		"a frontend's tag":        {"frontends: ['a/b', 'a/b:1']\n", "frontends, entry 2"},
+		"a frontend's digest":     {"frontends: ['a/b@sha256:" + strings.Repeat("ab", 32) + "']\n", "without tag and digest"},
+		"a frontend with a space": {"frontends: ['a b']\n", "frontends, entry 1"},
+		"a frontend twice":        {"frontends: ['a/b', 'docker.io/a/b']\n", "there already"},
+		"no frontend":             {"frontends: ['']\n", "frontends, entry 1"},
 		"too large":               {"#" + strings.Repeat("x", maxConfig), "1 MiB"},
 		"an explosion of aliases": {"a: &a [x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\ntemplates: *b\n", "line"},
 	} {
@@ -267,7 +278,7 @@ func TestAddFileRefuses(t *testing.T) {
 			if err != nil && strings.Contains(err.Error(), "can-ary") {
 				t.Errorf("the error repeats what may be a token: %v", err)
 			}
-			if len(c.Names()) != len(KnownRuntimes()) || len(c.TokenEnvs()) != 0 {
+			if len(c.Names()) != len(KnownRuntimes()) || len(c.TokenEnvs())+len(c.Frontends()) != 0 {
 				t.Errorf("a part of the file was taken: %v, %v", c.Names(), c.TokenEnvs())
 			}
 		})

@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 
+	"github.com/distribution/reference"
 	"go.yaml.in/yaml/v3"
 
 	"git.moleculesai.app/molecule-ai/pinion/resolver/git"
@@ -19,6 +21,7 @@ const maxConfig = 1 << 20
 type config struct {
 	Templates   []templateConfig   `yaml:"templates"`
 	Credentials []credentialConfig `yaml:"credentials"`
+	Frontends   []string           `yaml:"frontends"`
 }
 
 type templateConfig struct {
@@ -38,7 +41,7 @@ type credentialConfig struct {
 	TokenEnv string `yaml:"token_env"`
 }
 
-// AddFile adds the templates and credentials of a YAML file, all of them or,
+// AddFile adds the templates, credentials and frontends of a YAML file, all of them or,
 // with an error, none. The error is an *Error: around fs.ErrNotExist if there
 // is no such file, around ErrInvalidInput if its content is refused, with the
 // line of an unknown or misspelt key.
@@ -70,6 +73,11 @@ func (c *Catalogue) withFile(path string) (*Catalogue, error) {
 	for i, entry := range cfg.Credentials {
 		if err := next.addCredential(entry); err != nil {
 			return nil, fmt.Errorf("credentials, entry %d: %w", i+1, err)
+		}
+	}
+	for i, image := range cfg.Frontends {
+		if err := next.addFrontend(image); err != nil {
+			return nil, fmt.Errorf("frontends, entry %d: %w", i+1, err)
 		}
 	}
 	return next, nil
@@ -128,6 +136,19 @@ func (c *Catalogue) addCredential(entry credentialConfig) error {
 		return fmt.Errorf("%w: host %s has a credential already", ErrInvalidInput, remote.Host())
 	}
 	c.tokenEnvs[remote.Host()] = entry.TokenEnv
+	return nil
+}
+
+// addFrontend takes a name alone: who may push to it decides what its tags mean, so a tag would promise too much.
+func (c *Catalogue) addFrontend(image string) error {
+	named, err := reference.ParseNormalizedNamed(image)
+	if err != nil || !reference.IsNameOnly(named) {
+		return fmt.Errorf("%w: %s: give an image's name without tag and digest, for example docker.io/team/frontend", ErrInvalidInput, quoted(image))
+	}
+	if slices.Contains(c.frontends, named.Name()) {
+		return fmt.Errorf("%w: %s is there already", ErrInvalidInput, quoted(image))
+	}
+	c.frontends = append(c.frontends, named.Name())
 	return nil
 }
 

@@ -10,6 +10,9 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"git.moleculesai.app/molecule-ai/pinion/test/parts"
+	"git.moleculesai.app/molecule-ai/pinion/test/parts/partstest"
 )
 
 // Exit codes.
@@ -38,6 +41,7 @@ func pinionBinary(t *testing.T) string {
 // build makes a program of cmd/pinion, with flags of `go build`, and keeps it under the name.
 func build(t *testing.T, name string, flags ...string) string {
 	t.Helper()
+	partstest.Need(t, parts.NameGit)
 	b := keep(t, name, func(_ context.Context, dir string) (binary, error) {
 		path := filepath.Join(dir, name)
 		cmd := exec.Command("go", append(append([]string{"build", "-o", path}, flags...), "./cmd/pinion")...)

@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -21,6 +22,11 @@ func TestFault54_FrontendIsRefused(t *testing.T) {
 			t.Error("the frontend's registry was asked")
 		}
 		wantNoTrace(t, s)
+		// The operator may allow it: then it is asked for. (There is none.)
+		config := write(t, filepath.Join(s.env["HOME"], "allow.yaml"), "frontends: ['"+image+"']\n", 0o600)
+		if r := s.run(t, "--config", config, "ensure", runtime); r.code != exitBuild || strings.Contains(r.stderr, "not allowed") || len(registry.arrived) == 0 {
+			t.Errorf("exit code %d after %d requests for the frontend\n%s", r.code, len(registry.arrived), r.stderr)
+		}
 	})
 }
 

@@ -46,7 +46,7 @@ func join[P part](t *testing.T, name string, start func(ctx context.Context, dir
 	return keep(t, name, start)
 }
 
-// keep is join for what every machine can run.
+// keep is join for what is asked for by another name than that of a part.
 func keep[P part](t *testing.T, name string, start func(ctx context.Context, dir string) (P, error)) P {
 	t.Helper()
 	shared.mu.Lock()

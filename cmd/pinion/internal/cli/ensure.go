@@ -37,7 +37,7 @@ func (a *app) ensureCommand() *cobra.Command {
 		Short:             "Build or find the images of templates and print their references",
 		Long:              ensureLong,
 		Example:           ensureExample,
-		Args:              positional(cobra.MinimumNArgs(1)),
+		Args:              someNames,
 		ValidArgsFunction: a.completeNames(0),
 		RunE: func(cmd *cobra.Command, names []string) error {
 			f.progressGiven = cmd.Flags().Changed("progress")

@@ -15,8 +15,9 @@ func TestUsageErrors(t *testing.T) {
 	for want, args := range map[string]string{
 		`unknown command "ensur"; did you mean ensure?`:   "ensur",
 		"unknown flag: --build-arg":                       "ensure one --build-arg=a=b",
-		"requires at least 1 arg":                         "ensure",
-		"accepts 1 arg":                                   "resolve one two",
+		"no template is named: give one of autogen":       "ensure",
+		"or of your config file":                          "resolve",
+		"pinion resolve takes one template's name, and 2": "resolve one two",
 		`unknown command "x" for "pinion ls"`:             "ls x",
 		`--format "yaml": choose one of text, json`:       "ensure one --format yaml",
 		`--format "text": choose one of table, json`:      "ls --format text",

@@ -29,7 +29,7 @@ func (a *app) resolveCommand() *cobra.Command {
 		Short:             "Show a template's repository and current commit",
 		Long:              resolveLong,
 		Example:           resolveExample,
-		Args:              positional(cobra.ExactArgs(1)),
+		Args:              oneName,
 		ValidArgsFunction: a.completeNames(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := oneOf("format", format, formatText, formatJSON); err != nil {

@@ -18,8 +18,8 @@ const exitCodesText = `Pinion's exit codes:
   130  cancelled by Ctrl-C or SIGTERM
 
 With several names the first failure in the order of the arguments decides. With --format json an error is one
-object on stderr: {"schema":1,"name":...,"error":...,"origin":...,"exit_code":...}, where origin is catalogue,
-git server, registry, buildkit, docker or cache. Name and origin are left out where there are none.`
+object on stderr: {"schema":1,"name":...,"error":...,"origin":...,"exit_code":...}, where origin is usage,
+catalogue, git server, registry, buildkit, docker or cache. Name and origin are left out where there are none.`
 
 // exitCodesTopic is no verb; cobra lists it under the additional help topics.
 func exitCodesTopic() *cobra.Command {

@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	catalogue "git.moleculesai.app/molecule-ai/pinion/resolver"
 )
 
 // usageError is a call that is refused for its arguments.
@@ -32,6 +34,22 @@ func positional(check cobra.PositionalArgs) cobra.PositionalArgs {
 		}
 		return nil
 	}
+}
+
+// someNames wants at least one template's name.
+func someNames(_ *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return nil
+	}
+	return usage("no template is named: give one of %s, or of your config file", strings.Join(catalogue.KnownRuntimes(), ", "))
+}
+
+// oneName wants exactly one.
+func oneName(cmd *cobra.Command, args []string) error {
+	if len(args) > 1 {
+		return usage("%s takes one template's name, and %d were given", cmd.CommandPath(), len(args))
+	}
+	return someNames(cmd, args)
 }
 
 // noCommand is what the root says to an argument that is no verb.
