@@ -17,20 +17,23 @@ var (
 	// ErrConfig says that the Docker configuration does not lead to an engine:
 	// an unknown context, a malformed host or file.
 	ErrConfig = errors.New("invalid Docker configuration")
+	// ErrNoLayout says that a folder is no OCI image layout, or a broken one.
+	ErrNoLayout = errors.New("not an OCI image layout")
 )
 
 // Origin says which side failed.
 type Origin string
 
-// The two sides that a request to the store can fail on.
+// The sides that a request to a store can fail on.
 const (
 	OriginDocker   Origin = "docker"
+	OriginLayout   Origin = "oci layout"
 	OriginRegistry Origin = "registry"
 )
 
 // Error is the one error type of this package.
 type Error struct {
-	Op     string // "dial", "info", "inspect", "list", "list containers", "tag", "untag", "load", "pull" or "hijack"
+	Op     string // "dial", "open", "info", "inspect", "list", "list containers", "tag", "untag", "load", "pull" or "hijack"
 	Origin Origin
 	Ref    string // the image concerned, or ""
 	Err    error  // one of the sentinels with its cause, or the cause alone

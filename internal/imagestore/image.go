@@ -2,7 +2,7 @@ package imagestore
 
 import "time"
 
-// Kind says how an engine stores images, which decides what an image ID is.
+// Kind says how a store keeps images, which decides what an image ID is.
 type Kind string
 
 const (
@@ -11,6 +11,8 @@ const (
 	// KindContainerd is containerd's store: the ID is the digest of the
 	// manifest, or of the index if there is one.
 	KindContainerd Kind = "containerd"
+	// KindOCI is a Layout: the ID is the manifest's digest.
+	KindOCI Kind = "oci"
 )
 
 // Image is one image as its store describes it.
@@ -23,10 +25,10 @@ type Image struct {
 	Created  time.Time         // the image's own claim; zero if it makes none
 }
 
-// EngineInfo describes an engine.
+// EngineInfo describes an engine, or what stands for one.
 type EngineInfo struct {
-	Version    string // the engine's, for example 29.1.3
-	APIVersion string // the one agreed on with this client, for example 1.52
+	Version    string // the engine's, for example 29.1.3; of a layout the format's
+	APIVersion string // the one agreed on with this client, for example 1.52; "" for a layout
 	Kind       Kind
 	Platform   string // what the engine runs on, linux/amd64 style
 	OSType     string // linux or windows

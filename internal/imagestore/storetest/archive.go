@@ -42,10 +42,10 @@ var Created = time.Date(2024, 2, 3, 4, 5, 6, 0, time.UTC)
 
 // ID is what a store of this kind calls the image.
 func (a Archive) ID(kind imagestore.Kind) string {
-	if kind == imagestore.KindContainerd {
-		return a.ManifestDigest.String()
+	if kind == imagestore.KindClassic {
+		return a.ConfigDigest.String()
 	}
-	return a.ConfigDigest.String()
+	return a.ManifestDigest.String()
 }
 
 // Build makes the archive of a spec.

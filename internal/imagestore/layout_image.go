@@ -1,0 +1,150 @@
+package imagestore
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+)
+
+// Docker's names for what the OCI calls manifest and index.
+const (
+	dockerManifestType = "application/vnd.docker.distribution.manifest.v2+json"
+	dockerListType     = "application/vnd.docker.distribution.manifest.list.v2+json"
+)
+
+// Inspect describes the image of a name or an ID. An image of which a blob is missing, or is not what it should be,
+// is ErrNotFound like one that is not there: whoever wants it has to bring it again. So is a multi-platform index,
+// which is not one image. Errors are *Error.
+func (l *Layout) Inspect(_ context.Context, ref string) (Image, error) {
+	x, err := l.index()
+	if err != nil {
+		return Image{}, l.fail("inspect", ref, err)
+	}
+	e, ok := x.named(ref)
+	if !ok {
+		return Image{}, l.fail("inspect", ref, ErrNotFound)
+	}
+	img, err := l.image(e.Descriptor)
+	if err != nil {
+		return Image{}, l.fail("inspect", ref, fmt.Errorf("%w in good order: %w", ErrNotFound, err))
+	}
+	img.Tags = x.names(e.Digest)
+	return img, nil
+}
+
+// InspectPlatform is Inspect: the caller compares Image.Platform.
+func (l *Layout) InspectPlatform(ctx context.Context, ref, _ string) (Image, error) {
+	return l.Inspect(ctx, ref)
+}
+
+// List describes the images that have a label, whatever its value. Images that cannot be read are left out.
+func (l *Layout) List(_ context.Context, labelKey string) ([]Image, error) {
+	x, err := l.index()
+	if err != nil {
+		return nil, l.fail("list", "", err)
+	}
+	images := []Image{}
+	seen := map[digest.Digest]bool{}
+	for _, e := range x.entries {
+		if seen[e.Digest] {
+			continue
+		}
+		seen[e.Digest] = true
+		img, err := l.image(e.Descriptor)
+		if err != nil {
+			continue
+		}
+		if _, ok := img.Labels[labelKey]; ok {
+			img.Tags = x.names(e.Digest)
+			images = append(images, img)
+		}
+	}
+	return images, nil
+}
+
+// image reads manifest and config, and sees that the layers are there.
+func (l *Layout) image(d ocispec.Descriptor) (Image, error) {
+	if d.MediaType != ocispec.MediaTypeImageManifest && d.MediaType != dockerManifestType {
+		return Image{}, fmt.Errorf("%s is of type %q and no single image", d.Digest, d.MediaType)
+	}
+	var manifest ocispec.Manifest
+	if err := l.decode(d, &manifest); err != nil {
+		return Image{}, err
+	}
+	var config ocispec.Image
+	if err := l.decode(manifest.Config, &config); err != nil {
+		return Image{}, err
+	}
+	sizes := map[digest.Digest]int64{d.Digest: d.Size, manifest.Config.Digest: manifest.Config.Size}
+	for _, layer := range manifest.Layers {
+		if err := l.hasBlob(layer); err != nil {
+			return Image{}, err
+		}
+		sizes[layer.Digest] = layer.Size
+	}
+	img := Image{
+		ID:       d.Digest.String(),
+		Labels:   config.Config.Labels,
+		Platform: platformString(config.OS, config.Architecture, config.Variant),
+	}
+	for size := range maps.Values(sizes) {
+		img.Size += size
+	}
+	if config.Created != nil {
+		img.Created = *config.Created
+	}
+	return img, nil
+}
+
+func (l *Layout) decode(d ocispec.Descriptor, to any) error {
+	body, err := l.document(d)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(body, to); err != nil {
+		return fmt.Errorf("blob %s: %w", d.Digest, err)
+	}
+	return nil
+}
+
+// Tag makes ref name the image with this ID, whatever it named before. Errors are *Error, ErrNotFound among them.
+func (l *Layout) Tag(ctx context.Context, id, ref string) error {
+	if _, err := digest.Parse(id); err != nil {
+		return l.fail("tag", ref, fmt.Errorf("image ID %q: %w", id, err))
+	}
+	err := l.update(ctx, func(x *layoutIndex) error {
+		e, ok := x.named(id)
+		if !ok {
+			return ErrNotFound
+		}
+		return x.put(ref, e.Descriptor)
+	})
+	if err != nil {
+		return l.fail("tag", ref, err)
+	}
+	l.sweep()
+	return nil
+}
+
+// Untag removes one name. With an image's last name go its blobs, except for those that another entry of the index
+// leads to. Errors are *Error, ErrNotFound among them.
+func (l *Layout) Untag(ctx context.Context, ref string) error {
+	if _, err := parseTagged(ref); err != nil {
+		return l.fail("untag", ref, err)
+	}
+	err := l.update(ctx, func(x *layoutIndex) error {
+		if !x.drop(ref) {
+			return ErrNotFound
+		}
+		return nil
+	})
+	if err != nil {
+		return l.fail("untag", ref, err)
+	}
+	l.sweep()
+	return nil
+}
