@@ -15,7 +15,8 @@ import (
 
 // store is what a job needs of an image store.
 type store interface {
-	buildkit.Engine
+	// Endpoint is what records call the store.
+	Endpoint() string
 	shelf
 	Info(ctx context.Context) (imagestore.EngineInfo, error)
 	Inspect(ctx context.Context, ref string) (imagestore.Image, error)

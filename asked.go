@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync"
 
+	"git.moleculesai.app/molecule-ai/pinion/buildkit"
 	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore"
 )
 
@@ -24,4 +25,13 @@ func (s *askedOnce) Info(ctx context.Context) (imagestore.EngineInfo, error) {
 	info, err := s.store.Info(ctx)
 	s.info, s.told = info, err == nil
 	return info, err
+}
+
+// engineOf is the engine that a store is, with a BuildKit of its own; nil if it is none.
+func engineOf(st store) buildkit.Engine {
+	if asked, ok := st.(*askedOnce); ok {
+		st = asked.store
+	}
+	e, _ := st.(buildkit.Engine)
+	return e
 }

@@ -49,8 +49,8 @@ func failed(name string, err error) Check {
 // lowDisk is the free space in bytes below which a template image of several GB may not fit.
 const lowDisk = 10 << 30
 
-// Doctor looks at everything that a build needs and changes nothing, except that a managed builder that was named
-// is started.
+// Doctor looks at everything that a build needs and changes nothing, except that a managed builder is started if it is
+// the one to be used.
 func (o *Orchestrator) Doctor(ctx context.Context) []Check {
 	checks := []Check{ok("mode", "%s", o.source.Mode)}
 	if o.source.Mode == resolver.ModeLocalBuild {
@@ -61,14 +61,14 @@ func (o *Orchestrator) Doctor(ctx context.Context) []Check {
 	checks = append(checks, o.checkCache())
 	st, err := o.store()
 	if err != nil {
-		return append(checks, failed("engine", storeError(err)))
+		return append(checks, failed("image store", storeError(err)))
 	}
-	info, engine := checkEngine(ctx, st)
-	checks = append(checks, engine)
-	if o.source.Mode == resolver.ModeLocalBuild && (engine.Status != StatusFail || o.settings.addr != "") {
+	info, holds := checkStore(ctx, st)
+	checks = append(checks, holds)
+	if o.source.Mode == resolver.ModeLocalBuild && (holds.Status != StatusFail || o.settings.addr != "") {
 		checks = append(checks, o.checkBuilder(ctx, st)...)
 	}
-	if engine.Status != StatusFail {
+	if holds.Status != StatusFail {
 		checks = append(checks, checkDisk(st.Endpoint(), info))
 	}
 	return checks
@@ -112,33 +112,53 @@ func (o *Orchestrator) doctorTemplates() []string {
 	return names
 }
 
-func checkEngine(ctx context.Context, st store) (imagestore.EngineInfo, Check) {
-	info, err := st.Info(ctx)
-	if err != nil {
-		return info, failed("engine", storeError(err))
+func checkStore(ctx context.Context, st store) (imagestore.EngineInfo, Check) {
+	name := "image store"
+	if engineOf(st) != nil {
+		name = "engine"
 	}
-	return info, ok("engine", "Docker %s at %s, %s image store, %s", info.Version, st.Endpoint(), info.Kind, info.Platform)
+	info, err := st.Info(ctx)
+	switch {
+	case err != nil:
+		return info, failed(name, storeError(err))
+	case info.Kind == imagestore.KindOCI:
+		return info, ok(name, "OCI layout in %s", info.RootDir)
+	}
+	return info, ok(name, "Docker %s at %s, %s image store, %s", info.Version, st.Endpoint(), info.Kind, info.Platform)
 }
 
 func (o *Orchestrator) checkBuilder(ctx context.Context, st store) []Check {
+	why, err := o.whyBuilder(ctx, st)
+	if err != nil {
+		return []Check{failed("builder", err)}
+	}
 	b, err := o.connect(ctx, st)
 	if err != nil {
 		return []Check{failed("builder", err)}
 	}
 	defer b.Close()
-	info, why := b.Info(), "the Docker engine's own BuildKit; no other was named"
-	switch o.settings.addr {
-	case "":
-	case ManagedBuilder:
-		why = "named; started by this check unless it ran, and ends by itself when idle"
-	default:
-		why = "named by --addr or " + EnvBuilder
+	info := b.Info()
+	if info.Kind == buildkit.KindManaged {
+		why += "; started by this check unless it ran, and ends by itself when idle"
 	}
 	builder := ok("builder", "%s %s at %s (%s)", info.Kind, info.Version, info.Endpoint, why)
 	if advice := buildkit.Floor(info); advice != "" {
 		builder = warn("builder", "%s %s at %s: %s", info.Kind, info.Version, info.Endpoint, advice)
 	}
 	return []Check{builder, o.checkPlatform(b)}
+}
+
+// whyBuilder says why the builder is the one that connect takes.
+func (o *Orchestrator) whyBuilder(ctx context.Context, st store) (string, error) {
+	switch o.settings.addr {
+	case "":
+		c, err := o.settings.choose(ctx, st)
+		return c.why, err
+	case ManagedBuilder:
+		return "named", nil
+	default:
+		return "named by --addr or " + EnvBuilder, nil
+	}
 }
 
 func (o *Orchestrator) checkPlatform(b solver) Check {
@@ -171,8 +191,10 @@ func (o *Orchestrator) checkCache() Check {
 }
 
 func checkDisk(endpoint string, info imagestore.EngineInfo) Check {
-	root := info.RootDir
-	if _, err := os.Stat(root); err != nil || !strings.HasPrefix(endpoint, "unix://") {
+	root, room := info.RootDir, "`docker system df` and `docker image prune`"
+	if info.Kind == imagestore.KindOCI {
+		room = "`pinion prune`"
+	} else if _, err := os.Stat(root); err != nil || !strings.HasPrefix(endpoint, "unix://") {
 		return ok("disk", "the engine's disk is not on this machine")
 	}
 	free, err := freeBytes(root)
@@ -180,7 +202,7 @@ func checkDisk(endpoint string, info imagestore.EngineInfo) Check {
 	case err != nil:
 		return warn("disk", "%s: %v", root, err)
 	case free < lowDisk:
-		return warn("disk", "%s has %s free; template images take several GB, so make room with `docker system df` and `docker image prune`", root, gib(free))
+		return warn("disk", "%s has %s free; template images take several GB, so make room with %s", root, gib(free), room)
 	}
 	return ok("disk", "%s has %s free", root, gib(free))
 }

@@ -53,6 +53,7 @@ const (
 	OriginRegistry  Origin = "registry"
 	OriginBuildKit  Origin = "buildkit"
 	OriginDocker    Origin = "docker"
+	OriginLayout    Origin = "oci layout"
 	OriginCache     Origin = "cache"
 )
 
@@ -94,6 +95,8 @@ func originOf(err error) Origin {
 		return OriginCatalogue
 	case errors.Is(err, ErrInvalidInput):
 		return OriginUsage
+	case errors.As(err, &atStore) && atStore.Origin == imagestore.OriginLayout:
+		return OriginLayout
 	case errors.Is(err, ErrStore), errors.Is(err, ErrVerification):
 		return OriginDocker
 	case errors.As(err, &atGit):

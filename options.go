@@ -32,6 +32,7 @@ const (
 	EnvConfig     = "PINION_CONFIG"
 	EnvAllowHTTP  = "PINION_ALLOW_HTTP"
 	EnvBuilder    = "BUILDKIT_HOST"
+	EnvStore      = "PINION_STORE"
 )
 
 // NativePlatform stands for the builder's own platform.
@@ -52,6 +53,7 @@ type settings struct {
 	tls       buildkit.TLS
 	managed   func(context.Context) (addr string, err error)
 	engine    imagestore.EngineConfig
+	store     string
 	frontends []string
 	lockWait  time.Duration
 	logger    *slog.Logger
@@ -93,6 +95,7 @@ func OptionsFromEnv(lookup func(string) (string, bool)) Option {
 		set(&s.platform, EnvPlatform)
 		set(&s.config, EnvConfig)
 		set(&s.addr, EnvBuilder)
+		set(&s.store, EnvStore)
 		v, _ := lookup(EnvAllowHTTP)
 		s.allowHTTP = v == "1" || strings.EqualFold(v, "true")
 	}
@@ -121,7 +124,7 @@ func WithAllowHTTP() Option { return func(s *settings) { s.allowHTTP = true } }
 // TLS names the files for a tcp:// builder.
 type TLS = buildkit.TLS
 
-// WithBuilder names a standalone buildkitd. The default is the Docker engine's own BuildKit.
+// WithBuilder names a standalone buildkitd. The default is the Docker engine's own BuildKit, or [WithStore] says which.
 func WithBuilder(addr string, tls TLS) Option {
 	return func(s *settings) { s.addr, s.tls = addr, tls }
 }
@@ -131,10 +134,24 @@ const ManagedBuilder = "managed"
 
 // WithManagedBuilder sets what starts a BuildKit of Pinion's own, or finds the one that runs, and returns its
 // address. It is asked when there is something to build and nothing sooner: if [ManagedBuilder] was named, or if
-// nothing was named and the image store has no BuildKit of its own. The default is none.
+// nothing was named and the images go into a folder (see [WithStore]) with no engine to build them. The default is
+// none.
 func WithManagedBuilder(start func(ctx context.Context) (addr string, err error)) Option {
 	return func(s *settings) { s.managed = start }
 }
+
+// StoreDocker and StoreOCI are what an image store is named by in [WithStore].
+const (
+	// StoreDocker is the Docker engine.
+	StoreDocker = "docker"
+	// StoreOCI, before a path, is a folder in the format of the OCI image layout.
+	StoreOCI = "oci:"
+)
+
+// WithStore sets where images are kept: [StoreDocker], or [StoreOCI] and the path of a folder, which is created if it
+// is missing. A folder needs no Docker engine, and takes images of any builder; where none was named, of the engine's
+// if one answers and can, else of the managed one. The default is the Docker engine.
+func WithStore(store string) Option { return func(s *settings) { s.store = store } }
 
 // WithDockerHost names the engine's endpoint, as `docker --host`. The default is Docker's.
 func WithDockerHost(host string) Option { return func(s *settings) { s.engine.Host = host } }

@@ -52,6 +52,9 @@ func New(opts ...Option) (*Orchestrator, error) {
 	if err := checkPlatform(s.platform); err != nil {
 		return nil, err
 	}
+	if err := s.checkStore(); err != nil {
+		return nil, err
+	}
 	catalogue, err := s.catalogue()
 	if err != nil {
 		return nil, err
@@ -70,7 +73,7 @@ func New(opts ...Option) (*Orchestrator, error) {
 		connect: s.connect,
 	}
 	o.records = kept(func() (*cache.Dir, error) { return cache.Open(s.cachePath()) }, (*cache.Dir).Exists)
-	o.store = kept(s.openStore, nil)
+	o.store = kept(s.openStore, stillThere)
 	return o, nil
 }
 

@@ -49,6 +49,7 @@ func (p *pruning) locked(ctx context.Context, h *holding, reason string) error {
 	switch {
 	case h.found == foundGone:
 		h.Action, h.Reason = PruneForgotten, goneReason
+		p.dropRemains(ctx, h)
 		p.forget(h)
 		return nil
 	case p.opts.DryRun:
@@ -93,6 +94,19 @@ func (p *pruning) again(ctx context.Context, h *holding) error {
 		h.keep(h.odd)
 	}
 	return nil
+}
+
+// dropRemains frees what a folder still has of an image that has lost a blob: its names lead nowhere any more, and
+// keep the other blobs. An engine has no such names.
+func (p *pruning) dropRemains(ctx context.Context, h *holding) {
+	if p.opts.DryRun || engineOf(p.store) != nil {
+		return
+	}
+	for _, name := range p.names(h) {
+		if _, err := p.store.Inspect(ctx, name); errors.Is(err, imagestore.ErrNotFound) {
+			_ = p.store.Untag(ctx, name) // best effort: there may be no such name
+		}
+	}
 }
 
 // stillRecorded says that nobody has put another record in this one's place, which would be lost with it.

@@ -23,8 +23,8 @@ type solver interface {
 	Close() error
 }
 
-// connect takes the builder that was named, the managed one included, else the engine's own BuildKit. A named
-// one that does not answer is an error, never a reason to take another.
+// connect takes the builder that was named, the managed one included, else the one that is chosen. A named one that
+// does not answer is an error, never a reason to take another.
 func (s settings) connect(ctx context.Context, st store) (solver, error) {
 	file, err := s.engineConfig().DockerConfig()
 	if err != nil {
@@ -40,12 +40,19 @@ func (s settings) connect(ctx context.Context, st store) (solver, error) {
 	default:
 		return buildkit.Dial(ctx, s.addr, s.tls, auth)
 	}
-	info, err := st.Info(ctx)
+	c, err := s.choose(ctx, st)
 	if err != nil {
-		return nil, storeError(err)
+		return nil, err
 	}
-	facts := buildkit.EngineFacts{Version: info.Version, ContainerdStore: info.Kind == imagestore.KindContainerd}
-	return buildkit.ForEngine(ctx, st, facts, auth)
+	if c.engine == nil {
+		b, err := s.connectManaged(ctx, auth)
+		if err != nil {
+			return nil, fmt.Errorf("%w (%s)", err, c.why)
+		}
+		return b, nil
+	}
+	facts := buildkit.EngineFacts{Version: c.info.Version, ContainerdStore: c.info.Kind == imagestore.KindContainerd}
+	return buildkit.ForEngine(ctx, c.engine, facts, append(c.options, auth)...)
 }
 
 // connectManaged starts the managed builder, or finds the one that runs. It is for whoever named it, and for an
@@ -72,6 +79,13 @@ func (s settings) engineConfig() imagestore.EngineConfig {
 }
 
 func (s settings) openStore() (store, error) {
+	if dir, ok := s.layoutDir(); ok {
+		l, err := imagestore.OpenLayout(dir)
+		if err != nil {
+			return nil, err
+		}
+		return l, nil
+	}
 	e, err := imagestore.Dial(s.engineConfig())
 	if err != nil {
 		return nil, err
@@ -99,14 +113,16 @@ func (o *Orchestrator) recipe(ctx context.Context, st store, t resolver.Template
 func (o *Orchestrator) native(ctx context.Context, st store) (string, error) {
 	switch o.settings.addr {
 	case "":
-		info, err := st.Info(ctx)
+		c, err := o.settings.choose(ctx, st)
 		if err != nil {
-			return "", storeError(err)
+			return "", err
 		}
-		return info.Platform, nil
+		if c.engine != nil {
+			return c.info.Platform, nil
+		}
+		return managedPlatform(), nil
 	case ManagedBuilder:
-		// It is on this machine. A hit does not need it to run.
-		return platforms.Format(platforms.Normalize(platforms.DefaultSpec())), nil
+		return managedPlatform(), nil
 	}
 	b, err := o.connect(ctx, st)
 	if err != nil {
@@ -115,6 +131,9 @@ func (o *Orchestrator) native(ctx context.Context, st store) (string, error) {
 	defer b.Close()
 	return platforms.Format(b.Native()), nil
 }
+
+// managedPlatform is this machine's. A hit does not need the builder to run.
+func managedPlatform() string { return platforms.Format(platforms.Normalize(platforms.DefaultSpec())) }
 
 func parsePlatform(s string) (ocispecs.Platform, error) {
 	p, err := platforms.Parse(s)

@@ -54,7 +54,10 @@ func (s *sink) Receive(ctx context.Context, image buildkit.Solved, onBytes func(
 	}
 	s.layers = layersOf(image)
 	d := buildkit.Delivery{Method: buildkit.MethodDelta, Bytes: got.Bytes, LayersSent: got.Sent, LayersReused: got.Reused, Reason: got.Reason}
-	if got.Full {
+	switch {
+	case info.Kind == imagestore.KindOCI:
+		d.Method = buildkit.MethodOCI
+	case got.Full:
 		d.Method = buildkit.MethodFull
 	}
 	return d, nil

@@ -54,6 +54,7 @@ type Builder struct {
 	platforms []ocispecs.Platform
 	// containerdStore is known of a Docker engine alone.
 	containerdStore bool
+	throughSink     bool
 	registry        session.Attachable
 }
 
@@ -73,6 +74,10 @@ func WithRegistryAuth(a session.Attachable) Option { return func(b *Builder) { b
 
 // Managed says that Pinion started the buildkitd which [Dial] connects to. The default is that somebody else did.
 func Managed() Option { return func(b *Builder) { b.info.Kind = KindManaged } }
+
+// ThroughSink says that a Docker engine's images go into the sink, like those of a builder outside of it. It has to
+// have the containerd store: the classic one exports no layers. The default is the engine's own store.
+func ThroughSink() Option { return func(b *Builder) { b.throughSink = true } }
 
 // Dial connects to a standalone buildkitd. The address is in BuildKit's own forms: unix://, tcp://,
 // docker-container://, ssh://. The error is an [*Error] of kind [ErrNoBuilder].

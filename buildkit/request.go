@@ -84,6 +84,8 @@ const (
 	MethodDelta Method = "delta"
 	// MethodFull streams all layers into the store.
 	MethodFull Method = "full"
+	// MethodOCI writes only the layers that an OCI layout folder lacks.
+	MethodOCI Method = "oci"
 )
 
 // Delivery tells how the image came into the store.

@@ -51,7 +51,7 @@ func (b *Builder) Solve(ctx context.Context, req Request, sink Sink) (Result, er
 }
 
 func (s *solve) exporter() exporter {
-	if s.builder.info.Kind == KindDocker {
+	if s.builder.info.Kind == KindDocker && !s.builder.throughSink {
 		return mobyExporter{containerdStore: s.builder.containerdStore}
 	}
 	return layersExporter{open: s.guard.layers(openLayer(s.builder.client)), onBytes: s.reportBytes}

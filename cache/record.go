@@ -21,7 +21,7 @@ type Record struct {
 	Key            string    `json:"key"`              // digest of the recipe, lower-case hex, "sha256:" allowed
 	Line           string    `json:"line"`             // digest of the recipe without the commit
 	Store          string    `json:"store"`            // the store's endpoint, as imagestore reports it
-	StoreKind      string    `json:"store_kind"`       // "classic" or "containerd": it decides what ImageID is
+	StoreKind      string    `json:"store_kind"`       // "classic", "containerd" or "oci": it decides what ImageID is
 	Name           string    `json:"name"`             // the template
 	Reference      string    `json:"reference"`        // repository:tag
 	ImageID        string    `json:"image_id"`         // what the store calls the image: a config or a manifest digest

@@ -37,7 +37,7 @@ func (e *Engine) fail(ctx context.Context, op, ref string, err error) error {
 		}
 	case brokenConnection(err):
 		err = fmt.Errorf("the engine at %s %w: %w; start it, check that you may use its socket, "+
-			"or choose another with --host, --context or DOCKER_HOST", e.endpoint, ErrUnavailable, err)
+			"choose another with --host, --context or DOCKER_HOST, or build without one into a folder with --store oci:DIR", e.endpoint, ErrUnavailable, err)
 	case cerrdefs.IsNotFound(err):
 		err = fmt.Errorf("%w: %w", ErrNotFound, err)
 	}

@@ -15,13 +15,17 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/test/parts/partstest"
 )
 
-// The command line from a template to a container's image, with a builder of its own beside an engine: start, hit,
-// status, and stop.
-func TestManagedBuilderOnTheCommandLine(t *testing.T) {
+// managedScene is a template and a user whose builder is Pinion's own. It ends with the test.
+type managedScene struct {
+	user
+	bin, state string
+	prefix     string // of the repositories' URLs
+}
+
+func newManagedScene(t *testing.T) managedScene {
+	t.Helper()
 	partstest.Need(t, parts.NameRunc, parts.NameGit)
-	bin := bothBinaries(t)
-	state := filepath.Join(partstest.Dir(t), "state")
-	host := partstest.Dockerd(t, parts.Docker20).Host()
+	m := managedScene{bin: bothBinaries(t), state: filepath.Join(partstest.Dir(t), "state")}
 	server := partstest.GitHTTP(t)
 	if err := server.CreateRepo(t.Context(), "x-"+runtime, parts.SHA1); err != nil {
 		t.Fatal(err)
@@ -29,20 +33,29 @@ func TestManagedBuilderOnTheCommandLine(t *testing.T) {
 	if _, err := server.Push(t.Context(), "x-"+runtime, parts.Commit{Files: busybox(t, "RUN echo built")}); err != nil {
 		t.Fatal(err)
 	}
-	u := newUser(t).with("DOCKER_HOST", host, "PINION_BUILDKIT_ROOT", state, "MOLECULE_LOCAL_TEMPLATE_REPO_PREFIX", server.URL()+"/x-")
-	pinion := func(args ...string) (stdout string) {
-		t.Helper()
-		return runBinary(t, u, bin, args...)
-	}
+	m.prefix = server.URL() + "/x-"
+	m.user = newUser(t).with("PINION_BUILDKIT_ROOT", m.state, "MOLECULE_LOCAL_TEMPLATE_REPO_PREFIX", m.prefix)
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
-		cmd := exec.CommandContext(ctx, bin, "builder", "stop", "--timeout", "0s")
-		cmd.Env = u.environ()
+		cmd := exec.CommandContext(ctx, m.bin, "builder", "stop", "--timeout", "0s")
+		cmd.Env = m.environ()
 		if out, err := cmd.CombinedOutput(); err != nil {
 			t.Errorf("stop: %v\n%s", err, out)
 		}
 	})
+	return m
+}
+
+// The command line from a template to a container's image, with a builder of its own beside an engine: start, hit,
+// status, and stop.
+func TestManagedBuilderOnTheCommandLine(t *testing.T) {
+	m := newManagedScene(t)
+	u := m.with("DOCKER_HOST", partstest.Dockerd(t, parts.Docker20).Host())
+	pinion := func(args ...string) (stdout string) {
+		t.Helper()
+		return runBinary(t, u, m.bin, args...)
+	}
 
 	var img struct {
 		Outcome string
@@ -54,10 +67,10 @@ func TestManagedBuilderOnTheCommandLine(t *testing.T) {
 	}
 	var st daemon.Status
 	decode(t, pinion("builder", "status", "--format", "json"), &st)
-	if !st.Running || st.Root != state || st.Process.ActiveBuilds != 0 || st.Process.DiskUsage == 0 {
+	if !st.Running || st.Root != m.state || st.Process.ActiveBuilds != 0 || st.Process.DiskUsage == 0 {
 		t.Errorf("got %+v, %+v", st, st.Process)
 	}
-	if out := pinion("doctor", "--builder", "managed", "--repo-prefix", server.URL()+"/x-"); !strings.Contains(out, "managed "+img.Builder.Version) {
+	if out := pinion("doctor", "--builder", "managed", "--repo-prefix", m.prefix); !strings.Contains(out, "managed "+img.Builder.Version) {
 		t.Errorf("got %s", out)
 	}
 	pinion("builder", "stop")

@@ -11,8 +11,8 @@ import (
 )
 
 const doctorLong = `Check everything that a build needs, and change nothing: mode, credential, git server, engine and image store,
-builder and its version, platform, cache folder and disk. With --builder managed the managed BuildKit is started if
-it does not run.
+builder and its version, why it is that one, platform, cache folder and disk. If the managed BuildKit is the one, it
+is started if it does not run.
 
 The exit code is 0 unless a check fails; then it is that of the first one which did (see pinion help exit-codes).
 A warning fails nothing.`

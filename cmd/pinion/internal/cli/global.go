@@ -16,6 +16,7 @@ type globalFlags struct {
 	config  string
 	context string
 	host    string
+	store   string
 	addr    string
 	tls     tlsFlags
 	// builder is "managed" or empty; the others are for the managed BuildKit that is started.
@@ -35,6 +36,7 @@ func (g *globalFlags) register(fs *pflag.FlagSet) {
 	fs.StringVar(&g.config, "config", "", "`file` with further templates (PINION_CONFIG)")
 	fs.StringVarP(&g.host, "host", "H", "", "Docker `endpoint`, as docker --host (DOCKER_HOST)")
 	fs.StringVar(&g.context, "context", "", "Docker context `name`, as docker --context (DOCKER_CONTEXT)")
+	fs.StringVar(&g.store, "store", "", "where images are kept: docker, or oci: and the path of a folder; a `place` (PINION_STORE, default docker)")
 	fs.StringVar(&g.addr, "addr", "", "`address` of a standalone buildkitd: unix://, tcp://, docker-container:// or ssh:// (BUILDKIT_HOST)")
 	g.tls.register(fs)
 	fs.StringVar(&g.builder, "builder", "", "`name` of the builder: managed is a BuildKit of Pinion's own, started when needed")
@@ -68,6 +70,7 @@ func (g *globalFlags) options(lookup func(string) (string, bool), env environmen
 		{g.config, pinion.WithConfig},
 		{g.host, pinion.WithDockerHost},
 		{g.context, pinion.WithDockerContext},
+		{g.store, pinion.WithStore},
 		{g.platform, pinion.WithPlatform},
 		{g.cacheDir, pinion.WithCacheDir},
 		{g.repoPrefix, pinion.WithRepoPrefix},

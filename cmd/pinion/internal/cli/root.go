@@ -8,6 +8,9 @@ const rootLong = `Pinion turns a template's name into an image in the local Dock
 without cloning anything: it asks the git server for the commit, hands BuildKit the repository pinned at
 it, and brings the image home. Asking again costs one request to each.
 
+Without a Docker engine, --store oci:DIR keeps images in a folder in the format of the OCI image layout, which
+skopeo, ctr and others read. On Linux a BuildKit of Pinion's own builds them then (see pinion builder).
+
 Environment (all of it optional; flags come first):
   MOLECULE_IMAGE_REGISTRY              registry to pull from; unset or blank means that images are built here
   MOLECULE_LOCAL_TEMPLATE_REPO_PREFIX  what a runtime's name is appended to
@@ -18,6 +21,7 @@ Environment (all of it optional; flags come first):
                                        (default $XDG_CACHE_HOME or ~/.cache, then molecule/workspace-template-build)
   PINION_CONFIG                        file with further templates (default $XDG_CONFIG_HOME/pinion/config.yaml)
   PINION_ALLOW_HTTP                    1 allows http for git servers elsewhere than on this machine
+  PINION_STORE                         where images are kept: docker, or oci:DIR for a folder (default docker)
   BUILDKIT_HOST                        a standalone buildkitd (default: the Docker engine's own BuildKit)
   PINION_BUILDKIT_IDLE, PINION_BUILDKIT_KEEP_STORAGE, PINION_BUILDKIT_ROOT, PINION_BUILDKIT_CONFIG
                                        for the managed BuildKit; see pinion builder
@@ -27,6 +31,7 @@ Environment (all of it optional; flags come first):
 
 const rootExample = `  docker run --rm $(pinion ensure claude-code)
   pinion ensure claude-code hermes --format json
+  pinion ensure claude-code --store oci:/var/lib/images
   pinion doctor`
 
 // root is the command line's tree.

@@ -1,0 +1,77 @@
+package pinion
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"git.moleculesai.app/molecule-ai/pinion/buildkit"
+	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore"
+)
+
+// checkStore refuses what [WithStore] does not know.
+func (s settings) checkStore() error {
+	dir, layout := s.layoutDir()
+	if layout && strings.TrimSpace(dir) != "" || !layout && (s.store == "" || s.store == StoreDocker) {
+		return nil
+	}
+	return fmt.Errorf("%w: image store %q: write %s for the Docker engine, or %sDIR for a folder", ErrInvalidInput, s.store, StoreDocker, StoreOCI)
+}
+
+// layoutDir is the folder that images go into, if it is a folder.
+func (s settings) layoutDir() (string, bool) { return strings.CutPrefix(s.store, StoreOCI) }
+
+// stillThere says that a store that was opened is what its path leads to.
+func stillThere(st store) bool {
+	folder, ok := st.(interface{ Exists() bool })
+	return !ok || folder.Exists()
+}
+
+// choice is the builder for when none was named.
+type choice struct {
+	// engine whose own BuildKit it is; nil stands for the managed builder.
+	engine  buildkit.Engine
+	info    imagestore.EngineInfo
+	options []buildkit.Option
+	// why, for people.
+	why string
+}
+
+// choose takes the BuildKit of the engine that holds the images. For a folder it takes that of the engine which
+// answers, if it hands out layers, else the managed builder.
+func (s settings) choose(ctx context.Context, st store) (choice, error) {
+	if e := engineOf(st); e != nil {
+		info, err := st.Info(ctx)
+		if err != nil {
+			return choice{}, storeError(err)
+		}
+		return choice{engine: e, info: info, why: "the Docker engine's own BuildKit; no other was named"}, nil
+	}
+	e, info, err := s.engineBeside(ctx)
+	switch {
+	case err == nil && info.Kind == imagestore.KindContainerd:
+		return choice{
+			engine: e, info: info, options: []buildkit.Option{buildkit.ThroughSink()},
+			why: "a Docker engine that answers; no builder was named",
+		}, nil
+	case err == nil:
+		return choice{why: fmt.Sprintf("no builder was named, and the Docker engine at %s has the classic image store, which hands out no layers", e.Endpoint())}, nil
+	case errors.Is(err, imagestore.ErrUnavailable) && !s.engineConfig().Named():
+		return choice{why: "no builder was named, and no Docker engine answers"}, nil
+	default:
+		return choice{}, &buildkit.Error{Op: "choose", Kind: ErrNoBuilder, Err: err}
+	}
+}
+
+// engineBeside asks the engine that plain `docker` would use what it is.
+func (s settings) engineBeside(ctx context.Context) (*imagestore.Engine, imagestore.EngineInfo, error) {
+	e, err := imagestore.Dial(s.engineConfig())
+	if err != nil {
+		return nil, imagestore.EngineInfo{}, err
+	}
+	// It dials anew where it is used for more than this question.
+	defer e.Close()
+	info, err := e.Info(ctx)
+	return e, info, err
+}
