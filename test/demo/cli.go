@@ -14,7 +14,7 @@ import (
 
 // cli is the command line as a user has it, with a catalogue and a cache of the demo's own.
 type cli struct {
-	engine  *engine
+	place   *place
 	program string
 	config  string
 	env     []string
@@ -23,17 +23,22 @@ type cli struct {
 // receipt is the part of an answer that the demo looks at.
 type receipt struct{ Outcome, Reference string }
 
-func buildCLI(ctx context.Context, dir string, e *engine, t *template) (*cli, error) {
-	c := &cli{engine: e, program: filepath.Join(dir, "pinion"), config: filepath.Join(dir, "pinion.yaml")}
+func buildCLI(ctx context.Context, dir string, p *place, t *template) (*cli, error) {
+	c := &cli{place: p, program: filepath.Join(dir, "pinion"), config: filepath.Join(dir, "pinion.yaml")}
 	if err := goBuild(ctx, c.program, "./cmd/pinion"); err != nil {
 		return nil, err
+	}
+	if p.engine == nil {
+		if err := goBuild(ctx, filepath.Join(dir, "pinion-buildkitd"), "./cmd/pinion-buildkitd"); err != nil {
+			return nil, err
+		}
 	}
 	catalogue := fmt.Sprintf("templates:\n  - name: %s\n    repo: %s\n", name, t.repo)
 	if err := os.WriteFile(c.config, []byte(catalogue), 0o600); err != nil {
 		return nil, err
 	}
 	c.env = append(environment(), "MOLECULE_LOCAL_BUILD_CACHE="+filepath.Join(dir, "cache"))
-	c.env = append(c.env, e.environment()...)
+	c.env = append(c.env, p.env...)
 	return c, nil
 }
 
@@ -75,4 +80,17 @@ func (c *cli) ensure(ctx context.Context) (receipt, error) {
 		return receipt{}, fmt.Errorf("read the receipt: %w", err)
 	}
 	return r, nil
+}
+
+// close ends the BuildKit that the command line may have started.
+func (c *cli) close() error {
+	if c.place.engine != nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, c.program, "builder", "stop", "--timeout", "0s")
+	cmd.Env = c.env
+	cmd.Stderr = os.Stderr
+	return cmd.Run()
 }

@@ -1,8 +1,8 @@
 // Command demo shows Pinion's main job on real parts: it starts a git server with a small template, ensures the template's image twice by the
 // command line, and prints both receipts. The first has to be built and the second a hit, else the demo fails.
 //
-// It uses the Docker engine that answers. Where none does, it brings one up for the time of the demo, which takes root. Nothing is left behind,
-// except for what the engine's builder keeps in its cache.
+// It uses the Docker engine that answers. Where none does, a BuildKit of Pinion's own builds into a folder, which takes root on Linux. Nothing is
+// left behind, except for what the engine's builder keeps in its cache.
 package main
 
 import (
@@ -11,7 +11,6 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"syscall"
 	"time"
 )
@@ -33,31 +32,32 @@ func demo(ctx context.Context) (err error) {
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 
-	e, err := findEngine(ctx, filepath.Join(dir, "engine"))
+	p, err := findPlace(ctx, dir)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, e.close()) }()
-	say("engine", "Docker %s at %s, %s image store%s", e.info.Version, e.store.Endpoint(), e.info.Kind, e.origin())
+	defer func() { err = errors.Join(err, p.close()) }()
+	say("images", "in %s", p.what)
 
-	t, err := serveTemplate(ctx, dir, e.arch())
+	t, err := serveTemplate(ctx, dir, p.arch)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, t.close()) }()
 	say("template", "%s at commit %.12s", t.repo, t.revision)
 
-	cli, err := buildCLI(ctx, dir, e, t)
+	cli, err := buildCLI(ctx, dir, p, t)
 	if err != nil {
 		return err
 	}
+	defer func() { err = errors.Join(err, cli.close()) }()
 	return cli.ensureTwice(ctx)
 }
 
 // ensureTwice is the demo proper.
 func (c *cli) ensureTwice(ctx context.Context) (err error) {
 	var last receipt
-	defer func() { err = errors.Join(err, c.engine.forget(last)) }()
+	defer func() { err = errors.Join(err, c.place.forget(last)) }()
 	for _, want := range []string{"built", "hit"} {
 		start := time.Now()
 		if last, err = c.ensure(ctx); err != nil {
