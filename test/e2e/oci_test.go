@@ -1,7 +1,6 @@
 package e2e_test
 
 import (
-	"archive/tar"
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
@@ -9,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -83,18 +83,14 @@ func (l layout) noTrace(t *testing.T) {
 	}
 }
 
-// packed is the folder as a tar archive, which is what `docker load` and `ctr image import` take.
+// packed is the folder as an archive, which is what `docker load` and `ctr image import` take.
 func (l layout) packed(t *testing.T) io.Reader {
 	t.Helper()
-	var archive bytes.Buffer
-	w := tar.NewWriter(&archive)
-	if err := w.AddFS(os.DirFS(l.dir)); err != nil {
+	archive, err := exec.CommandContext(t.Context(), "tar", "-C", l.dir, "-c", ".").Output()
+	if err != nil {
 		t.Fatal(err)
 	}
-	if err := w.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return &archive
+	return bytes.NewReader(archive)
 }
 
 // TestLayoutFlow is the life of a template in a folder, from each builder: built, hit, moved on with one layer, lost,
