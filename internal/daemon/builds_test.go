@@ -339,6 +339,29 @@ func TestPruneFreesWhatIsNotUsed(t *testing.T) {
 	}
 }
 
+// BuildKit collects garbage a second after it has started, and then at most once a minute.
+func TestCacheKeepsToItsLimit(t *testing.T) {
+	const limit = 8 << 20
+	b := newBed(t)
+	m := b.manager("v1")
+	build := b.solve(b.ensure(m), newTemplate(t, "RUN for i in 1 2 3 4 5; do cat /bin/busybox; done > /big && for i in 1 2 3 4; do cat /big; done > /bigger"))
+	if err := build.ends(t); err != nil {
+		t.Fatal(err)
+	}
+	if used := b.process(m).DiskUsage; used < 2*limit {
+		t.Fatalf("%d bytes used, which is too little to collect", used)
+	}
+	if _, err := m.Stop(t.Context(), 0); err != nil {
+		t.Fatal(err)
+	}
+	limited := b.manager("v1", daemon.WithKeepStorage(limit))
+	b.ensure(limited)
+	if keep := b.process(limited).KeepStorage; keep != limit {
+		t.Errorf("it keeps %d bytes", keep)
+	}
+	within(t, time.Minute, "the cache is within its limit", func() bool { return b.process(limited).DiskUsage <= limit })
+}
+
 // The whole way: nothing named but the managed builder, an engine to deliver into, a hit that needs no builder.
 func TestEnsureWithTheManagedBuilderIntoAnEngine(t *testing.T) {
 	b := newBed(t)

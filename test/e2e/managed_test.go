@@ -81,6 +81,50 @@ func TestManagedBuilderOnTheCommandLine(t *testing.T) {
 	}
 }
 
+// The managed builder delivers into both stores of today's engine, layer by layer, and its log can be followed across
+// its end and its next start.
+func TestManagedBuilderIntoBothStores(t *testing.T) {
+	m := newManagedScene(t)
+	runBinary(t, m.with("PINION_STORE", "oci:"+t.TempDir()), m.bin, "ensure", "--builder", "managed", runtime)
+	follower := m.startProgram(t, m.bin, "builder", "logs", "--follow")
+	serves := func() int { return strings.Count(follower.stdout.String(), "serves") }
+	eventually(t, "what is in the log", func() bool { return serves() == 1 })
+	runBinary(t, m.user, m.bin, "builder", "stop")
+	for _, flavour := range []parts.Flavour{parts.Docker29Containerd, parts.Docker29Classic} {
+		docker := engine(t, flavour)
+		u := m.with("DOCKER_HOST", docker.Host())
+		var img struct {
+			Outcome  string
+			ID       string `json:"image_id"`
+			Builder  struct{ Kind string }
+			Delivery struct {
+				Method string
+				Bytes  int64
+			}
+		}
+		ensure := func() {
+			decode(t, runBinary(t, u, m.bin, "ensure", "--builder", "managed", "--format", "json", runtime), &img)
+		}
+		ensure()
+		if img.Outcome != "built" || img.Builder.Kind != "managed" || img.Delivery.Method != "full" && img.Delivery.Method != "delta" || img.Delivery.Bytes == 0 {
+			t.Errorf("%s: got %+v", flavour, img)
+		}
+		if _, err := dockerClient(t, docker.Host()).ImageInspect(t.Context(), img.ID); err != nil {
+			t.Errorf("%s: %v", flavour, err)
+		}
+		if ensure(); img.Outcome != "hit" {
+			t.Errorf("%s: got %+v", flavour, img)
+		}
+	}
+	eventually(t, "the log of the next start", func() bool { return serves() == 2 })
+	if err := follower.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	if code := follower.wait(t); code != 0 && code != exitCancelled {
+		t.Errorf("interrupted, it exits with %d\n%s", code, follower.stderr)
+	}
+}
+
 // bothBinaries builds the command and the builder's program, which belongs beside it.
 func bothBinaries(t *testing.T) string {
 	t.Helper()

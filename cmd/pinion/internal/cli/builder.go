@@ -14,8 +14,9 @@ import (
 
 const builderLong = `Look after the managed BuildKit, the builder for those who have neither a Docker engine nor a builder.
 
-pinion ensure --builder managed starts it where it does not run. It serves all commands of its user, outlives
-them, and ends by itself when nobody has wanted anything for a while. It needs Linux, root, runc and git. With
+pinion ensure --builder managed starts it where it does not run, and so does --store oci:DIR where no builder is
+named and no Docker engine can build. It serves all commands of its user, outlives them, and ends by itself when
+nobody has wanted anything for a while. It needs Linux, root, runc and git. With
 RUN steps on the host's network and root's rights over the machine it trusts the templates' authors as a Docker
 engine does.
 
