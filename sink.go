@@ -53,7 +53,7 @@ func (s *sink) Receive(ctx context.Context, image buildkit.Solved, onBytes func(
 		return buildkit.Delivery{}, err
 	}
 	s.layers = layersOf(image)
-	d := buildkit.Delivery{Method: buildkit.MethodDelta, Bytes: got.Bytes, LayersSent: got.Sent, LayersReused: got.Reused, Reason: got.Reason}
+	d := buildkit.Delivery{Method: buildkit.MethodDelta, Via: buildkit.Via(got.Via), Bytes: got.Bytes, LayersSent: got.Sent, LayersReused: got.Reused, Reason: got.Reason}
 	switch {
 	case info.Kind == imagestore.KindOCI:
 		d.Method = buildkit.MethodOCI

@@ -80,7 +80,7 @@ func (p *archivePipe) wait(_ map[string]string, solveErr error) (Delivery, error
 		w.CloseWithError(solveErr)
 	}
 	err := <-p.done
-	return Delivery{Method: MethodFull, Bytes: p.bytes.Load()}, err
+	return Delivery{Method: MethodFull, Via: ViaLoad, Bytes: p.bytes.Load()}, err
 }
 
 type countingReader struct {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync/atomic"
 
 	"github.com/moby/buildkit/client"
 	"github.com/moby/buildkit/exporter/containerimage/exptypes"
@@ -42,15 +43,17 @@ func (x layersExporter) begin(ctx context.Context, reference string, sink Sink) 
 		if err != nil {
 			return Delivery{}, err
 		}
-		unreadable := false
+		var unreadable atomic.Bool // layers are opened side by side
 		image.Reference = reference
 		image.Open = func(ctx context.Context, layer ocispecs.Descriptor) (io.ReadCloser, error) {
 			r, err := x.open(ctx, layer)
-			unreadable = unreadable || err != nil && ctx.Err() == nil
+			if err != nil && ctx.Err() == nil {
+				unreadable.Store(true)
+			}
 			return r, err
 		}
 		d, err := sink.Receive(ctx, image, x.onBytes)
-		if err != nil && unreadable {
+		if err != nil && unreadable.Load() {
 			err = fmt.Errorf("%w: %w", errUnreadable, err)
 		}
 		return d, err

@@ -88,9 +88,21 @@ const (
 	MethodOCI Method = "oci"
 )
 
+// Via names how layers that passed through this process came into the store.
+type Via string
+
+const (
+	// ViaLoad streams them into the engine, in one archive.
+	ViaLoad Via = "load"
+	// ViaPull has the engine fetch them from this process, several at a time.
+	ViaPull Via = "pull"
+)
+
 // Delivery tells how the image came into the store.
 type Delivery struct {
 	Method Method `json:"method"`
+	// Via is empty if no layer had to pass.
+	Via Via `json:"via,omitempty"`
 	// Bytes that passed through this process.
 	Bytes        int64 `json:"bytes"`
 	LayersSent   int   `json:"layers_sent"`

@@ -2,6 +2,7 @@ package buildkit
 
 import (
 	"context"
+	"errors"
 	"io"
 
 	contentapi "github.com/containerd/containerd/api/services/content/v1"
@@ -19,14 +20,14 @@ type Solved struct {
 	Descriptor       ocispecs.Descriptor
 	Manifest, Config []byte
 	// Open streams a layer. It fails where the builder has no content API (before BuildKit 0.12) or has pruned
-	// the layer in the meantime.
+	// the layer in the meantime. It may be called from several goroutines.
 	Open func(ctx context.Context, layer ocispecs.Descriptor) (io.ReadCloser, error)
 }
 
 // Sink is where such an image goes.
 type Sink interface {
 	// Receive takes the image, leaving out the layers that the store has. onBytes hears of every byte that is
-	// sent on.
+	// sent on, one call at a time.
 	Receive(ctx context.Context, image Solved, onBytes func(n int)) (Delivery, error)
 	// Load takes a docker archive (the format of `docker save`) with all layers. It reads to the end or returns
 	// an error. It is the way for a builder whose layers cannot be read.
@@ -67,6 +68,22 @@ func (r *blobReader) Read(p []byte) (int, error) {
 	n := copy(p, r.rest)
 	r.rest = r.rest[n:]
 	return n, nil
+}
+
+// WriteTo passes the messages on as they are, which are larger than a copier's buffer.
+func (r *blobReader) WriteTo(w io.Writer) (total int64, err error) {
+	for err == nil {
+		var n int
+		n, err = w.Write(r.rest)
+		total += int64(n)
+		if err == nil {
+			err = r.fill()
+		}
+	}
+	if errors.Is(err, io.EOF) {
+		err = nil
+	}
+	return total, err
 }
 
 func (r *blobReader) fill() error {

@@ -63,18 +63,14 @@ func (a *archive) write(ctx context.Context) error {
 }
 
 func (a *archive) layers(ctx context.Context, tw *tar.Writer) error {
-	written := map[digest.Digest]bool{}
-	for _, layer := range a.image.manifest.Layers {
-		switch {
-		case a.held[layer.Digest]:
-			a.got.Reused++
-		case !written[layer.Digest]:
-			written[layer.Digest] = true
-			if err := failpoint.At(ctx, failpoint.Loading, a.layer(ctx, tw, layer)); err != nil {
-				return err
-			}
-			a.got.Sent++
+	for _, layer := range a.image.layers() {
+		if a.held[layer.Digest] {
+			continue
 		}
+		if err := failpoint.At(ctx, failpoint.Loading, a.layer(ctx, tw, layer)); err != nil {
+			return err
+		}
+		a.got.Sent++
 	}
 	return nil
 }

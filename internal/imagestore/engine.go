@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"time"
 
 	"github.com/moby/moby/client"
 )
@@ -13,6 +14,8 @@ type Engine struct {
 	api      *client.Client
 	endpoint string
 	auth     registryAuth
+	// stallAfter is the constant's value outside of tests.
+	stallAfter time.Duration
 }
 
 // Dial finds the engine that the configuration means. It reads the Docker
@@ -51,7 +54,7 @@ func dial(cfg EngineConfig) (*Engine, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrConfig, err)
 	}
-	return &Engine{api: api, endpoint: endpointOf(target.Host), auth: auth}, nil
+	return &Engine{api: api, endpoint: endpointOf(target.Host), auth: auth, stallAfter: stallAfter}, nil
 }
 
 // Endpoint is the engine's address, for example unix:///var/run/docker.sock:

@@ -25,7 +25,7 @@ func (e *Engine) held(ctx context.Context, kind Kind, img parsed, given []Given)
 	held := map[digest.Digest]bool{}
 	if kind == KindContainerd {
 		for _, g := range given {
-			if !e.has(ctx, g.ID) {
+			if _, ok := e.has(ctx, g.ID); !ok {
 				continue
 			}
 			for _, l := range g.Layers {

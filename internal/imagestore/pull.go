@@ -35,7 +35,7 @@ func (e *Engine) Pull(ctx context.Context, ref, platform string, progress func(s
 	if opts.Platforms, err = e.pullPlatforms(ctx, platform); err != nil {
 		return e.fail(ctx, "pull", ref, err)
 	}
-	if err := e.pull(ctx, ref, opts, progress); err != nil {
+	if err := e.pull(ctx, ref, opts, statusLines(progress)); err != nil {
 		return e.pullFailure(ctx, ref, login, err)
 	}
 	if platform != "" && opts.Platforms == nil {
@@ -44,13 +44,13 @@ func (e *Engine) Pull(ctx context.Context, ref, platform string, progress func(s
 	return nil
 }
 
-func (e *Engine) pull(ctx context.Context, ref string, opts client.ImagePullOptions, progress func(string)) error {
+func (e *Engine) pull(ctx context.Context, ref string, opts client.ImagePullOptions, see func(message)) error {
 	resp, err := e.api.ImagePull(ctx, ref, opts)
 	if err != nil {
 		return err
 	}
 	defer resp.Close()
-	return readStream(resp, statusLines(progress))
+	return readStream(resp, see)
 }
 
 // pullPlatforms is empty for an engine that would refuse to be told.

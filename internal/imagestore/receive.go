@@ -6,6 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
+	"strings"
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -25,40 +28,100 @@ type Given struct {
 	Layers []string // digests of the blobs
 }
 
+// Via is a way for layers into an engine.
+type Via string
+
+const (
+	// ViaLoad: they were streamed into the engine, in one archive.
+	ViaLoad Via = "load"
+	// ViaPull: the engine fetched them from this process.
+	ViaPull Via = "pull"
+)
+
 // Received tells how an image came in.
 type Received struct {
-	Bytes        int64 // of layers that were sent
+	Bytes        int64 // of layers that were sent, in vain too
 	Sent, Reused int   // layers
-	// Full says that nothing could be left out; Reason why that was so if it was tried.
+	// Via is the way that succeeded; empty if the image was there already.
+	Via Via
+	// Full says that nothing could be left out. Reason tells why something better was tried and did not work.
 	Full   bool
 	Reason string
 }
 
+// of completes what was counted of an image: the layers that were not sent were there.
+func (r Received) of(img parsed) Received {
+	r.Reused = len(img.layers()) - r.Sent
+	r.Full = r.Reused == 0
+	return r
+}
+
 // Receive brings an image into the store under the reference, leaving out the layers that the store has. An
-// image that is there already is only tagged. If the store turns out to lack a layer that was left out, all of
-// them are sent, and Received.Reason tells. onBytes hears of every byte of a layer that is sent. kind is the
-// store's, see Info. Errors are *Error, ErrUnavailable among them.
+// image that is there already is only tagged. An engine that may be able to reach this process pulls the image from
+// it; where that does not work, and into all others, it is loaded, and if the store turns out to lack a layer that
+// was left out, all of them are sent. Received tells. onBytes hears of every byte of a layer that is sent, one call
+// at a time; layers may be opened side by side. kind is the store's, see Info. Errors are *Error, ErrUnavailable
+// among them.
 func (e *Engine) Receive(ctx context.Context, kind Kind, ref, platform string, src Source, given []Given, onBytes func(int)) (Received, error) {
 	img, err := parseSource(src)
 	if err != nil {
 		return Received{}, &Error{Op: "load", Origin: OriginDocker, Ref: ref, Err: err}
 	}
-	if id := img.id(kind); e.has(ctx, id) {
-		return Received{Reused: len(img.manifest.Layers)}, e.Tag(ctx, id, ref)
+	id := img.id(kind)
+	if there, ok := e.has(ctx, id); ok {
+		err := e.Tag(ctx, id, ref)
+		e.forgetPulled(ctx, there, ref)
+		return Received{}.of(img), err
 	}
-	held, err := e.held(ctx, kind, img, given)
+	l := &loading{engine: e, image: img, ref: ref, platform: platform, onBytes: onBytes}
+	if !l.pullable(ctx, kind) {
+		return l.deliver(ctx, kind, given, nil)
+	}
+	pulled, sent, err := l.pull(ctx)
+	switch {
+	case err == nil:
+		return pulled, nil
+	case ctx.Err() == nil && errors.Is(err, errSource):
+		return pulled, &Error{Op: "pull", Origin: OriginDocker, Ref: ref, Err: err}
+	case ctx.Err() != nil, brokenConnection(err), errors.Is(err, ErrUnavailable):
+		return pulled, e.fail(ctx, "pull", ref, err)
+	case !errors.Is(err, errUnpackedOnly):
+		sent = nil // nothing keeps what came of an image that is not there
+	}
+	got, loadErr := l.deliver(ctx, kind, given, sent)
+	got.Bytes += pulled.Bytes
+	got.Reason = strings.TrimSuffix("not pulled by the engine: "+err.Error()+"; "+got.Reason, "; ")
+	got.Sent += len(sent)
+	return got.of(img), loadErr
+}
+
+// forgetPulled removes the names by which the image was pulled for this reference by who did not come to remove them.
+func (e *Engine) forgetPulled(ctx context.Context, img Image, ref string) {
+	for _, tag := range img.Tags {
+		if pulledFor, ok := CutLoopback(tag); ok && pulledFor == ref {
+			e.forget(ctx, tag)
+		}
+	}
+}
+
+// deliver loads the image without the layers that the store has, and if that was not so with all of them. The store
+// has those that came with the image a moment ago in any case.
+func (l *loading) deliver(ctx context.Context, kind Kind, given []Given, came map[digest.Digest]bool) (Received, error) {
+	held, err := l.engine.held(ctx, kind, l.image, given)
 	if err != nil {
 		return Received{}, err
 	}
-	l := &loading{engine: e, image: img, ref: ref, platform: platform, onBytes: onBytes}
+	maps.Copy(held, came)
+	partial := slices.ContainsFunc(l.image.manifest.Layers, func(d ocispec.Descriptor) bool { return held[d.Digest] })
 	got, err := l.load(ctx, held)
-	if err == nil || got.Reused == 0 || l.broken != nil || ctx.Err() != nil || errors.Is(err, ErrUnavailable) {
+	if err == nil || !partial || l.broken != nil || ctx.Err() != nil || errors.Is(err, ErrUnavailable) {
 		return got, err
 	}
 	// The store took the archive amiss, so it lacks what we thought it had. It may have left the name behind.
-	_ = e.Untag(ctx, ref)
-	reason := err.Error()
+	_ = l.engine.Untag(ctx, l.ref)
+	inVain, reason := got.Bytes, err.Error()
 	got, err = l.load(ctx, nil)
+	got.Bytes += inVain
 	got.Reason = reason
 	return got, err
 }
@@ -94,9 +157,14 @@ func (p parsed) id(k Kind) string {
 	return p.manifest.Config.Digest.String()
 }
 
-func (e *Engine) has(ctx context.Context, id string) bool {
-	img, err := e.Inspect(ctx, id)
-	return err == nil && img.ID == id
+// layers are the manifest's, each once.
+func (p parsed) layers() []ocispec.Descriptor {
+	seen := map[digest.Digest]bool{}
+	return slices.DeleteFunc(slices.Clone(p.manifest.Layers), func(l ocispec.Descriptor) bool {
+		again := seen[l.Digest]
+		seen[l.Digest] = true
+		return again
+	})
 }
 
 // loading is one image on its way into the engine.
@@ -127,6 +195,6 @@ func (l *loading) load(ctx context.Context, held map[digest.Digest]bool) (Receiv
 	if wrote := <-done; wrote != nil && a.unread {
 		l.broken = wrote
 	}
-	a.got.Full = a.got.Reused == 0
-	return a.got, err
+	a.got.Via = ViaLoad
+	return a.got.of(l.image), err
 }

@@ -107,6 +107,18 @@ func (f *Fake) Queries() []string {
 	return slices.Clone(f.queries)
 }
 
+// Names are those of all images, in order.
+func (f *Fake) Names() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var names []string
+	for id := range f.images {
+		names = append(names, f.tagsOf(id)...)
+	}
+	slices.Sort(names)
+	return names
+}
+
 var versionPrefix = regexp.MustCompile(`^/v[0-9.]+`)
 
 // record notes each request, and takes the API version off its path.

@@ -21,14 +21,14 @@ func (f *Fake) routes() http.Handler {
 	mux.HandleFunc("GET /info", f.info)
 	mux.HandleFunc("GET /images/json", f.list)
 	mux.HandleFunc("POST /images/load", f.load)
-	mux.HandleFunc("POST /images/create", f.pull)
+	mux.HandleFunc("POST /images/create", f.Pull)
 	mux.HandleFunc("POST /grpc", hijack)
 	// Names have slashes of their own, which a pattern cannot end after.
 	mux.HandleFunc("/images/", func(w http.ResponseWriter, r *http.Request) {
 		rest := strings.TrimPrefix(r.URL.Path, "/images/")
 		switch name, verb := cutLast(rest, "/"); {
 		case r.Method == http.MethodGet && verb == "json":
-			f.inspect(w, name)
+			f.inspect(w, name, r.URL.Query().Get("manifests") == "1")
 		case r.Method == http.MethodPost && verb == "tag":
 			f.tag(w, name, r.URL.Query().Get("repo")+":"+r.URL.Query().Get("tag"))
 		case r.Method == http.MethodDelete:
@@ -62,7 +62,7 @@ func (f *Fake) info(w http.ResponseWriter, _ *http.Request) {
 	answer(w, http.StatusOK, map[string]any{"ServerVersion": "99.0.0-fake", "OSType": "linux", "Architecture": machine, "DriverStatus": status})
 }
 
-func (f *Fake) inspect(w http.ResponseWriter, name string) {
+func (f *Fake) inspect(w http.ResponseWriter, name string, manifests bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	img, ok := f.find(name)
@@ -72,10 +72,14 @@ func (f *Fake) inspect(w http.ResponseWriter, name string) {
 	}
 	var config ocispec.Image
 	must(0, json.Unmarshal(img.archive.config, &config))
-	answer(w, http.StatusOK, map[string]any{
+	described := map[string]any{
 		"Id": img.id, "RepoTags": f.tagsOf(img.id), "Os": config.OS, "Architecture": config.Architecture, "Variant": config.Variant,
 		"Created": config.Created, "Size": img.archive.size, "Config": map[string]any{"Labels": config.Config.Labels},
-	})
+	}
+	if manifests && f.kind == imagestore.KindContainerd {
+		described["Manifests"] = []image.ManifestSummary{{ID: img.id, Kind: image.ManifestKindImage, Available: img.archive.complete}}
+	}
+	answer(w, http.StatusOK, described)
 }
 
 func (f *Fake) list(w http.ResponseWriter, r *http.Request) {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"path"
 	"strings"
 
 	"github.com/moby/moby/api/pkg/authconfig"
@@ -20,6 +21,7 @@ type loaded struct {
 	id       string
 	config   []byte
 	tags     []string
+	layers   []digest.Digest
 	size     int64
 	complete bool // the layers are there
 }
@@ -89,12 +91,33 @@ func (f *Fake) read(files map[string][]byte, img *loaded) error {
 		}
 		img.id = index.Manifests[0].Digest
 	}
-	_, img.complete = files[entries[0].Layers[0]]
+	held := f.held()
+	img.complete = true
+	for _, file := range entries[0].Layers {
+		d := digest.NewDigestFromEncoded(digest.SHA256, path.Base(file))
+		img.layers = append(img.layers, d)
+		_, sent := files[file]
+		img.complete = img.complete && (sent || held[d])
+	}
 	return nil
 }
 
-// pull answers in the words of the engine, which are all that it gives.
-func (f *Fake) pull(w http.ResponseWriter, r *http.Request) {
+// held are the layers of the images that are there.
+func (f *Fake) held() map[digest.Digest]bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	held := map[digest.Digest]bool{}
+	for _, img := range f.images {
+		for _, d := range img.archive.layers {
+			held[d] = img.archive.complete || held[d]
+		}
+	}
+	return held
+}
+
+// Pull is the engine's own answer to POST /images/create, for a handler that does something before or after. It
+// speaks in the words of the engine, which are all that it gives.
+func (f *Fake) Pull(w http.ResponseWriter, r *http.Request) {
 	name, tag := r.URL.Query().Get("fromImage"), r.URL.Query().Get("tag")
 	f.mu.Lock()
 	source, ok := f.published[fullName(name+":"+tag)]
@@ -103,6 +126,9 @@ func (f *Fake) pull(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case err != nil:
 		refuse(w, http.StatusBadRequest, err.Error())
+		return
+	case !ok && strings.HasPrefix(name, "127.0.0.1:"):
+		f.fetch(w, r, auth, name, tag)
 		return
 	case !ok:
 		refuse(w, http.StatusNotFound, fmt.Sprintf("manifest for %s:%s not found: manifest unknown: manifest unknown", name, tag))
@@ -128,5 +154,5 @@ func (f *Fake) pull(w http.ResponseWriter, r *http.Request) {
 }
 
 func (f *Fake) fetched(a Archive, ref string) loaded {
-	return loaded{id: a.ID(f.kind), config: a.Config, tags: []string{ref}, size: int64(len(a.Tar)), complete: true}
+	return loaded{id: a.ID(f.kind), config: a.Config, tags: []string{ref}, layers: []digest.Digest{digest.FromBytes(a.Layer)}, size: int64(len(a.Tar)), complete: true}
 }

@@ -1,0 +1,280 @@
+package imagestore_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/moby/moby/api/pkg/authconfig"
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore"
+	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore/storetest"
+)
+
+const (
+	create = "POST /images/create"
+	ref    = "molecule-local/x:unverified"
+)
+
+func newFakeReceiver(t *testing.T, kind imagestore.Kind, api string) (*receiver, *storetest.Fake) {
+	fake := storetest.StartFake(t, kind, api)
+	return &receiver{Engine: dial(t, fake.Host(), nil), kind: kind}, fake
+}
+
+func TestReceiveFake(t *testing.T) {
+	for _, c := range []struct {
+		kind imagestore.Kind
+		api  string
+		via  imagestore.Via
+	}{
+		{imagestore.KindContainerd, "1.52", imagestore.ViaPull},
+		{imagestore.KindContainerd, "1.47", imagestore.ViaLoad}, // it cannot tell whether a pulled image is whole
+		{imagestore.KindClassic, "1.52", imagestore.ViaLoad},
+	} {
+		t.Run(string(c.kind)+" "+c.api, func(t *testing.T) {
+			r, fake := newFakeReceiver(t, c.kind, c.api)
+			got := r.receive(t, "molecule-local/x:1", newLayered(t, "base", "middle", "top"))
+			if got.Via != c.via || got.Sent != 3 || got.Reason != "" {
+				t.Errorf("%+v", got)
+			}
+			if slices.Contains(fake.Requests(), create) != (c.via == imagestore.ViaPull) {
+				t.Errorf("the engine was asked %q", fake.Requests())
+			}
+		})
+	}
+	r, _ := newFakeReceiver(t, imagestore.KindContainerd, "1.52")
+	r.testDelta(t, imagestore.ViaPull)
+	r.testBrokenSource(t)
+}
+
+// refused answers as an engine does that reaches nobody at the address.
+func refused(w http.ResponseWriter, r *http.Request) {
+	text := fmt.Sprintf("dial %s: connect: connection refused; I was told %s", r.URL.Query().Get("fromImage"), password(r))
+	_, _ = fmt.Fprintf(w, `{"errorDetail":{"message":%q},"error":%q}`, text, text)
+}
+
+func password(r *http.Request) string {
+	auth, err := authconfig.Decode(r.Header.Get("X-Registry-Auth"))
+	if err != nil {
+		return "?"
+	}
+	return auth.Password
+}
+
+// silent takes the request and does nothing with it.
+func silent(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
+
+// talkative says the same thing again and again.
+func talkative(w http.ResponseWriter, r *http.Request) {
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for r.Context().Err() == nil {
+		_, _ = io.WriteString(w, `{"status":"Waiting","id":"0123456789ab"}`)
+		_ = http.NewResponseController(w).Flush()
+		<-tick.C
+	}
+}
+
+// halfway begins to read a layer and then stops.
+func halfway(l *layered) http.HandlerFunc {
+	return func(_ http.ResponseWriter, r *http.Request) {
+		resp, err := registryGet(r, http.MethodGet, "/blobs/"+l.digests[0], password(r))
+		if err == nil {
+			defer resp.Body.Close()
+			_, _ = io.ReadFull(resp.Body, make([]byte, 1000))
+		}
+		<-r.Context().Done()
+	}
+}
+
+// TestReceiveLoadsWhatCannotBePulled: however a pull goes wrong, the image comes by a load, and nothing of the pull
+// is left.
+func TestReceiveLoadsWhatCannotBePulled(t *testing.T) {
+	image := newLayered(t, strings.Repeat("larger than all buffers on the way ", 1<<19), "top")
+	for name, c := range map[string]struct {
+		pull http.HandlerFunc
+		why  string
+	}{
+		"out of reach":         {refused, "connection refused"},
+		"silent":               {silent, "nothing moved"},
+		"says nothing new":     {talkative, "nothing moved"},
+		"stops within a layer": {halfway(image), "nothing moved"},
+		"claims to have it":    {func(http.ResponseWriter, *http.Request) {}, imagestore.ErrNotFound.Error()},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r, fake := newFakeReceiver(t, imagestore.KindContainerd, "1.52")
+			r.SetStallAfter(100 * time.Millisecond)
+			var secret string
+			fake.Handle(create, func(w http.ResponseWriter, req *http.Request) {
+				secret = password(req)
+				c.pull(w, req)
+			})
+			got := r.receive(t, ref, image)
+			if got.Via != imagestore.ViaLoad || got.Sent != 2 || !got.Full || !strings.Contains(got.Reason, c.why) {
+				t.Errorf("%+v", got)
+			}
+			if secret == "" || strings.Contains(got.Reason, secret) {
+				t.Errorf("the reason gives %q away: %s", secret, got.Reason)
+			}
+		})
+	}
+}
+
+// The image that the engine pulled is another one: somebody else listens at the address where the engine is.
+func TestReceiveLoadsWhenAnotherImageWasPulled(t *testing.T) {
+	r, fake := newFakeReceiver(t, imagestore.KindContainerd, "1.52")
+	fake.Handle(create, func(w http.ResponseWriter, req *http.Request) {
+		name := req.URL.Query().Get("fromImage")
+		fake.Publish(name+":unverified", storetest.Build(storetest.Spec{Content: "not ours"}), "", "")
+		req.Header.Del("X-Registry-Auth")
+		fake.Pull(w, req)
+	})
+	got := r.receive(t, ref, newLayered(t, "ours"))
+	if got.Via != imagestore.ViaLoad || !strings.Contains(got.Reason, "instead of") {
+		t.Errorf("%+v", got)
+	}
+	for _, img := range fake.Names() {
+		if img != ref {
+			t.Errorf("%s is left", img)
+		}
+	}
+}
+
+// A name that a killed Receive left is removed by the next one for the same reference, and by no other.
+func TestFault43_NextReceiveRemovesTheNameOfThePull(t *testing.T) {
+	r, _ := newFakeReceiver(t, imagestore.KindContainerd, "1.52")
+	l := newLayered(t, "base")
+	r.receive(t, "molecule-local/first:1", l)
+	for _, left := range []string{"127.0.0.1:40000/" + ref, "127.0.0.1:40001/molecule-local/y:unverified"} {
+		if err := r.Tag(t.Context(), l.id(r.kind), left); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := r.Receive(t.Context(), r.kind, ref, "linux/amd64", l.Source, nil, func(int) {}); err != nil {
+		t.Fatal(err)
+	}
+	img, err := r.Inspect(t.Context(), ref)
+	if want := []string{"127.0.0.1:40001/molecule-local/y:unverified", "molecule-local/first:1", ref}; err != nil || !slices.Equal(img.Tags, want) {
+		t.Errorf("tags are %q, %v", img.Tags, err)
+	}
+}
+
+// The caller goes away in the middle of a layer.
+func TestReceiveCancelledDuringPull(t *testing.T) {
+	r, fake := newFakeReceiver(t, imagestore.KindContainerd, "1.52")
+	ctx, cancel := context.WithCancel(t.Context())
+	l := newLayered(t, strings.Repeat("larger than all buffers on the way ", 1<<19), "top")
+	fake.Handle(create, func(w http.ResponseWriter, req *http.Request) {
+		// As if the pull had come to its end a moment before.
+		fake.Pull(w, req)
+		cancel()
+	})
+	_, err := r.Receive(ctx, r.kind, ref, "linux/amd64", l.Source, nil, func(int) {})
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("error is %v", err)
+	}
+	wantNoImage(t, r.Engine, l, ref)
+
+	ctx, cancel = context.WithCancel(t.Context())
+	fake.Handle(create, halfway(l))
+	_, err = r.Receive(ctx, r.kind, ref, "linux/amd64", l.Source, nil, func(int) { cancel() })
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("error is %v", err)
+	}
+	wantNoImage(t, r.Engine, l, ref)
+}
+
+// The engine dies during a pull: no other way is tried.
+func TestReceiveEngineDiesDuringPull(t *testing.T) {
+	r, fake := newFakeReceiver(t, imagestore.KindContainerd, "1.52")
+	fake.Handle(create, func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
+	_, err := r.Receive(t.Context(), r.kind, ref, "linux/amd64", newLayered(t, "base").Source, nil, func(int) {})
+	wantUnavailable(t, err, "pull")
+}
+
+// registryGet asks the registry that the pull in r is from.
+func registryGet(r *http.Request, method, path, password string) (*http.Response, error) {
+	host, repository, _ := strings.Cut(r.URL.Query().Get("fromImage"), "/")
+	req, err := http.NewRequestWithContext(r.Context(), method, "http://"+host+"/v2/"+repository+path, nil)
+	if err != nil {
+		return nil, err
+	}
+	if password != "" {
+		req.SetBasicAuth("pinion", password)
+	}
+	return http.DefaultClient.Do(req)
+}
+
+// TestPullRegistry asks the registry of a pull what it must not tell.
+func TestPullRegistry(t *testing.T) {
+	r, fake := newFakeReceiver(t, imagestore.KindContainerd, "1.52")
+	l := newLayered(t, "base", "top")
+	var host string
+	fake.Handle(create, func(w http.ResponseWriter, req *http.Request) {
+		host, _, _ = strings.Cut(req.URL.Query().Get("fromImage"), "/")
+		secret := password(req)
+		for _, c := range []struct {
+			method, path, password string
+			want                   int
+		}{
+			{http.MethodGet, "/manifests/unverified", "", http.StatusUnauthorized},
+			{http.MethodGet, "/manifests/unverified", "guess", http.StatusUnauthorized},
+			{http.MethodGet, "/manifests/unverified", secret[:len(secret)-1], http.StatusUnauthorized},
+			{http.MethodGet, "/blobs/" + l.digests[0], "", http.StatusUnauthorized},
+			{http.MethodGet, "/blobs/sha256:unknown", "", http.StatusUnauthorized},
+			{http.MethodHead, "/manifests/unverified", secret, http.StatusOK},
+			{http.MethodGet, "/manifests/" + l.Descriptor.Digest.String(), secret, http.StatusOK},
+			{http.MethodHead, "/blobs/" + l.digests[0], secret, http.StatusOK},
+			{http.MethodGet, "/manifests/latest", secret, http.StatusNotFound},
+			{http.MethodGet, "/tags/list", secret, http.StatusNotFound},
+			{http.MethodGet, "/blobs/" + digest.FromString("another").String(), secret, http.StatusNotFound},
+			{http.MethodGet, "/blobs/..%2f..%2fetc%2fpasswd", secret, http.StatusNotFound},
+			{http.MethodPut, "/manifests/unverified", secret, http.StatusMethodNotAllowed},
+			{http.MethodDelete, "/blobs/" + l.digests[0], secret, http.StatusMethodNotAllowed},
+			{http.MethodPost, "/blobs/uploads", secret, http.StatusMethodNotAllowed},
+		} {
+			resp, err := registryGet(req, c.method, c.path, c.password)
+			if err != nil {
+				t.Error(err)
+				continue
+			}
+			_ = resp.Body.Close()
+			if resp.StatusCode != c.want {
+				t.Errorf("%s %s: %s, want %d", c.method, c.path, resp.Status, c.want)
+			}
+		}
+		if len(l.opened) != 0 {
+			t.Errorf("layers were read: %v", l.opened)
+		}
+		fake.Pull(w, req)
+	})
+	if got := r.receive(t, ref, l); got.Via != imagestore.ViaPull || got.Sent != 2 {
+		t.Errorf("%+v", got)
+	}
+	if resp, err := http.Get("http://" + host + "/v2/"); err == nil { //nolint:noctx // nobody answers
+		_ = resp.Body.Close()
+		t.Error("the registry is still there after the pull")
+	}
+}
+
+// A layer that has another length than its descriptor says is the source's fault.
+func TestReceiveShortLayer(t *testing.T) {
+	r, _ := newFakeReceiver(t, imagestore.KindContainerd, "1.52")
+	l := newLayered(t, "base")
+	l.Open = func(_ context.Context, layer ocispec.Descriptor) (io.ReadCloser, error) {
+		return l.reader(layer.Digest, strings.NewReader("short")), nil
+	}
+	_, err := r.Receive(t.Context(), r.kind, ref, "linux/amd64", l.Source, nil, func(int) {})
+	if !errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, imagestore.ErrUnavailable) {
+		t.Errorf("error is %v", err)
+	}
+	wantNoImage(t, r.Engine, l, ref)
+}
