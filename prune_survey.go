@@ -142,8 +142,8 @@ func (s *survey) lookByID(ctx context.Context, h *holding, odd string) error {
 	return nil
 }
 
-// temporaries finds the names that builds of this owner left behind. The name has but a part of the key; the
-// label has all of it.
+// temporaries finds the names that builds of this owner left behind, those among them by which the engine pulled
+// from Pinion. The name has but a part of the key; the label has all of it.
 func (s *survey) temporaries(ctx context.Context) error {
 	images, err := s.store.List(ctx, LabelRecipe)
 	if err != nil {
@@ -161,10 +161,11 @@ func (s *survey) temporaries(ctx context.Context) error {
 
 // temporary is nil unless the tag is a temporary name of this owner for that image.
 func (s *survey) temporary(img imagestore.Image, tag string) *holding {
-	repository, _, _ := strings.Cut(tag, ":")
+	name, _ := imagestore.CutLoopback(tag)
+	repository, _, _ := strings.Cut(name, ":")
 	image, ours := strings.CutPrefix(repository, namespace)
 	key := strings.TrimPrefix(img.Labels[LabelRecipe], "sha256:")
-	if !ours || len(key) < 12 || tag != (recipe{Image: image}).temporaryOf(key, s.owner) {
+	if !ours || len(key) < 12 || name != (recipe{Image: image}).temporaryOf(key, s.owner) {
 		return nil
 	}
 	return &holding{key: key, tags: img.Tags, PruneItem: PruneItem{Built: Built{

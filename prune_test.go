@@ -326,6 +326,8 @@ func TestPruneRemovesLeftoverTemporaryNames(t *testing.T) {
 		repository + ":unverified-" + strings.Repeat("ab", 6) + "-0badcafe",   // another owner's
 		repository + ":unverified-" + strings.Repeat("cd", 6) + "-" + w.owner, // another key's
 		"other/" + ours,
+		"127.0.0.1:40000/other/" + ours,
+		"registry.example:40000/" + ours,
 	}
 	for i, ref := range foreign {
 		other := left
@@ -343,9 +345,12 @@ func TestPruneRemovesLeftoverTemporaryNames(t *testing.T) {
 	}
 	wantItem(t, w.prune(t, PruneOptions{}), ours, PruneKept, "a build")
 	unlock()
-	before := len(w.store.references())
+	pulled := "127.0.0.1:40000/" + ours // the engine's name for it while it pulls
+	w.store.put(left, pulled)
+	before := len(w.store.references()) - 1
 	report := w.prune(t, PruneOptions{})
 	wantItem(t, report, ours, PruneRemoved, "left over")
+	wantItem(t, report, pulled, PruneRemoved, "left over")
 	if report.Reclaimed != 7 || len(w.store.references()) != before-1 || w.store.images[left.ID].ID != "" {
 		t.Errorf("%+v, left %v", report, w.store.references())
 	}

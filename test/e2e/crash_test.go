@@ -1,9 +1,12 @@
 package e2e_test
 
 import (
+	"bufio"
 	"bytes"
+	"context"
 	"crypto/rand"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"strings"
@@ -32,16 +35,19 @@ func TestFault40_LoadFails(t *testing.T) {
 			s := newScene(t, c.store)
 			s.ready(t, "RUN echo load")
 			s.engine.SetHook(func(w http.ResponseWriter, r *http.Request) bool {
-				if !strings.HasSuffix(r.URL.Path, "/images/load") {
-					return false
+				if strings.HasSuffix(r.URL.Path, "/images/load") {
+					c.load(w, r)
+					return true
 				}
-				c.load(w, r)
-				return true
+				return noPulls(w, r)
 			})
 			wantDeliveryFails(t, s, c.word)
 		})
 	}
 }
+
+// noPulls makes the engine one that cannot reach this machine, so that the image is loaded.
+var noPulls = parts.FailPath("/images/create", http.StatusInternalServerError, `{"message":"no pulls today"}`)
 
 func answerLoad(line string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
@@ -70,28 +76,92 @@ func wantDeliveryFails(t *testing.T, s *scene, words ...string) {
 func TestFault38_LoadBreaksOff(t *testing.T) {
 	onCells(t, []cell{containerdStandalone, classicStandalone, oldStandalone}, func(t *testing.T, c cell) {
 		s := newScene(t, c)
-		// A layer that no engine has, and in its middle the archive ends.
-		const size = 1 << 20
-		noise := make([]byte, size)
-		_, _ = rand.Read(noise)
-		tmpl := s.template(t, runtime, parts.RepoOptions{})
-		tmpl.push(t, append(busybox(t, "COPY noise /"), parts.Program("noise", noise))...)
+		s.noisy(t)
 		var cut atomic.Int64
-		s.engine.SetHook(func(_ http.ResponseWriter, r *http.Request) bool {
+		s.engine.SetHook(func(w http.ResponseWriter, r *http.Request) bool {
 			if strings.HasSuffix(r.URL.Path, "/images/load") {
 				whole := r.Body
-				head, _ := io.ReadAll(io.LimitReader(whole, size/2))
+				head, _ := io.ReadAll(io.LimitReader(whole, noise/2))
 				rest, _ := io.Copy(io.Discard, whole)
 				cut.Add(rest)
 				r.Body = io.NopCloser(bytes.NewReader(head))
 			}
-			return false
+			return noPulls(w, r)
 		})
 		wantDeliveryFails(t, s)
 		if cut.Load() == 0 {
 			t.Error("nothing was cut off")
 		}
 	})
+}
+
+const noise = 1 << 20
+
+// noisy is a template whose image has a layer of so many bytes that no engine has.
+func (s *scene) noisy(t *testing.T) {
+	t.Helper()
+	body := make([]byte, noise)
+	_, _ = rand.Read(body)
+	tmpl := s.template(t, runtime, parts.RepoOptions{})
+	tmpl.push(t, append(busybox(t, "COPY noise /"), parts.Program("noise", body))...)
+}
+
+// TestFault38_PullBreaksOff ends the conversation with a real engine that has begun to pull.
+func TestFault38_PullBreaksOff(t *testing.T) {
+	s := newScene(t, containerdStandalone)
+	s.noisy(t)
+	broken := false
+	s.engine.SetHook(s.duringPull(t, func(*http.Request) {
+		broken = true
+		panic(http.ErrAbortHandler)
+	}))
+	wantDeliveryFails(t, s)
+	if !broken {
+		t.Error("nothing was broken off")
+	}
+}
+
+// TestFault38_PullFails: the image comes all the same, by a load.
+func TestFault38_PullFails(t *testing.T) {
+	s := newScene(t, containerdStandalone)
+	s.noisy(t)
+	s.engine.SetHook(noPulls)
+	img := s.ensure(t, pinion.OutcomeBuilt)
+	s.wantImage(t, img)
+	if d := img.Delivery; d.Via != buildkit.ViaLoad || d.LayersSent == 0 || !strings.Contains(d.Reason, "no pulls today") {
+		t.Errorf("delivery is %+v", d)
+	}
+}
+
+// duringPull calls do when the engine has begun to fetch layers.
+func (s *scene) duringPull(t *testing.T, do func(r *http.Request)) parts.Hook {
+	t.Helper()
+	socket := engine(t, s.store).Socket()
+	transport := &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		var d net.Dialer
+		return d.DialContext(ctx, "unix", socket)
+	}}
+	return func(_ http.ResponseWriter, r *http.Request) bool {
+		if !strings.HasSuffix(r.URL.Path, "/images/create") {
+			return false
+		}
+		out := r.Clone(r.Context())
+		out.URL.Scheme, out.URL.Host = "http", "docker"
+		resp, err := transport.RoundTrip(out)
+		if err != nil {
+			t.Error(err)
+			return true
+		}
+		defer resp.Body.Close()
+		for lines := bufio.NewScanner(resp.Body); lines.Scan(); {
+			if strings.Contains(lines.Text(), "Pulling fs layer") {
+				do(r)
+				return true
+			}
+		}
+		t.Error("the engine pulled no layer")
+		return true
+	}
 }
 
 // TestFault42_TaggingFails: the image was delivered and cannot be given its name; the temporary one does not stay.
@@ -166,6 +236,50 @@ func TestFault43_KilledWithinAStep(t *testing.T) {
 			s.wantImage(t, img)
 			wantRecords(t, s, 1)
 			s.ensure(t, pinion.OutcomeHit)
+		})
+	}
+}
+
+// TestFault43_KilledDuringPull: whatever the engine makes of the rest, the next run gives the right image, and no
+// name is left.
+func TestFault43_KilledDuringPull(t *testing.T) {
+	s := newScene(t, containerdStandalone)
+	s.noisy(t)
+	arrived := make(chan struct{}, 1)
+	s.engine.SetHook(s.duringPull(t, func(r *http.Request) {
+		arrived <- struct{}{}
+		<-r.Context().Done()
+	}))
+	victim := s.start(t, "ensure", runtime)
+	receive(t, "the pull", arrived)
+	victim.kill()
+	s.engine.SetHook(nil)
+	wantRecords(t, s, 0)
+	s.wantImage(t, s.ensure(t, pinion.OutcomeBuilt))
+	s.ensure(t, pinion.OutcomeHit)
+}
+
+// TestFault43_KilledAfterPull: the name by which the engine pulled is Pinion's. The next run removes it, and prune.
+func TestFault43_KilledAfterPull(t *testing.T) {
+	for name, tidy := range map[string]func(*scene, *testing.T){
+		"next run": func(s *scene, t *testing.T) { s.wantImage(t, s.ensure(t, pinion.OutcomeBuilt)) },
+		"prune":    func(s *scene, t *testing.T) { s.succeed(t, "prune") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newScene(t, containerdStandalone)
+			tmpl := s.template(t, runtime, parts.RepoOptions{})
+			tmpl.busybox(t, unique()...)
+			hook, arrived, _ := parts.GatePath("/images/127.0.0.1")
+			s.engine.SetHook(hook)
+			victim := s.start(t, "ensure", runtime)
+			receive(t, "the end of the pull", arrived)
+			victim.kill()
+			s.engine.SetHook(nil)
+			if n := s.temporary(t); n != 1 {
+				t.Errorf("%d names are left", n)
+			}
+			tidy(s, t)
+			s.wantNothingTemporary(t, runtime)
 		})
 	}
 }

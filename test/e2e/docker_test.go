@@ -11,6 +11,7 @@ import (
 	"github.com/moby/moby/client"
 
 	"git.moleculesai.app/molecule-ai/pinion"
+	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore"
 	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore/storetest"
 )
 
@@ -67,7 +68,9 @@ func (s *scene) tags(t *testing.T, name string) (tags []string) {
 	}
 	for _, img := range list.Items {
 		for _, tag := range img.RepoTags {
-			if strings.HasPrefix(tag, "molecule-local/workspace-template-"+name+":") {
+			// The engine pulls under a name with a registry before it.
+			local, _ := imagestore.CutLoopback(tag)
+			if strings.HasPrefix(local, "molecule-local/workspace-template-"+name+":") {
 				tags = append(tags, tag)
 			}
 		}
@@ -78,7 +81,7 @@ func (s *scene) tags(t *testing.T, name string) (tags []string) {
 func (s *scene) wantNothingTemporary(t *testing.T, name string) {
 	t.Helper()
 	for _, tag := range s.tags(t, name) {
-		if strings.Contains(tag, "unverified") {
+		if strings.Contains(tag, "unverified") || strings.Contains(tag, "127.0.0.1") {
 			t.Errorf("%s is left behind", tag)
 		}
 	}

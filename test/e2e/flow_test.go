@@ -78,6 +78,10 @@ func wantBuilt(t *testing.T, tmpl template, img pinion.Image, sha string) {
 	if img.Delivery == nil || !slices.Contains(methods, img.Delivery.Method) || (img.Delivery.Bytes > 0) != tmpl.scene.standalone {
 		t.Errorf("delivery is %+v, not %s", img.Delivery, methods)
 	}
+	via := map[parts.Flavour]buildkit.Via{parts.Docker29Containerd: buildkit.ViaPull, parts.Docker29Classic: buildkit.ViaLoad, parts.Docker20: buildkit.ViaLoad}
+	if tmpl.scene.standalone && (img.Delivery.Via != via[tmpl.scene.store] || img.Delivery.Reason != "") {
+		t.Errorf("delivery is %+v, not via %s", img.Delivery, via[tmpl.scene.store])
+	}
 	strategy := buildkit.StrategyCommit
 	if tmpl.scene.store == parts.Docker20 && !tmpl.scene.standalone {
 		strategy = buildkit.StrategySHA
