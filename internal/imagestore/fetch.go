@@ -24,8 +24,7 @@ var (
 )
 
 // pullable says whether it is worth a try to have the engine pull the image from this process. A containerd store
-// fetches what it lacks, several layers at a time, and unpacks meanwhile. A classic store gains little by it, and
-// keeps the registry's name with the image.
+// fetches what it lacks, several layers at a time, and unpacks meanwhile. A classic store gains little by it.
 func (l *loading) pullable(ctx context.Context, kind Kind) bool {
 	if kind != KindContainerd || !near(l.engine.endpoint) {
 		return false
