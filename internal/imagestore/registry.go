@@ -107,7 +107,7 @@ func (o *oneImage) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	o.mu.Lock()
 	if o.closed {
 		o.mu.Unlock()
-		return
+		panic(http.ErrAbortHandler) // the connection ends in a moment anyway
 	}
 	o.running.Add(1)
 	o.mu.Unlock()

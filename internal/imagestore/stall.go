@@ -7,6 +7,7 @@ import (
 )
 
 // stallAfter is how long an engine that pulls from this machine may neither take a byte nor say that it got on.
+// While it unpacks it tells the seconds (moby, daemon/containerd/progress.go).
 const stallAfter = 20 * time.Second
 
 // guardStall gives a context that ends when moved is not called for a while. The pull as a whole may take as long
