@@ -17,7 +17,8 @@ const (
 	Fetched Point = "fetched"
 	// Solved: the Dockerfile has been built; nothing is exported yet.
 	Solved Point = "solved"
-	// Loading: a layer was written to the engine, and the archive is not at its end.
+	// Loading: a layer was written to the engine, and the archive is not at its end; or the engine pulls, and waits for
+	// a layer.
 	Loading Point = "loading"
 	// Delivered: the image is in the store under its temporary name.
 	Delivered Point = "delivered"

@@ -24,6 +24,9 @@ const (
 	ref    = "molecule-local/x:unverified"
 )
 
+// largerThanBuffers does not fit between the registry and a reader that has stopped.
+var largerThanBuffers = strings.Repeat("0123456789abcdef", 1<<20)
+
 func newFakeReceiver(t *testing.T, kind imagestore.Kind, api string) (*receiver, *storetest.Fake) {
 	fake := storetest.StartFake(t, kind, api)
 	return &receiver{Engine: dial(t, fake.Host(), nil), kind: kind}, fake
@@ -98,16 +101,17 @@ func halfway(l *layered) http.HandlerFunc {
 // TestReceiveLoadsWhatCannotBePulled: however a pull goes wrong, the image comes by a load, and nothing of the pull
 // is left.
 func TestReceiveLoadsWhatCannotBePulled(t *testing.T) {
-	image := newLayered(t, strings.Repeat("larger than all buffers on the way ", 1<<19), "top")
+	small, large := newLayered(t, "base", "top"), newLayered(t, largerThanBuffers, "top")
 	for name, c := range map[string]struct {
-		pull http.HandlerFunc
-		why  string
+		image *layered
+		pull  http.HandlerFunc
+		why   string
 	}{
-		"out of reach":         {refused, "connection refused"},
-		"silent":               {silent, "nothing moved"},
-		"says nothing new":     {talkative, "nothing moved"},
-		"stops within a layer": {halfway(image), "nothing moved"},
-		"claims to have it":    {func(http.ResponseWriter, *http.Request) {}, imagestore.ErrNotFound.Error()},
+		"out of reach":         {small, refused, "connection refused"},
+		"silent":               {small, silent, "nothing moved"},
+		"says nothing new":     {small, talkative, "nothing moved"},
+		"stops within a layer": {large, halfway(large), "nothing moved"},
+		"claims to have it":    {small, func(http.ResponseWriter, *http.Request) {}, imagestore.ErrNotFound.Error()},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r, fake := newFakeReceiver(t, imagestore.KindContainerd, "1.52")
@@ -117,7 +121,7 @@ func TestReceiveLoadsWhatCannotBePulled(t *testing.T) {
 				secret = password(req)
 				c.pull(w, req)
 			})
-			got := r.receive(t, ref, image)
+			got := r.receive(t, ref, c.image)
 			if got.Via != imagestore.ViaLoad || got.Sent != 2 || !got.Full || !strings.Contains(got.Reason, c.why) {
 				t.Errorf("%+v", got)
 			}
@@ -171,7 +175,7 @@ func TestFault43_NextReceiveRemovesTheNameOfThePull(t *testing.T) {
 func TestReceiveCancelledDuringPull(t *testing.T) {
 	r, fake := newFakeReceiver(t, imagestore.KindContainerd, "1.52")
 	ctx, cancel := context.WithCancel(t.Context())
-	l := newLayered(t, strings.Repeat("larger than all buffers on the way ", 1<<19), "top")
+	l := newLayered(t, largerThanBuffers, "top")
 	fake.Handle(create, func(w http.ResponseWriter, req *http.Request) {
 		// As if the pull had come to its end a moment before.
 		fake.Pull(w, req)

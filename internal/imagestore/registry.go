@@ -20,6 +20,7 @@ import (
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"git.moleculesai.app/molecule-ai/pinion/internal/failpoint"
 	"git.moleculesai.app/molecule-ai/pinion/internal/redact"
 )
 
@@ -160,6 +161,9 @@ func (o *oneImage) layer(w http.ResponseWriter, r *http.Request, layer ocispec.D
 	blob, err := o.image.Open(r.Context(), layer)
 	if err == nil {
 		defer blob.Close()
+		err = failpoint.At(r.Context(), failpoint.Loading, nil)
+	}
+	if err == nil {
 		var sent bool
 		if sent, err = o.send(w, blob, layer); sent {
 			return
