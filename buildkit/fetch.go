@@ -2,7 +2,6 @@ package buildkit
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/moby/buildkit/client/llb"
 	gateway "github.com/moby/buildkit/frontend/gateway/client"
@@ -20,27 +19,33 @@ type checkout struct {
 	submodules bool // whether the builder may have fetched submodules
 }
 
-// fetch brings the commit to the builder: the commit alone where the builder can, else, and where the server
-// refuses a single commit, by its SHA out of the repository's refs. Neither form names a branch.
-func fetch(ctx context.Context, c gateway.Client, req Request) (*checkout, error) {
+// fetch brings the commit to the builder: the commit alone where the builder can and long does not forbid it, else
+// by its SHA out of the repository's refs. Neither form names a branch.
+func fetch(ctx context.Context, c gateway.Client, req Request, long bool) (*checkout, error) {
 	caps := c.BuildOpts().LLBCaps
-	if caps.Supports(pb.CapSourceGitFetchByCommit) != nil {
-		if req.Revision.Format() == git.SHA256 {
-			// BuildKit of the 0.8 line takes 64 digits for the name of a ref, and a branch can be called so.
-			return nil, refuse("a sha256 repository needs BuildKit 0.30 or later (`--addr`)")
+	if caps.Supports(pb.CapSourceGitFetchByCommit) == nil {
+		if long {
+			return fetchBy(ctx, c, req, StrategySHA)
 		}
-		return fetchBy(ctx, c, req, StrategySHA)
+		co, err := fetchBy(ctx, c, req, StrategyCommit)
+		if err != nil {
+			return nil, &refusedCommit{err}
+		}
+		return co, nil
 	}
-	co, err := fetchBy(ctx, c, req, StrategyCommit)
-	if err == nil || ctx.Err() != nil {
-		return co, err
+	if req.Revision.Format() == git.SHA256 {
+		// BuildKit of the 0.8 line takes 64 digits for the name of a ref, and a branch can be called so.
+		return nil, refuse("a sha256 repository needs BuildKit 0.30 or later (`--addr`)")
 	}
-	co, longErr := fetchBy(ctx, c, req, StrategySHA)
-	if longErr != nil {
-		return nil, fmt.Errorf("%w (asked for the single commit: %w)", longErr, err)
-	}
-	return co, nil
+	return fetchBy(ctx, c, req, StrategySHA)
 }
+
+// refusedCommit is the failure of a fetch of the commit alone. The way out is the long fetch in another Build
+// session: in the same one BuildKit takes both for the same step, since they have the same cache key, and answers
+// with the failure that it knows. Servers that give out nothing but what their refs point to are fetched so.
+type refusedCommit struct{ error }
+
+func (e *refusedCommit) Unwrap() error { return e.error }
 
 func fetchBy(ctx context.Context, c gateway.Client, req Request, s Strategy) (*checkout, error) {
 	caps := c.BuildOpts().LLBCaps

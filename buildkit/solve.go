@@ -35,9 +35,15 @@ func (b *Builder) Solve(ctx context.Context, req Request, sink Sink) (Result, er
 	defer cancel(nil)
 	s := newSolve(b, req, time.Now(), cancel)
 	res, err := s.run(ctx, s.exporter(), sink)
+	if refused := s.refused(); refused != nil && ctx.Err() == nil {
+		s = s.again(true, cancel)
+		if res, err = s.run(ctx, s.exporter(), sink); s.failed != nil {
+			s.failed.Err = fmt.Errorf("%w (asked for the single commit: %w)", s.failed.Err, refused)
+		}
+	}
 	if errors.Is(err, errUnreadable) && ctx.Err() == nil {
 		reason := err
-		s = newSolve(b, req, s.started, cancel)
+		s = s.again(s.long, cancel)
 		res, err = s.run(ctx, archiveExporter{}, sink)
 		res.Delivery.Reason = reason.Error()
 	}
@@ -68,6 +74,8 @@ type solve struct {
 	// failed is the error of our own half of the Build. It is kept here since what comes back from the
 	// builder is that error's text alone.
 	failed *Error
+	// long forbids to fetch the commit alone.
+	long bool
 	// dockerfile is what was inspected; nil until then.
 	dockerfile []byte
 
@@ -81,6 +89,22 @@ func newSolve(b *Builder, req Request, started time.Time, cancel context.CancelC
 		builder: b, req: req, started: started, gate: newGate(req.Remote, req.Token),
 		watch: watcher{seen: guard.see}, guard: guard,
 	}
+}
+
+// again is the same solve from the beginning, in a Build session of its own.
+func (s *solve) again(long bool, cancel context.CancelCauseFunc) *solve {
+	next := newSolve(s.builder, s.req, s.started, cancel)
+	next.long = long
+	return next
+}
+
+// refused is why the commit alone could not be fetched, nil if it could.
+func (s *solve) refused() error {
+	var refused *refusedCommit
+	if s.failed != nil && errors.As(s.failed, &refused) {
+		return refused
+	}
+	return nil
 }
 
 func (s *solve) run(ctx context.Context, way exporter, sink Sink) (Result, error) {
@@ -163,7 +187,7 @@ func (s *solve) build(ctx context.Context, c gateway.Client) (*gateway.Result, e
 }
 
 func (s *solve) checkout(ctx context.Context, c gateway.Client) (*checkout, *inspection, error) {
-	co, err := fetch(ctx, c, s.req)
+	co, err := fetch(ctx, c, s.req, s.long)
 	if err != nil {
 		return nil, nil, fetching("fetch", err)
 	}

@@ -75,6 +75,16 @@ func (g *GitHTTP) CreateRepo(ctx context.Context, name string, format ObjectForm
 	return nil
 }
 
+// Configure sets a git setting of a repository, such as uploadpack.allowAnySHA1InWant.
+func (g *GitHTTP) Configure(ctx context.Context, name, setting, value string) error {
+	w, err := g.bench(name)
+	if err != nil {
+		return err
+	}
+	_, err = w.git(ctx, nil, "config", setting, value)
+	return err
+}
+
 // Push makes a commit in a repository and returns its full hash.
 func (g *GitHTTP) Push(ctx context.Context, name string, c Commit) (string, error) {
 	w, err := g.bench(name)

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -33,6 +34,7 @@ type Proxy struct {
 	mu       sync.Mutex
 	requests []Request // guarded by mu
 	hook     Hook      // guarded by mu
+	bytes    atomic.Int64
 }
 
 // NewProxy serves on a port of 127.0.0.1 what the server at target, a URL, answers.
@@ -87,6 +89,7 @@ func (p *Proxy) watch(next http.Handler) http.Handler {
 		})
 		hook := p.hook
 		p.mu.Unlock()
+		w = counted{w, &p.bytes}
 		if hook == nil || !hook(w, r) {
 			next.ServeHTTP(w, r)
 		}
@@ -114,11 +117,12 @@ func (p *Proxy) Count(part string) int {
 	return n
 }
 
-// Reset forgets the requests so far.
+// Reset forgets the requests and the bytes so far.
 func (p *Proxy) Reset() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.requests = nil
+	p.bytes.Store(0)
 }
 
 // SetHook replaces the hook; nil takes it away. Requests that are being answered keep the one they began with.
