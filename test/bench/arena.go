@@ -21,7 +21,11 @@ type arena struct {
 	api       *client.Client
 	label     string           // names the engine in the table
 	buildkitd *parts.Buildkitd // nil until a race needs it
+	own       []func() error   // ends what races have for themselves
 }
+
+// standalone is buildx's name for the arena's buildkitd.
+const standalone = "standalone"
 
 func (s *stage) openArena(ctx context.Context, flavour parts.Flavour) (*arena, error) {
 	a := &arena{stage: s, dir: filepath.Join(s.dir, string(flavour))}
@@ -59,7 +63,7 @@ func (a *arena) play(ctx context.Context, sc scenario, runs int, r *report) erro
 	if err != nil {
 		return err
 	}
-	race.runs, race.aim = sc.runs, sc.aim
+	race.warmups, race.runs, race.aim = sc.warmups, sc.runs, sc.aim
 	if runs > 0 {
 		race.runs = runs
 	}
@@ -73,18 +77,27 @@ func (a *arena) play(ctx context.Context, sc scenario, runs int, r *report) erro
 }
 
 // needBuildkitd starts a standalone buildkitd for the races on this engine.
-func (a *arena) needBuildkitd(ctx context.Context) error {
-	if a.buildkitd != nil {
-		return nil
+func (a *arena) needBuildkitd(ctx context.Context) (err error) {
+	if a.buildkitd == nil {
+		a.buildkitd, err = a.startBuildkitd(ctx, standalone)
 	}
-	if err := parts.Available(ctx, parts.NameBuildkitd); err != nil {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(ctx, startTimeout)
-	defer cancel()
-	var err error
-	a.buildkitd, err = parts.StartBuildkitd(ctx, filepath.Join(a.dir, "buildkitd"), parts.BuildkitdOptions{})
 	return err
+}
+
+// startBuildkitd starts a buildkitd that ends with the arena, and makes it known to buildx under its name.
+func (a *arena) startBuildkitd(ctx context.Context, name string) (*parts.Buildkitd, error) {
+	if err := parts.Available(ctx, parts.NameBuildkitd); err != nil {
+		return nil, err
+	}
+	starting, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	d, err := parts.StartBuildkitd(starting, filepath.Join(a.dir, name), parts.BuildkitdOptions{})
+	if err != nil {
+		return nil, err
+	}
+	a.own = append(a.own, d.Close)
+	_, err = a.buildx("create", "--name", name, "--driver", "remote", d.Addr()).once(ctx)
+	return d, err
 }
 
 // env is the environment of all contestants: nobody's own settings, and everything that is written is written here.
@@ -108,13 +121,19 @@ func (a *arena) cacheDir() string { return filepath.Join(a.dir, "cache") }
 // forget makes Pinion forget what it built, as if for the first time. Engine and builder keep what they have.
 func (a *arena) forget(context.Context) error { return os.RemoveAll(a.cacheDir()) }
 
-// prune empties the engine: no image and nothing in its builder's cache.
-func (a *arena) prune(ctx context.Context) error {
+// dropImages takes all images from the engine, and what Pinion knows of them. Builders keep what they have.
+func (a *arena) dropImages(ctx context.Context) error {
 	if err := a.forget(ctx); err != nil {
 		return err
 	}
 	all := client.ImagePruneOptions{Filters: make(client.Filters).Add("dangling", "false")}
-	if _, err := a.api.ImagePrune(ctx, all); err != nil {
+	_, err := a.api.ImagePrune(ctx, all)
+	return err
+}
+
+// prune empties the engine: no image and nothing in its builder's cache.
+func (a *arena) prune(ctx context.Context) error {
+	if err := a.dropImages(ctx); err != nil {
 		return err
 	}
 	_, err := a.api.BuildCachePrune(ctx, client.BuildCachePruneOptions{All: true})
@@ -122,8 +141,8 @@ func (a *arena) prune(ctx context.Context) error {
 }
 
 func (a *arena) close() (err error) {
-	if a.buildkitd != nil {
-		err = a.buildkitd.Close()
+	for _, end := range a.own {
+		err = errors.Join(err, end())
 	}
 	if a.api != nil {
 		err = errors.Join(err, a.api.Close())

@@ -19,49 +19,51 @@ type contestant struct {
 	before func(context.Context) error
 	// want and unwanted are texts that the output has to show and must not show, else the run did another job.
 	want, unwanted []string
+	// bytes are those that a run moved, by its output or by somebody who counted. nil: not known.
+	bytes func(output string) (int64, error)
 }
 
 // race is a scenario that is ready to run.
 type race struct {
 	ours, peer contestant
+	warmups    int // runs of each that are not counted: they fill the caches that the scenario wants full
 	runs       int
-	aim        float64 // ratio of the medians, ours to the peer's
+	aim        float64 // ratio of the medians, ours to the peer's; 0: none
 }
 
-// warmups are the runs of each command that are not counted: they fill the caches that the scenario wants full.
-const warmups = 2
-
 // run lets the two take turns.
-func (r race) run(ctx context.Context) (ours, peer []time.Duration, err error) {
-	for range warmups {
+func (r race) run(ctx context.Context) (ours, peer series, err error) {
+	for range r.warmups {
 		if _, _, err := r.round(ctx, contestant.once); err != nil {
-			return nil, nil, err
+			return ours, peer, err
 		}
 	}
 	for range r.runs {
 		a, b, err := r.round(ctx, contestant.checked)
 		if err != nil {
-			return nil, nil, err
+			return ours, peer, err
 		}
-		ours, peer = append(ours, a), append(peer, b)
+		ours.add(a)
+		peer.add(b)
 	}
 	return ours, peer, nil
 }
 
 // round is a turn of each.
-func (r race) round(ctx context.Context, turn func(contestant, context.Context) (run, error)) (ours, peer time.Duration, err error) {
-	a, err := turn(r.ours, ctx)
-	if err != nil {
-		return 0, 0, err
+func (r race) round(ctx context.Context, turn func(contestant, context.Context) (run, error)) (ours, peer run, err error) {
+	if ours, err = turn(r.ours, ctx); err != nil {
+		return ours, peer, err
 	}
-	b, err := turn(r.peer, ctx)
-	return a.took, b.took, err
+	peer, err = turn(r.peer, ctx)
+	return ours, peer, err
 }
 
 // run is one execution that succeeded.
 type run struct {
 	took   time.Duration // from before the program was started until it was waited for
 	output string        // stdout and stderr
+	bytes  int64         // moved; 0 if nobody counts them
+	memory int64         // resident at most, of the biggest process, in bytes
 }
 
 // checked is once for runs that count.
@@ -70,7 +72,13 @@ func (c contestant) checked(ctx context.Context) (run, error) {
 	if err != nil {
 		return run{}, err
 	}
-	return r, c.check(r.output)
+	if err := c.check(r.output); err != nil {
+		return run{}, err
+	}
+	if c.bytes != nil {
+		r.bytes, err = c.bytes(r.output)
+	}
+	return r, err
 }
 
 func (c contestant) once(ctx context.Context) (run, error) {
@@ -91,7 +99,7 @@ func (c contestant) once(ctx context.Context) (run, error) {
 	if err != nil {
 		return run{}, fmt.Errorf("%s: %w\n%s", c.name, err, out.String())
 	}
-	return run{took, out.String()}, nil
+	return run{took: took, output: out.String(), memory: residentAtMost(cmd.ProcessState)}, nil
 }
 
 func (c contestant) check(out string) error {

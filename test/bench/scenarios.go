@@ -7,6 +7,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 
 	"git.moleculesai.app/molecule-ai/pinion/test/parts"
@@ -14,20 +16,41 @@ import (
 
 // scenario is a question that a race answers.
 type scenario struct {
-	name string
-	runs int     // counted ones of each command
-	aim  float64 // ratio of the medians
+	name    string
+	warmups int     // see race
+	runs    int     // counted ones of each command
+	aim     float64 // ratio of the medians; 0: none
 	// prepare makes the race. The error wraps parts.ErrMissing where the machine cannot run it.
-	prepare func(context.Context, *arena) (race, error)
+	prepare preparing
+	// on are the engines that it runs on; nil: all.
+	on []parts.Flavour
 }
 
 func scenarios() []scenario {
+	current := []parts.Flavour{parts.Docker29Containerd, parts.Docker29Classic}
 	return []scenario{
-		{"hit", 31, 0.60, hit},
-		{"cached-build", 15, 1.05, cachedBuild},
-		{"cached-load", 7, 1.05, loadedBuild},
-		{"cold-build", 7, 1.05, coldBuild},
+		{"hit", 2, 31, 0.60, hit, nil},
+		{"cached-build", 2, 15, 1.05, cachedBuild, nil},
+		{"cached-load", 2, 7, 1.05, loadedBuild, nil},
+		{"cold-build", 2, 7, 1.05, coldBuild, nil},
+		{"first-load", 1, 3, 0.80, firstLoad(standalone), nil},
+		{"reload", 1, 5, 0.025, reload(standalone), nil},
+		{"reload-1mb", 1, 5, 0.05, reloadChanged(standalone), nil},
+		{"update-1mb", 1, 5, 0, update(standalone), nil},
+		{"first-load-own", 1, 3, 0, firstLoad(own), current},
+		{"reload-own", 1, 5, 0, reload(own), current},
+		{"reload-1mb-own", 1, 5, 0, reloadChanged(own), current},
+		{"load-2gb", 0, 1, 0, loadHuge, current},
+		{"cold-fetch", 0, 5, 0, coldFetch, current[:1]},
 	}
+}
+
+// preparing makes a race on an engine.
+type preparing func(context.Context, *arena) (race, error)
+
+// runsOn says whether the scenario is asked for on an engine.
+func (sc scenario) runsOn(flavour parts.Flavour, only *regexp.Regexp) bool {
+	return (sc.on == nil || slices.Contains(sc.on, flavour)) && only.MatchString(sc.name+"/"+string(flavour))
 }
 
 // peerTag is the peers' name for the image.
@@ -129,14 +152,9 @@ func loadedBuild(ctx context.Context, a *arena) (race, error) {
 	if err := a.needBuildkitd(ctx); err != nil {
 		return race{}, err
 	}
-	const builder = "standalone"
-	create := a.buildx("create", "--name", builder, "--driver", "remote", a.buildkitd.Addr())
-	if _, err := create.once(ctx); err != nil {
-		return race{}, err
-	}
 	ours := a.pinion("--addr", a.buildkitd.Addr()).building(a.forget).usingCache()
 	ours.name = "`pinion ensure " + name + " --addr ...`"
-	peer := a.buildx("build", "--builder", builder, "--load", "--tag", peerTag, a.template.pinnedURL()).usingCache()
+	peer := a.buildx("build", "--builder", standalone, "--load", "--tag", peerTag, a.template.pinnedURL()).usingCache()
 	peer.name += " `--load` from buildkitd"
 	return race{ours: ours, peer: peer}, nil
 }

@@ -20,6 +20,8 @@ type stage struct {
 	dir      string
 	gitea    *parts.Gitea
 	template template
+	big      *big       // nil until a race needs it
+	history  *gitServer // nil until a race needs it
 	programs programs
 }
 
@@ -52,8 +54,11 @@ func (s *stage) setUp(ctx context.Context) (err error) {
 }
 
 func (s *stage) close() (err error) {
+	if s.history != nil {
+		err = s.history.close()
+	}
 	if s.gitea != nil {
-		err = s.gitea.Close()
+		err = errors.Join(err, s.gitea.Close())
 	}
 	return errors.Join(err, os.RemoveAll(s.dir))
 }
@@ -87,7 +92,7 @@ func findPrograms(ctx context.Context, dir string) (p programs, err error) {
 func (s *stage) play(ctx context.Context, flavour parts.Flavour, o options, r *report) (err error) {
 	var wanted []scenario
 	for _, sc := range scenarios() {
-		if o.only.MatchString(sc.name + "/" + string(flavour)) {
+		if sc.runsOn(flavour, o.only) {
 			wanted = append(wanted, sc)
 		}
 	}

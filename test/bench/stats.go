@@ -6,6 +6,19 @@ import (
 	"time"
 )
 
+// series are the counted runs of one command.
+type series struct {
+	Times  times   `json:"times"`           // in nanoseconds, in the order of the runs
+	Bytes  []int64 `json:"bytes,omitempty"` // moved by each; absent if nobody counted
+	Memory int64   `json:"memory"`          // bytes resident at most, in any run; 0 if the system does not tell
+}
+
+func (s *series) add(r run) {
+	s.Times = append(s.Times, r.took)
+	s.Bytes = append(s.Bytes, r.bytes)
+	s.Memory = max(s.Memory, r.memory)
+}
+
 // times are the counted runs of one command, in the order in which they ran.
 type times []time.Duration
 

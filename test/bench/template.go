@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"git.moleculesai.app/molecule-ai/pinion/test/parts"
 )
@@ -37,15 +38,26 @@ func pushTemplate(ctx context.Context, g *parts.Gitea) (template, error) {
 	if err != nil {
 		return template{}, err
 	}
-	repo, err := g.CreateRepo(ctx, parts.Admin, repoPrefix+name, parts.RepoOptions{})
+	t, err := createTemplate(ctx, g, repoPrefix)
 	if err != nil {
 		return template{}, err
 	}
-	sha, err := g.Push(ctx, repo, parts.Commit{Files: files})
-	if err != nil {
+	if err := t.push(ctx, files); err != nil {
 		return template{}, err
 	}
-	return template{g, repo, sha}, g.Settle(ctx, repo)
+	return t, g.Settle(ctx, t.repo)
+}
+
+// createTemplate makes the empty repository with the prefix before the template's name.
+func createTemplate(ctx context.Context, g *parts.Gitea, prefix string) (template, error) {
+	repo, err := g.CreateRepo(ctx, parts.Admin, prefix+name, parts.RepoOptions{})
+	return template{gitea: g, repo: repo}, err
+}
+
+// push makes the next commit.
+func (t *template) push(ctx context.Context, files []parts.File) (err error) {
+	t.revision, err = t.gitea.Push(ctx, t.repo, parts.Commit{Files: files})
+	return err
 }
 
 // gitURL is where git finds the repository.
@@ -60,4 +72,4 @@ func (t template) branchAPI() string {
 }
 
 // prefix is the value for MOLECULE_LOCAL_TEMPLATE_REPO_PREFIX.
-func (t template) prefix() string { return t.gitea.URL() + "/" + t.repo.Owner + "/" + repoPrefix }
+func (t template) prefix() string { return strings.TrimSuffix(t.gitea.RepoURL(t.repo), name) }

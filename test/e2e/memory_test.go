@@ -3,8 +3,10 @@ package e2e_test
 import (
 	"encoding/json"
 	"fmt"
-	"syscall"
+	"os"
+	"strings"
 	"testing"
+	"time"
 
 	"git.moleculesai.app/molecule-ai/pinion"
 )
@@ -23,20 +25,40 @@ func TestMemoryOfADelivery(t *testing.T) {
 		s := newScene(t, c)
 		s.ready(t, lines...)
 		p := s.start(t, "ensure", runtime, "--format", "json")
-		<-p.done
+		peak := p.residentAtMost(t)
 		r := p.result(t)
 		var img pinion.Image
 		if err := json.Unmarshal([]byte(r.stdout), &img); err != nil || r.code != 0 {
 			t.Fatalf("exit code %d, %v\n%s", r.code, err, r.stderr)
 		}
-		peak := p.ProcessState.SysUsage().(*syscall.Rusage).Maxrss << 10
 		t.Logf("%d bytes delivered by %s in %d ms, %d MB resident at most", img.Delivery.Bytes, img.Delivery.Method, img.Durations.Deliver, peak>>20)
 		if img.Delivery.Bytes < layers*layerSize {
 			t.Errorf("the delivery is %+v", img.Delivery)
 		}
-		if peak > limit {
+		if peak == 0 || peak > limit {
 			t.Errorf("%d MB were resident, and %d are allowed", peak>>20, limit>>20)
 		}
 		s.remove(t, img.Reference, true)
 	})
+}
+
+// residentAtMost waits for the end of the process and returns the most memory that it had, in bytes, by proc_pid_status(5). What wait4(2)
+// tells would count the test's own, which the process had before it became the command.
+func (p *process) residentAtMost(t *testing.T) (peak int64) {
+	t.Helper()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		select {
+		case <-p.done:
+			return peak
+		case <-tick.C:
+			status, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.Process.Pid))
+			var kib int64
+			if _, rest, ok := strings.Cut(string(status), "VmHWM:"); ok {
+				_, _ = fmt.Sscan(rest, &kib)
+			}
+			peak = max(peak, kib<<10)
+		}
+	}
 }

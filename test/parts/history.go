@@ -1,9 +1,9 @@
 package parts
 
 import (
-	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"math/rand/v2"
 )
 
@@ -39,26 +39,31 @@ func (g *GitHTTP) PushHistory(ctx context.Context, name string, h History) (stri
 	if _, err := w.commit(ctx, Commit{Files: h.Files}); err != nil {
 		return "", err
 	}
-	if _, err := w.git(ctx, h.stream(), "fast-import", "--quiet"); err != nil {
+	stream, in := io.Pipe()
+	go func() { _ = in.CloseWithError(h.write(in)) }() // never fails
+	_, err = w.gitReading(ctx, stream, "fast-import", "--quiet")
+	_ = stream.Close()
+	if err != nil {
 		return "", err
 	}
 	return w.git(ctx, nil, "rev-parse", "--verify", "refs/heads/main")
 }
 
-// stream is all commits but the first in git fast-import's format.
-func (h History) stream() []byte {
+// write gives all commits but the first in git fast-import's format.
+func (h History) write(w io.Writer) error {
 	random := rand.NewChaCha8([32]byte{h.Seed})
 	data := make([]byte, h.Bytes)
-	var b bytes.Buffer
 	for i := range h.Commits - 1 {
 		_, _ = random.Read(data) // never fails
-		fmt.Fprintf(&b, "commit refs/heads/main\ncommitter Pinion Tests <tests@pinion.invalid> %d +0000\ndata 6\nchange\n", i)
+		from := ""
 		if i == 0 {
-			b.WriteString("from refs/heads/main^0\n")
+			from = "from refs/heads/main^0\n"
 		}
-		fmt.Fprintf(&b, "M %s inline data/%d\ndata %d\n", Regular, i%h.Slots, len(data))
-		b.Write(data)
-		b.WriteByte('\n')
+		_, err := fmt.Fprintf(w, "commit refs/heads/main\ncommitter Pinion Tests <tests@pinion.invalid> %d +0000\ndata 6\nchange\n%s"+
+			"M %s inline data/%d\ndata %d\n%s\n", i, from, Regular, i%h.Slots, len(data), data)
+		if err != nil {
+			return err
+		}
 	}
-	return b.Bytes()
+	return nil
 }

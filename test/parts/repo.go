@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -120,6 +121,10 @@ func (w *workbench) tag(ctx context.Context, url, name, sha string) (string, err
 
 // git runs a git command in the workbench, apart from the user's and the machine's configuration.
 func (w *workbench) git(ctx context.Context, stdin []byte, args ...string) (string, error) {
+	return w.gitReading(ctx, bytes.NewReader(stdin), args...)
+}
+
+func (w *workbench) gitReading(ctx context.Context, stdin io.Reader, args ...string) (string, error) {
 	path, err := locateSystem("git")
 	if err != nil {
 		return "", err
@@ -127,7 +132,7 @@ func (w *workbench) git(ctx context.Context, stdin []byte, args ...string) (stri
 	cmd := exec.CommandContext(ctx, path, args...)
 	cmd.Dir = w.dir
 	cmd.Env = append(gitEnv(filepath.Dir(w.dir)), w.env...)
-	cmd.Stdin = bytes.NewReader(stdin)
+	cmd.Stdin = stdin
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	if err := cmd.Run(); err != nil {
