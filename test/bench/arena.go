@@ -111,6 +111,8 @@ func (a *arena) env() []string {
 		"BUILDX_NO_DEFAULT_ATTESTATIONS=1",
 		"MOLECULE_LOCAL_BUILD_CACHE=" + a.cacheDir(),
 		"MOLECULE_LOCAL_TEMPLATE_REPO_PREFIX=" + a.template.prefix(),
+		// The peers save no cache either.
+		"PINION_CACHE=off",
 		// Not "native", which asks the engine.
 		"MOLECULE_IMAGE_PLATFORM=linux/" + runtime.GOARCH,
 	}

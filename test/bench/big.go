@@ -18,8 +18,8 @@ const (
 	bigRepoPrefix = "big-"
 )
 
-// big is the big template, whose commits differ in the layer on top.
-type big struct {
+// changing is a template whose commits differ in the layer on top.
+type changing struct {
 	template
 	files []parts.File
 }
@@ -31,27 +31,31 @@ func (s *stage) needBig(ctx context.Context) (err error) {
 	return err
 }
 
-func newBig(ctx context.Context, g *parts.Gitea) (*big, error) {
+func newBig(ctx context.Context, g *parts.Gitea) (*changing, error) {
 	var steps []string
 	for layer := range bigLayers {
 		steps = append(steps, fmt.Sprintf("RUN head -c %d /dev/urandom > /random-%d && for n in $(seq %d); do "+
 			"{ echo layer %d file $n; cat /bin/busybox; } > /program-%d-$n; done", bigRandom, layer, bigPrograms, layer, layer))
 	}
+	return newChanging(ctx, g, bigRepoPrefix, steps)
+}
+
+func newChanging(ctx context.Context, g *parts.Gitea, prefix string, steps []string) (*changing, error) {
 	files, err := parts.BusyboxTemplate(append(steps, "COPY top /top")...)
 	if err != nil {
 		return nil, err
 	}
-	t, err := createTemplate(ctx, g, bigRepoPrefix)
+	t, err := createTemplate(ctx, g, prefix)
 	if err != nil {
 		return nil, err
 	}
-	b := &big{t, files}
-	return b, b.change(ctx)
+	c := &changing{t, files}
+	return c, c.change(ctx)
 }
 
 // change pushes a commit with another layer on top.
-func (b *big) change(ctx context.Context) error {
+func (c *changing) change(ctx context.Context) error {
 	top := make([]byte, bigTop)
 	_, _ = rand.Read(top) // never fails
-	return b.push(ctx, append(b.files[:len(b.files):len(b.files)], parts.File{Path: "top", Data: top}))
+	return c.push(ctx, append(c.files[:len(c.files):len(c.files)], parts.File{Path: "top", Data: top}))
 }

@@ -70,7 +70,7 @@ func reload(builder string) preparing {
 
 // reloadChanged: the engine has an image that differs in the layer on top. Each run has a commit of its own, which its builder has solved.
 func reloadChanged(builder string) preparing {
-	return changing(builder, func(ctx context.Context, a *arena, builder string) error {
+	return racing(builder, func(ctx context.Context, a *arena, builder string) error {
 		if err := a.big.change(ctx); err != nil {
 			return err
 		}
@@ -81,11 +81,11 @@ func reloadChanged(builder string) preparing {
 
 // update is reloadChanged from the beginning: the commit has to be fetched and solved as well.
 func update(builder string) preparing {
-	return changing(builder, func(ctx context.Context, a *arena, _ string) error { return a.big.change(ctx) })
+	return racing(builder, func(ctx context.Context, a *arena, _ string) error { return a.big.change(ctx) })
 }
 
-// changing makes another commit before each run.
-func changing(builder string, before func(ctx context.Context, a *arena, builder string) error) preparing {
+// racing makes another commit before each run.
+func racing(builder string, before func(ctx context.Context, a *arena, builder string) error) preparing {
 	return func(ctx context.Context, a *arena) (race, error) {
 		ours, peer, err := a.loading(ctx, builder)
 		if err != nil {

@@ -41,6 +41,7 @@ func scenarios() []scenario {
 		{"reload-own", 1, 5, 0, reload(own), current},
 		{"reload-1mb-own", 1, 5, 0, reloadChanged(own), current},
 		{"load-2gb", 0, 1, 0, loadHuge, current},
+		{"new-commit", 1, 3, 0, newCommit, current[:1]},
 		{"cold-fetch", 0, 5, 0, coldFetch, current[:1]},
 	}
 }

@@ -20,7 +20,7 @@ type stage struct {
 	dir      string
 	gitea    *parts.Gitea
 	template template
-	big      *big       // nil until a race needs it
+	big      *changing  // nil until a race needs it
 	history  *gitServer // nil until a race needs it
 	programs programs
 }
