@@ -22,13 +22,14 @@ type arena struct {
 	label     string           // names the engine in the table
 	buildkitd *parts.Buildkitd // nil until a race needs it
 	own       []func() error   // ends what races have for themselves
+	solved    map[string]bool  // by the name of a builder: it has the big image
 }
 
 // standalone is buildx's name for the arena's buildkitd.
 const standalone = "standalone"
 
 func (s *stage) openArena(ctx context.Context, flavour parts.Flavour) (*arena, error) {
-	a := &arena{stage: s, dir: filepath.Join(s.dir, string(flavour))}
+	a := &arena{stage: s, dir: filepath.Join(s.dir, string(flavour)), solved: map[string]bool{}}
 	if err := a.setUp(ctx, flavour); err != nil {
 		return nil, errors.Join(err, a.close())
 	}

@@ -25,8 +25,12 @@ func (a *arena) loading(ctx context.Context, builder string) (ours, peer contest
 	if builder == own {
 		peer.name += ", the engine's own builder"
 	}
+	if a.solved[builder] {
+		return ours, peer, nil
+	}
 	// BuildKit keeps the form in which a layer was exported first. For the peer that is gzip, as it is for whoever has not met Pinion.
 	_, err = peer.once(ctx)
+	a.solved[builder] = err == nil
 	return ours, peer, err
 }
 

@@ -34,15 +34,15 @@ func scenarios() []scenario {
 		{"cached-load", 2, 7, 1.05, loadedBuild, nil},
 		{"cold-build", 2, 7, 1.05, coldBuild, nil},
 		{"first-load", 1, 3, 0.80, firstLoad(standalone), nil},
-		{"reload", 1, 5, 0.025, reload(standalone), nil},
-		{"reload-1mb", 1, 5, 0.05, reloadChanged(standalone), nil},
-		{"update-1mb", 1, 5, 0, update(standalone), nil},
-		{"first-load-own", 1, 3, 0, firstLoad(own), current},
-		{"reload-own", 1, 5, 0, reload(own), current},
-		{"reload-1mb-own", 1, 5, 0, reloadChanged(own), current},
+		{"reload", 1, 3, 0.025, reload(standalone), nil},
+		{"reload-1mb", 1, 3, 0.05, reloadChanged(standalone), nil},
+		{"first-load-own", 1, 2, 0, firstLoad(own), current},
+		{"reload-own", 1, 3, 0, reload(own), current},
+		{"reload-1mb-own", 1, 3, 0, reloadChanged(own), current},
 		{"load-2gb", 0, 1, 0, loadHuge, current},
-		{"new-commit", 1, 3, 0, newCommit, current[:1]},
+		{"update-1mb", 1, 3, 0, update(standalone), current[:1]},
 		{"cold-fetch", 0, 5, 0, coldFetch, current[:1]},
+		{"new-commit", 1, 3, 0, newCommit, current[:1]},
 	}
 }
 
