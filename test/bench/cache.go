@@ -13,7 +13,7 @@ import (
 // The slow template has steps that take a second or so each and leave next to nothing, and a file that each commit changes.
 const (
 	slowSteps      = 3
-	slowBytes      = 400_000_000 // hashed by a step
+	slowBytes      = 200_000_000 // hashed by a step
 	slowRepoPrefix = "slow-"
 )
 
