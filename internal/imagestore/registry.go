@@ -89,11 +89,16 @@ func serveOne(ctx context.Context, image parsed, ref string, onBytes func(int), 
 
 // close ends all connections and returns when no layer is being read any more.
 func (o *oneImage) close() {
-	o.mu.Lock()
-	o.closed = true
-	o.mu.Unlock()
+	o.refuse()
 	_ = o.server.Close()
 	o.running.Wait()
+}
+
+// refuse ends all requests that come from now on.
+func (o *oneImage) refuse() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.closed = true
 }
 
 // login is what the engine shows to get in.
@@ -170,6 +175,7 @@ func (o *oneImage) layer(w http.ResponseWriter, r *http.Request, layer ocispec.D
 		}
 	}
 	if err != nil && r.Context().Err() == nil {
+		o.refuse() // a client that asks again has the same layer read once more for nothing
 		o.fail(fmt.Errorf("read layer %s: %w", layer.Digest, err))
 	}
 	panic(http.ErrAbortHandler) // the client must not take this for the end of the layer
