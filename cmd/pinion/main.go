@@ -14,7 +14,7 @@ var version string
 func main() {
 	ctx, stop := interruptible(context.Background())
 	code := cli.Run(ctx, cli.Program{
-		Stdout: os.Stdout, Stderr: os.Stderr, Lookup: os.LookupEnv, Version: version,
+		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Lookup: os.LookupEnv, Version: version,
 	}, os.Args[1:])
 	stop()
 	os.Exit(code)

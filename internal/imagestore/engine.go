@@ -62,6 +62,9 @@ func dial(cfg EngineConfig) (*Engine, error) {
 // holds no password.
 func (e *Engine) Endpoint() string { return e.endpoint }
 
+// Client is the connection itself, for what this package does not do: containers.
+func (e *Engine) Client() *client.Client { return e.api }
+
 // Close frees idle connections. Connections from DialHijack stay open.
 func (e *Engine) Close() error { return e.api.Close() }
 

@@ -3,6 +3,7 @@ package e2e_test
 import (
 	"bytes"
 	"context"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -25,6 +26,7 @@ const (
 	exitStore        = 14
 	exitBuild        = 20
 	exitUsage        = 64
+	exitContainer    = 125
 	exitCancelled    = 130
 )
 
@@ -83,15 +85,26 @@ func (o *output) String() string {
 // start starts the command. It is killed with the test.
 func (u user) start(t *testing.T, args ...string) *process {
 	t.Helper()
-	return u.startProgram(t, pinionBinary(t), args...)
+	return u.launch(t, pinionBinary(t), nil, args...)
 }
 
 // startProgram is start for another build of the command.
 func (u user) startProgram(t *testing.T, path string, args ...string) *process {
 	t.Helper()
+	return u.launch(t, path, nil, args...)
+}
+
+// startReading is start with something on stdin.
+func (u user) startReading(t *testing.T, stdin io.Reader, args ...string) *process {
+	t.Helper()
+	return u.launch(t, pinionBinary(t), stdin, args...)
+}
+
+func (u user) launch(t *testing.T, path string, stdin io.Reader, args ...string) *process {
+	t.Helper()
 	p := &process{exec.Command(path, args...), &output{}, &output{}, make(chan struct{})}
 	p.Env, p.Dir = u.environ(), u.env["HOME"]
-	p.Stdout, p.Stderr = p.stdout, p.stderr
+	p.Stdin, p.Stdout, p.Stderr = stdin, p.stdout, p.stderr
 	p.WaitDelay = 10 * time.Second
 	if err := p.Start(); err != nil {
 		t.Fatal(err)

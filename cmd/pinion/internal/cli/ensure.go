@@ -55,7 +55,10 @@ func (a *app) ensure(ctx context.Context, names []string, f *ensureFlags) (err e
 	if err != nil {
 		return err
 	}
-	opts, err := f.options(len(names))
+	if err := f.forNames(len(names)); err != nil {
+		return err
+	}
+	opts, err := f.options()
 	if err != nil {
 		return err
 	}

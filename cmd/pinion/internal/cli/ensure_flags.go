@@ -6,6 +6,7 @@ import (
 	"log/slog"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"git.moleculesai.app/molecule-ai/pinion"
 	"git.moleculesai.app/molecule-ai/pinion/internal/terminal"
@@ -30,14 +31,23 @@ func (f *ensureFlags) register(cmd *cobra.Command) {
 	fs.SortFlags = false
 	formatFlag(fs, &f.format, formatText)
 	fs.BoolVarP(&f.quiet, "quiet", "q", false, "print the image ID alone; no progress and no log lines")
-	fs.StringVar(&f.progress, "progress", "", "progress `mode`: auto, plain, tty, quiet or rawjson (BUILDKIT_PROGRESS, default auto)")
+	f.registerProgress(cmd)
 	fs.StringVar(&f.iidFile, "iidfile", "", "write the image ID to a `file`; with one name only")
 	fs.StringVar(&f.metadataFile, "metadata-file", "", "write digest and name to a `file` as JSON; with several names an object by name")
+	f.registerSource(fs)
+	completeChoices(cmd, "format", formatText, formatJSON)
+}
+
+// registerSource adds the flags that say what the image is made of.
+func (f *ensureFlags) registerSource(fs *pflag.FlagSet) {
 	fs.StringVar(&f.sha, "sha", "", "take this `commit`, 40 or 64 hex digits, instead of the branch's head; with one name only")
 	fs.BoolVar(&f.allowAnySHA, "allow-any-sha", false, "let --sha name a commit that is not on the template's branch")
 	fs.BoolVar(&f.pull, "pull", false, "ask the registries again for images, those in FROM included")
 	fs.BoolVar(&f.noCache, "no-cache", false, "run every step again")
-	completeChoices(cmd, "format", formatText, formatJSON)
+}
+
+func (f *ensureFlags) registerProgress(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&f.progress, "progress", "", "progress `mode`: auto, plain, tty, quiet or rawjson (BUILDKIT_PROGRESS, default auto)")
 	var modes []string
 	for _, m := range terminal.Modes() {
 		modes = append(modes, string(m))
@@ -71,12 +81,18 @@ func (f *ensureFlags) display(env environment, names int) (display, error) {
 	return display{mode: mode, names: names > 1, silent: f.quiet}, nil
 }
 
-func (f *ensureFlags) options(names int) (opts []pinion.EnsureOption, err error) {
+func (f *ensureFlags) forNames(names int) error {
 	switch {
 	case f.iidFile != "" && names > 1:
-		return nil, usage("--iidfile holds one image ID, and %d names were given; --metadata-file holds several", names)
+		return usage("--iidfile holds one image ID, and %d names were given; --metadata-file holds several", names)
 	case f.sha != "" && names > 1:
-		return nil, usage("--sha is a commit of one template, and %d names were given", names)
+		return usage("--sha is a commit of one template, and %d names were given", names)
+	}
+	return nil
+}
+
+func (f *ensureFlags) options() (opts []pinion.EnsureOption, err error) {
+	switch {
 	case f.sha == "" && f.allowAnySHA:
 		return nil, usage("--allow-any-sha goes with --sha")
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"git.moleculesai.app/molecule-ai/pinion"
+	"git.moleculesai.app/molecule-ai/pinion/internal/container"
 )
 
 // Exit codes. A Go panic exits 2, so 2 is none of them.
@@ -21,6 +22,7 @@ const (
 	exitLock         = 16
 	exitBuild        = 20
 	exitUsage        = 64
+	exitContainer    = 125 // docker run's own for an engine that did not create or start the container
 	exitCancelled    = 130
 )
 
@@ -65,6 +67,9 @@ func exitCode(ctx context.Context, err error) int {
 		return exitUsage
 	case errors.Is(ctx.Err(), context.Canceled):
 		return exitCancelled
+	}
+	if _, ok := errors.AsType[*container.Error](err); ok {
+		return exitContainer
 	}
 	if code := exitOf(pinion.ClassOf(err)); code != exitGeneral || !isManaged(err) {
 		return code

@@ -5,11 +5,14 @@ import (
 	"context"
 	"errors"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/moby/moby/client"
 
 	"git.moleculesai.app/molecule-ai/pinion"
 	"git.moleculesai.app/molecule-ai/pinion/internal/redact"
@@ -32,6 +35,7 @@ type fake struct {
 	checks []pinion.Check
 	pruned pinion.PruneReport
 	usage  pinion.DiskUsage
+	engine *client.Client
 	// limits are what Prune was given.
 	limits []pinion.PruneOptions
 	err    error // of Resolve, List, Prune and DiskUsage
@@ -41,6 +45,13 @@ type fake struct {
 }
 
 func (f *fake) Names() []string { return f.names }
+
+func (f *fake) DockerClient() (*client.Client, error) {
+	if f.engine == nil {
+		return nil, &pinion.Error{Origin: pinion.OriginDocker, Err: fmt.Errorf("%w: no engine", pinion.ErrInvalidInput)}
+	}
+	return f.engine, nil
+}
 
 func (f *fake) Redact(s string) string { return redact.New(canary).String(s) }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"strings"
 	"time"
 
 	"git.moleculesai.app/molecule-ai/pinion"
@@ -12,6 +13,8 @@ import (
 
 // Program is what a run gets from the process it is in.
 type Program struct {
+	// Stdin is what run hands on to a container. Nil is empty.
+	Stdin          io.Reader
 	Stdout, Stderr io.Writer
 	// Lookup reads the environment, as os.LookupEnv does.
 	Lookup func(string) (string, bool)
@@ -34,6 +37,7 @@ type Orchestrator interface {
 	pruner
 	measurer
 	examiner
+	engineOwner
 	// Redact replaces the credentials.
 	Redact(string) string
 }
@@ -42,6 +46,9 @@ type Orchestrator interface {
 type namer interface{ Names() []string }
 
 func (p Program) withDefaults() Program {
+	if p.Stdin == nil {
+		p.Stdin = strings.NewReader("")
+	}
 	if p.Lookup == nil {
 		p.Lookup = func(string) (string, bool) { return "", false }
 	}

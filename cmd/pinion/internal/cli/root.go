@@ -54,7 +54,7 @@ func (a *app) root() *cobra.Command {
 	a.global.register(cmd.PersistentFlags())
 	completeChoices(cmd, "log-level", logLevels()...)
 	cmd.AddCommand(
-		a.ensureCommand(), a.resolveCommand(), a.lsCommand(), a.pruneCommand(), a.duCommand(),
+		a.ensureCommand(), a.runCommand(), a.resolveCommand(), a.lsCommand(), a.pruneCommand(), a.duCommand(),
 		a.doctorCommand(), a.builderCommand(), a.buildkitdCommand(),
 		a.versionCommand(), a.completionCommand(), exitCodesTopic(),
 	)

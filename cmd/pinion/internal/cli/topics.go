@@ -15,7 +15,11 @@ const exitCodesText = `Pinion's exit codes:
    16  another process held the lock on the same image for too long
    20  the build failed (the error names the Dockerfile's line and the step's exit code), or the template was refused
    64  usage: arguments, flags, configuration
+  125  the engine did not create or start the container (pinion run)
   130  cancelled by Ctrl-C or SIGTERM
+
+pinion run exits with the container's exit code, which can be any; only a failure of Pinion's own comes with a line
+"pinion: error:" on stderr.
 
 With several names the first failure in the order of the arguments decides. With --format json an error is one
 object on stderr: {"schema":1,"name":...,"error":...,"origin":...,"exit_code":...}, where origin is usage,
