@@ -70,7 +70,7 @@ func nameThenDash(args []string, dash int) error {
 	case names == 0:
 		return errors.New("the name of a template is missing")
 	case names > 1:
-		return fmt.Errorf("one name, and then -- before what the container gets: pinion run %s -- %s ...", args[0], args[1])
+		return fmt.Errorf("one name, and then -- before what the container gets: pinion run %s -- %s", args[0], args[1])
 	}
 	return nil
 }
