@@ -4,6 +4,8 @@ import (
 	"errors"
 	"path/filepath"
 	"testing"
+
+	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore"
 )
 
 // TestDockerClient is found as the image store is, by the options and the environment, and is asked nothing.
@@ -27,7 +29,7 @@ func TestDockerClientOfAStoreThatIsNoEngine(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	o.store = func() (store, error) { return newFakeStore(), nil }
+	o.store = func() (store, error) { return newFakeStore(imagestore.KindClassic), nil }
 	var typed *Error
 	if _, err := o.DockerClient(); !errors.Is(err, ErrInvalidInput) || !errors.As(err, &typed) {
 		t.Errorf("got %v", err)
