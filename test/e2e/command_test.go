@@ -43,10 +43,15 @@ func pinionBinary(t *testing.T) string {
 // build makes a program of cmd/pinion, with flags of `go build`, and keeps it under the name.
 func build(t *testing.T, name string, flags ...string) string {
 	t.Helper()
+	return buildPackage(t, name, "./cmd/pinion", flags...)
+}
+
+func buildPackage(t *testing.T, name, pkg string, flags ...string) string {
+	t.Helper()
 	partstest.Need(t, parts.NameGit)
 	b := keep(t, name, func(_ context.Context, dir string) (binary, error) {
 		path := filepath.Join(dir, name)
-		cmd := exec.Command("go", append(append([]string{"build", "-o", path}, flags...), "./cmd/pinion")...)
+		cmd := exec.Command("go", append(append([]string{"build", "-o", path}, flags...), pkg)...)
 		cmd.Dir = root(t)
 		out, err := cmd.CombinedOutput()
 		if err != nil {
