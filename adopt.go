@@ -90,10 +90,10 @@ func expectedID(res buildkit.Result, kind imagestore.Kind) string {
 	return res.ManifestDigest
 }
 
-// latest moves the name that people use by hand, unless a commit was asked for by hand, which need not be the
-// latest. It is a convenience, so a failure is only told.
+// latest moves the name that people use by hand, unless a commit or a working tree was asked for by hand, which need
+// not be the latest. It is a convenience, so a failure is only told.
 func (j *job) latest(ctx context.Context, id string) []string {
-	if !j.ask.revision.IsZero() {
+	if !j.ask.head() {
 		return nil
 	}
 	if err := j.store.Tag(ctx, id, j.recipe.latest()); err != nil {

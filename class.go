@@ -45,6 +45,7 @@ func classes() []struct {
 		class Class
 	}{
 		{ErrVerification, ClassVerification},
+		{ErrChanged, ClassVerification},
 		{ErrLockTimeout, ClassLock},
 		{ErrStore, ClassStore},
 		{ErrDelivery, ClassStore},

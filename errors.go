@@ -28,6 +28,7 @@ var (
 	ErrBuild           = buildkit.ErrBuild
 	ErrDelivery        = buildkit.ErrDelivery
 	ErrStalled         = buildkit.ErrStalled
+	ErrChanged         = buildkit.ErrChanged
 	ErrLockTimeout     = cache.ErrLockTimeout
 
 	// ErrStore: the image store does not answer, or did not do what it was asked.

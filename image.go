@@ -36,10 +36,13 @@ type Image struct {
 	// ID is the image's content address as the store gives it: the config's digest on Docker's classic
 	// store, the manifest's on the containerd store and in a folder. Create containers from it.
 	ID string `json:"image_id"`
-	// Revision is the commit built; zero in registry mode.
+	// Revision is the commit built; zero in registry mode and for a working tree.
 	Revision git.Revision `json:"revision,omitzero"`
-	// Repository is the template's repository as people write it; empty in registry mode.
+	// Repository is the template's repository as people write it; empty where there is no Revision.
 	Repository string `json:"repository,omitempty"`
+	// Tree is the digest of the working tree that was built ([AtPath]), "sha256:<hex>", else empty: of the Dockerfile and
+	// of paths, modes, links and contents after .dockerignore. Reference ends in its first 12 digits.
+	Tree string `json:"tree,omitempty"`
 	// Platform in the form os/arch[/variant].
 	Platform string `json:"platform"`
 	// ConfigDigest and ManifestDigest are what the builder reported for the image; empty in registry mode, and

@@ -21,7 +21,9 @@ type job struct {
 	template resolver.Template
 	store    store
 	// recipe lacks the revision until the git server has told it.
-	recipe    recipe
+	recipe recipe
+	// tree is nil unless the caller asked for a working tree.
+	tree      *buildkit.Tree
 	durations Durations
 	// told is who hears of the build; nil before there is one.
 	told *Build
@@ -45,10 +47,14 @@ func (j *job) run(ctx context.Context) (*Call, error) {
 	}
 	j.durations.Lookup = ms(time.Since(begun))
 	j.recipe = j.recipe.at(rev)
-	resolved := Event{Type: EventResolved, Name: j.template.Name, Revision: rev, Reference: j.recipe.reference()}
+	return j.settle(ctx, Event{Type: EventResolved, Name: j.template.Name, Revision: rev, Reference: j.recipe.reference()}, miss, h, g)
+}
 
+// settle finds the image of the recipe, or builds it. miss is the reason not to look for it, or empty.
+func (j *job) settle(ctx context.Context, resolved Event, miss string, h history, g *guess) (*Call, error) {
 	if miss == "" {
 		var img Image
+		var err error
 		if img, miss, err = j.verify(ctx, h, g); err != nil {
 			return nil, err
 		}
@@ -157,14 +163,14 @@ func (j *job) solve(ctx context.Context, b solver, to buildkit.Sink) (buildkit.R
 		return buildkit.Result{}, err
 	}
 	rev, err := git.ParseRevision(j.recipe.Revision)
-	if err != nil {
+	if err != nil && j.tree == nil {
 		return buildkit.Result{}, err
 	}
-	j.o.log.Info(fmt.Sprintf("local-build: solving %s#%s", j.template.Remote, rev.Short()))
+	j.o.log.Info("local-build: solving " + j.source())
 	j.told.emit(Event{Type: EventFetching})
 	begun := time.Now()
 	res, err := b.Solve(ctx, buildkit.Request{
-		Remote: j.template.Remote, Revision: rev,
+		Remote: j.template.Remote, Revision: rev, Tree: j.tree,
 		Subdir: j.template.Subdir, Dockerfile: j.template.Dockerfile, Target: j.template.Target,
 		Platform: platform, Labels: j.recipe.labels(), Reference: j.recipe.temporary(j.o.owner),
 		Token: j.o.creds.For(j.template.Remote), AllowedFrontends: j.o.frontends(),
@@ -194,7 +200,7 @@ func (j *job) gone(ctx context.Context, rev git.Revision, err error) error {
 
 // superseded is the branch's head if it is no longer what was built, zero if it is or if nobody knows.
 func (j *job) superseded(ctx context.Context) git.Revision {
-	if !j.ask.revision.IsZero() {
+	if !j.ask.head() {
 		return git.Revision{}
 	}
 	// The image is there: nobody waits long to hear that a newer one could be.
@@ -218,7 +224,7 @@ func (j *job) record(res buildkit.Result, built builtImage, layers []string, by 
 		Store: j.store.Endpoint(), StoreKind: string(built.kind),
 		Name: j.template.Name, Reference: j.recipe.reference(), ImageID: built.ID,
 		ConfigDigest: res.ConfigDigest, ManifestDigest: res.ManifestDigest,
-		Revision: j.recipe.Revision, Ref: j.template.Ref.String(), Repository: j.recipe.Repository,
+		Revision: j.recipe.Revision, Tree: j.recipe.Tree, Ref: j.template.Ref.String(), Repository: j.recipe.Repository,
 		Platform: j.recipe.Platform, Size: built.Size, Layers: layers, BuiltAt: time.Now().UTC(),
 		Builder: cache.Builder{Kind: string(by.Kind), Endpoint: by.Endpoint, Version: by.Version},
 	})
@@ -229,7 +235,7 @@ func (j *job) image(outcome Outcome, rec cache.Record) Image {
 	return Image{
 		Schema: schemaVersion, Name: j.template.Name, Mode: resolver.ModeLocalBuild, Outcome: outcome,
 		Reference: j.recipe.reference(), ID: rec.ImageID, Revision: rev,
-		Repository: j.recipe.Repository, Platform: j.recipe.Platform,
+		Repository: j.repository(), Tree: j.recipe.Tree, Platform: j.recipe.Platform,
 		ConfigDigest: rec.ConfigDigest, ManifestDigest: rec.ManifestDigest,
 		Receipt: Receipt{Durations: j.durations},
 	}

@@ -13,8 +13,10 @@ type Built struct {
 	Name      string `json:"name"`
 	Reference string `json:"reference"`
 	ImageID   string `json:"image_id"`
-	Revision  string `json:"revision"`
-	Platform  string `json:"platform"`
+	// Revision is the commit, or empty; then Tree is a working tree's digest.
+	Revision string `json:"revision"`
+	Tree     string `json:"tree,omitempty"`
+	Platform string `json:"platform"`
 	// Size in bytes, as the store counts.
 	Size    int64     `json:"size"`
 	BuiltAt time.Time `json:"built_at"`
@@ -56,7 +58,7 @@ func (o *Orchestrator) list(ctx context.Context) ([]Built, error) {
 			return nil, storeError(err)
 		}
 		list = append(list, Built{
-			Name: rec.Name, Reference: rec.Reference, ImageID: rec.ImageID, Revision: rec.Revision,
+			Name: rec.Name, Reference: rec.Reference, ImageID: rec.ImageID, Revision: rec.Revision, Tree: rec.Tree,
 			Platform: rec.Platform, Size: img.Size, BuiltAt: rec.BuiltAt,
 		})
 	}

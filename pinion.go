@@ -90,6 +90,8 @@ type EnsureOption func(*ask)
 type ask struct {
 	revision    git.Revision
 	anyRevision bool
+	local       bool
+	path        string // of a working tree, if local
 	pull        bool
 	noCache     bool
 	onEvent     func(Event)
@@ -100,6 +102,10 @@ type ask struct {
 func AtRevision(rev git.Revision, anyRevision bool) EnsureOption {
 	return func(a *ask) { a.revision, a.anyRevision = rev, anyRevision }
 }
+
+// AtPath asks for the working tree whose root is the folder dir, instead of a commit: for whoever changes a template
+// and wants to try it before it is pushed. The git server is not asked. See [Image.Tree].
+func AtPath(dir string) EnsureOption { return func(a *ask) { a.local, a.path = true, dir } }
 
 // Pull asks the registries again: in registry mode for the image, else for the images in FROM; the latter
 // bypasses the hit.
@@ -194,6 +200,9 @@ func (o *Orchestrator) call(ctx context.Context, name string, a ask) (*Call, err
 	}
 	j := &job{o: o, ask: a, template: t, store: &askedOnce{store: st}, recipe: r}
 	j.durations.Resolve = ms(time.Since(begun))
+	if a.local {
+		return j.runTree(ctx)
+	}
 	return j.run(ctx)
 }
 

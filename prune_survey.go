@@ -100,7 +100,7 @@ func (o *Orchestrator) survey(ctx context.Context) (survey, error) {
 // look says what has become of a record's image.
 func (s *survey) look(ctx context.Context, rec cache.Record) (*holding, error) {
 	h := &holding{key: rec.Key, record: rec, line: rec.Line, PruneItem: PruneItem{Built: Built{
-		Name: rec.Name, Reference: rec.Reference, ImageID: rec.ImageID, Revision: rec.Revision,
+		Name: rec.Name, Reference: rec.Reference, ImageID: rec.ImageID, Revision: rec.Revision, Tree: rec.Tree,
 		Platform: rec.Platform, BuiltAt: rec.BuiltAt,
 	}}}
 	r, ours := recorded(rec)
@@ -118,9 +118,9 @@ func (s *survey) look(ctx context.Context, rec cache.Record) (*holding, error) {
 		return h, s.lookByID(ctx, h, rec.Reference+" names another image now")
 	}
 	h.Size, h.tags = img.Size, img.Tags
-	for label, want := range map[string]string{
-		LabelRecipe: "sha256:" + rec.Key, LabelRevision: r.Revision, LabelSource: r.Repository,
-	} {
+	labels := r.labels()
+	labels[LabelRecipe] = "sha256:" + rec.Key
+	for label, want := range labels {
 		if img.Labels[label] != want {
 			h.found, h.odd = foundOdd, fmt.Sprintf("it has the label %s=%q, not %q", label, img.Labels[label], want)
 		}
@@ -169,7 +169,7 @@ func (s *survey) temporary(img imagestore.Image, tag string) *holding {
 		return nil
 	}
 	return &holding{key: key, tags: img.Tags, PruneItem: PruneItem{Built: Built{
-		Name: image, Reference: tag, ImageID: img.ID, Revision: img.Labels[LabelRevision], Size: img.Size, BuiltAt: img.Created,
+		Name: image, Reference: tag, ImageID: img.ID, Revision: img.Labels[LabelRevision], Tree: img.Labels[LabelTree], Size: img.Size, BuiltAt: img.Created,
 	}}}
 }
 

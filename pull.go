@@ -15,8 +15,8 @@ import (
 
 // pull is registry mode: the image comes from the registry, and neither a git server nor a builder is asked.
 func (o *Orchestrator) pull(ctx context.Context, t resolver.Template, a ask) (*Call, error) {
-	if a.noCache || !a.revision.IsZero() {
-		return nil, fmt.Errorf("%w: in registry mode nothing is built, so there is no commit and no build cache to choose; unset MOLECULE_IMAGE_REGISTRY to build", ErrInvalidInput)
+	if a.noCache || !a.head() {
+		return nil, fmt.Errorf("%w: in registry mode nothing is built, so there is no commit, no working tree and no build cache to choose; unset MOLECULE_IMAGE_REGISTRY to build", ErrInvalidInput)
 	}
 	st, err := o.store()
 	if err != nil {

@@ -28,6 +28,9 @@ const (
 	LabelRevision = "org.opencontainers.image.revision"
 	// LabelRecipe holds the recipe's digest, "sha256:<hex>".
 	LabelRecipe = "app.moleculesai.pinion.recipe"
+	// LabelTree holds the digest of a working tree, "sha256:<hex>", in place of source and revision: what was built of
+	// one is of no commit.
+	LabelTree = "app.moleculesai.pinion.tree"
 )
 
 // recipe is everything that decides what the image is. It owns the names: key, tag and labels come from here
@@ -41,6 +44,8 @@ type recipe struct {
 	Target     string `json:"target"`
 	Platform   string `json:"platform"`
 	Image      string `json:"image"`
+	// Tree is the digest of the working tree that is built instead of a commit, "sha256:<hex>".
+	Tree string `json:"tree,omitempty"`
 }
 
 // newRecipe takes the platform apart from the template, since "native" is known only to the builder.
@@ -53,6 +58,12 @@ func newRecipe(t resolver.Template, platform string) recipe {
 
 func (r recipe) at(rev git.Revision) recipe {
 	r.Revision = rev.String()
+	return r
+}
+
+// ofTree is for a working tree instead of a commit.
+func (r recipe) ofTree(tree string) recipe {
+	r.Tree = tree
 	return r
 }
 
@@ -69,13 +80,27 @@ func (r recipe) digest() string {
 // key is what caches and locks go by.
 func (r recipe) key() string { return r.digest() }
 
-// line is the key less the commit: the records of one template's history share it.
+// line is the key less the commit: the records of one template's history share it. Working trees have a line of
+// their own, so that trying things out pushes no commit's image out of the newest few.
 func (r recipe) line() string {
 	r.Revision = ""
+	if r.Tree != "" {
+		r.Tree = anyTree
+	}
 	return r.digest()
 }
 
-func (r recipe) short() string { return r.Revision[:min(12, len(r.Revision))] }
+// anyTree stands for the digest of a working tree that is not known, or does not matter.
+const anyTree = "sha256:"
+
+// short is what a tag tells of the commit, or of the working tree.
+func (r recipe) short() string {
+	if r.Tree != "" {
+		hex := strings.TrimPrefix(r.Tree, "sha256:")
+		return "dev-" + hex[:min(12, len(hex))]
+	}
+	return r.Revision[:min(12, len(r.Revision))]
+}
 
 // suffix keeps platforms apart in the tag, so that no hit can have the wrong architecture.
 func (r recipe) suffix() string {
@@ -110,11 +135,14 @@ func (r recipe) temporaryOf(key, owner string) string {
 func recorded(rec cache.Record) (recipe, bool) {
 	repository, _, _ := strings.Cut(rec.Reference, ":")
 	image, ours := strings.CutPrefix(repository, namespace)
-	r := recipe{Image: image, Revision: rec.Revision, Platform: rec.Platform, Repository: rec.Repository}
+	r := recipe{Image: image, Revision: rec.Revision, Tree: rec.Tree, Platform: rec.Platform, Repository: rec.Repository}
 	return r, ours && len(rec.Key) == hex.EncodedLen(sha256.Size) && r.reference() == rec.Reference
 }
 
 func (r recipe) labels() map[string]string {
+	if r.Tree != "" {
+		return map[string]string{LabelTree: r.Tree, LabelRecipe: "sha256:" + r.digest()}
+	}
 	labels := map[string]string{
 		LabelSource: r.Repository, LabelRevision: r.Revision, LabelRecipe: "sha256:" + r.digest(),
 	}

@@ -19,7 +19,9 @@ type TemplateUsage struct {
 	Name       string `json:"name"`
 	Repository string `json:"repository"`
 	Platform   string `json:"platform"`
-	Images     int    `json:"images"`
+	// Trees says that these are of working trees.
+	Trees  bool `json:"working_trees,omitempty"`
+	Images int  `json:"images"`
 	// InUse counts the images that containers use, running or not.
 	InUse       int   `json:"in_use"`
 	Size        int64 `json:"size"`
@@ -55,7 +57,7 @@ func (s *survey) usage() DiskUsage {
 			if !known {
 				i = len(u.Templates)
 				lines[h.line] = i
-				u.Templates = append(u.Templates, TemplateUsage{Name: h.Name, Repository: h.record.Repository, Platform: h.Platform})
+				u.Templates = append(u.Templates, TemplateUsage{Name: h.Name, Repository: h.record.Repository, Platform: h.Platform, Trees: h.Tree != ""})
 			}
 			free = u.Templates[i].add(h, s.user(h) != "")
 		default:

@@ -20,12 +20,14 @@ var (
 	ErrBuild = errors.New("build failed")
 	// ErrDelivery: the solved image did not reach the image store.
 	ErrDelivery = errors.New("delivery failed")
+	// ErrChanged: a working tree changed while it was on its way to the builder.
+	ErrChanged = errors.New("working tree changed")
 	// ErrStalled: nothing moved for too long.
 	ErrStalled = errors.New("build stalled")
 )
 
-// Error is what every exported function of this package returns: Op is the step (connect, fetch, inspect,
-// solve, deliver), Kind one of the sentinels, Err the cause.
+// Error is what every exported function of this package returns: Op is the step (connect, fetch or upload,
+// inspect, solve, deliver), Kind one of the sentinels, Err the cause.
 type Error struct {
 	Op   string
 	Kind error

@@ -35,7 +35,7 @@ func (s *solve) explain(ctx context.Context, err error) error {
 	switch {
 	case ours == nil:
 		return &Error{Op: "build", Kind: ErrBuild, Err: s.place(err)}
-	case errors.Is(ours.Kind, ErrFetch):
+	case errors.Is(ours.Kind, ErrFetch) && ours.Op != "upload":
 		return &Error{Op: "fetch", Kind: ErrFetch, Err: fmt.Errorf(
 			"builder %s, by its own network and proxy settings: %w", endpoint, harmless(ours.Err))}
 	default:

@@ -17,6 +17,7 @@ type checkout struct {
 	ref        gateway.Reference
 	strategy   Strategy
 	submodules bool // whether the builder may have fetched submodules
+	ready      bool // whether it is the build context as it is
 }
 
 // fetch brings the commit to the builder: the commit alone where the builder can and long does not forbid it, else

@@ -16,7 +16,7 @@ import (
 
 // readIgnore finds the ignore file that `docker build` of a clone would take: the one named after the
 // Dockerfile, else the context's own.
-func readIgnore(ctx context.Context, ref gateway.Reference, req Request) ([]string, error) {
+func readIgnore(ctx context.Context, ref files, req Request) ([]string, error) {
 	for _, name := range []string{req.Dockerfile + ".dockerignore", ".dockerignore"} {
 		name = path.Join(req.Subdir, name)
 		dir, err := list(ctx, ref, path.Dir(name))
@@ -56,7 +56,7 @@ func dockerfileState(name string, dt []byte) llb.State {
 
 // contextState is the checkout, or a copy of it where a subdir or an ignore file asks for one.
 func contextState(ctx context.Context, c gateway.Client, co *checkout, req Request, in *inspection) (llb.State, error) {
-	if req.Subdir == "" && len(in.ignore) == 0 {
+	if co.ready || req.Subdir == "" && len(in.ignore) == 0 {
 		return co.state, nil
 	}
 	caps := c.BuildOpts().LLBCaps

@@ -21,6 +21,13 @@ const maxDockerfile = 1 << 20
 // syntaxFrontend is the one frontend image that `# syntax=` may name by default.
 const syntaxFrontend = "docker.io/docker/dockerfile"
 
+// files is a tree that can be read: on the builder, or a folder here.
+type files interface {
+	ReadFile(ctx context.Context, req gateway.ReadRequest) ([]byte, error)
+	StatFile(ctx context.Context, req gateway.StatRequest) (*fstypes.Stat, error)
+	ReadDir(ctx context.Context, req gateway.ReadDirRequest) ([]*fstypes.Stat, error)
+}
+
 // inspection is what the fetched tree says before anything of it is run.
 type inspection struct {
 	dockerfile []byte
@@ -41,18 +48,10 @@ func inspect(ctx context.Context, co *checkout, req Request) (*inspection, error
 	if co.submodules && root.has(".gitmodules") {
 		return nil, refuse("the repository has submodules and this builder cannot leave them out; use BuildKit 0.29 or later (`--addr`)")
 	}
-	if err := checkSubdir(ctx, co.ref, req.Subdir); err != nil {
-		return nil, err
-	}
-	dockerfile, err := readDockerfile(ctx, co.ref, req)
+	in, err := inspectFiles(ctx, co.ref, req, func(name string, _ error) error {
+		return refuse("%s has no %s at %s: add one, or name another in the catalogue", req.Remote, name, req.Revision.Short())
+	})
 	if err != nil {
-		return nil, err
-	}
-	in := &inspection{dockerfile: dockerfile}
-	if err := in.chooseFrontend(dockerfile, req.AllowedFrontends); err != nil {
-		return nil, err
-	}
-	if in.ignore, err = readIgnore(ctx, co.ref, req); err != nil {
 		return nil, err
 	}
 	if root.has(".gitmodules") {
@@ -64,6 +63,27 @@ func inspect(ctx context.Context, co *checkout, req Request) (*inspection, error
 	return in, nil
 }
 
+// inspectFiles is what fetched trees and working trees have in common. missing explains a Dockerfile that is not there.
+func inspectFiles(ctx context.Context, f files, req Request, missing func(name string, err error) error) (*inspection, error) {
+	if err := checkSubdir(ctx, f, req.Subdir); err != nil {
+		return nil, err
+	}
+	name := path.Join(req.Subdir, req.Dockerfile)
+	if _, err := f.StatFile(ctx, gateway.StatRequest{Path: name}); err != nil {
+		return nil, missing(name, err)
+	}
+	dockerfile, err := readBounded(ctx, f, name)
+	if err != nil {
+		return nil, err
+	}
+	in := &inspection{dockerfile: dockerfile}
+	if err := in.chooseFrontend(dockerfile, req.AllowedFrontends); err != nil {
+		return nil, err
+	}
+	in.ignore, err = readIgnore(ctx, f, req)
+	return in, err
+}
+
 func refuse(format string, args ...any) error {
 	return &Error{Op: "inspect", Kind: ErrRefused, Err: fmt.Errorf(format, args...)}
 }
@@ -71,7 +91,7 @@ func refuse(format string, args ...any) error {
 // listing is one folder of the tree; its stats are those of the entries themselves, links not followed.
 type listing []*fstypes.Stat
 
-func list(ctx context.Context, ref gateway.Reference, dir string) (listing, error) {
+func list(ctx context.Context, ref files, dir string) (listing, error) {
 	return ref.ReadDir(ctx, gateway.ReadDirRequest{Path: dir})
 }
 
@@ -86,7 +106,7 @@ func (l listing) find(name string) *fstypes.Stat {
 func (l listing) has(name string) bool { return l.find(name) != nil }
 
 // checkSubdir walks to the subdir and refuses a link on the way (CVE-2026-33748).
-func checkSubdir(ctx context.Context, ref gateway.Reference, subdir string) error {
+func checkSubdir(ctx context.Context, ref files, subdir string) error {
 	at := "."
 	for name := range strings.SplitSeq(subdir, "/") {
 		if name == "" {
@@ -109,16 +129,8 @@ func checkSubdir(ctx context.Context, ref gateway.Reference, subdir string) erro
 	return nil
 }
 
-func readDockerfile(ctx context.Context, ref gateway.Reference, req Request) ([]byte, error) {
-	name := path.Join(req.Subdir, req.Dockerfile)
-	if _, err := ref.StatFile(ctx, gateway.StatRequest{Path: name}); err != nil {
-		return nil, refuse("%s has no %s at %s: add one, or name another in the catalogue", req.Remote, name, req.Revision.Short())
-	}
-	return readBounded(ctx, ref, name)
-}
-
 // readBounded reads a small file. A link's own size says nothing, so the read is bounded too.
-func readBounded(ctx context.Context, ref gateway.Reference, name string) ([]byte, error) {
+func readBounded(ctx context.Context, ref files, name string) ([]byte, error) {
 	dt, err := ref.ReadFile(ctx, gateway.ReadRequest{Filename: name, Range: &gateway.FileRange{Length: maxDockerfile + 1}})
 	if err == nil && len(dt) > maxDockerfile {
 		err = refuse("%s has more than %d bytes", name, maxDockerfile)
@@ -155,7 +167,7 @@ func sameImage(name string) func(string) bool {
 }
 
 // usesLFS looks at the root's attributes alone: it decides about a warning, not about the build.
-func usesLFS(ctx context.Context, ref gateway.Reference) bool {
+func usesLFS(ctx context.Context, ref files) bool {
 	dt, err := readBounded(ctx, ref, ".gitattributes")
 	return err == nil && bytes.Contains(dt, []byte("filter=lfs"))
 }

@@ -14,6 +14,9 @@ import (
 type Request struct {
 	Remote   git.Remote
 	Revision git.Revision
+	// Tree is built instead of a commit, if it is not nil: Remote, Revision and Token are not used, and Subdir,
+	// Dockerfile and AllowedFrontends were settled by [ReadTree].
+	Tree *Tree
 
 	// Subdir is the context's folder inside the repository; empty means its root.
 	Subdir string
@@ -67,6 +70,8 @@ const (
 	StrategyCommit Strategy = "commit"
 	// StrategySHA fetches the repository's refs and checks the commit out of them.
 	StrategySHA Strategy = "sha"
+	// StrategyLocal takes a working tree from the machine that Pinion runs on.
+	StrategyLocal Strategy = "local"
 )
 
 // Fetch tells how the commit came to the builder.

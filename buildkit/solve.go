@@ -71,6 +71,8 @@ type solve struct {
 	watch   watcher
 	guard   *stallGuard
 	result  Result
+	// upload is nil unless a working tree is built.
+	upload *upload
 	// failed is the error of our own half of the Build. It is kept here since what comes back from the
 	// builder is that error's text alone.
 	failed *Error
@@ -112,6 +114,15 @@ func (s *solve) run(ctx context.Context, way exporter, sink Sink) (Result, error
 	opt := client.SolveOpt{Exports: []client.ExportEntry{export}, Session: []session.Attachable{secretsprovider.NewSecretProvider(s.gate)}}
 	if s.builder.registry != nil {
 		opt.Session = append(opt.Session, s.builder.registry)
+	}
+	if s.req.Tree != nil {
+		up, err := newUpload(s.req.Tree)
+		if err != nil {
+			return Result{}, err
+		}
+		defer up.close()
+		up.mount(&opt)
+		s.upload = up
 	}
 	status := make(chan *client.SolveStatus)
 	watched := make(chan struct{})
@@ -187,6 +198,10 @@ func (s *solve) build(ctx context.Context, c gateway.Client) (*gateway.Result, e
 }
 
 func (s *solve) checkout(ctx context.Context, c gateway.Client) (*checkout, *inspection, error) {
+	if s.upload != nil {
+		co, err := s.upload.receive(ctx, c)
+		return co, s.req.Tree.inspection, err
+	}
 	co, err := fetch(ctx, c, s.req, s.long)
 	if err != nil {
 		return nil, nil, fetching("fetch", err)

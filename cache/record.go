@@ -27,7 +27,8 @@ type Record struct {
 	ImageID        string    `json:"image_id"`         // what the store calls the image: a config or a manifest digest
 	ConfigDigest   string    `json:"config_digest"`    // "" if the builder did not say
 	ManifestDigest string    `json:"manifest_digest"`  // "" if the builder did not say
-	Revision       string    `json:"revision"`         // the commit, full length
+	Revision       string    `json:"revision"`         // the commit, full length; "" for a working tree
+	Tree           string    `json:"tree,omitempty"`   // the working tree's digest; "" for a commit
 	Ref            string    `json:"ref"`              // the ref that was looked up, HEAD or refs/heads/...
 	Repository     string    `json:"repository"`       // the repo's URL without credentials
 	Platform       string    `json:"platform"`         // os/arch[/variant]

@@ -62,8 +62,12 @@ func (a *app) du(ctx context.Context, format string) error {
 func (a *app) printUsage(w io.Writer, u pinion.DiskUsage) error {
 	var rows [][]string
 	for _, t := range u.Templates {
+		name := t.Name
+		if t.Trees {
+			name += " (working trees)"
+		}
 		rows = append(rows, []string{
-			a.clean(t.Name), a.clean(t.Platform), strconv.Itoa(t.Images), strconv.Itoa(t.InUse), size(t.Size), size(t.Reclaimable),
+			a.clean(name), a.clean(t.Platform), strconv.Itoa(t.Images), strconv.Itoa(t.InUse), size(t.Size), size(t.Reclaimable),
 		})
 	}
 	if err := writeTable(w, []string{"NAME", "PLATFORM", "IMAGES", "IN USE", "SIZE", "RECLAIMABLE"}, rows); err != nil {

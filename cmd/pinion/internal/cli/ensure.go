@@ -40,7 +40,7 @@ func (a *app) ensureCommand() *cobra.Command {
 		Args:              someNames,
 		ValidArgsFunction: a.completeNames(0),
 		RunE: func(cmd *cobra.Command, names []string) error {
-			f.progressGiven = cmd.Flags().Changed("progress")
+			f.given(cmd.Flags())
 			return a.ensure(cmd.Context(), names, f)
 		},
 	}

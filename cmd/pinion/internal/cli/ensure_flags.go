@@ -22,6 +22,8 @@ type ensureFlags struct {
 	metadataFile  string
 	sha           string
 	allowAnySHA   bool
+	path          string
+	pathGiven     bool
 	pull          bool
 	noCache       bool
 }
@@ -42,6 +44,7 @@ func (f *ensureFlags) register(cmd *cobra.Command) {
 func (f *ensureFlags) registerSource(fs *pflag.FlagSet) {
 	fs.StringVar(&f.sha, "sha", "", "take this `commit`, 40 or 64 hex digits, instead of the branch's head; with one name only")
 	fs.BoolVar(&f.allowAnySHA, "allow-any-sha", false, "let --sha name a commit that is not on the template's branch")
+	fs.StringVar(&f.path, "path", "", "take the working tree in this `folder`, the repository's root, instead of a commit; with one name only")
 	fs.BoolVar(&f.pull, "pull", false, "ask the registries again for images, those in FROM included")
 	fs.BoolVar(&f.noCache, "no-cache", false, "run every step again")
 }
@@ -53,6 +56,11 @@ func (f *ensureFlags) registerProgress(cmd *cobra.Command) {
 		modes = append(modes, string(m))
 	}
 	completeChoices(cmd, "progress", modes...)
+}
+
+// given notes what was given and not only left at its default.
+func (f *ensureFlags) given(fs *pflag.FlagSet) {
+	f.progressGiven, f.pathGiven = fs.Changed("progress"), fs.Changed("path")
 }
 
 func (f *ensureFlags) json() bool { return f.format == formatJSON }
@@ -87,6 +95,8 @@ func (f *ensureFlags) forNames(names int) error {
 		return usage("--iidfile holds one image ID, and %d names were given; --metadata-file holds several", names)
 	case f.sha != "" && names > 1:
 		return usage("--sha is a commit of one template, and %d names were given", names)
+	case f.pathGiven && names > 1:
+		return usage("--path is the working tree of one template, and %d names were given", names)
 	}
 	return nil
 }
@@ -95,6 +105,11 @@ func (f *ensureFlags) options() (opts []pinion.EnsureOption, err error) {
 	switch {
 	case f.sha == "" && f.allowAnySHA:
 		return nil, usage("--allow-any-sha goes with --sha")
+	case f.sha != "" && f.pathGiven:
+		return nil, usage("--sha is a commit and --path a working tree; give one of them")
+	}
+	if f.pathGiven {
+		opts = append(opts, pinion.AtPath(f.path))
 	}
 	if f.sha != "" {
 		rev, err := git.ParseRevision(f.sha)

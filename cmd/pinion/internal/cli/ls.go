@@ -96,7 +96,13 @@ func (a *app) printBuilt(w io.Writer, f *lsFlags, built []pinion.Built) error {
 	return writeTable(w, []string{"NAME", "SHA", "IMAGE ID", "SIZE", "AGE"}, rows)
 }
 
-func (f *lsFlags) sha(b pinion.Built) string { return f.short(b.Revision) }
+// sha is the commit, or what stands in its place in the tag of a working tree's image.
+func (f *lsFlags) sha(b pinion.Built) string {
+	if b.Tree != "" {
+		return "dev-" + f.short(strings.TrimPrefix(b.Tree, "sha256:"))
+	}
+	return f.short(b.Revision)
+}
 
 // id without its algorithm is what docker shows, and takes.
 func (f *lsFlags) id(b pinion.Built) string {

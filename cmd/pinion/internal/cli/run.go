@@ -52,7 +52,7 @@ func (a *app) runCommand() *cobra.Command {
 		}),
 		ValidArgsFunction: a.completeNames(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			f.chosen(cmd.Flags())
+			f.given(cmd.Flags())
 			return a.run(cmd.Context(), args[0], args[1:], f)
 		},
 	}

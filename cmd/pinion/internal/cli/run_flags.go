@@ -31,10 +31,9 @@ func (f *runFlags) register(cmd *cobra.Command) {
 	f.registerProgress(cmd)
 }
 
-// chosen notes what was given and not only left at its default.
-func (f *runFlags) chosen(fs *pflag.FlagSet) {
+func (f *runFlags) given(fs *pflag.FlagSet) {
+	f.ensureFlags.given(fs)
 	f.format = formatText
-	f.progressGiven = fs.Changed("progress")
 	f.asked = fs.Changed("interactive") || fs.Changed("tty")
 }
 

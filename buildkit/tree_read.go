@@ -1,0 +1,157 @@
+package buildkit
+
+import (
+	"context"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+
+	gateway "github.com/moby/buildkit/frontend/gateway/client"
+	"github.com/moby/patternmatcher"
+	"github.com/opencontainers/go-digest"
+	fstypes "github.com/tonistiigi/fsutil/types"
+)
+
+// folder has the form in which a fetched tree is read. Links that lead out of it are errors.
+type folder struct{ root *os.Root }
+
+func (f folder) ReadFile(_ context.Context, req gateway.ReadRequest) ([]byte, error) {
+	file, err := f.root.Open(req.Filename)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	var r io.Reader = file
+	if req.Range != nil {
+		r = io.LimitReader(file, int64(req.Range.Length))
+	}
+	return io.ReadAll(r)
+}
+
+func (f folder) StatFile(_ context.Context, req gateway.StatRequest) (*fstypes.Stat, error) {
+	info, err := f.root.Stat(req.Path)
+	if err != nil {
+		return nil, err
+	}
+	return &fstypes.Stat{Path: path.Base(req.Path), Mode: uint32(info.Mode())}, nil
+}
+
+func (f folder) ReadDir(_ context.Context, req gateway.ReadDirRequest) (list []*fstypes.Stat, err error) {
+	entries, err := fs.ReadDir(f.root.FS(), path.Clean(req.Path))
+	for _, e := range entries {
+		list = append(list, &fstypes.Stat{Path: e.Name(), Mode: uint32(e.Type())})
+	}
+	return list, err
+}
+
+// readContext reads what goes into the build context, in the order in which BuildKit wants it.
+func readContext(ctx context.Context, root *os.Root, subdir string, ignore []string) ([]entry, error) {
+	base := root
+	if subdir != "" {
+		var err error
+		if base, err = root.OpenRoot(subdir); err != nil {
+			return nil, err
+		}
+		defer base.Close()
+	}
+	ignored, err := patternmatcher.New(ignore)
+	if err != nil {
+		return nil, err
+	}
+	w := &contextWalk{root: base, ignored: ignored, whole: subdir == ""}
+	if err := w.folder(ctx, ".", patternmatcher.MatchInfo{}); err != nil {
+		return nil, err
+	}
+	return w.entries, nil
+}
+
+type contextWalk struct {
+	root    *os.Root
+	ignored *patternmatcher.PatternMatcher
+	// whole says that the context is the repository's root.
+	whole   bool
+	entries []entry
+	// held are the folders around the current place that are ignored themselves. They count as soon as something in
+	// them does, by an exception ("!").
+	held []entry
+}
+
+func (w *contextWalk) folder(ctx context.Context, dir string, parent patternmatcher.MatchInfo) error {
+	names, err := fs.ReadDir(w.root.FS(), dir)
+	if err != nil {
+		return err
+	}
+	for _, n := range names {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		p := path.Join(dir, n.Name())
+		if p == ".git" && w.whole {
+			continue
+		}
+		if err := w.one(ctx, p, n, parent); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *contextWalk) one(ctx context.Context, p string, d fs.DirEntry, parent patternmatcher.MatchInfo) error {
+	matched, info, err := w.ignored.MatchesUsingParentResults(p, parent)
+	if err != nil {
+		return err
+	}
+	if matched && !(d.IsDir() && w.ignored.Exclusions()) {
+		return nil
+	}
+	e, err := w.entry(p)
+	// Sockets, pipes and devices are no part of a template: git knows none.
+	if err != nil || e.mode.Type()&^(fs.ModeDir|fs.ModeSymlink) != 0 {
+		return err
+	}
+	if !matched {
+		w.entries = append(append(w.entries, w.held...), e)
+		w.held = w.held[:0]
+	}
+	if !d.IsDir() {
+		return nil
+	}
+	if !matched {
+		return w.folder(ctx, p, info)
+	}
+	w.held = append(w.held, e)
+	depth := len(w.held)
+	err = w.folder(ctx, p, info)
+	w.held = w.held[:min(len(w.held), depth-1)]
+	return err
+}
+
+func (w *contextWalk) entry(p string) (entry, error) {
+	info, err := w.root.Lstat(p)
+	if err != nil {
+		return entry{}, err
+	}
+	e := entry{path: p, mode: info.Mode(), modTime: info.ModTime()}
+	switch {
+	case e.mode&fs.ModeSymlink != 0:
+		// What Lstat says of a link's permissions is the system's own matter.
+		e.mode = fs.ModeSymlink | fs.ModePerm
+		e.link, err = w.root.Readlink(p)
+	case e.mode.IsRegular():
+		e.sum, e.size, err = w.content(p)
+	}
+	return e, err
+}
+
+// content counts what it reads: a file's size may have changed since it was asked for.
+func (w *contextWalk) content(p string) (digest.Digest, int64, error) {
+	f, err := w.root.Open(p)
+	if err != nil {
+		return "", 0, err
+	}
+	defer f.Close()
+	d := digest.SHA256.Digester()
+	n, err := io.Copy(d.Hash(), f)
+	return d.Digest(), n, err
+}
