@@ -17,12 +17,16 @@ What is there already is verified and used; what is missing is built by BuildKit
 pulled where MOLECULE_IMAGE_REGISTRY names a registry. Several templates are built side by side. One that
 fails does not stop the others; the first that failed, in the order of the arguments, decides the exit code.
 
+With --path a working tree is built in place of the commit, by the same steps, and the git server is not asked. The
+tag is dev- and the digest of what the tree holds after .dockerignore; asking again for an unchanged one is a hit.
+
 References go to stdout, one a line, in the order of the arguments. Progress and log lines go to stderr.`
 
 const ensureExample = `  pinion ensure claude-code
   docker run --rm $(pinion ensure claude-code)
   docker create $(pinion ensure -q hermes)
   pinion ensure claude-code hermes langgraph --format json
+  pinion ensure claude-code --path ~/src/my-template
   pinion ensure claude-code --sha c4ec4b2024cf5f7c0e9d2a1b3c4d5e6f708192a3 --metadata-file build.json`
 
 // ensurer is what makes images be there.

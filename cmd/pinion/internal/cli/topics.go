@@ -11,7 +11,7 @@ const exitCodesText = `Pinion's exit codes:
    12  a git server or registry cannot be reached, or its answer is invalid
    13  no builder answers, or it lacks the platform
    14  the image store does not answer, or did not take the image
-   15  what was delivered is not what was built
+   15  what was delivered is not what was built, or a working tree changed during the build
    16  another process held the lock on the same image for too long
    20  the build failed (the error names the Dockerfile's line and the step's exit code), or the template was refused
    64  usage: arguments, flags, configuration
