@@ -17,7 +17,7 @@ func (o *Orchestrator) DockerClient() (*client.Client, error) {
 	}
 	engine, ok := st.(interface{ Client() *client.Client })
 	if !ok {
-		return nil, &Error{Origin: OriginDocker, Err: fmt.Errorf("%w: the image store %s runs no containers; take a Docker engine", ErrInvalidInput, st.Endpoint())}
+		return nil, &Error{Origin: OriginDocker, Err: fmt.Errorf("%w: the image store %s runs no containers; take a Docker engine (--store docker)", ErrInvalidInput, st.Endpoint())}
 	}
 	return engine.Client(), nil
 }

@@ -4,8 +4,6 @@ import (
 	"errors"
 	"path/filepath"
 	"testing"
-
-	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore"
 )
 
 // TestDockerClient is found as the image store is, by the options and the environment, and is asked nothing.
@@ -25,11 +23,10 @@ func TestDockerClient(t *testing.T) {
 }
 
 func TestDockerClientOfAStoreThatIsNoEngine(t *testing.T) {
-	o, err := New()
+	o, err := New(WithStore("oci:" + filepath.Join(t.TempDir(), "layout")))
 	if err != nil {
 		t.Fatal(err)
 	}
-	o.store = func() (store, error) { return newFakeStore(imagestore.KindClassic), nil }
 	var typed *Error
 	if _, err := o.DockerClient(); !errors.Is(err, ErrInvalidInput) || !errors.As(err, &typed) {
 		t.Errorf("got %v", err)
