@@ -74,6 +74,8 @@ type Receipt struct {
 	Reason string `json:"reason,omitempty"`
 	// Ignored says that the repository's .dockerignore was applied to the build context.
 	Ignored bool `json:"dockerignore,omitempty"`
+	// Prewarmed says that the image was built before anybody waited for it.
+	Prewarmed bool `json:"prewarmed,omitempty"`
 	// SupersededBy is the branch's head if it moved while Revision was being built.
 	SupersededBy git.Revision `json:"superseded_by,omitzero"`
 	// Warnings are things that did not stop the work and that somebody should know.

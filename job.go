@@ -45,7 +45,7 @@ func (j *job) run(ctx context.Context) (*Call, error) {
 	}
 	j.durations.Lookup = ms(time.Since(begun))
 	j.recipe = j.recipe.at(rev)
-	resolved := Event{Type: EventResolved, Name: j.template.Name, Revision: rev, Reference: j.recipe.reference()}
+	resolved := Event{Type: EventResolved, Name: j.template.Name, Revision: rev, Reference: j.recipe.reference(), Prewarmed: j.ask.prewarm}
 
 	if miss == "" {
 		var img Image
@@ -118,7 +118,7 @@ func (j *job) build(ctx context.Context, miss string) (Image, error) {
 	if err != nil {
 		return Image{}, err
 	}
-	img := j.image(OutcomeBuilt, cache.Record{ImageID: built.ID, ConfigDigest: res.ConfigDigest, ManifestDigest: res.ManifestDigest})
+	img := j.image(OutcomeBuilt, cache.Record{ImageID: built.ID, ConfigDigest: res.ConfigDigest, ManifestDigest: res.ManifestDigest, Prewarmed: j.ask.prewarm})
 	info := b.Info()
 	img.Builder, img.Fetch, img.Delivery, img.Reason = &info, &res.Fetch, &res.Delivery, miss
 	img.Ignored = res.Ignored
@@ -220,7 +220,8 @@ func (j *job) record(res buildkit.Result, built builtImage, layers []string, by 
 		ConfigDigest: res.ConfigDigest, ManifestDigest: res.ManifestDigest,
 		Revision: j.recipe.Revision, Ref: j.template.Ref.String(), Repository: j.recipe.Repository,
 		Platform: j.recipe.Platform, Size: built.Size, Layers: layers, BuiltAt: time.Now().UTC(),
-		Builder: cache.Builder{Kind: string(by.Kind), Endpoint: by.Endpoint, Version: by.Version},
+		Prewarmed: j.ask.prewarm,
+		Builder:   cache.Builder{Kind: string(by.Kind), Endpoint: by.Endpoint, Version: by.Version},
 	})
 }
 
@@ -231,6 +232,6 @@ func (j *job) image(outcome Outcome, rec cache.Record) Image {
 		Reference: j.recipe.reference(), ID: rec.ImageID, Revision: rev,
 		Repository: j.recipe.Repository, Platform: j.recipe.Platform,
 		ConfigDigest: rec.ConfigDigest, ManifestDigest: rec.ManifestDigest,
-		Receipt: Receipt{Durations: j.durations},
+		Receipt: Receipt{Prewarmed: rec.Prewarmed, Durations: j.durations},
 	}
 }

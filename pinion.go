@@ -92,6 +92,7 @@ type ask struct {
 	anyRevision bool
 	pull        bool
 	noCache     bool
+	prewarm     bool
 	onEvent     func(Event)
 }
 
@@ -107,6 +108,10 @@ func Pull() EnsureOption { return func(a *ask) { a.pull = true } }
 
 // NoCache runs every step of the Dockerfile again. It bypasses the hit.
 func NoCache() EnsureOption { return func(a *ask) { a.noCache = true } }
+
+// Prewarm says that nobody waits for the image yet. It changes nothing but what the receipt says, also that of
+// those who find the image later on.
+func Prewarm() EnsureOption { return func(a *ask) { a.prewarm = true } }
 
 // flight keeps calls that want different work apart.
 func (a ask) flight(key string) string {
@@ -226,6 +231,7 @@ func (o *Orchestrator) join(ctx context.Context, key string, resolved Event, wor
 			return Image{}, err
 		}
 		defer leave()
+		b.run()
 		return work(ctx, b)
 	})
 	return &Call{build: t.Shared(), ticket: t}, nil

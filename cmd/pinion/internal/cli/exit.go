@@ -8,7 +8,7 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion"
 )
 
-// Exit codes. A Go panic exits 2, so 2 is none of them.
+// Exit codes; those of pinion.Class.ExitCode by name.
 const (
 	exitOK           = 0
 	exitGeneral      = 1
@@ -24,34 +24,6 @@ const (
 	exitCancelled    = 130
 )
 
-// exitOf gives each class of failures its code.
-func exitOf(c pinion.Class) int {
-	switch c {
-	case pinion.ClassUsage:
-		return exitUsage
-	case pinion.ClassNotFound:
-		return exitNotFound
-	case pinion.ClassUnauthorized:
-		return exitUnauthorized
-	case pinion.ClassUnreachable:
-		return exitUnreachable
-	case pinion.ClassNoBuilder:
-		return exitNoBuilder
-	case pinion.ClassStore:
-		return exitStore
-	case pinion.ClassVerification:
-		return exitVerification
-	case pinion.ClassLock:
-		return exitLock
-	case pinion.ClassBuild:
-		return exitBuild
-	case pinion.ClassCancelled:
-		return exitCancelled
-	default:
-		return exitGeneral
-	}
-}
-
 // exitCode of an error. Whatever a call that was cancelled says, it was cancelled.
 func exitCode(ctx context.Context, err error) int {
 	var told *toldError
@@ -66,7 +38,7 @@ func exitCode(ctx context.Context, err error) int {
 	case errors.Is(ctx.Err(), context.Canceled):
 		return exitCancelled
 	}
-	if code := exitOf(pinion.ClassOf(err)); code != exitGeneral || !isManaged(err) {
+	if code := pinion.ClassOf(err).ExitCode(); code != exitGeneral || !isManaged(err) {
 		return code
 	}
 	return exitNoBuilder
