@@ -8,6 +8,7 @@ import (
 
 	"git.moleculesai.app/molecule-ai/pinion"
 	"git.moleculesai.app/molecule-ai/pinion/internal/daemon"
+	"git.moleculesai.app/molecule-ai/pinion/internal/server"
 )
 
 // Program is what a run gets from the process it is in.
@@ -34,8 +35,7 @@ type Orchestrator interface {
 	pruner
 	measurer
 	examiner
-	// Redact replaces the credentials.
-	Redact(string) string
+	server.Orchestrator
 }
 
 // namer knows the catalogue.

@@ -25,6 +25,8 @@ Environment (all of it optional; flags come first):
   BUILDKIT_HOST                        a standalone buildkitd (default: the Docker engine's own BuildKit)
   PINION_BUILDKIT_IDLE, PINION_BUILDKIT_KEEP_STORAGE, PINION_BUILDKIT_ROOT, PINION_BUILDKIT_CONFIG
                                        for the managed BuildKit; see pinion builder
+  PINION_SERVE_TOKEN, PINION_HOOK_SECRET, XDG_RUNTIME_DIR
+                                       for pinion serve
   BUILDKIT_PROGRESS                    auto, plain, tty, quiet or rawjson (default auto)
   DOCKER_HOST, DOCKER_CONTEXT, DOCKER_CONFIG, DOCKER_TLS_VERIFY, DOCKER_CERT_PATH, NO_COLOR
                                        as everywhere`
@@ -55,7 +57,7 @@ func (a *app) root() *cobra.Command {
 	completeChoices(cmd, "log-level", logLevels()...)
 	cmd.AddCommand(
 		a.ensureCommand(), a.resolveCommand(), a.lsCommand(), a.pruneCommand(), a.duCommand(),
-		a.doctorCommand(), a.builderCommand(), a.buildkitdCommand(),
+		a.serveCommand(), a.doctorCommand(), a.builderCommand(), a.buildkitdCommand(),
 		a.versionCommand(), a.completionCommand(), exitCodesTopic(),
 	)
 	return cmd
