@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"io"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -125,6 +126,14 @@ func readSmall(path string) (string, error) {
 	return string(text), err
 }
 
+// shown is where a server listens, with the port that it got where it asked for any.
+func shown(address string, l net.Listener) string {
+	if strings.HasPrefix(address, "tcp://") {
+		return "tcp://" + l.Addr().String()
+	}
+	return address
+}
+
 func (a *app) serve(ctx context.Context, f *serveFlags) error {
 	hidden, err := f.check(a.env)
 	if err != nil {
@@ -148,7 +157,7 @@ func (a *app) serve(ctx context.Context, f *serveFlags) error {
 	if hidden.token != "" {
 		opts = append(opts, server.WithToken(hidden.token))
 	}
-	s.log.Info("serving at " + f.listen)
+	s.log.Info("serving at " + shown(f.listen, l))
 	if !f.watch {
 		return server.New(server.For(s), opts...).Serve(ctx, l, f.drain)
 	}
