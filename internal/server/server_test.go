@@ -7,9 +7,12 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
+	"os"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"strings"
 	"sync"
@@ -480,4 +483,23 @@ func openFiles(t *testing.T) int {
 		t.Fatal(err)
 	}
 	return len(found)
+}
+
+// TestTheDocumentHasAllMetrics, and a server has all that the document names.
+func TestTheDocumentHasAllMetrics(t *testing.T) {
+	doc, err := os.ReadFile("../../docs/server.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := newStage(t).ask(t, http.MethodGet, "/metrics", "").text
+	there, named := map[string]bool{}, map[string]bool{}
+	for _, m := range regexp.MustCompile(`(?m)^# TYPE (pinion_\w+)`).FindAllStringSubmatch(text, -1) {
+		there[m[1]] = true
+	}
+	for _, m := range regexp.MustCompile("\\| `(pinion_\\w+)").FindAllStringSubmatch(string(doc), -1) {
+		named[m[1]] = true
+	}
+	if !maps.Equal(there, named) || len(there) == 0 {
+		t.Errorf("there are %v, and the document names %v", there, named)
+	}
 }
