@@ -121,8 +121,8 @@ func TestFault49And50_InterestsOverHTTP(t *testing.T) {
 		hangUp()
 		receive(t, "who hung up", waiting)
 		waitForSharing(t, 0)
-		if b := srv.builds(t); len(b) != 1 || b[0].State != pinion.BuildRunning {
-			t.Fatalf("%+v", b)
+		if b := srv.builds(t); len(b) != 1 || b[0].State != pinion.BuildRunning || len(water.gone) != 0 {
+			t.Fatalf("%+v, %d gone", b, len(water.gone))
 		}
 		left := time.Now()
 		if got := srv.withdraw(t.Context(), second); got != 204 {
