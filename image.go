@@ -76,6 +76,8 @@ type Receipt struct {
 	Ignored bool `json:"dockerignore,omitempty"`
 	// Prewarmed says that the image was built before anybody waited for it.
 	Prewarmed bool `json:"prewarmed,omitempty"`
+	// Cache tells of the saved build caches that the builder was offered; nil if there were none.
+	Cache *CacheReceipt `json:"cache,omitempty"`
 	// SupersededBy is the branch's head if it moved while Revision was being built.
 	SupersededBy git.Revision `json:"superseded_by,omitzero"`
 	// Warnings are things that did not stop the work and that somebody should know.

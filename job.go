@@ -106,9 +106,16 @@ func (j *job) build(ctx context.Context, miss string) (Image, error) {
 	if err != nil {
 		return Image{}, err
 	}
-	defer b.Close()
+	saving := false
+	defer func() {
+		if !saving {
+			b.Close()
+		}
+	}()
 	to := j.sink()
-	res, err := j.solve(ctx, b, to)
+	shared := j.sharedCache(ctx, b)
+	res, err := j.solve(ctx, b, to, shared.imports)
+	shared.release()
 	if err != nil {
 		return Image{}, err
 	}
@@ -121,10 +128,17 @@ func (j *job) build(ctx context.Context, miss string) (Image, error) {
 	img := j.image(OutcomeBuilt, cache.Record{ImageID: built.ID, ConfigDigest: res.ConfigDigest, ManifestDigest: res.ManifestDigest, Prewarmed: j.ask.prewarm})
 	info := b.Info()
 	img.Builder, img.Fetch, img.Delivery, img.Reason = &info, &res.Fetch, &res.Delivery, miss
-	img.Ignored = res.Ignored
-	img.Warnings = slices.Concat(warnings, res.Warnings, built.warnings)
+	img.Ignored, img.Cache = res.Ignored, shared.receipt()
+	img.Warnings = slices.Concat(warnings, shared.warnings, res.Warnings, built.warnings)
+	if res.ImportFailed != nil {
+		img.Cache = nil
+		img.Warnings = append(img.Warnings, fmt.Sprintf("built a second time, without the build cache, which could not be read: %v", res.ImportFailed))
+	}
 	if err := failpoint.At(ctx, failpoint.Recorded, j.record(res, built, to.layers, info)); err != nil {
 		img.Warnings = append(img.Warnings, fmt.Sprintf("not remembered, so the next call builds again: %v", err))
+	}
+	if saving = shared.kind != BuildCacheOff && res.Graph != nil; saving {
+		j.save(ctx, b, res, shared)
 	}
 	img.SupersededBy = <-superseded
 	return img, nil
@@ -151,7 +165,7 @@ func (j *job) lock(ctx context.Context) (unlock func(), warnings []string, err e
 	}
 }
 
-func (j *job) solve(ctx context.Context, b solver, to buildkit.Sink) (buildkit.Result, error) {
+func (j *job) solve(ctx context.Context, b solver, to buildkit.Sink, imports []buildkit.CacheEntry) (buildkit.Result, error) {
 	platform, err := parsePlatform(j.recipe.Platform)
 	if err != nil {
 		return buildkit.Result{}, err
@@ -168,7 +182,7 @@ func (j *job) solve(ctx context.Context, b solver, to buildkit.Sink) (buildkit.R
 		Subdir: j.template.Subdir, Dockerfile: j.template.Dockerfile, Target: j.template.Target,
 		Platform: platform, Labels: j.recipe.labels(), Reference: j.recipe.temporary(j.o.owner),
 		Token: j.o.creds.For(j.template.Remote), AllowedFrontends: j.o.frontends(),
-		NoCache: j.ask.noCache, Pull: j.ask.pull,
+		NoCache: j.ask.noCache, Pull: j.ask.pull, CacheImports: imports,
 		Progress: j.progress(), StallAfter: j.o.settings.stallAfter,
 	}, to)
 	if err = failpoint.At(ctx, failpoint.Delivered, err); err != nil {

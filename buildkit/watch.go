@@ -28,7 +28,7 @@ func (w *watcher) forward(in <-chan *client.SolveStatus, secrets *redact.Redacto
 			}
 			if v.Error != "" {
 				v.Error = clean(v.Error)
-				if !cancelled(v) {
+				if !cancelled(v) && !isImport(v) {
 					w.failed = v.Name
 				}
 			}

@@ -36,6 +36,10 @@ type Orchestrator interface {
 	measurer
 	examiner
 	server.Orchestrator
+	// Close waits for what goes on after Ensure.
+	Close(ctx context.Context) error
+	// Redact replaces the credentials.
+	Redact(string) string
 }
 
 // namer knows the catalogue.

@@ -17,9 +17,12 @@ Environment (all of it optional; flags come first):
                                        (default https://git.moleculesai.app/molecule-ai/molecule-ai-workspace-template-)
   MOLECULE_GITEA_TOKEN                 credential for the git server in that prefix, and for no other
   MOLECULE_IMAGE_PLATFORM              os/arch[/variant], or native for the builder's own (default linux/amd64)
-  MOLECULE_LOCAL_BUILD_CACHE           folder for records and locks
+  MOLECULE_LOCAL_BUILD_CACHE           folder for records, locks and saved build caches
                                        (default $XDG_CACHE_HOME or ~/.cache, then molecule/workspace-template-build)
   PINION_CONFIG                        file with further templates (default $XDG_CONFIG_HOME/pinion/config.yaml)
+  PINION_CACHE                         where BuildKit's cache is saved and read: local is a folder in the one above,
+                                       registry:REPOSITORY a registry, off neither (default auto: local, but off for the
+                                       Docker engine's own BuildKit)
   PINION_ALLOW_HTTP                    1 allows http for git servers elsewhere than on this machine
   PINION_STORE                         where images are kept: docker, or oci:DIR for a folder (default docker)
   BUILDKIT_HOST                        a standalone buildkitd (default: the Docker engine's own BuildKit)
