@@ -105,7 +105,7 @@ func OptionsFromEnv(lookup func(string) (string, bool)) Option {
 	}
 }
 
-// WithCacheDir sets the folder for records and locks. The default is molecule/workspace-template-build in
+// WithCacheDir sets the folder for records, locks and saved build caches. The default is molecule/workspace-template-build in
 // $XDG_CACHE_HOME or ~/.cache.
 func WithCacheDir(dir string) Option { return func(s *settings) { s.cacheDir = dir } }
 

@@ -40,7 +40,7 @@ func (j *job) save(ctx context.Context, b solver, res buildkit.Result, shared *s
 		case err != nil && context.Cause(ctx) == context.Canceled: //nolint:errorlint // it is the very error where nobody gave another
 			j.o.log.Info(fmt.Sprintf("local-build: the build cache of %s was not saved: broken off", j.recipe.reference()))
 		case err != nil:
-			j.o.log.Warn(fmt.Sprintf("%s: the build cache was not saved: %s", j.template.Name, j.o.redact.String(err.Error())))
+			j.o.log.Warn(fmt.Sprintf("%s: the build cache was not saved: %s (%s=off does without it)", j.template.Name, j.o.redact.String(err.Error()), EnvBuildCache))
 		case saved:
 			j.o.log.Info(fmt.Sprintf("local-build: build cache saved in %s", time.Since(begun).Round(time.Millisecond)))
 		}
@@ -53,33 +53,46 @@ func (j *job) saveTo(ctx context.Context, b solver, res buildkit.Result, shared 
 		what.Imports = nil
 	}
 	if shared.kind == BuildCacheRegistry {
-		what.Exports = entries(shared.registry.Exports(j.recipe.Revision))
-		_, err := j.export(ctx, b, what)
-		return err == nil, err
+		return true, j.saveToRegistry(ctx, b, what, shared.registry)
 	}
 	if res.ImportFailed != nil {
 		if err := shared.folder.Forget(ctx); err != nil {
 			return false, err
 		}
 	}
-	err = shared.folder.Save(ctx, j.template.Name, j.recipe.Revision, j.ask.noCache, func(ctx context.Context, to cache.Export) (ocispecs.Descriptor, error) {
+	return j.saveToFolder(ctx, b, what, shared.folder)
+}
+
+// saveToRegistry goes by one after the other, so that the line's tag, the last, never names what is not there.
+func (j *job) saveToRegistry(ctx context.Context, b solver, what buildkit.CacheSave, registry cache.RegistryCache) error {
+	j.saySaving()
+	for _, e := range entries(registry.Exports(j.recipe.Revision)) {
+		what.Exports = []buildkit.CacheEntry{e}
+		if _, err := b.SaveCache(ctx, what); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (j *job) saveToFolder(ctx context.Context, b solver, what buildkit.CacheSave, folder *cache.BuildCache) (saved bool, err error) {
+	export := func(ctx context.Context, to cache.Export) (ocispecs.Descriptor, error) {
 		saved = true
+		j.saySaving()
 		what.Exports = entries([]cache.BuildKitEntry{to.Entry})
 		what.Stores = map[string]content.Store{to.Folder: to.Store}
-		return j.export(ctx, b, what)
-	})
-	if err != nil {
+		return b.SaveCache(ctx, what)
+	}
+	if err := folder.Save(ctx, j.template.Name, j.recipe.Revision, j.ask.noCache, export); err != nil {
 		return false, err
 	}
 	dir, err := j.o.records()
-	if err != nil {
-		return saved, err
+	if err == nil {
+		_, err = dir.TrimBuildCaches(ctx, cache.Limits{Keep: DefaultCacheKeep, MaxSize: DefaultCacheMaxSize})
 	}
-	_, err = dir.TrimBuildCaches(ctx, cache.Limits{Keep: DefaultCacheKeep, MaxSize: DefaultCacheMaxSize})
 	return saved, err
 }
 
-func (j *job) export(ctx context.Context, b solver, what buildkit.CacheSave) (ocispecs.Descriptor, error) {
+func (j *job) saySaving() {
 	j.o.log.Info(fmt.Sprintf("local-build: saving the build cache of %s; the image can be used already", j.recipe.reference()))
-	return b.SaveCache(ctx, what)
 }

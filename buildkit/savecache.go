@@ -17,7 +17,7 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// ErrCache: the builder could not save its cache.
+// ErrCache says that the builder could not save its cache.
 var ErrCache = errors.New("build cache not saved")
 
 // CacheSave says what to save and where.
