@@ -120,7 +120,7 @@ func (c *BuildCache) Save(ctx context.Context, name, revision string, again bool
 		return c.fail("save", err)
 	}
 	desc, err := export(ctx, Export{
-		// What is compressed on the way here is decompressed on the way back, for the builders keep both.
+		// The builder has the layers uncompressed, for delivering them.
 		Entry: BuildKitEntry{Type: "local", Attrs: map[string]string{
 			"dest": c.path(), "mode": "max", "compression": "uncompressed",
 		}},

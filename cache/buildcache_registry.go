@@ -26,7 +26,8 @@ func (c RegistryCache) Imports(revision string) (imports []BuildKitEntry) {
 func (c RegistryCache) Exports(revision string) (exports []BuildKitEntry) {
 	for _, ref := range c.references(revision) {
 		exports = append(exports, BuildKitEntry{Type: "registry", Attrs: map[string]string{
-			"ref": ref, "mode": "max", "compression": "zstd", "oci-mediatypes": "true", "image-manifest": "true",
+			// The builder has the layers uncompressed, for delivering them, and would send them so.
+			"ref": ref, "mode": "max", "compression": "zstd", "force-compression": "true", "oci-mediatypes": "true", "image-manifest": "true",
 		}})
 	}
 	return exports

@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"context"
+	"encoding/json"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -14,6 +15,7 @@ import (
 
 	controlapi "github.com/moby/buildkit/api/services/control"
 	bkclient "github.com/moby/buildkit/client"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"git.moleculesai.app/molecule-ai/pinion"
 	"git.moleculesai.app/molecule-ai/pinion/test/parts"
@@ -215,10 +217,36 @@ func TestBuildCacheRegistry(t *testing.T) {
 		t.Errorf("a folder was made too: %v", err)
 	}
 
+	wantZstd(t, registry.URL()+"/v2/"+strings.TrimPrefix(strings.Replace(img.Cache.Imported[0], ":"+sha, "/manifests/"+sha, 1), registry.Host()+"/"))
+
 	// What the second saved is whole: a third builder needs no other entry.
 	fresh.forget(t)
 	s.with("PINION_CACHE", spec).on(emptyBuilder(t)).built(t)
 	tmpl.wantRuns(t, 1)
+}
+
+// wantZstd: what goes over the network is compressed.
+func wantZstd(t *testing.T, url string) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Accept", ocispec.MediaTypeImageManifest)
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	var manifest ocispec.Manifest
+	if err := json.NewDecoder(resp.Body).Decode(&manifest); err != nil || len(manifest.Layers) == 0 {
+		t.Fatalf("%s: %s, %v", url, resp.Status, err)
+	}
+	for _, l := range manifest.Layers {
+		if l.MediaType != ocispec.MediaTypeImageLayerZstd {
+			t.Errorf("layer %s is %s", l.Digest, l.MediaType)
+		}
+	}
 }
 
 // TestBuildCacheRegistryGone: a registry that is not there costs a warning.
