@@ -147,8 +147,8 @@ func (u user) built(t *testing.T, opts ...pinion.Option) pinion.Image {
 	return img
 }
 
-// forget makes the next build none of a hit.
-func (u user) forget(t *testing.T) {
+// forgetRecords makes the next build none of a hit.
+func (u user) forgetRecords(t *testing.T) {
 	t.Helper()
 	if err := os.RemoveAll(filepath.Join(u.cacheDir(), "records")); err != nil {
 		t.Fatal(err)
@@ -184,7 +184,7 @@ func TestBuildCacheLocal(t *testing.T) {
 	}
 
 	// Another new one gets all of it from what the second saved, which itself had most of it from the first.
-	s.forget(t)
+	s.forgetRecords(t)
 	img = s.on(emptyBuilder(t)).built(t)
 	tmpl.wantRuns(t, 1)
 	if img.Cache == nil || !slices.Equal(img.Cache.Imported, []string{second, first}) {
@@ -220,7 +220,7 @@ func TestBuildCacheRegistry(t *testing.T) {
 	wantZstd(t, registry.URL()+"/v2/"+strings.TrimPrefix(strings.Replace(img.Cache.Imported[0], ":"+sha, "/manifests/"+sha, 1), registry.Host()+"/"))
 
 	// What the second saved is whole: a third builder needs no other entry.
-	fresh.forget(t)
+	fresh.forgetRecords(t)
 	s.with("PINION_CACHE", spec).on(emptyBuilder(t)).built(t)
 	tmpl.wantRuns(t, 1)
 }
@@ -287,7 +287,7 @@ func TestBuildCacheWithoutFolder(t *testing.T) {
 	s.noWarnings(t, img)
 	tmpl.wantRuns(t, 1)
 	// And what it saves then is whole.
-	s.forget(t)
+	s.forgetRecords(t)
 	s.on(emptyBuilder(t)).built(t)
 	tmpl.wantRuns(t, 1)
 }
@@ -366,7 +366,7 @@ func TestFault43_KilledWhileSaving(t *testing.T) {
 	if img.Cache != nil {
 		t.Errorf("the receipt says %+v", img.Cache)
 	}
-	s.forget(t)
+	s.forgetRecords(t)
 	if img := s.on(emptyBuilder(t)).built(t); img.Cache == nil || len(img.Cache.Imported) != 1 {
 		t.Errorf("the receipt says %+v", img.Cache)
 	}
@@ -447,7 +447,7 @@ func TestFault45_BuildCacheDamaged(t *testing.T) {
 			}
 			tmpl.wantRuns(t, 2)
 
-			s.forget(t)
+			s.forgetRecords(t)
 			img = s.on(emptyBuilder(t)).built(t)
 			s.noWarnings(t, img)
 			tmpl.wantRuns(t, 2)
@@ -486,7 +486,7 @@ func TestBuildCacheNoCache(t *testing.T) {
 		t.Errorf("the receipt says %+v", img.Cache)
 	}
 	// What was saved is what was made last.
-	s.forget(t)
+	s.forgetRecords(t)
 	again := s.on(emptyBuilder(t)).built(t)
 	count.want(t, "step", 2)
 	if again.ConfigDigest == "" || again.Cache == nil {
