@@ -52,6 +52,7 @@ type Image struct {
 // clone is for one of several callers who share a result.
 func (i Image) clone() Image {
 	i.Builder, i.Fetch, i.Delivery = copied(i.Builder), copied(i.Fetch), copied(i.Delivery)
+	i.Cache = copied(i.Cache)
 	i.Warnings = slices.Clone(i.Warnings)
 	return i
 }

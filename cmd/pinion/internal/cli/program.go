@@ -38,8 +38,6 @@ type Orchestrator interface {
 	server.Orchestrator
 	// Close waits for what goes on after Ensure.
 	Close(ctx context.Context) error
-	// Redact replaces the credentials.
-	Redact(string) string
 }
 
 // namer knows the catalogue.

@@ -144,6 +144,8 @@ func (a *app) serve(ctx context.Context, f *serveFlags) error {
 	if err != nil {
 		return err
 	}
+	// A build cache that is being saved at the end is given up: nobody's image depends on it.
+	defer func() { _ = s.Close(ctx) }()
 	inner := a.redact
 	a.redact = func(text string) string { return own.String(inner(text)) }
 	if unknown := unknownNames(s, f.warm); len(unknown) > 0 {
