@@ -67,7 +67,7 @@ func (f *fake) Start(context.Context, string, ...pinion.EnsureOption) (*pinion.C
 }
 func (f *fake) Templates() []pinion.Resolution { return nil }
 func (f *fake) Ready(context.Context) error    { return f.err }
-func (f *fake) Close(context.Context) error { return nil }
+func (f *fake) Close(context.Context) error    { return nil }
 
 func (f *fake) Resolve(context.Context, string) (pinion.Resolution, error) { return f.answer, f.err }
 func (f *fake) List(context.Context) ([]pinion.Built, error)               { return f.built, f.err }
