@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"iter"
+	"sync"
 	"time"
 
 	"git.moleculesai.app/molecule-ai/pinion/internal/feed"
@@ -22,6 +23,9 @@ type Build struct {
 	events              *feed.Feed[Event]
 	clean               func(string) string
 
+	mu     sync.Mutex
+	status BuildStatus // guarded by mu
+
 	done  chan struct{} // closed after image and err are set
 	image Image
 	err   error
@@ -34,6 +38,7 @@ func (o *Orchestrator) newBuild(resolved Event) *Build {
 		events: feed.New[Event](keptEvents), done: make(chan struct{}),
 		clean: func(s string) string { return termtext.Sanitize(o.Redact(s)) },
 	}
+	b.status = BuildStatus{ID: b.id, Name: b.name, State: BuildQueued, Reference: b.reference, Started: b.started.UTC()}
 	b.emit(resolved)
 	return b
 }
@@ -72,6 +77,9 @@ func (b *Build) Events(ctx context.Context, after int64) iter.Seq[Event] {
 func (b *Build) emit(e Event) {
 	e.Name = b.name
 	e.Time = time.Now().UTC()
+	b.mu.Lock()
+	b.status.observe(e)
+	b.mu.Unlock()
 	b.events.Add(e.weight(), func(number int64) Event { e.ID = number; return e })
 }
 

@@ -34,6 +34,34 @@ const (
 	ClassGeneral Class = "general"
 )
 
+// ExitCode is what the command exits with for a failure of the class. A Go panic exits 2, so 2 is none of them.
+func (c Class) ExitCode() int {
+	switch c {
+	case ClassUsage:
+		return 64
+	case ClassNotFound:
+		return 10
+	case ClassUnauthorized:
+		return 11
+	case ClassUnreachable:
+		return 12
+	case ClassNoBuilder:
+		return 13
+	case ClassStore:
+		return 14
+	case ClassVerification:
+		return 15
+	case ClassLock:
+		return 16
+	case ClassBuild:
+		return 20
+	case ClassCancelled:
+		return 130
+	default:
+		return 1
+	}
+}
+
 // classes maps errors to classes; the first that fits decides. What another one may wrap stands behind it: the
 // image store's errors come from it alone, whatever they wrap, while a builder's may have come through it.
 func classes() []struct {

@@ -12,7 +12,7 @@ type EventType string
 // The types of events, in the order in which they can come. Each run ends with done or failed.
 const (
 	// EventResolved: the name stands for Revision and the image will be called Reference (in registry mode there is
-	// no revision).
+	// no revision). Prewarmed says that nobody waited for it when it began.
 	EventResolved EventType = "resolved"
 	// EventHit: the image is there already.
 	EventHit EventType = "hit"
@@ -44,6 +44,7 @@ type Event struct {
 
 	Revision  git.Revision `json:"revision,omitzero"`
 	Reference string       `json:"reference,omitempty"`
+	Prewarmed bool         `json:"prewarmed,omitempty"`
 	Position  int          `json:"position,omitempty"`
 	Step      *Step        `json:"step,omitempty"`
 	Text      string       `json:"text,omitempty"`

@@ -1,6 +1,7 @@
 package pinion
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/containerd/platforms"
 	"github.com/moby/buildkit/client"
+	"github.com/moby/buildkit/solver/pb"
 	digest "github.com/opencontainers/go-digest"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 
@@ -216,14 +218,32 @@ type fakeBuilder struct {
 	wait func(context.Context) error
 	// spoil, if set, changes the image on its way to the store.
 	spoil func(*imagestore.Image)
+	// kind is KindDocker if it is empty.
+	kind buildkit.Kind
+	// graph is what a solve tells, and save what SaveCache does.
+	graph *pb.Definition
+	save  func(context.Context, buildkit.CacheSave) (ocispecs.Descriptor, error)
+	// importFailed is what a solve reports, and closed counts.
+	importFailed error
+	closed       int
 }
 
 func (f *fakeBuilder) Info() buildkit.Info {
-	return buildkit.Info{Kind: buildkit.KindDocker, Endpoint: f.store.endpoint, Version: "v0.34.2"}
+	return buildkit.Info{Kind: cmp.Or(f.kind, buildkit.KindDocker), Endpoint: f.store.endpoint, Version: "v0.34.2"}
 }
-func (f *fakeBuilder) Native() ocispecs.Platform                      { return platforms.MustParse("linux/arm64") }
-func (f *fakeBuilder) RequirePlatform(ocispecs.Platform) error        { return nil }
-func (f *fakeBuilder) Close() error                                   { return nil }
+func (f *fakeBuilder) Native() ocispecs.Platform               { return platforms.MustParse("linux/arm64") }
+func (f *fakeBuilder) RequirePlatform(ocispecs.Platform) error { return nil }
+
+func (f *fakeBuilder) SaveCache(ctx context.Context, s buildkit.CacheSave) (ocispecs.Descriptor, error) {
+	return f.save(ctx, s)
+}
+
+func (f *fakeBuilder) Close() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.closed++
+	return nil
+}
 func (f *fakeBuilder) connect(context.Context, store) (solver, error) { return f, nil }
 
 func (f *fakeBuilder) Solve(ctx context.Context, req buildkit.Request, _ buildkit.Sink) (buildkit.Result, error) {
@@ -248,7 +268,7 @@ func (f *fakeBuilder) Solve(ctx context.Context, req buildkit.Request, _ buildki
 	f.store.mu.Lock()
 	f.store.put(img, req.Reference)
 	f.store.mu.Unlock()
-	return buildkit.Result{ConfigDigest: config, ManifestDigest: manifest, Fetch: buildkit.Fetch{Strategy: buildkit.StrategyCommit}}, nil
+	return buildkit.Result{ConfigDigest: config, ManifestDigest: manifest, Fetch: buildkit.Fetch{Strategy: buildkit.StrategyCommit}, Graph: f.graph, ImportFailed: f.importFailed}, nil
 }
 
 func (f *fakeBuilder) solves() int {

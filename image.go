@@ -55,6 +55,7 @@ type Image struct {
 // clone is for one of several callers who share a result.
 func (i Image) clone() Image {
 	i.Builder, i.Fetch, i.Delivery = copied(i.Builder), copied(i.Fetch), copied(i.Delivery)
+	i.Cache = copied(i.Cache)
 	i.Warnings = slices.Clone(i.Warnings)
 	return i
 }
@@ -77,6 +78,10 @@ type Receipt struct {
 	Reason string `json:"reason,omitempty"`
 	// Ignored says that the repository's .dockerignore was applied to the build context.
 	Ignored bool `json:"dockerignore,omitempty"`
+	// Prewarmed says that the image was built before anybody waited for it.
+	Prewarmed bool `json:"prewarmed,omitempty"`
+	// Cache tells of the saved build caches that the builder was offered; nil if there were none.
+	Cache *CacheReceipt `json:"cache,omitempty"`
 	// SupersededBy is the branch's head if it moved while Revision was being built.
 	SupersededBy git.Revision `json:"superseded_by,omitzero"`
 	// Warnings are things that did not stop the work and that somebody should know.

@@ -47,7 +47,8 @@ func (j *job) run(ctx context.Context) (*Call, error) {
 	}
 	j.durations.Lookup = ms(time.Since(begun))
 	j.recipe = j.recipe.at(rev)
-	return j.settle(ctx, Event{Type: EventResolved, Name: j.template.Name, Revision: rev, Reference: j.recipe.reference()}, miss, h, g)
+	resolved := Event{Type: EventResolved, Name: j.template.Name, Revision: rev, Reference: j.recipe.reference(), Prewarmed: j.ask.prewarm}
+	return j.settle(ctx, resolved, miss, h, g)
 }
 
 // settle finds the image of the recipe, or builds it. miss is the reason not to look for it, or empty.
@@ -112,9 +113,16 @@ func (j *job) build(ctx context.Context, miss string) (Image, error) {
 	if err != nil {
 		return Image{}, err
 	}
-	defer b.Close()
+	saving := false
+	defer func() {
+		if !saving {
+			b.Close()
+		}
+	}()
 	to := j.sink()
-	res, err := j.solve(ctx, b, to)
+	shared := j.sharedCache(ctx, b)
+	res, err := j.solve(ctx, b, to, shared.imports)
+	shared.release()
 	if err != nil {
 		return Image{}, err
 	}
@@ -124,13 +132,20 @@ func (j *job) build(ctx context.Context, miss string) (Image, error) {
 	if err != nil {
 		return Image{}, err
 	}
-	img := j.image(OutcomeBuilt, cache.Record{ImageID: built.ID, ConfigDigest: res.ConfigDigest, ManifestDigest: res.ManifestDigest})
+	img := j.image(OutcomeBuilt, cache.Record{ImageID: built.ID, ConfigDigest: res.ConfigDigest, ManifestDigest: res.ManifestDigest, Prewarmed: j.ask.prewarm})
 	info := b.Info()
 	img.Builder, img.Fetch, img.Delivery, img.Reason = &info, &res.Fetch, &res.Delivery, miss
-	img.Ignored = res.Ignored
-	img.Warnings = slices.Concat(warnings, res.Warnings, built.warnings)
+	img.Ignored, img.Cache = res.Ignored, shared.receipt()
+	img.Warnings = slices.Concat(warnings, shared.warnings, res.Warnings, built.warnings)
+	if res.ImportFailed != nil {
+		img.Cache = nil
+		img.Warnings = append(img.Warnings, fmt.Sprintf("built a second time, without the build cache, which could not be read: %v", res.ImportFailed))
+	}
 	if err := failpoint.At(ctx, failpoint.Recorded, j.record(res, built, to.layers, info)); err != nil {
 		img.Warnings = append(img.Warnings, fmt.Sprintf("not remembered, so the next call builds again: %v", err))
+	}
+	if saving = shared.kind != BuildCacheOff && res.Graph != nil; saving {
+		j.save(ctx, b, res, shared)
 	}
 	img.SupersededBy = <-superseded
 	return img, nil
@@ -157,7 +172,7 @@ func (j *job) lock(ctx context.Context) (unlock func(), warnings []string, err e
 	}
 }
 
-func (j *job) solve(ctx context.Context, b solver, to buildkit.Sink) (buildkit.Result, error) {
+func (j *job) solve(ctx context.Context, b solver, to buildkit.Sink, imports []buildkit.CacheEntry) (buildkit.Result, error) {
 	platform, err := parsePlatform(j.recipe.Platform)
 	if err != nil {
 		return buildkit.Result{}, err
@@ -174,7 +189,7 @@ func (j *job) solve(ctx context.Context, b solver, to buildkit.Sink) (buildkit.R
 		Subdir: j.template.Subdir, Dockerfile: j.template.Dockerfile, Target: j.template.Target,
 		Platform: platform, Labels: j.recipe.labels(), Reference: j.recipe.temporary(j.o.owner),
 		Token: j.o.creds.For(j.template.Remote), AllowedFrontends: j.o.frontends(),
-		NoCache: j.ask.noCache, Pull: j.ask.pull,
+		NoCache: j.ask.noCache, Pull: j.ask.pull, CacheImports: imports,
 		Progress: j.progress(), StallAfter: j.o.settings.stallAfter,
 	}, to)
 	if err = failpoint.At(ctx, failpoint.Delivered, err); err != nil {
@@ -226,7 +241,8 @@ func (j *job) record(res buildkit.Result, built builtImage, layers []string, by 
 		ConfigDigest: res.ConfigDigest, ManifestDigest: res.ManifestDigest,
 		Revision: j.recipe.Revision, Tree: j.recipe.Tree, Ref: j.template.Ref.String(), Repository: j.recipe.Repository,
 		Platform: j.recipe.Platform, Size: built.Size, Layers: layers, BuiltAt: time.Now().UTC(),
-		Builder: cache.Builder{Kind: string(by.Kind), Endpoint: by.Endpoint, Version: by.Version},
+		Prewarmed: j.ask.prewarm,
+		Builder:   cache.Builder{Kind: string(by.Kind), Endpoint: by.Endpoint, Version: by.Version},
 	})
 }
 
@@ -237,6 +253,6 @@ func (j *job) image(outcome Outcome, rec cache.Record) Image {
 		Reference: j.recipe.reference(), ID: rec.ImageID, Revision: rev,
 		Repository: j.repository(), Tree: j.recipe.Tree, Platform: j.recipe.Platform,
 		ConfigDigest: rec.ConfigDigest, ManifestDigest: rec.ManifestDigest,
-		Receipt: Receipt{Durations: j.durations},
+		Receipt: Receipt{Prewarmed: rec.Prewarmed, Durations: j.durations},
 	}
 }

@@ -33,6 +33,7 @@ const (
 	EnvAllowHTTP  = "PINION_ALLOW_HTTP"
 	EnvBuilder    = "BUILDKIT_HOST"
 	EnvStore      = "PINION_STORE"
+	EnvBuildCache = "PINION_CACHE"
 )
 
 // NativePlatform stands for the builder's own platform.
@@ -60,18 +61,20 @@ type settings struct {
 	progress  func(name string, s *client.SolveStatus)
 
 	maxParallel int
+	buildCache  string
 	stallAfter  time.Duration
 	onBuild     func(*Build)
 }
 
 func defaults() settings {
 	return settings{
-		lookup:   func(string) (string, bool) { return "", false },
-		prefix:   resolver.DefaultRepoPrefix,
-		platform: defaultPlatform,
-		lockWait: time.Hour,
-		logger:   slog.New(slog.DiscardHandler),
-		progress: func(string, *client.SolveStatus) {},
+		lookup:     func(string) (string, bool) { return "", false },
+		prefix:     resolver.DefaultRepoPrefix,
+		platform:   defaultPlatform,
+		lockWait:   time.Hour,
+		buildCache: BuildCacheAuto,
+		logger:     slog.New(slog.DiscardHandler),
+		progress:   func(string, *client.SolveStatus) {},
 
 		stallAfter: DefaultStallAfter,
 		onBuild:    func(*Build) {},
@@ -96,14 +99,19 @@ func OptionsFromEnv(lookup func(string) (string, bool)) Option {
 		set(&s.config, EnvConfig)
 		set(&s.addr, EnvBuilder)
 		set(&s.store, EnvStore)
+		set(&s.buildCache, EnvBuildCache)
 		v, _ := lookup(EnvAllowHTTP)
 		s.allowHTTP = v == "1" || strings.EqualFold(v, "true")
 	}
 }
 
-// WithCacheDir sets the folder for records and locks. The default is molecule/workspace-template-build in
+// WithCacheDir sets the folder for records, locks and saved build caches. The default is molecule/workspace-template-build in
 // $XDG_CACHE_HOME or ~/.cache.
 func WithCacheDir(dir string) Option { return func(s *settings) { s.cacheDir = dir } }
+
+// WithBuildCache sets where BuildKit's cache is saved for other builders and read from: [BuildCacheAuto],
+// [BuildCacheOff], [BuildCacheLocal], or [BuildCacheRegistry] and a repository. The default is [BuildCacheAuto].
+func WithBuildCache(spec string) Option { return func(s *settings) { s.buildCache = spec } }
 
 // WithConfig sets the file with further templates. The default is $XDG_CONFIG_HOME/pinion/config.yaml if it exists.
 func WithConfig(file string) Option { return func(s *settings) { s.config = file } }

@@ -31,6 +31,9 @@ type Orchestrator struct {
 	builds    flight.Group[string, *Build, Image]
 	queue     *queue.Queue
 	redact    *redact.Redactor
+	// buildCache is the setting, and after what saves there.
+	buildCache buildCacheSpec
+	after      *afterwards
 	// owner keeps the temporary names of users of one engine apart.
 	owner string
 	log   *slog.Logger
@@ -55,6 +58,10 @@ func New(opts ...Option) (*Orchestrator, error) {
 	if err := s.checkStore(); err != nil {
 		return nil, err
 	}
+	buildCache, err := parseBuildCache(s.buildCache)
+	if err != nil {
+		return nil, err
+	}
 	catalogue, err := s.catalogue()
 	if err != nil {
 		return nil, err
@@ -65,12 +72,13 @@ func New(opts ...Option) (*Orchestrator, error) {
 	}
 	o := &Orchestrator{
 		settings: s, catalogue: catalogue, creds: creds, log: s.logger,
-		source:  resolver.Resolve(s.lookup),
-		heads:   resolver.NewClient(creds, resolver.WithTokenHint(s.tokenHint(catalogue))),
-		redact:  redact.New(slices.Collect(maps.Values(creds))...),
-		owner:   s.owner(),
-		queue:   queue.New(s.maxParallel),
-		connect: s.connect,
+		source:     resolver.Resolve(s.lookup),
+		heads:      resolver.NewClient(creds, resolver.WithTokenHint(s.tokenHint(catalogue))),
+		redact:     redact.New(slices.Collect(maps.Values(creds))...),
+		owner:      s.owner(),
+		queue:      queue.New(s.maxParallel),
+		connect:    s.connect,
+		buildCache: buildCache, after: newAfterwards(),
 	}
 	o.records = kept(func() (*cache.Dir, error) { return cache.Open(s.cachePath()) }, (*cache.Dir).Exists)
 	o.store = kept(s.openStore, stillThere)
@@ -94,6 +102,7 @@ type ask struct {
 	path        string // of a working tree, if local
 	pull        bool
 	noCache     bool
+	prewarm     bool
 	onEvent     func(Event)
 }
 
@@ -114,6 +123,10 @@ func Pull() EnsureOption { return func(a *ask) { a.pull = true } }
 // NoCache runs every step of the Dockerfile again. It bypasses the hit.
 func NoCache() EnsureOption { return func(a *ask) { a.noCache = true } }
 
+// Prewarm says that nobody waits for the image yet. It changes nothing but what the receipt says, also that of
+// those who find the image later on.
+func Prewarm() EnsureOption { return func(a *ask) { a.prewarm = true } }
+
 // flight keeps calls that want different work apart.
 func (a ask) flight(key string) string {
 	return fmt.Sprintf("%s pull=%t no-cache=%t head=%t", key, a.pull, a.noCache, a.revision.IsZero())
@@ -127,6 +140,8 @@ func OnEvent(f func(Event)) EnsureOption { return func(a *ask) { a.onEvent = f }
 //
 // Callers who ask for the same thing share the work; each may leave by cancelling its context, and the last to
 // leave stops the build. A failure is an [*Error].
+//
+// A program that ends soon after calls [Orchestrator.Close] first.
 func (o *Orchestrator) Ensure(ctx context.Context, name string, opts ...EnsureOption) (Image, error) {
 	a := newAsk(opts)
 	c, err := o.start(ctx, name, a)
@@ -235,6 +250,7 @@ func (o *Orchestrator) join(ctx context.Context, key string, resolved Event, wor
 			return Image{}, err
 		}
 		defer leave()
+		b.run()
 		return work(ctx, b)
 	})
 	return &Call{build: t.Shared(), ticket: t}, nil

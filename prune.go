@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+
+	"git.moleculesai.app/molecule-ai/pinion/cache"
 )
 
 // DefaultKeep is how many images of a template [Orchestrator.Prune] keeps if it is not told.
@@ -17,6 +19,9 @@ type PruneOptions struct {
 	// MaxSize in bytes, as the store counts them, is what all that stays may take together. If it takes more,
 	// the oldest go as well, but never the newest of a template. 0 means no bound.
 	MaxSize int64
+	// CacheMaxSize in bytes is what the build caches in the cache folder may take together; the oldest go first.
+	// Of each template the newest [DefaultCacheKeep] stay at most. 0 means [DefaultCacheMaxSize].
+	CacheMaxSize int64
 	// DryRun changes nothing and reports what would be done.
 	DryRun bool
 }
@@ -52,7 +57,12 @@ type PruneReport struct {
 	// several images share count with each of them.
 	Reclaimed int64 `json:"reclaimed"`
 	Remaining int64 `json:"remaining"`
+	// BuildCache is what became of the build caches in the cache folder.
+	BuildCache BuildCacheReport `json:"build_cache"`
 }
+
+// BuildCacheReport tells of the build caches, by commit.
+type BuildCacheReport = cache.Trimmed
 
 // Prune removes images that Pinion built into the current image store, by the records of this cache folder. It
 // keeps the newest of each template, what a container uses, running or not, and what a build holds the lock of.
@@ -77,7 +87,7 @@ func (o *Orchestrator) Prune(ctx context.Context, opts PruneOptions) (PruneRepor
 }
 
 func (o *Orchestrator) prune(ctx context.Context, opts PruneOptions) (PruneReport, error) {
-	if opts.Keep < 0 || opts.MaxSize < 0 {
+	if opts.Keep < 0 || opts.MaxSize < 0 || opts.CacheMaxSize < 0 {
 		return PruneReport{}, fmt.Errorf("%w: neither a number of images nor a size can be below 0", ErrInvalidInput)
 	}
 	s, err := o.survey(ctx)
@@ -86,8 +96,14 @@ func (o *Orchestrator) prune(ctx context.Context, opts PruneOptions) (PruneRepor
 	}
 	opts.Keep = cmp.Or(opts.Keep, DefaultKeep)
 	p := &pruning{survey: s, opts: opts}
-	err = p.run(ctx)
-	return p.report(), err
+	if err := p.run(ctx); err != nil {
+		return p.report(), err
+	}
+	r := p.report()
+	r.BuildCache, err = s.dir.TrimBuildCaches(ctx, cache.Limits{
+		Keep: DefaultCacheKeep, MaxSize: cmp.Or(opts.CacheMaxSize, DefaultCacheMaxSize), DryRun: opts.DryRun,
+	})
+	return r, err
 }
 
 // pruning is one call.

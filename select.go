@@ -20,6 +20,7 @@ type solver interface {
 	Native() ocispecs.Platform
 	RequirePlatform(p ocispecs.Platform) error
 	Solve(ctx context.Context, req buildkit.Request, sink buildkit.Sink) (buildkit.Result, error)
+	SaveCache(ctx context.Context, save buildkit.CacheSave) (ocispecs.Descriptor, error)
 	Close() error
 }
 

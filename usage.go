@@ -12,6 +12,8 @@ type DiskUsage struct {
 	// Size of all of it, and what [Orchestrator.Prune] would remove of it by default.
 	Size        int64 `json:"size"`
 	Reclaimable int64 `json:"reclaimable"`
+	// BuildCache is what the build caches in the cache folder take, in bytes on the disk.
+	BuildCache int64 `json:"build_cache"`
 }
 
 // TemplateUsage is one template's share, apart for each platform, repository or other difference of the recipe.
@@ -35,7 +37,11 @@ func (o *Orchestrator) DiskUsage(ctx context.Context) (DiskUsage, error) {
 	if err != nil {
 		return DiskUsage{}, fail(ctx, "", err)
 	}
-	return s.usage(), nil
+	u := s.usage()
+	if _, u.BuildCache, err = s.dir.BuildCaches(); err != nil {
+		return DiskUsage{}, fail(ctx, "", err)
+	}
+	return u, nil
 }
 
 func (s *survey) usage() DiskUsage {

@@ -56,6 +56,8 @@ type Builder struct {
 	containerdStore bool
 	throughSink     bool
 	registry        session.Attachable
+	// dialSession is the way to a session beside the client's own; nil means that the API has one.
+	dialSession session.Dialer
 }
 
 // TLS names the files for a tcp:// builder. All empty means no TLS.
@@ -119,13 +121,14 @@ func ForEngine(ctx context.Context, e Engine, facts EngineFacts, opts ...Option)
 		info:            Info{Kind: KindDocker, Endpoint: e.Endpoint(), Engine: facts.Version},
 		containerdStore: facts.ContainerdStore,
 	}
+	b.dialSession = func(ctx context.Context, proto string, meta map[string][]string) (net.Conn, error) {
+		return e.DialHijack(ctx, "/session", proto, meta)
+	}
 	dial := []client.ClientOpt{
 		client.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) {
 			return e.DialHijack(ctx, "/grpc", "h2c", nil)
 		}),
-		client.WithSessionDialer(func(ctx context.Context, proto string, meta map[string][]string) (net.Conn, error) {
-			return e.DialHijack(ctx, "/session", proto, meta)
-		}),
+		client.WithSessionDialer(b.dialSession),
 	}
 	return b.connect(ctx, "", dial, opts)
 }

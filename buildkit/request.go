@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/moby/buildkit/client"
+	"github.com/moby/buildkit/solver/pb"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"git.moleculesai.app/molecule-ai/pinion/resolver/git"
@@ -37,6 +38,9 @@ type Request struct {
 	AllowedFrontends []string
 	// NoCache runs every step again. Pull asks the registries again for the images in FROM.
 	NoCache, Pull bool
+	// CacheImports are offered to BuildKit besides what it has. One that cannot be had is no error; if one turns out
+	// to be broken in the middle of the build, the build is done again without them.
+	CacheImports []CacheEntry
 
 	// StallAfter is how long nothing may move before the build is cancelled, see [ErrStalled]; 0 means no limit.
 	StallAfter time.Duration
@@ -57,6 +61,10 @@ type Result struct {
 	Warnings []string
 	// Ignored says that the repository's .dockerignore was applied to the context.
 	Ignored bool
+	// Graph is what was solved, for [Builder.SaveCache]; nil where the builder does not tell it.
+	Graph *pb.Definition
+	// ImportFailed is why the build was done again without CacheImports; nil if it was not.
+	ImportFailed error
 	// FetchTime is how long the fetch and the inspection took, SolveTime the frontend's solve,
 	// DeliverTime the export into the sink.
 	FetchTime, SolveTime, DeliverTime time.Duration

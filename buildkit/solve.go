@@ -41,6 +41,13 @@ func (b *Builder) Solve(ctx context.Context, req Request, sink Sink) (Result, er
 			s.failed.Err = fmt.Errorf("%w (asked for the single commit: %w)", s.failed.Err, refused)
 		}
 	}
+	var importFailed error
+	if err != nil && s.mayBlameImports(err) && ctx.Err() == nil {
+		importFailed = redact.New(req.Token).Error(harmless(err))
+		s.req.CacheImports = nil
+		s = s.again(s.long, cancel)
+		res, err = s.run(ctx, s.exporter(), sink)
+	}
 	if errors.Is(err, errUnreadable) && ctx.Err() == nil {
 		reason := err
 		s = s.again(s.long, cancel)
@@ -48,6 +55,7 @@ func (b *Builder) Solve(ctx context.Context, req Request, sink Sink) (Result, er
 		res.Delivery.Reason = reason.Error()
 	}
 	if err == nil {
+		res.ImportFailed = importFailed
 		return res, nil
 	}
 	if cause := context.Cause(ctx); cause != nil {
@@ -111,7 +119,12 @@ func (s *solve) refused() error {
 
 func (s *solve) run(ctx context.Context, way exporter, sink Sink) (Result, error) {
 	export, deliver := way.begin(ctx, s.req.Reference, sink)
-	opt := client.SolveOpt{Exports: []client.ExportEntry{export}, Session: []session.Attachable{secretsprovider.NewSecretProvider(s.gate)}}
+	opt := client.SolveOpt{
+		Exports: []client.ExportEntry{export},
+		// The client adds the imports to the attributes, which have to be there.
+		CacheImports: cloneEntries(s.req.CacheImports), FrontendAttrs: map[string]string{},
+		Session: []session.Attachable{secretsprovider.NewSecretProvider(s.gate)},
+	}
 	if s.builder.registry != nil {
 		opt.Session = append(opt.Session, s.builder.registry)
 	}
@@ -192,6 +205,7 @@ func (s *solve) build(ctx context.Context, c gateway.Client) (*gateway.Result, e
 	if err = failpoint.At(ctx, failpoint.Solved, err); err != nil {
 		return nil, err
 	}
+	s.result.Graph = graphOf(ctx, c, res)
 	s.solved = time.Now()
 	s.result.SolveTime = s.solved.Sub(s.fetched)
 	return res, nil
@@ -237,6 +251,9 @@ func (s *solve) frontend(ctx context.Context, c gateway.Client, co *checkout, in
 		inputs[name] = def.ToPB()
 	}
 	frontend, opts := s.frontendOpts(in)
+	if imports := c.BuildOpts().Opts[optCacheImports]; imports != "" {
+		opts[optCacheImports] = imports
+	}
 	return evaluate(ctx, c, gateway.SolveRequest{Frontend: frontend, FrontendOpt: opts, FrontendInputs: inputs})
 }
 

@@ -26,9 +26,12 @@ func (w *watcher) forward(in <-chan *client.SolveStatus, secrets *redact.Redacto
 			if v.ProgressGroup != nil {
 				v.ProgressGroup.Name = clean(v.ProgressGroup.Name)
 			}
+			if isImport(v) && strings.HasSuffix(v.Error, ": not found") {
+				v.Error = "" // a new commit's own cache is missing, always
+			}
 			if v.Error != "" {
 				v.Error = clean(v.Error)
-				if !cancelled(v) {
+				if !cancelled(v) && !isImport(v) {
 					w.failed = v.Name
 				}
 			}

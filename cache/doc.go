@@ -1,6 +1,7 @@
 // Package cache keeps what Pinion remembers between runs: one record for each
 // image that it built, and the file locks that make concurrent builds of the
-// same recipe one build.
+// same recipe one build. Beside them lies BuildKit's own cache, saved by
+// commit, for builders that have none.
 //
 // What it guarantees:
 //   - A record appears whole or not at all (temporary file, fsync, rename). A

@@ -23,12 +23,27 @@ const lockPoll = 20 * time.Millisecond
 // ErrLockTimeout, the context's, or the system's, in an *Error. unlock may be
 // called more than once.
 func (d *Dir) Lock(ctx context.Context, key string, wait time.Duration) (unlock func(), err error) {
+	return d.lock(ctx, key, wait, exclusive)
+}
+
+// holding is a way to hold a lock: alone or with others.
+type holding struct {
+	try  func(*flock.Flock) (bool, error)
+	wait func(*flock.Flock, context.Context, time.Duration) (bool, error)
+}
+
+var (
+	exclusive = holding{(*flock.Flock).TryLock, (*flock.Flock).TryLockContext}
+	shared    = holding{(*flock.Flock).TryRLock, (*flock.Flock).TryRLockContext}
+)
+
+func (d *Dir) lock(ctx context.Context, key string, wait time.Duration, how holding) (unlock func(), err error) {
 	name, err := d.lockFile(key)
 	if err != nil {
 		return nil, d.fail("lock", name, err)
 	}
 	lock := flock.New(filepath.Join(d.path, filepath.FromSlash(name)), flock.SetPermissions(0o600))
-	if err := acquire(ctx, lock, wait); err != nil {
+	if err := acquire(ctx, lock, wait, how); err != nil {
 		return nil, d.fail("lock", name, errors.Join(err, lock.Close()))
 	}
 	// Closing the file frees the lock. The file stays, see the package's doc.
@@ -59,16 +74,16 @@ func (d *Dir) lockFile(key string) (string, error) {
 	return name, nil
 }
 
-func acquire(ctx context.Context, lock *flock.Flock, wait time.Duration) error {
+func acquire(ctx context.Context, lock *flock.Flock, wait time.Duration, how holding) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if ok, err := lock.TryLock(); ok || err != nil {
+	if ok, err := how.try(lock); ok || err != nil {
 		return err
 	}
 	waitCtx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
-	_, err := lock.TryLockContext(waitCtx, lockPoll)
+	_, err := how.wait(lock, waitCtx, lockPoll)
 	if err != nil && ctx.Err() == nil && waitCtx.Err() != nil {
 		return fmt.Errorf("%w (waited %s)", ErrLockTimeout, wait)
 	}

@@ -32,6 +32,11 @@ func (d *Dir) put(name string, rec Record) error {
 	if err != nil {
 		return err
 	}
+	return d.replace(name, data)
+}
+
+// replace gives a file new contents: all of them or none.
+func (d *Dir) replace(name string, data []byte) error {
 	dir := path.Dir(name)
 	if err := d.root.MkdirAll(dir, 0o700); err != nil {
 		return err

@@ -36,6 +36,9 @@ type Record struct {
 	Layers         []string  `json:"layers,omitempty"` // digests of the blobs that the store holds for the image, where we brought them
 	BuiltAt        time.Time `json:"built_at"`         // for people and for ordering only
 	Builder        Builder   `json:"builder"`
+
+	// Prewarmed: nobody waited for the image when its build began.
+	Prewarmed bool `json:"prewarmed,omitempty"`
 }
 
 // Builder says what built the image.

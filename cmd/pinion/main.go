@@ -3,7 +3,10 @@ package main
 
 import (
 	"context"
+	"io"
 	"os"
+
+	"github.com/sirupsen/logrus"
 
 	"git.moleculesai.app/molecule-ai/pinion/cmd/pinion/internal/cli"
 )
@@ -12,6 +15,8 @@ import (
 var version string
 
 func main() {
+	// BuildKit's client and containerd's content store warn there of what they then do without; the errors come back.
+	logrus.SetOutput(io.Discard)
 	ctx, stop := interruptible(context.Background())
 	code := cli.Run(ctx, cli.Program{
 		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Lookup: os.LookupEnv, Version: version,

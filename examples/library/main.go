@@ -29,6 +29,8 @@ func run(ctx context.Context, names []string) error {
 	if err != nil {
 		return err
 	}
+	// What is saved for later builds may take longer than the images.
+	defer images.Close(ctx)
 	for _, name := range names {
 		reference, err := images.EnsureLocalImage(ctx, name)
 		if err != nil {

@@ -42,6 +42,8 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	// By then ctx has ended, so what is still being saved for later builds is given up.
+	defer s.images.Close(ctx)
 	if s.engine, err = s.images.DockerClient(); err != nil {
 		return err
 	}

@@ -54,6 +54,12 @@ func (u user) open(t *testing.T, opts ...pinion.Option) *pinion.Orchestrator {
 	if err != nil {
 		t.Fatal(err)
 	}
+	// The test's folders are removed after this.
+	t.Cleanup(func() {
+		if err := o.Close(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
 	return o
 }
 

@@ -59,6 +59,8 @@ ISSUE_INDEXER_TYPE = db
 ENABLED = false
 [packages]
 ENABLED = false
+[webhook]
+ALLOWED_HOST_LIST = loopback
 [mailer]
 ENABLED = false
 `))

@@ -11,7 +11,8 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion"
 )
 
-const duLong = `Show what the images take that Pinion built, and what "pinion prune" would remove of it by default.
+const duLong = `Show what the images take that Pinion built, and what "pinion prune" would remove of it by default, and what saved
+build caches take.
 
 Sizes are those of whole images: layers that several images share count with each of them.`
 
@@ -77,6 +78,9 @@ func (a *app) printUsage(w io.Writer, u pinion.DiskUsage) error {
 	if u.Unverified > 0 {
 		unverified = fmt.Sprintf(" (with %d left over from builds that did not finish)", u.Unverified)
 	}
-	_, err := fmt.Fprintf(w, "\nTotal: %s, reclaimable: %s%s\n", size(u.Size), size(u.Reclaimable), unverified)
+	if _, err := fmt.Fprintf(w, "\nTotal: %s, reclaimable: %s%s\n", size(u.Size), size(u.Reclaimable), unverified); err != nil || u.BuildCache == 0 {
+		return err
+	}
+	_, err := fmt.Fprintf(w, "Saved build caches: %s\n", size(u.BuildCache))
 	return err
 }

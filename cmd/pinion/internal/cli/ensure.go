@@ -20,6 +20,9 @@ fails does not stop the others; the first that failed, in the order of the argum
 With --path a working tree is built in place of the commit, by the same steps, and the git server is not asked. The
 tag is dev- and the digest of what the tree holds after .dockerignore; asking again for an unchanged one is a hit.
 
+With a builder outside the Docker engine its cache is saved afterwards (--cache), so that another builder repeats
+no step that did not change; the command has printed its results by then, and interrupting it does no harm.
+
 References go to stdout, one a line, in the order of the arguments. Progress and log lines go to stderr.`
 
 const ensureExample = `  pinion ensure claude-code
@@ -72,6 +75,8 @@ func (a *app) ensure(ctx context.Context, names []string, f *ensureFlags) (err e
 	}
 	// Also what waited for the display may fail to be written.
 	defer func() { err = errors.Join(err, s.term.Close()) }()
+	// The result is printed and counts; who interrupts the rest has it all the same.
+	defer func() { _ = s.Close(ctx) }()
 	if unknown := unknownNames(s, names); len(unknown) > 0 {
 		// They fail before any input or output, with the error that says what is known.
 		names, opts = unknown, nil

@@ -17,11 +17,20 @@ const (
 	envBuildKitConfig = "PINION_BUILDKIT_CONFIG"
 )
 
+// What a server keeps secret, and where its socket lies by default.
+const (
+	envServeToken = "PINION_SERVE_TOKEN"
+	envHookSecret = "PINION_HOOK_SECRET"
+	envRuntimeDir = "XDG_RUNTIME_DIR"
+)
+
 // environment is what the command line takes from the environment besides what pinion.OptionsFromEnv does.
 type environment struct {
 	progress                                                 string
 	builder                                                  string
 	buildkitIdle, buildkitKeep, buildkitRoot, buildkitConfig string
+
+	serveToken, hookSecret, runtimeDir string
 
 	token string // to keep it out of what is printed before there is an orchestrator
 }
@@ -39,5 +48,6 @@ func readEnvironment(lookup func(string) (string, bool)) environment {
 		progress: get(envProgress), builder: get(pinion.EnvBuilder), token: get(pinion.EnvToken),
 		buildkitIdle: get(envBuildKitIdle), buildkitKeep: get(envBuildKitKeep),
 		buildkitRoot: get(envBuildKitRoot), buildkitConfig: get(envBuildKitConfig),
+		serveToken: get(envServeToken), hookSecret: get(envHookSecret), runtimeDir: get(envRuntimeDir),
 	}
 }

@@ -9,7 +9,7 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/internal/container"
 )
 
-// Exit codes. A Go panic exits 2, so 2 is none of them.
+// Exit codes; those of pinion.Class.ExitCode by name.
 const (
 	exitOK           = 0
 	exitGeneral      = 1
@@ -25,34 +25,6 @@ const (
 	exitContainer    = 125 // docker run's own for an engine that did not create or start the container
 	exitCancelled    = 130
 )
-
-// exitOf gives each class of failures its code.
-func exitOf(c pinion.Class) int {
-	switch c {
-	case pinion.ClassUsage:
-		return exitUsage
-	case pinion.ClassNotFound:
-		return exitNotFound
-	case pinion.ClassUnauthorized:
-		return exitUnauthorized
-	case pinion.ClassUnreachable:
-		return exitUnreachable
-	case pinion.ClassNoBuilder:
-		return exitNoBuilder
-	case pinion.ClassStore:
-		return exitStore
-	case pinion.ClassVerification:
-		return exitVerification
-	case pinion.ClassLock:
-		return exitLock
-	case pinion.ClassBuild:
-		return exitBuild
-	case pinion.ClassCancelled:
-		return exitCancelled
-	default:
-		return exitGeneral
-	}
-}
 
 // exitCode of an error. Whatever a call that was cancelled says, it was cancelled.
 func exitCode(ctx context.Context, err error) int {
@@ -71,7 +43,7 @@ func exitCode(ctx context.Context, err error) int {
 	if _, ok := errors.AsType[*container.Error](err); ok {
 		return exitContainer
 	}
-	if code := exitOf(pinion.ClassOf(err)); code != exitGeneral || !isManaged(err) {
+	if code := pinion.ClassOf(err).ExitCode(); code != exitGeneral || !isManaged(err) {
 		return code
 	}
 	return exitNoBuilder

@@ -73,6 +73,13 @@ func (f *fake) Ensure(ctx context.Context, name string, _ ...pinion.EnsureOption
 	return r.image, r.err
 }
 
+func (f *fake) Start(context.Context, string, ...pinion.EnsureOption) (*pinion.Call, error) {
+	return nil, f.err
+}
+func (f *fake) Templates() []pinion.Resolution { return nil }
+func (f *fake) Ready(context.Context) error    { return f.err }
+func (f *fake) Close(context.Context) error    { return nil }
+
 func (f *fake) Resolve(context.Context, string) (pinion.Resolution, error) { return f.answer, f.err }
 func (f *fake) List(context.Context) ([]pinion.Built, error)               { return f.built, f.err }
 func (f *fake) Doctor(context.Context) []pinion.Check                      { return f.checks }

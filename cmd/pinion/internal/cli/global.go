@@ -23,6 +23,7 @@ type globalFlags struct {
 	builder, builderIdle, builderKeep string
 
 	platform   string
+	cache      string
 	cacheDir   string
 	repoPrefix string
 	allowHTTP  bool
@@ -43,7 +44,8 @@ func (g *globalFlags) register(fs *pflag.FlagSet) {
 	fs.StringVar(&g.builderIdle, "builder-idle", "", "how long a managed BuildKit stays without work, a `duration`; 0 is for ever (PINION_BUILDKIT_IDLE, default 15m)")
 	fs.StringVar(&g.builderKeep, "builder-keep-storage", "", "build cache that a managed BuildKit keeps, a `size` (PINION_BUILDKIT_KEEP_STORAGE, default 20GB)")
 	fs.StringVar(&g.platform, "platform", "", "`platform` as os/arch[/variant], or native (MOLECULE_IMAGE_PLATFORM)")
-	fs.StringVar(&g.cacheDir, "cache-dir", "", "`folder` for records and locks (MOLECULE_LOCAL_BUILD_CACHE)")
+	fs.StringVar(&g.cacheDir, "cache-dir", "", "`folder` for records, locks and saved build caches (MOLECULE_LOCAL_BUILD_CACHE)")
+	fs.StringVar(&g.cache, "cache", "", "`where` BuildKit's cache is saved and read: auto, off, local or registry:REPOSITORY (PINION_CACHE, default auto)")
 	fs.StringVar(&g.repoPrefix, "repo-prefix", "", "`URL` that a runtime's name is appended to (MOLECULE_LOCAL_TEMPLATE_REPO_PREFIX)")
 	fs.BoolVar(&g.allowHTTP, "allow-http", false, "allow http for git servers elsewhere than on this machine (PINION_ALLOW_HTTP)")
 	fs.IntVar(&g.parallel, "max-parallel", 0, "build or pull at most `n` images at once, the others queue; 0 is no limit")
@@ -73,6 +75,7 @@ func (g *globalFlags) options(lookup func(string) (string, bool), env environmen
 		{g.store, pinion.WithStore},
 		{g.platform, pinion.WithPlatform},
 		{g.cacheDir, pinion.WithCacheDir},
+		{g.cache, pinion.WithBuildCache},
 		{g.repoPrefix, pinion.WithRepoPrefix},
 	} {
 		if o.value != "" {

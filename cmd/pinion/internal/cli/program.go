@@ -9,6 +9,7 @@ import (
 
 	"git.moleculesai.app/molecule-ai/pinion"
 	"git.moleculesai.app/molecule-ai/pinion/internal/daemon"
+	"git.moleculesai.app/molecule-ai/pinion/internal/server"
 )
 
 // Program is what a run gets from the process it is in.
@@ -38,8 +39,9 @@ type Orchestrator interface {
 	measurer
 	examiner
 	engineOwner
-	// Redact replaces the credentials.
-	Redact(string) string
+	server.Orchestrator
+	// Close waits for what goes on after Ensure.
+	Close(ctx context.Context) error
 }
 
 // namer knows the catalogue.

@@ -19,6 +19,9 @@ An image is removed by Pinion's own names for it and never by force; what the en
 Images that somebody else made are never touched. With --max-size the oldest go as well, until the rest fits;
 the newest of each template stays even so.
 
+Saved build caches go too: of each template those of the newest 3 commits stay at most, and all of them
+together fit into --cache-max-size. --keep and --max-size are for images alone.
+
 Sizes are those of whole images: layers that another image shares take their room until that one has gone.`
 
 const pruneExample = `  pinion prune --dry-run
@@ -31,11 +34,12 @@ type pruner interface {
 }
 
 type pruneFlags struct {
-	format  string
-	keep    int
-	maxSize string
-	dryRun  bool
-	noTrunc bool
+	format       string
+	keep         int
+	maxSize      string
+	cacheMaxSize string
+	dryRun       bool
+	noTrunc      bool
 }
 
 func (a *app) pruneCommand() *cobra.Command {
@@ -52,6 +56,7 @@ func (a *app) pruneCommand() *cobra.Command {
 	flags.BoolVar(&f.dryRun, "dry-run", false, "change nothing, and show what would be removed")
 	flags.IntVar(&f.keep, "keep", pinion.DefaultKeep, "`number` of images to keep of each template, the newest")
 	flags.StringVar(&f.maxSize, "max-size", "", "`size` that all images may take together, as 20GB or 512MiB (default: no bound)")
+	flags.StringVar(&f.cacheMaxSize, "cache-max-size", "", "`size` that all saved build caches may take together (default 10GB)")
 	flags.BoolVar(&f.noTrunc, "no-trunc", false, "show commits and image IDs in full")
 	formatFlag(flags, &f.format, formatTable)
 	completeChoices(cmd, "format", formatTable, formatJSON)
@@ -66,12 +71,17 @@ func (f *pruneFlags) options() (pinion.PruneOptions, error) {
 	if f.keep < 1 {
 		return opts, usage("--keep %d: at least 1, the newest image of a template is always kept", f.keep)
 	}
-	if f.maxSize == "" {
-		return opts, nil
-	}
-	var err error
-	if opts.MaxSize, err = parseSize(f.maxSize); err != nil || opts.MaxSize <= 0 {
-		return opts, usage("--max-size %q: write a number above 0 with a unit, as 20GB or 512MiB", f.maxSize)
+	for _, bound := range []struct {
+		flag, value string
+		to          *int64
+	}{{"max-size", f.maxSize, &opts.MaxSize}, {"cache-max-size", f.cacheMaxSize, &opts.CacheMaxSize}} {
+		if bound.value == "" {
+			continue
+		}
+		var err error
+		if *bound.to, err = parseSize(bound.value); err != nil || *bound.to <= 0 {
+			return opts, usage("--%s %q: write a number above 0 with a unit, as 20GB or 512MiB", bound.flag, bound.value)
+		}
 	}
 	return opts, nil
 }
@@ -125,7 +135,19 @@ func (a *app) printPruned(w io.Writer, f *pruneFlags, opts pinion.PruneOptions, 
 	if r.DryRun {
 		did = "Would reclaim"
 	}
-	_, err := fmt.Fprintf(w, "\n%s: %s, remaining: %s%s\n", did, size(r.Reclaimed), size(r.Remaining), tooMuch(opts, r))
+	if _, err := fmt.Fprintf(w, "\n%s: %s, remaining: %s%s\n", did, size(r.Reclaimed), size(r.Remaining), tooMuch(opts, r)); err != nil {
+		return err
+	}
+	c := r.BuildCache
+	if c.Reclaimed == 0 && len(c.Removed) == 0 && len(c.Kept) == 0 {
+		return nil
+	}
+	busy := ""
+	if c.Busy > 0 {
+		busy = fmt.Sprintf(" (%d in use were left alone)", c.Busy)
+	}
+	_, err := fmt.Fprintf(w, "%s of saved build caches: %s (of %d commits), remaining: %s (of %d)%s\n",
+		did, size(c.Reclaimed), len(c.Removed), size(c.Remaining), len(c.Kept), busy)
 	return err
 }
 

@@ -17,14 +17,19 @@ Environment (all of it optional; flags come first):
                                        (default https://git.moleculesai.app/molecule-ai/molecule-ai-workspace-template-)
   MOLECULE_GITEA_TOKEN                 credential for the git server in that prefix, and for no other
   MOLECULE_IMAGE_PLATFORM              os/arch[/variant], or native for the builder's own (default linux/amd64)
-  MOLECULE_LOCAL_BUILD_CACHE           folder for records and locks
+  MOLECULE_LOCAL_BUILD_CACHE           folder for records, locks and saved build caches
                                        (default $XDG_CACHE_HOME or ~/.cache, then molecule/workspace-template-build)
   PINION_CONFIG                        file with further templates (default $XDG_CONFIG_HOME/pinion/config.yaml)
+  PINION_CACHE                         where BuildKit's cache is saved and read: local is a folder in the one above,
+                                       registry:REPOSITORY a registry, off neither (default auto: local, but off for the
+                                       Docker engine's own BuildKit)
   PINION_ALLOW_HTTP                    1 allows http for git servers elsewhere than on this machine
   PINION_STORE                         where images are kept: docker, or oci:DIR for a folder (default docker)
   BUILDKIT_HOST                        a standalone buildkitd (default: the Docker engine's own BuildKit)
   PINION_BUILDKIT_IDLE, PINION_BUILDKIT_KEEP_STORAGE, PINION_BUILDKIT_ROOT, PINION_BUILDKIT_CONFIG
                                        for the managed BuildKit; see pinion builder
+  PINION_SERVE_TOKEN, PINION_HOOK_SECRET, XDG_RUNTIME_DIR
+                                       for pinion serve
   BUILDKIT_PROGRESS                    auto, plain, tty, quiet or rawjson (default auto)
   DOCKER_HOST, DOCKER_CONTEXT, DOCKER_CONFIG, DOCKER_TLS_VERIFY, DOCKER_CERT_PATH, NO_COLOR
                                        as everywhere`
@@ -55,7 +60,7 @@ func (a *app) root() *cobra.Command {
 	completeChoices(cmd, "log-level", logLevels()...)
 	cmd.AddCommand(
 		a.ensureCommand(), a.runCommand(), a.resolveCommand(), a.lsCommand(), a.pruneCommand(), a.duCommand(),
-		a.doctorCommand(), a.builderCommand(), a.buildkitdCommand(),
+		a.serveCommand(), a.doctorCommand(), a.builderCommand(), a.buildkitdCommand(),
 		a.versionCommand(), a.completionCommand(), exitCodesTopic(),
 	)
 	return cmd

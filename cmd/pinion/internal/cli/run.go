@@ -92,6 +92,8 @@ func (a *app) run(ctx context.Context, name string, args []string, f *runFlags) 
 	if err != nil {
 		return err
 	}
+	// What a build leaves to be saved is saved while the container runs.
+	defer func() { _ = s.Close(ctx) }()
 	img, api, err := s.ready(ctx, name, opts)
 	if err := errors.Join(err, s.term.Close()); err != nil {
 		return err

@@ -1,4 +1,5 @@
-// Command gendocs writes the reference of the command line, one Markdown file a verb, into a folder:
+// Command gendocs writes the reference into a folder: of the command line, one Markdown file a verb, and of the
+// server's interface, openapi.yaml:
 //
 //	go run ./cmd/pinion/internal/gendocs docs/reference
 //
@@ -14,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"git.moleculesai.app/molecule-ai/pinion/cmd/pinion/internal/cli"
+	"git.moleculesai.app/molecule-ai/pinion/internal/server"
 )
 
 func main() {
@@ -21,7 +23,11 @@ func main() {
 		fmt.Fprintln(os.Stderr, "usage: gendocs FOLDER")
 		os.Exit(64)
 	}
-	if err := write(cli.Command(), os.Args[1]); err != nil {
+	err := write(cli.Command(), os.Args[1])
+	if err == nil {
+		err = os.WriteFile(filepath.Join(os.Args[1], "openapi.yaml"), server.OpenAPI, 0o644) //nolint:gosec // documentation
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "gendocs:", err)
 		os.Exit(1)
 	}

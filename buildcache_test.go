@@ -1,0 +1,229 @@
+package pinion
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/containerd/containerd/v2/core/content"
+	"github.com/moby/buildkit/solver/pb"
+	digest "github.com/opencontainers/go-digest"
+	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"git.moleculesai.app/molecule-ai/pinion/buildkit"
+)
+
+func TestParseBuildCache(t *testing.T) {
+	for spec, want := range map[string]buildCacheSpec{
+		"auto":                              {kind: BuildCacheAuto},
+		"off":                               {kind: BuildCacheOff},
+		"local":                             {kind: BuildCacheLocal},
+		"registry:127.0.0.1:5000/cache":     {BuildCacheRegistry, "127.0.0.1:5000/cache"},
+		"registry:localhost/cache":          {BuildCacheRegistry, "localhost/cache"},
+		"registry:docker.io/someone/cache":  {BuildCacheRegistry, "docker.io/someone/cache"},
+		"registry:registry.example.com/a/b": {BuildCacheRegistry, "registry.example.com/a/b"},
+	} {
+		if got, err := parseBuildCache(spec); err != nil || got != want {
+			t.Errorf("%s: %+v, %v", spec, got, err)
+		}
+	}
+	for _, spec := range []string{
+		"", "on", "Local", "registry", "registry:", "registry:cache", "registry:someone/cache", "registry:localhost:5000",
+		"registry:example.com/cache:tag", "registry:example.com/cache@sha256:" + strings.Repeat("a", 64), "registry:example.com/Cache",
+		"registry:https://example.com/cache", "registry:example.com/../cache", "registry:-example.com/cache", "registry:example.com/a,mode=min",
+		"local:/somewhere", "registry:example.com/a\n",
+	} {
+		if got, err := parseBuildCache(spec); !errors.Is(err, ErrInvalidInput) {
+			t.Errorf("%q: %+v, %v", spec, got, err)
+		}
+		if _, err := New(WithConfig(emptyConfig(t)), WithBuildCache(spec)); !errors.Is(err, ErrInvalidInput) {
+			t.Errorf("%q: %v", spec, err)
+		}
+	}
+}
+
+// savingWorld has a builder outside the engine that saves its cache as BuildKit does.
+func savingWorld(t *testing.T, opts ...Option) (*world, *[]buildkit.CacheSave) {
+	t.Helper()
+	w := newWorld(t, opts...)
+	var saved []buildkit.CacheSave
+	w.builder.kind, w.builder.graph = buildkit.KindBuildkitd, &pb.Definition{}
+	w.builder.save = func(ctx context.Context, s buildkit.CacheSave) (ocispecs.Descriptor, error) {
+		saved = append(saved, s)
+		manifest := []byte(`{"schemaVersion":2,"layers":[]}`)
+		d := ocispecs.Descriptor{Digest: digest.FromBytes(manifest), Size: int64(len(manifest))}
+		for _, store := range s.Stores {
+			_ = content.WriteBlob(ctx, store, "manifest", bytes.NewReader(manifest), d) // it may be there
+		}
+		return d, nil
+	}
+	return w, &saved
+}
+
+func (w *world) close(t *testing.T) {
+	t.Helper()
+	if err := w.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestBuildCacheOfBuilders(t *testing.T) {
+	for _, c := range []struct {
+		spec string
+		kind buildkit.Kind
+		want string
+	}{
+		{"auto", buildkit.KindDocker, ""},
+		{"auto", buildkit.KindBuildkitd, "local"},
+		{"auto", buildkit.KindManaged, "local"},
+		{"local", buildkit.KindDocker, "local"},
+		{"off", buildkit.KindBuildkitd, ""},
+		{"registry:example.com/c", buildkit.KindDocker, "registry"},
+	} {
+		w, saved := savingWorld(t, WithBuildCache(c.spec))
+		w.builder.kind = c.kind
+		w.ensure(t)
+		w.close(t)
+		got := ""
+		if len(*saved) > 0 {
+			got = (*saved)[0].Exports[0].Type
+		}
+		if got != c.want || w.builder.closed != 1 {
+			t.Errorf("%s with %s: saved to %q; builder closed %d times", c.spec, c.kind, got, w.builder.closed)
+		}
+	}
+}
+
+func TestBuildCacheImports(t *testing.T) {
+	w, saved := savingWorld(t)
+	if img := w.ensure(t); img.Cache != nil {
+		t.Errorf("the first build was offered %+v", img.Cache)
+	}
+	w.close(t)
+	w.heads.sha = shaB
+	img := w.ensure(t)
+	w.close(t)
+	if img.Cache == nil || img.Cache.From != "local" || !slices.Equal(img.Cache.Imported, []string{shaA}) {
+		t.Errorf("the receipt says %+v", img.Cache)
+	}
+	if got := w.builder.built[1].CacheImports; len(got) != 1 || got[0].Type != "local" {
+		t.Errorf("the builder was offered %+v", got)
+	}
+	if len(*saved) != 2 || len((*saved)[1].Imports) != 1 {
+		t.Errorf("saved %+v", *saved)
+	}
+	// What is there is not saved again, unless no step came from a cache.
+	if err := os.RemoveAll(filepath.Join(w.settings.cacheDir, "records")); err != nil {
+		t.Fatal(err)
+	}
+	w.ensure(t)
+	w.close(t)
+	if len(*saved) != 2 {
+		t.Errorf("saved %d times", len(*saved))
+	}
+	img = w.ensure(t, NoCache())
+	w.close(t)
+	if got := w.builder.built[3]; len(*saved) != 3 || len(got.CacheImports) > 0 || img.Cache != nil {
+		t.Errorf("saved %d times; offered %+v", len(*saved), got.CacheImports)
+	}
+}
+
+// TestBuildCacheUnreadable: a cache that failed a build is forgotten.
+func TestBuildCacheUnreadable(t *testing.T) {
+	w, saved := savingWorld(t)
+	w.ensure(t)
+	w.close(t)
+	w.heads.sha = shaB
+	w.builder.importFailed = errors.New("blob not found")
+	img := w.ensure(t)
+	w.close(t)
+	if img.Cache != nil || len(img.Warnings) != 1 || !strings.Contains(img.Warnings[0], "blob not found") {
+		t.Errorf("warnings %q, cache %+v", img.Warnings, img.Cache)
+	}
+	dir, err := w.records()
+	if err != nil {
+		t.Fatal(err)
+	}
+	entries, _, err := dir.BuildCaches()
+	if err != nil || len(entries) != 1 || entries[0].Revision != shaB || entries[0].Name != "claude-code" {
+		t.Errorf("entries %+v, %v", entries, err)
+	}
+	if len((*saved)[1].Imports) > 0 {
+		t.Errorf("imports %+v", (*saved)[1].Imports)
+	}
+}
+
+// TestFault44_BuildCache: a cache that cannot be used or saved is a warning.
+func TestFault44_BuildCache(t *testing.T) {
+	var log bytes.Buffer
+	w, _ := savingWorld(t, WithLogger(slog.New(slog.NewTextHandler(&log, nil))), WithToken("s3cr3t-canary"))
+	w.builder.save = func(context.Context, buildkit.CacheSave) (ocispecs.Descriptor, error) {
+		return ocispecs.Descriptor{}, errors.New("no space left, says s3cr3t-canary")
+	}
+	if img := w.ensure(t); img.Outcome != OutcomeBuilt {
+		t.Errorf("outcome %s", img.Outcome)
+	}
+	w.close(t)
+	if text := log.String(); !strings.Contains(text, "level=WARN") || !strings.Contains(text, "no space left") || strings.Contains(text, "s3cr3t") {
+		t.Errorf("the log says %s", text)
+	}
+
+	w, saved := savingWorld(t)
+	if err := os.MkdirAll(w.settings.cacheDir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(w.settings.cacheDir, "buildkit"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	img := w.ensure(t)
+	w.close(t)
+	if len(img.Warnings) != 1 || !strings.Contains(img.Warnings[0], "build cache") || len(*saved) > 0 || w.builder.closed != 1 {
+		t.Errorf("warnings %q, saved %+v", img.Warnings, *saved)
+	}
+}
+
+// TestCloseBreaksOff: who does not wait ends the saving.
+func TestCloseBreaksOff(t *testing.T) {
+	w, _ := savingWorld(t)
+	began := make(chan struct{})
+	w.builder.save = func(ctx context.Context, _ buildkit.CacheSave) (ocispecs.Descriptor, error) {
+		close(began)
+		<-ctx.Done()
+		return ocispecs.Descriptor{}, context.Cause(ctx)
+	}
+	w.ensure(t)
+	<-began
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := w.Close(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("error is %v", err)
+	}
+	if w.builder.closed != 1 {
+		t.Errorf("the builder was closed %d times", w.builder.closed)
+	}
+	w.close(t)
+}
+
+func TestPruneBuildCaches(t *testing.T) {
+	w, _ := savingWorld(t)
+	w.ensure(t)
+	w.close(t)
+	before, err := w.DiskUsage(t.Context())
+	if err != nil || before.BuildCache == 0 {
+		t.Fatalf("usage %+v, %v", before, err)
+	}
+	r, err := w.Prune(t.Context(), PruneOptions{})
+	if err != nil || len(r.BuildCache.Kept) != 1 || r.BuildCache.Remaining != before.BuildCache {
+		t.Errorf("pruned %+v, %v", r.BuildCache, err)
+	}
+	r, err = w.Prune(t.Context(), PruneOptions{CacheMaxSize: 1})
+	if err != nil || len(r.BuildCache.Removed) != 1 || r.BuildCache.Reclaimed != before.BuildCache {
+		t.Errorf("pruned %+v, %v", r.BuildCache, err)
+	}
+}

@@ -1,0 +1,114 @@
+package buildkit
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/containerd/containerd/v2/core/content"
+	controlapi "github.com/moby/buildkit/api/services/control"
+	"github.com/moby/buildkit/identity"
+	"github.com/moby/buildkit/session"
+	sessioncontent "github.com/moby/buildkit/session/content"
+	"github.com/moby/buildkit/session/grpchijack"
+	"github.com/moby/buildkit/solver/pb"
+	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
+	"golang.org/x/sync/errgroup"
+)
+
+// ErrCache says that the builder could not save its cache.
+var ErrCache = errors.New("build cache not saved")
+
+// CacheSave says what to save and where.
+type CacheSave struct {
+	// Graph is a [Result]'s.
+	Graph *pb.Definition
+	// Imports are the Request's. What was taken from them may still be there alone.
+	Imports, Exports []CacheEntry
+	// Stores are the folders that entries of the type local name in src and dest.
+	Stores map[string]content.Store
+}
+
+// SaveCache has the builder write the cache of what it solved, in a solve of its own that leaves nothing in the
+// builder's history. No step runs, as long as the builder has not pruned what the build left; the session has the
+// registry's credentials and no other. The descriptor is that of the cache's manifest, for entries of the type
+// local. The error is an [*Error] of kind [ErrCache], or the context's.
+//
+// It speaks to the control API instead of calling client.Solve, which writes the index.json of a local cache by
+// itself, in place.
+func (b *Builder) SaveCache(ctx context.Context, save CacheSave) (ocispecs.Descriptor, error) {
+	told, err := b.saveCache(ctx, save)
+	if err == nil {
+		var desc ocispecs.Descriptor
+		if desc, err = manifestOf(told, save.Exports); err == nil {
+			return desc, nil
+		}
+	}
+	if cause := context.Cause(ctx); cause != nil {
+		return ocispecs.Descriptor{}, cause
+	}
+	return ocispecs.Descriptor{}, &Error{Op: "save cache", Kind: ErrCache, Err: harmless(err)}
+}
+
+func (b *Builder) saveCache(ctx context.Context, save CacheSave) (told map[string]string, err error) {
+	s, err := session.NewSession(ctx, "")
+	if err != nil {
+		return nil, err
+	}
+	defer s.Close()
+	if b.registry != nil {
+		s.Allow(b.registry)
+	}
+	if len(save.Stores) > 0 {
+		stores := map[string]content.Store{}
+		for folder, store := range save.Stores {
+			stores["local:"+folder] = store // cache/remotecache/local, contentStoreIDPrefix
+		}
+		s.Allow(sessioncontent.NewAttachable(stores))
+	}
+	dial := b.dialSession
+	if dial == nil {
+		dial = grpchijack.Dialer(b.client.ControlClient())
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	group.Go(func() error { return s.Run(ctx, dial) })
+	group.Go(func() error {
+		defer s.Close()
+		resp, err := b.client.ControlClient().Solve(ctx, &controlapi.SolveRequest{
+			Ref: identity.NewID(), Session: s.ID(), Definition: save.Graph, Internal: true,
+			Cache: &controlapi.CacheOptions{Imports: wire(save.Imports), Exports: wire(save.Exports)},
+		})
+		if err == nil {
+			told = resp.ExporterResponse
+		}
+		return err
+	})
+	err = group.Wait()
+	return told, err
+}
+
+func wire(entries []CacheEntry) (out []*controlapi.CacheOptionsEntry) {
+	for _, e := range entries {
+		out = append(out, &controlapi.CacheOptionsEntry{Type: e.Type, Attrs: e.Attrs})
+	}
+	return out
+}
+
+// manifestOf finds the manifest that was written, if one was written here. The key is
+// cache/remotecache.ExporterResponseManifestDesc.
+func manifestOf(told map[string]string, exports []CacheEntry) (desc ocispecs.Descriptor, err error) {
+	if len(exports) == 0 || exports[0].Type != "local" {
+		return desc, nil
+	}
+	raw := told["cache.manifest"]
+	if raw == "" {
+		return desc, errors.New("the builder wrote no cache")
+	}
+	if err := json.Unmarshal([]byte(raw), &desc); err != nil {
+		return desc, fmt.Errorf("the cache's descriptor: %w", err)
+	}
+	return desc, nil
+}

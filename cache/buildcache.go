@@ -1,0 +1,177 @@
+package cache
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"path/filepath"
+	"time"
+
+	"github.com/containerd/containerd/v2/core/content"
+	contentlocal "github.com/containerd/containerd/v2/plugins/content/local"
+	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
+)
+
+// buildCacheDir holds one OCI layout for each line of recipes.
+const buildCacheDir = "buildkit"
+
+// maxImports is how many commits' entries are offered to a builder. Each costs it a manifest to read; what they
+// have in common is known from the first.
+const maxImports = 3
+
+// BuildKitEntry is an entry of BuildKit's cache imports or exports: a type and its attributes, as in
+// `buildctl build --import-cache type=...,key=value`.
+type BuildKitEntry struct {
+	Type  string
+	Attrs map[string]string
+}
+
+// BuildCache is BuildKit's cache of one line of recipes in a folder of its own: an OCI layout with an entry for each
+// commit, tagged with it. BuildKit finds by content what of an entry fits; the commits are for looking up and for
+// retention. It is safe for concurrent use, by goroutines and by processes.
+//
+// BuildKit believes what is in it: whoever can write to the folder can put layers into images.
+type BuildCache struct {
+	dir  *Dir
+	line string
+	name string // the folder's, relative to the cache folder
+}
+
+// Entry is the cache of one commit.
+type Entry struct {
+	Line     string    `json:"-"`
+	Name     string    `json:"name"`     // the template
+	Revision string    `json:"revision"` // the commit
+	SavedAt  time.Time `json:"saved_at"`
+	// Size in bytes; what other entries share counts with each of them.
+	Size int64 `json:"size"`
+}
+
+// BuildCache opens the cache of a line. It need not exist yet. All errors are *Error.
+func (d *Dir) BuildCache(line string) (*BuildCache, error) {
+	base, err := component("line", line)
+	if err != nil {
+		return nil, d.fail("open", buildCacheDir, err)
+	}
+	return &BuildCache{dir: d, line: base, name: path.Join(buildCacheDir, base)}, nil
+}
+
+// Imports returns what a builder may import for a commit: its own entry, then those saved last, the newest first. An
+// entry with a missing or truncated blob is left out, and what was wrong is in warnings. Nothing is taken away
+// from the folder until release is called.
+func (c *BuildCache) Imports(ctx context.Context, revision string) (imports []BuildKitEntry, warnings []string, release func(), err error) {
+	if there, err := c.exists(); err != nil || !there {
+		return nil, nil, func() {}, err
+	}
+	// Who holds it alone only deletes a few files.
+	release, err = c.dir.lock(ctx, c.useLock(), 10*time.Second, shared)
+	if err != nil {
+		return nil, nil, func() {}, err
+	}
+	idx, err := c.readIndex()
+	if err != nil {
+		release()
+		return nil, nil, func() {}, err
+	}
+	for _, e := range idx.from(revision) {
+		if len(imports) == maxImports {
+			break
+		}
+		if _, err := c.contents(e); err != nil {
+			warnings = append(warnings, fmt.Sprintf("the build cache of %s was not used: %v", revisionOf(e), err))
+			continue
+		}
+		imports = append(imports, BuildKitEntry{Type: "local", Attrs: map[string]string{
+			"src": c.path(), "digest": e.Digest.String(), "tag": revisionOf(e),
+		}})
+	}
+	return imports, warnings, release, nil
+}
+
+// Export is what Save hands to whoever has BuildKit write: the entry to export to, and the content store that stands
+// for the entry's folder, and for that of the imports.
+type Export struct {
+	Entry  BuildKitEntry
+	Folder string
+	Store  content.Store
+}
+
+// Save adds a commit's entry, which export has BuildKit write; it returns the descriptor of the cache's manifest. An
+// entry that is there is left as it is, unless again. The entry appears when all of it has been written: a process
+// killed at any step leaves at worst blobs that no entry names, which the next Save removes. One Save at a time
+// writes to the folder; the others wait. The errors are export's, or *Error.
+func (c *BuildCache) Save(ctx context.Context, name, revision string, again bool, export func(context.Context, Export) (ocispecs.Descriptor, error)) error {
+	unlock, err := c.dir.lock(ctx, c.saveLock(), saveWait, exclusive)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	idx, err := c.tidy(ctx)
+	if err != nil {
+		return err
+	}
+	if idx.has(revision) && !again {
+		return nil
+	}
+	store, err := contentlocal.NewStore(c.path())
+	if err != nil {
+		return c.fail("save", err)
+	}
+	desc, err := export(ctx, Export{
+		// The builder has the layers uncompressed, for delivering them.
+		Entry: BuildKitEntry{Type: "local", Attrs: map[string]string{
+			"dest": c.path(), "mode": "max", "compression": "uncompressed",
+		}},
+		Folder: c.path(), Store: store,
+	})
+	if err != nil {
+		return err
+	}
+	if _, err := c.contents(desc); err != nil {
+		return c.fail("save", err)
+	}
+	return c.writeIndex(idx.with(desc, name, revision, time.Now().UTC()))
+}
+
+// Forget drops all entries of the line: one of them could not be read by a builder, which does not say which.
+func (c *BuildCache) Forget(ctx context.Context) error {
+	unlock, err := c.dir.lock(ctx, c.saveLock(), saveWait, exclusive)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if err := c.writeIndex(index{}); err != nil {
+		return err
+	}
+	_, err = c.tidy(ctx)
+	return err
+}
+
+// saveWait is how long one Save may wait for others, each of which may have gigabytes to write.
+const saveWait = time.Hour
+
+// The lock files: one for who writes, one for who reads (shared) or takes away (alone). Who takes away holds both.
+func (c *BuildCache) saveLock() string { return "buildkit-save-" + c.line }
+func (c *BuildCache) useLock() string  { return "buildkit-use-" + c.line }
+
+func (c *BuildCache) path() string { return filepath.Join(c.dir.path, filepath.FromSlash(c.name)) }
+
+// exists refuses folders that are links: containerd's content store opens them by their paths.
+func (c *BuildCache) exists() (bool, error) {
+	for _, p := range []string{"..", ".", "blobs", "blobs/sha256", "ingest"} {
+		info, err := c.dir.root.Lstat(path.Join(c.name, p))
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+		case err != nil:
+			return false, c.fail("open", err)
+		case !info.IsDir():
+			return false, c.fail("open", fmt.Errorf("%w: %s is not a folder", ErrInsecure, path.Join(c.name, p)))
+		}
+	}
+	_, err := c.dir.root.Lstat(c.name)
+	return err == nil, ignoreMissing(err)
+}
+
+func (c *BuildCache) fail(op string, err error) error { return c.dir.fail(op, c.name, err) }

@@ -1,0 +1,66 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"sync"
+
+	"git.moleculesai.app/molecule-ai/pinion/internal/server"
+	"git.moleculesai.app/molecule-ai/pinion/internal/watch"
+)
+
+// serveAndWatch ends both with ctx.
+func (a *app) serveAndWatch(ctx context.Context, s *session, f *serveFlags, hidden secrets, opts []server.Option, l net.Listener) error {
+	warmer := &warmer{}
+	w := watch.New(s, warmer, s.Templates(), f.interval, s.log)
+	opts = append(opts, server.WithAsked(w.Follow))
+	if hidden.hook != "" {
+		opts = append(opts, server.WithHook(hidden.hook, w.Pushed))
+	}
+	srv := server.New(server.For(s), opts...)
+	warmer.Server = srv
+	for _, name := range f.warm {
+		w.Follow(name)
+	}
+	watching, stop := context.WithCancel(ctx)
+	defer stop()
+	var both sync.WaitGroup
+	both.Go(func() { followKnown(watching, s, w) })
+	both.Go(func() { w.Run(watching) })
+	err := srv.Serve(ctx, l, f.drain)
+	stop()
+	both.Wait()
+	return err
+}
+
+// followKnown follows what there is an image of.
+func followKnown(ctx context.Context, s *session, w *watch.Watcher) {
+	built, err := s.List(ctx)
+	if err != nil && ctx.Err() == nil {
+		s.log.Warn(fmt.Sprintf("watch: which images are here cannot be said, so only what is asked for or named is followed: %v", err))
+	}
+	for _, b := range built {
+		w.Follow(b.Name)
+	}
+}
+
+// warmer is a server as the watcher knows it.
+type warmer struct{ *server.Server }
+
+// Warm narrows the result.
+func (w *warmer) Warm(ctx context.Context, name string) (watch.Warming, error) {
+	c, err := w.Server.Warm(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	return warming{c.Build(), c.Leave}, nil
+}
+
+type warming struct {
+	server.Build
+	leave func()
+}
+
+// Leave implements watch.Warming.
+func (w warming) Leave() { w.leave() }

@@ -1,0 +1,89 @@
+package examples_test
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// rules are Prometheus's rule files, as far as alerts go.
+type rules struct {
+	Groups []struct {
+		Name  string `yaml:"name"`
+		Rules []struct {
+			Alert       string            `yaml:"alert"`
+			Expr        string            `yaml:"expr"`
+			For         string            `yaml:"for"`
+			Labels      map[string]string `yaml:"labels"`
+			Annotations map[string]string `yaml:"annotations"`
+		} `yaml:"rules"`
+	} `yaml:"groups"`
+}
+
+// TestAlerts: the file is a rule file, and names only metrics that docs/server.md has.
+func TestAlerts(t *testing.T) {
+	file, err := os.Open("prometheus/alerts.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	dec := yaml.NewDecoder(file)
+	dec.KnownFields(true)
+	var r rules
+	if err := dec.Decode(&r); err != nil {
+		t.Fatal(err)
+	}
+	doc, err := os.ReadFile("../docs/server.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	metric := regexp.MustCompile(`pinion_[a-z_]+`)
+	n := 0
+	for _, g := range r.Groups {
+		for _, rule := range g.Rules {
+			n++
+			names := metric.FindAllString(rule.Expr, -1)
+			if rule.Alert == "" || len(names) == 0 || rule.Annotations["summary"] == "" || rule.Labels["severity"] == "" {
+				t.Errorf("%+v", rule)
+			}
+			if strings.Count(rule.Expr, "(") != strings.Count(rule.Expr, ")") {
+				t.Errorf("%s: %s", rule.Alert, rule.Expr)
+			}
+			for _, name := range names {
+				if !strings.Contains(string(doc), "`"+strings.TrimSuffix(name, "_bucket")) {
+					t.Errorf("%s names %s", rule.Alert, name)
+				}
+			}
+		}
+	}
+	if n == 0 {
+		t.Error("no alerts")
+	}
+}
+
+// TestSystemdUnit has systemd look at the unit, where it is.
+func TestSystemdUnit(t *testing.T) {
+	analyze, err := exec.LookPath("systemd-analyze")
+	if err != nil {
+		t.Skip("systemd-analyze is not here")
+	}
+	text, err := os.ReadFile("systemd/pinion.service")
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The program need not be installed here.
+	unit := filepath.Join(t.TempDir(), "pinion.service")
+	installed := strings.Replace(string(text), "/usr/local/bin/pinion", "/bin/true", 1)
+	if err := os.WriteFile(unit, []byte(installed), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out, err := exec.CommandContext(t.Context(), analyze, "verify", "--man=no", unit).CombinedOutput()
+	if err != nil || strings.Contains(string(out), unit) {
+		t.Errorf("%v\n%s", err, out)
+	}
+}

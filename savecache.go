@@ -1,0 +1,98 @@
+package pinion
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/containerd/containerd/v2/core/content"
+	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"git.moleculesai.app/molecule-ai/pinion/buildkit"
+	"git.moleculesai.app/molecule-ai/pinion/cache"
+)
+
+// What stays of the caches in the cache folder after each build.
+const (
+	// DefaultCacheKeep is how many commits' caches of a template stay.
+	DefaultCacheKeep = 3
+	// DefaultCacheMaxSize in bytes is what all of them may take together.
+	DefaultCacheMaxSize = 10_000_000_000
+)
+
+// saveWithin bounds the saving of one build's cache: long enough for gigabytes, and for a few that wait in line.
+const saveWithin = time.Hour
+
+// Close waits until what goes on after Ensure has returned is done, the saving of build caches; if ctx ends sooner,
+// it is broken off, which harms nothing, and the error is ctx's. No call of Ensure may be under way.
+func (o *Orchestrator) Close(ctx context.Context) error { return o.after.wait(ctx) }
+
+// save has the builder save its cache, after the answer. It takes the builder over and closes it. A failure is
+// logged, for there is nobody else to tell.
+func (j *job) save(ctx context.Context, b solver, res buildkit.Result, shared *sharedCache) {
+	j.o.after.start(ctx, func(ctx context.Context) {
+		defer b.Close()
+		ctx, cancel := context.WithTimeoutCause(ctx, saveWithin, fmt.Errorf("not done within %s", saveWithin))
+		defer cancel()
+		begun := time.Now()
+		saved, err := j.saveTo(ctx, b, res, shared)
+		switch {
+		case err != nil && context.Cause(ctx) == context.Canceled: //nolint:errorlint // it is the very error where nobody gave another
+			j.o.log.Info(fmt.Sprintf("local-build: the build cache of %s was not saved: broken off", j.recipe.reference()))
+		case err != nil:
+			j.o.log.Warn(fmt.Sprintf("%s: the build cache was not saved: %s (%s=off does without it)", j.template.Name, j.o.redact.String(err.Error()), EnvBuildCache))
+		case saved:
+			j.o.log.Info(fmt.Sprintf("local-build: build cache saved in %s", time.Since(begun).Round(time.Millisecond)))
+		}
+	})
+}
+
+func (j *job) saveTo(ctx context.Context, b solver, res buildkit.Result, shared *sharedCache) (saved bool, err error) {
+	what := buildkit.CacheSave{Graph: res.Graph, Imports: shared.imports}
+	if res.ImportFailed != nil {
+		what.Imports = nil
+	}
+	if shared.kind == BuildCacheRegistry {
+		return true, j.saveToRegistry(ctx, b, what, shared.registry)
+	}
+	if res.ImportFailed != nil {
+		if err := shared.folder.Forget(ctx); err != nil {
+			return false, err
+		}
+	}
+	return j.saveToFolder(ctx, b, what, shared.folder)
+}
+
+// saveToRegistry goes by one after the other, so that the line's tag, the last, never names what is not there.
+func (j *job) saveToRegistry(ctx context.Context, b solver, what buildkit.CacheSave, registry cache.RegistryCache) error {
+	j.saySaving()
+	for _, e := range entries(registry.Exports(j.recipe.Revision)) {
+		what.Exports = []buildkit.CacheEntry{e}
+		if _, err := b.SaveCache(ctx, what); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (j *job) saveToFolder(ctx context.Context, b solver, what buildkit.CacheSave, folder *cache.BuildCache) (saved bool, err error) {
+	export := func(ctx context.Context, to cache.Export) (ocispecs.Descriptor, error) {
+		saved = true
+		j.saySaving()
+		what.Exports = entries([]cache.BuildKitEntry{to.Entry})
+		what.Stores = map[string]content.Store{to.Folder: to.Store}
+		return b.SaveCache(ctx, what)
+	}
+	if err := folder.Save(ctx, j.template.Name, j.recipe.Revision, j.ask.noCache, export); err != nil {
+		return false, err
+	}
+	dir, err := j.o.records()
+	if err == nil {
+		_, err = dir.TrimBuildCaches(ctx, cache.Limits{Keep: DefaultCacheKeep, MaxSize: DefaultCacheMaxSize})
+	}
+	return saved, err
+}
+
+func (j *job) saySaving() {
+	j.o.log.Info(fmt.Sprintf("local-build: saving the build cache of %s; the image can be used already", j.recipe.reference()))
+}

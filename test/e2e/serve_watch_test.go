@@ -1,0 +1,170 @@
+package e2e_test
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+
+	"git.moleculesai.app/molecule-ai/pinion"
+	"git.moleculesai.app/molecule-ai/pinion/test/parts"
+)
+
+// Secrets of a server on a port.
+const (
+	serveToken = "a-token-that-only-the-test-knows"
+	hookSecret = "a-secret-that-the-git-server-knows"
+)
+
+// serveOnPort starts the command where a git server can reach it.
+func (u user) serveOnPort(t *testing.T, args ...string) (*process, *served) {
+	t.Helper()
+	u = u.with("PINION_SERVE_TOKEN", serveToken, "PINION_HOOK_SECRET", hookSecret)
+	p := u.start(t, append([]string{"serve", "--listen", "tcp://127.0.0.1:0"}, args...)...)
+	s := &served{client: &http.Client{}, header: http.Header{"Authorization": {"Bearer " + serveToken}}}
+	eventually(t, "a server", func() bool {
+		_, after, ok := strings.Cut(p.stderr.String(), "serving at tcp://")
+		at, _, ended := strings.Cut(after, "\n")
+		s.url = "http://" + at
+		return ok && ended
+	})
+	t.Cleanup(s.client.CloseIdleConnections)
+	return p, s
+}
+
+// of returns the builds of a commit.
+func (s *served) of(t *testing.T, sha string) (found []pinion.BuildStatus) {
+	t.Helper()
+	for _, b := range s.builds(t) {
+		if b.Revision.String() == sha {
+			found = append(found, b)
+		}
+	}
+	return found
+}
+
+func (s *served) waitFor(t *testing.T, sha string, state pinion.BuildState) pinion.BuildStatus {
+	t.Helper()
+	var b pinion.BuildStatus
+	eventually(t, "a build of "+sha+" that is "+string(state), func() bool {
+		found := s.of(t, sha)
+		if len(found) > 0 {
+			b = found[0]
+		}
+		return b.State == state
+	})
+	return b
+}
+
+// TestWatchByWebhook with a real Gitea's own webhook: what is pushed is built before anybody asks.
+func TestWatchByWebhook(t *testing.T) {
+	s := newScene(t, containerdOwn)
+	tmpl, first := s.ready(t, "RUN echo first")
+	p, srv := s.serveOnPort(t, "--watch", "--warm", runtime, "--watch-interval", "1h")
+	if b := srv.waitFor(t, first, pinion.BuildDone); !b.Prewarmed || !b.Image.Prewarmed {
+		t.Errorf("%+v", b)
+	}
+	err := s.gitea.Call(t.Context(), "POST", "/repos/"+tmpl.repo.String()+"/hooks", map[string]any{
+		"type": "gitea", "active": true, "events": []string{"push"},
+		"config": map[string]string{"url": srv.url + "/v1/hooks/gitea", "content_type": "json", "secret": hookSecret},
+	}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	second := tmpl.busybox(t, "RUN echo second")
+	srv.waitFor(t, second, pinion.BuildDone)
+	s.reset()
+	img := want[pinion.Image](t, srv.ensure(t.Context()), 200)
+	if img.Outcome != pinion.OutcomeHit || !img.Prewarmed || img.Revision.String() != second {
+		t.Errorf("%+v", img)
+	}
+	s.wantHitTraffic(t)
+	if log := p.stderr.String(); strings.Contains(log, serveToken) || strings.Contains(log, hookSecret) {
+		t.Errorf("a secret is in the log:\n%s", log)
+	}
+	if r := srv.ask(t.Context(), "GET", "/v1/builds", "", "Authorization", "Bearer wrong"); r.status != 401 {
+		t.Errorf("a wrong token is answered by %d", r.status)
+	}
+}
+
+// TestWatchByPolling follows what there is an image of, and nothing else.
+func TestWatchByPolling(t *testing.T) {
+	s := newScene(t, containerdOwn)
+	tmpl, _ := s.ready(t, "RUN echo polled")
+	s.template(t, "langgraph", parts.RepoOptions{}).busybox(t, "RUN echo not asked for")
+	s.ensure(t, pinion.OutcomeBuilt)
+	_, srv := s.serve(t, "--watch", "--watch-interval", "1s")
+	sha := tmpl.busybox(t, "RUN echo polled again")
+	srv.waitFor(t, sha, pinion.BuildDone)
+	if n := s.git.Count("langgraph"); n != 0 {
+		t.Errorf("what nobody asked for was looked up %d times", n)
+	}
+	// Now it is.
+	if img := want[pinion.Image](t, srv.ask(t.Context(), "POST", "/v1/images/langgraph?wait=1", ""), 200); img.Prewarmed {
+		t.Errorf("%+v", img)
+	}
+	s.reset()
+	eventually(t, "a look-up of what was asked for", func() bool { return s.git.Count("langgraph") > 0 })
+}
+
+// push is Gitea's webhook.
+func (s *served) push(t *testing.T, tmpl template, delivery, sha string) int {
+	t.Helper()
+	body := fmt.Sprintf(`{"ref":"refs/heads/main","after":%q,"repository":{"full_name":%q}}`, sha, tmpl.repo)
+	mac := hmac.New(sha256.New, []byte(hookSecret))
+	mac.Write([]byte(body))
+	return s.ask(t.Context(), "POST", "/v1/hooks/gitea", body, "X-Gitea-Event", "push", "X-Gitea-Delivery", delivery,
+		"X-Gitea-Signature", hex.EncodeToString(mac.Sum(nil))).status
+}
+
+// TestAStormOfWebhooks: 500 of them and 20 commits while one build runs. That one is finished and marked, and after it
+// comes the last commit.
+func TestAStormOfWebhooks(t *testing.T) {
+	s := newScene(t, containerdStandalone)
+	water := newTap(t)
+	tmpl, first := s.ready(t, water.add())
+	_, srv := s.serveOnPort(t, "--watch", "--warm", runtime, "--watch-interval", "1h", "--max-parallel", "1")
+	receive(t, "the first build", water.arrived)
+	const pushes, commits = 500, 20
+	var last string
+	var all sync.WaitGroup
+	for i := range pushes {
+		if i%(pushes/commits) == 0 {
+			last = tmpl.busybox(t, fmt.Sprintf("RUN echo %d", i))
+		}
+		all.Go(func() {
+			// A lie about the commit changes nothing. Where there are too many at once, the sender is told.
+			if got := srv.push(t, tmpl, fmt.Sprint(i), strings.Repeat("f", 40)); got != 202 && got != 503 {
+				t.Errorf("a push is answered by %d", got)
+			}
+		})
+	}
+	all.Wait()
+	if got := srv.push(t, tmpl, "last", last); got != 202 {
+		t.Errorf("the last push is answered by %d", got)
+	}
+	eventually(t, "that the first is superseded by the last", func() bool {
+		b := srv.of(t, first)
+		return len(b) == 1 && b[0].SupersededBy.String() == last && b[0].State == pinion.BuildRunning
+	})
+	water.open()
+	if b := srv.waitFor(t, first, pinion.BuildDone); b.SupersededBy.String() != last {
+		t.Errorf("superseded by %s", b.SupersededBy)
+	}
+	srv.waitFor(t, last, pinion.BuildDone)
+	if n := len(srv.builds(t)); n != 2 {
+		t.Errorf("%d builds of %d pushes", n, pushes)
+	}
+	if n := s.git.Count("git-upload-pack"); n > 100 {
+		t.Errorf("%d requests to the git server", n)
+	} else {
+		t.Logf("%d requests to the git server", n)
+	}
+	if img := want[pinion.Image](t, srv.ensure(t.Context()), 200); img.Outcome != pinion.OutcomeHit || !img.Prewarmed || img.Revision.String() != last {
+		t.Errorf("%+v", img)
+	}
+}
