@@ -70,6 +70,9 @@ func (a *arena) play(ctx context.Context, sc scenario, runs int, r *report) erro
 	}
 	say("%s: %d runs", full, race.runs)
 	ours, peer, err := race.run(ctx)
+	if race.end != nil {
+		err = errors.Join(err, race.end())
+	}
 	if err != nil {
 		return err
 	}

@@ -3,7 +3,7 @@
 //
 //	go run ./test/bench [-run REGEXP] [-n RUNS] [-json FILE]
 //
-// Each scenario is a race of two commands. They take turns, so that whatever slows the machine down slows both, and what counts is the ratio
+// Each scenario is a race of two commands, or of callers of a server, the library, or what both rest on. They take turns, so that whatever slows the machine down slows both, and what counts is the ratio
 // of their medians: seconds say more about the machine than about the programs. Both have the same engine, builder, template and environment,
 // and the output of every run is checked, so that no run is counted that did another job than the one it was timed for.
 //

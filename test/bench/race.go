@@ -10,11 +10,13 @@ import (
 	"time"
 )
 
-// contestant is one of the two commands of a race.
+// contestant is one of the two of a race: a command, or callers of something that is up.
 type contestant struct {
 	name string // as the table shows it
 	args []string
 	env  []string
+	// callers, if there are any, are what a run is instead of a command.
+	callers func(context.Context) (run, error)
 	// before brings back the state that each run begins with, outside the time. nil: nothing to do.
 	before func(context.Context) error
 	// want and unwanted are texts that the output has to show and must not show, else the run did another job.
@@ -29,6 +31,8 @@ type race struct {
 	warmups    int // runs of each that are not counted: they fill the caches that the scenario wants full
 	runs       int
 	aim        float64 // ratio of the medians, ours to the peer's; 0: none
+	// end ends what was started for the race alone. nil: nothing.
+	end func() error
 }
 
 // run lets the two take turns.
@@ -64,6 +68,7 @@ type run struct {
 	output string        // stdout and stderr
 	bytes  int64         // moved; 0 if nobody counts them
 	memory int64         // resident at most, of the biggest process, in bytes
+	waits  times         // of the callers, one for each answer
 }
 
 // checked is once for runs that count.
@@ -86,6 +91,13 @@ func (c contestant) once(ctx context.Context) (run, error) {
 		if err := c.before(ctx); err != nil {
 			return run{}, fmt.Errorf("%s: prepare: %w", c.name, err)
 		}
+	}
+	if c.callers != nil {
+		r, err := c.callers(ctx)
+		if err != nil {
+			err = fmt.Errorf("%s: %w", c.name, err)
+		}
+		return r, err
 	}
 	var out bytes.Buffer
 	cmd := exec.CommandContext(ctx, c.args[0], c.args[1:]...)

@@ -61,15 +61,17 @@ func (r *report) skip(scenario string, reason error) {
 // markdown prints the table.
 func (r *report) markdown(w io.Writer) {
 	fmt.Fprintf(w, "\n%s\n\n", r.Machine)
-	if len(r.Results) > 0 {
+	commands, callers := r.split()
+	if len(commands) > 0 {
 		fmt.Fprintln(w, "| scenario | engine | runs | Pinion: median (min–max) | peer | peer: median (min–max) | ratio of medians | median of paired ratios | aim | moved: Pinion, peer | memory: Pinion, peer |")
 		fmt.Fprintln(w, "|---|---|--:|--:|---|--:|--:|--:|--:|--:|--:|")
 	}
-	for _, res := range r.Results {
+	for _, res := range commands {
 		fmt.Fprintf(w, "| %s | %s | %d | %s | %s | %s | **%s** | %s | %s | %s | %s, %s |\n",
 			res.Scenario, res.Engine, len(res.OurRuns.Times), spread(res.OurRuns.Times), res.Peer, spread(res.PeerRuns.Times),
 			share(res.Ratio), share(res.Paired), share(res.Aim), res.moved(), mb(res.OurRuns.Memory), mb(res.PeerRuns.Memory))
 	}
+	answersTable(w, callers)
 	fmt.Fprintln(w)
 	for _, s := range r.Skipped {
 		fmt.Fprintf(w, "- skipped: %s: %s\n", s.Scenario, s.Reason)

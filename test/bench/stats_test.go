@@ -38,6 +38,28 @@ func TestTimes(t *testing.T) {
 	}
 }
 
+func TestQuantile(t *testing.T) {
+	var ts times
+	for i := 200; i > 0; i-- {
+		ts = append(ts, time.Duration(i))
+	}
+	for q, want := range map[float64]time.Duration{0.5: 100, 0.99: 198, 1: 200, 0: 1} {
+		if got := ts.quantile(q); got != want {
+			t.Errorf("quantile %v is %d, not %d", q, got, want)
+		}
+	}
+	if got := (times{7}).quantile(0.99); got != 7 {
+		t.Errorf("of one value it is %d", got)
+	}
+}
+
+func TestRate(t *testing.T) {
+	s := series{Times: times{time.Second, 3 * time.Second}, Waits: make(times, 100)}
+	if got := s.rate(); got != 25 {
+		t.Errorf("%v answers a second, not 25", got)
+	}
+}
+
 func TestCheck(t *testing.T) {
 	c := contestant{name: "c", want: []string{"CACHED"}, unwanted: []string{"error"}}
 	for out, ok := range map[string]bool{"#1 CACHED": true, "#1 DONE": false, "CACHED, error": false, "": false} {
