@@ -53,12 +53,17 @@ func (p *process) residentAtMost(t *testing.T) (peak int64) {
 		case <-p.done:
 			return peak
 		case <-tick.C:
-			status, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.Process.Pid))
-			var kib int64
-			if _, rest, ok := strings.Cut(string(status), "VmHWM:"); ok {
-				_, _ = fmt.Sscan(rest, &kib)
-			}
-			peak = max(peak, kib<<10)
+			peak = max(peak, p.residentSoFar())
 		}
 	}
+}
+
+// residentSoFar is the most memory that the process has had, in bytes; 0 if it has ended.
+func (p *process) residentSoFar() int64 {
+	status, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.Process.Pid))
+	var kib int64
+	if _, rest, ok := strings.Cut(string(status), "VmHWM:"); ok {
+		_, _ = fmt.Sscan(rest, &kib)
+	}
+	return kib << 10
 }

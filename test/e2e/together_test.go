@@ -248,7 +248,10 @@ func TestFault50_AllWaitersLeave(t *testing.T) {
 
 // goroutines counts those of the product: what the HTTP clients, servers and proxies of the suite keep comes and goes.
 func goroutines() (n int) {
-	ours := []string{"moby/buildkit", "google.golang.org/grpc", "molecule-ai/pinion.", "pinion/buildkit.", "pinion/cache.", "pinion/internal/flight."}
+	ours := []string{
+		"moby/buildkit", "google.golang.org/grpc", "molecule-ai/pinion.", "pinion/buildkit.", "pinion/cache.", "pinion/resolver.",
+		"pinion/internal/flight.", "pinion/internal/feed.", "pinion/internal/queue.", "pinion/internal/server.",
+	}
 	for _, stack := range stacks() {
 		if slices.ContainsFunc(ours, func(word string) bool { return strings.Contains(stack, word) }) {
 			n++

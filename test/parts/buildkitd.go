@@ -16,6 +16,8 @@ type BuildkitdOptions struct {
 	Config string
 	// Args are added to the command line.
 	Args []string
+	// Env is added to the daemon's environment, as name=value.
+	Env []string
 }
 
 // Buildkitd is a standalone BuildKit daemon with a runc worker. RUN steps, git fetches and ADD of a URL use the host's network, so they reach
@@ -66,7 +68,8 @@ func (b *Buildkitd) configure(path, sockets string, opts BuildkitdOptions) error
 		"--oci-worker-net=host", "--oci-worker-snapshotter=overlayfs", "--debug",
 	}
 	b.command = command{
-		name: "buildkitd", dir: b.dir, path: path, args: append(args, opts.Args...), isolated: true, grace: 10 * time.Second,
+		name: "buildkitd", dir: b.dir, path: path, args: append(args, opts.Args...), env: opts.Env,
+		isolated: true, grace: 10 * time.Second,
 	}
 	return nil
 }
