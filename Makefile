@@ -52,7 +52,7 @@ parts: ## Say which real parts this machine can run, and how to get the others
 	@$(GO) run ./test/partscheck
 
 .PHONY: bench
-bench: tools ## Compare with a shell script, docker buildx and a clone
+bench: tools ## Compare with a shell script, docker buildx and a clone; ask a server
 	$(GO) run ./test/bench
 
 # --- checks

@@ -65,10 +65,10 @@ func (s *scene) many(t *testing.T, srv *served, n int) {
 // oneOfMany makes one request or two that belong together.
 func (s *served) oneOfMany(ctx context.Context, i int, build string) error {
 	wrong := func(r reply, status int) error {
-		if r.err != nil || r.status != status {
-			return fmt.Errorf("request %d: status %d, not %d: %v %s", i, r.status, status, r.err, r.text)
+		if r.err == nil && r.status != status {
+			return fmt.Errorf("request %d: status %d, not %d: %s", i, r.status, status, r.text)
 		}
-		return nil
+		return r.err
 	}
 	switch i % 5 {
 	case 0:
