@@ -44,11 +44,11 @@ func scenarios() []scenario {
 		{"cold-fetch", 0, 5, 0, coldFetch, current[:1]},
 		{"new-commit", 1, 3, 0, newCommit, current[:1]},
 		{"hits-library-1", 1, 3, 0, hitsByLibrary(volley{1, 100}), current},
-		{"hits-library-8", 1, 3, 0, hitsByLibrary(volley{8, 240}), current},
-		{"hits-library-64", 1, 3, 0, hitsByLibrary(volley{64, 640}), current},
+		{"hits-library-8", 1, 3, 0, hitsByLibrary(volley{8, 160}), current},
+		{"hits-library-64", 1, 3, 0, hitsByLibrary(volley{64, 320}), current},
 		{"hits-http-1", 1, 3, 0, hitsByHTTP(volley{1, 100}), current},
-		{"hits-http-8", 1, 3, 0, hitsByHTTP(volley{8, 240}), current},
-		{"hits-http-64", 1, 3, 0, hitsByHTTP(volley{64, 640}), current},
+		{"hits-http-8", 1, 3, 0, hitsByHTTP(volley{8, 160}), current},
+		{"hits-http-64", 1, 3, 0, hitsByHTTP(volley{64, 320}), current},
 		{"waiting-1000", 0, 3, 0, waiting, current[:1]},
 	}
 }
