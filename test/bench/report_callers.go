@@ -22,7 +22,7 @@ func answersTable(w io.Writer, results []result) {
 	if len(results) == 0 {
 		return
 	}
-	fmt.Fprintln(w, "\n| scenario | engine | answers | Pinion | answers/s | p50 | p99 | peer | answers/s | p50 | p99 | ratio of answers/s | memory: Pinion, peer |")
+	fmt.Fprintln(w, "\n| scenario | engine | answers | Pinion | answers/s | p50 | p99 | peer | answers/s | p50 | p99 | ratio of answers/s (more is better) | memory: Pinion, peer |")
 	fmt.Fprintln(w, "|---|---|--:|---|--:|--:|--:|---|--:|--:|--:|--:|--:|")
 	for _, res := range results {
 		ours, peer := res.OurRuns, res.PeerRuns
