@@ -26,7 +26,7 @@ type Orchestrator struct {
 	creds     resolver.Credentials
 	heads     heads
 	store     func() (store, error)
-	connect   func(context.Context, store) (solver, error)
+	connect   func(ctx context.Context, st store, platform string) (solver, error)
 	records   func() (*cache.Dir, error)
 	builds    flight.Group[string, *Build, Image]
 	queue     *queue.Queue
