@@ -17,18 +17,18 @@ const maxComplaint = 4 << 10
 
 // Conn is a [net.Conn] to a command. What the command complains of is part of the error with which reading ends.
 type Conn struct {
-	name  string
-	in    io.Writer
-	out   io.Reader
-	close func() error
+	name string
+	in   io.Writer
+	out  io.Reader
+	end  func() error
 
 	mu        sync.Mutex
 	complaint bytes.Buffer
 }
 
-// New joins a command's stdin and stdout. close ends the command; it is called once.
-func New(name string, in io.Writer, out io.Reader, close func() error) *Conn {
-	return &Conn{name: name, in: in, out: out, close: sync.OnceValue(close)}
+// New joins a command's stdin and stdout. end ends the command; it is called once.
+func New(name string, in io.Writer, out io.Reader, end func() error) *Conn {
+	return &Conn{name: name, in: in, out: out, end: sync.OnceValue(end)}
 }
 
 // Stderr is where the command's complaints go.
@@ -69,7 +69,7 @@ func (c *Conn) explain(err error) error {
 }
 
 // Close implements net.Conn.
-func (c *Conn) Close() error { return c.close() }
+func (c *Conn) Close() error { return c.end() }
 
 // LocalAddr implements net.Conn.
 func (c *Conn) LocalAddr() net.Addr { return addr(c.name) }

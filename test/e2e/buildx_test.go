@@ -19,14 +19,10 @@ import (
 func (u user) installBuildx(t *testing.T) {
 	t.Helper()
 	partstest.Need(t, parts.NameBuildx)
-	real, err := parts.Locate("buildx")
-	if err != nil {
-		t.Fatal(err)
-	}
 	if err := os.MkdirAll(filepath.Dir(u.plugin()), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Symlink(real, u.plugin()); err != nil {
+	if err := os.Symlink(located(t, "buildx"), u.plugin()); err != nil {
 		t.Fatal(err)
 	}
 }
