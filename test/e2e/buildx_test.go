@@ -144,7 +144,7 @@ func TestBuildxOtherWayRound(t *testing.T) {
 			tmpl := s.template(t, runtime, parts.RepoOptions{})
 			sha := tmpl.push(t, append(busybox(t, "COPY greeting /", "RUN cat /greeting"), parts.Text("greeting", "hello\n"))...)
 			img := s.builtBy(t, want, "--builder", builder)
-			steps := steps(s.buildx(t, "build", "--builder", builder, "--progress", "plain", tmpl.url()+".git#"+sha))
+			steps := plainSteps(s.buildx(t, "build", "--builder", builder, "--progress", "plain", tmpl.url()+".git#"+sha))
 			if len(steps) < 3 {
 				t.Errorf("only the steps %v", steps)
 			}
@@ -161,8 +161,8 @@ func TestBuildxOtherWayRound(t *testing.T) {
 	}
 }
 
-// steps are the Dockerfile's instructions in the plain progress, and whether each was cached.
-func steps(progress string) map[string]bool {
+// plainSteps are the Dockerfile's instructions in the plain progress, and whether each was cached.
+func plainSteps(progress string) map[string]bool {
 	steps, names := map[string]bool{}, map[string]string{}
 	for line := range strings.Lines(progress) {
 		number, rest, _ := strings.Cut(strings.TrimSpace(line), " ")
