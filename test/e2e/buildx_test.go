@@ -231,6 +231,9 @@ func TestBuildxBuilderThatIsNotThere(t *testing.T) {
 	// A selected builder that was removed since is none, as in buildx.
 	write(t, filepath.Join(dir, "current"), `{"Key":"","Name":"gone","Global":true}`, 0o600)
 	there.builtBy(t, buildkit.Info{Kind: buildkit.KindDocker, Endpoint: s.engine.URL()})
+	// A hit reads nothing of this.
+	write(t, filepath.Join(dir, "current"), `{"Key":`, 0o600)
+	there.with("BUILDX_BUILDER", "unknown").ensure(t, pinion.OutcomeHit)
 }
 
 // TestBuildxThroughThePlugin: a driver that only buildx knows how to reach. In the place of a cluster is a builder of the driver remote, which
@@ -293,4 +296,55 @@ func TestBuildxNodes(t *testing.T) {
 	s.buildx(t, "create", "--name", "set", "--node", "b", "--append", "--platform", "linux/arm64", buildkitd(t).Addr())
 	tmpl.busybox(t, "RUN echo none is left")
 	s.fail(t, exitNoBuilder, []string{"set/a", "docker buildx inspect --bootstrap set"}, "ensure", runtime)
+}
+
+// TestBuildxDocs runs what docs/buildx.md shows, with the addresses of this scene.
+func TestBuildxDocs(t *testing.T) {
+	s := newBuildxScene(t, classicOwn)
+	tmpl := s.template(t, "claude-code", parts.RepoOptions{})
+	sha := tmpl.busybox(t, "RUN echo documented")
+	bin := t.TempDir()
+	write(t, filepath.Join(bin, "docker"), "#!/bin/sh\nshift\nexec "+s.plugin()+" \"$@\"\n", 0o755)
+	if err := os.Symlink(pinionBinary(t), filepath.Join(bin, "pinion")); err != nil {
+		t.Fatal(err)
+	}
+	here := strings.NewReplacer(
+		"tcp://builder:1234", buildkitd(t).Addr(), "<sha>", sha, "c4ec4b2024cf", sha[:12],
+		"https://git.moleculesai.app/molecule-ai/molecule-ai-workspace-template-claude-code", tmpl.url(),
+	)
+	run := func(script string) string {
+		cmd := exec.CommandContext(t.Context(), "sh", "-eu", "-c", here.Replace(script))
+		cmd.Env = s.with("PATH", bin+":"+s.env["PATH"]).environ()
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			t.Fatalf("%s: %v\n%s", script, err, out)
+		}
+		return string(out)
+	}
+	blocks := fenced(read(t, filepath.Join(root(t), "docs", "buildx.md")))
+	if len(blocks) < 4 {
+		t.Fatalf("docs/buildx.md has only %d blocks", len(blocks))
+	}
+	use, doctor, build, history := blocks[0], blocks[1], blocks[2], blocks[3]
+	command, listed, _ := strings.Cut(strings.TrimPrefix(history, "$ "), "\n")
+	for _, c := range []struct{ script, want string }{
+		{use, tmpl.reference(sha)}, {"pinion doctor", doctor}, {build, "CACHED"}, {command, listed},
+	} {
+		out := run(c.script)
+		for line := range strings.Lines(here.Replace(c.want)) {
+			if !strings.Contains(out, strings.TrimSpace(line)) {
+				t.Errorf("%s: no %q in\n%s", c.script, line, out)
+			}
+		}
+	}
+}
+
+// fenced are the blocks of a Markdown text.
+func fenced(text string) (blocks []string) {
+	for i, part := range strings.Split("\n"+text, "\n```") {
+		if _, block, _ := strings.Cut(part, "\n"); i%2 == 1 {
+			blocks = append(blocks, block)
+		}
+	}
+	return blocks
 }
