@@ -147,6 +147,7 @@ func (j *job) build(ctx context.Context, miss string) (Image, error) {
 	if saving = shared.kind != BuildCacheOff && res.Graph != nil; saving {
 		j.save(ctx, b, res, shared)
 	}
+	unlock() // nobody else has to wait for the git server
 	img.SupersededBy = <-superseded
 	return img, nil
 }

@@ -66,7 +66,6 @@ type settings struct {
 	maxParallel int
 	buildCache  string
 	stallAfter  time.Duration
-	onBuild     func(*Build)
 }
 
 func defaults() settings {
@@ -80,7 +79,6 @@ func defaults() settings {
 		progress:   func(string, *client.SolveStatus) {},
 
 		stallAfter: DefaultStallAfter,
-		onBuild:    func(*Build) {},
 	}
 }
 
@@ -207,9 +205,6 @@ const DefaultStallAfter = 5 * time.Minute
 // of a download, a byte delivered) a build is cancelled, with [ErrStalled]. The builder's export, which is silent
 // while it works, does not count, nor does the engine's unpacking. 0 is never. The default is [DefaultStallAfter].
 func WithStallAfter(d time.Duration) Option { return func(s *settings) { s.stallAfter = d } }
-
-// WithBuildObserver sets who hears of each build or pull when it begins. It must not block. The default is nobody.
-func WithBuildObserver(f func(*Build)) Option { return func(s *settings) { s.onBuild = f } }
 
 // catalogue puts together what may be asked for.
 func (s *settings) catalogue() (*resolver.Catalogue, error) {

@@ -233,11 +233,7 @@ func (o *Orchestrator) join(ctx context.Context, key string, resolved Event, wor
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	begin := func() *Build {
-		b := o.newBuild(resolved)
-		o.settings.onBuild(b)
-		return b
-	}
+	begin := func() *Build { return o.newBuild(resolved) }
 	t := o.builds.Join(ctx, key, begin, func(ctx context.Context, b *Build) (img Image, err error) {
 		defer func() {
 			if err != nil {
