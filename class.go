@@ -28,6 +28,8 @@ const (
 	ClassLock Class = "lock"
 	// ClassBuild: the template's Dockerfile failed or was refused.
 	ClassBuild Class = "build"
+	// ClassStalled: nothing moved in the build for too long. It may go better the next time.
+	ClassStalled Class = "stalled"
 	// ClassCancelled: whoever asked did not want it any more.
 	ClassCancelled Class = "cancelled"
 	// ClassGeneral: anything else.
@@ -53,7 +55,7 @@ func (c Class) ExitCode() int {
 		return 15
 	case ClassLock:
 		return 16
-	case ClassBuild:
+	case ClassBuild, ClassStalled:
 		return 20
 	case ClassCancelled:
 		return 130
@@ -81,7 +83,7 @@ func classes() []struct {
 		{ErrPlatform, ClassNoBuilder},
 		{ErrBuild, ClassBuild},
 		{ErrRefused, ClassBuild},
-		{ErrStalled, ClassBuild},
+		{ErrStalled, ClassStalled},
 		{ErrFetch, ClassUnreachable},
 		{ErrUnauthorized, ClassUnauthorized},
 		{ErrUnknownTemplate, ClassNotFound},

@@ -70,9 +70,9 @@ type Step struct {
 	// BuildKit tells of more.
 	Number int `json:"number"`
 	Total  int `json:"total"`
-	// Name as BuildKit shows it, for example "[2/3] RUN make".
-	Name string `json:"name"`
-	// State is left out with the lines that the step prints.
+	// Name as BuildKit shows it, for example "[2/3] RUN make"; a very long one is cut. Name and State are left out
+	// with the lines that the step prints.
+	Name  string    `json:"name,omitempty"`
 	State StepState `json:"state,omitempty"`
 }
 
@@ -85,9 +85,11 @@ type Failure struct {
 
 // weight is what the event takes in memory, about, in bytes. 0 means that it must not be dropped.
 func (e Event) weight() int {
-	switch e.Type {
-	case EventLog, EventDelivering, EventQueued:
+	switch {
+	case e.Type == EventLog, e.Type == EventDelivering, e.Type == EventQueued:
 		return 200 + len(e.Text)
+	case e.Step != nil && e.Step.Number > maxSteps:
+		return 200 + len(e.Step.Name)
 	default:
 		return 0
 	}

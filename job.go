@@ -109,7 +109,7 @@ func (j *job) build(ctx context.Context, miss string) (Image, error) {
 			return img, err
 		}
 	}
-	b, err := j.o.connect(ctx, j.store)
+	b, err := j.o.connect(ctx, j.store, j.recipe.Platform)
 	if err != nil {
 		return Image{}, err
 	}
@@ -136,7 +136,7 @@ func (j *job) build(ctx context.Context, miss string) (Image, error) {
 	info := b.Info()
 	img.Builder, img.Fetch, img.Delivery, img.Reason = &info, &res.Fetch, &res.Delivery, miss
 	img.Ignored, img.Cache = res.Ignored, shared.receipt()
-	img.Warnings = slices.Concat(warnings, shared.warnings, res.Warnings, built.warnings)
+	img.Warnings = slices.Concat(warnings, remarks(b), shared.warnings, res.Warnings, built.warnings)
 	if res.ImportFailed != nil {
 		img.Cache = nil
 		img.Warnings = append(img.Warnings, fmt.Sprintf("built a second time, without the build cache, which could not be read: %v", res.ImportFailed))
@@ -147,6 +147,7 @@ func (j *job) build(ctx context.Context, miss string) (Image, error) {
 	if saving = shared.kind != BuildCacheOff && res.Graph != nil; saving {
 		j.save(ctx, b, res, shared)
 	}
+	unlock() // nobody else has to wait for the git server
 	img.SupersededBy = <-superseded
 	return img, nil
 }
@@ -187,7 +188,7 @@ func (j *job) solve(ctx context.Context, b solver, to buildkit.Sink, imports []b
 	res, err := b.Solve(ctx, buildkit.Request{
 		Remote: j.template.Remote, Revision: rev, Tree: j.tree,
 		Subdir: j.template.Subdir, Dockerfile: j.template.Dockerfile, Target: j.template.Target,
-		Platform: platform, Labels: j.recipe.labels(), Reference: j.recipe.temporary(j.o.owner),
+		Platform: platform, Labels: j.recipe.labels(), Reference: j.recipe.temporary(j.o.owner), Name: j.recipe.reference(),
 		Token: j.o.creds.For(j.template.Remote), AllowedFrontends: j.o.frontends(),
 		NoCache: j.ask.noCache, Pull: j.ask.pull, CacheImports: imports,
 		Progress: j.progress(), StallAfter: j.o.settings.stallAfter,

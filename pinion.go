@@ -26,7 +26,7 @@ type Orchestrator struct {
 	creds     resolver.Credentials
 	heads     heads
 	store     func() (store, error)
-	connect   func(context.Context, store) (solver, error)
+	connect   func(ctx context.Context, st store, platform string) (solver, error)
 	records   func() (*cache.Dir, error)
 	builds    flight.Group[string, *Build, Image]
 	queue     *queue.Queue
@@ -233,11 +233,7 @@ func (o *Orchestrator) join(ctx context.Context, key string, resolved Event, wor
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	begin := func() *Build {
-		b := o.newBuild(resolved)
-		o.settings.onBuild(b)
-		return b
-	}
+	begin := func() *Build { return o.newBuild(resolved) }
 	t := o.builds.Join(ctx, key, begin, func(ctx context.Context, b *Build) (img Image, err error) {
 		defer func() {
 			if err != nil {

@@ -10,15 +10,20 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/buildkit"
 )
 
-// maxLine bounds a line of output, in bytes.
-const maxLine = 4096
+// Bounds of what a template's author can make the events hold: a line of output and a step's name in bytes, and the
+// number of steps whose events are kept whatever comes.
+const (
+	maxLine  = 4096
+	maxName  = 512
+	maxSteps = 1000
+)
 
 // steps makes events of BuildKit's progress. It is for one goroutine.
 type steps struct {
 	emit func(Event)
 	of   map[digest.Digest]*stepProgress
-	// begun counts the steps that have a number.
-	begun int
+	// known counts the steps, and begun those that have a number. A delivery is none.
+	known, begun int
 }
 
 type stepProgress struct {
@@ -37,6 +42,9 @@ func (s *steps) tell(status *client.SolveStatus) {
 	for _, v := range status.Vertexes {
 		if s.of[v.Digest] == nil {
 			s.of[v.Digest] = &stepProgress{}
+			if v.Name != buildkit.DeliveryVertex {
+				s.known++
+			}
 		}
 	}
 	for _, l := range status.Logs {
@@ -70,17 +78,14 @@ func (s *steps) vertex(v *client.Vertex) {
 		s.line(p, p.partial)
 		p.partial = nil
 	}
-	s.emit(Event{Type: EventStep, Step: &Step{Number: p.number, Total: s.total(), Name: p.name, State: state}})
+	s.emit(Event{Type: EventStep, Step: &Step{Number: p.number, Total: s.known, Name: shortened(p.name), State: state}})
 }
 
-// total leaves out the delivery, which is no step.
-func (s *steps) total() (n int) {
-	for _, p := range s.of {
-		if p.name != buildkit.DeliveryVertex {
-			n++
-		}
+func shortened(name string) string {
+	if len(name) <= maxName {
+		return name
 	}
-	return n
+	return strings.ToValidUTF8(name[:maxName], "") + "…"
 }
 
 func stateOf(v *client.Vertex) StepState {
@@ -120,7 +125,7 @@ func (s *steps) log(l *client.VertexLog) {
 func (s *steps) line(p *stepProgress, text []byte) {
 	s.emit(Event{
 		Type: EventLog, Text: strings.ToValidUTF8(string(bytes.TrimSuffix(text, []byte("\r"))), "�"),
-		Step: &Step{Number: p.number, Total: s.total(), Name: p.name},
+		Step: &Step{Number: p.number, Total: s.known},
 	})
 }
 

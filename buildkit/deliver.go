@@ -35,10 +35,10 @@ func (x mobyExporter) begin(_ context.Context, reference string, _ Sink) (client
 
 // archiveExporter streams a docker archive through this process into the sink: the way for a builder whose layers
 // cannot be read one by one.
-type archiveExporter struct{}
+type archiveExporter struct{ guard *stallGuard }
 
-func (archiveExporter) begin(ctx context.Context, reference string, sink Sink) (client.ExportEntry, delivery) {
-	p := &archivePipe{ctx: ctx, sink: sink, done: make(chan error, 1)}
+func (x archiveExporter) begin(ctx context.Context, reference string, sink Sink) (client.ExportEntry, delivery) {
+	p := &archivePipe{ctx: ctx, sink: sink, guard: x.guard, done: make(chan error, 1)}
 	return client.ExportEntry{
 		Type: client.ExporterDocker,
 		// Without force-compression the compression of an earlier export comes back.
@@ -52,6 +52,7 @@ func (archiveExporter) begin(ctx context.Context, reference string, sink Sink) (
 type archivePipe struct {
 	ctx    context.Context
 	sink   Sink
+	guard  *stallGuard
 	writer atomic.Pointer[io.PipeWriter]
 	bytes  atomic.Int64
 	done   chan error
@@ -61,7 +62,7 @@ func (p *archivePipe) open(map[string]string) (io.WriteCloser, error) {
 	r, w := io.Pipe()
 	p.writer.Store(w)
 	go func() {
-		err := p.sink.Load(p.ctx, countingReader{r, &p.bytes})
+		err := p.sink.Load(p.ctx, p.guard.archive(countingReader{r, &p.bytes}))
 		// A writer that still writes must learn that nobody reads any more.
 		r.CloseWithError(cmp.Or(err, io.ErrClosedPipe))
 		p.done <- err

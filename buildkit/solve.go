@@ -51,7 +51,7 @@ func (b *Builder) Solve(ctx context.Context, req Request, sink Sink) (Result, er
 	if errors.Is(err, errUnreadable) && ctx.Err() == nil {
 		reason := err
 		s = s.again(s.long, cancel)
-		res, err = s.run(ctx, archiveExporter{}, sink)
+		res, err = s.run(ctx, archiveExporter{s.guard}, sink)
 		res.Delivery.Reason = reason.Error()
 	}
 	if err == nil {
@@ -78,7 +78,9 @@ type solve struct {
 	gate    *gate
 	watch   watcher
 	guard   *stallGuard
-	result  Result
+	// stepsEnded ends the guard over fetch and steps; it may be called again.
+	stepsEnded func()
+	result     Result
 	// upload is nil unless a working tree is built.
 	upload *upload
 	// failed is the error of our own half of the Build. It is kept here since what comes back from the
@@ -122,7 +124,7 @@ func (s *solve) run(ctx context.Context, way exporter, sink Sink) (Result, error
 	opt := client.SolveOpt{
 		Exports: []client.ExportEntry{export},
 		// The client adds the imports to the attributes, which have to be there.
-		CacheImports: cloneEntries(s.req.CacheImports), FrontendAttrs: map[string]string{},
+		CacheImports: cloneEntries(s.req.CacheImports), FrontendAttrs: s.req.historyAttrs(),
 		Session: []session.Attachable{secretsprovider.NewSecretProvider(s.gate)},
 	}
 	if s.builder.registry != nil {
@@ -143,7 +145,9 @@ func (s *solve) run(ctx context.Context, way exporter, sink Sink) (Result, error
 		defer close(watched)
 		s.watch.forward(status, redact.New(s.req.Token), s.req.Progress)
 	}()
+	s.stepsEnded = s.guard.watch(s.guard.stalledStep)
 	resp, err := s.builder.client.Build(ctx, opt, "pinion", s.build, status)
+	s.stepsEnded()
 	<-watched
 	var told map[string]string
 	if err == nil {
@@ -187,7 +191,7 @@ func (s *solve) outcome(solveErr, deliverErr error) error {
 
 // build runs inside the Build session.
 func (s *solve) build(ctx context.Context, c gateway.Client) (*gateway.Result, error) {
-	defer s.guard.watch(s.guard.stalledStep)()
+	defer s.stepsEnded()
 	co, in, err := s.checkout(ctx, c)
 	if err != nil {
 		errors.As(err, &s.failed)

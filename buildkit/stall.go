@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
+	"strings"
 	"sync"
 	"time"
 
@@ -23,12 +25,22 @@ type stallGuard struct {
 	timer   *time.Timer
 	watched int // what has to move; 0: nothing
 	state   map[digest.Digest]vertexState
-	current map[statusKey]int64
+	current map[statusKey]statusState
+	// extracting are the layers that a worker unpacks, which it tells the begin and the end of and nothing between.
+	extracting map[statusKey]bool
 	// running is what the last message said to be running, for the error.
 	running string
 }
 
+// extractingPrefix is what BuildKit's worker calls the unpacking of a layer (cache/refs.go, v0.34).
+const extractingPrefix = "extracting "
+
 type vertexState struct{ started, completed, failed bool }
+
+type statusState struct {
+	current            int64
+	started, completed bool
+}
 
 type statusKey struct {
 	vertex digest.Digest
@@ -36,7 +48,7 @@ type statusKey struct {
 }
 
 func newStallGuard(after time.Duration, cancel context.CancelCauseFunc) *stallGuard {
-	return &stallGuard{after: after, cancel: cancel, state: map[digest.Digest]vertexState{}, current: map[statusKey]int64{}}
+	return &stallGuard{after: after, cancel: cancel, state: map[digest.Digest]vertexState{}, current: map[statusKey]statusState{}, extracting: map[statusKey]bool{}}
 }
 
 // watch begins to want movement; the function that it returns ends that. Several may be watched at once, and any
@@ -51,7 +63,7 @@ func (g *stallGuard) watch(stalled func() error) (done func()) {
 	if g.timer != nil {
 		g.timer.Stop()
 	}
-	g.timer = time.AfterFunc(g.after, func() { g.cancel(stalled()) })
+	g.timer = time.AfterFunc(g.after, func() { g.expired(stalled) })
 	return sync.OnceFunc(func() {
 		g.mu.Lock()
 		defer g.mu.Unlock()
@@ -59,6 +71,18 @@ func (g *stallGuard) watch(stalled func() error) (done func()) {
 			g.timer.Stop()
 		}
 	})
+}
+
+func (g *stallGuard) expired(stalled func() error) {
+	g.mu.Lock()
+	busy := len(g.extracting) > 0
+	if busy {
+		g.timer.Reset(g.after)
+	}
+	g.mu.Unlock()
+	if !busy {
+		g.cancel(stalled())
+	}
 }
 
 // moved is a sign of life.
@@ -84,11 +108,21 @@ func (g *stallGuard) see(s *client.SolveStatus) {
 		if now.started && !now.completed {
 			g.running = v.Name
 		}
+		if now.completed || now.failed {
+			maps.DeleteFunc(g.extracting, func(k statusKey, _ bool) bool { return k.vertex == v.Digest })
+		}
 	}
 	for _, st := range s.Statuses {
-		key := statusKey{st.Vertex, st.ID}
-		if before, known := g.current[key]; !known || before != st.Current {
-			g.current[key], moved = st.Current, true
+		key, now := statusKey{st.Vertex, st.ID}, statusState{st.Current, st.Started != nil, st.Completed != nil}
+		if before, known := g.current[key]; !known || before != now {
+			g.current[key], moved = now, true
+		}
+		switch {
+		case !strings.HasPrefix(st.ID, extractingPrefix):
+		case now.completed:
+			delete(g.extracting, key)
+		case now.started:
+			g.extracting[key] = true
 		}
 	}
 	g.mu.Unlock()
@@ -138,7 +172,53 @@ func (w *watchedLayer) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// WriteTo implements io.WriterTo, so that the layer's own way of handing on its messages whole is kept.
+func (w *watchedLayer) WriteTo(to io.Writer) (int64, error) {
+	return io.Copy(movingWriter{to, w.guard}, w.ReadCloser)
+}
+
 func (w *watchedLayer) Close() error {
 	w.done()
 	return w.ReadCloser.Close()
+}
+
+// movingWriter tells the guard of each write.
+type movingWriter struct {
+	io.Writer
+	guard *stallGuard
+}
+
+func (w movingWriter) Write(p []byte) (int, error) {
+	n, err := w.Writer.Write(p)
+	if n > 0 {
+		w.guard.moved()
+	}
+	return n, err
+}
+
+// archive watches an archive from its first byte to its end.
+func (g *stallGuard) archive(r io.Reader) io.Reader { return &watchedArchive{Reader: r, guard: g} }
+
+type watchedArchive struct {
+	io.Reader
+	guard *stallGuard
+	done  func()
+}
+
+func (w *watchedArchive) Read(p []byte) (int, error) {
+	n, err := w.Reader.Read(p)
+	if n > 0 && w.done == nil {
+		w.done = w.guard.watch(func() error {
+			return &Error{Op: "deliver", Kind: ErrDelivery, Err: fmt.Errorf(
+				"%w: no byte of the image moved for %s; look at the image store and at the way to the builder", ErrStalled, w.guard.after)}
+		})
+	}
+	switch {
+	case w.done == nil:
+	case err != nil:
+		w.done()
+	default:
+		w.guard.moved()
+	}
+	return n, err
 }

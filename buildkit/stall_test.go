@@ -62,6 +62,58 @@ func TestFault63_WhatMoves(t *testing.T) {
 	}
 }
 
+// TestFault63_AnExtractionIsLeftAlone: BuildKit tells of its begin and its end. After that a step has to move again.
+func TestFault63_AnExtractionIsLeftAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g, ctx := guarded(t)
+		defer g.watch(g.stalledStep)()
+		now := time.Now()
+		vertex := &client.Vertex{Digest: digest.FromString("from"), Name: "[1/2] FROM big", Started: &now}
+		status := &client.VertexStatus{ID: "extracting sha256:x", Vertex: vertex.Digest, Started: &now}
+		g.see(&client.SolveStatus{Vertexes: []*client.Vertex{vertex}, Statuses: []*client.VertexStatus{status}})
+		time.Sleep(time.Hour)
+		if err := context.Cause(ctx); err != nil {
+			t.Fatal(err)
+		}
+		status.Completed = &now
+		g.see(&client.SolveStatus{Statuses: []*client.VertexStatus{status}})
+		time.Sleep(2 * time.Minute)
+		if err := context.Cause(ctx); !errors.Is(err, ErrStalled) {
+			t.Errorf("after it: %v", err)
+		}
+	})
+}
+
+// TestFault63_AnArchiveMoves from its first byte to its last.
+func TestFault63_AnArchiveMoves(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g, ctx := guarded(t)
+		r, w := io.Pipe()
+		read := make(chan struct{}, 1)
+		go func() { _, _ = io.Copy(io.Discard, g.archive(r)); read <- struct{}{} }()
+		time.Sleep(time.Hour) // the builder makes its layers ready
+		_, _ = w.Write([]byte("x"))
+		time.Sleep(50 * time.Second)
+		_, _ = w.Write([]byte("x"))
+		time.Sleep(50 * time.Second)
+		_ = w.Close()
+		<-read
+		time.Sleep(time.Hour) // the engine unpacks
+		if err := context.Cause(ctx); err != nil {
+			t.Fatal(err)
+		}
+		r, w = io.Pipe()
+		go func() { _, _ = io.Copy(io.Discard, g.archive(r)); read <- struct{}{} }()
+		_, _ = w.Write([]byte("x"))
+		time.Sleep(time.Hour)
+		if err := context.Cause(ctx); !errors.Is(err, ErrStalled) {
+			t.Errorf("an archive that stopped: %v", err)
+		}
+		_ = w.Close()
+		<-read
+	})
+}
+
 // TestFault63_AnExportIsLeftAlone: between the last step and the first layer, and after the last layer.
 func TestFault63_AnExportIsLeftAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

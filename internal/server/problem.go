@@ -80,6 +80,8 @@ func answerTo(c pinion.Class) (status int, title string) {
 		return http.StatusServiceUnavailable, "Another process holds the lock on the image"
 	case pinion.ClassBuild:
 		return http.StatusUnprocessableEntity, "The template's build failed or was refused"
+	case pinion.ClassStalled:
+		return http.StatusGatewayTimeout, "Nothing moved in the build for too long"
 	case pinion.ClassCancelled:
 		return http.StatusServiceUnavailable, "The build was cancelled"
 	case pinion.ClassVerification:

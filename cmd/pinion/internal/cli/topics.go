@@ -13,7 +13,8 @@ const exitCodesText = `Pinion's exit codes:
    14  the image store does not answer, or did not take the image
    15  what was delivered is not what was built, or a working tree changed during the build
    16  another process held the lock on the same image for too long
-   20  the build failed (the error names the Dockerfile's line and the step's exit code), or the template was refused
+   20  the build failed (the error names the Dockerfile's line and the step's exit code), the template was refused, or nothing
+       moved in the build for the time of --stall-after
    64  usage: arguments, flags, configuration
   125  the engine did not create or start the container (pinion run)
   130  cancelled by Ctrl-C or SIGTERM
