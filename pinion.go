@@ -25,12 +25,14 @@ type Orchestrator struct {
 	catalogue *resolver.Catalogue
 	creds     resolver.Credentials
 	heads     heads
-	store     func() (store, error)
-	connect   func(context.Context, store) (solver, error)
-	records   func() (*cache.Dir, error)
-	builds    flight.Group[string, *Build, Image]
-	queue     *queue.Queue
-	redact    *redact.Redactor
+	// public asks git servers without a credential.
+	public  heads
+	store   func() (store, error)
+	connect func(context.Context, store) (solver, error)
+	records func() (*cache.Dir, error)
+	builds  flight.Group[string, *Build, Image]
+	queue   *queue.Queue
+	redact  *redact.Redactor
 	// buildCache is the setting, and after what saves there.
 	buildCache buildCacheSpec
 	after      *afterwards
@@ -74,6 +76,7 @@ func New(opts ...Option) (*Orchestrator, error) {
 		settings: s, catalogue: catalogue, creds: creds, log: s.logger,
 		source:     resolver.Resolve(s.lookup),
 		heads:      resolver.NewClient(creds, resolver.WithTokenHint(s.tokenHint(catalogue))),
+		public:     resolver.NewClient(nil, resolver.WithTokenHint(s.tokenHint(catalogue))),
 		redact:     redact.New(slices.Collect(maps.Values(creds))...),
 		owner:      s.owner(),
 		queue:      queue.New(s.maxParallel),

@@ -35,6 +35,7 @@ type Program struct {
 type Orchestrator interface {
 	namer
 	ensurer
+	baker
 	resolver
 	lister
 	pruner
