@@ -106,6 +106,8 @@ type ask struct {
 	pull        bool
 	noCache     bool
 	prewarm     bool
+	push        bool
+	pushTo      string
 	onEvent     func(Event)
 }
 
@@ -187,6 +189,9 @@ func (o *Orchestrator) start(ctx context.Context, name string, a ask) (*Call, er
 		return nil, fail(ctx, name, err)
 	}
 	c.finish = func(ctx context.Context, img Image, err error) (Image, error) {
+		if err == nil && c.push != nil {
+			img, err = c.push(ctx, img)
+		}
 		if err != nil {
 			return Image{}, fail(ctx, name, err)
 		}
@@ -216,12 +221,22 @@ func (o *Orchestrator) call(ctx context.Context, name string, a ask) (*Call, err
 	if err != nil {
 		return nil, err
 	}
+	var to pusher
+	if a.push {
+		if to, err = checkPush(t, st, a); err != nil {
+			return nil, err
+		}
+	}
 	j := &job{o: o, ask: a, template: t, store: &askedOnce{store: st}, recipe: r}
 	j.durations.Resolve = ms(time.Since(begun))
 	if a.local {
 		return j.runTree(ctx)
 	}
-	return j.run(ctx)
+	c, err := j.run(ctx)
+	if err == nil && a.push {
+		c.push = func(ctx context.Context, img Image) (Image, error) { return j.push(ctx, to, img) }
+	}
+	return c, err
 }
 
 // hit is a call that found what it asked for.

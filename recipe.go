@@ -113,10 +113,14 @@ func (r recipe) suffix() string {
 func (r recipe) repository() string { return namespace + r.Image }
 
 // reference is the pinned name.
-func (r recipe) reference() string { return r.repository() + ":" + r.short() + r.suffix() }
+func (r recipe) reference() string { return r.repository() + ":" + r.tag() }
+
+func (r recipe) tag() string { return r.short() + r.suffix() }
 
 // latest is for people; nothing in Pinion reads it.
-func (r recipe) latest() string { return r.repository() + ":latest" + r.suffix() }
+func (r recipe) latest() string { return r.repository() + ":" + r.latestTag() }
+
+func (r recipe) latestTag() string { return "latest" + r.suffix() }
 
 // temporary is what an image is called until it has been verified. It is the same for each attempt of one owner
 // at a key, so that an attempt which was killed leaves at most one, and the next takes it over; and another

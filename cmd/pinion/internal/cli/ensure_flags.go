@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -26,6 +27,8 @@ type ensureFlags struct {
 	pathGiven     bool
 	pull          bool
 	noCache       bool
+	push          bool
+	registry      string
 }
 
 func (f *ensureFlags) register(cmd *cobra.Command) {
@@ -37,6 +40,8 @@ func (f *ensureFlags) register(cmd *cobra.Command) {
 	fs.StringVar(&f.iidFile, "iidfile", "", "write the image ID to a `file`; with one name only")
 	fs.StringVar(&f.metadataFile, "metadata-file", "", "write digest and name to a `file` as JSON; with several names an object by name")
 	f.registerSource(fs)
+	fs.BoolVar(&f.push, "push", false, "push to --registry too, under the commit and, without --sha, as latest")
+	fs.StringVar(&f.registry, "registry", "", "where --push takes the images: what MOLECULE_IMAGE_REGISTRY is elsewhere, a `prefix`")
 	completeChoices(cmd, "format", formatText, formatJSON)
 }
 
@@ -103,6 +108,10 @@ func (f *ensureFlags) forNames(names int) error {
 
 func (f *ensureFlags) options() (opts []pinion.EnsureOption, err error) {
 	switch {
+	case f.push != (strings.TrimSpace(f.registry) != ""):
+		return nil, usage("--push and --registry go together: --push --registry registry.example/team")
+	case f.push && f.pathGiven:
+		return nil, usage("--push is for commits, and --path is a working tree")
 	case f.sha == "" && f.allowAnySHA:
 		return nil, usage("--allow-any-sha goes with --sha")
 	case f.sha != "" && f.pathGiven:
@@ -123,6 +132,9 @@ func (f *ensureFlags) options() (opts []pinion.EnsureOption, err error) {
 	}
 	if f.noCache {
 		opts = append(opts, pinion.NoCache())
+	}
+	if f.push {
+		opts = append(opts, pinion.PushTo(f.registry))
 	}
 	return opts, nil
 }
