@@ -241,7 +241,7 @@ func (j *job) record(res buildkit.Result, built builtImage, layers []string, by 
 		Store: j.store.Endpoint(), StoreKind: string(built.kind),
 		Name: j.template.Name, Reference: j.recipe.reference(), ImageID: built.ID,
 		ConfigDigest: res.ConfigDigest, ManifestDigest: res.ManifestDigest,
-		Revision: j.recipe.Revision, Tree: j.recipe.Tree, Ref: j.template.Ref.String(), Repository: j.recipe.Repository,
+		Revision: j.recipe.Revision, Tree: j.recipe.Tree, Labels: j.recipe.Labels, Ref: j.template.Ref.String(), Repository: j.recipe.Repository,
 		Platform: j.recipe.Platform, Size: built.Size, Layers: layers, BuiltAt: time.Now().UTC(),
 		Prewarmed: j.ask.prewarm,
 		Builder:   cache.Builder{Kind: string(by.Kind), Endpoint: by.Endpoint, Version: by.Version},

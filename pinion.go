@@ -106,6 +106,7 @@ type ask struct {
 	pull        bool
 	noCache     bool
 	prewarm     bool
+	labels      map[string]string
 	push        bool
 	pushTo      string
 	onEvent     func(Event)
@@ -213,6 +214,9 @@ func (o *Orchestrator) call(ctx context.Context, name string, a ask) (*Call, err
 	if o.source.Mode == resolver.ModeRegistry {
 		return o.pull(ctx, t, a)
 	}
+	if err := checkLabels(a.labels); err != nil {
+		return nil, err
+	}
 	st, err := o.store()
 	if err != nil {
 		return nil, storeError(err)
@@ -221,6 +225,7 @@ func (o *Orchestrator) call(ctx context.Context, name string, a ask) (*Call, err
 	if err != nil {
 		return nil, err
 	}
+	r = r.labelled(a.labels)
 	var to pusher
 	if a.push {
 		if to, err = checkPush(t, st, a); err != nil {

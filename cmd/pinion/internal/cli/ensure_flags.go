@@ -27,6 +27,8 @@ type ensureFlags struct {
 	pathGiven     bool
 	pull          bool
 	noCache       bool
+	labels        []string
+	buildArgs     []string // which are refused
 	push          bool
 	registry      string
 }
@@ -40,6 +42,9 @@ func (f *ensureFlags) register(cmd *cobra.Command) {
 	fs.StringVar(&f.iidFile, "iidfile", "", "write the image ID to a `file`; with one name only")
 	fs.StringVar(&f.metadataFile, "metadata-file", "", "write digest and name to a `file` as JSON; with several names an object by name")
 	f.registerSource(fs)
+	fs.StringArrayVar(&f.labels, "label", nil, "put a label on the image, `key=value`; its tag tells it from the one without")
+	fs.StringArrayVar(&f.buildArgs, "build-arg", nil, "")
+	_ = fs.MarkHidden("build-arg") // it is there
 	fs.BoolVar(&f.push, "push", false, "push to --registry too, under the commit and, without --sha, as latest")
 	fs.StringVar(&f.registry, "registry", "", "where --push takes the images: what MOLECULE_IMAGE_REGISTRY is elsewhere, a `prefix`")
 	completeChoices(cmd, "format", formatText, formatJSON)
@@ -108,6 +113,8 @@ func (f *ensureFlags) forNames(names int) error {
 
 func (f *ensureFlags) options() (opts []pinion.EnsureOption, err error) {
 	switch {
+	case len(f.buildArgs) > 0:
+		return nil, usage("--build-arg: nothing from outside enters a build, so that a commit is one image; give ARG a default in the Dockerfile")
 	case f.push != (strings.TrimSpace(f.registry) != ""):
 		return nil, usage("--push and --registry go together: --push --registry registry.example/team")
 	case f.push && f.pathGiven:
@@ -132,6 +139,10 @@ func (f *ensureFlags) options() (opts []pinion.EnsureOption, err error) {
 	}
 	if f.noCache {
 		opts = append(opts, pinion.NoCache())
+	}
+	for _, l := range f.labels {
+		key, value, _ := strings.Cut(l, "=")
+		opts = append(opts, pinion.Label(key, value))
 	}
 	if f.push {
 		opts = append(opts, pinion.PushTo(f.registry))
