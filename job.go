@@ -20,6 +20,7 @@ type job struct {
 	ask      ask
 	template resolver.Template
 	store    store
+	caches   namedCaches
 	// recipe lacks the revision until the git server has told it.
 	recipe recipe
 	// tree is nil unless the caller asked for a working tree.
@@ -122,7 +123,7 @@ func (j *job) build(ctx context.Context, miss string) (Image, error) {
 	}()
 	to := j.sink()
 	shared := j.sharedCache(ctx, b)
-	res, err := j.solve(ctx, b, to, shared.imports)
+	res, err := j.solve(ctx, b, to, shared.all())
 	shared.release()
 	if err != nil {
 		return Image{}, err
@@ -145,7 +146,7 @@ func (j *job) build(ctx context.Context, miss string) (Image, error) {
 	if err := failpoint.At(ctx, failpoint.Recorded, j.record(res, built, to.layers, info)); err != nil {
 		img.Warnings = append(img.Warnings, fmt.Sprintf("not remembered, so the next call builds again: %v", err))
 	}
-	if saving = shared.kind != BuildCacheOff && res.Graph != nil; saving {
+	if saving = (shared.kind != BuildCacheOff || len(j.caches.to) > 0) && res.Graph != nil; saving {
 		j.save(ctx, b, res, shared)
 	}
 	unlock() // nobody else has to wait for the git server

@@ -107,6 +107,8 @@ type ask struct {
 	noCache     bool
 	prewarm     bool
 	labels      map[string]string
+	cacheFrom   []string
+	cacheTo     []string
 	push        bool
 	pushTo      string
 	onEvent     func(Event)
@@ -135,7 +137,7 @@ func Prewarm() EnsureOption { return func(a *ask) { a.prewarm = true } }
 
 // flight keeps calls that want different work apart.
 func (a ask) flight(key string) string {
-	return fmt.Sprintf("%s pull=%t no-cache=%t head=%t", key, a.pull, a.noCache, a.revision.IsZero())
+	return fmt.Sprintf("%s pull=%t no-cache=%t head=%t from=%q to=%q", key, a.pull, a.noCache, a.revision.IsZero(), a.cacheFrom, a.cacheTo)
 }
 
 // OnEvent has f hear, from one goroutine and in order, what happens until [Orchestrator.Ensure] returns: of a build
@@ -217,6 +219,10 @@ func (o *Orchestrator) call(ctx context.Context, name string, a ask) (*Call, err
 	if err := checkLabels(a.labels); err != nil {
 		return nil, err
 	}
+	caches, err := a.namedCaches()
+	if err != nil {
+		return nil, err
+	}
 	st, err := o.store()
 	if err != nil {
 		return nil, storeError(err)
@@ -232,7 +238,7 @@ func (o *Orchestrator) call(ctx context.Context, name string, a ask) (*Call, err
 			return nil, err
 		}
 	}
-	j := &job{o: o, ask: a, template: t, store: &askedOnce{store: st}, recipe: r}
+	j := &job{o: o, ask: a, template: t, store: &askedOnce{store: st}, recipe: r, caches: caches}
 	j.durations.Resolve = ms(time.Since(begun))
 	if a.local {
 		return j.runTree(ctx)

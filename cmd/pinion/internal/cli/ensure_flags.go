@@ -28,6 +28,8 @@ type ensureFlags struct {
 	pull          bool
 	noCache       bool
 	labels        []string
+	cacheFrom     []string
+	cacheTo       []string
 	buildArgs     []string // which are refused
 	push          bool
 	registry      string
@@ -43,6 +45,8 @@ func (f *ensureFlags) register(cmd *cobra.Command) {
 	fs.StringVar(&f.metadataFile, "metadata-file", "", "write digest and name to a `file` as JSON; with several names an object by name")
 	f.registerSource(fs)
 	fs.StringArrayVar(&f.labels, "label", nil, "put a label on the image, `key=value`; its tag tells it from the one without")
+	fs.StringArrayVar(&f.cacheFrom, "cache-from", nil, "a cache to read besides --cache, `type=registry,ref=...` or type=local,src=...")
+	fs.StringArrayVar(&f.cacheTo, "cache-to", nil, "where to save the cache of a build besides --cache, `type=registry,ref=...` or type=local,dest=...; with one name only")
 	fs.StringArrayVar(&f.buildArgs, "build-arg", nil, "")
 	_ = fs.MarkHidden("build-arg") // it is there
 	fs.BoolVar(&f.push, "push", false, "push to --registry too, under the commit and, without --sha, as latest")
@@ -103,6 +107,8 @@ func (f *ensureFlags) forNames(names int) error {
 	switch {
 	case f.iidFile != "" && names > 1:
 		return usage("--iidfile holds one image ID, and %d names were given; --metadata-file holds several", names)
+	case len(f.cacheTo) > 0 && names > 1:
+		return usage("--cache-to is the cache of one template, and %d names were given; --cache holds several", names)
 	case f.sha != "" && names > 1:
 		return usage("--sha is a commit of one template, and %d names were given", names)
 	case f.pathGiven && names > 1:
@@ -143,6 +149,12 @@ func (f *ensureFlags) options() (opts []pinion.EnsureOption, err error) {
 	for _, l := range f.labels {
 		key, value, _ := strings.Cut(l, "=")
 		opts = append(opts, pinion.Label(key, value))
+	}
+	for _, entry := range f.cacheFrom {
+		opts = append(opts, pinion.CacheFrom(entry))
+	}
+	for _, entry := range f.cacheTo {
+		opts = append(opts, pinion.CacheTo(entry))
 	}
 	if f.push {
 		opts = append(opts, pinion.PushTo(f.registry))
