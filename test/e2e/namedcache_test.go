@@ -15,7 +15,9 @@ import (
 func TestCacheFromAndTo(t *testing.T) {
 	registry := partstest.Registry(t, parts.RegistryOptions{})
 	for name, entry := range map[string]func(dir, prefix string) (to, from string){
-		"local": func(dir, _ string) (string, string) { return "type=local,dest=" + dir + ",mode=max", "type=local,src=" + dir },
+		"local": func(dir, _ string) (string, string) {
+			return "type=local,dest=" + dir + ",mode=max", "type=local,src=" + dir
+		},
 		"registry": func(_, prefix string) (string, string) {
 			ref := registry.Host() + "/" + prefix + "cache:mine"
 			return "type=registry,ref=" + ref + ",mode=max", ref
