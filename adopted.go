@@ -6,8 +6,12 @@ import "context"
 // for it: one that bake made, or one whose record is lost.
 const reasonAdopted = "adopted"
 
-// named is the ID of the image that has the recipe's name; empty if none has, or nobody can tell.
-func (j *job) named(ctx context.Context) string {
+// named is the ID of the image that has the recipe's name, though nothing vouches for it; empty if none has, nobody
+// can tell, or something else than that is why the image is built.
+func (j *job) named(ctx context.Context, miss string) string {
+	if miss != missNoImage && miss != j.notOurs() {
+		return ""
+	}
 	img, err := j.store.Inspect(ctx, j.recipe.reference())
 	if err != nil {
 		return "" // the build finds out by itself what is wrong with the store
@@ -16,8 +20,8 @@ func (j *job) named(ctx context.Context) string {
 }
 
 // reason is why it was built, now that it is known what had the name before and after.
-func (j *job) reason(miss, before, after string) string {
-	if before == after && (miss == missNoImage || miss == j.notOurs()) {
+func reason(miss, before, after string) string {
+	if before == after {
 		return reasonAdopted
 	}
 	return miss

@@ -110,7 +110,7 @@ func (j *job) build(ctx context.Context, miss string) (Image, error) {
 			return img, err
 		}
 	}
-	before := j.named(ctx)
+	before := j.named(ctx, miss)
 	b, err := j.o.connect(ctx, j.store)
 	if err != nil {
 		return Image{}, err
@@ -136,7 +136,7 @@ func (j *job) build(ctx context.Context, miss string) (Image, error) {
 	}
 	img := j.image(OutcomeBuilt, cache.Record{ImageID: built.ID, ConfigDigest: res.ConfigDigest, ManifestDigest: res.ManifestDigest, Prewarmed: j.ask.prewarm})
 	info := b.Info()
-	img.Builder, img.Fetch, img.Delivery, img.Reason = &info, &res.Fetch, &res.Delivery, j.reason(miss, before, built.ID)
+	img.Builder, img.Fetch, img.Delivery, img.Reason = &info, &res.Fetch, &res.Delivery, reason(miss, before, built.ID)
 	img.Ignored, img.Cache = res.Ignored, shared.receipt()
 	img.Warnings = slices.Concat(warnings, shared.warnings, res.Warnings, built.warnings)
 	if res.ImportFailed != nil {
