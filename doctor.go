@@ -65,8 +65,9 @@ func (o *Orchestrator) Doctor(ctx context.Context) []Check {
 	}
 	info, holds := checkStore(ctx, st)
 	checks = append(checks, holds)
-	if o.source.Mode == resolver.ModeLocalBuild && (holds.Status != StatusFail || o.settings.addr != "") {
+	if o.source.Mode == resolver.ModeLocalBuild && (holds.Status != StatusFail || o.settings.addr != "" || o.settings.builder != "") {
 		checks = append(checks, o.checkBuilder(ctx, st)...)
+		checks = append(checks, o.checkBuildx(ctx)...)
 	}
 	if holds.Status != StatusFail {
 		checks = append(checks, checkDisk(st.Endpoint(), info))
@@ -132,7 +133,11 @@ func (o *Orchestrator) checkBuilder(ctx context.Context, st store) []Check {
 	if err != nil {
 		return []Check{failed("builder", err)}
 	}
-	b, err := o.connect(ctx, st)
+	want := o.settings.platform
+	if want == NativePlatform {
+		want = ""
+	}
+	b, err := o.connect(ctx, st, want)
 	if err != nil {
 		return []Check{failed("builder", err)}
 	}
@@ -142,8 +147,12 @@ func (o *Orchestrator) checkBuilder(ctx context.Context, st store) []Check {
 		why += "; started by this check unless it ran, and ends by itself when idle"
 	}
 	builder := ok("builder", "%s %s at %s (%s)", info.Kind, info.Version, info.Endpoint, why)
-	if advice := buildkit.Floor(info); advice != "" {
-		builder = warn("builder", "%s %s at %s: %s", info.Kind, info.Version, info.Endpoint, advice)
+	advice := remarks(b)
+	if old := buildkit.Floor(info); old != "" {
+		advice = append(advice, old)
+	}
+	if len(advice) > 0 {
+		builder = warn("builder", "%s %s at %s (%s): %s", info.Kind, info.Version, info.Endpoint, why, strings.Join(advice, "; "))
 	}
 	return []Check{builder, o.checkPlatform(b)}
 }

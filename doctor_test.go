@@ -27,7 +27,7 @@ func TestFault56_DoctorNamesTheAdvisories(t *testing.T) {
 		{buildkit.Info{Kind: buildkit.KindBuildkitd, Version: "v0.34.2"}, ""},
 	} {
 		w := newWorld(t)
-		w.connect = func(context.Context, store) (solver, error) { return versioned{w.builder, c.info}, nil }
+		w.connect = func(context.Context, store, string) (solver, error) { return versioned{w.builder, c.info}, nil }
 		got := checkNamed(t, w.Doctor(t.Context()), "builder")
 		if bad := c.word != ""; bad != (got.Status == StatusWarn) || !strings.Contains(got.Detail, c.word) {
 			t.Errorf("%+v: %+v", c.info, got)

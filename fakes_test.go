@@ -244,7 +244,8 @@ func (f *fakeBuilder) Close() error {
 	f.closed++
 	return nil
 }
-func (f *fakeBuilder) connect(context.Context, store) (solver, error) { return f, nil }
+
+func (f *fakeBuilder) connect(context.Context, store, string) (solver, error) { return f, nil }
 
 func (f *fakeBuilder) Solve(ctx context.Context, req buildkit.Request, _ buildkit.Sink) (buildkit.Result, error) {
 	f.mu.Lock()

@@ -111,7 +111,7 @@ func (j *job) build(ctx context.Context, miss string) (Image, error) {
 		}
 	}
 	before := j.named(ctx, miss)
-	b, err := j.o.connect(ctx, j.store)
+	b, err := j.o.connect(ctx, j.store, j.recipe.Platform)
 	if err != nil {
 		return Image{}, err
 	}
@@ -138,7 +138,7 @@ func (j *job) build(ctx context.Context, miss string) (Image, error) {
 	info := b.Info()
 	img.Builder, img.Fetch, img.Delivery, img.Reason = &info, &res.Fetch, &res.Delivery, reason(miss, before, built.ID)
 	img.Ignored, img.Cache = res.Ignored, shared.receipt()
-	img.Warnings = slices.Concat(warnings, shared.warnings, res.Warnings, built.warnings)
+	img.Warnings = slices.Concat(warnings, remarks(b), shared.warnings, res.Warnings, built.warnings)
 	if res.ImportFailed != nil {
 		img.Cache = nil
 		img.Warnings = append(img.Warnings, fmt.Sprintf("built a second time, without the build cache, which could not be read: %v", res.ImportFailed))
@@ -190,7 +190,7 @@ func (j *job) solve(ctx context.Context, b solver, to buildkit.Sink, imports []b
 	res, err := b.Solve(ctx, buildkit.Request{
 		Remote: j.template.Remote, Revision: rev, Tree: j.tree,
 		Subdir: j.template.Subdir, Dockerfile: j.template.Dockerfile, Target: j.template.Target,
-		Platform: platform, Labels: j.recipe.labels(), Reference: j.recipe.temporary(j.o.owner),
+		Platform: platform, Labels: j.recipe.labels(), Reference: j.recipe.temporary(j.o.owner), Name: j.recipe.reference(),
 		Token: j.o.creds.For(j.template.Remote), AllowedFrontends: j.o.frontends(),
 		NoCache: j.ask.noCache, Pull: j.ask.pull, CacheImports: imports,
 		Progress: j.progress(), StallAfter: j.o.settings.stallAfter,

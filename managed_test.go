@@ -17,7 +17,7 @@ func TestManagedBuilderIsStartedOnlyToBuild(t *testing.T) {
 	if p, err := o.native(t.Context(), nil); err != nil || p == "" || asked != 0 {
 		t.Errorf("its platform is %q, %v, and it was asked %d times", p, err, asked)
 	}
-	if _, err := o.connect(t.Context(), nil); !errors.Is(err, ErrNoBuilder) || !errors.Is(err, broken) || asked != 1 {
+	if _, err := o.connect(t.Context(), nil, ""); !errors.Is(err, ErrNoBuilder) || !errors.Is(err, broken) || asked != 1 {
 		t.Errorf("got %v, asked %d times", err, asked)
 	}
 }
@@ -27,7 +27,7 @@ func TestManagedBuilderOfAProgramWithout(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := o.connect(t.Context(), nil); !errors.Is(err, ErrNoBuilder) {
+	if _, err := o.connect(t.Context(), nil, ""); !errors.Is(err, ErrNoBuilder) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -39,7 +39,7 @@ func TestManagedBuilderOfACallerWhoLeft(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := o.connect(ctx, nil); !errors.Is(err, context.Canceled) || errors.Is(err, ErrNoBuilder) {
+	if _, err := o.connect(ctx, nil, ""); !errors.Is(err, context.Canceled) || errors.Is(err, ErrNoBuilder) {
 		t.Errorf("got %v", err)
 	}
 }

@@ -34,6 +34,8 @@ const (
 	EnvBuilder    = "BUILDKIT_HOST"
 	EnvStore      = "PINION_STORE"
 	EnvBuildCache = "PINION_CACHE"
+	// EnvBuildxBuilder is buildx's own.
+	EnvBuildxBuilder = "BUILDX_BUILDER"
 )
 
 // NativePlatform stands for the builder's own platform.
@@ -52,6 +54,7 @@ type settings struct {
 	platform  string
 	addr      string
 	tls       buildkit.TLS
+	builder   string // its name in buildx
 	managed   func(context.Context) (addr string, err error)
 	engine    imagestore.EngineConfig
 	store     string
@@ -96,6 +99,7 @@ func OptionsFromEnv(lookup func(string) (string, bool)) Option {
 		set(&s.platform, EnvPlatform)
 		set(&s.config, EnvConfig)
 		set(&s.addr, EnvBuilder)
+		set(&s.builder, EnvBuildxBuilder)
 		set(&s.store, EnvStore)
 		set(&s.buildCache, EnvBuildCache)
 		v, _ := lookup(EnvAllowHTTP)
@@ -130,9 +134,16 @@ func WithAllowHTTP() Option { return func(s *settings) { s.allowHTTP = true } }
 // TLS names the files for a tcp:// builder.
 type TLS = buildkit.TLS
 
-// WithBuilder names a standalone buildkitd. The default is the Docker engine's own BuildKit, or [WithStore] says which.
+// WithBuilder names a standalone buildkitd. The default is what [WithBuildxBuilder] says.
 func WithBuilder(addr string, tls TLS) Option {
 	return func(s *settings) { s.addr, s.tls = addr, tls }
+}
+
+// WithBuildxBuilder names a builder of Docker's buildx, in place of a standalone buildkitd that was named before. The
+// name of the Docker context in use stands for the engine's own BuildKit, as in buildx. The default is the builder that
+// is selected in buildx, and if none is, the Docker engine's own BuildKit, or [WithStore] says which.
+func WithBuildxBuilder(name string) Option {
+	return func(s *settings) { s.addr, s.tls, s.builder = "", buildkit.TLS{}, name }
 }
 
 // ManagedBuilder, as an address for [WithBuilder] or in [EnvBuilder], names the builder of [WithManagedBuilder].

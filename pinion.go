@@ -28,7 +28,7 @@ type Orchestrator struct {
 	// public asks git servers without a credential.
 	public  heads
 	store   func() (store, error)
-	connect func(context.Context, store) (solver, error)
+	connect func(ctx context.Context, st store, platform string) (solver, error)
 	records func() (*cache.Dir, error)
 	builds  flight.Group[string, *Build, Image]
 	queue   *queue.Queue

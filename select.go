@@ -25,8 +25,9 @@ type solver interface {
 }
 
 // connect takes the builder that was named, the managed one included, else the one that is chosen. A named one that
-// does not answer is an error, never a reason to take another.
-func (s settings) connect(ctx context.Context, st store) (solver, error) {
+// does not answer is an error, never a reason to take another. Of a builder with several nodes it takes the one for the
+// platform, which may be "".
+func (s settings) connect(ctx context.Context, st store, platform string) (solver, error) {
 	file, err := s.engineConfig().DockerConfig()
 	if err != nil {
 		return nil, storeError(err)
@@ -44,6 +45,9 @@ func (s settings) connect(ctx context.Context, st store) (solver, error) {
 	c, err := s.choose(ctx, st)
 	if err != nil {
 		return nil, err
+	}
+	if c.buildx != nil {
+		return s.connectBuildx(ctx, *c.buildx, platform, auth)
 	}
 	if c.engine == nil {
 		b, err := s.connectManaged(ctx, auth)
@@ -118,14 +122,16 @@ func (o *Orchestrator) native(ctx context.Context, st store) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		if c.engine != nil {
+		switch {
+		case c.engine != nil:
 			return c.info.Platform, nil
+		case c.buildx == nil:
+			return managedPlatform(), nil
 		}
-		return managedPlatform(), nil
 	case ManagedBuilder:
 		return managedPlatform(), nil
 	}
-	b, err := o.connect(ctx, st)
+	b, err := o.connect(ctx, st, "")
 	if err != nil {
 		return "", err
 	}

@@ -17,6 +17,7 @@ import (
 
 	// The address forms that BuildKit's own tools understand besides unix:// and tcp://.
 	_ "github.com/moby/buildkit/client/connhelper/dockercontainer"
+	_ "github.com/moby/buildkit/client/connhelper/kubepod"
 	_ "github.com/moby/buildkit/client/connhelper/ssh"
 )
 
@@ -30,6 +31,8 @@ const (
 	KindBuildkitd Kind = "buildkitd"
 	// KindManaged is a standalone buildkitd that Pinion starts and ends itself.
 	KindManaged Kind = "managed"
+	// KindBuildx is a node of a builder of Docker's buildx.
+	KindBuildx Kind = "buildx"
 )
 
 // answerWithin bounds the first question to a builder. It is long enough for an SSH login or the start of
@@ -38,7 +41,8 @@ const answerWithin = 20 * time.Second
 
 // Info describes a builder.
 type Info struct {
-	Kind     Kind   `json:"kind"`
+	Kind Kind `json:"kind"`
+	// Endpoint is the address; for [KindBuildx] the builder's name and after a slash the node's.
 	Endpoint string `json:"endpoint"`
 	// Version of BuildKit as the builder reports it; the one inside Docker 20.10 reports none, and the
 	// engine's version stands for it.
@@ -177,6 +181,8 @@ func (b *Builder) noAnswer(err error) error {
 		hint = "is the Docker engine running, version 20.10 or later?"
 	case KindManaged:
 		hint = "see `pinion builder status` and `pinion builder logs`"
+	case KindBuildx:
+		hint = "start it with `" + b.info.bootstrap() + "`, or choose another with `docker buildx use` or --builder"
 	}
 	return &Error{Op: "connect", Kind: ErrNoBuilder, Err: fmt.Errorf("builder %s: %w; %s", b.info.Endpoint, err, hint)}
 }

@@ -26,8 +26,11 @@ func (s *solve) explain(ctx context.Context, err error) error {
 	endpoint := s.builder.info.Endpoint
 	if s.builder.alive(ctx) != nil {
 		advice := "start it and ask again"
-		if s.builder.info.Kind == KindManaged {
+		switch s.builder.info.Kind {
+		case KindManaged:
 			advice = "ask again, which starts another one"
+		case KindBuildx:
+			advice = "start it with `" + s.builder.info.bootstrap() + "` and ask again"
 		}
 		return &Error{Op: "solve", Kind: ErrNoBuilder, Err: fmt.Errorf(
 			"builder %s stopped answering in the middle of the build; %s: %w", endpoint, advice, harmless(err))}

@@ -59,3 +59,19 @@ func less(a, b [3]int) bool {
 }
 
 func dotted(v [3]int) string { return fmt.Sprintf("%d.%d.%d", v[0], v[1], v[2]) }
+
+// buildxFloor is the first buildx without a known advisory: 0.21.3 keeps credentials of cache backends out of traces
+// and of the builder's history (CVE-2025-0495).
+var buildxFloor = [3]int{0, 21, 3}
+
+// FloorBuildx is advice about a buildx plugin that is older than it should be, or empty.
+func FloorBuildx(version string) string {
+	v, ok := parseVersion(version)
+	switch {
+	case !ok:
+		return fmt.Sprintf("its version %q is not known; %s or later is without known advisories", version, dotted(buildxFloor))
+	case less(v, buildxFloor):
+		return fmt.Sprintf("older than %s, which fixes CVE-2025-0495; upgrade it", dotted(buildxFloor))
+	}
+	return ""
+}

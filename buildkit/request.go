@@ -31,6 +31,8 @@ type Request struct {
 	Labels map[string]string
 	// Reference names the image inside the store until the caller has verified it.
 	Reference string
+	// Name is what the builder's history calls the build; empty leaves that to who shows it.
+	Name string
 
 	// Token is the credential for Remote's host; empty for none.
 	Token string

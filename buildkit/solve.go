@@ -124,7 +124,7 @@ func (s *solve) run(ctx context.Context, way exporter, sink Sink) (Result, error
 	opt := client.SolveOpt{
 		Exports: []client.ExportEntry{export},
 		// The client adds the imports to the attributes, which have to be there.
-		CacheImports: cloneEntries(s.req.CacheImports), FrontendAttrs: map[string]string{},
+		CacheImports: cloneEntries(s.req.CacheImports), FrontendAttrs: s.req.historyAttrs(),
 		Session: []session.Attachable{secretsprovider.NewSecretProvider(s.gate)},
 	}
 	if s.builder.registry != nil {

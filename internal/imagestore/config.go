@@ -29,7 +29,7 @@ type EngineConfig struct {
 // other I/O, and is for callers that need registry credentials without an
 // engine.
 func (c EngineConfig) DockerConfig() (*configfile.ConfigFile, error) {
-	dir := c.dir()
+	dir := c.Dir()
 	if dir == "" {
 		return configfile.New(""), nil
 	}
@@ -49,8 +49,8 @@ func (c EngineConfig) get(name string) string {
 	return value
 }
 
-// dir is the Docker config folder, or "" if nothing says where it is.
-func (c EngineConfig) dir() string {
+// Dir is the Docker config folder, or "" if nothing says where it is.
+func (c EngineConfig) Dir() string {
 	if c.ConfigDir != "" {
 		return c.ConfigDir
 	}

@@ -14,9 +14,9 @@ import (
 	"github.com/docker/cli/cli/context/store"
 )
 
-// defaultContext is the name of the context that is no context: the host and
+// DefaultContext is the name of the context that is no context: the host and
 // TLS files that flags and variables name.
-const defaultContext = "default"
+const DefaultContext = "default"
 
 // target finds the engine in the order of Docker's CLI.
 func (c EngineConfig) target(file *configfile.ConfigFile) (docker.Endpoint, error) {
@@ -24,7 +24,7 @@ func (c EngineConfig) target(file *configfile.ConfigFile) (docker.Endpoint, erro
 		return docker.Endpoint{}, fmt.Errorf("%w: --host and --context exclude each other", ErrConfig)
 	}
 	name := c.contextName(file)
-	if name == defaultContext {
+	if name == DefaultContext {
 		return c.defaultTarget()
 	}
 	return c.contextTarget(name)
@@ -35,17 +35,17 @@ func (c EngineConfig) contextName(file *configfile.ConfigFile) string {
 	case c.Context != "":
 		return c.Context
 	case c.Host != "", c.get("DOCKER_HOST") != "":
-		return defaultContext
+		return DefaultContext
 	case c.get("DOCKER_CONTEXT") != "":
 		return c.get("DOCKER_CONTEXT")
 	case file.CurrentContext != "":
 		return file.CurrentContext
 	}
-	return defaultContext
+	return DefaultContext
 }
 
 func (c EngineConfig) contextTarget(name string) (docker.Endpoint, error) {
-	contexts := store.New(filepath.Join(c.dir(), "contexts"), store.NewConfig(nil,
+	contexts := store.New(filepath.Join(c.Dir(), "contexts"), store.NewConfig(nil,
 		store.EndpointTypeGetter(docker.DockerEndpoint, func() any { return &docker.EndpointMeta{} })))
 	meta, err := contexts.GetMetadata(name)
 	if cerrdefs.IsNotFound(err) {
@@ -90,7 +90,7 @@ func (c EngineConfig) defaultTarget() (docker.Endpoint, error) {
 func (c EngineConfig) tlsFiles() (*dockercontext.TLSData, error) {
 	dir := c.get("DOCKER_CERT_PATH")
 	if dir == "" {
-		dir = c.dir()
+		dir = c.Dir()
 	}
 	data, err := dockercontext.TLSDataFromFiles(filepath.Join(dir, "ca.pem"), "", "")
 	if err != nil {
@@ -105,4 +105,30 @@ func (c EngineConfig) tlsFiles() (*dockercontext.TLSData, error) {
 	}
 	data.Cert, data.Key = pair.Cert, pair.Key
 	return data, nil
+}
+
+// CurrentContext is the Docker context that the configuration means, "default" where it means none, and host is the
+// engine's address as Docker's CLI has it. No engine is asked. Errors are *Error with ErrConfig.
+func (c EngineConfig) CurrentContext() (name, host string, err error) {
+	file, err := c.DockerConfig()
+	if err != nil {
+		return "", "", &Error{Op: "context", Origin: OriginDocker, Err: err}
+	}
+	target, err := c.target(file)
+	if err != nil {
+		return "", "", &Error{Op: "context", Origin: OriginDocker, Err: err}
+	}
+	return c.contextName(file), target.Host, nil
+}
+
+// At is the configuration for the engine that buildx calls a node's endpoint: a host (it has a colon, which names have not), or a context's name. The name
+// of the default context means what it means here.
+func (c EngineConfig) At(endpoint string) EngineConfig {
+	switch {
+	case strings.Contains(endpoint, ":"):
+		c.Host, c.Context = endpoint, ""
+	case endpoint != DefaultContext || c.Host == "":
+		c.Host, c.Context = "", endpoint
+	}
+	return c
 }

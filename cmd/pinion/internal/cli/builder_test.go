@@ -92,8 +92,8 @@ func TestBuilderThatCannotRunExits13(t *testing.T) {
 
 func TestBuilderUsage(t *testing.T) {
 	for want, args := range map[string]string{
-		`--builder "mine": choose one of managed`:       "ls --builder mine",
 		"--builder managed goes without --addr":         "ls --builder managed --addr unix:///x",
+		"--builder mine goes without --addr":            "ls --builder mine --addr unix:///x",
 		"--builder-idle: ":                              "ls --builder-idle soon",
 		`--builder-idle: "-1s" is negative`:             "ls --builder-idle -1s",
 		`--builder-keep-storage: "0" is not more`:       "ls --builder-keep-storage 0",

@@ -19,7 +19,7 @@ type globalFlags struct {
 	store   string
 	addr    string
 	tls     tlsFlags
-	// builder is "managed" or empty; the others are for the managed BuildKit that is started.
+	// builder is "managed", a name in buildx or empty; the others are for the managed BuildKit that is started.
 	builder, builderIdle, builderKeep string
 
 	platform   string
@@ -40,7 +40,7 @@ func (g *globalFlags) register(fs *pflag.FlagSet) {
 	fs.StringVar(&g.store, "store", "", "where images are kept: docker, or oci: and the path of a folder; a `place` (PINION_STORE, default docker)")
 	fs.StringVar(&g.addr, "addr", "", "`address` of a standalone buildkitd: unix://, tcp://, docker-container:// or ssh:// (BUILDKIT_HOST)")
 	g.tls.register(fs)
-	fs.StringVar(&g.builder, "builder", "", "`name` of the builder: managed is a BuildKit of Pinion's own, started when needed")
+	fs.StringVar(&g.builder, "builder", "", "`name` of the builder in docker buildx (BUILDX_BUILDER); managed is a BuildKit of Pinion's own, started when needed")
 	fs.StringVar(&g.builderIdle, "builder-idle", "", "how long a managed BuildKit stays without work, a `duration`; 0 is for ever (PINION_BUILDKIT_IDLE, default 15m)")
 	fs.StringVar(&g.builderKeep, "builder-keep-storage", "", "build cache that a managed BuildKit keeps, a `size` (PINION_BUILDKIT_KEEP_STORAGE, default 20GB)")
 	fs.StringVar(&g.platform, "platform", "", "`platform` as os/arch[/variant], or native (MOLECULE_IMAGE_PLATFORM)")
@@ -94,13 +94,13 @@ func (g *globalFlags) chooseBuilder(opts []pinion.Option, env environment) ([]pi
 		return nil, err
 	}
 	if g.builder != "" {
-		if err := oneOf("builder", g.builder, builderManaged); err != nil {
-			return nil, err
-		}
 		if g.addr != "" || tls != (buildkit.TLS{}) {
 			return nil, usage("--builder %s goes without --addr and the --tls flags", g.builder)
 		}
-		return append(opts, pinion.WithBuilder(pinion.ManagedBuilder, tls)), nil
+		if g.builder == builderManaged {
+			return append(opts, pinion.WithBuilder(pinion.ManagedBuilder, tls)), nil
+		}
+		return append(opts, pinion.WithBuildxBuilder(g.builder)), nil
 	}
 	addr := g.addr
 	if addr == "" {

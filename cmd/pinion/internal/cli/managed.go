@@ -11,7 +11,7 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/internal/daemon"
 )
 
-// builderManaged is the one value of --builder so far.
+// builderManaged is the value of --builder that names no builder of buildx.
 const builderManaged = "managed"
 
 // managed is all that the verbs need of a daemon.Manager.

@@ -25,7 +25,8 @@ Environment (all of it optional; flags come first):
                                        Docker engine's own BuildKit)
   PINION_ALLOW_HTTP                    1 allows http for git servers elsewhere than on this machine
   PINION_STORE                         where images are kept: docker, or oci:DIR for a folder (default docker)
-  BUILDKIT_HOST                        a standalone buildkitd (default: the Docker engine's own BuildKit)
+  BUILDKIT_HOST                        a standalone buildkitd (default: the builder that is selected in buildx)
+  BUILDX_BUILDER                       a builder of docker buildx (default: the one selected there, else the Docker engine's own BuildKit)
   PINION_BUILDKIT_IDLE, PINION_BUILDKIT_KEEP_STORAGE, PINION_BUILDKIT_ROOT, PINION_BUILDKIT_CONFIG
                                        for the managed BuildKit; see pinion builder
   PINION_SERVE_TOKEN, PINION_HOOK_SECRET, XDG_RUNTIME_DIR

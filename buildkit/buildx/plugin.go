@@ -1,0 +1,162 @@
+package buildx
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+
+	"git.moleculesai.app/molecule-ai/pinion/internal/stdio"
+)
+
+// ErrNoPlugin says that buildx is not installed where Docker's CLI looks for it.
+var ErrNoPlugin = errors.New("docker buildx is not installed")
+
+// Plugin is the installed buildx.
+type Plugin struct{ path string }
+
+// FindPlugin looks where Docker's CLI looks (docker/cli, cli-plugins/manager): in the folders of cliPluginsExtraDirs
+// in its config, in cli-plugins in its config folder, in the system's folders. The error is [ErrNoPlugin].
+func FindPlugin(lookup func(string) (string, bool), dockerConfig string, extraDirs []string) (Plugin, error) {
+	name := "docker-buildx"
+	if runtime.GOOS == "windows" {
+		name += ".exe"
+	}
+	dirs := extraDirs
+	if dockerConfig != "" {
+		dirs = append(dirs[:len(dirs):len(dirs)], filepath.Join(dockerConfig, "cli-plugins"))
+	}
+	for _, dir := range append(dirs, systemDirs(lookup)...) {
+		path := filepath.Join(dir, name)
+		if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() {
+			return Plugin{path}, nil
+		}
+	}
+	return Plugin{}, ErrNoPlugin
+}
+
+func systemDirs(lookup func(string) (string, bool)) (dirs []string) {
+	if runtime.GOOS != "windows" {
+		return []string{
+			"/usr/local/lib/docker/cli-plugins", "/usr/local/libexec/docker/cli-plugins",
+			"/usr/lib/docker/cli-plugins", "/usr/libexec/docker/cli-plugins",
+		}
+	}
+	for _, name := range []string{"ProgramData", "ProgramFiles"} {
+		if dir, _ := lookup(name); dir != "" {
+			dirs = append(dirs, filepath.Join(dir, "Docker", "cli-plugins"))
+		}
+	}
+	return dirs
+}
+
+// Version asks the plugin for its version, for example "v0.38.2".
+func (p Plugin) Version(ctx context.Context) (string, error) {
+	out, err := exec.CommandContext(ctx, p.path, "docker-cli-plugin-metadata").Output()
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", p.path, err)
+	}
+	var about struct{ Version string }
+	if err := json.Unmarshal(out, &about); err != nil {
+		return "", fmt.Errorf("%s: its metadata: %w", p.path, err)
+	}
+	return about.Version, nil
+}
+
+// Dial has the plugin join us to a builder, to the node for the platform unless that is "": the way to drivers of
+// which buildx alone knows how they are reached. The plugin notes when a builder was used last; it works on a copy of
+// the builder's file, so that it notes nothing in the user's folder. If the builder does not run, it starts it.
+//
+// The plugin gets this process's environment and env on top of it. The connection outlives ctx.
+func (p Plugin) Dial(ctx context.Context, f Folder, b Builder, platform string, env []string) (net.Conn, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	dir, err := f.copyOf(b)
+	if err != nil {
+		return nil, err
+	}
+	args := []string{"dial-stdio", "--builder", b.Name}
+	if platform != "" {
+		args = append(args, "--platform", platform)
+	}
+	conn, err := p.start(exec.Command(p.path, args...), append(env, EnvConfig+"="+dir), func() { os.RemoveAll(dir) })
+	if err != nil {
+		os.RemoveAll(dir)
+		return nil, fmt.Errorf("%s: %w", p.path, err)
+	}
+	return conn, nil
+}
+
+func (p Plugin) start(cmd *exec.Cmd, env []string, gone func()) (net.Conn, error) {
+	cmd.Env = append(cmd.Environ(), env...)
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		return nil, err
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	complaints, err := cmd.StderrPipe()
+	if err != nil {
+		return nil, err
+	}
+	said := make(chan struct{})
+	conn := stdio.New(strings.Join(cmd.Args, " "), in, &lastWords{out, said}, func() error {
+		_ = cmd.Process.Kill() // it has nothing to put in order, and may have ended already
+		<-said
+		_ = cmd.Wait() // how it ended is of no concern any more
+		gone()
+		return nil
+	})
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	go func() {
+		defer close(said)
+		_, _ = io.Copy(conn.Stderr(), complaints)
+	}()
+	return conn, nil
+}
+
+// lastWords is a command's stdout that does not end before its stderr has been read.
+type lastWords struct {
+	io.Reader
+	said <-chan struct{}
+}
+
+func (l *lastWords) Read(p []byte) (int, error) {
+	n, err := l.Reader.Read(p)
+	if err != nil {
+		<-l.said
+	}
+	return n, err
+}
+
+// copyOf makes a folder with one builder in it.
+func (f Folder) copyOf(b Builder) (string, error) {
+	raw, err := f.read("instances", strings.ToLower(b.Name))
+	if err != nil {
+		return "", err
+	}
+	dir, err := os.MkdirTemp("", "pinion-buildx-")
+	if err != nil {
+		return "", err
+	}
+	if err = os.Mkdir(filepath.Join(dir, "instances"), 0o700); err == nil {
+		err = os.WriteFile(filepath.Join(dir, "instances", strings.ToLower(b.Name)), raw, 0o600)
+	}
+	if err != nil {
+		os.RemoveAll(dir)
+		return "", err
+	}
+	return dir, nil
+}

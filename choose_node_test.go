@@ -1,0 +1,100 @@
+package pinion
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/containerd/platforms"
+	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"git.moleculesai.app/molecule-ai/pinion/buildkit"
+	"git.moleculesai.app/molecule-ai/pinion/buildkit/buildx"
+)
+
+// fakeNode is a node with a list of platforms, its own first; without any it does not answer.
+type fakeNode struct {
+	solver
+	name   string
+	runs   []string
+	closed bool
+}
+
+func (f *fakeNode) Info() buildkit.Info {
+	return buildkit.Info{Kind: buildkit.KindBuildx, Endpoint: f.name}
+}
+func (f *fakeNode) Native() ocispecs.Platform { return platforms.MustParse(f.runs[0]) }
+func (f *fakeNode) Close() error              { f.closed = true; return nil }
+
+func (f *fakeNode) RequirePlatform(p ocispecs.Platform) error {
+	for _, have := range f.runs {
+		if have == platforms.Format(p) {
+			return nil
+		}
+	}
+	return ErrPlatform
+}
+
+func TestPickNode(t *testing.T) {
+	const amd, arm = "linux/amd64", "linux/arm64"
+	type node struct {
+		name  string
+		setup string // the platform it was set up for
+		runs  []string
+	}
+	for _, c := range []struct {
+		name     string
+		platform string
+		nodes    []node
+		want     string // the node's name, or none
+		err      error
+		remark   string
+	}{
+		{"one", amd, []node{{"a", "", []string{amd}}}, "a", nil, ""},
+		{"none asked for", "", []node{{"a", "", []string{arm}}, {"b", "", []string{amd}}}, "a", nil, ""},
+		{"native before emulated", amd, []node{{"a", "", []string{arm, amd}}, {"b", "", []string{amd}}}, "b", nil, ""},
+		{"the first of two natives", amd, []node{{"a", "", []string{amd}}, {"b", "", []string{amd}}}, "a", nil, ""},
+		{"emulated", amd, []node{{"a", "", []string{"linux/riscv64"}}, {"b", "", []string{arm, amd}}}, "b", nil, "emulated by builder b"},
+		{"one that emulates", amd, []node{{"a", "", []string{arm, amd}}}, "a", nil, "it runs on linux/arm64"},
+		{"set up for it", amd, []node{{"a", arm, []string{amd}}, {"b", amd, []string{amd}}}, "b", nil, ""},
+		{"set up for it and silent", amd, []node{{"a", "", []string{amd}}, {"b", amd, nil}}, "", ErrNoBuilder, ""},
+		{"silent, another native", amd, []node{{"a", "", nil}, {"b", "", []string{amd}}}, "b", nil, "a is silent"},
+		{"silent, another emulates", amd, []node{{"a", "", nil}, {"b", "", []string{arm, amd}}}, "", ErrNoBuilder, ""},
+		{"all silent", amd, []node{{"a", "", nil}, {"b", "", nil}}, "", ErrNoBuilder, ""},
+		{"nobody can", amd, []node{{"a", "", []string{arm}}, {"b", "", []string{arm}}}, "", ErrPlatform, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			fakes := map[string]*fakeNode{}
+			var nodes []buildx.Node
+			for _, n := range c.nodes {
+				fakes[n.name] = &fakeNode{name: n.name, runs: n.runs}
+				added := buildx.Node{Name: n.name}
+				if n.setup != "" {
+					added.Platforms = []ocispecs.Platform{platforms.MustParse(n.setup)}
+				}
+				nodes = append(nodes, added)
+			}
+			got, err := pickNode(t.Context(), nodes, c.platform, func(_ context.Context, n buildx.Node) (solver, error) {
+				f := fakes[n.Name]
+				if len(f.runs) == 0 {
+					return (*fakeNode)(nil), &buildkit.Error{Op: "connect", Kind: ErrNoBuilder, Err: errors.New(n.Name + " is silent")}
+				}
+				return f, nil
+			})
+			if !errors.Is(err, c.err) || (err == nil) != (c.want != "") {
+				t.Fatalf("got %v", err)
+			}
+			said := ""
+			if err == nil {
+				said = strings.Join(remarks(got), "\n")
+				if got.Info().Endpoint != c.want || fakes[c.want].closed {
+					t.Errorf("got %s, closed %t", got.Info().Endpoint, fakes[c.want].closed)
+				}
+			}
+			if (said == "") != (c.remark == "") || !strings.Contains(said, c.remark) {
+				t.Errorf("remarks %q", said)
+			}
+		})
+	}
+}
