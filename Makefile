@@ -22,6 +22,20 @@ PROGRAMS := ./cmd/pinion $(if $(filter linux,$(shell $(GO) env GOOS)),./cmd/pini
 build: ## Build bin/pinion and, on Linux, bin/pinion-buildkitd that belongs beside it
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/ $(PROGRAMS)
 
+PREFIX ?= /usr/local
+# Docker's client looks for plugins of all users here, and for one's own in ~/.docker.
+PLUGINS ?= $(if $(filter /usr /usr/local,$(PREFIX)),$(PREFIX)/libexec/docker/cli-plugins,$(or $(DOCKER_CONFIG),$(HOME)/.docker)/cli-plugins)
+
+.PHONY: install
+install: build ## Install into PREFIX (/usr/local), and as `docker pinion`; PREFIX=~/.local is for oneself
+	install -d '$(DESTDIR)$(PREFIX)/bin' '$(DESTDIR)$(PLUGINS)'
+	install $(PROGRAMS:./cmd/%=bin/%) '$(DESTDIR)$(PREFIX)/bin'
+	ln -sfn '$(abspath $(PREFIX))/bin/pinion' '$(DESTDIR)$(PLUGINS)/docker-pinion'
+
+.PHONY: uninstall
+uninstall: ## Remove what install put there
+	rm -f $(PROGRAMS:./cmd/%='$(DESTDIR)$(PREFIX)/bin/%') '$(DESTDIR)$(PLUGINS)/docker-pinion'
+
 .PHONY: demo
 demo: ## Ensure a template of a git server of its own twice and show both receipts
 	@echo 'building the demo (a few minutes on a cold build cache)'

@@ -119,6 +119,8 @@ func (b *Build) failure(ctx context.Context, err error) *Failure {
 type Call struct {
 	build  *Build
 	ticket *flight.Ticket[*Build, Image] // nil for a hit
+	// push is nil unless it was asked for.
+	push   func(ctx context.Context, img Image) (Image, error)
 	finish func(ctx context.Context, img Image, err error) (Image, error)
 }
 

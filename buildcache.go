@@ -3,8 +3,10 @@ package pinion
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
+	"github.com/containerd/containerd/v2/core/content"
 	"github.com/distribution/reference"
 
 	"git.moleculesai.app/molecule-ai/pinion/buildkit"
@@ -72,13 +74,16 @@ type sharedCache struct {
 	folder   *cache.BuildCache // for BuildCacheLocal
 	registry cache.RegistryCache
 	imports  []buildkit.CacheEntry
+	// named are the entries that the caller gave, and stores the folders of those of the type local.
+	named    []buildkit.CacheEntry
+	stores   map[string]content.Store
 	release  func()
 	warnings []string
 }
 
 // sharedCache opens the cache of this line. Whatever fails is a warning: a build needs no cache. The caller releases it.
 func (j *job) sharedCache(ctx context.Context, b solver) *sharedCache {
-	s := &sharedCache{kind: j.o.buildCache.at(b.Info().Kind), release: func() {}}
+	s := &sharedCache{kind: j.o.buildCache.at(b.Info().Kind), stores: map[string]content.Store{}, release: func() {}}
 	if j.tree != nil {
 		s.kind = BuildCacheOff // it goes by commits
 	}
@@ -94,9 +99,14 @@ func (j *job) sharedCache(ctx context.Context, b solver) *sharedCache {
 	}
 	if j.ask.noCache {
 		s.imports = nil
+		return s
 	}
+	s.offer(j.caches.from)
 	return s
 }
+
+// all are the imports, those of the caller last.
+func (s *sharedCache) all() []buildkit.CacheEntry { return slices.Concat(s.imports, s.named) }
 
 func (s *sharedCache) open(ctx context.Context, j *job) error {
 	dir, err := j.o.records()

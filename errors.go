@@ -35,7 +35,7 @@ var (
 	ErrStore = errors.New("image store")
 	// ErrVerification: an image was delivered and is not what was built.
 	ErrVerification = errors.New("verification failed")
-	// ErrRegistry: the registry of registry mode did not give the image. [ErrNotFound], [ErrUnauthorized] or
+	// ErrRegistry: the registry did not give the image in registry mode, or did not take it. [ErrNotFound], [ErrUnauthorized] or
 	// [ErrUnavailable] beside it says why.
 	ErrRegistry = errors.New("registry")
 )

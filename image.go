@@ -74,6 +74,8 @@ type Receipt struct {
 	Builder  *buildkit.Info     `json:"builder,omitempty"`
 	Fetch    *buildkit.Fetch    `json:"fetch,omitempty"`
 	Delivery *buildkit.Delivery `json:"delivery,omitempty"`
+	// Pushed lists the names in a registry that the image has been given, see [PushTo].
+	Pushed []Pushed `json:"pushed,omitempty"`
 	// Reason says why it was not a hit.
 	Reason string `json:"reason,omitempty"`
 	// Ignored says that the repository's .dockerignore was applied to the build context.
@@ -97,6 +99,7 @@ type Durations struct {
 	Solve   int64 `json:"solve,omitempty"`
 	Deliver int64 `json:"deliver,omitempty"`
 	Pull    int64 `json:"pull,omitempty"`
+	Push    int64 `json:"push,omitempty"`
 	Total   int64 `json:"total"`
 }
 

@@ -20,6 +20,7 @@ type job struct {
 	ask      ask
 	template resolver.Template
 	store    store
+	caches   namedCaches
 	// recipe lacks the revision until the git server has told it.
 	recipe recipe
 	// tree is nil unless the caller asked for a working tree.
@@ -109,6 +110,7 @@ func (j *job) build(ctx context.Context, miss string) (Image, error) {
 			return img, err
 		}
 	}
+	before := j.named(ctx, miss)
 	b, err := j.o.connect(ctx, j.store, j.recipe.Platform)
 	if err != nil {
 		return Image{}, err
@@ -121,7 +123,7 @@ func (j *job) build(ctx context.Context, miss string) (Image, error) {
 	}()
 	to := j.sink()
 	shared := j.sharedCache(ctx, b)
-	res, err := j.solve(ctx, b, to, shared.imports)
+	res, err := j.solve(ctx, b, to, shared.all())
 	shared.release()
 	if err != nil {
 		return Image{}, err
@@ -134,7 +136,7 @@ func (j *job) build(ctx context.Context, miss string) (Image, error) {
 	}
 	img := j.image(OutcomeBuilt, cache.Record{ImageID: built.ID, ConfigDigest: res.ConfigDigest, ManifestDigest: res.ManifestDigest, Prewarmed: j.ask.prewarm})
 	info := b.Info()
-	img.Builder, img.Fetch, img.Delivery, img.Reason = &info, &res.Fetch, &res.Delivery, miss
+	img.Builder, img.Fetch, img.Delivery, img.Reason = &info, &res.Fetch, &res.Delivery, reason(miss, before, built.ID)
 	img.Ignored, img.Cache = res.Ignored, shared.receipt()
 	img.Warnings = slices.Concat(warnings, remarks(b), shared.warnings, res.Warnings, built.warnings)
 	if res.ImportFailed != nil {
@@ -144,7 +146,7 @@ func (j *job) build(ctx context.Context, miss string) (Image, error) {
 	if err := failpoint.At(ctx, failpoint.Recorded, j.record(res, built, to.layers, info)); err != nil {
 		img.Warnings = append(img.Warnings, fmt.Sprintf("not remembered, so the next call builds again: %v", err))
 	}
-	if saving = shared.kind != BuildCacheOff && res.Graph != nil; saving {
+	if saving = (shared.kind != BuildCacheOff || len(j.caches.to) > 0) && res.Graph != nil; saving {
 		j.save(ctx, b, res, shared)
 	}
 	unlock() // nobody else has to wait for the git server
@@ -240,7 +242,7 @@ func (j *job) record(res buildkit.Result, built builtImage, layers []string, by 
 		Store: j.store.Endpoint(), StoreKind: string(built.kind),
 		Name: j.template.Name, Reference: j.recipe.reference(), ImageID: built.ID,
 		ConfigDigest: res.ConfigDigest, ManifestDigest: res.ManifestDigest,
-		Revision: j.recipe.Revision, Tree: j.recipe.Tree, Ref: j.template.Ref.String(), Repository: j.recipe.Repository,
+		Revision: j.recipe.Revision, Tree: j.recipe.Tree, Labels: j.recipe.Labels, Ref: j.template.Ref.String(), Repository: j.recipe.Repository,
 		Platform: j.recipe.Platform, Size: built.Size, Layers: layers, BuiltAt: time.Now().UTC(),
 		Prewarmed: j.ask.prewarm,
 		Builder:   cache.Builder{Kind: string(by.Kind), Endpoint: by.Endpoint, Version: by.Version},

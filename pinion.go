@@ -25,12 +25,14 @@ type Orchestrator struct {
 	catalogue *resolver.Catalogue
 	creds     resolver.Credentials
 	heads     heads
-	store     func() (store, error)
-	connect   func(ctx context.Context, st store, platform string) (solver, error)
-	records   func() (*cache.Dir, error)
-	builds    flight.Group[string, *Build, Image]
-	queue     *queue.Queue
-	redact    *redact.Redactor
+	// public asks git servers without a credential.
+	public  heads
+	store   func() (store, error)
+	connect func(ctx context.Context, st store, platform string) (solver, error)
+	records func() (*cache.Dir, error)
+	builds  flight.Group[string, *Build, Image]
+	queue   *queue.Queue
+	redact  *redact.Redactor
 	// buildCache is the setting, and after what saves there.
 	buildCache buildCacheSpec
 	after      *afterwards
@@ -74,6 +76,7 @@ func New(opts ...Option) (*Orchestrator, error) {
 		settings: s, catalogue: catalogue, creds: creds, log: s.logger,
 		source:     resolver.Resolve(s.lookup),
 		heads:      resolver.NewClient(creds, resolver.WithTokenHint(s.tokenHint(catalogue))),
+		public:     resolver.NewClient(nil, resolver.WithTokenHint(s.tokenHint(catalogue))),
 		redact:     redact.New(slices.Collect(maps.Values(creds))...),
 		owner:      s.owner(),
 		queue:      queue.New(s.maxParallel),
@@ -103,6 +106,11 @@ type ask struct {
 	pull        bool
 	noCache     bool
 	prewarm     bool
+	labels      map[string]string
+	cacheFrom   []string
+	cacheTo     []string
+	push        bool
+	pushTo      string
 	onEvent     func(Event)
 }
 
@@ -129,7 +137,7 @@ func Prewarm() EnsureOption { return func(a *ask) { a.prewarm = true } }
 
 // flight keeps calls that want different work apart.
 func (a ask) flight(key string) string {
-	return fmt.Sprintf("%s pull=%t no-cache=%t head=%t", key, a.pull, a.noCache, a.revision.IsZero())
+	return fmt.Sprintf("%s pull=%t no-cache=%t head=%t from=%q to=%q", key, a.pull, a.noCache, a.revision.IsZero(), a.cacheFrom, a.cacheTo)
 }
 
 // OnEvent has f hear, from one goroutine and in order, what happens until [Orchestrator.Ensure] returns: of a build
@@ -184,6 +192,9 @@ func (o *Orchestrator) start(ctx context.Context, name string, a ask) (*Call, er
 		return nil, fail(ctx, name, err)
 	}
 	c.finish = func(ctx context.Context, img Image, err error) (Image, error) {
+		if err == nil && c.push != nil {
+			img, err = c.push(ctx, img)
+		}
 		if err != nil {
 			return Image{}, fail(ctx, name, err)
 		}
@@ -205,6 +216,13 @@ func (o *Orchestrator) call(ctx context.Context, name string, a ask) (*Call, err
 	if o.source.Mode == resolver.ModeRegistry {
 		return o.pull(ctx, t, a)
 	}
+	if err := checkLabels(a.labels); err != nil {
+		return nil, err
+	}
+	caches, err := a.namedCaches()
+	if err != nil {
+		return nil, err
+	}
 	st, err := o.store()
 	if err != nil {
 		return nil, storeError(err)
@@ -213,12 +231,23 @@ func (o *Orchestrator) call(ctx context.Context, name string, a ask) (*Call, err
 	if err != nil {
 		return nil, err
 	}
-	j := &job{o: o, ask: a, template: t, store: &askedOnce{store: st}, recipe: r}
+	r = r.labelled(a.labels)
+	var to pusher
+	if a.push {
+		if to, err = checkPush(t, st, a); err != nil {
+			return nil, err
+		}
+	}
+	j := &job{o: o, ask: a, template: t, store: &askedOnce{store: st}, recipe: r, caches: caches}
 	j.durations.Resolve = ms(time.Since(begun))
 	if a.local {
 		return j.runTree(ctx)
 	}
-	return j.run(ctx)
+	c, err := j.run(ctx)
+	if err == nil && a.push {
+		c.push = func(ctx context.Context, img Image) (Image, error) { return j.push(ctx, to, img) }
+	}
+	return c, err
 }
 
 // hit is a call that found what it asked for.

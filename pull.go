@@ -15,8 +15,11 @@ import (
 
 // pull is registry mode: the image comes from the registry, and neither a git server nor a builder is asked.
 func (o *Orchestrator) pull(ctx context.Context, t resolver.Template, a ask) (*Call, error) {
-	if a.noCache || !a.head() {
-		return nil, fmt.Errorf("%w: in registry mode nothing is built, so there is no commit, no working tree and no build cache to choose; unset MOLECULE_IMAGE_REGISTRY to build", ErrInvalidInput)
+	if a.push {
+		return nil, fmt.Errorf("%w: in registry mode nothing is built, so there is nothing to push; unset MOLECULE_IMAGE_REGISTRY to build", ErrInvalidInput)
+	}
+	if a.noCache || !a.head() || len(a.labels)+len(a.cacheFrom)+len(a.cacheTo) > 0 {
+		return nil, fmt.Errorf("%w: in registry mode nothing is built, so there is no commit, no working tree, no build cache and no label to choose; unset MOLECULE_IMAGE_REGISTRY to build", ErrInvalidInput)
 	}
 	st, err := o.store()
 	if err != nil {
@@ -81,15 +84,10 @@ func (o *Orchestrator) fetchImage(ctx context.Context, st store, b *Build, ref, 
 		o.log.Debug(status)
 		b.emit(Event{Type: EventLog, Text: b.clean(status)})
 	})
-	var at *imagestore.Error
-	switch {
-	case err == nil:
-		return nil
-	case errors.As(err, &at) && at.Origin == imagestore.OriginRegistry:
-		return fmt.Errorf("%w: %w%w", ErrRegistry, kindOf(err), err)
-	default:
-		return storeError(err)
+	if err != nil {
+		return registryOrStore(err)
 	}
+	return nil
 }
 
 // registryKind gives the registry's refusals the names that the git server's have. It prints as nothing, since

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"maps"
 	"strings"
 
 	"git.moleculesai.app/molecule-ai/pinion/cache"
@@ -46,6 +47,8 @@ type recipe struct {
 	Image      string `json:"image"`
 	// Tree is the digest of the working tree that is built instead of a commit, "sha256:<hex>".
 	Tree string `json:"tree,omitempty"`
+	// Labels are those that were asked for, besides Pinion's own.
+	Labels map[string]string `json:"labels,omitempty"`
 }
 
 // newRecipe takes the platform apart from the template, since "native" is known only to the builder.
@@ -71,7 +74,7 @@ func (r recipe) ofTree(tree string) recipe {
 func (r recipe) digest() string {
 	b, err := json.Marshal(r)
 	if err != nil {
-		panic(err) // a struct of strings always marshals
+		panic(err) // strings always marshal
 	}
 	sum := sha256.Sum256(b)
 	return hex.EncodeToString(sum[:])
@@ -102,21 +105,25 @@ func (r recipe) short() string {
 	return r.Revision[:min(12, len(r.Revision))]
 }
 
-// suffix keeps platforms apart in the tag, so that no hit can have the wrong architecture.
+// suffix keeps platforms, and labels that were asked for, apart in the tag, so that no hit can have the wrong architecture.
 func (r recipe) suffix() string {
 	if r.Platform == defaultPlatform {
-		return ""
+		return r.variant()
 	}
-	return "-" + strings.ReplaceAll(r.Platform, "/", "-")
+	return r.variant() + "-" + strings.ReplaceAll(r.Platform, "/", "-")
 }
 
 func (r recipe) repository() string { return namespace + r.Image }
 
 // reference is the pinned name.
-func (r recipe) reference() string { return r.repository() + ":" + r.short() + r.suffix() }
+func (r recipe) reference() string { return r.repository() + ":" + r.tag() }
+
+func (r recipe) tag() string { return r.short() + r.suffix() }
 
 // latest is for people; nothing in Pinion reads it.
-func (r recipe) latest() string { return r.repository() + ":latest" + r.suffix() }
+func (r recipe) latest() string { return r.repository() + ":" + r.latestTag() }
+
+func (r recipe) latestTag() string { return "latest" + r.suffix() }
 
 // temporary is what an image is called until it has been verified. It is the same for each attempt of one owner
 // at a key, so that an attempt which was killed leaves at most one, and the next takes it over; and another
@@ -135,16 +142,18 @@ func (r recipe) temporaryOf(key, owner string) string {
 func recorded(rec cache.Record) (recipe, bool) {
 	repository, _, _ := strings.Cut(rec.Reference, ":")
 	image, ours := strings.CutPrefix(repository, namespace)
-	r := recipe{Image: image, Revision: rec.Revision, Tree: rec.Tree, Platform: rec.Platform, Repository: rec.Repository}
+	r := recipe{Image: image, Revision: rec.Revision, Tree: rec.Tree, Platform: rec.Platform, Repository: rec.Repository, Labels: rec.Labels}
 	return r, ours && len(rec.Key) == hex.EncodedLen(sha256.Size) && r.reference() == rec.Reference
 }
 
 func (r recipe) labels() map[string]string {
+	labels := map[string]string{}
+	maps.Copy(labels, r.Labels)
+	labels[LabelRecipe] = "sha256:" + r.digest()
 	if r.Tree != "" {
-		return map[string]string{LabelTree: r.Tree, LabelRecipe: "sha256:" + r.digest()}
+		labels[LabelTree] = r.Tree
+		return labels
 	}
-	labels := map[string]string{
-		LabelSource: r.Repository, LabelRevision: r.Revision, LabelRecipe: "sha256:" + r.digest(),
-	}
+	labels[LabelSource], labels[LabelRevision] = r.Repository, r.Revision
 	return labels
 }

@@ -4,6 +4,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/distribution/reference"
+
+	"git.moleculesai.app/molecule-ai/pinion/cache"
 	"git.moleculesai.app/molecule-ai/pinion/resolver"
 )
 
@@ -47,6 +50,8 @@ func TestFault32_EveryPartOfTheRecipeIsInTheKey(t *testing.T) {
 		"platform":   func(r *recipe) { r.Platform = "linux/arm64" },
 		"image":      func(r *recipe) { r.Image += "x" },
 		"moved":      func(r *recipe) { r.Subdir, r.Target = r.Target, r.Subdir },
+		"labels":     func(r *recipe) { r.Labels = map[string]string{"a": "b"} },
+		"label":      func(r *recipe) { r.Labels = map[string]string{"a": "b c=d"} },
 	} {
 		r := sampleRecipe
 		change(&r)
@@ -56,6 +61,31 @@ func TestFault32_EveryPartOfTheRecipeIsInTheKey(t *testing.T) {
 		seen[r.key()] = name
 		if (r.line() == sampleRecipe.line()) != (name == "revision") {
 			t.Errorf("%s: line %s", name, r.line())
+		}
+	}
+}
+
+// TestFault11_LabelsHaveTagsOfTheirOwn: also beside platforms, and as latest.
+func TestFault11_LabelsHaveTagsOfTheirOwn(t *testing.T) {
+	seen := map[string]bool{}
+	for _, platform := range []string{defaultPlatform, "linux/arm64", "linux/386"} {
+		for _, labels := range []map[string]string{nil, {"a": "b"}, {"a": "b", "c": ""}, {"a": ""}, {"a": "b\"c"}} {
+			r := sampleRecipe.labelled(labels)
+			r.Platform = platform
+			for _, name := range []string{r.reference(), r.latest()} {
+				if _, err := reference.ParseNormalizedNamed(name); err != nil || seen[name] {
+					t.Errorf("%v on %s is called %s, %v", labels, platform, name, err)
+				}
+				seen[name] = true
+			}
+			rec := cache.Record{Key: r.key(), Reference: r.reference(), Revision: r.Revision, Platform: platform, Labels: labels, Repository: r.Repository}
+			if got, ours := recorded(rec); !ours || got.latest() != r.latest() {
+				t.Errorf("%s is not known again", rec.Reference)
+			}
+			rec.Labels = map[string]string{"other": "labels"}
+			if _, ours := recorded(rec); ours {
+				t.Errorf("%s is taken for one with other labels", rec.Reference)
+			}
 		}
 	}
 }

@@ -3,9 +3,9 @@ package pinion
 import (
 	"context"
 	"fmt"
+	"maps"
 	"time"
 
-	"github.com/containerd/containerd/v2/core/content"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"git.moleculesai.app/molecule-ai/pinion/buildkit"
@@ -48,12 +48,22 @@ func (j *job) save(ctx context.Context, b solver, res buildkit.Result, shared *s
 }
 
 func (j *job) saveTo(ctx context.Context, b solver, res buildkit.Result, shared *sharedCache) (saved bool, err error) {
-	what := buildkit.CacheSave{Graph: res.Graph, Imports: shared.imports}
+	what := buildkit.CacheSave{Graph: res.Graph, Imports: shared.all(), Stores: shared.stores}
 	if res.ImportFailed != nil {
 		what.Imports = nil
 	}
+	for _, to := range j.caches.to {
+		j.saySaving()
+		if err := j.saveNamed(ctx, b, what, to); err != nil {
+			return false, err
+		}
+		saved = true
+	}
 	if shared.kind == BuildCacheRegistry {
 		return true, j.saveToRegistry(ctx, b, what, shared.registry)
+	}
+	if shared.kind == BuildCacheOff {
+		return saved, nil
 	}
 	if res.ImportFailed != nil {
 		if err := shared.folder.Forget(ctx); err != nil {
@@ -80,7 +90,8 @@ func (j *job) saveToFolder(ctx context.Context, b solver, what buildkit.CacheSav
 		saved = true
 		j.saySaving()
 		what.Exports = entries([]cache.BuildKitEntry{to.Entry})
-		what.Stores = map[string]content.Store{to.Folder: to.Store}
+		what.Stores = maps.Clone(what.Stores)
+		what.Stores[to.Folder] = to.Store
 		return b.SaveCache(ctx, what)
 	}
 	if err := folder.Save(ctx, j.template.Name, j.recipe.Revision, j.ask.noCache, export); err != nil {

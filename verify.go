@@ -11,6 +11,9 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/resolver/git"
 )
 
+// missNoImage is the reason for the first build of a commit.
+const missNoImage = "no image for this revision"
+
 // history is what the cache folder remembers of this recipe in this store, newest first. It proves nothing by
 // itself.
 type history struct {
@@ -88,12 +91,17 @@ func (j *job) verify(ctx context.Context, h history, g *guess) (img Image, miss 
 	}
 	i := slices.IndexFunc(recs, func(r cache.Record) bool { return r.ImageID == got.ID })
 	if i < 0 {
-		return Image{}, fmt.Sprintf("%s names an image that was not built here", j.recipe.reference()), nil
+		return Image{}, j.notOurs(), nil
 	}
 	if miss := j.disagreement(got); miss != "" {
 		return Image{}, miss, nil
 	}
 	return j.image(OutcomeHit, recs[i]), "", nil
+}
+
+// notOurs is the reason where another image has the name.
+func (j *job) notOurs() string {
+	return j.recipe.reference() + " names an image that was not built here"
 }
 
 // retag gives an image that is there by its ID the name it has lost.
@@ -148,6 +156,6 @@ func (h history) noRecord() string {
 	case len(h.rejected) > 0:
 		return fmt.Sprintf("unreadable record put aside: %s", h.rejected[0])
 	default:
-		return "no image for this revision"
+		return missNoImage
 	}
 }

@@ -17,25 +17,26 @@ const SchemaVersion = 1
 // digest of the recipe without its commit, so that the records of one template
 // lie together; Key is the digest of the whole recipe.
 type Record struct {
-	Schema         int       `json:"schema"`           // set by Put
-	Key            string    `json:"key"`              // digest of the recipe, lower-case hex, "sha256:" allowed
-	Line           string    `json:"line"`             // digest of the recipe without the commit
-	Store          string    `json:"store"`            // the store's endpoint, as imagestore reports it
-	StoreKind      string    `json:"store_kind"`       // "classic", "containerd" or "oci": it decides what ImageID is
-	Name           string    `json:"name"`             // the template
-	Reference      string    `json:"reference"`        // repository:tag
-	ImageID        string    `json:"image_id"`         // what the store calls the image: a config or a manifest digest
-	ConfigDigest   string    `json:"config_digest"`    // "" if the builder did not say
-	ManifestDigest string    `json:"manifest_digest"`  // "" if the builder did not say
-	Revision       string    `json:"revision"`         // the commit, full length; "" for a working tree
-	Tree           string    `json:"tree,omitempty"`   // the working tree's digest; "" for a commit
-	Ref            string    `json:"ref"`              // the ref that was looked up, HEAD or refs/heads/...
-	Repository     string    `json:"repository"`       // the repo's URL without credentials
-	Platform       string    `json:"platform"`         // os/arch[/variant]
-	Size           int64     `json:"size"`             // bytes, as the store counts them
-	Layers         []string  `json:"layers,omitempty"` // digests of the blobs that the store holds for the image, where we brought them
-	BuiltAt        time.Time `json:"built_at"`         // for people and for ordering only
-	Builder        Builder   `json:"builder"`
+	Schema         int               `json:"schema"`           // set by Put
+	Key            string            `json:"key"`              // digest of the recipe, lower-case hex, "sha256:" allowed
+	Line           string            `json:"line"`             // digest of the recipe without the commit
+	Store          string            `json:"store"`            // the store's endpoint, as imagestore reports it
+	StoreKind      string            `json:"store_kind"`       // "classic", "containerd" or "oci": it decides what ImageID is
+	Name           string            `json:"name"`             // the template
+	Reference      string            `json:"reference"`        // repository:tag
+	ImageID        string            `json:"image_id"`         // what the store calls the image: a config or a manifest digest
+	ConfigDigest   string            `json:"config_digest"`    // "" if the builder did not say
+	ManifestDigest string            `json:"manifest_digest"`  // "" if the builder did not say
+	Revision       string            `json:"revision"`         // the commit, full length; "" for a working tree
+	Tree           string            `json:"tree,omitempty"`   // the working tree's digest; "" for a commit
+	Ref            string            `json:"ref"`              // the ref that was looked up, HEAD or refs/heads/...
+	Repository     string            `json:"repository"`       // the repo's URL without credentials
+	Platform       string            `json:"platform"`         // os/arch[/variant]
+	Labels         map[string]string `json:"labels,omitempty"` // those that were asked for
+	Size           int64             `json:"size"`             // bytes, as the store counts them
+	Layers         []string          `json:"layers,omitempty"` // digests of the blobs that the store holds for the image, where we brought them
+	BuiltAt        time.Time         `json:"built_at"`         // for people and for ordering only
+	Builder        Builder           `json:"builder"`
 
 	// Prewarmed: nobody waited for the image when its build began.
 	Prewarmed bool `json:"prewarmed,omitempty"`

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 
+	"github.com/docker/cli/cli-plugins/socket"
 	"github.com/sirupsen/logrus"
 
 	"git.moleculesai.app/molecule-ai/pinion/cmd/pinion/internal/cli"
@@ -18,8 +19,13 @@ func main() {
 	// BuildKit's client and containerd's content store warn there of what they then do without; the errors come back.
 	logrus.SetOutput(io.Discard)
 	ctx, stop := interruptible(context.Background())
+	plugin := cli.IsPlugin(os.Args[0])
+	if plugin {
+		// A signal to Docker's CLI alone reaches its plugins in no other way.
+		socket.ConnectAndWait(stop)
+	}
 	code := cli.Run(ctx, cli.Program{
-		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Lookup: os.LookupEnv, Version: version,
+		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Lookup: os.LookupEnv, Plugin: plugin, Version: version,
 	}, os.Args[1:])
 	stop()
 	os.Exit(code)

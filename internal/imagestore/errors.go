@@ -33,7 +33,7 @@ const (
 
 // Error is the one error type of this package.
 type Error struct {
-	Op     string // "dial", "open", "info", "inspect", "list", "list containers", "tag", "untag", "load", "pull" or "hijack"
+	Op     string // "dial", "open", "info", "inspect", "list", "list containers", "tag", "untag", "load", "pull", "push" or "hijack"
 	Origin Origin
 	Ref    string // the image concerned, or ""
 	Err    error  // one of the sentinels with its cause, or the cause alone

@@ -12,10 +12,10 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/internal/redact"
 )
 
-// login is what a pull shows to a registry.
+// login is what a pull or a push shows to a registry.
 type login struct {
 	host    string
-	header  string // of X-Registry-Auth, "" for an anonymous pull
+	header  string // of X-Registry-Auth, "" for none
 	secrets *redact.Redactor
 }
 
@@ -37,25 +37,26 @@ func (e *Engine) login(host string) (login, error) {
 	return login{host: host, header: value, secrets: redact.New(secrets...)}, nil
 }
 
-// pullFailure tells the engine's failures from the registry's, and cuts the
+// registryFailure tells the engine's failures from the registry's, and cuts the
 // credentials out, which a registry may have echoed.
-func (e *Engine) pullFailure(ctx context.Context, ref string, login login, err error) error {
+func (e *Engine) registryFailure(ctx context.Context, op, ref string, login login, err error) error {
 	if ctx.Err() != nil || brokenConnection(err) {
-		return e.fail(ctx, "pull", ref, err)
+		return e.fail(ctx, op, ref, err)
 	}
 	err = login.secrets.Error(err)
 	switch cause := registryCause(err, ref); {
 	case errors.Is(cause, ErrUnauthorized):
-		err = fmt.Errorf("%w: %w; run `docker login %s` with an account that may read it", ErrUnauthorized, err, login.host)
+		may := map[string]string{"pull": "read", "push": "write"}[op]
+		err = fmt.Errorf("%w: %w; run `docker login %s` with an account that may %s it", ErrUnauthorized, err, login.host, may)
 	case errors.Is(cause, ErrNotFound):
 		err = fmt.Errorf("%w: %w; check the name and the tag of %s", ErrNotFound, err, ref)
 	case errors.Is(cause, ErrUnavailable):
 		err = fmt.Errorf("%s %w as seen from the engine: %w; check the engine's network and proxy", login.host, ErrUnavailable, err)
 	}
-	return &Error{Op: "pull", Origin: OriginRegistry, Ref: ref, Err: err}
+	return &Error{Op: op, Origin: OriginRegistry, Ref: ref, Err: err}
 }
 
-// registryCause sorts an engine's account of a failed pull, nil if it cannot.
+// registryCause sorts an engine's account of a failed pull or push, nil if it cannot.
 // An engine answers 404 for "denied" and 500 for a refused login and for a
 // dead network alike, so the text decides before the status does. The words
 // are the error codes of the OCI distribution spec and their descriptions, and

@@ -36,7 +36,7 @@ func (e *Engine) Pull(ctx context.Context, ref, platform string, progress func(s
 		return e.fail(ctx, "pull", ref, err)
 	}
 	if err := e.pull(ctx, ref, opts, statusLines(progress)); err != nil {
-		return e.pullFailure(ctx, ref, login, err)
+		return e.registryFailure(ctx, "pull", ref, login, err)
 	}
 	if platform != "" && opts.Platforms == nil {
 		return e.checkPulled(ctx, ref, platform)

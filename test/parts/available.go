@@ -13,13 +13,15 @@ const (
 	NameBuildx    = "buildx"
 	NameGit       = "git"
 	NameBusybox   = "busybox"
+	// NameDocker is Docker's client.
+	NameDocker = "docker"
 	// NameRunc is what the managed BuildKit needs: root, runc and git.
 	NameRunc = "runc"
 )
 
 // AvailableNames are all names that Available knows.
 func AvailableNames() []string {
-	names := []string{NameGitea, NameBuildkitd, NameRegistry, NameBuildx, NameGit, NameBusybox, NameRunc}
+	names := []string{NameGitea, NameBuildkitd, NameRegistry, NameBuildx, NameGit, NameBusybox, NameDocker, NameRunc}
 	for _, f := range Flavours() {
 		names = append(names, string(f))
 	}
@@ -46,7 +48,7 @@ func Available(ctx context.Context, name string) error {
 		}
 	case NameBuildx:
 		_, err = locateTool("buildx")
-	case NameGit, NameBusybox:
+	case NameGit, NameBusybox, NameDocker:
 		_, err = locateSystem(name)
 	case string(Docker20), string(Docker29Classic), string(Docker29Containerd):
 		err = Flavour(name).Available(ctx)

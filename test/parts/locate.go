@@ -76,6 +76,8 @@ func remedy(name string) string {
 		return "run `make tools`"
 	case "busybox":
 		return "install the package busybox-static"
+	case "docker":
+		return "install Docker's client (Debian's package docker.io or docker-cli)"
 	case "ip":
 		return "install the package iproute2"
 	default:

@@ -57,7 +57,8 @@ func (r *Registry) configure(ctx context.Context, dir string, opts RegistryOptio
 		return "", fmt.Errorf("configure registry: %w", err)
 	}
 	var yaml bytes.Buffer
-	fmt.Fprintf(&yaml, "version: 0.1\nlog: {level: info, accesslog: {disabled: false}}\nhttp: {addr: %q}\n", r.host)
+	// Absolute places for uploads would lead a client past a proxy.
+	fmt.Fprintf(&yaml, "version: 0.1\nlog: {level: info, accesslog: {disabled: false}}\nhttp: {addr: %q, relativeurls: true}\n", r.host)
 	fmt.Fprintf(&yaml, "storage: {filesystem: {rootdirectory: %q}, delete: {enabled: true}}\n", filepath.Join(dir, "data"))
 	if opts.User != "" {
 		file := filepath.Join(dir, "htpasswd")

@@ -23,6 +23,10 @@ tag is dev- and the digest of what the tree holds after .dockerignore; asking ag
 With a builder outside the Docker engine its cache is saved afterwards (--cache), so that another builder repeats
 no step that did not change; the command has printed its results by then, and interrupting it does no harm.
 
+--push also takes the images to the registry that others name in MOLECULE_IMAGE_REGISTRY, with the credentials of
+docker login, and the receipt lists names and digests. :latest follows its commit, and stays where it is if the
+commit was chosen by --sha.
+
 References go to stdout, one a line, in the order of the arguments. Progress and log lines go to stderr.`
 
 const ensureExample = `  pinion ensure claude-code
@@ -30,7 +34,8 @@ const ensureExample = `  pinion ensure claude-code
   docker create $(pinion ensure -q hermes)
   pinion ensure claude-code hermes langgraph --format json
   pinion ensure claude-code --path ~/src/my-template
-  pinion ensure claude-code --sha c4ec4b2024cf5f7c0e9d2a1b3c4d5e6f708192a3 --metadata-file build.json`
+  pinion ensure claude-code --sha c4ec4b2024cf5f7c0e9d2a1b3c4d5e6f708192a3 --metadata-file build.json
+  pinion ensure claude-code hermes --push --registry registry.example/team`
 
 // ensurer is what makes images be there.
 type ensurer interface {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -26,6 +27,12 @@ type ensureFlags struct {
 	pathGiven     bool
 	pull          bool
 	noCache       bool
+	labels        []string
+	cacheFrom     []string
+	cacheTo       []string
+	buildArgs     []string // which are refused
+	push          bool
+	registry      string
 }
 
 func (f *ensureFlags) register(cmd *cobra.Command) {
@@ -37,6 +44,13 @@ func (f *ensureFlags) register(cmd *cobra.Command) {
 	fs.StringVar(&f.iidFile, "iidfile", "", "write the image ID to a `file`; with one name only")
 	fs.StringVar(&f.metadataFile, "metadata-file", "", "write digest and name to a `file` as JSON; with several names an object by name")
 	f.registerSource(fs)
+	fs.StringArrayVar(&f.labels, "label", nil, "put a label on the image, `key=value`; its tag tells it from the one without")
+	fs.StringArrayVar(&f.cacheFrom, "cache-from", nil, "a cache to read besides --cache, `type=registry,ref=...` or type=local,src=...")
+	fs.StringArrayVar(&f.cacheTo, "cache-to", nil, "where to save the cache of a build besides --cache, `type=registry,ref=...` or type=local,dest=...; with one name only")
+	fs.StringArrayVar(&f.buildArgs, "build-arg", nil, "")
+	_ = fs.MarkHidden("build-arg") // it is there
+	fs.BoolVar(&f.push, "push", false, "push to --registry too, under the commit and, without --sha, as latest")
+	fs.StringVar(&f.registry, "registry", "", "where --push takes the images: what MOLECULE_IMAGE_REGISTRY is elsewhere, a `prefix`")
 	completeChoices(cmd, "format", formatText, formatJSON)
 }
 
@@ -93,6 +107,8 @@ func (f *ensureFlags) forNames(names int) error {
 	switch {
 	case f.iidFile != "" && names > 1:
 		return usage("--iidfile holds one image ID, and %d names were given; --metadata-file holds several", names)
+	case len(f.cacheTo) > 0 && names > 1:
+		return usage("--cache-to is the cache of one template, and %d names were given; --cache holds several", names)
 	case f.sha != "" && names > 1:
 		return usage("--sha is a commit of one template, and %d names were given", names)
 	case f.pathGiven && names > 1:
@@ -103,6 +119,12 @@ func (f *ensureFlags) forNames(names int) error {
 
 func (f *ensureFlags) options() (opts []pinion.EnsureOption, err error) {
 	switch {
+	case len(f.buildArgs) > 0:
+		return nil, usage("--build-arg: nothing from outside enters a build, so that a commit is one image; give ARG a default in the Dockerfile")
+	case f.push != (strings.TrimSpace(f.registry) != ""):
+		return nil, usage("--push and --registry go together: --push --registry registry.example/team")
+	case f.push && f.pathGiven:
+		return nil, usage("--push is for commits, and --path is a working tree")
 	case f.sha == "" && f.allowAnySHA:
 		return nil, usage("--allow-any-sha goes with --sha")
 	case f.sha != "" && f.pathGiven:
@@ -123,6 +145,19 @@ func (f *ensureFlags) options() (opts []pinion.EnsureOption, err error) {
 	}
 	if f.noCache {
 		opts = append(opts, pinion.NoCache())
+	}
+	for _, l := range f.labels {
+		key, value, _ := strings.Cut(l, "=")
+		opts = append(opts, pinion.Label(key, value))
+	}
+	for _, entry := range f.cacheFrom {
+		opts = append(opts, pinion.CacheFrom(entry))
+	}
+	for _, entry := range f.cacheTo {
+		opts = append(opts, pinion.CacheTo(entry))
+	}
+	if f.push {
+		opts = append(opts, pinion.PushTo(f.registry))
 	}
 	return opts, nil
 }

@@ -34,6 +34,7 @@ type fake struct {
 	built  []pinion.Built
 	checks []pinion.Check
 	pruned pinion.PruneReport
+	baked  pinion.BakeFile
 	usage  pinion.DiskUsage
 	engine *client.Client
 	// limits are what Prune was given.
@@ -89,6 +90,11 @@ func (f *fake) Prune(_ context.Context, opts pinion.PruneOptions) (pinion.PruneR
 	f.limits = append(f.limits, opts)
 	f.pruned.DryRun = opts.DryRun
 	return f.pruned, f.err
+}
+
+func (f *fake) Bake(_ context.Context, names ...string) (pinion.BakeFile, error) {
+	f.asked = append(f.asked, names...)
+	return f.baked, f.err
 }
 
 // image is a result for name.

@@ -14,7 +14,10 @@ func TestUsageErrors(t *testing.T) {
 	sha := strings.Repeat("ab", 20)
 	for want, args := range map[string]string{
 		`unknown command "ensur"; did you mean ensure?`:   "ensur",
-		"unknown flag: --build-arg":                       "ensure one --build-arg=a=b",
+		"--build-arg: nothing from outside":               "ensure one --build-arg=a=b",
+		"--push and --registry go together: ":             "ensure one --push",
+		"--push and --registry go together":               "ensure one --registry x",
+		"--push is for commits":                           "ensure one --push --registry x --path .",
 		"no template is named: give one of autogen":       "ensure",
 		"or of your config file":                          "resolve",
 		"pinion resolve takes one template's name, and 2": "resolve one two",

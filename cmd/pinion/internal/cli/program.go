@@ -19,6 +19,8 @@ type Program struct {
 	Stdout, Stderr io.Writer
 	// Lookup reads the environment, as os.LookupEnv does.
 	Lookup func(string) (string, bool)
+	// Plugin says that Docker's CLI calls, see IsPlugin.
+	Plugin bool
 	// Version is this build's; empty leaves it to the build info.
 	Version string
 	// Open makes the orchestrator. The default is pinion.New.
@@ -33,6 +35,7 @@ type Program struct {
 type Orchestrator interface {
 	namer
 	ensurer
+	baker
 	resolver
 	lister
 	pruner
@@ -79,9 +82,13 @@ func openPinion(opts ...pinion.Option) (Orchestrator, error) {
 // is under way; the code is 130 then.
 func Run(ctx context.Context, p Program, args []string) int {
 	a := newApp(p)
-	root := a.root()
-	root.SetArgs(args)
-	cmd, err := root.ExecuteContextC(ctx)
+	root := a.root
+	if p.Plugin {
+		root = a.plugin
+	}
+	tree := root()
+	tree.SetArgs(args)
+	cmd, err := tree.ExecuteContextC(ctx)
 	if err == nil {
 		return exitOK
 	}

@@ -60,7 +60,7 @@ func (a *app) root() *cobra.Command {
 	a.global.register(cmd.PersistentFlags())
 	completeChoices(cmd, "log-level", logLevels()...)
 	cmd.AddCommand(
-		a.ensureCommand(), a.runCommand(), a.resolveCommand(), a.lsCommand(), a.pruneCommand(), a.duCommand(),
+		a.ensureCommand(), a.bakeCommand(), a.runCommand(), a.resolveCommand(), a.lsCommand(), a.pruneCommand(), a.duCommand(),
 		a.serveCommand(), a.doctorCommand(), a.builderCommand(), a.buildkitdCommand(),
 		a.versionCommand(), a.completionCommand(), exitCodesTopic(),
 	)

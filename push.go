@@ -1,0 +1,89 @@
+package pinion
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/distribution/reference"
+
+	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore"
+	"git.moleculesai.app/molecule-ai/pinion/resolver"
+)
+
+// Pushed is a name in a registry and the digest of the manifest that it stands for there.
+type Pushed struct {
+	Reference string `json:"reference"`
+	Digest    string `json:"digest"`
+}
+
+// PushTo has the image, found or built, pushed to the registry with that prefix, so that registry mode with the
+// same prefix runs it elsewhere: <prefix>/workspace-template-<name>:<first 12 digits of the commit>, and after
+// that :latest, unless a commit was asked for by [AtRevision] or the branch has moved on meanwhile. The credentials
+// are those of the Docker config, the engine's registry settings count, and the receipt lists what was
+// pushed. It needs a Docker engine for its store. [ErrRegistry] is the kind of error when the registry refuses.
+// Each caller's push is its own and comes after the build's last event.
+func PushTo(prefix string) EnsureOption { return func(a *ask) { a.pushTo, a.push = prefix, true } }
+
+// pusher is a store that can push.
+type pusher interface {
+	Push(ctx context.Context, id, ref string, progress func(status string)) (digest string, err error)
+}
+
+// checkPush refuses what could only be refused after the build.
+func checkPush(t resolver.Template, st store, a ask) (pusher, error) {
+	if a.local {
+		return nil, fmt.Errorf("%w: a working tree is of no commit, so its image is not for others; push the commit", ErrInvalidInput)
+	}
+	ref := resolver.RegistrySource{Mode: resolver.ModeRegistry, Prefix: a.pushTo}.Reference(t.Name)
+	if _, err := reference.ParseNormalizedNamed(ref); err != nil {
+		return nil, fmt.Errorf("%w: the registry to push to gives %q, which is no image reference: %w", ErrInvalidInput, ref, err)
+	}
+	p, ok := st.(pusher)
+	if !ok {
+		return nil, fmt.Errorf("%w: pushing is the Docker engine's work, and the images are in %s; push from there with a tool such as skopeo", ErrInvalidInput, st.Endpoint())
+	}
+	return p, nil
+}
+
+// push sends a verified image under the key's lock, which keeps others from pushing and from pruning it.
+func (j *job) push(ctx context.Context, p pusher, img Image) (Image, error) {
+	unlock, warnings, err := j.lock(ctx)
+	if err != nil {
+		return Image{}, err
+	}
+	defer unlock()
+	img.Warnings = append(img.Warnings, warnings...)
+	latest := resolver.RegistrySource{Mode: resolver.ModeRegistry, Prefix: j.ask.pushTo}.Reference(j.template.Name)
+	repository := strings.TrimSuffix(latest, ":latest")
+	refs := []string{repository + ":" + j.recipe.tag()}
+	switch {
+	case !j.ask.revision.IsZero():
+	case !img.SupersededBy.IsZero():
+		img.Warnings = append(img.Warnings, fmt.Sprintf("%s was left where it is: the branch has moved on", repository+":"+j.recipe.latestTag()))
+	default:
+		refs = append(refs, repository+":"+j.recipe.latestTag())
+	}
+	begun := time.Now()
+	for _, ref := range refs {
+		j.o.log.Info(fmt.Sprintf("local-build: pushing %s", ref))
+		digest, err := p.Push(ctx, img.ID, ref, func(status string) { j.o.log.Debug(status) })
+		if err != nil {
+			return Image{}, registryOrStore(err)
+		}
+		img.Pushed = append(img.Pushed, Pushed{Reference: ref, Digest: digest})
+	}
+	img.Durations.Push = ms(time.Since(begun))
+	return img, nil
+}
+
+// registryOrStore marks an error as the registry's or the store's.
+func registryOrStore(err error) error {
+	var at *imagestore.Error
+	if errors.As(err, &at) && at.Origin == imagestore.OriginRegistry {
+		return fmt.Errorf("%w: %w%w", ErrRegistry, kindOf(err), err)
+	}
+	return storeError(err)
+}
