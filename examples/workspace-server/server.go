@@ -101,12 +101,21 @@ func (s *server) start(ctx context.Context, req request, img pinion.Image, out l
 		return fmt.Errorf("create the container: %w", err)
 	}
 	if _, err := s.engine.ContainerStart(ctx, made.ID, client.ContainerStartOptions{}); err != nil {
-		_, _ = s.engine.ContainerRemove(ctx, made.ID, client.ContainerRemoveOptions{Force: true})
+		s.remove(ctx, made.ID)
 		return fmt.Errorf("start the container: %w", err)
 	}
 	slog.Info("workspace started", "id", req.WorkspaceID, "runtime", req.Runtime, "container", made.ID, "image", img.ID)
 	_ = out.write(started{"started", req.WorkspaceID, made.ID, img.ID})
 	return nil
+}
+
+// remove has a time of its own: the start may have failed because its time was up.
+func (s *server) remove(ctx context.Context, id string) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
+	defer cancel()
+	if _, err := s.engine.ContainerRemove(ctx, id, client.ContainerRemoveOptions{Force: true}); err != nil {
+		slog.Warn("a container that did not start is left", "container", id, "error", err)
+	}
 }
 
 // statusOf says whose fault it is.
