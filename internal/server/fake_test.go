@@ -42,10 +42,12 @@ func imageOf(name string, outcome pinion.Outcome) pinion.Image {
 }
 
 // fakeBackend shares a build by name, as the orchestrator does. Names: "there" is a hit, "unknown" is not in the
-// catalogue, "slow" looks up until the caller goes, "panics" does; all others are built until they are told to end.
+// catalogue, "slow" looks up until the caller goes, "held" until the test lets it, "panics" does; all others are built until they are told to end.
 type fakeBackend struct {
 	head  git.Revision
 	ready error
+	// lookUps holds those of the template "held": each sends once when it begins, and ends when it can send again.
+	lookUps chan struct{}
 
 	mu     sync.Mutex
 	builds map[string]*fakeBuild
@@ -54,6 +56,15 @@ type fakeBackend struct {
 }
 
 func (f *fakeBackend) Start(ctx context.Context, name string, opts ...pinion.EnsureOption) (Call, error) {
+	if name == "held" {
+		for range 2 {
+			select {
+			case f.lookUps <- struct{}{}:
+			case <-ctx.Done():
+				return nil, ctx.Err()
+			}
+		}
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.asked = append(f.asked, len(opts))
@@ -230,7 +241,7 @@ type stage struct {
 
 func newStage(t *testing.T, opts ...Option) *stage {
 	t.Helper()
-	f := &fakeBackend{head: revision(t, "a"), builds: map[string]*fakeBuild{}}
+	f := &fakeBackend{head: revision(t, "a"), builds: map[string]*fakeBuild{}, lookUps: make(chan struct{})}
 	s := New(f, opts...)
 	h := httptest.NewServer(s.Handler())
 	t.Cleanup(func() {

@@ -92,25 +92,37 @@ func (s *Server) knows(header string) bool {
 	return subtle.ConstantTimeCompare(sum[:], s.token[:]) == 1 && strings.EqualFold(scheme, "bearer")
 }
 
-// atOnce bounds how many requests are answered at once.
-func (s *Server) atOnce(places slots, next http.Handler) http.Handler {
+// vetted asks about a request before its body is read.
+func (s *Server) vetted(first func(*http.Request) *problem, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !places.take() {
+		if p := first(r); p != nil {
 			w.Header().Set("Connection", "close") // a body that may come is not read
-			s.tell(w, r, tooMany("requests of this kind"))
+			s.tell(w, r, p)
 			return
 		}
-		defer places.free()
 		next.ServeHTTP(w, r)
 	})
 }
 
+// atOnce bounds how many requests are answered at once. Their bodies are here by then, so that no slow sender holds a
+// place.
+func (s *Server) atOnce(places slots, next http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if !places.take() {
+			s.tell(w, r, tooMany("requests of this kind"))
+			return
+		}
+		defer places.free()
+		next(w, r)
+	}
+}
+
 // bounded reads the body whole before anything is done, within its size and the time that watched gives it. What
 // comes late or does not end costs its sender the connection.
-func (s *Server) bounded(most int64, next http.HandlerFunc) http.Handler {
+func (s *Server) bounded(most int64, among *readers, next http.HandlerFunc) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.ContentLength != 0 {
-			if p := s.readBody(w, r, most); p != nil {
+			if p := s.readBody(w, r, most, among); p != nil {
 				w.Header().Set("Connection", "close")
 				s.tell(w, r, p)
 				return
@@ -120,7 +132,14 @@ func (s *Server) bounded(most int64, next http.HandlerFunc) http.Handler {
 	})
 }
 
-func (s *Server) readBody(w http.ResponseWriter, r *http.Request, most int64) *problem {
+func (s *Server) readBody(w http.ResponseWriter, r *http.Request, most int64, among *readers) *problem {
+	if among != nil {
+		from := addressOf(r)
+		if !among.take(from) {
+			return tooMany("bodies on their way")
+		}
+		defer among.free(from)
+	}
 	text, err := io.ReadAll(http.MaxBytesReader(w, r.Body, most))
 	var large *http.MaxBytesError
 	switch {

@@ -9,6 +9,7 @@ import (
 	"mime"
 	"net/http"
 	"strconv"
+	"time"
 
 	"git.moleculesai.app/molecule-ai/pinion"
 	"git.moleculesai.app/molecule-ai/pinion/resolver/git"
@@ -65,8 +66,8 @@ func (w wish) options() (opts []pinion.EnsureOption, p *problem) {
 func (s *Server) ensure(w http.ResponseWriter, r *http.Request) {
 	outcome, p := s.ensured(w, r)
 	if p != nil {
-		if outcome = "refused"; p.Class != "" {
-			outcome = "failed"
+		if outcome == "" {
+			outcome = "refused"
 		}
 		s.tell(w, r, p)
 	}
@@ -84,13 +85,18 @@ func (s *Server) ensured(w http.ResponseWriter, r *http.Request) (outcome string
 	if p != nil {
 		return "", p
 	}
+	if asked.AnyRevision && !s.anyRevision {
+		return "", refusal(http.StatusForbidden, "any-revision", "Only commits of the branch are built here",
+			"leave out any_revision, or have the operator start the server with --allow-any-sha")
+	}
 	opts, p := asked.options()
 	if p != nil {
 		return "", p
 	}
-	if s.draining.Load() {
+	if !s.door.enter() {
 		return "", draining()
 	}
+	defer s.door.leave()
 	if !s.interests.take() {
 		return "", tooMany("callers that wait")
 	}
@@ -99,13 +105,14 @@ func (s *Server) ensured(w http.ResponseWriter, r *http.Request) (outcome string
 	ctx, cancel := s.patience(r)
 	defer cancel()
 	name := r.PathValue("name")
+	begun := time.Now()
 	c, err := s.backend.Start(ctx, name, opts...)
 	if err != nil {
 		return s.notStarted(ctx, err)
 	}
 	s.asked(name)
 	if !c.Hit() {
-		s.builds.add(c.Build(), asked.Revision == "")
+		s.builds.add(c.Build(), asked.Revision == "", begun)
 		if !wait {
 			free = func() {} // the ledger does
 			s.accept(w, c)
@@ -217,7 +224,7 @@ func (s *Server) listTemplates(w http.ResponseWriter, _ *http.Request) {
 }
 
 func (s *Server) readiness(w http.ResponseWriter, r *http.Request) {
-	if s.draining.Load() {
+	if s.door.closed() {
 		s.tell(w, r, draining())
 		return
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"time"
 
 	"git.moleculesai.app/molecule-ai/pinion"
 	"git.moleculesai.app/molecule-ai/pinion/resolver/git"
@@ -17,6 +18,7 @@ type ledger struct {
 	metrics *metrics
 
 	mu      sync.Mutex
+	left    bool
 	entries map[string]*entry
 	order   []*entry // as they began
 	ended   []*entry // as they ended
@@ -42,15 +44,16 @@ func newLedger(keep int, m *metrics) *ledger {
 	return &ledger{keep: keep, metrics: m, entries: map[string]*entry{}}
 }
 
-// add enters a build, unless it is there already. Those of older heads of the same template are marked.
-func (l *ledger) add(b Build, head bool) {
+// add enters a build, unless it is there already. Those of older heads of the same template are marked. The look-up that
+// led to it was begun at that time.
+func (l *ledger) add(b Build, head bool, begun time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.entries[b.ID()] != nil {
 		return
 	}
 	if s := b.Status(); head {
-		l.supersede(s.Name, s.Revision)
+		l.supersede(s.Name, s.Revision, begun)
 	}
 	e := &entry{build: b, head: head, interests: map[string]interest{}, settled: make(chan struct{})}
 	l.entries[b.ID()] = e
@@ -62,16 +65,18 @@ func (l *ledger) add(b Build, head bool) {
 	}()
 }
 
-// superseded says that the head of the template's branch is now rev.
-func (l *ledger) superseded(name string, rev git.Revision) {
+// superseded says that a look-up begun at that time found the head of the template's branch to be rev.
+func (l *ledger) superseded(name string, rev git.Revision, begun time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.supersede(name, rev)
+	l.supersede(name, rev, begun)
 }
 
-func (l *ledger) supersede(name string, rev git.Revision) {
+// supersede marks what was looked up before the look-up began. Of two look-ups at the same time nobody can tell which
+// one saw the newer head.
+func (l *ledger) supersede(name string, rev git.Revision, begun time.Time) {
 	for _, e := range l.order {
-		if s := e.build.Status(); e.head && !e.over && s.Name == name && s.Revision != rev {
+		if s := e.build.Status(); e.head && !e.over && s.Name == name && s.Revision != rev && s.Started.Before(begun) {
 			e.superseded = rev
 		}
 	}
@@ -83,7 +88,7 @@ func (l *ledger) hold(c Call, end func()) (token string) {
 	defer l.mu.Unlock()
 	e := l.entries[c.Build().ID()]
 	token = rand.Text()
-	if e == nil || e.over {
+	if e == nil || e.over || l.left {
 		c.Leave()
 		end()
 		return token
@@ -145,10 +150,11 @@ func (l *ledger) release(e *entry) {
 	clear(e.interests)
 }
 
-// leave withdraws all interests.
+// leave withdraws all interests, also those that come later.
 func (l *ledger) leave() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.left = true
 	for _, e := range l.order {
 		l.release(e)
 	}

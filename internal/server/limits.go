@@ -19,7 +19,9 @@ type limits struct {
 	interests int // callers that wait, or have not withdrawn
 	streams   int
 	hooks     int // at once
-	ended     int // builds that are remembered
+	// bodies of webhooks that are read at once, in all and from one address
+	readers, readersEach int
+	ended                int // builds that are remembered
 }
 
 func defaultLimits() limits {
@@ -27,7 +29,7 @@ func defaultLimits() limits {
 		header: 10 * time.Second, idle: 2 * time.Minute, body: 10 * time.Second, write: 30 * time.Second,
 		ready: 5 * time.Second, beat: 15 * time.Second, farwell: 5 * time.Second,
 		headerBytes: 16 << 10, bodyBytes: 16 << 10, hookBytes: 1 << 20,
-		interests: 4096, streams: 1024, hooks: 16, ended: 100,
+		interests: 4096, streams: 1024, hooks: 16, readers: 64, readersEach: 16, ended: 100,
 	}
 }
 

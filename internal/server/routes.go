@@ -17,9 +17,12 @@ type route struct {
 	handle  http.HandlerFunc
 	// open ones want no token.
 	open bool
-	// body that may come, in bytes, and how many at once; nil is without limit.
-	body   int64
-	places slots
+	// body that may come, in bytes; how many may be read at once, and how many answered after that. nil is without limit.
+	body    int64
+	readers *readers
+	places  slots
+	// first is asked before the body is read; nil: nobody is.
+	first func(r *http.Request) *problem
 }
 
 func (s *Server) routes() []route {
@@ -35,7 +38,7 @@ func (s *Server) routes() []route {
 		{pattern: "GET /v1/builds/{id}", handle: s.showBuild},
 		{pattern: "DELETE /v1/builds/{id}", handle: s.withdraw},
 		{pattern: "GET /v1/builds/{id}/events", handle: s.stream},
-		{pattern: "POST /v1/hooks/gitea", handle: s.gitea, open: true, body: s.limits.hookBytes, places: s.hooks},
+		{pattern: "POST /v1/hooks/gitea", handle: s.gitea, open: true, body: s.limits.hookBytes, readers: s.readers, places: s.hooks, first: s.maySign},
 	}
 }
 
@@ -43,9 +46,13 @@ func (s *Server) routes() []route {
 func (s *Server) Handler() http.Handler {
 	mux := http.NewServeMux()
 	for _, r := range s.routes() {
-		h := s.bounded(r.body, r.handle)
+		handle := r.handle
 		if r.places != nil {
-			h = s.atOnce(r.places, h)
+			handle = s.atOnce(r.places, handle)
+		}
+		h := s.bounded(r.body, r.readers, handle)
+		if r.first != nil {
+			h = s.vetted(r.first, h)
 		}
 		if !r.open {
 			h = s.authorized(h)

@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/http"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"git.moleculesai.app/molecule-ai/pinion"
@@ -25,15 +24,19 @@ type Server struct {
 	version string
 	token   *[sha256.Size]byte // of the token; nil: none is wanted
 	hook    *hook              // nil: there is none
-	asked   func(name string)
+	// anyRevision: callers may ask for commits that are not on the template's branch.
+	anyRevision bool
+	asked       func(name string)
 
 	builds    *ledger
 	metrics   *metrics
 	interests slots
 	streams   slots
 	hooks     slots
+	readers   *readers
 
-	draining atomic.Bool
+	// door is for those who ask for images, from the look-up to the answer. It is shut when the server drains.
+	door door
 	// hurry is closed when those who wait have to go.
 	hurry chan struct{}
 	rush  func()
@@ -60,6 +63,9 @@ func WithHook(secret string, pushed func(repository, ref string) []string) Optio
 	return func(s *Server) { s.hook = newHook(secret, pushed) }
 }
 
+// WithAnyRevision lets callers ask for commits that are not on the template's branch. The default is to refuse it.
+func WithAnyRevision() Option { return func(s *Server) { s.anyRevision = true } }
+
 // WithAsked sets who hears of each template that was asked for and found. It must not block. The default is nobody.
 func WithAsked(f func(name string)) Option { return func(s *Server) { s.asked = f } }
 
@@ -78,6 +84,7 @@ func New(b Backend, opts ...Option) *Server {
 	s.metrics = newMetrics(s.version)
 	s.builds = newLedger(s.limits.ended, s.metrics)
 	s.interests, s.streams, s.hooks = newSlots(s.limits.interests), newSlots(s.limits.streams), newSlots(s.limits.hooks)
+	s.readers = newReaders(s.limits.readers, s.limits.readersEach)
 	s.hurry = make(chan struct{})
 	s.rush = sync.OnceFunc(func() { close(s.hurry) })
 	return s
@@ -86,8 +93,8 @@ func New(b Backend, opts ...Option) *Server {
 // clean makes a text fit to be shown.
 func (s *Server) clean(text string) string { return termtext.Sanitize(s.backend.Redact(text)) }
 
-// Serve answers on the listener, which it closes, until ctx ends. Then it drains: no new builds, and those under way
-// have the time given to end, or are cancelled. A server that has drained is no error.
+// Serve answers on the listener, which it closes, until ctx ends. Then it drains: no new requests for images, and
+// those under way, with their builds, have the time given to end, or are cancelled. A server that has drained is no error.
 func (s *Server) Serve(ctx context.Context, l net.Listener, drain time.Duration) error {
 	h := &http.Server{
 		Handler:           s.Handler(),
@@ -104,7 +111,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener, drain time.Duration)
 		return fmt.Errorf("serve: %w", err)
 	case <-ctx.Done():
 	}
-	s.log.Info(fmt.Sprintf("draining: builds under way have %s to end", drain))
+	s.log.Info(fmt.Sprintf("draining: requests and builds under way have %s to end", drain))
 	s.stop(ctx, drain)
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.limits.farwell)
 	defer cancel()
@@ -117,31 +124,35 @@ func (s *Server) Serve(ctx context.Context, l net.Listener, drain time.Duration)
 	return nil
 }
 
-// stop ends the builds: by waiting for them, and by leaving them when the time is up.
+// stop ends what was asked for: by waiting for it, and by leaving it when the time is up.
 func (s *Server) stop(ctx context.Context, drain time.Duration) {
-	s.draining.Store(true)
+	s.door.shut()
 	ctx = context.WithoutCancel(ctx)
 	patience, cancel := context.WithTimeout(ctx, drain)
 	defer cancel()
+	s.door.wait(patience) // who still looks up may find that there is something to build
 	s.builds.wait(patience)
 	s.rush()
 	s.builds.leave()
 	rest, cancel := context.WithTimeout(ctx, s.limits.farwell)
 	defer cancel()
+	s.door.wait(rest)
 	s.builds.wait(rest)
 }
 
 // Warm begins to build a template that nobody waits for, for whoever watches heads. A hit has no build. When the
 // server ends, builds so begun are cancelled like all others.
 func (s *Server) Warm(ctx context.Context, name string) (Call, error) {
-	if s.draining.Load() {
+	if !s.door.enter() {
 		return nil, errors.New("the server is about to end")
 	}
+	defer s.door.leave()
+	begun := time.Now()
 	c, err := s.backend.Start(ctx, name, pinion.Prewarm())
 	if err != nil || c.Hit() {
 		return c, err
 	}
-	s.builds.add(c.Build(), true)
+	s.builds.add(c.Build(), true, begun)
 	token := s.builds.hold(c, func() {})
 	return held{c, func() { _ = s.builds.withdraw(c.Build().ID(), token) }}, nil
 }
@@ -155,5 +166,8 @@ type held struct {
 // Leave withdraws the interest.
 func (h held) Leave() { h.leave() }
 
-// Superseded says that the head of the template's branch is now rev: builds under way of older ones show it.
-func (s *Server) Superseded(name string, rev git.Revision) { s.builds.superseded(name, rev) }
+// Superseded says that a look-up begun at that time found the head of the template's branch to be rev: builds of others
+// that were under way by then show it.
+func (s *Server) Superseded(name string, rev git.Revision, begun time.Time) {
+	s.builds.superseded(name, rev, begun)
+}

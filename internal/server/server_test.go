@@ -203,7 +203,7 @@ func TestSlowHeadersCostTheConnection(t *testing.T) {
 }
 
 func TestBodiesAreStrict(t *testing.T) {
-	s := newStage(t)
+	s := newStage(t, WithAnyRevision())
 	sha := strings.Repeat("a", 40)
 	for body, want := range map[string]int{
 		`{"revision":"` + sha + `"}`: 200, `{"revision":"` + sha + `","any_revision":true,"pull":true}`: 200, `{}`: 200,
@@ -220,6 +220,22 @@ func TestBodiesAreStrict(t *testing.T) {
 	}
 	if a := s.ask(t, http.MethodPost, "/v1/images/there?wait=perhaps", ""); a.StatusCode != 400 {
 		t.Errorf("%d", a.StatusCode)
+	}
+}
+
+// TestFault12_OnlyTheOperatorAllowsAnyRevision: a caller chooses an entry of the catalogue, and nothing that is not on its branch.
+func TestFault12_OnlyTheOperatorAllowsAnyRevision(t *testing.T) {
+	body := `{"revision":"` + strings.Repeat("a", 40) + `","any_revision":true}`
+	s := newStage(t)
+	a := s.ask(t, http.MethodPost, "/v1/images/there", body)
+	if p := decode[problem](t, a); a.StatusCode != 403 || p.Type != problemType+"any-revision" || !strings.Contains(p.Detail, "--allow-any-sha") {
+		t.Errorf("%d: %s", a.StatusCode, a.text)
+	}
+	if len(s.backend.asked) != 0 {
+		t.Error("it was asked for")
+	}
+	if a := newStage(t, WithAnyRevision()).ask(t, http.MethodPost, "/v1/images/there", body); a.StatusCode != 200 {
+		t.Errorf("allowed, and answered by %d: %s", a.StatusCode, a.text)
 	}
 }
 
@@ -328,6 +344,59 @@ func TestDraining(t *testing.T) {
 	}
 }
 
+// TestDrainingWaitsForLookUps, and for the builds that they find necessary.
+func TestDrainingWaitsForLookUps(t *testing.T) {
+	for _, query := range []string{"?wait=true", ""} {
+		t.Run(query, func(t *testing.T) {
+			d := newDrained(t, time.Minute)
+			answers := make(chan answered, 1)
+			go func() { answers <- d.ask(t, http.MethodPost, "/v1/images/held"+query, "") }()
+			<-d.backend.lookUps
+			d.stop()
+			eventually(t, "no readiness", func() bool { return d.ask(t, http.MethodGet, "/readyz", "").StatusCode == 503 })
+			<-d.backend.lookUps
+			if query == "" {
+				if a := <-answers; a.StatusCode != 202 {
+					t.Errorf("%d: %s", a.StatusCode, a.text)
+				}
+			}
+			eventually(t, "a build", func() bool { return d.backend.build("held") != nil })
+			d.backend.build("held").finish()
+			if query != "" {
+				if a := <-answers; a.StatusCode != 200 {
+					t.Errorf("%d: %s", a.StatusCode, a.text)
+				}
+			}
+			if err := <-d.done; err != nil {
+				t.Error(err)
+			}
+			if l := d.builds.list(); len(l) != 1 || l[0].State != pinion.BuildDone {
+				t.Errorf("%+v", l)
+			}
+		})
+	}
+}
+
+// TestDrainingCutsOffLookUps that take longer than it may; they count as cancelled.
+func TestDrainingCutsOffLookUps(t *testing.T) {
+	d := newDrained(t, 10*time.Millisecond)
+	answers := make(chan answered, 1)
+	go func() { answers <- d.ask(t, http.MethodPost, "/v1/images/held", "") }()
+	<-d.backend.lookUps
+	d.stop()
+	if a := <-answers; a.StatusCode != 503 || decode[problem](t, a).Class != pinion.ClassCancelled {
+		t.Errorf("%d: %s", a.StatusCode, a.text)
+	}
+	if err := <-d.done; err != nil {
+		t.Error(err)
+	}
+	d.metrics.mu.Lock()
+	defer d.metrics.mu.Unlock()
+	if n := d.metrics.requests; n["cancelled"] != 1 || n["failed"] != 0 {
+		t.Errorf("the outcomes are %v", n)
+	}
+}
+
 func TestDrainingTakesNoLongerThanItMay(t *testing.T) {
 	d := newDrained(t, 10*time.Millisecond)
 	waiting, streamed := make(chan answered, 1), make(chan answered, 1)
@@ -357,7 +426,7 @@ func TestWarm(t *testing.T) {
 	if err != nil || c.Hit() {
 		t.Fatal(err)
 	}
-	s.Superseded("made", revision(t, "b"))
+	s.Superseded("made", revision(t, "b"), time.Now())
 	if l := s.builds.list(); len(l) != 1 || l[0].SupersededBy != revision(t, "b") {
 		t.Errorf("%+v", l)
 	}
@@ -384,6 +453,25 @@ func TestANewerHeadSupersedes(t *testing.T) {
 			t.Errorf("%+v", b)
 		}
 	}
+}
+
+// TestALateAnswerSupersedesNothingNewer: what was looked up first may come last.
+func TestALateAnswerSupersedesNothingNewer(t *testing.T) {
+	s := newStage(t)
+	before := time.Now()
+	s.backend.head = revision(t, "b")
+	newer := newFakeBuild(s.backend, "held")
+	s.builds.add(newer, true, time.Now())
+	older := newFakeBuild(&fakeBackend{head: revision(t, "a"), builds: map[string]*fakeBuild{}}, "held")
+	s.builds.add(older, true, before)
+	s.Superseded("held", revision(t, "a"), before)
+	for _, b := range s.builds.list() {
+		if !b.SupersededBy.IsZero() {
+			t.Errorf("%+v", b)
+		}
+	}
+	newer.finish()
+	older.finish()
 }
 
 func TestEndedBuildsAreForgottenSometime(t *testing.T) {

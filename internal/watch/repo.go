@@ -109,21 +109,22 @@ func (r *repo) look(ctx context.Context) error {
 	names := r.names()
 	ctx, cancel := context.WithTimeout(ctx, lookupWithin)
 	defer cancel()
+	begun := time.Now()
 	head, err := r.watcher.heads.Resolve(ctx, names[0])
 	if err != nil {
 		return err
 	}
 	var first error
 	for _, name := range names {
-		if err := r.settle(ctx, name, head.Revision); err != nil && first == nil {
+		if err := r.settle(ctx, name, head.Revision, begun); err != nil && first == nil {
 			first = err
 		}
 	}
 	return first
 }
 
-// settle does what the head asks for.
-func (r *repo) settle(ctx context.Context, name string, head git.Revision) error {
+// settle does what the head asks for, which a look-up begun at that time found.
+func (r *repo) settle(ctx context.Context, name string, head git.Revision, begun time.Time) error {
 	f := r.of(name)
 	if err := f.harvest(); err != nil {
 		return err
@@ -136,7 +137,7 @@ func (r *repo) settle(ctx context.Context, name string, head git.Revision) error
 		case f.revision == head:
 			return nil
 		case f.warming.Status().State != pinion.BuildQueued:
-			r.watcher.builder.Superseded(name, head)
+			r.watcher.builder.Superseded(name, head, begun)
 			return nil // run looks again when it has ended
 		}
 		f.warming.Leave()

@@ -35,8 +35,9 @@ type Heads interface {
 type Builder interface {
 	// Warm asks for the template's current head. It does not wait for the build.
 	Warm(ctx context.Context, name string) (Warming, error)
-	// Superseded is told that a template's head is now rev while an older one is being built.
-	Superseded(name string, rev git.Revision)
+	// Superseded is told that a template's head was rev, by a look-up begun at that time, while an older one is being
+	// built.
+	Superseded(name string, rev git.Revision, begun time.Time)
 }
 
 // Warming is what [Builder.Warm] found or began.

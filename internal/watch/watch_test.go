@@ -89,7 +89,7 @@ func (w *world) Warm(_ context.Context, name string) (Warming, error) {
 	return b, nil
 }
 
-func (w *world) Superseded(name string, rev git.Revision) {
+func (w *world) Superseded(name string, rev git.Revision, _ time.Time) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.superseded = append(w.superseded, name+" "+rev.Short())

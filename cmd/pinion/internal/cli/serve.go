@@ -43,6 +43,7 @@ type serveFlags struct {
 	interval   time.Duration
 	warm       []string
 	secretFile string
+	anySHA     bool
 }
 
 func (a *app) serveCommand() *cobra.Command {
@@ -59,11 +60,12 @@ func (a *app) serveCommand() *cobra.Command {
 	fs.SortFlags = false
 	fs.StringVar(&f.listen, "listen", "", "`address` to listen at: unix:///path or tcp://host:port (default unix://$XDG_RUNTIME_DIR/pinion/pinion.sock)")
 	fs.StringVar(&f.tokenFile, "token-file", "", "`file` with the token that callers have to send (PINION_SERVE_TOKEN)")
-	fs.DurationVar(&f.drain, "drain-timeout", 30*time.Second, "how long builds under way may go on at the end, a `duration`")
+	fs.DurationVar(&f.drain, "drain-timeout", 30*time.Second, "how long requests and builds under way may go on at the end, a `duration`")
 	fs.BoolVar(&f.watch, "watch", false, "build what is pushed before it is asked for")
 	fs.DurationVar(&f.interval, "watch-interval", watch.DefaultInterval, "time between two look-ups of a branch, about, a `duration`")
 	fs.StringSliceVar(&f.warm, "warm", nil, "follow the templates of these `names` from the start")
 	fs.StringVar(&f.secretFile, "hook-secret-file", "", "`file` with the secret of Gitea's webhooks (PINION_HOOK_SECRET)")
+	fs.BoolVar(&f.anySHA, "allow-any-sha", false, "let callers ask for commits that are not on the template's branch")
 	return cmd
 }
 
@@ -158,6 +160,9 @@ func (a *app) serve(ctx context.Context, f *serveFlags) error {
 	opts := []server.Option{server.WithLogger(s.log), server.WithVersion(buildversion.Of(a.program.Version))}
 	if hidden.token != "" {
 		opts = append(opts, server.WithToken(hidden.token))
+	}
+	if f.anySHA {
+		opts = append(opts, server.WithAnyRevision())
 	}
 	s.log.Info("serving at " + shown(f.listen, l))
 	if !f.watch {
