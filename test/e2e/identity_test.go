@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"git.moleculesai.app/molecule-ai/pinion"
 	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore/storetest"
@@ -150,6 +151,57 @@ func TestFault30_TagsHaveNoEffect(t *testing.T) {
 	}
 	tag("v1", first)
 	s.ensure(t, pinion.OutcomeHit)
+}
+
+// TestFault31_OneCommitInTwoRepositories: BuildKit takes it for the same and does not fetch it again, but each repository is
+// looked up with the caller's own credential first, and its image and record are its own.
+func TestFault31_OneCommitInTwoRepositories(t *testing.T) {
+	const other = "langgraph"
+	for i, c := range []cell{containerdOwn, oldOwn, containerdStandalone} {
+		t.Run(c.String(), func(t *testing.T) {
+			s := newScene(t, c)
+			same := parts.Commit{Message: t.Name(), When: time.Unix(1_700_000_000+int64(i), 0), Files: busybox(t, "RUN echo shared > /word", "CMD cat /word")}
+			push := func(tmpl template) string {
+				sha, err := s.gitea.Push(t.Context(), tmpl.repo, same)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return sha
+			}
+			public, private := s.template(t, runtime, parts.RepoOptions{}), s.template(t, other, parts.RepoOptions{Private: true})
+			sha := push(public)
+			if again := push(private); again != sha {
+				t.Fatalf("two commits, %s and %s", sha, again)
+			}
+			first := s.ensure(t, pinion.OutcomeBuilt)
+
+			s.reset()
+			_, err := s.open(t).Ensure(t.Context(), other)
+			wantError(t, err, pinion.ErrNotFound, private.url())
+			if n := s.engine.Count("/grpc") + s.engine.Count("/session"); n != 0 || s.git.Count(private.repo.String()) == 0 {
+				t.Errorf("a stranger had the builder contacted %d times, and the repository asked %d times", n, s.git.Count(private.repo.String()))
+			}
+
+			s.reset()
+			second, err := s.with("MOLECULE_GITEA_TOKEN", s.token(t)).open(t).Ensure(t.Context(), other)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n := s.fetches(); n != 0 {
+				t.Errorf("the builder fetched %d times what it has", n)
+			}
+			if second.Outcome != pinion.OutcomeBuilt || second.ID == first.ID || second.Revision != first.Revision {
+				t.Errorf("built %+v, then %+v", first, second)
+			}
+			for tmpl, img := range map[template]pinion.Image{public: first, private: second} {
+				labels := s.labels(t, img.ID)
+				if source := labels[pinion.LabelSource]; source != tmpl.url() || labels[pinion.LabelRevision] != sha || img.Reference != tmpl.reference(sha) {
+					t.Errorf("%s is of %s", img.Reference, source)
+				}
+			}
+			wantRecords(t, s, 2)
+		})
+	}
 }
 
 // TestFault33_CallerWithoutAccess: an image is there, but not for those who may not read its repository.
