@@ -1,7 +1,6 @@
 package e2e_test
 
 import (
-	"os"
 	"strings"
 	"testing"
 
@@ -58,7 +57,7 @@ func TestFetchCostsOneTree(t *testing.T) {
 			}
 
 			s.reset()
-			s.forget(t)
+			s.forgetRecords(t)
 			if again := s.ensure(t, pinion.OutcomeBuilt); again.ID != built.ID || again.Fetch.Strategy != c.strategy {
 				t.Errorf("built %+v, then %+v", built, again)
 			}
@@ -66,14 +65,6 @@ func TestFetchCostsOneTree(t *testing.T) {
 				t.Errorf("the builder has the commit, and %d bytes came for %+v", s.git.Bytes(), s.git.Requests())
 			}
 		})
-	}
-}
-
-// forget removes all that Pinion remembers; engine and builder keep what they have.
-func (u user) forget(t *testing.T) {
-	t.Helper()
-	if err := os.RemoveAll(u.cacheDir()); err != nil {
-		t.Fatal(err)
 	}
 }
 
