@@ -24,7 +24,7 @@ func (j *job) runTree(ctx context.Context) (*Call, error) {
 		return nil, err
 	}
 	j.tree, err = buildkit.ReadTree(ctx, dir, buildkit.TreeRequest{
-		Subdir: j.template.Subdir, Dockerfile: j.template.Dockerfile, AllowedFrontends: j.o.settings.frontends,
+		Subdir: j.template.Subdir, Dockerfile: j.template.Dockerfile, AllowedFrontends: j.o.frontends(),
 	})
 	if err != nil {
 		return nil, err

@@ -85,3 +85,23 @@ func TestWorkingTreesHaveALineOfTheirOwn(t *testing.T) {
 		t.Errorf("labels %v", l)
 	}
 }
+
+// TestWorkingTreeFrontends: what the operator allows counts as for a commit, from the option and from the config file.
+func TestWorkingTreeFrontends(t *testing.T) {
+	dir := workingTree(t)
+	if err := os.WriteFile(filepath.Join(dir, "Dockerfile"), []byte("# syntax=registry.example/frontend:1\nFROM scratch\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "config.yaml")
+	if err := os.WriteFile(file, []byte("frontends: [registry.example/frontend]\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := newWorld(t).Ensure(t.Context(), "claude-code", AtPath(dir)); !errors.Is(err, ErrRefused) {
+		t.Errorf("allowed by nobody: %v", err)
+	}
+	for name, opt := range map[string]Option{"option": WithAllowedFrontends("registry.example/frontend"), "config file": WithConfig(file)} {
+		if img := newWorld(t, opt).ensure(t, AtPath(dir)); img.Outcome != OutcomeBuilt {
+			t.Errorf("%s: %s", name, img.Outcome)
+		}
+	}
+}
