@@ -12,6 +12,8 @@ import (
 	"github.com/containerd/containerd/v2/core/content"
 	contentlocal "github.com/containerd/containerd/v2/plugins/content/local"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"git.moleculesai.app/molecule-ai/pinion/internal/filelock"
 )
 
 // buildCacheDir holds one OCI layout for each line of recipes.
@@ -66,7 +68,7 @@ func (c *BuildCache) Imports(ctx context.Context, revision string) (imports []Bu
 		return nil, nil, func() {}, err
 	}
 	// Who holds it alone only deletes a few files.
-	release, err = c.dir.lock(ctx, c.useLock(), 10*time.Second, shared)
+	release, err = c.dir.lock(ctx, c.useLock(), 10*time.Second, filelock.Shared)
 	if err != nil {
 		return nil, nil, func() {}, err
 	}
@@ -103,7 +105,7 @@ type Export struct {
 // killed at any step leaves at worst blobs that no entry names, which the next Save removes. One Save at a time
 // writes to the folder; the others wait. The errors are export's, or *Error.
 func (c *BuildCache) Save(ctx context.Context, name, revision string, again bool, export func(context.Context, Export) (ocispecs.Descriptor, error)) error {
-	unlock, err := c.dir.lock(ctx, c.saveLock(), saveWait, exclusive)
+	unlock, err := c.dir.lock(ctx, c.saveLock(), saveWait, filelock.Alone)
 	if err != nil {
 		return err
 	}
@@ -137,7 +139,7 @@ func (c *BuildCache) Save(ctx context.Context, name, revision string, again bool
 
 // Forget drops all entries of the line: one of them could not be read by a builder, which does not say which.
 func (c *BuildCache) Forget(ctx context.Context) error {
-	unlock, err := c.dir.lock(ctx, c.saveLock(), saveWait, exclusive)
+	unlock, err := c.dir.lock(ctx, c.saveLock(), saveWait, filelock.Alone)
 	if err != nil {
 		return err
 	}

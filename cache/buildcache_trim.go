@@ -9,6 +9,8 @@ import (
 
 	digest "github.com/opencontainers/go-digest"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"git.moleculesai.app/molecule-ai/pinion/internal/filelock"
 )
 
 // Limits say what of the build caches may stay.
@@ -125,11 +127,11 @@ func dropOldest(tallies []*tally, most int64) {
 
 // alone takes both locks of a line, at once or not at all.
 func (c *BuildCache) alone(ctx context.Context) (unlock func(), err error) {
-	save, err := c.dir.lock(ctx, c.saveLock(), 0, exclusive)
+	save, err := c.dir.lock(ctx, c.saveLock(), 0, filelock.Alone)
 	if err != nil {
 		return nil, err
 	}
-	use, err := c.dir.lock(ctx, c.useLock(), 0, exclusive)
+	use, err := c.dir.lock(ctx, c.useLock(), 0, filelock.Alone)
 	if err != nil {
 		save()
 		return nil, err
@@ -150,7 +152,7 @@ func (c *BuildCache) tidy(ctx context.Context) (index, error) {
 	if err != nil {
 		return nil, err
 	}
-	use, err := c.dir.lock(ctx, c.useLock(), 0, exclusive)
+	use, err := c.dir.lock(ctx, c.useLock(), 0, filelock.Alone)
 	if errors.Is(err, ErrLockTimeout) {
 		return t.index, nil
 	}

@@ -14,6 +14,8 @@ import (
 	"github.com/distribution/reference"
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"git.moleculesai.app/molecule-ai/pinion/internal/filelock"
 )
 
 // containerdName is the annotation that containerd's importer, and with it `docker load` and `ctr image import`, takes
@@ -183,7 +185,7 @@ func parseTagged(ref string) (reference.NamedTagged, error) {
 
 // update changes the index. What no entry leads to any more may be swept afterwards.
 func (l *Layout) update(ctx context.Context, change func(*layoutIndex) error) error {
-	unlock, err := l.lock(ctx, indexLock, false)
+	unlock, err := l.lock(ctx, indexLock, filelock.Alone)
 	if err != nil {
 		return err
 	}

@@ -14,6 +14,8 @@ import (
 	"github.com/distribution/reference"
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"git.moleculesai.app/molecule-ai/pinion/internal/filelock"
 )
 
 // Receive brings an image into the folder under the reference, and writes only the blobs that are not there. Nothing
@@ -47,7 +49,7 @@ func (l *Layout) Receive(ctx context.Context, _ Kind, ref, _ string, src Source,
 // bring runs what brings blobs in and then names them, safe from the sweep.
 func (l *Layout) bring(ctx context.Context, put func() error) error {
 	defer l.sweep()
-	unlock, err := l.lock(ctx, blobsLock, true)
+	unlock, err := l.lock(ctx, blobsLock, filelock.Shared)
 	if err != nil {
 		return err
 	}
