@@ -17,7 +17,7 @@ import (
 type folder struct{ root *os.Root }
 
 func (f folder) ReadFile(_ context.Context, req gateway.ReadRequest) ([]byte, error) {
-	file, err := f.root.Open(req.Filename)
+	file, err := openFile(f.root, req.Filename)
 	if err != nil {
 		return nil, err
 	}
@@ -38,7 +38,7 @@ func (f folder) StatFile(_ context.Context, req gateway.StatRequest) (*fstypes.S
 }
 
 func (f folder) ReadDir(_ context.Context, req gateway.ReadDirRequest) (list []*fstypes.Stat, err error) {
-	entries, err := fs.ReadDir(f.root.FS(), path.Clean(req.Path))
+	entries, err := readDir(f.root, path.Clean(req.Path))
 	for _, e := range entries {
 		list = append(list, &fstypes.Stat{Path: e.Name(), Mode: uint32(e.Type())})
 	}
@@ -78,7 +78,7 @@ type contextWalk struct {
 }
 
 func (w *contextWalk) folder(ctx context.Context, dir string, parent patternmatcher.MatchInfo) error {
-	names, err := fs.ReadDir(w.root.FS(), dir)
+	names, err := readDir(w.root, dir)
 	if err != nil {
 		return err
 	}
@@ -146,7 +146,7 @@ func (w *contextWalk) entry(p string) (entry, error) {
 
 // content counts what it reads: a file's size may have changed since it was asked for.
 func (w *contextWalk) content(p string) (digest.Digest, int64, error) {
-	f, err := w.root.Open(p)
+	f, err := openFile(w.root, p)
 	if err != nil {
 		return "", 0, err
 	}

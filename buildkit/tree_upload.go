@@ -77,7 +77,7 @@ func (u *upload) Walk(ctx context.Context, _ string, visit fs.WalkDirFunc) error
 // Open implements fsutil.FS.
 func (u *upload) Open(p string) (io.ReadCloser, error) {
 	p = filepath.ToSlash(p)
-	f, err := u.root.Open(p)
+	f, err := openFile(u.root, p)
 	if err != nil {
 		return nil, u.fail(p, err)
 	}
