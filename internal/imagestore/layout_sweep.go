@@ -14,7 +14,7 @@ import (
 
 // looseDir lists the blobs that maybe nothing leads to, one empty file each: those on their way in, and those of
 // images that have lost their last name. Only they are ever removed, so blobs that another program writes into the
-// folder are safe from us.
+// folder are safe from us. Those that it found there and counts on are not, until its index names them.
 const looseDir = privateDir + "/loose"
 
 func loosePath(d digest.Digest) string {
