@@ -21,19 +21,24 @@ const maxDocument = 8 << 20
 
 const tempDir = privateDir + "/tmp"
 
-// hasBlob says that a blob is there, a file and not a link, in full length. Nothing is read.
+// errDamaged says that a blob is missing or is not what it should be. What the disk failed at is no damage.
+var errDamaged = errors.New("damaged")
+
+// hasBlob says that a blob is there, a file and not a link, in full length, else errDamaged. Nothing is read.
 func (l *Layout) hasBlob(d ocispec.Descriptor) error {
 	if err := d.Digest.Validate(); err != nil {
-		return err
+		return fmt.Errorf("%w: digest %q: %w", errDamaged, d.Digest, err)
 	}
 	info, err := l.root.Lstat(blobPath(d.Digest))
 	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("%w: blob %s is missing", errDamaged, d.Digest)
 	case err != nil:
 		return err
 	case !info.Mode().IsRegular():
-		return fmt.Errorf("blob %s is no file", d.Digest)
+		return fmt.Errorf("%w: blob %s is no file", errDamaged, d.Digest)
 	case info.Size() != d.Size:
-		return fmt.Errorf("blob %s has %d bytes instead of %d", d.Digest, info.Size(), d.Size)
+		return fmt.Errorf("%w: blob %s has %d bytes instead of %d", errDamaged, d.Digest, info.Size(), d.Size)
 	}
 	return nil
 }
@@ -44,14 +49,17 @@ func (l *Layout) document(d ocispec.Descriptor) ([]byte, error) {
 		return nil, err
 	}
 	if d.Size > maxDocument {
-		return nil, fmt.Errorf("blob %s is larger than %d bytes", d.Digest, maxDocument)
+		return nil, fmt.Errorf("%w: blob %s is larger than %d bytes", errDamaged, d.Digest, maxDocument)
 	}
 	body, err := l.root.ReadFile(blobPath(d.Digest))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%w: blob %s is missing", errDamaged, d.Digest)
+	}
 	if err != nil {
 		return nil, err
 	}
 	if got := d.Digest.Algorithm().FromBytes(body); got != d.Digest {
-		return nil, fmt.Errorf("blob %s has the content of %s", d.Digest, got)
+		return nil, fmt.Errorf("%w: blob %s has the content of %s", errDamaged, d.Digest, got)
 	}
 	return body, nil
 }

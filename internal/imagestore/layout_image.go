@@ -3,6 +3,7 @@ package imagestore
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 
@@ -18,7 +19,7 @@ const (
 
 // Inspect describes the image of a name or an ID. An image of which a blob is missing, or is not what it should be,
 // is ErrNotFound like one that is not there: whoever wants it has to bring it again. So is a multi-platform index,
-// which is not one image. Errors are *Error.
+// which is not one image. Where the disk fails, that is the error: the image may be there. Errors are *Error.
 func (l *Layout) Inspect(_ context.Context, ref string) (Image, error) {
 	x, err := l.index()
 	if err != nil {
@@ -29,8 +30,11 @@ func (l *Layout) Inspect(_ context.Context, ref string) (Image, error) {
 		return Image{}, l.fail("inspect", ref, ErrNotFound)
 	}
 	img, err := l.image(e.Descriptor)
+	if errors.Is(err, errDamaged) {
+		err = fmt.Errorf("%w in good order: %w", ErrNotFound, err)
+	}
 	if err != nil {
-		return Image{}, l.fail("inspect", ref, fmt.Errorf("%w in good order: %w", ErrNotFound, err))
+		return Image{}, l.fail("inspect", ref, err)
 	}
 	img.Tags = x.names(e.Digest)
 	return img, nil
@@ -41,7 +45,7 @@ func (l *Layout) InspectPlatform(ctx context.Context, ref, _ string) (Image, err
 	return l.Inspect(ctx, ref)
 }
 
-// List describes the images that have a label, whatever its value. Images that cannot be read are left out.
+// List describes the images that have a label, whatever its value. Damaged images are left out. Errors are *Error.
 func (l *Layout) List(_ context.Context, labelKey string) ([]Image, error) {
 	x, err := l.index()
 	if err != nil {
@@ -55,8 +59,11 @@ func (l *Layout) List(_ context.Context, labelKey string) ([]Image, error) {
 		}
 		seen[e.Digest] = true
 		img, err := l.image(e.Descriptor)
-		if err != nil {
+		if errors.Is(err, errDamaged) {
 			continue
+		}
+		if err != nil {
+			return nil, l.fail("list", "", err)
 		}
 		if _, ok := img.Labels[labelKey]; ok {
 			img.Tags = x.names(e.Digest)
@@ -66,10 +73,10 @@ func (l *Layout) List(_ context.Context, labelKey string) ([]Image, error) {
 	return images, nil
 }
 
-// image reads manifest and config, and sees that the layers are there.
+// image reads manifest and config, and sees that the layers are there. The error is errDamaged, or the disk's.
 func (l *Layout) image(d ocispec.Descriptor) (Image, error) {
 	if d.MediaType != ocispec.MediaTypeImageManifest && d.MediaType != dockerManifestType {
-		return Image{}, fmt.Errorf("%s is of type %q and no single image", d.Digest, d.MediaType)
+		return Image{}, fmt.Errorf("%w: %s is of type %q and no single image", errDamaged, d.Digest, d.MediaType)
 	}
 	var manifest ocispec.Manifest
 	if err := l.decode(d, &manifest); err != nil {
@@ -106,7 +113,7 @@ func (l *Layout) decode(d ocispec.Descriptor, to any) error {
 		return err
 	}
 	if err := json.Unmarshal(body, to); err != nil {
-		return fmt.Errorf("blob %s: %w", d.Digest, err)
+		return fmt.Errorf("%w: blob %s: %w", errDamaged, d.Digest, err)
 	}
 	return nil
 }

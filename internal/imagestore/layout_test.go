@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 
 	"github.com/opencontainers/go-digest"
@@ -335,6 +336,41 @@ func TestFault37_LayoutDamaged(t *testing.T) {
 			damage(t, f, l)
 			f.wantGone(t, "molecule-local/x:1", l.Descriptor.Digest.String())
 			f.receive(t, "molecule-local/x:1", l)
+		})
+	}
+}
+
+// A disk that fails says nothing about the image: who prunes must not take it for gone.
+func TestFault44_LayoutUnreadable(t *testing.T) {
+	for name, c := range map[string]struct {
+		spoil func(blobs string) error
+		want  error
+	}{
+		"a loop":        {func(blobs string) error { return errors.Join(os.RemoveAll(blobs), os.Symlink("sha256", blobs)) }, syscall.ELOOP},
+		"no folder":     {func(blobs string) error { return errors.Join(os.RemoveAll(blobs), os.WriteFile(blobs, nil, 0o600)) }, syscall.ENOTDIR},
+		"no permission": {func(blobs string) error { return os.Chmod(blobs, 0) }, syscall.EACCES},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if errors.Is(c.want, fs.ErrPermission) && os.Geteuid() <= 0 {
+				t.Skip("nothing is forbidden to root")
+			}
+			f := openLayout(t, t.TempDir())
+			l := newLayered(t, "base")
+			f.receive(t, "molecule-local/x:1", l)
+			blobs := filepath.Join(f.dir, "blobs/sha256")
+			t.Cleanup(func() { _ = os.Chmod(blobs, 0o700) })
+			if err := c.spoil(blobs); err != nil {
+				t.Fatal(err)
+			}
+			for _, ref := range []string{"molecule-local/x:1", l.Descriptor.Digest.String()} {
+				_, err := f.Inspect(t.Context(), ref)
+				wantLayoutError(t, err, c.want)
+				if errors.Is(err, imagestore.ErrNotFound) {
+					t.Errorf("%s is taken for gone: %v", ref, err)
+				}
+			}
+			_, err := f.List(t.Context(), "any")
+			wantLayoutError(t, err, c.want)
 		})
 	}
 }
