@@ -10,7 +10,9 @@ import (
 	"github.com/moby/buildkit/client/llb"
 	gateway "github.com/moby/buildkit/frontend/gateway/client"
 	gatewaypb "github.com/moby/buildkit/frontend/gateway/pb"
+	"github.com/moby/buildkit/solver/errdefs"
 	"github.com/moby/buildkit/solver/pb"
+	digest "github.com/opencontainers/go-digest"
 )
 
 // CacheEntry is a cache to import from or to export to, in BuildKit's own terms.
@@ -36,13 +38,44 @@ func isImport(v *client.Vertex) bool {
 
 // mayBlameImports says that a solve may have failed because a blob that an import promised could not be had. BuildKit
 // has no type for that error, so this tells by what it is not: a failure of the fetch, of a command, or of
-// the delivery. At worst a build that cannot succeed is tried twice, and its commands come from the cache then.
-func (s *solve) mayBlameImports(err error) bool {
+// the delivery; a builder that has gone; or a Dockerfile that is wrong by itself. At worst a build that cannot succeed
+// is tried twice, and its commands come from the cache then.
+func (s *solve) mayBlameImports(ctx context.Context, err error) bool {
 	if len(s.req.CacheImports) == 0 || s.failed != nil || s.fetched.IsZero() || !s.solved.IsZero() {
 		return false
 	}
-	var exit *gatewaypb.ExitError
-	return !errors.As(err, &exit) && !strings.Contains(err.Error(), ": exit code: ")
+	if _, ok := errors.AsType[*gatewaypb.ExitError](err); ok || strings.Contains(err.Error(), ": exit code: ") {
+		return false
+	}
+	return !connectionLost(err) && !s.isDockerfiles(err) && s.builder.alive(ctx) == nil
+}
+
+// isDockerfiles says that an error is the Dockerfile's own: the frontend could make no steps of it, or a step names a
+// file that the commit does not have. No import has a part in either.
+func (s *solve) isDockerfiles(err error) bool {
+	if _, inStep := errors.AsType[*errdefs.VertexError](err); !inStep {
+		return len(errdefs.Sources(err)) > 0
+	}
+	failed, ok := errors.AsType[*errdefs.SolveError](err)
+	if !ok {
+		return false
+	}
+	of := failed.GetCache()
+	inputs, i := failed.GetOp().GetInputs(), of.GetIndex()
+	return of != nil && i >= 0 && i < int64(len(inputs)) && digest.Digest(inputs[i].GetDigest()) == s.source
+}
+
+// headOf is the vertex that a state ends in; empty if that cannot be told.
+func headOf(ctx context.Context, c gateway.Client, st llb.State) digest.Digest {
+	def, err := st.Marshal(ctx, llb.WithCaps(c.BuildOpts().LLBCaps))
+	if err != nil {
+		return ""
+	}
+	head, err := def.Head()
+	if err != nil {
+		return ""
+	}
+	return head
 }
 
 // graphOf is what a frontend made of its Dockerfile, or nil: without it only the cache cannot be saved.

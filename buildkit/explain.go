@@ -11,6 +11,8 @@ import (
 	"github.com/moby/buildkit/frontend/dockerfile/parser"
 	gatewaypb "github.com/moby/buildkit/frontend/gateway/pb"
 	"github.com/moby/buildkit/solver/errdefs"
+	"github.com/moby/buildkit/util/grpcerrors"
+	"google.golang.org/grpc/codes"
 
 	"git.moleculesai.app/molecule-ai/pinion/internal/termtext"
 )
@@ -24,7 +26,7 @@ func (s *solve) explain(ctx context.Context, err error) error {
 		errors.As(err, &ours)
 	}
 	endpoint := s.builder.info.Endpoint
-	if s.builder.alive(ctx) != nil {
+	if connectionLost(err) || s.builder.alive(ctx) != nil {
 		advice := "start it and ask again"
 		switch s.builder.info.Kind {
 		case KindManaged:
@@ -44,6 +46,13 @@ func (s *solve) explain(ctx context.Context, err error) error {
 	default:
 		return ours
 	}
+}
+
+// connectionLost says that the builder was cut off, though it may be back by now: an error of a step comes with the
+// vertex's digest, one of the transport with nothing.
+func connectionLost(err error) bool {
+	_, inStep := errors.AsType[*errdefs.VertexError](err)
+	return !inStep && grpcerrors.Code(err) == codes.Unavailable
 }
 
 // place finds the step, the Dockerfile's line and the exit code in BuildKit's typed error; where the builder

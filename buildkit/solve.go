@@ -14,6 +14,7 @@ import (
 	"github.com/moby/buildkit/session"
 	"github.com/moby/buildkit/session/secrets/secretsprovider"
 	"github.com/moby/buildkit/solver/pb"
+	digest "github.com/opencontainers/go-digest"
 
 	"git.moleculesai.app/molecule-ai/pinion/internal/failpoint"
 	"git.moleculesai.app/molecule-ai/pinion/internal/redact"
@@ -42,7 +43,7 @@ func (b *Builder) Solve(ctx context.Context, req Request, sink Sink) (Result, er
 		}
 	}
 	var importFailed error
-	if err != nil && s.mayBlameImports(err) && ctx.Err() == nil {
+	if err != nil && ctx.Err() == nil && s.mayBlameImports(ctx, err) {
 		importFailed = redact.New(req.Token).Error(harmless(err))
 		s.req.CacheImports = nil
 		s = s.again(s.long, cancel)
@@ -90,6 +91,8 @@ type solve struct {
 	long bool
 	// dockerfile is what was inspected; nil until then.
 	dockerfile []byte
+	// source is the vertex that holds what was fetched.
+	source digest.Digest
 
 	started, fetched, solved time.Time
 	transfer                 transfer
@@ -198,7 +201,7 @@ func (s *solve) build(ctx context.Context, c gateway.Client) (*gateway.Result, e
 		return nil, err
 	}
 	s.gate.close()
-	s.dockerfile = in.dockerfile
+	s.dockerfile, s.source = in.dockerfile, headOf(ctx, c, co.state)
 	s.fetched = time.Now()
 	s.result.Fetch = Fetch{Strategy: co.strategy}
 	s.result.Warnings = in.warnings

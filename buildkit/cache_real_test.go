@@ -1,0 +1,124 @@
+package buildkit_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	controlapi "github.com/moby/buildkit/api/services/control"
+	bkclient "github.com/moby/buildkit/client"
+
+	"git.moleculesai.app/molecule-ai/pinion/buildkit"
+	"git.moleculesai.app/molecule-ai/pinion/test/parts"
+	"git.moleculesai.app/molecule-ai/pinion/test/parts/partstest"
+)
+
+// noCache is an import that leads nowhere, which BuildKit takes for no reason to fail.
+var noCache = []buildkit.CacheEntry{{Type: "registry", Attrs: map[string]string{"ref": "127.0.0.1:1/none:x"}}}
+
+// builds counts what a buildkitd has in its history.
+func builds(t *testing.T, addr string) (n int) {
+	t.Helper()
+	c, err := bkclient.New(t.Context(), addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	events, err := c.ControlClient().ListenBuildHistory(t.Context(), &controlapi.BuildHistoryRequest{EarlyExit: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for {
+		if _, err := events.Recv(); errors.Is(err, io.EOF) {
+			return n
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		n++
+	}
+}
+
+// TestImportsNotBlamed: what is wrong with the Dockerfile is not tried again without the imports.
+func TestImportsNotBlamed(t *testing.T) {
+	b := ownBench(t, "buildkitd")
+	for i, c := range []struct{ line, word string }{
+		{"NOSUCH instruction", "unknown instruction"},
+		{"COPY nosuch /", "nosuch"},
+		{"COPY --from=127.0.0.1:1/nosuch:1 /a /", "nosuch"},
+		{"RUN exit 3", "exit code 3"},
+	} {
+		req := b.busybox(t, "wrong"+string(rune('a'+i)), []string{c.line})
+		req.CacheImports = noCache
+		_, _, err := solve(t, b, req)
+		wantError(t, err, buildkit.ErrBuild, c.word, "Dockerfile:4")
+		if n := builds(t, b.Info().Endpoint); n != i+1 {
+			t.Fatalf("%s: %d builds", c.line, n-i)
+		}
+	}
+}
+
+// TestFault60_BuilderRestarts in the middle of a build that imports: no second build follows in silence.
+func TestFault60_BuilderRestarts(t *testing.T) {
+	own := ownBench(t, "buildkitd")
+	d := partstest.Buildkitd(t, parts.BuildkitdOptions{})
+	back := make(chan struct{})
+	builder, err := buildkit.Dial(t.Context(), "unix://"+late(t, d.Socket(), back), buildkit.TLS{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = builder.Close() })
+	req := own.busybox(t, "restarts", []string{"RUN echo started && sleep 10"})
+	req.CacheImports = noCache
+	var tr transcript
+	req.Progress = tr.hear
+	go func() {
+		defer close(back)
+		for !strings.Contains(tr.String(), "started\n") && t.Context().Err() == nil {
+			waitABit(t)
+		}
+		if err := d.Restart(context.WithoutCancel(t.Context())); err != nil {
+			t.Error(err)
+		}
+	}()
+	_, err = builder.Solve(t.Context(), req, discard{})
+	wantError(t, err, buildkit.ErrNoBuilder, "ask again")
+	if n := strings.Count(tr.String(), "started\n"); n != 1 {
+		t.Errorf("the step ran %d times", n)
+	}
+	mustSolve(t, &bench{Builder: builder, git: own.git}, own.busybox(t, "next", nil))
+}
+
+// late stands before a socket, and tells of a connection's end only when back is closed.
+func late(t *testing.T, socket string, back <-chan struct{}) (path string) {
+	t.Helper()
+	path = filepath.Join(filepath.Dir(socket), "late.sock")
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	go func() {
+		for {
+			in, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer in.Close()
+				out, err := net.Dial("unix", socket)
+				if err != nil {
+					return
+				}
+				defer out.Close()
+				go func() { _, _ = io.Copy(out, in) }()
+				_, _ = io.Copy(in, out)
+				<-back
+			}()
+		}
+	}()
+	return path
+}
