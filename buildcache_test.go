@@ -134,28 +134,104 @@ func TestBuildCacheImports(t *testing.T) {
 	}
 }
 
-// TestBuildCacheUnreadable: a cache that failed a build is forgotten.
+// TestBuildCacheUnreadable: of a cache that failed a build what is damaged is forgotten, whether or not anything can
+// be saved, and nothing else is.
 func TestBuildCacheUnreadable(t *testing.T) {
-	w, saved := savingWorld(t)
-	w.ensure(t)
-	w.close(t)
-	w.heads.sha = shaB
-	w.builder.importFailed = errors.New("blob not found")
-	img := w.ensure(t)
-	w.close(t)
-	if img.Cache != nil || len(img.Warnings) != 1 || !strings.Contains(img.Warnings[0], "blob not found") {
-		t.Errorf("warnings %q, cache %+v", img.Warnings, img.Cache)
+	for name, c := range map[string]struct {
+		damaged, graph bool
+		want           []string
+	}{
+		"damaged":                      {true, true, []string{shaB}},
+		"damaged, and nothing to save": {true, false, nil},
+		"sound":                        {false, true, []string{shaB, shaA}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w, saved := savingWorld(t)
+			w.ensure(t)
+			w.close(t)
+			w.heads.sha = shaB
+			w.builder.importFailed = errors.New("blob not found")
+			if !c.graph {
+				w.builder.graph = nil
+			}
+			// Spoiled while the builder reads: what is wrong before is not offered to it.
+			w.builder.wait = func(context.Context) error {
+				if !c.damaged {
+					return nil
+				}
+				return w.spoilBuildCache()
+			}
+			img := w.ensure(t)
+			w.close(t)
+			if img.Cache != nil || len(img.Warnings) != 1 || !strings.Contains(img.Warnings[0], "blob not found") {
+				t.Errorf("warnings %q, cache %+v", img.Warnings, img.Cache)
+			}
+			if got := w.savedCaches(t); !slices.Equal(got, c.want) {
+				t.Errorf("entries %v", got)
+			}
+			if c.graph && (len(*saved) != 2 || len((*saved)[1].Imports) > 0) {
+				t.Errorf("saved %+v", *saved)
+			}
+			if w.builder.closed != 2 {
+				t.Errorf("builders were closed %d times", w.builder.closed)
+			}
+		})
 	}
+}
+
+// spoilBuildCache changes a byte of each blob and no size.
+func (w *world) spoilBuildCache() error {
+	blobs, err := filepath.Glob(filepath.Join(w.settings.cacheDir, "buildkit", "*", "blobs", "sha256", "*"))
+	if err == nil && len(blobs) == 0 {
+		err = errors.New("there is no blob")
+	}
+	for _, b := range blobs {
+		data, readErr := os.ReadFile(b)
+		err = errors.Join(err, readErr, os.Chmod(b, 0o600), os.WriteFile(b, bytes.ToUpper(data), 0o600))
+	}
+	return err
+}
+
+// savedCaches are the commits whose caches are there, the newest first.
+func (w *world) savedCaches(t *testing.T) (revisions []string) {
+	t.Helper()
 	dir, err := w.records()
 	if err != nil {
 		t.Fatal(err)
 	}
 	entries, _, err := dir.BuildCaches()
-	if err != nil || len(entries) != 1 || entries[0].Revision != shaB || entries[0].Name != "claude-code" {
-		t.Errorf("entries %+v, %v", entries, err)
+	if err != nil {
+		t.Fatal(err)
 	}
-	if len((*saved)[1].Imports) > 0 {
-		t.Errorf("imports %+v", (*saved)[1].Imports)
+	for _, e := range entries {
+		revisions = append(revisions, e.Revision)
+	}
+	return revisions
+}
+
+// TestBuildCacheLatest: while one commit's cache is being saved, the latest of the others waits.
+func TestBuildCacheLatest(t *testing.T) {
+	w, saved := savingWorld(t)
+	save, began, goOn := w.builder.save, make(chan struct{}, 3), make(chan struct{})
+	w.builder.save = func(ctx context.Context, s buildkit.CacheSave) (ocispecs.Descriptor, error) {
+		began <- struct{}{}
+		<-goOn
+		return save(ctx, s)
+	}
+	for _, sha := range []string{shaA, shaB, strings.Repeat("c", 40), strings.Repeat("d", 40)} {
+		w.heads.sha = sha
+		w.ensure(t)
+		if sha == shaA {
+			<-began
+		}
+	}
+	if w.builder.closed != 2 {
+		t.Errorf("%d builders were let go, not the two that wait no longer", w.builder.closed)
+	}
+	close(goOn)
+	w.close(t)
+	if got := w.savedCaches(t); len(*saved) != 2 || !slices.Equal(got, []string{strings.Repeat("d", 40), shaA}) || w.builder.closed != 4 {
+		t.Errorf("saved %d times; entries %v; builders were closed %d times", len(*saved), got, w.builder.closed)
 	}
 }
 

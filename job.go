@@ -146,7 +146,7 @@ func (j *job) build(ctx context.Context, miss string) (Image, error) {
 	if err := failpoint.At(ctx, failpoint.Recorded, j.record(res, built, to.layers, info)); err != nil {
 		img.Warnings = append(img.Warnings, fmt.Sprintf("not remembered, so the next call builds again: %v", err))
 	}
-	if saving = (shared.kind != BuildCacheOff || len(j.caches.to) > 0) && res.Graph != nil; saving {
+	if saving = (shared.kind != BuildCacheOff || len(j.caches.to) > 0) && (res.Graph != nil || res.ImportFailed != nil); saving {
 		j.save(ctx, b, res, shared)
 	}
 	unlock() // nobody else has to wait for the git server

@@ -33,9 +33,10 @@ type Orchestrator struct {
 	builds  flight.Group[string, *Build, Image]
 	queue   *queue.Queue
 	redact  *redact.Redactor
-	// buildCache is the setting, and after what saves there.
+	// buildCache is the setting; saves writes there, and is what goes on after the answer.
 	buildCache buildCacheSpec
 	after      *afterwards
+	saves      *saves
 	// owner keeps the temporary names of users of one engine apart.
 	owner string
 	log   *slog.Logger
@@ -83,6 +84,7 @@ func New(opts ...Option) (*Orchestrator, error) {
 		connect:    s.connect,
 		buildCache: buildCache, after: newAfterwards(),
 	}
+	o.saves = newSaves(o.after)
 	o.records = kept(func() (*cache.Dir, error) { return cache.Open(s.cachePath()) }, (*cache.Dir).Exists)
 	o.store = kept(s.openStore, stillThere)
 	return o, nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"strings"
 	"time"
 
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
@@ -27,10 +28,13 @@ const saveWithin = time.Hour
 // it is broken off, which harms nothing, and the error is ctx's. No call of Ensure may be under way.
 func (o *Orchestrator) Close(ctx context.Context) error { return o.after.wait(ctx) }
 
-// save has the builder save its cache, after the answer. It takes the builder over and closes it. A failure is
-// logged, for there is nobody else to tell.
+// save has the builder save its cache, after the answer, and a folder put right that a builder could not read. It
+// takes the builder over and closes it. A failure is logged, for there is nobody else to tell.
 func (j *job) save(ctx context.Context, b solver, res buildkit.Result, shared *sharedCache) {
-	j.o.after.start(ctx, func(ctx context.Context) {
+	notSaved := func(reason string) {
+		j.o.log.Info(fmt.Sprintf("local-build: the build cache of %s was not saved: %s", j.recipe.reference(), reason))
+	}
+	do := func(ctx context.Context) {
 		defer b.Close()
 		ctx, cancel := context.WithTimeoutCause(ctx, saveWithin, fmt.Errorf("not done within %s", saveWithin))
 		defer cancel()
@@ -38,16 +42,30 @@ func (j *job) save(ctx context.Context, b solver, res buildkit.Result, shared *s
 		saved, err := j.saveTo(ctx, b, res, shared)
 		switch {
 		case err != nil && context.Cause(ctx) == context.Canceled: //nolint:errorlint // it is the very error where nobody gave another
-			j.o.log.Info(fmt.Sprintf("local-build: the build cache of %s was not saved: broken off", j.recipe.reference()))
+			notSaved("broken off")
 		case err != nil:
 			j.o.log.Warn(fmt.Sprintf("%s: the build cache was not saved: %s (%s=off does without it)", j.template.Name, j.o.redact.String(err.Error()), EnvBuildCache))
 		case saved:
 			j.o.log.Info(fmt.Sprintf("local-build: build cache saved in %s", time.Since(begun).Round(time.Millisecond)))
 		}
-	})
+	}
+	// What goes elsewhere takes the place of nothing.
+	line := strings.Join(append([]string{j.recipe.line()}, j.ask.cacheTo...), " ")
+	j.o.saves.add(ctx, line, saving{do: do, drop: func(reason string) {
+		b.Close()
+		notSaved(reason)
+	}})
 }
 
 func (j *job) saveTo(ctx context.Context, b solver, res buildkit.Result, shared *sharedCache) (saved bool, err error) {
+	if res.ImportFailed != nil && shared.kind == BuildCacheLocal {
+		if err := shared.folder.Repair(ctx); err != nil {
+			return false, err
+		}
+	}
+	if res.Graph == nil {
+		return false, nil
+	}
 	what := buildkit.CacheSave{Graph: res.Graph, Imports: shared.all(), Stores: shared.stores}
 	if res.ImportFailed != nil {
 		what.Imports = nil
@@ -64,11 +82,6 @@ func (j *job) saveTo(ctx context.Context, b solver, res buildkit.Result, shared 
 	}
 	if shared.kind == BuildCacheOff {
 		return saved, nil
-	}
-	if res.ImportFailed != nil {
-		if err := shared.folder.Forget(ctx); err != nil {
-			return false, err
-		}
 	}
 	return j.saveToFolder(ctx, b, what, shared.folder)
 }

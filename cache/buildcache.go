@@ -137,20 +137,6 @@ func (c *BuildCache) Save(ctx context.Context, name, revision string, again bool
 	return c.writeIndex(idx.with(desc, name, revision, time.Now().UTC()))
 }
 
-// Forget drops all entries of the line: one of them could not be read by a builder, which does not say which.
-func (c *BuildCache) Forget(ctx context.Context) error {
-	unlock, err := c.dir.lock(ctx, c.saveLock(), saveWait, filelock.Alone)
-	if err != nil {
-		return err
-	}
-	defer unlock()
-	if err := c.writeIndex(index{}); err != nil {
-		return err
-	}
-	_, err = c.tidy(ctx)
-	return err
-}
-
 // saveWait is how long one Save may wait for others, each of which may have gigabytes to write.
 const saveWait = time.Hour
 

@@ -243,10 +243,49 @@ func TestBuildCacheDamage(t *testing.T) {
 	}
 }
 
-func TestBuildCacheForget(t *testing.T) {
+// TestFault45_BuildCacheRepair: only entries with a blob that has another content go, and the blob with them.
+func TestFault45_BuildCacheRepair(t *testing.T) {
 	c := openBuildCache(t)
+	if err := c.Repair(t.Context()); err != nil {
+		t.Errorf("where nothing is: %v", err)
+	}
 	c.save(t, "a", "base", "a")
-	if err := c.Forget(t.Context()); err != nil {
+	c.save(t, "b", "base", "b")
+	if err := c.Repair(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	c.wantImports(t, "a", "a", "b")
+	spoil := func(content string) {
+		t.Helper()
+		path := c.blob(content)
+		if err := errors.Join(os.Chmod(path, 0o600), os.WriteFile(path, []byte(strings.ToUpper(content)), 0o600)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	spoil("a")
+	// Somebody who reads does not keep the damaged blob there, where the next save would take it for the good one.
+	_, _, release, err := c.Imports(t.Context(), "b")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Repair(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	release()
+	c.wantImports(t, "a", "b")
+	c.save(t, "a", "base", "a")
+	if err := c.Repair(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	c.wantImports(t, "a", "a", "b")
+
+	spoil("base")
+	ended, end := context.WithCancel(t.Context())
+	end()
+	if err := c.Repair(ended); !errors.Is(err, context.Canceled) {
+		t.Errorf("error is %v", err)
+	}
+	if err := c.Repair(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	c.wantImports(t, "a")

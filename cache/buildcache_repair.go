@@ -1,0 +1,91 @@
+package cache
+
+import (
+	"context"
+	"errors"
+	"io"
+	"slices"
+
+	digest "github.com/opencontainers/go-digest"
+	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"git.moleculesai.app/molecule-ai/pinion/internal/filelock"
+)
+
+// Repair reads all blobs of the line, and drops those that are not what their digests say and the entries that
+// need them. It is for when a builder could not read a cache, since it does not say which blob of which entry, and
+// since what else goes by sizes. The errors are ctx's, or *Error.
+func (c *BuildCache) Repair(ctx context.Context) error {
+	unlock, err := c.dir.lock(ctx, c.saveLock(), saveWait, filelock.Alone)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if there, err := c.exists(); err != nil || !there {
+		return err
+	}
+	idx, err := c.readIndex()
+	if err != nil {
+		return err
+	}
+	sound := map[digest.Digest]bool{}
+	good := index{}
+	for _, e := range idx {
+		blobs, err := c.contents(e)
+		if err != nil {
+			continue
+		}
+		whole := true
+		for d := range blobs {
+			if err := c.compare(ctx, d, sound); err != nil {
+				return err
+			}
+			whole = whole && sound[d]
+		}
+		if whole {
+			good = append(good, e)
+		}
+	}
+	if !slices.EqualFunc(good, idx, func(a, b ocispecs.Descriptor) bool { return a.Digest == b.Digest }) {
+		if err := c.writeIndex(good); err != nil {
+			return err
+		}
+	}
+	for d, ok := range sound {
+		if ok {
+			continue
+		}
+		// At once, though somebody may read: it is of no use to anybody, and who saves would take it for the blob.
+		if err := ignoreMissing(c.dir.root.Remove(c.blob(d))); err != nil {
+			return c.fail("repair", err)
+		}
+	}
+	_, err = c.tidy(ctx)
+	return err
+}
+
+// compare notes whether a blob has the content of its digest.
+func (c *BuildCache) compare(ctx context.Context, d digest.Digest, sound map[digest.Digest]bool) error {
+	if _, done := sound[d]; done {
+		return nil
+	}
+	f, err := c.dir.root.Open(c.blob(d))
+	if err != nil {
+		return c.fail("repair", err)
+	}
+	defer f.Close()
+	verifier := d.Verifier()
+	for {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		_, err := io.CopyN(verifier, f, 1<<24)
+		if errors.Is(err, io.EOF) {
+			sound[d] = verifier.Verified()
+			return nil
+		}
+		if err != nil {
+			return c.fail("repair", err)
+		}
+	}
+}

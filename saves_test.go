@@ -1,0 +1,70 @@
+package pinion
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+)
+
+// TestSavesAreBounded: so many lines at once, and one that waits for each.
+func TestSavesAreBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		after := newAfterwards()
+		s := newSaves(after)
+		goOn := make(chan struct{})
+		var running, most, done, dropped atomic.Int32
+		one := saving{
+			do: func(context.Context) {
+				most.Store(max(most.Load(), running.Add(1)))
+				<-goOn
+				running.Add(-1)
+				done.Add(1)
+			},
+			drop: func(string) { dropped.Add(1) },
+		}
+		for range 3 {
+			for line := range 5 {
+				s.add(t.Context(), fmt.Sprint(line), one)
+			}
+			synctest.Wait()
+		}
+		// Two lines have one under way and one that waits, the others one that waits.
+		if running.Load() != savesAtOnce || dropped.Load() != 2*1+3*2 {
+			t.Errorf("%d are under way, %d dropped", running.Load(), dropped.Load())
+		}
+		close(goOn)
+		if err := after.wait(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if most.Load() != savesAtOnce || done.Load() != 2*2+3 || len(s.next) != 0 {
+			t.Errorf("%d at once, %d done, %d lines at work", most.Load(), done.Load(), len(s.next))
+		}
+	})
+}
+
+// TestSavesEnd: what waits when nobody waits for it is dropped.
+func TestSavesEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		after := newAfterwards()
+		s := newSaves(after)
+		var done, dropped atomic.Int32
+		one := saving{
+			do:   func(ctx context.Context) { <-ctx.Done(); done.Add(1) },
+			drop: func(string) { dropped.Add(1) },
+		}
+		for line := range 5 {
+			s.add(t.Context(), fmt.Sprint(line), one)
+		}
+		synctest.Wait()
+		ended, end := context.WithCancel(t.Context())
+		end()
+		if err := after.wait(ended); err == nil {
+			t.Error("nothing was broken off")
+		}
+		if done.Load()+dropped.Load() != 5 || done.Load() < savesAtOnce || len(s.next) != 0 {
+			t.Errorf("%d ended, %d dropped, %d lines at work", done.Load(), dropped.Load(), len(s.next))
+		}
+	})
+}
