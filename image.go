@@ -34,7 +34,8 @@ type Image struct {
 	// Reference names the image in the store; whoever may use the store can move it.
 	Reference string `json:"reference"`
 	// ID is the image's content address as the store gives it: the config's digest on Docker's classic
-	// store, the manifest's on the containerd store and in a folder. Create containers from it.
+	// store, the manifest's on the containerd store and in a folder, the index's there for an image with
+	// attestations. Create containers from it.
 	ID string `json:"image_id"`
 	// Revision is the commit built; zero in registry mode and for a working tree.
 	Revision git.Revision `json:"revision,omitzero"`

@@ -97,6 +97,9 @@ func (j *job) lookup(ctx context.Context, format git.ObjectFormat) (git.Revision
 
 // build makes the image under the key's lock. What another process built while we waited for the lock is a hit.
 func (j *job) build(ctx context.Context, miss string) (Image, error) {
+	if err := j.checkAttest(ctx); err != nil {
+		return Image{}, err
+	}
 	unlock, warnings, err := j.lock(ctx)
 	if err != nil {
 		return Image{}, err
@@ -190,7 +193,7 @@ func (j *job) solve(ctx context.Context, b solver, to buildkit.Sink, imports []b
 	res, err := b.Solve(ctx, buildkit.Request{
 		Remote: j.template.Remote, Revision: rev, Tree: j.tree,
 		Subdir: j.template.Subdir, Dockerfile: j.template.Dockerfile, Target: j.template.Target,
-		Platform: platform, Labels: j.recipe.labels(), Reference: j.recipe.temporary(j.o.owner), Name: j.recipe.reference(),
+		Platform: platform, Labels: j.recipe.labels(), Provenance: buildkit.Provenance(j.recipe.Provenance), Reference: j.recipe.temporary(j.o.owner), Name: j.recipe.reference(),
 		Token: j.o.creds.For(j.template.Remote), AllowedFrontends: j.o.frontends(),
 		NoCache: j.ask.noCache, Pull: j.ask.pull, CacheImports: imports,
 		Progress: j.progress(), StallAfter: j.o.settings.stallAfter,
@@ -242,7 +245,7 @@ func (j *job) record(res buildkit.Result, built builtImage, layers []string, by 
 		Store: j.store.Endpoint(), StoreKind: string(built.kind),
 		Name: j.template.Name, Reference: j.recipe.reference(), ImageID: built.ID,
 		ConfigDigest: res.ConfigDigest, ManifestDigest: res.ManifestDigest,
-		Revision: j.recipe.Revision, Tree: j.recipe.Tree, Labels: j.recipe.Labels, Ref: j.template.Ref.String(), Repository: j.recipe.Repository,
+		Revision: j.recipe.Revision, Tree: j.recipe.Tree, Labels: j.recipe.Labels, Provenance: j.recipe.Provenance, Ref: j.template.Ref.String(), Repository: j.recipe.Repository,
 		Platform: j.recipe.Platform, Size: built.Size, Layers: layers, BuiltAt: time.Now().UTC(),
 		Prewarmed: j.ask.prewarm,
 		Builder:   cache.Builder{Kind: string(by.Kind), Endpoint: by.Endpoint, Version: by.Version},

@@ -48,16 +48,20 @@ func (r recipe) labelled(labels map[string]string) recipe {
 	return r
 }
 
-// variant keeps images with other labels apart in the tag. What stands before it has a fixed length, and what stands
-// behind begins with a dash.
+// variant keeps images with other labels and attestations apart in the tag. What stands before it has a fixed length,
+// and what stands behind begins with a dash.
 func (r recipe) variant() string {
+	attested := ""
+	if r.Provenance != "" {
+		attested = ".provenance-" + r.Provenance
+	}
 	if len(r.Labels) == 0 {
-		return ""
+		return attested
 	}
 	b, err := json.Marshal(r.Labels) // which sorts the keys
 	if err != nil {
 		panic(err) // strings always marshal
 	}
 	sum := sha256.Sum256(b)
-	return "." + hex.EncodeToString(sum[:6])
+	return "." + hex.EncodeToString(sum[:6]) + attested
 }

@@ -109,6 +109,7 @@ type ask struct {
 	noCache     bool
 	prewarm     bool
 	labels      map[string]string
+	attest      []string
 	cacheFrom   []string
 	cacheTo     []string
 	push        bool
@@ -221,6 +222,10 @@ func (o *Orchestrator) call(ctx context.Context, name string, a ask) (*Call, err
 	if err := checkLabels(a.labels); err != nil {
 		return nil, err
 	}
+	provenance, err := a.provenance()
+	if err != nil {
+		return nil, err
+	}
 	caches, err := a.namedCaches()
 	if err != nil {
 		return nil, err
@@ -233,7 +238,7 @@ func (o *Orchestrator) call(ctx context.Context, name string, a ask) (*Call, err
 	if err != nil {
 		return nil, err
 	}
-	r = r.labelled(a.labels)
+	r = r.labelled(a.labels).attested(provenance)
 	var to pusher
 	if a.push {
 		if to, err = checkPush(t, st, a); err != nil {

@@ -18,8 +18,8 @@ func (o *Orchestrator) pull(ctx context.Context, t resolver.Template, a ask) (*C
 	if a.push {
 		return nil, fmt.Errorf("%w: in registry mode nothing is built, so there is nothing to push; unset MOLECULE_IMAGE_REGISTRY to build", ErrInvalidInput)
 	}
-	if a.noCache || !a.head() || len(a.labels)+len(a.cacheFrom)+len(a.cacheTo) > 0 {
-		return nil, fmt.Errorf("%w: in registry mode nothing is built, so there is no commit, no working tree, no build cache and no label to choose; unset MOLECULE_IMAGE_REGISTRY to build", ErrInvalidInput)
+	if a.noCache || !a.head() || len(a.labels)+len(a.attest)+len(a.cacheFrom)+len(a.cacheTo) > 0 {
+		return nil, fmt.Errorf("%w: in registry mode nothing is built, so there is no commit, no working tree, no build cache, no label and no attestation to choose; unset MOLECULE_IMAGE_REGISTRY to build", ErrInvalidInput)
 	}
 	st, err := o.store()
 	if err != nil {

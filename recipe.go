@@ -49,6 +49,8 @@ type recipe struct {
 	Tree string `json:"tree,omitempty"`
 	// Labels are those that were asked for, besides Pinion's own.
 	Labels map[string]string `json:"labels,omitempty"`
+	// Provenance is the statement that goes with the image, "min" or "max".
+	Provenance string `json:"provenance,omitempty"`
 }
 
 // newRecipe takes the platform apart from the template, since "native" is known only to the builder.
@@ -142,7 +144,7 @@ func (r recipe) temporaryOf(key, owner string) string {
 func recorded(rec cache.Record) (recipe, bool) {
 	repository, _, _ := strings.Cut(rec.Reference, ":")
 	image, ours := strings.CutPrefix(repository, namespace)
-	r := recipe{Image: image, Revision: rec.Revision, Tree: rec.Tree, Platform: rec.Platform, Repository: rec.Repository, Labels: rec.Labels}
+	r := recipe{Image: image, Revision: rec.Revision, Tree: rec.Tree, Platform: rec.Platform, Repository: rec.Repository, Labels: rec.Labels, Provenance: rec.Provenance}
 	return r, ours && len(rec.Key) == hex.EncodedLen(sha256.Size) && r.reference() == rec.Reference
 }
 

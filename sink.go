@@ -47,7 +47,7 @@ func (s *sink) Receive(ctx context.Context, image buildkit.Solved, onBytes func(
 	if err != nil {
 		return buildkit.Delivery{}, err
 	}
-	src := imagestore.Source{Descriptor: image.Descriptor, Manifest: image.Manifest, Config: image.Config, Open: image.Open}
+	src := imagestore.Source{Descriptor: image.Descriptor, Manifest: image.Manifest, Config: image.Config, Around: image.Around, Open: image.Open}
 	got, err := s.store.Receive(ctx, info.Kind, image.Reference, s.platform, src, s.given, onBytes)
 	if err != nil {
 		return buildkit.Delivery{}, err

@@ -1,6 +1,10 @@
 package buildkit
 
-import "github.com/containerd/platforms"
+import (
+	"maps"
+
+	"github.com/containerd/platforms"
+)
 
 // historyAttrs say in the builder's history what the Build was, in the terms of `docker buildx history` (buildx,
 // util/history.BuildName and commands/history/inspect.go). BuildKit files them with the record; since the Build itself
@@ -14,6 +18,7 @@ func (r Request) historyAttrs() map[string]string {
 			attrs["context"] += ":" + r.Subdir
 		}
 	}
+	maps.Copy(attrs, r.Provenance.attrs())
 	if r.Target != "" {
 		attrs["target"] = r.Target
 	}

@@ -2,7 +2,6 @@ package buildkit
 
 import (
 	"context"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,7 +9,6 @@ import (
 	"sync/atomic"
 
 	"github.com/moby/buildkit/client"
-	"github.com/moby/buildkit/exporter/containerimage/exptypes"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
@@ -25,6 +23,8 @@ type openFunc func(context.Context, ocispecs.Descriptor) (io.ReadCloser, error)
 type layersExporter struct {
 	open    openFunc
 	onBytes func(int)
+	// subject is what a statement calls the image; empty where there is none.
+	subject string
 }
 
 func (x layersExporter) begin(ctx context.Context, reference string, sink Sink) (client.ExportEntry, delivery) {
@@ -34,6 +34,9 @@ func (x layersExporter) begin(ctx context.Context, reference string, sink Sink) 
 		// Without force-compression the compression of an earlier export comes back.
 		Attrs:       map[string]string{"tar": "false", "compression": "uncompressed", "force-compression": "true"},
 		OutputStore: docs,
+	}
+	if x.subject != "" {
+		entry.Attrs["name"] = x.subject
 	}
 	return entry, func(told map[string]string, solveErr error) (Delivery, error) {
 		if solveErr != nil {
@@ -55,6 +58,9 @@ func (x layersExporter) begin(ctx context.Context, reference string, sink Sink) 
 		d, err := sink.Receive(ctx, image, x.onBytes)
 		if err != nil && unreadable.Load() {
 			err = fmt.Errorf("%w: %w", errUnreadable, err)
+			if x.subject != "" {
+				err = fmt.Errorf("%w: %w", errNoArchive, err)
+			}
 		}
 		return d, err
 	}
@@ -62,13 +68,16 @@ func (x layersExporter) begin(ctx context.Context, reference string, sink Sink) 
 
 // solved finds the exported image among the documents.
 func (d *documents) solved(told map[string]string) (Solved, error) {
-	raw, err := base64.StdEncoding.DecodeString(told[exptypes.ExporterImageDescriptorKey])
-	if err != nil {
-		return Solved{}, fmt.Errorf("the exported image's descriptor: %w", err)
-	}
 	var image Solved
-	if err := json.Unmarshal(raw, &image.Descriptor); err != nil {
-		return Solved{}, fmt.Errorf("the exported image's descriptor: %w", err)
+	root, err := exported(told)
+	if err != nil {
+		return Solved{}, err
+	}
+	image.Descriptor = root
+	if root.MediaType == ocispecs.MediaTypeImageIndex {
+		if image.Descriptor, image.Around, err = d.unindexed(root); err != nil {
+			return Solved{}, err
+		}
 	}
 	image.Manifest = d.get(image.Descriptor.Digest)
 	var manifest ocispecs.Manifest

@@ -29,6 +29,8 @@ type Request struct {
 	Platform ocispecs.Platform
 	// Labels are put on the image's config.
 	Labels map[string]string
+	// Provenance has the builder attach a statement of that kind; empty means none. The image is an index then.
+	Provenance Provenance
 	// Reference names the image inside the store until the caller has verified it.
 	Reference string
 	// Name is what the builder's history calls the build; empty leaves that to who shows it.

@@ -49,7 +49,7 @@ func (b *Builder) Solve(ctx context.Context, req Request, sink Sink) (Result, er
 		s = s.again(s.long, cancel)
 		res, err = s.run(ctx, s.exporter(), sink)
 	}
-	if errors.Is(err, errUnreadable) && ctx.Err() == nil {
+	if errors.Is(err, errUnreadable) && !errors.Is(err, errNoArchive) && ctx.Err() == nil {
 		reason := err
 		s = s.again(s.long, cancel)
 		res, err = s.run(ctx, archiveExporter{s.guard}, sink)
@@ -69,7 +69,7 @@ func (s *solve) exporter() exporter {
 	if s.builder.info.Kind == KindDocker && !s.builder.throughSink {
 		return mobyExporter{containerdStore: s.builder.containerdStore}
 	}
-	return layersExporter{open: s.guard.layers(openLayer(s.builder.client)), onBytes: s.reportBytes}
+	return layersExporter{open: s.guard.layers(openLayer(s.builder.client)), onBytes: s.reportBytes, subject: s.req.subject()}
 }
 
 // solve is the state of one Build.
@@ -162,6 +162,9 @@ func (s *solve) run(ctx context.Context, way exporter, sink Sink) (Result, error
 	}
 	s.result.Delivery = delivery
 	s.result.DeliverTime = time.Since(s.solved)
+	if err := s.req.Provenance.check(told); err != nil {
+		return Result{}, err
+	}
 	return s.result, s.result.identify(told)
 }
 

@@ -19,6 +19,9 @@ type Solved struct {
 	// Manifest and Config are the documents themselves; Descriptor is the manifest's.
 	Descriptor       ocispecs.Descriptor
 	Manifest, Config []byte
+	// Around is empty for an image alone. Else it is what attestations are made of, and last of all the index of image
+	// and attestations, which the image is known by: documents with their content in Data, each behind what it leads to.
+	Around []ocispecs.Descriptor
 	// Open streams a layer. It fails where the builder has no content API (before BuildKit 0.12) or has pruned
 	// the layer in the meantime. It may be called from several goroutines.
 	Open func(ctx context.Context, layer ocispecs.Descriptor) (io.ReadCloser, error)

@@ -38,6 +38,8 @@ type Record struct {
 	BuiltAt        time.Time         `json:"built_at"`         // for people and for ordering only
 	Builder        Builder           `json:"builder"`
 
+	// Provenance is the statement that was asked for besides the image: "min", "max" or "" for none.
+	Provenance string `json:"provenance,omitempty"`
 	// Prewarmed: nobody waited for the image when its build began.
 	Prewarmed bool `json:"prewarmed,omitempty"`
 }

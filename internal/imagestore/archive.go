@@ -42,16 +42,15 @@ func (a *archive) write(ctx context.Context) error {
 		return err
 	}
 	layout := fmt.Appendf(nil, `{"imageLayoutVersion":%q}`, ocispec.ImageLayoutVersion)
-	for _, f := range []struct {
+	type file struct {
 		name string
 		body []byte
-	}{
-		{blobPath(a.image.manifest.Config.Digest), a.image.Config},
-		{blobPath(a.image.Descriptor.Digest), a.image.Manifest},
-		{ocispec.ImageIndexFile, index},
-		{ocispec.ImageLayoutFile, layout},
-		{"manifest.json", docker},
-	} {
+	}
+	files := []file{{ocispec.ImageIndexFile, index}, {ocispec.ImageLayoutFile, layout}, {"manifest.json", docker}}
+	for _, doc := range a.image.documents() {
+		files = append(files, file{blobPath(doc.Digest), doc.Data})
+	}
+	for _, f := range files {
 		if err := tw.WriteHeader(&tar.Header{Name: f.name, Mode: 0o444, Size: int64(len(f.body))}); err != nil {
 			return err
 		}
@@ -120,7 +119,7 @@ func blobPath(d digest.Digest) string {
 // index names the image as containerd's importer wants it (the annotation io.containerd.image.name, see
 // containerd's core/images/archive).
 func (a *archive) index() ocispec.Index {
-	desc := a.image.Descriptor
+	desc := plain(a.image.root())
 	desc.Annotations = map[string]string{"io.containerd.image.name": "docker.io/" + a.ref}
 	return ocispec.Index{
 		Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageIndex,

@@ -11,7 +11,8 @@ const (
 	// KindContainerd is containerd's store: the ID is the digest of the
 	// manifest, or of the index if there is one.
 	KindContainerd Kind = "containerd"
-	// KindOCI is a Layout: the ID is the manifest's digest.
+	// KindOCI is a Layout: the ID is the digest of the manifest, or of the
+	// index of an image with attestations.
 	KindOCI Kind = "oci"
 )
 

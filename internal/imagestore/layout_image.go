@@ -19,7 +19,8 @@ const (
 
 // Inspect describes the image of a name or an ID. An image of which a blob is missing, or is not what it should be,
 // is ErrNotFound like one that is not there: whoever wants it has to bring it again. So is a multi-platform index,
-// which is not one image. Where the disk fails, that is the error: the image may be there. Errors are *Error.
+// which is not one image; one image with attestations is. Where the disk fails, that is the error: the image may be
+// there. Errors are *Error.
 func (l *Layout) Inspect(_ context.Context, ref string) (Image, error) {
 	x, err := l.index()
 	if err != nil {
@@ -73,8 +74,17 @@ func (l *Layout) List(_ context.Context, labelKey string) ([]Image, error) {
 	return images, nil
 }
 
-// image reads manifest and config, and sees that the layers are there. The error is errDamaged, or the disk's.
+// image describes what an entry of the index stands for: one image, or one with attestations. The error is errDamaged,
+// or the disk's.
 func (l *Layout) image(d ocispec.Descriptor) (Image, error) {
+	if d.MediaType == ocispec.MediaTypeImageIndex {
+		return l.attestedImage(d)
+	}
+	return l.single(d)
+}
+
+// single reads manifest and config, and sees that the layers are there.
+func (l *Layout) single(d ocispec.Descriptor) (Image, error) {
 	if d.MediaType != ocispec.MediaTypeImageManifest && d.MediaType != dockerManifestType {
 		return Image{}, fmt.Errorf("%w: %s is of type %q and no single image", errDamaged, d.Digest, d.MediaType)
 	}

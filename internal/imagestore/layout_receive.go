@@ -38,7 +38,12 @@ func (l *Layout) Receive(ctx context.Context, _ Kind, ref, _ string, src Source,
 		if err := l.putDocument(ctx, img.Descriptor.MediaType, img.Descriptor.Digest, img.Manifest); err != nil {
 			return fmt.Errorf("manifest: %w", err)
 		}
-		return l.name(ctx, map[string]ocispec.Descriptor{ref: plain(img.Descriptor)})
+		for _, doc := range img.Around {
+			if err := l.putDocument(ctx, doc.MediaType, doc.Digest, doc.Data); err != nil {
+				return fmt.Errorf("%s: %w", doc.MediaType, err)
+			}
+		}
+		return l.name(ctx, map[string]ocispec.Descriptor{ref: plain(img.root())})
 	})
 	if err != nil {
 		return Received{}, l.fail("load", ref, err)

@@ -19,7 +19,10 @@ type Source struct {
 	// Descriptor is the manifest's; Manifest and Config are the documents.
 	Descriptor       ocispec.Descriptor
 	Manifest, Config []byte
-	Open             func(ctx context.Context, layer ocispec.Descriptor) (io.ReadCloser, error)
+	// Around is empty for an image alone. Else it is what attestations are made of, and last of all the index of image
+	// and attestations: documents with their content in Data, each behind what it leads to.
+	Around []ocispec.Descriptor
+	Open   func(ctx context.Context, layer ocispec.Descriptor) (io.ReadCloser, error)
 }
 
 // Given is an image that the store was given earlier, and the layers that came with it or were there by then.
@@ -152,7 +155,7 @@ func parseSource(src Source) (parsed, error) {
 // id is what a store of that kind calls the image.
 func (p parsed) id(k Kind) string {
 	if k == KindContainerd {
-		return p.Descriptor.Digest.String()
+		return p.root().Digest.String()
 	}
 	return p.manifest.Config.Digest.String()
 }
@@ -189,7 +192,10 @@ func (l *loading) load(ctx context.Context, held map[digest.Digest]bool) (Receiv
 		_ = w.CloseWithError(err) // never fails; nil is the end of the archive
 		done <- err
 	}()
-	err := l.engine.Load(ctx, r, l.platform)
+	err := l.engine.Load(ctx, r, l.platformToLoad())
+	if err == nil {
+		err = l.checkParts(ctx)
+	}
 	_ = r.Close()
 	cancel()
 	if wrote := <-done; wrote != nil && a.unread {

@@ -75,8 +75,10 @@ func serveOne(ctx context.Context, image parsed, ref string, onBytes func(int), 
 	}
 	repository := "GET /v2/" + reference.Path(tagged)
 	o.routes.HandleFunc("GET /v2/{$}", func(http.ResponseWriter, *http.Request) {})
-	o.routes.HandleFunc(repository+"/manifests/"+tagged.Tag(), o.manifest)
-	o.routes.HandleFunc(repository+"/manifests/"+image.Descriptor.Digest.String(), o.manifest)
+	o.routes.HandleFunc(repository+"/manifests/"+tagged.Tag(), func(w http.ResponseWriter, _ *http.Request) {
+		document(w, image.root())
+	})
+	o.routes.HandleFunc(repository+"/manifests/{digest}", o.blob)
 	o.routes.HandleFunc(repository+"/blobs/{digest}", o.blob)
 	o.server = &http.Server{
 		Handler: o, ReadHeaderTimeout: headerWithin, IdleTimeout: headerWithin, MaxHeaderBytes: maxHeader,
@@ -128,15 +130,13 @@ func (o *oneImage) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	o.routes.ServeHTTP(w, r)
 }
 
-func (o *oneImage) manifest(w http.ResponseWriter, _ *http.Request) {
-	document(w, o.image.Descriptor, o.image.Manifest)
-}
-
 func (o *oneImage) blob(w http.ResponseWriter, r *http.Request) {
 	d := digest.Digest(r.PathValue("digest"))
-	if d == o.image.manifest.Config.Digest {
-		document(w, o.image.manifest.Config, o.image.Config)
-		return
+	for _, doc := range o.image.documents() {
+		if doc.Digest == d {
+			document(w, doc)
+			return
+		}
 	}
 	for _, layer := range o.image.manifest.Layers {
 		if layer.Digest == d {
@@ -153,9 +153,9 @@ func describe(w http.ResponseWriter, mediaType string, d ocispec.Descriptor) {
 	w.Header().Set("Docker-Content-Digest", d.Digest.String())
 }
 
-func document(w http.ResponseWriter, d ocispec.Descriptor, body []byte) {
+func document(w http.ResponseWriter, d ocispec.Descriptor) {
 	describe(w, d.MediaType, d)
-	_, _ = io.Copy(w, bytes.NewReader(body)) // a client that has gone asks again or does not
+	_, _ = io.Copy(w, bytes.NewReader(d.Data)) // a client that has gone asks again or does not
 }
 
 func (o *oneImage) layer(w http.ResponseWriter, r *http.Request, layer ocispec.Descriptor) {

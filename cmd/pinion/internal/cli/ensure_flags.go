@@ -28,6 +28,7 @@ type ensureFlags struct {
 	pull          bool
 	noCache       bool
 	labels        []string
+	attest        []string
 	cacheFrom     []string
 	cacheTo       []string
 	buildArgs     []string // which are refused
@@ -45,6 +46,7 @@ func (f *ensureFlags) register(cmd *cobra.Command) {
 	fs.StringVar(&f.metadataFile, "metadata-file", "", "write digest and name to a `file` as JSON; with several names an object by name")
 	f.registerSource(fs)
 	fs.StringArrayVar(&f.labels, "label", nil, "put a label on the image, `key=value`; its tag tells it from the one without")
+	fs.StringArrayVar(&f.attest, "attest", nil, "attach how the image was made, `type=provenance,mode=max` or mode=min; its tag tells it from the one without")
 	fs.StringArrayVar(&f.cacheFrom, "cache-from", nil, "a cache to read besides --cache, `type=registry,ref=...` or type=local,src=...")
 	fs.StringArrayVar(&f.cacheTo, "cache-to", nil, "where to save the cache of a build besides --cache, `type=registry,ref=...` or type=local,dest=...; with one name only")
 	fs.StringArrayVar(&f.buildArgs, "build-arg", nil, "")
@@ -149,6 +151,9 @@ func (f *ensureFlags) options() (opts []pinion.EnsureOption, err error) {
 	for _, l := range f.labels {
 		key, value, _ := strings.Cut(l, "=")
 		opts = append(opts, pinion.Label(key, value))
+	}
+	for _, entry := range f.attest {
+		opts = append(opts, pinion.Attest(entry))
 	}
 	for _, entry := range f.cacheFrom {
 		opts = append(opts, pinion.CacheFrom(entry))
