@@ -6,6 +6,7 @@ import (
 
 	"github.com/distribution/reference"
 
+	"git.moleculesai.app/molecule-ai/pinion/buildkit"
 	"git.moleculesai.app/molecule-ai/pinion/cache"
 	"git.moleculesai.app/molecule-ai/pinion/resolver"
 )
@@ -61,6 +62,33 @@ func TestFault32_EveryPartOfTheRecipeIsInTheKey(t *testing.T) {
 		seen[r.key()] = name
 		if (r.line() == sampleRecipe.line()) != (name == "revision") {
 			t.Errorf("%s: line %s", name, r.line())
+		}
+	}
+}
+
+// TestFault11_ProvenanceHasATagOfItsOwn: also beside labels and platforms.
+func TestFault11_ProvenanceHasATagOfItsOwn(t *testing.T) {
+	seen := map[string]bool{}
+	for _, mode := range []buildkit.Provenance{"", buildkit.ProvenanceMin, buildkit.ProvenanceMax} {
+		for _, labels := range []map[string]string{nil, {"a": "b"}} {
+			for _, platform := range []string{defaultPlatform, "linux/arm64"} {
+				r := sampleRecipe.labelled(labels).attested(mode)
+				r.Platform = platform
+				for _, name := range []string{r.reference(), r.latest(), r.key(), r.line()} {
+					if _, err := reference.ParseNormalizedNamed(namespace + "x:" + name[strings.Index(name, ":")+1:]); err != nil || seen[name] {
+						t.Errorf("%q with %v on %s is called %s, %v", mode, labels, platform, name, err)
+					}
+					seen[name] = true
+				}
+				rec := cache.Record{Key: r.key(), Reference: r.reference(), Revision: r.Revision, Platform: platform, Labels: labels, Provenance: string(mode)}
+				if got, ours := recorded(rec); !ours || got.latest() != r.latest() {
+					t.Errorf("%s is not known again", rec.Reference)
+				}
+				rec.Provenance = "other"
+				if _, ours := recorded(rec); ours {
+					t.Errorf("%s is taken for one with other provenance", rec.Reference)
+				}
+			}
 		}
 	}
 }

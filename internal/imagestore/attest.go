@@ -80,6 +80,9 @@ func (l *Layout) attestedImage(d ocispec.Descriptor) (Image, error) {
 		}
 		extra += size
 	}
+	if only.Digest == "" {
+		return Image{}, fmt.Errorf("%w: %s has no image", errDamaged, d.Digest)
+	}
 	img, err := l.single(only)
 	img.ID, img.Size = d.Digest.String(), img.Size+extra
 	return img, err

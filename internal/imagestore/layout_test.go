@@ -67,7 +67,7 @@ func (f folder) receive(t *testing.T, ref string, l *layered) imagestore.Receive
 func (f folder) want(t *testing.T, ref string, l *layered) {
 	t.Helper()
 	img, err := f.Inspect(t.Context(), ref)
-	if err != nil || img.ID != l.Descriptor.Digest.String() {
+	if err != nil || img.ID != l.root().Digest.String() {
 		t.Errorf("%s is %+v, %v", ref, img, err)
 	}
 }

@@ -147,7 +147,7 @@ func asJSON(t *testing.T, v any) []byte {
 // id is what the engine must call the image.
 func (l *layered) id(k imagestore.Kind) string {
 	if k == imagestore.KindContainerd {
-		return l.Descriptor.Digest.String()
+		return l.root().Digest.String()
 	}
 	return digest.FromBytes(l.Config).String()
 }
@@ -223,6 +223,11 @@ func (r *receiver) saved(t *testing.T, ref string, l *layered) {
 	for d := range l.layers {
 		if !found[d] {
 			t.Errorf("the saved archive of %s lacks layer %s", ref, d)
+		}
+	}
+	for _, d := range l.Around {
+		if !found[d.Digest] {
+			t.Errorf("the saved archive of %s lacks %s %s", ref, d.MediaType, d.Digest)
 		}
 	}
 }

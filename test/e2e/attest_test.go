@@ -20,8 +20,24 @@ import (
 type attested struct {
 	*scene
 	save func(t *testing.T, ref string) io.Reader
+	// engine says that containers can be made.
+	engine bool
 	// kept checks the image by the store's own word.
 	kept func(t *testing.T, img pinion.Image)
+}
+
+// saved is the engine as such a store.
+func saved(s *scene) attested {
+	save := func(t *testing.T, ref string) io.Reader {
+		t.Helper()
+		out, err := s.docker.ImageSave(t.Context(), []string{ref})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { out.Close() })
+		return out
+	}
+	return attested{scene: s, save: save, engine: true, kept: s.wantImage}
 }
 
 // onAttested are all ways of an index into a store that holds one.
@@ -29,22 +45,12 @@ func onAttested(t *testing.T, f func(*testing.T, attested)) {
 	t.Helper()
 	for _, c := range []cell{containerdOwn, containerdStandalone} {
 		t.Run(c.String(), func(t *testing.T) {
-			s := newScene(t, c)
-			save := func(t *testing.T, ref string) io.Reader {
-				t.Helper()
-				out, err := s.docker.ImageSave(t.Context(), []string{ref})
-				if err != nil {
-					t.Fatal(err)
-				}
-				t.Cleanup(func() { out.Close() })
-				return out
-			}
-			f(t, attested{s, save, s.wantImage})
+			f(t, saved(newScene(t, c)))
 		})
 		t.Run("layout from "+c.String(), func(t *testing.T) {
 			l := newLayout(t, c)
 			save := func(t *testing.T, _ string) io.Reader { t.Helper(); return l.packed(t) }
-			f(t, attested{l.scene, save, func(t *testing.T, img pinion.Image) {
+			f(t, attested{scene: l.scene, save: save, kept: func(t *testing.T, img pinion.Image) {
 				t.Helper()
 				if got := l.names(t)[img.Reference]; got != img.ID {
 					t.Errorf("%s is %s, not %s", img.Reference, got, img.ID)
@@ -123,7 +129,7 @@ func TestAttest(t *testing.T) {
 		c := canary{a.token(t)}
 		a.user = a.with("MOLECULE_GITEA_TOKEN", c.token)
 		tmpl := a.template(t, runtime, parts.RepoOptions{Private: true})
-		sha := tmpl.busybox(t, "RUN echo "+marker, "RUN echo attest > /word")
+		sha := tmpl.busybox(t, "RUN echo "+marker, "RUN echo attest > /word", "CMD true")
 		ensure := func(want pinion.Outcome, args ...string) pinion.Image {
 			t.Helper()
 			img := parseImage(t, a.succeed(t, append([]string{"ensure", runtime, "--format", "json"}, args...)...))
@@ -159,7 +165,10 @@ func TestAttest(t *testing.T) {
 		}
 		ensure(pinion.OutcomeHit)
 
-		tmpl.busybox(t, "RUN echo "+marker, "RUN echo other > /word")
+		if a.engine {
+			a.stopped(t, both.ID)
+		}
+		tmpl.busybox(t, "RUN echo "+marker, "RUN echo other > /word", "CMD true")
 		next := ensure(pinion.OutcomeBuilt, "--attest", "provenance")
 		a.provenance(t, next)
 		if a.standalone && (next.Delivery.LayersSent != 1 || next.Delivery.LayersReused == 0) {
@@ -168,10 +177,16 @@ func TestAttest(t *testing.T) {
 		if du := a.succeed(t, "du").stdout; strings.Count(du, "hermes ") != 4 {
 			t.Errorf("du does not know them:\n%s", du)
 		}
+		if a.engine {
+			ensure(pinion.OutcomeBuilt, "--attest", "provenance", "--label", "team=red")
+		}
 		if out := a.succeed(t, "prune", "--keep", "1").stdout; strings.Contains(out, "a name that Pinion does not give") {
 			t.Errorf("prune does not know them:\n%s", out)
 		}
 		ensure(pinion.OutcomeHit, "--attest", "provenance")
+		if a.engine { // a container was made of it
+			a.kept(t, both)
+		}
 	})
 }
 
@@ -192,4 +207,50 @@ func TestAttestRefused(t *testing.T) {
 	}
 	s.fail(t, exitUsage, []string{"working tree"}, "ensure", runtime, "--attest", "provenance", "--path", t.TempDir())
 	s.with("MOLECULE_IMAGE_REGISTRY", "registry.example/x").fail(t, exitUsage, []string{"attestation"}, "ensure", runtime, "--attest", "provenance")
+}
+
+// TestAttestPushed: the registry has the very same index, the image and the statement.
+func TestAttestPushed(t *testing.T) {
+	d := newDepot(t)
+	onCells(t, []cell{containerdOwn, containerdStandalone}, func(t *testing.T, c cell) {
+		s := newScene(t, c)
+		_, sha := s.ready(t, "RUN date +%s%N > /once", "CMD cat /once")
+		prefix := d.host + "/" + s.prefix + "team"
+		member := d.loggedIn(t, s.user, depotPassword)
+		img := parseImage(t, member.succeed(t, "ensure", runtime, "--attest", "provenance", "--push", "--registry", prefix, "--format", "json"))
+		if s.runContainer(t, img.ID) == "" {
+			t.Error("the image does not run")
+		}
+		repository := s.prefix + "team/workspace-template-hermes"
+		var digests []string
+		for _, tag := range []string{sha[:12] + ".provenance-max", "latest.provenance-max"} {
+			there, _ := d.manifest(t, repository, tag)
+			digests = append(digests, there)
+		}
+		if len(img.Pushed) != 2 || digests[0] != img.ID || digests[1] != img.ID || img.Pushed[0].Digest != img.ID {
+			t.Fatalf("%s was pushed as %q, %+v", img.ID, digests, img.Pushed)
+		}
+		_, blobs := saved(s).provenance(t, img)
+		var index ocispec.Index
+		decode(t, string(blobs[digest.Digest(img.ID)]), &index)
+		for _, m := range index.Manifests {
+			if got, _ := d.manifest(t, repository, m.Digest.String()); got != m.Digest.String() {
+				t.Errorf("the registry has %q for %s", got, m.Digest)
+			}
+		}
+	})
+}
+
+// TestAttestOtherPlatform: the engine is not of the image's platform.
+func TestAttestOtherPlatform(t *testing.T) {
+	s := newScene(t, containerdStandalone)
+	tmpl := s.template(t, runtime, parts.RepoOptions{})
+	sha := tmpl.push(t, parts.Text("Dockerfile", "FROM scratch\nCOPY word /\n"), parts.Text("word", "x"))
+	other := s.with("MOLECULE_IMAGE_PLATFORM", "linux/386")
+	img := other.ensure(t, pinion.OutcomeBuilt, pinion.Attest("provenance"))
+	if img.Platform != "linux/386" || img.Reference != tmpl.reference(sha)+".provenance-max-linux-386" {
+		t.Errorf("the image is %+v", img)
+	}
+	s.wantImage(t, img)
+	other.ensure(t, pinion.OutcomeHit, pinion.Attest("provenance"))
 }

@@ -25,6 +25,21 @@ func recipes(t *testing.T, heading string) []string {
 	return blocks
 }
 
+// TestProvenanceDocs: buildx reads out of the registry what docs/buildx.md says is there.
+func TestProvenanceDocs(t *testing.T) {
+	d := newDepot(t)
+	s := newScene(t, containerdOwn)
+	buildxPlugged(t, s.user)
+	u := d.loggedIn(t, s.user, depotPassword)
+	sha := s.template(t, "claude-code", parts.RepoOptions{}).busybox(t, "RUN echo documented")
+	for _, recipe := range recipes(t, "Provenance") {
+		r := u.shell(t, strings.ReplaceAll(recipe, "registry.example/team", d.host+"/"+s.prefix+"team"))
+		if r.code != 0 || !strings.Contains(r.stdout, sha) || !strings.Contains(r.stdout, "buildDefinition") || !strings.Contains(r.stdout, "echo documented") {
+			t.Errorf("%s: exit code %d\n%s\n%s", recipe, r.code, r.stdout, r.stderr)
+		}
+	}
+}
+
 // TestInteropDocs runs what docs/buildx.md shows of bake, the plugin, flags and the registry, with this scene's addresses.
 func TestInteropDocs(t *testing.T) {
 	d := newDepot(t)
