@@ -110,7 +110,8 @@ func (s settings) throughPlugin(b buildx.Builder, platform string) (func(context
 	if err != nil {
 		return nil, fmt.Errorf("builder %s with the driver %s is reached through docker buildx: %w; install it, or name another builder", b.Name, b.Driver, err)
 	}
-	var env []string
+	// The plugin and what it calls have no use for Pinion's own secrets.
+	env := []string{EnvToken + "=", "PINION_SERVE_TOKEN=", "PINION_HOOK_SECRET="}
 	if dir := s.engineConfig().Dir(); dir != "" {
 		env = append(env, "DOCKER_CONFIG="+dir)
 	}

@@ -2,6 +2,8 @@ package pinion
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"strings"
@@ -38,6 +40,9 @@ func checkPush(t resolver.Template, st store, a ask) (pusher, error) {
 		return nil, fmt.Errorf("%w: a working tree is of no commit, so its image is not for others; push the commit", ErrInvalidInput)
 	}
 	ref := resolver.RegistrySource{Mode: resolver.ModeRegistry, Prefix: a.pushTo}.Reference(t.Name)
+	if strings.Contains(a.pushTo, "@") {
+		return nil, fmt.Errorf("%w: the registry to push to has an @ in it; credentials come from `docker login`", ErrInvalidInput)
+	}
 	if _, err := reference.ParseNormalizedNamed(ref); err != nil {
 		return nil, fmt.Errorf("%w: the registry to push to gives %q, which is no image reference: %w", ErrInvalidInput, ref, err)
 	}
@@ -59,17 +64,17 @@ func (j *job) push(ctx context.Context, p pusher, img Image) (Image, error) {
 	latest := resolver.RegistrySource{Mode: resolver.ModeRegistry, Prefix: j.ask.pushTo}.Reference(j.template.Name)
 	repository := strings.TrimSuffix(latest, ":latest")
 	refs := []string{repository + ":" + j.recipe.tag()}
-	switch {
-	case !j.ask.revision.IsZero():
-	case !img.SupersededBy.IsZero():
-		img.Warnings = append(img.Warnings, fmt.Sprintf("%s was left where it is: the branch has moved on", repository+":"+j.recipe.latestTag()))
-	default:
+	if j.ask.revision.IsZero() {
 		refs = append(refs, repository+":"+j.recipe.latestTag())
 	}
 	begun := time.Now()
-	for _, ref := range refs {
-		j.o.log.Info(fmt.Sprintf("local-build: pushing %s", ref))
-		digest, err := p.Push(ctx, img.ID, ref, func(status string) { j.o.log.Debug(status) })
+	for i, ref := range refs {
+		// The first push may have taken minutes.
+		if i > 0 && (!img.SupersededBy.IsZero() || !j.superseded(ctx).IsZero()) {
+			img.Warnings = append(img.Warnings, fmt.Sprintf("%s was left where it is: the branch has moved on", ref))
+			continue
+		}
+		digest, err := j.pushAs(ctx, p, img.ID, ref)
 		if err != nil {
 			return Image{}, registryOrStore(err)
 		}
@@ -79,9 +84,26 @@ func (j *job) push(ctx context.Context, p pusher, img Image) (Image, error) {
 	return img, nil
 }
 
+// pushAs pushes under one name. Commits share names, so the key's lock is not enough for it.
+func (j *job) pushAs(ctx context.Context, p pusher, id, ref string) (string, error) {
+	if dir, err := j.o.records(); err == nil {
+		name := sha256.Sum256([]byte("push " + j.store.Endpoint() + " " + ref))
+		unlock, err := dir.Lock(ctx, hex.EncodeToString(name[:]), j.o.settings.lockWait)
+		if err != nil {
+			return "", err
+		}
+		defer unlock()
+	}
+	j.o.log.Info(fmt.Sprintf("local-build: pushing %s", ref))
+	return p.Push(ctx, id, ref, func(status string) { j.o.log.Debug(status) })
+}
+
 // registryOrStore marks an error as the registry's or the store's.
 func registryOrStore(err error) error {
 	var at *imagestore.Error
+	if errors.Is(err, ErrLockTimeout) {
+		return err
+	}
 	if errors.As(err, &at) && at.Origin == imagestore.OriginRegistry {
 		return fmt.Errorf("%w: %w%w", ErrRegistry, kindOf(err), err)
 	}

@@ -2,9 +2,9 @@ package pinion
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
-	"strings"
 	"time"
 
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
@@ -50,7 +50,7 @@ func (j *job) save(ctx context.Context, b solver, res buildkit.Result, shared *s
 		}
 	}
 	// What goes elsewhere takes the place of nothing.
-	line := strings.Join(append([]string{j.recipe.line()}, j.ask.cacheTo...), " ")
+	line := fmt.Sprintf("%s %q", j.recipe.line(), j.ask.cacheTo)
 	j.o.saves.add(ctx, line, saving{do: do, drop: func(reason string) {
 		b.Close()
 		notSaved(reason)
@@ -70,20 +70,23 @@ func (j *job) saveTo(ctx context.Context, b solver, res buildkit.Result, shared 
 	if res.ImportFailed != nil {
 		what.Imports = nil
 	}
+	// One that cannot be written keeps nothing from the others.
+	var failed error
 	for _, to := range j.caches.to {
 		j.saySaving()
-		if err := j.saveNamed(ctx, b, what, to); err != nil {
-			return false, err
-		}
+		failed = errors.Join(failed, j.saveNamed(ctx, b, what, to))
 		saved = true
 	}
-	if shared.kind == BuildCacheRegistry {
-		return true, j.saveToRegistry(ctx, b, what, shared.registry)
+	switch shared.kind {
+	case BuildCacheOff:
+	case BuildCacheRegistry:
+		saved, err = true, j.saveToRegistry(ctx, b, what, shared.registry)
+	default:
+		var inFolder bool
+		inFolder, err = j.saveToFolder(ctx, b, what, shared.folder)
+		saved = saved || inFolder
 	}
-	if shared.kind == BuildCacheOff {
-		return saved, nil
-	}
-	return j.saveToFolder(ctx, b, what, shared.folder)
+	return saved, errors.Join(failed, err)
 }
 
 // saveToRegistry goes by one after the other, so that the line's tag, the last, never names what is not there.

@@ -55,8 +55,9 @@ func (f Folder) Builder(name string) (Builder, error) {
 	if err := json.Unmarshal(raw, &b); err != nil {
 		return Builder{}, f.broken(err, "instances", strings.ToLower(name))
 	}
-	if b.Name == "" || len(b.Nodes) == 0 {
-		return Builder{}, f.broken(errors.New("it has no name or no node"), "instances", strings.ToLower(name))
+	// What stands in the file becomes part of paths and commands too.
+	if !namePattern.MatchString(b.Name) || !strings.EqualFold(b.Name, name) || len(b.Nodes) == 0 {
+		return Builder{}, f.broken(errors.New("it has no node, or not its own name"), "instances", strings.ToLower(name))
 	}
 	return b, nil
 }

@@ -144,6 +144,8 @@ func TestSelectedByCurrent(t *testing.T) {
 		"removed global": {current: map[string]any{"Key": here, "Name": "one", "Global": true}},
 		"broken":         {current: map[string]any{"Key": here, "Name": "one"}, instance: `{"Name":`, bad: true},
 		"empty":          {current: map[string]any{"Key": here, "Name": "one"}, instance: `{}`, bad: true},
+		"a path":         {current: map[string]any{"Key": here, "Name": "one"}, instance: strings.Replace(builder, `"one"`, `"../one"`, 1), bad: true},
+		"another name":   {current: map[string]any{"Key": here, "Name": "one"}, instance: strings.Replace(builder, `"one"`, `"two"`, 1), bad: true},
 		"broken current": {current: map[string]any{"Key": 7}, bad: true},
 	} {
 		t.Run(name, func(t *testing.T) {

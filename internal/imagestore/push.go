@@ -17,8 +17,9 @@ import (
 // config has for it, and returns the digest of the manifest that the registry shows under ref when asked anew: what the
 // engine sent, and on the containerd store the ID itself.
 //
-// The engine pushes by name, so the image has the name ref for as long; afterwards ref names what it did before.
-// Whoever pushes the same ref at the same time has to wait. progress is that of Pull.
+// The engine pushes by name, so the image has the name ref for as long; afterwards ref names what it did before, unless
+// somebody else gave it to another image meanwhile. The caller lets nobody else push the same ref at the same time.
+// progress is that of Pull.
 //
 // Errors are *Error. From the registry (Origin says so): ErrUnauthorized, ErrNotFound, ErrUnavailable.
 // From the engine: ErrNotFound (no such image), ErrUnavailable.
@@ -61,6 +62,9 @@ func (e *Engine) lend(ctx context.Context, id, ref string) (restore func(), err 
 	}
 	return func() {
 		ctx := context.WithoutCancel(ctx) // also when the caller has gone
+		if now, err := e.Inspect(ctx, ref); err != nil || now.ID != id {
+			return // it is somebody else's by now
+		}
 		if before.ID != "" {
 			_ = e.Tag(ctx, before.ID, ref)
 			return

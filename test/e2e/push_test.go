@@ -189,3 +189,27 @@ func TestPushErrors(t *testing.T) {
 		}
 	})
 }
+
+// TestPushedNameOfSomebodyElse: whoever gives the name to another image while it is lent keeps it, and the push fails.
+func TestPushedNameOfSomebodyElse(t *testing.T) {
+	d := newDepot(t)
+	s := newScene(t, classicOwn)
+	tmpl, _ := s.ready(t, "RUN echo other")
+	other := s.ensure(t, pinion.OutcomeBuilt)
+	sha := tmpl.busybox(t, "RUN echo pushed")
+	path := s.prefix + "moved"
+	ref := d.host + "/" + path + "/workspace-template-hermes:" + sha[:12]
+	s.engine.SetHook(func(_ http.ResponseWriter, r *http.Request) bool {
+		if strings.Contains(r.URL.Path, "/distribution/") { // the push itself is done
+			s.tag(t, other.ID, ref)
+		}
+		return false
+	})
+	r := d.loggedIn(t, s.user, depotPassword).run(t, "ensure", runtime, "--push", "--registry", d.host+"/"+path)
+	if r.code != exitStore || !strings.Contains(r.stderr, "somebody else moved the name") {
+		t.Errorf("exit code %d\n%s", r.code, r.stderr)
+	}
+	if got := s.id(t, ref); got != other.ID {
+		t.Errorf("the name leads to %q, not to %s", got, other.ID)
+	}
+}
