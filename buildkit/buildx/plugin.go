@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"time"
 
 	"git.moleculesai.app/molecule-ai/pinion/internal/stdio"
 )
@@ -72,7 +73,8 @@ func (p Plugin) Version(ctx context.Context) (string, error) {
 
 // Dial has the plugin join us to a builder, to the node for the platform unless that is "": the way to drivers of
 // which buildx alone knows how they are reached. The plugin notes when a builder was used last; it works on a copy of
-// the builder's file, so that it notes nothing in the user's folder. If the builder does not run, it starts it.
+// the builder's file, so that it notes nothing in the user's folder. A builder of which no node runs is an error: left
+// to itself the plugin would start it.
 //
 // The plugin gets this process's environment and env on top of it. The connection outlives ctx.
 func (p Plugin) Dial(ctx context.Context, f Folder, b Builder, platform string, env []string) (net.Conn, error) {
@@ -83,16 +85,41 @@ func (p Plugin) Dial(ctx context.Context, f Folder, b Builder, platform string, 
 	if err != nil {
 		return nil, err
 	}
+	env = append(env[:len(env):len(env)], EnvConfig+"="+dir)
+	if err := p.mustRun(ctx, b, env); err != nil {
+		os.RemoveAll(dir)
+		return nil, fmt.Errorf("%s: %w", p.path, err)
+	}
 	args := []string{"dial-stdio", "--builder", b.Name}
 	if platform != "" {
 		args = append(args, "--platform", platform)
 	}
-	conn, err := p.start(exec.Command(p.path, args...), append(env, EnvConfig+"="+dir), func() { os.RemoveAll(dir) })
+	conn, err := p.start(exec.Command(p.path, args...), env, func() { os.RemoveAll(dir) })
 	if err != nil {
 		os.RemoveAll(dir)
 		return nil, fmt.Errorf("%s: %w", p.path, err)
 	}
 	return conn, nil
+}
+
+// mustRun looks at the builder without starting it.
+func (p Plugin) mustRun(ctx context.Context, b Builder, env []string) error {
+	cmd := exec.CommandContext(ctx, p.path, "inspect", b.Name)
+	cmd.Env = append(cmd.Environ(), env...)
+	out, err := cmd.Output()
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		return fmt.Errorf("%w: %s", err, strings.TrimSpace(string(exit.Stderr)))
+	}
+	if err != nil {
+		return err
+	}
+	for line := range strings.Lines(string(out)) {
+		if status, ok := strings.CutPrefix(line, "Status:"); ok && strings.TrimSpace(status) == "running" {
+			return nil
+		}
+	}
+	return errors.New("no node of the builder runs")
 }
 
 func (p Plugin) start(cmd *exec.Cmd, env []string, gone func()) (net.Conn, error) {
@@ -112,7 +139,7 @@ func (p Plugin) start(cmd *exec.Cmd, env []string, gone func()) (net.Conn, error
 	said := make(chan struct{})
 	conn := stdio.New(strings.Join(cmd.Args, " "), in, &lastWords{out, said}, func() error {
 		_ = cmd.Process.Kill() // it has nothing to put in order, and may have ended already
-		<-said
+		within(said)
 		_ = cmd.Wait() // how it ended is of no concern any more
 		gone()
 		return nil
@@ -136,9 +163,17 @@ type lastWords struct {
 func (l *lastWords) Read(p []byte) (int, error) {
 	n, err := l.Reader.Read(p)
 	if err != nil {
-		<-l.said
+		within(l.said)
 	}
 	return n, err
+}
+
+// within waits a moment: what the plugin has started may have its stderr and outlive it.
+func within(said <-chan struct{}) {
+	select {
+	case <-said:
+	case <-time.After(time.Second):
+	}
 }
 
 // copyOf makes a folder with one builder in it.

@@ -257,9 +257,15 @@ func TestBuildxThroughThePlugin(t *testing.T) {
 	stand("exec " + located(t, "buildx") + ` "$@"`)
 	s.wantImage(t, s.builtBy(t, buildxNode("far")))
 	for call := range strings.Lines(read(t, log)) {
-		if call != "dial-stdio --builder far --platform linux/amd64\n" {
+		if call != "inspect far\n" && call != "dial-stdio --builder far --platform linux/amd64\n" {
 			t.Errorf("buildx was called with %q", call)
 		}
+	}
+	stand("echo Status: inactive")
+	tmpl.busybox(t, "RUN echo stopped")
+	s.fail(t, exitNoBuilder, []string{"no node of the builder runs", "docker buildx inspect --bootstrap far"}, "ensure", runtime)
+	if calls := read(t, log); strings.HasSuffix(calls, "linux/amd64\n") {
+		t.Errorf("a builder that does not run was dialled, which starts it:\n%s", calls)
 	}
 	stand("echo no cluster answers >&2; exit 1")
 	tmpl.busybox(t, "RUN echo farther away")
