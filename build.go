@@ -36,12 +36,15 @@ func (o *Orchestrator) newBuild(resolved Event) *Build {
 	b := &Build{
 		id: rand.Text(), name: resolved.Name, reference: resolved.Reference, started: time.Now(),
 		events: feed.New[Event](keptEvents), done: make(chan struct{}),
-		clean: func(s string) string { return termtext.Sanitize(o.Redact(s)) },
+		clean: o.clean,
 	}
 	b.status = BuildStatus{ID: b.id, Name: b.name, State: BuildQueued, Reference: b.reference, Started: b.started.UTC()}
 	b.emit(resolved)
 	return b
 }
+
+// clean makes text from elsewhere fit to be shown.
+func (o *Orchestrator) clean(s string) string { return termtext.Sanitize(o.Redact(s)) }
 
 // ID is unique and cannot be guessed.
 func (b *Build) ID() string { return b.id }
@@ -90,7 +93,7 @@ func (b *Build) queued(position int) { b.emit(Event{Type: EventQueued, Position:
 func (b *Build) end(ctx context.Context, img Image, err error) {
 	switch {
 	case err != nil:
-		b.emit(Event{Type: EventFailed, Failure: b.failure(ctx, err)})
+		b.emit(Event{Type: EventFailed, Failure: failureOf(ctx, err, b.clean)})
 	default:
 		if img.Outcome == OutcomeHit {
 			b.emit(Event{Type: EventHit})
@@ -103,8 +106,8 @@ func (b *Build) end(ctx context.Context, img Image, err error) {
 	b.events.Close()
 }
 
-func (b *Build) failure(ctx context.Context, err error) *Failure {
-	f := &Failure{Message: b.clean(err.Error()), Class: ClassOf(err)}
+func failureOf(ctx context.Context, err error, clean func(string) string) *Failure {
+	f := &Failure{Message: clean(err.Error()), Class: ClassOf(err)}
 	var e *Error
 	if errors.As(err, &e) {
 		f.Origin = e.Origin

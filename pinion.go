@@ -290,8 +290,7 @@ func (o *Orchestrator) join(ctx context.Context, key string, resolved Event, wor
 
 // failed is the only event of a call that came to nothing before it was known what it is about.
 func (o *Orchestrator) failed(ctx context.Context, name string, err error) Event {
-	b := o.newBuild(Event{Name: name})
-	return Event{ID: 1, Type: EventFailed, Time: time.Now().UTC(), Name: name, Failure: b.failure(ctx, err)}
+	return Event{ID: 1, Type: EventFailed, Time: time.Now().UTC(), Name: name, Failure: failureOf(ctx, err, o.clean)}
 }
 
 // EnsureLocalImage is the call that a workspace server makes before it creates a container: the reference to

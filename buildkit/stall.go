@@ -143,6 +143,12 @@ func (g *stallGuard) stalledStep() error {
 		"nothing moved for %s: %s; see what it waits for, or allow more time for a step that is silent for long", g.after, where)}
 }
 
+// stalledDelivery is the error of a transfer.
+func (g *stallGuard) stalledDelivery(of string) error {
+	return &Error{Op: "deliver", Kind: ErrDelivery, Err: fmt.Errorf(
+		"%w: no byte of %s moved for %s; look at the image store and at the way to the builder", ErrStalled, of, g.after)}
+}
+
 // layers watches each layer from when it is opened until it is closed.
 func (g *stallGuard) layers(open openFunc) openFunc {
 	return func(ctx context.Context, layer ocispecs.Descriptor) (io.ReadCloser, error) {
@@ -150,10 +156,7 @@ func (g *stallGuard) layers(open openFunc) openFunc {
 		if err != nil {
 			return nil, err
 		}
-		done := g.watch(func() error {
-			return &Error{Op: "deliver", Kind: ErrDelivery, Err: fmt.Errorf(
-				"%w: no byte of layer %s moved for %s; look at the image store and at the way to the builder", ErrStalled, layer.Digest, g.after)}
-		})
+		done := g.watch(func() error { return g.stalledDelivery("layer " + layer.Digest.String()) })
 		return &watchedLayer{r, g, done}, nil
 	}
 }
@@ -208,10 +211,7 @@ type watchedArchive struct {
 func (w *watchedArchive) Read(p []byte) (int, error) {
 	n, err := w.Reader.Read(p)
 	if n > 0 && w.done == nil {
-		w.done = w.guard.watch(func() error {
-			return &Error{Op: "deliver", Kind: ErrDelivery, Err: fmt.Errorf(
-				"%w: no byte of the image moved for %s; look at the image store and at the way to the builder", ErrStalled, w.guard.after)}
-		})
+		w.done = w.guard.watch(func() error { return w.guard.stalledDelivery("the image") })
 	}
 	switch {
 	case w.done == nil:
