@@ -4,6 +4,8 @@ import (
 	"slices"
 	"time"
 
+	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
+
 	"git.moleculesai.app/molecule-ai/pinion/buildkit"
 	"git.moleculesai.app/molecule-ai/pinion/resolver"
 	"git.moleculesai.app/molecule-ai/pinion/resolver/git"
@@ -50,13 +52,19 @@ type Image struct {
 	// where it did not report one (Docker 20.10 gives the config's digest under the manifest's name).
 	ConfigDigest   string `json:"-"`
 	ManifestDigest string `json:"-"`
+	// Descriptor is that of ManifestDigest as the builder reported it; nil where it did not, where an older version
+	// of Pinion built the image, and in registry mode.
+	Descriptor *ocispecs.Descriptor `json:"-"`
+	// BuildRef is what `docker buildx history` calls the build, builder/node/ref; empty unless something was built, and
+	// where buildx does not know the builder.
+	BuildRef string `json:"-"`
 	Receipt
 }
 
 // clone is for one of several callers who share a result.
 func (i Image) clone() Image {
 	i.Builder, i.Fetch, i.Delivery = copied(i.Builder), copied(i.Fetch), copied(i.Delivery)
-	i.Cache = copied(i.Cache)
+	i.Cache, i.Descriptor = copied(i.Cache), copied(i.Descriptor)
 	i.Warnings = slices.Clone(i.Warnings)
 	return i
 }

@@ -137,9 +137,10 @@ func (j *job) build(ctx context.Context, miss string) (Image, error) {
 	if err != nil {
 		return Image{}, err
 	}
-	img := j.image(OutcomeBuilt, cache.Record{ImageID: built.ID, ConfigDigest: res.ConfigDigest, ManifestDigest: res.ManifestDigest, Prewarmed: j.ask.prewarm})
+	img := j.image(OutcomeBuilt, cache.Record{ImageID: built.ID, ConfigDigest: res.ConfigDigest, ManifestDigest: res.ManifestDigest, Descriptor: res.Descriptor, Prewarmed: j.ask.prewarm})
 	info := b.Info()
 	img.Builder, img.Fetch, img.Delivery, img.Reason = &info, &res.Fetch, &res.Delivery, reason(miss, before, built.ID)
+	img.BuildRef = j.o.settings.buildRef(info, res.Ref)
 	img.Ignored, img.Cache = res.Ignored, shared.receipt()
 	img.Warnings = slices.Concat(warnings, remarks(b), shared.warnings, res.Warnings, built.warnings)
 	if res.ImportFailed != nil {
@@ -244,7 +245,7 @@ func (j *job) record(res buildkit.Result, built builtImage, layers []string, by 
 		Key: j.recipe.key(), Line: j.recipe.line(),
 		Store: j.store.Endpoint(), StoreKind: string(built.kind),
 		Name: j.template.Name, Reference: j.recipe.reference(), ImageID: built.ID,
-		ConfigDigest: res.ConfigDigest, ManifestDigest: res.ManifestDigest,
+		ConfigDigest: res.ConfigDigest, ManifestDigest: res.ManifestDigest, Descriptor: res.Descriptor,
 		Revision: j.recipe.Revision, Tree: j.recipe.Tree, Labels: j.recipe.Labels, Provenance: j.recipe.Provenance, Ref: j.template.Ref.String(), Repository: j.recipe.Repository,
 		Platform: j.recipe.Platform, Size: built.Size, Layers: layers, BuiltAt: time.Now().UTC(),
 		Prewarmed: j.ask.prewarm,
@@ -258,7 +259,7 @@ func (j *job) image(outcome Outcome, rec cache.Record) Image {
 		Schema: schemaVersion, Name: j.template.Name, Mode: resolver.ModeLocalBuild, Outcome: outcome,
 		Reference: j.recipe.reference(), ID: rec.ImageID, Revision: rev,
 		Repository: j.repository(), Tree: j.recipe.Tree, Platform: j.recipe.Platform,
-		ConfigDigest: rec.ConfigDigest, ManifestDigest: rec.ManifestDigest,
+		ConfigDigest: rec.ConfigDigest, ManifestDigest: rec.ManifestDigest, Descriptor: copied(rec.Descriptor),
 		Receipt: Receipt{Prewarmed: rec.Prewarmed, Durations: j.durations},
 	}
 }

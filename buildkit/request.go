@@ -59,8 +59,13 @@ type Result struct {
 	// ConfigDigest and ManifestDigest are what the exporter reported; at least one is set. Docker Engine
 	// 20.10 reports only one digest, the config's, under the manifest's name.
 	ConfigDigest, ManifestDigest string
-	Fetch                        Fetch
-	Delivery                     Delivery
+	// Descriptor is the manifest's, or the index's for an image with attestations, as the builder reported it; nil if
+	// it did not, as where it exports into an engine's classic store.
+	Descriptor *ocispecs.Descriptor
+	// Ref is what the builder's history calls the Build.
+	Ref      string
+	Fetch    Fetch
+	Delivery Delivery
 	// Warnings are findings in the fetched tree that do not stop the build, in plain words.
 	Warnings []string
 	// Ignored says that the repository's .dockerignore was applied to the context.

@@ -11,6 +11,7 @@ import (
 	"github.com/moby/buildkit/client/llb"
 	"github.com/moby/buildkit/exporter/containerimage/exptypes"
 	gateway "github.com/moby/buildkit/frontend/gateway/client"
+	"github.com/moby/buildkit/identity"
 	"github.com/moby/buildkit/session"
 	"github.com/moby/buildkit/session/secrets/secretsprovider"
 	"github.com/moby/buildkit/solver/pb"
@@ -128,6 +129,7 @@ func (s *solve) run(ctx context.Context, way exporter, sink Sink) (Result, error
 		Exports: []client.ExportEntry{export},
 		// The client adds the imports to the attributes, which have to be there.
 		CacheImports: cloneEntries(s.req.CacheImports), FrontendAttrs: s.req.historyAttrs(),
+		Ref:     identity.NewID(),
 		Session: []session.Attachable{secretsprovider.NewSecretProvider(s.gate)},
 	}
 	if s.builder.registry != nil {
@@ -162,6 +164,7 @@ func (s *solve) run(ctx context.Context, way exporter, sink Sink) (Result, error
 	}
 	s.result.Delivery = delivery
 	s.result.DeliverTime = time.Since(s.solved)
+	s.result.Ref = opt.Ref
 	if err := s.req.Provenance.check(told); err != nil {
 		return Result{}, err
 	}
@@ -170,11 +173,14 @@ func (s *solve) run(ctx context.Context, way exporter, sink Sink) (Result, error
 
 // identify takes the image's digests from the exporter's response. Without one nobody can tell later whether
 // the image in the store is the one that was built.
-func (r *Result) identify(exported map[string]string) error {
-	r.ManifestDigest = exported[exptypes.ExporterImageDigestKey]
-	r.ConfigDigest = exported[exptypes.ExporterImageConfigDigestKey]
+func (r *Result) identify(told map[string]string) error {
+	r.ManifestDigest = told[exptypes.ExporterImageDigestKey]
+	r.ConfigDigest = told[exptypes.ExporterImageConfigDigestKey]
 	if r.ManifestDigest == "" && r.ConfigDigest == "" {
 		return &Error{Op: "deliver", Kind: ErrDelivery, Err: errNoDigest}
+	}
+	if root, err := exported(told); err == nil && root.Digest.String() == r.ManifestDigest {
+		r.Descriptor = &root
 	}
 	return nil
 }

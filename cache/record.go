@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"time"
+
+	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
 // SchemaVersion is the version of the record format that this package writes.
@@ -40,6 +42,8 @@ type Record struct {
 
 	// Provenance is the statement that was asked for besides the image: "min", "max" or "" for none.
 	Provenance string `json:"provenance,omitempty"`
+	// Descriptor is what the builder said of the image; nil if it did not, and in records of old.
+	Descriptor *ocispecs.Descriptor `json:"descriptor,omitempty"`
 	// Prewarmed: nobody waited for the image when its build began.
 	Prewarmed bool `json:"prewarmed,omitempty"`
 }

@@ -10,6 +10,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	digest "github.com/opencontainers/go-digest"
+	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
 func TestPutAndRead(t *testing.T) {
@@ -33,6 +36,26 @@ func TestPutAndRead(t *testing.T) {
 	info, err := os.Stat(fileOf(t, d, old))
 	if err != nil || (runtime.GOOS != "windows" && info.Mode().Perm() != 0o600) {
 		t.Errorf("mode %v, %v, want 0600", info.Mode(), err)
+	}
+}
+
+// A record keeps what it is given beyond what older versions wrote, and one without is read as well.
+func TestDescriptorIsOptional(t *testing.T) {
+	d := openDir(t, t.TempDir())
+	with, without := record("01"), record("02")
+	with.Descriptor = &ocispecs.Descriptor{
+		MediaType: ocispecs.MediaTypeImageManifest, Digest: digest.FromString("manifest"), Size: 855,
+		Annotations: map[string]string{ocispecs.AnnotationCreated: "2026-11-23T19:10:07Z"},
+	}
+	put(t, d, with, without)
+	for _, want := range []Record{with, without} {
+		if raw, err := os.ReadFile(fileOf(t, d, want)); err != nil || strings.Contains(string(raw), `"descriptor"`) != (want.Descriptor != nil) {
+			t.Errorf("%s, %v", raw, err)
+		}
+		recs, _, err := d.Records(testLine, testStore)
+		if err != nil || !slices.ContainsFunc(recs, func(got Record) bool { return reflect.DeepEqual(got, want) }) {
+			t.Errorf("records %+v, %v, want %+v among them", recs, err, want)
+		}
 	}
 }
 

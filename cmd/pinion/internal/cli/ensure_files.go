@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"encoding/json"
 
+	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
+
 	"git.moleculesai.app/molecule-ai/pinion"
 )
 
@@ -58,8 +60,12 @@ func (r resultFiles) commit(images []pinion.Image) error {
 }
 
 // metadata has the keys of buildx's file of that name (github.com/docker/buildx, "build --metadata-file").
+// Like buildx it leaves out what is not known.
 type metadata struct {
-	Config string `json:"containerimage.config.digest,omitempty"`
+	BuildRef string `json:"buildx.build.ref,omitempty"`
+	Config   string `json:"containerimage.config.digest,omitempty"`
+	// Descriptor is the manifest's or the index's.
+	Descriptor *ocispecs.Descriptor `json:"containerimage.descriptor,omitempty"`
 	// Digest is the manifest's; where the builder told none (a hit in registry mode), the store's ID.
 	Digest string `json:"containerimage.digest"`
 	Name   string `json:"image.name"`
@@ -69,7 +75,10 @@ type metadata struct {
 func metadataOf(images []pinion.Image) any {
 	byName := map[string]metadata{}
 	for _, img := range images {
-		byName[img.Name] = metadata{Config: img.ConfigDigest, Digest: cmp.Or(img.ManifestDigest, img.ID), Name: img.Reference}
+		byName[img.Name] = metadata{
+			BuildRef: img.BuildRef, Config: img.ConfigDigest, Descriptor: img.Descriptor,
+			Digest: cmp.Or(img.ManifestDigest, img.ID), Name: img.Reference,
+		}
 	}
 	if len(images) == 1 {
 		return byName[images[0].Name]

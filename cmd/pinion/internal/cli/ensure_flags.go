@@ -43,7 +43,7 @@ func (f *ensureFlags) register(cmd *cobra.Command) {
 	fs.BoolVarP(&f.quiet, "quiet", "q", false, "print the image ID alone; no progress and no log lines")
 	f.registerProgress(cmd)
 	fs.StringVar(&f.iidFile, "iidfile", "", "write the image ID to a `file`; with one name only")
-	fs.StringVar(&f.metadataFile, "metadata-file", "", "write digest and name to a `file` as JSON; with several names an object by name")
+	fs.StringVar(&f.metadataFile, "metadata-file", "", "write digests, descriptor, name and build reference to a `file` as JSON, with the keys of docker buildx; with several names an object by name")
 	f.registerSource(fs)
 	fs.StringArrayVar(&f.labels, "label", nil, "put a label on the image, `key=value`; its tag tells it from the one without")
 	fs.StringArrayVar(&f.attest, "attest", nil, "attach how the image was made, `type=provenance,mode=max` or mode=min; its tag tells it from the one without")

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
+
 	"git.moleculesai.app/molecule-ai/pinion"
 )
 
@@ -28,6 +30,22 @@ func TestEnsureWritesFiles(t *testing.T) {
 	}
 	golden(t, "metadata-several.json", string(text))
 	onlyFiles(t, dir, "iid", "meta.json")
+}
+
+func TestMetadataOfABuild(t *testing.T) {
+	f, meta := twoGood(), filepath.Join(t.TempDir(), "meta.json")
+	img := image("one")
+	img.ConfigDigest, img.ManifestDigest, img.BuildRef = "sha256:config", "sha256:manifest", "team/team0/ref"
+	img.Descriptor = &ocispecs.Descriptor{MediaType: ocispecs.MediaTypeImageManifest, Digest: "sha256:manifest", Size: 855}
+	f.results["one"] = result{image: img}
+	if got := call(t.Context(), f, "ensure", "one", "--metadata-file", meta); got.code != 0 {
+		t.Fatalf("got %+v", got)
+	}
+	text, err := os.ReadFile(meta)
+	if err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "metadata-build.json", string(text))
 }
 
 func TestEnsureWritesFilesOnlyOnSuccess(t *testing.T) {

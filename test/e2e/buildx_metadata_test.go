@@ -1,0 +1,88 @@
+package e2e_test
+
+import (
+	"encoding/json"
+	"maps"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"git.moleculesai.app/molecule-ai/pinion/test/parts"
+)
+
+// TestBuildxMetadata: the metadata file has the keys that buildx writes for the same commit on the same builder, and its build reference leads
+// to the build in the builder's history.
+func TestBuildxMetadata(t *testing.T) {
+	const configDigest, descriptor, manifest = "containerimage.config.digest", "containerimage.descriptor", "containerimage.digest"
+	for _, c := range []cell{classicStandalone, containerdStandalone, classicOwn, containerdOwn} {
+		t.Run(c.String(), func(t *testing.T) {
+			s := newBuildxScene(t, c)
+			s.user = s.with("BUILDX_METADATA_PROVENANCE", "disabled")
+			delete(s.env, "BUILDKIT_HOST")
+			builder, node := "default", "default/default/"
+			if c.standalone {
+				builder, node = "own", "own/own0/"
+				s.buildx(t, "create", "--name", builder, "--driver", "remote", buildkitd(t).Addr())
+			}
+			tmpl := s.template(t, runtime, parts.RepoOptions{})
+			sha := tmpl.busybox(t, "RUN echo metadata")
+			file := filepath.Join(s.env["HOME"], "metadata.json")
+			s.buildx(t, "build", "--builder", builder, "--load", "--tag", "theirs", "--metadata-file", file,
+				"--provenance=false", tmpl.url()+".git#"+sha)
+			theirs := metadata(t, file)
+
+			s.succeed(t, "ensure", runtime, "--builder", builder, "--metadata-file", file)
+			ours := metadata(t, file)
+			// Of an image for the containerd store the builder tells buildx no config, and Pinion, which asks in another way, does hear of it.
+			delete(theirs, configDigest)
+			delete(ours, configDigest)
+			if got, want := keys(ours), keys(theirs); !slices.Equal(got, want) {
+				t.Errorf("the keys are %q, buildx's are %q", got, want)
+			}
+			ref, _ := ours["buildx.build.ref"].(string)
+			id, ok := strings.CutPrefix(ref, node)
+			if !ok {
+				t.Fatalf("the build is %q", ref)
+			}
+			if shown := s.buildx(t, "history", "inspect", "--builder", builder, id); !strings.Contains(shown, tmpl.reference(sha)) {
+				t.Errorf("the history has of %s\n%s", ref, shown)
+			}
+			if whole, ok := ours[descriptor].(map[string]any); ok {
+				if whole["digest"] != ours[manifest] || whole["mediaType"] != ocispecs.MediaTypeImageManifest || whole["size"] == 0. {
+					t.Errorf("the descriptor of %v is %v", ours[manifest], whole)
+				}
+				if got, want := keys(whole), keys(theirs[descriptor].(map[string]any)); !slices.Equal(got, want) {
+					t.Errorf("the descriptor has %q, buildx's has %q", got, want)
+				}
+			}
+
+			s.succeed(t, "ensure", runtime, "--builder", builder, "--metadata-file", file)
+			hit := metadata(t, file)
+			delete(hit, configDigest)
+			delete(ours, "buildx.build.ref")
+			if !reflect.DeepEqual(hit, ours) {
+				t.Errorf("a hit has %v, the build had %v", hit, ours)
+			}
+			if c == containerdOwn {
+				s.succeed(t, "ensure", runtime, "--attest", "type=provenance", "--metadata-file", file)
+				if index := metadata(t, file)[descriptor].(map[string]any); index["mediaType"] != ocispecs.MediaTypeImageIndex {
+					t.Errorf("with provenance the descriptor is %v", index)
+				}
+			}
+		})
+	}
+}
+
+func metadata(t *testing.T, file string) (m map[string]any) {
+	t.Helper()
+	if err := json.Unmarshal([]byte(read(t, file)), &m); err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+func keys(m map[string]any) []string { return slices.Sorted(maps.Keys(m)) }
