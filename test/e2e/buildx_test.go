@@ -1,8 +1,10 @@
 package e2e_test
 
 import (
+	"fmt"
 	"io/fs"
 	"maps"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -297,6 +299,19 @@ func TestBuildxNodes(t *testing.T) {
 			t.Errorf("warnings %q", img.Warnings)
 		}
 	})
+	// One that takes connections and says nothing.
+	mute, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer mute.Close()
+	// buildx itself would wait for it.
+	write(t, filepath.Join(s.env["HOME"], ".docker", "buildx", "instances", "mute"), fmt.Sprintf(`{"Name":"mute","Driver":"remote","Nodes":[
+		{"Name":"a","Endpoint":"tcp://%s"},{"Name":"b","Endpoint":%q}]}`, mute.Addr(), buildkitd(t).Addr()), 0o600)
+	tmpl.busybox(t, "RUN echo one is mute")
+	if img := s.builtBy(t, buildxNode("mute/b"), "--builder", "mute"); len(img.Warnings) != 1 || !strings.Contains(img.Warnings[0], "node a") {
+		t.Errorf("warnings %q", img.Warnings)
+	}
 	// Now the dead one is the one for the platform.
 	s.buildx(t, "create", "--name", "set", "--node", "a", "--driver", "remote", "--platform", "linux/amd64", "--use", other.Addr())
 	s.buildx(t, "create", "--name", "set", "--node", "b", "--append", "--platform", "linux/arm64", buildkitd(t).Addr())
