@@ -81,22 +81,22 @@ func (p Plugin) Dial(ctx context.Context, f Folder, b Builder, platform string, 
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	dir, err := f.copyOf(b)
+	work, err := f.copyOf(b)
 	if err != nil {
 		return nil, err
 	}
-	env = append(env[:len(env):len(env)], EnvConfig+"="+dir)
+	env = append(env[:len(env):len(env)], EnvConfig+"="+work.dir)
 	if err := p.mustRun(ctx, b, env); err != nil {
-		os.RemoveAll(dir)
+		work.remove()
 		return nil, fmt.Errorf("%s: %w", p.path, err)
 	}
 	args := []string{"dial-stdio", "--builder", b.Name}
 	if platform != "" {
 		args = append(args, "--platform", platform)
 	}
-	conn, err := p.start(exec.Command(p.path, args...), env, func() { os.RemoveAll(dir) })
+	conn, err := p.start(exec.Command(p.path, args...), env, work.remove)
 	if err != nil {
-		os.RemoveAll(dir)
+		work.remove()
 		return nil, fmt.Errorf("%s: %w", p.path, err)
 	}
 	return conn, nil
@@ -174,24 +174,4 @@ func within(said <-chan struct{}) {
 	case <-said:
 	case <-time.After(time.Second):
 	}
-}
-
-// copyOf makes a folder with one builder in it.
-func (f Folder) copyOf(b Builder) (string, error) {
-	raw, err := f.read("instances", strings.ToLower(b.Name))
-	if err != nil {
-		return "", err
-	}
-	dir, err := os.MkdirTemp("", "pinion-buildx-")
-	if err != nil {
-		return "", err
-	}
-	if err = os.Mkdir(filepath.Join(dir, "instances"), 0o700); err == nil {
-		err = os.WriteFile(filepath.Join(dir, "instances", strings.ToLower(b.Name)), raw, 0o600)
-	}
-	if err != nil {
-		os.RemoveAll(dir)
-		return "", err
-	}
-	return dir, nil
 }

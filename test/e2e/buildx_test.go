@@ -263,6 +263,16 @@ func TestBuildxThroughThePlugin(t *testing.T) {
 			t.Errorf("buildx was called with %q", call)
 		}
 	}
+	// One that is killed leaves its copy to the next one.
+	dialled := filepath.Join(s.env["HOME"], "dialled")
+	stand("test $1 = dial-stdio || { echo Status: running; exit; }; touch " + dialled + "; cat >/dev/null")
+	tmpl.busybox(t, "RUN echo killed")
+	killed := s.start(t, "ensure", runtime)
+	eventually(t, "the plugin's start", func() bool { _, err := os.Stat(dialled); return err == nil })
+	killed.kill()
+	if left, err := os.ReadDir(tmp); err != nil || len(left) != 1 {
+		t.Errorf("left behind by a killed process: %q, %v", left, err)
+	}
 	stand("echo Status: inactive")
 	tmpl.busybox(t, "RUN echo stopped")
 	s.fail(t, exitNoBuilder, []string{"no node of the builder runs", "docker buildx inspect --bootstrap far"}, "ensure", runtime)

@@ -1,0 +1,124 @@
+package buildx
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"git.moleculesai.app/molecule-ai/pinion/internal/filelock"
+)
+
+const (
+	// copyPrefix is what the names of copies begin with, in the system's folder for temporary files.
+	copyPrefix = "pinion-buildx-"
+	// copyLock is held as long as a copy is in use. The kernel frees it when its holder ends, however that happens.
+	copyLock = "pinion.lock"
+)
+
+// workingCopy is a folder of buildx's with one builder in it, for one call of the plugin.
+type workingCopy struct {
+	dir  string
+	lock *filelock.File
+}
+
+// copyOf makes a working copy, and removes those that processes of this user have left behind.
+func (f Folder) copyOf(b Builder) (*workingCopy, error) {
+	raw, err := f.read("instances", strings.ToLower(b.Name))
+	if err != nil {
+		return nil, err
+	}
+	tmp, err := filepath.Abs(os.TempDir())
+	if err != nil {
+		return nil, err
+	}
+	sweep(tmp)
+	c, err := newCopy(tmp)
+	if err != nil {
+		return nil, err
+	}
+	if err = os.Mkdir(filepath.Join(c.dir, "instances"), 0o700); err == nil {
+		err = os.WriteFile(filepath.Join(c.dir, "instances", strings.ToLower(b.Name)), raw, 0o600)
+	}
+	if err != nil {
+		c.remove()
+		return nil, err
+	}
+	return c, nil
+}
+
+// newCopy makes the folder and takes its lock. Until then another process may take it for one that was left behind.
+func newCopy(tmp string) (*workingCopy, error) {
+	var lost error
+	for range 10 {
+		dir, err := os.MkdirTemp(tmp, copyPrefix)
+		if err != nil {
+			return nil, err
+		}
+		lock, err := lockCopy(dir)
+		if err == nil {
+			if _, err = os.Lstat(filepath.Join(dir, copyLock)); err == nil {
+				return &workingCopy{dir, lock}, nil
+			}
+			_ = lock.Close() // of a file that is gone
+		}
+		if lost = err; !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, errInUse) {
+			os.RemoveAll(dir)
+			return nil, err
+		}
+	}
+	return nil, lost
+}
+
+// remove ends the copy.
+func (c *workingCopy) remove() {
+	os.RemoveAll(c.dir)
+	_ = c.lock.Close() // it has nothing to lock any more
+}
+
+var errInUse = errors.New("in use")
+
+// lockCopy takes the lock of a copy, or says [errInUse].
+func lockCopy(dir string) (*filelock.File, error) {
+	info, err := os.Lstat(dir)
+	if err != nil {
+		return nil, err
+	}
+	if !info.IsDir() || !ownedByUs(info) {
+		return nil, errNotOurs
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	if here, err := root.Stat("."); err != nil || !os.SameFile(info, here) {
+		return nil, errors.Join(err, errNotOurs)
+	}
+	lock, err := filelock.Open(root, copyLock, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if free, err := lock.Try(filelock.Alone); err != nil || !free {
+		_ = lock.Close()
+		return nil, errors.Join(err, errInUse)
+	}
+	return lock, nil
+}
+
+var errNotOurs = errors.New("no folder of this user's")
+
+// sweep removes the copies whose process was killed. What cannot be removed stays, and is in nobody's way.
+func sweep(tmp string) {
+	entries, _ := os.ReadDir(tmp)
+	for _, e := range entries {
+		if !strings.HasPrefix(e.Name(), copyPrefix) {
+			continue
+		}
+		dir := filepath.Join(tmp, e.Name())
+		if lock, err := lockCopy(dir); err == nil {
+			(&workingCopy{dir, lock}).remove()
+		}
+	}
+}
