@@ -110,21 +110,21 @@ func (s settings) throughPlugin(b buildx.Builder, platform string) (func(context
 	if err != nil {
 		return nil, fmt.Errorf("builder %s with the driver %s is reached through docker buildx: %w; install it, or name another builder", b.Name, b.Driver, err)
 	}
-	// The plugin and what it calls have no use for Pinion's own secrets.
-	env := []string{EnvToken + "=", "PINION_SERVE_TOKEN=", "PINION_HOOK_SECRET="}
-	if dir := s.engineConfig().Dir(); dir != "" {
-		env = append(env, "DOCKER_CONFIG="+dir)
-	}
-	return func(ctx context.Context) (net.Conn, error) {
-		return plugin.Dial(ctx, s.buildxFolder(), b, platform, env)
-	}, nil
+	return func(ctx context.Context) (net.Conn, error) { return plugin.Dial(ctx, s.buildxFolder(), b, platform) }, nil
 }
 
+// buildxPlugin is the plugin, told of the engine in use, however that was named. It and what it calls have no use for
+// Pinion's own secrets.
 func (s settings) buildxPlugin() (buildx.Plugin, error) {
 	cfg := s.engineConfig()
 	file, err := cfg.DockerConfig()
 	if err != nil {
 		return buildx.Plugin{}, err
 	}
-	return buildx.FindPlugin(s.lookup, cfg.Dir(), file.CLIPluginsExtraDirs)
+	plugin, err := buildx.FindPlugin(s.lookup, cfg.Dir(), file.CLIPluginsExtraDirs)
+	var env []string
+	for _, name := range s.secrets {
+		env = append(env, name+"=")
+	}
+	return plugin.With(append(env, cfg.Environ()...)), err
 }

@@ -3,6 +3,7 @@ package pinion
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -106,6 +107,83 @@ func TestDoctorOnBuildx(t *testing.T) {
 		got := checkNamed(t, w.Doctor(t.Context()), "buildx")
 		if got.Status != c.status || !strings.Contains(got.Detail, c.word) {
 			t.Errorf("%s: %+v", script, got)
+		}
+	}
+}
+
+// The plugin sees the engine that was named to Pinion, however that was done, and none of Pinion's secrets.
+func TestPluginsEnvironment(t *testing.T) {
+	home := t.TempDir()
+	log, config := filepath.Join(home, "log"), filepath.Join(home, "config.yaml")
+	for name, value := range map[string]string{
+		"DOCKER_HOST": "tcp://stale:1", "DOCKER_CONTEXT": "stale", "KUBECONFIG": "/kube",
+		"DOCKER_CLI_PLUGIN_ORIGINAL_CLI_COMMAND": "secret: that we are a plugin",
+		EnvToken:                                 "secret-a", EnvServeToken: "secret-b", EnvHookSecret: "secret-c", "TEAM_GIT_TOKEN": "secret-d",
+	} {
+		t.Setenv(name, value)
+	}
+	putBuildx(t, home, "instances/far", `{"Name":"far","Driver":"kubernetes","Nodes":[{"Name":"n","Endpoint":"kubernetes:///far"}]}`)
+	plugin := filepath.Join(home, ".docker", "cli-plugins", "docker-buildx")
+	script := "#!/bin/sh\n{ echo call=$1; env; } >> " + log + "\necho Status: running\necho '{}'\n"
+	text := "credentials:\n  - host: git.example\n    token_env: TEAM_GIT_TOKEN\n"
+	if err := errors.Join(os.MkdirAll(filepath.Dir(plugin), 0o700), os.WriteFile(plugin, []byte(script), 0o700), os.WriteFile(config, []byte(text), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name          string
+		env           map[string]string
+		opt           Option
+		host, context string
+	}{
+		{"variables of `docker --context`", map[string]string{"DOCKER_CONTEXT": "there"}, nil, "", "there"},
+		{"variables of `docker --host`", map[string]string{"DOCKER_HOST": "tcp://h:1"}, nil, "tcp://h:1", ""},
+		{"a flag for the context", map[string]string{"DOCKER_HOST": "tcp://h:1"}, WithDockerContext("flag"), "", "flag"},
+		{"a flag for the host", map[string]string{"DOCKER_CONTEXT": "there"}, WithDockerHost("tcp://flag:1"), "tcp://flag:1", ""},
+	} {
+		env := map[string]string{"HOME": home, EnvConfig: config}
+		for k, v := range c.env {
+			env[k] = v
+		}
+		opts := []Option{OptionsFromEnv(func(name string) (string, bool) { v, ok := env[name]; return v, ok })}
+		if c.opt != nil {
+			opts = append(opts, c.opt)
+		}
+		o, err := New(opts...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := o.settings.buildxFolder().Builder("far")
+		if err != nil {
+			t.Fatal(err)
+		}
+		dial, err := o.settings.throughPlugin(b, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		conn, err := dial(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = io.Copy(io.Discard, conn) // to the script's end
+		conn.Close()
+		o.checkBuildx(t.Context())
+		said, err := os.ReadFile(log)
+		if err != nil {
+			t.Fatal(err)
+		}
+		calls := strings.Split(string(said), "call=")[1:]
+		for _, call := range calls {
+			for _, line := range []string{"DOCKER_HOST=" + c.host, "DOCKER_CONTEXT=" + c.context, "KUBECONFIG=/kube"} {
+				if !strings.Contains(call, "\n"+line+"\n") {
+					t.Errorf("%s: no %s in\n%s", c.name, line, call)
+				}
+			}
+			if strings.Contains(call, "secret") {
+				t.Errorf("%s: a secret in\n%s", c.name, call)
+			}
+		}
+		if len(calls) != 3 || os.Remove(log) != nil { // inspect, dial-stdio, its version
+			t.Errorf("%s: %d calls", c.name, len(calls))
 		}
 	}
 }

@@ -27,7 +27,7 @@ import (
 const (
 	EnvCacheDir   = "MOLECULE_LOCAL_BUILD_CACHE"
 	EnvRepoPrefix = "MOLECULE_LOCAL_TEMPLATE_REPO_PREFIX"
-	EnvToken      = "MOLECULE_GITEA_TOKEN"
+	EnvToken      = resolver.DefaultTokenEnv
 	EnvPlatform   = "MOLECULE_IMAGE_PLATFORM"
 	EnvConfig     = "PINION_CONFIG"
 	EnvAllowHTTP  = "PINION_ALLOW_HTTP"
@@ -48,6 +48,7 @@ type settings struct {
 	lookup    func(string) (string, bool)
 	prefix    string
 	token     string
+	secrets   []string // names of variables
 	config    string
 	allowHTTP bool
 	cacheDir  string

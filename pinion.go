@@ -69,6 +69,7 @@ func New(opts ...Option) (*Orchestrator, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.secrets = secretVariables(catalogue)
 	creds, err := s.credentials(catalogue)
 	if err != nil {
 		return nil, err

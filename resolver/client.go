@@ -52,7 +52,7 @@ func NewClient(creds Credentials, opts ...ClientOption) *Client {
 		timeouts:  defaultTimeouts(),
 		retries:   defaultRetries,
 		backoff:   defaultBackoff,
-		tokenHint: func(string) string { return defaultTokenEnv },
+		tokenHint: func(string) string { return DefaultTokenEnv },
 	}
 	for _, opt := range opts {
 		opt(c)

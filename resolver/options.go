@@ -8,9 +8,12 @@ import (
 	"time"
 )
 
+// DefaultTokenEnv is the environment variable with the credential for the default prefix's host. This package names it in
+// errors, and reads none.
+const DefaultTokenEnv = "MOLECULE_GITEA_TOKEN"
+
 const (
 	defaultUserAgent = "pinion"
-	defaultTokenEnv  = "MOLECULE_GITEA_TOKEN"
 	defaultRetries   = 3
 	firstBackoff     = 250 * time.Millisecond
 )
@@ -81,7 +84,7 @@ func WithBackoff(retries int, wait Backoff) ClientOption {
 }
 
 // WithTokenHint sets how an error names the environment variable that a host's
-// token is taken from; MOLECULE_GITEA_TOKEN for every host by default.
+// token is taken from; [DefaultTokenEnv] for every host by default.
 func WithTokenHint(hint func(host string) string) ClientOption {
 	return func(c *Client) { c.tokenHint = hint }
 }

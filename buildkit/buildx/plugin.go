@@ -11,8 +11,11 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
+
+	"github.com/docker/cli/cli-plugins/metadata"
 
 	"git.moleculesai.app/molecule-ai/pinion/internal/stdio"
 )
@@ -21,7 +24,19 @@ import (
 var ErrNoPlugin = errors.New("docker buildx is not installed")
 
 // Plugin is the installed buildx.
-type Plugin struct{ path string }
+type Plugin struct {
+	path string
+	env  []string
+}
+
+// With is the plugin with variables (NAME=value) on top of this process's environment, which it gets otherwise.
+func (p Plugin) With(env []string) Plugin { return Plugin{p.path, env} }
+
+// environ is for one call, with more variables on top. Where we are a plugin of Docker's CLI ourselves, a variable says
+// so; buildx would take it for its own and expect its name before the arguments.
+func (p Plugin) environ(cmd *exec.Cmd, more ...string) []string {
+	return slices.Concat(cmd.Environ(), []string{metadata.ReexecEnvvar + "="}, p.env, more)
+}
 
 // FindPlugin looks where Docker's CLI looks (docker/cli, cli-plugins/manager): in the folders of cliPluginsExtraDirs
 // in its config, in cli-plugins in its config folder, in the system's folders. The error is [ErrNoPlugin].
@@ -37,7 +52,7 @@ func FindPlugin(lookup func(string) (string, bool), dockerConfig string, extraDi
 	for _, dir := range append(dirs, systemDirs(lookup)...) {
 		path := filepath.Join(dir, name)
 		if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() {
-			return Plugin{path}, nil
+			return Plugin{path: path}, nil
 		}
 	}
 	return Plugin{}, ErrNoPlugin
@@ -60,7 +75,9 @@ func systemDirs(lookup func(string) (string, bool)) (dirs []string) {
 
 // Version asks the plugin for its version, for example "v0.38.2".
 func (p Plugin) Version(ctx context.Context) (string, error) {
-	out, err := exec.CommandContext(ctx, p.path, "docker-cli-plugin-metadata").Output()
+	cmd := exec.CommandContext(ctx, p.path, "docker-cli-plugin-metadata")
+	cmd.Env = p.environ(cmd)
+	out, err := cmd.Output()
 	if err != nil {
 		return "", fmt.Errorf("%s: %w", p.path, err)
 	}
@@ -74,10 +91,8 @@ func (p Plugin) Version(ctx context.Context) (string, error) {
 // Dial has the plugin join us to a builder, to the node for the platform unless that is "": the way to drivers of
 // which buildx alone knows how they are reached. The plugin notes when a builder was used last; it works on a copy of
 // the builder's file, so that it notes nothing in the user's folder. A builder of which no node runs is an error: left
-// to itself the plugin would start it.
-//
-// The plugin gets this process's environment and env on top of it. The connection outlives ctx.
-func (p Plugin) Dial(ctx context.Context, f Folder, b Builder, platform string, env []string) (net.Conn, error) {
+// to itself the plugin would start it. The connection outlives ctx.
+func (p Plugin) Dial(ctx context.Context, f Folder, b Builder, platform string) (net.Conn, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -85,8 +100,8 @@ func (p Plugin) Dial(ctx context.Context, f Folder, b Builder, platform string, 
 	if err != nil {
 		return nil, err
 	}
-	env = append(env[:len(env):len(env)], EnvConfig+"="+work.dir)
-	if err := p.mustRun(ctx, b, env); err != nil {
+	folder := EnvConfig + "=" + work.dir
+	if err := p.mustRun(ctx, b, folder); err != nil {
 		work.remove()
 		return nil, fmt.Errorf("%s: %w", p.path, err)
 	}
@@ -94,7 +109,7 @@ func (p Plugin) Dial(ctx context.Context, f Folder, b Builder, platform string, 
 	if platform != "" {
 		args = append(args, "--platform", platform)
 	}
-	conn, err := p.start(exec.Command(p.path, args...), env, work.remove)
+	conn, err := p.start(exec.Command(p.path, args...), folder, work.remove)
 	if err != nil {
 		work.remove()
 		return nil, fmt.Errorf("%s: %w", p.path, err)
@@ -103,9 +118,9 @@ func (p Plugin) Dial(ctx context.Context, f Folder, b Builder, platform string, 
 }
 
 // mustRun looks at the builder without starting it.
-func (p Plugin) mustRun(ctx context.Context, b Builder, env []string) error {
+func (p Plugin) mustRun(ctx context.Context, b Builder, folder string) error {
 	cmd := exec.CommandContext(ctx, p.path, "inspect", b.Name)
-	cmd.Env = append(cmd.Environ(), env...)
+	cmd.Env = p.environ(cmd, folder)
 	out, err := cmd.Output()
 	var exit *exec.ExitError
 	if errors.As(err, &exit) {
@@ -122,8 +137,8 @@ func (p Plugin) mustRun(ctx context.Context, b Builder, env []string) error {
 	return errors.New("no node of the builder runs")
 }
 
-func (p Plugin) start(cmd *exec.Cmd, env []string, gone func()) (net.Conn, error) {
-	cmd.Env = append(cmd.Environ(), env...)
+func (p Plugin) start(cmd *exec.Cmd, folder string, gone func()) (net.Conn, error) {
+	cmd.Env = p.environ(cmd, folder)
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		return nil, err

@@ -246,12 +246,12 @@ func TestBuildxThroughThePlugin(t *testing.T) {
 	s.buildx(t, "create", "--name", "far", "--driver", "remote", "--use", buildkitd(t).Addr())
 	file := filepath.Join(s.env["HOME"], ".docker", "buildx", "instances", "far")
 	write(t, file, strings.Replace(read(t, file), `"Driver":"remote"`, `"Driver":"kubernetes"`, 1), 0o600)
-	log := filepath.Join(s.env["HOME"], "log")
+	log, hosts := filepath.Join(s.env["HOME"], "log"), filepath.Join(s.env["HOME"], "hosts")
 	stand := func(then string) {
 		if err := os.Remove(s.plugin()); err != nil {
 			t.Fatal(err)
 		}
-		write(t, s.plugin(), "#!/bin/sh\necho \"$@\" >> "+log+"\nsed -i s/kubernetes/remote/ \"$BUILDX_CONFIG/instances/far\"\n"+then+"\n", 0o755)
+		write(t, s.plugin(), "#!/bin/sh\necho \"$@\" >> "+log+"\necho \"$DOCKER_HOST\" >> "+hosts+"\nsed -i s/kubernetes/remote/ \"$BUILDX_CONFIG/instances/far\"\n"+then+"\n", 0o755)
 	}
 	files := s.buildxFiles(t)
 	tmp := t.TempDir()
@@ -261,6 +261,14 @@ func TestBuildxThroughThePlugin(t *testing.T) {
 	for call := range strings.Lines(read(t, log)) {
 		if call != "inspect far\n" && call != "dial-stdio --builder far --platform linux/amd64\n" {
 			t.Errorf("buildx was called with %q", call)
+		}
+	}
+	// The plugin is told of the engine that Docker's flags name.
+	plugged(t, filepath.Join(s.env["HOME"], ".docker"))
+	s.with("DOCKER_HOST", "unix:///nowhere").dockerSucceed(t, "-H", s.engine.URL(), "pinion", "ensure", "--no-cache", runtime)
+	for host := range strings.Lines(read(t, hosts)) {
+		if host != s.engine.URL()+"\n" {
+			t.Errorf("buildx's engine is %q", host)
 		}
 	}
 	// One that is killed leaves its copy to the next one.

@@ -17,12 +17,8 @@ const (
 	envBuildKitConfig = "PINION_BUILDKIT_CONFIG"
 )
 
-// What a server keeps secret, and where its socket lies by default.
-const (
-	envServeToken = "PINION_SERVE_TOKEN"
-	envHookSecret = "PINION_HOOK_SECRET"
-	envRuntimeDir = "XDG_RUNTIME_DIR"
-)
+// envRuntimeDir is where a server's socket lies by default.
+const envRuntimeDir = "XDG_RUNTIME_DIR"
 
 // environment is what the command line takes from the environment besides what pinion.OptionsFromEnv does.
 type environment struct {
@@ -48,6 +44,6 @@ func readEnvironment(lookup func(string) (string, bool)) environment {
 		progress: get(envProgress), builder: get(pinion.EnvBuilder), token: get(pinion.EnvToken),
 		buildkitIdle: get(envBuildKitIdle), buildkitKeep: get(envBuildKitKeep),
 		buildkitRoot: get(envBuildKitRoot), buildkitConfig: get(envBuildKitConfig),
-		serveToken: get(envServeToken), hookSecret: get(envHookSecret), runtimeDir: get(envRuntimeDir),
+		serveToken: get(pinion.EnvServeToken), hookSecret: get(pinion.EnvHookSecret), runtimeDir: get(envRuntimeDir),
 	}
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"git.moleculesai.app/molecule-ai/pinion"
 	"git.moleculesai.app/molecule-ai/pinion/internal/buildversion"
 	"git.moleculesai.app/molecule-ai/pinion/internal/redact"
 	"git.moleculesai.app/molecule-ai/pinion/internal/server"
@@ -80,15 +81,15 @@ func (f *serveFlags) check(env environment) (s secrets, err error) {
 		}
 		f.listen = "unix://" + filepath.Join(env.runtimeDir, "pinion", "pinion.sock")
 	}
-	if s.token, err = secret("--token-file", f.tokenFile, envServeToken, env.serveToken); err != nil {
+	if s.token, err = secret("--token-file", f.tokenFile, pinion.EnvServeToken, env.serveToken); err != nil {
 		return s, err
 	}
-	if s.hook, err = secret("--hook-secret-file", f.secretFile, envHookSecret, env.hookSecret); err != nil {
+	if s.hook, err = secret("--hook-secret-file", f.secretFile, pinion.EnvHookSecret, env.hookSecret); err != nil {
 		return s, err
 	}
 	switch {
 	case strings.HasPrefix(f.listen, "tcp://") && s.token == "":
-		return s, usage("--listen %s: on TCP a token is wanted; give one by --token-file or %s", f.listen, envServeToken)
+		return s, usage("--listen %s: on TCP a token is wanted; give one by --token-file or %s", f.listen, pinion.EnvServeToken)
 	case f.drain < 0:
 		return s, usage("--drain-timeout %s is negative", f.drain)
 	case f.interval < time.Second:
