@@ -129,10 +129,11 @@ func checkStore(ctx context.Context, st store) (imagestore.EngineInfo, Check) {
 }
 
 func (o *Orchestrator) checkBuilder(ctx context.Context, st store) []Check {
-	why, err := o.whyBuilder(ctx, st)
+	c, err := o.whichBuilder(ctx, st)
 	if err != nil {
 		return []Check{failed("builder", err)}
 	}
+	why := c.why
 	want := o.settings.platform
 	if want == NativePlatform {
 		want = ""
@@ -151,22 +152,24 @@ func (o *Orchestrator) checkBuilder(ctx context.Context, st store) []Check {
 	if old := buildkit.Floor(info); old != "" {
 		advice = append(advice, old)
 	}
+	if plain := o.settings.withoutTLS(c); plain != "" {
+		advice = append(advice, plain)
+	}
 	if len(advice) > 0 {
 		builder = warn("builder", "%s %s at %s (%s): %s", info.Kind, info.Version, info.Endpoint, why, strings.Join(advice, "; "))
 	}
 	return []Check{builder, o.checkPlatform(b)}
 }
 
-// whyBuilder says why the builder is the one that connect takes.
-func (o *Orchestrator) whyBuilder(ctx context.Context, st store) (string, error) {
+// whichBuilder says why the builder is the one that connect takes, and which it is if it had to be chosen.
+func (o *Orchestrator) whichBuilder(ctx context.Context, st store) (choice, error) {
 	switch o.settings.addr {
 	case "":
-		c, err := o.settings.choose(ctx, st)
-		return c.why, err
+		return o.settings.choose(ctx, st)
 	case ManagedBuilder:
-		return "named", nil
+		return choice{why: "named"}, nil
 	default:
-		return "named by --addr or " + EnvBuilder, nil
+		return choice{why: "named by --addr or " + EnvBuilder}, nil
 	}
 }
 
