@@ -134,14 +134,22 @@ func TestBuildxContainer(t *testing.T) {
 	partstest.Need(t, parts.NameBuildx, parts.NameBuildkitd, parts.NameBusybox)
 	s := newSceneOn(t, partstest.Dockerd(t, parts.Docker29Classic).Host())
 	s.installBuildx(t)
-	s.ready(t, "RUN echo in a container")
+	tmpl, sha := s.ready(t, "RUN echo in a container")
 	s.loadBuildkitImage(t)
 	s.buildx(t, "create", "--name", "boxed", "--driver", "docker-container", "--driver-opt", "image="+buildkitImage+",network=host")
 	s.leavesBuildxAlone(t, func() {
 		s.fail(t, exitNoBuilder, []string{"boxed/boxed0", "docker buildx inspect --bootstrap boxed"}, "ensure", runtime, "--builder", "boxed")
 	})
 	s.buildx(t, "inspect", "--bootstrap", "boxed")
-	s.leavesBuildxAlone(t, func() { s.wantImage(t, s.builtBy(t, buildxNode("boxed/boxed0"), "--builder", "boxed")) })
+	ours, theirs := filepath.Join(s.env["HOME"], "ours.json"), filepath.Join(s.env["HOME"], "theirs.json")
+	s.leavesBuildxAlone(t, func() {
+		s.wantImage(t, s.builtBy(t, buildxNode("boxed/boxed0"), "--builder", "boxed", "--metadata-file", ours))
+	})
+	s.with("BUILDX_METADATA_PROVENANCE", "disabled").buildx(t, "build", "--builder", "boxed", "--load", "--tag", "theirs", "--provenance=false",
+		"--metadata-file", theirs, tmpl.url()+".git?submodules=false&ref="+sha) // the image has no `git submodule`
+	if got, want := keys(metadata(t, ours)), keys(metadata(t, theirs)); !slices.Equal(got, want) {
+		t.Errorf("the metadata has the keys %q, buildx's has %q", got, want)
+	}
 	s.buildx(t, "stop", "boxed")
 	s.fail(t, exitNoBuilder, []string{"docker buildx inspect --bootstrap boxed"}, "ensure", runtime, "--builder", "boxed", "--no-cache")
 	s.ensure(t, pinion.OutcomeHit)
