@@ -2,12 +2,10 @@ package buildkit
 
 import (
 	"cmp"
-	"encoding/base64"
-	"encoding/json"
+	"context"
 	"errors"
 	"fmt"
 
-	"github.com/moby/buildkit/exporter/containerimage/exptypes"
 	"github.com/moby/buildkit/util/attestation"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 )
@@ -60,27 +58,12 @@ func (p Provenance) check(told map[string]string) error {
 	return nil
 }
 
-// exported is what an exporter names.
-func exported(told map[string]string) (root ocispecs.Descriptor, err error) {
-	raw, err := base64.StdEncoding.DecodeString(told[exptypes.ExporterImageDescriptorKey])
-	if err == nil {
-		err = json.Unmarshal(raw, &root)
-	}
-	if err != nil {
-		return root, fmt.Errorf("the exported image's descriptor: %w", err)
-	}
-	return root, nil
-}
-
 // unindexed is the image in an index and all that goes along with it.
-func (d *documents) unindexed(root ocispecs.Descriptor) (image ocispecs.Descriptor, around []ocispecs.Descriptor, err error) {
-	index, err := d.whole(root)
+func (open openFunc) unindexed(ctx context.Context, root ocispecs.Descriptor) (image ocispecs.Descriptor, around []ocispecs.Descriptor, err error) {
+	var list ocispecs.Index
+	index, err := open.decode(ctx, root, &list)
 	if err != nil {
 		return image, nil, err
-	}
-	var list ocispecs.Index
-	if err := json.Unmarshal(index.Data, &list); err != nil {
-		return image, nil, fmt.Errorf("the exported index %s: %w", root.Digest, err)
 	}
 	for _, m := range list.Manifests {
 		if m.Annotations[attestation.DockerAnnotationReferenceType] != attestation.DockerAnnotationReferenceTypeDefault {
@@ -90,7 +73,7 @@ func (d *documents) unindexed(root ocispecs.Descriptor) (image ocispecs.Descript
 			image = m
 			continue
 		}
-		statement, err := d.statement(m)
+		statement, err := open.statement(ctx, m)
 		if err != nil {
 			return image, nil, err
 		}
@@ -100,28 +83,17 @@ func (d *documents) unindexed(root ocispecs.Descriptor) (image ocispecs.Descript
 }
 
 // statement is an attestation's manifest, behind what it leads to.
-func (d *documents) statement(m ocispecs.Descriptor) (all []ocispecs.Descriptor, err error) {
-	whole, err := d.whole(m)
+func (open openFunc) statement(ctx context.Context, m ocispecs.Descriptor) (all []ocispecs.Descriptor, err error) {
+	var manifest ocispecs.Manifest
+	whole, err := open.decode(ctx, m, &manifest)
 	if err != nil {
 		return nil, err
 	}
-	var manifest ocispecs.Manifest
-	if err := json.Unmarshal(whole.Data, &manifest); err != nil {
-		return nil, fmt.Errorf("the exported manifest %s: %w", m.Digest, err)
-	}
 	for _, part := range append(manifest.Layers, manifest.Config) {
-		if part, err = d.whole(part); err != nil {
+		if part, err = open.whole(ctx, part); err != nil {
 			return nil, err
 		}
 		all = append(all, part)
 	}
 	return append(all, whole), nil
-}
-
-// whole is the descriptor with its content in it.
-func (d *documents) whole(desc ocispecs.Descriptor) (ocispecs.Descriptor, error) {
-	if desc.Data = d.get(desc.Digest); desc.Data == nil {
-		return desc, fmt.Errorf("the builder did not export %s (%s)", desc.Digest, desc.MediaType)
-	}
-	return desc, nil
 }

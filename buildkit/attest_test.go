@@ -1,6 +1,7 @@
 package buildkit
 
 import (
+	"bytes"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -13,6 +14,17 @@ import (
 	digest "github.com/opencontainers/go-digest"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 )
+
+// blobs are a builder's content.
+type blobs map[digest.Digest][]byte
+
+func (b blobs) open(_ context.Context, desc ocispecs.Descriptor) (io.ReadCloser, error) {
+	body, ok := b[desc.Digest]
+	if !ok {
+		return nil, errors.New("no such blob")
+	}
+	return io.NopCloser(bytes.NewReader(body)), nil
+}
 
 func exportedAs(t *testing.T, d ocispecs.Descriptor) map[string]string {
 	t.Helper()
@@ -41,14 +53,14 @@ func TestNoStatementNoImage(t *testing.T) {
 }
 
 func TestExportedIndex(t *testing.T) {
-	d := newDocuments()
+	blobs := blobs{}
 	put := func(mediaType string, v any) ocispecs.Descriptor {
 		body, err := json.Marshal(v)
 		if err != nil {
 			t.Fatal(err)
 		}
 		desc := ocispecs.Descriptor{MediaType: mediaType, Digest: digest.FromBytes(body), Size: int64(len(body))}
-		d.blobs[desc.Digest] = body
+		blobs[desc.Digest] = body
 		return desc
 	}
 	config := put(ocispecs.MediaTypeImageConfig, "config")
@@ -57,7 +69,7 @@ func TestExportedIndex(t *testing.T) {
 	about := put(ocispecs.MediaTypeImageManifest, ocispecs.Manifest{Config: config, Layers: []ocispecs.Descriptor{statement}})
 	about.Annotations = map[string]string{attestation.DockerAnnotationReferenceType: attestation.DockerAnnotationReferenceTypeDefault}
 	root := put(ocispecs.MediaTypeImageIndex, ocispecs.Index{Manifests: []ocispecs.Descriptor{image, about}})
-	got, err := d.solved(exportedAs(t, root))
+	got, err := openFunc(blobs.open).solved(t.Context(), root)
 	if err != nil || got.Descriptor.Digest != image.Digest || string(got.Config) != `"config"` {
 		t.Fatalf("got %+v, %v", got, err)
 	}
@@ -70,12 +82,12 @@ func TestExportedIndex(t *testing.T) {
 	two := put(ocispecs.MediaTypeImageIndex, ocispecs.Index{Manifests: []ocispecs.Descriptor{image, image}})
 	none := put(ocispecs.MediaTypeImageIndex, ocispecs.Index{Manifests: []ocispecs.Descriptor{about}})
 	for name, bad := range map[string]ocispecs.Descriptor{"two": two, "none": none} {
-		if got, err := d.solved(exportedAs(t, bad)); err == nil {
+		if got, err := openFunc(blobs.open).solved(t.Context(), bad); err == nil {
 			t.Errorf("%s: got %+v", name, got)
 		}
 	}
-	delete(d.blobs, statement.Digest)
-	if got, err := d.solved(exportedAs(t, root)); err == nil {
+	delete(blobs, statement.Digest)
+	if got, err := openFunc(blobs.open).solved(t.Context(), root); err == nil {
 		t.Errorf("without the statement: got %+v", got)
 	}
 }
@@ -91,17 +103,20 @@ func (opening) Receive(ctx context.Context, image Solved, _ func(int)) (Delivery
 // TestNoArchiveOfAnIndex: where layers cannot be read an image alone goes as an archive, and one with a statement not at all.
 func TestNoArchiveOfAnIndex(t *testing.T) {
 	for subject, want := range map[string]bool{"": false, "molecule-local/x:1": true} {
-		x := layersExporter{subject: subject, open: func(context.Context, ocispecs.Descriptor) (io.ReadCloser, error) {
-			return nil, errors.New("no content API")
-		}}
-		entry, deliver := x.begin(t.Context(), "x:1", opening{})
-		docs, _ := entry.OutputStore.(*documents)
 		config := digest.FromString("{}")
 		manifest := `{"config":{"digest":"` + config.String() + `"}}`
-		docs.blobs[config], docs.blobs[digest.FromString(manifest)] = []byte("{}"), []byte(manifest)
-		_, err := deliver(exportedAs(t, ocispecs.Descriptor{MediaType: ocispecs.MediaTypeImageManifest, Digest: digest.FromString(manifest)}), nil)
-		if !errors.Is(err, errUnreadable) || errors.Is(err, errNoArchive) != want || entry.Attrs["name"] != subject {
-			t.Errorf("%q: %v, exported with %v", subject, err, entry.Attrs)
+		documents := blobs{config: []byte("{}"), digest.FromString(manifest): []byte(manifest)}
+		told := exportedAs(t, ocispecs.Descriptor{MediaType: ocispecs.MediaTypeImageManifest, Digest: digest.FromString(manifest)})
+		for name, c := range map[string]struct {
+			there blobs
+			told  map[string]string
+		}{"no layer": {documents, told}, "no document": {blobs{}, told}, "no descriptor": {documents, nil}} {
+			x := layersExporter{subject: subject, open: c.there.open}
+			entry, deliver := x.begin(t.Context(), "x:1", opening{})
+			_, err := deliver(c.told, nil)
+			if !errors.Is(err, errUnreadable) || errors.Is(err, errNoArchive) != want || entry.Attrs["name"] != subject {
+				t.Errorf("%q, %s: %v, exported with %v", subject, name, err, entry.Attrs)
+			}
 		}
 	}
 }

@@ -6,15 +6,16 @@ import (
 	"github.com/moby/buildkit/client/llb"
 	gateway "github.com/moby/buildkit/frontend/gateway/client"
 	"github.com/moby/buildkit/solver/pb"
+	fstypes "github.com/tonistiigi/fsutil/types"
 
 	"git.moleculesai.app/molecule-ai/pinion/resolver/git"
 )
 
-// checkout is a commit's tree on the builder: held by ref for as long as the Build session lasts, so that
-// nothing can prune it between the inspection and the solve.
+// checkout is a commit's tree on the builder. The Build session holds it for as long as it lasts, so that nothing
+// can prune it between the inspection and the solve.
 type checkout struct {
 	state      llb.State
-	ref        gateway.Reference
+	tree       files
 	strategy   Strategy
 	submodules bool // whether the builder may have fetched submodules
 	ready      bool // whether it is the build context as it is
@@ -52,11 +53,20 @@ func fetchBy(ctx context.Context, c gateway.Client, req Request, s Strategy) (*c
 	caps := c.BuildOpts().LLBCaps
 	skipsSubmodules := caps.Supports(pb.CapSourceGitSkipSubmodules) == nil
 	st := gitSource(req, s, skipsSubmodules, caps.Supports(pb.CapSourceGitChecksum) == nil)
-	def, err := st.Marshal(ctx, llb.WithCaps(caps))
+	tree, err := take(ctx, c, st)
 	if err != nil {
 		return nil, err
 	}
-	res, err := evaluate(ctx, c, gateway.SolveRequest{Definition: def.ToPB()})
+	return &checkout{state: st, tree: tree, strategy: s, submodules: !skipsSubmodules}, nil
+}
+
+// take has the builder get the tree now, while the credential is there: results are lazy until somebody reads them.
+func take(ctx context.Context, c gateway.Client, st llb.State) (files, error) {
+	def, err := st.Marshal(ctx, llb.WithCaps(c.BuildOpts().LLBCaps))
+	if err != nil {
+		return nil, err
+	}
+	res, err := c.Solve(ctx, gateway.SolveRequest{Definition: def.ToPB()})
 	if err != nil {
 		return nil, err
 	}
@@ -64,7 +74,9 @@ func fetchBy(ctx context.Context, c gateway.Client, req Request, s Strategy) (*c
 	if err != nil {
 		return nil, err
 	}
-	return &checkout{state: st, ref: ref, strategy: s, submodules: !skipsSubmodules}, nil
+	tree := listed{ref, map[string][]*fstypes.Stat{}}
+	_, err = list(ctx, tree, ".")
+	return tree, err
 }
 
 // gitSource builds the source from parts. The ref is the SHA itself in both strategies, with the checksum beside
@@ -87,8 +99,9 @@ func gitSource(req Request, s Strategy, skipSubmodules, checksum bool) llb.State
 }
 
 // evaluate solves now: results are lazy until something reads them, and reading the root is a way that every
-// builder understands (Docker 20.10 takes the Evaluate flag and ignores it for frontends). So the fetch happens
-// while the credential is there, and a failing step is an error of the solve and not of the export.
+// builder understands (Docker 20.10 takes the Evaluate flag and ignores it for frontends). So a failing step is an
+// error of the solve and not of the export. To be read the image is mounted, which also brings in layers that the
+// builder knows from a cache and has not fetched; evaluating alone leaves them there, and nobody could read them.
 func evaluate(ctx context.Context, c gateway.Client, req gateway.SolveRequest) (*gateway.Result, error) {
 	res, err := c.Solve(ctx, req)
 	if err != nil {

@@ -83,7 +83,7 @@ func copyWithout(ctx context.Context, co *checkout, dir string, patterns []strin
 	if err != nil {
 		return llb.State{}, err
 	}
-	w := ignoreWalk{ref: co.ref, base: dir, matcher: pm}
+	w := ignoreWalk{tree: co.tree, base: dir, matcher: pm}
 	if err := w.dir(ctx, "", patternmatcher.MatchInfo{}); err != nil {
 		return llb.State{}, fmt.Errorf("apply .dockerignore: %w", err)
 	}
@@ -95,14 +95,14 @@ func copyWithout(ctx context.Context, co *checkout, dir string, patterns []strin
 }
 
 type ignoreWalk struct {
-	ref     gateway.Reference
+	tree    files
 	base    string
 	matcher *patternmatcher.PatternMatcher
 	remove  []string
 }
 
 func (w *ignoreWalk) dir(ctx context.Context, dir string, parent patternmatcher.MatchInfo) error {
-	entries, err := list(ctx, w.ref, path.Join(w.base, dir, "."))
+	entries, err := list(ctx, w.tree, path.Join(w.base, dir, "."))
 	if err != nil {
 		return err
 	}

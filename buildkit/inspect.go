@@ -3,6 +3,7 @@ package buildkit
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path"
@@ -24,8 +25,25 @@ const syntaxFrontend = "docker.io/docker/dockerfile"
 // files is a tree that can be read: on the builder, or a folder here.
 type files interface {
 	ReadFile(ctx context.Context, req gateway.ReadRequest) ([]byte, error)
-	StatFile(ctx context.Context, req gateway.StatRequest) (*fstypes.Stat, error)
 	ReadDir(ctx context.Context, req gateway.ReadDirRequest) ([]*fstypes.Stat, error)
+}
+
+// listed is a tree that is asked for each folder once.
+type listed struct {
+	files
+	dirs map[string][]*fstypes.Stat
+}
+
+// ReadDir implements files.
+func (l listed) ReadDir(ctx context.Context, req gateway.ReadDirRequest) ([]*fstypes.Stat, error) {
+	if dir, ok := l.dirs[req.Path]; ok {
+		return dir, nil
+	}
+	dir, err := l.files.ReadDir(ctx, req)
+	if err == nil {
+		l.dirs[req.Path] = dir
+	}
+	return dir, err
 }
 
 // inspection is what the fetched tree says before anything of it is run.
@@ -41,14 +59,17 @@ type inspection struct {
 
 // inspect reads the fetched tree and refuses what must not reach the frontend.
 func inspect(ctx context.Context, co *checkout, req Request) (*inspection, error) {
-	root, err := list(ctx, co.ref, ".")
+	root, err := list(ctx, co.tree, ".")
 	if err != nil {
 		return nil, err
 	}
 	if co.submodules && root.has(".gitmodules") {
 		return nil, refuse("the repository has submodules and this builder cannot leave them out; use BuildKit 0.29 or later (`--addr`)")
 	}
-	in, err := inspectFiles(ctx, co.ref, req, func(name string, _ error) error {
+	in, err := inspectFiles(ctx, co.tree, req, func(name string, err error) error {
+		if dir, failed := list(ctx, co.tree, path.Dir(name)); failed == nil && dir.has(path.Base(name)) {
+			return err
+		}
 		return refuse("%s has no %s at %s: add one, or name another in the catalogue", req.Remote, name, req.Revision.Short())
 	})
 	if err != nil {
@@ -57,7 +78,7 @@ func inspect(ctx context.Context, co *checkout, req Request) (*inspection, error
 	if root.has(".gitmodules") {
 		in.warnings = append(in.warnings, "submodules are not fetched")
 	}
-	if root.has(".gitattributes") && usesLFS(ctx, co.ref) {
+	if root.has(".gitattributes") && usesLFS(ctx, co.tree) {
 		in.warnings = append(in.warnings, "the repository uses Git LFS; its files are pointers in the build context")
 	}
 	return in, nil
@@ -69,10 +90,10 @@ func inspectFiles(ctx context.Context, f files, req Request, missing func(name s
 		return nil, err
 	}
 	name := path.Join(req.Subdir, req.Dockerfile)
-	if _, err := f.StatFile(ctx, gateway.StatRequest{Path: name}); err != nil {
-		return nil, missing(name, err)
-	}
 	dockerfile, err := readBounded(ctx, f, name)
+	if err != nil && !errors.Is(err, ErrRefused) {
+		err = missing(name, err)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -2,24 +2,24 @@ package buildkit
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"sync/atomic"
 
 	"github.com/moby/buildkit/client"
+	"github.com/moby/buildkit/exporter/containerimage/exptypes"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
-// errUnreadable: the builder has the image and does not hand out its layers one by one.
+// errUnreadable: the builder has the image and does not hand out its parts one by one.
 var errUnreadable = errors.New("the builder's layers cannot be read")
 
-// openFunc streams a layer out of the builder.
+// openFunc streams a blob out of the builder.
 type openFunc func(context.Context, ocispecs.Descriptor) (io.ReadCloser, error)
 
-// layersExporter takes the manifest and the config from the builder and leaves the layers there; the sink then
-// reads those that it lacks.
+// layersExporter has the builder make the image and keep it. The manifest and the config are read from there, and
+// the sink reads the layers that it lacks. An export into a store of ours would cost the builder as much again.
 type layersExporter struct {
 	open    openFunc
 	onBytes func(int)
@@ -28,35 +28,25 @@ type layersExporter struct {
 }
 
 func (x layersExporter) begin(ctx context.Context, reference string, sink Sink) (client.ExportEntry, delivery) {
-	docs := newDocuments()
 	entry := client.ExportEntry{
-		Type: client.ExporterOCI,
-		// Without force-compression the compression of an earlier export comes back.
-		Attrs:       map[string]string{"tar": "false", "compression": "uncompressed", "force-compression": "true"},
-		OutputStore: docs,
+		Type: client.ExporterImage,
+		Attrs: map[string]string{
+			// Nobody has verified the image, so it gets no name at the builder.
+			string(exptypes.OptKeyStore):    "false",
+			string(exptypes.OptKeyOCITypes): "true",
+			// Without force-compression the compression of an earlier export comes back.
+			string(exptypes.OptKeyLayerCompression): "uncompressed", string(exptypes.OptKeyForceCompression): "true",
+		},
 	}
 	if x.subject != "" {
-		entry.Attrs["name"] = x.subject
+		entry.Attrs[string(exptypes.OptKeyName)] = x.subject
 	}
 	return entry, func(told map[string]string, solveErr error) (Delivery, error) {
 		if solveErr != nil {
 			return Delivery{}, solveErr
 		}
-		image, err := docs.solved(told)
-		if err != nil {
-			return Delivery{}, err
-		}
-		var unreadable atomic.Bool // layers are opened side by side
-		image.Reference = reference
-		image.Open = func(ctx context.Context, layer ocispecs.Descriptor) (io.ReadCloser, error) {
-			r, err := x.open(ctx, layer)
-			if err != nil && ctx.Err() == nil {
-				unreadable.Store(true)
-			}
-			return r, err
-		}
-		d, err := sink.Receive(ctx, image, x.onBytes)
-		if err != nil && unreadable.Load() {
+		d, unreadable, err := x.deliver(ctx, reference, told, sink)
+		if unreadable {
 			err = fmt.Errorf("%w: %w", errUnreadable, err)
 			if x.subject != "" {
 				err = fmt.Errorf("%w: %w", errNoArchive, err)
@@ -66,26 +56,24 @@ func (x layersExporter) begin(ctx context.Context, reference string, sink Sink) 
 	}
 }
 
-// solved finds the exported image among the documents.
-func (d *documents) solved(told map[string]string) (Solved, error) {
-	var image Solved
+// deliver also says whether the error came of something that the builder did not tell or hand out.
+func (x layersExporter) deliver(ctx context.Context, reference string, told map[string]string, sink Sink) (d Delivery, unreadable bool, err error) {
 	root, err := exported(told)
 	if err != nil {
-		return Solved{}, err
+		return d, true, err
 	}
-	image.Descriptor = root
-	if root.MediaType == ocispecs.MediaTypeImageIndex {
-		if image.Descriptor, image.Around, err = d.unindexed(root); err != nil {
-			return Solved{}, err
+	var failed atomic.Bool // layers are opened side by side
+	open := openFunc(func(ctx context.Context, blob ocispecs.Descriptor) (io.ReadCloser, error) {
+		r, err := x.open(ctx, blob)
+		if err != nil && ctx.Err() == nil {
+			failed.Store(true)
 		}
+		return r, err
+	})
+	image, err := open.solved(ctx, root)
+	if err == nil {
+		image.Reference, image.Open = reference, open
+		d, err = sink.Receive(ctx, image, x.onBytes)
 	}
-	image.Manifest = d.get(image.Descriptor.Digest)
-	var manifest ocispecs.Manifest
-	if err := json.Unmarshal(image.Manifest, &manifest); err != nil {
-		return Solved{}, fmt.Errorf("the exported image's manifest %s: %w", image.Descriptor.Digest, err)
-	}
-	if image.Config = d.get(manifest.Config.Digest); image.Config == nil {
-		return Solved{}, fmt.Errorf("the builder did not export the config %s", manifest.Config.Digest)
-	}
-	return image, nil
+	return d, err != nil && failed.Load(), err
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/moby/buildkit/session/secrets/secretsprovider"
 	"github.com/moby/buildkit/solver/pb"
 	digest "github.com/opencontainers/go-digest"
+	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"git.moleculesai.app/molecule-ai/pinion/internal/failpoint"
 	"git.moleculesai.app/molecule-ai/pinion/internal/redact"
@@ -70,7 +71,7 @@ func (s *solve) exporter() exporter {
 	if s.builder.info.Kind == KindDocker && !s.builder.throughSink {
 		return mobyExporter{containerdStore: s.builder.containerdStore}
 	}
-	return layersExporter{open: s.guard.layers(openLayer(s.builder.client)), onBytes: s.reportBytes, subject: s.req.subject()}
+	return layersExporter{open: s.guard.blobs(openBlob(s.builder.client)), onBytes: s.reportBytes, subject: s.req.subject()}
 }
 
 // solve is the state of one Build.
@@ -180,7 +181,7 @@ func (r *Result) identify(told map[string]string) error {
 		return &Error{Op: "deliver", Kind: ErrDelivery, Err: errNoDigest}
 	}
 	if root, err := exported(told); err == nil && root.Digest.String() == r.ManifestDigest {
-		r.Descriptor = &root
+		r.Descriptor = &ocispecs.Descriptor{MediaType: root.MediaType, Digest: root.Digest, Size: root.Size, Platform: root.Platform, Annotations: root.Annotations}
 	}
 	return nil
 }

@@ -37,18 +37,18 @@ type Sink interface {
 	Load(ctx context.Context, archive io.Reader) error
 }
 
-// openLayer reads a blob of the builder's content store in one stream.
-func openLayer(c *client.Client) openFunc {
-	return func(ctx context.Context, layer ocispecs.Descriptor) (io.ReadCloser, error) {
+// openBlob reads a blob of the builder's content store in one stream.
+func openBlob(c *client.Client) openFunc {
+	return func(ctx context.Context, blob ocispecs.Descriptor) (io.ReadCloser, error) {
 		ctx, cancel := context.WithCancel(ctx)
-		stream, err := c.ContentClient().Read(ctx, &contentapi.ReadContentRequest{Digest: layer.Digest.String()})
+		stream, err := c.ContentClient().Read(ctx, &contentapi.ReadContentRequest{Digest: blob.Digest.String()})
 		if err != nil {
 			cancel()
 			return nil, errgrpc.ToNative(err)
 		}
 		r := &blobReader{stream: stream, cancel: cancel}
 		// The first message tells whether the blob is there; the caller may still choose another way then.
-		if err := r.fill(); err != nil && layer.Size > 0 {
+		if err := r.fill(); err != nil && blob.Size > 0 {
 			cancel()
 			return nil, err
 		}

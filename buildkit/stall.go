@@ -149,25 +149,25 @@ func (g *stallGuard) stalledDelivery(of string) error {
 		"%w: no byte of %s moved for %s; look at the image store and at the way to the builder", ErrStalled, of, g.after)}
 }
 
-// layers watches each layer from when it is opened until it is closed.
-func (g *stallGuard) layers(open openFunc) openFunc {
-	return func(ctx context.Context, layer ocispecs.Descriptor) (io.ReadCloser, error) {
-		r, err := open(ctx, layer)
+// blobs watches each blob from when it is opened until it is closed.
+func (g *stallGuard) blobs(open openFunc) openFunc {
+	return func(ctx context.Context, blob ocispecs.Descriptor) (io.ReadCloser, error) {
+		r, err := open(ctx, blob)
 		if err != nil {
 			return nil, err
 		}
-		done := g.watch(func() error { return g.stalledDelivery("layer " + layer.Digest.String()) })
-		return &watchedLayer{r, g, done}, nil
+		done := g.watch(func() error { return g.stalledDelivery(blob.Digest.String()) })
+		return &watchedBlob{r, g, done}, nil
 	}
 }
 
-type watchedLayer struct {
+type watchedBlob struct {
 	io.ReadCloser
 	guard *stallGuard
 	done  func()
 }
 
-func (w *watchedLayer) Read(p []byte) (int, error) {
+func (w *watchedBlob) Read(p []byte) (int, error) {
 	n, err := w.ReadCloser.Read(p)
 	if n > 0 {
 		w.guard.moved()
@@ -175,12 +175,12 @@ func (w *watchedLayer) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// WriteTo implements io.WriterTo, so that the layer's own way of handing on its messages whole is kept.
-func (w *watchedLayer) WriteTo(to io.Writer) (int64, error) {
+// WriteTo implements io.WriterTo, so that the blob's own way of handing on its messages whole is kept.
+func (w *watchedBlob) WriteTo(to io.Writer) (int64, error) {
 	return io.Copy(movingWriter{to, w.guard}, w.ReadCloser)
 }
 
-func (w *watchedLayer) Close() error {
+func (w *watchedBlob) Close() error {
 	w.done()
 	return w.ReadCloser.Close()
 }

@@ -120,7 +120,7 @@ func TestFault63_AnExportIsLeftAlone(t *testing.T) {
 		g, ctx := guarded(t)
 		g.watch(g.stalledStep)()
 		time.Sleep(time.Hour)
-		open := g.layers(func(context.Context, ocispecs.Descriptor) (io.ReadCloser, error) {
+		open := g.blobs(func(context.Context, ocispecs.Descriptor) (io.ReadCloser, error) {
 			return io.NopCloser(strings.NewReader("layer")), nil
 		})
 		r, err := open(ctx, ocispecs.Descriptor{})

@@ -29,14 +29,6 @@ func (f folder) ReadFile(_ context.Context, req gateway.ReadRequest) ([]byte, er
 	return io.ReadAll(r)
 }
 
-func (f folder) StatFile(_ context.Context, req gateway.StatRequest) (*fstypes.Stat, error) {
-	info, err := f.root.Stat(req.Path)
-	if err != nil {
-		return nil, err
-	}
-	return &fstypes.Stat{Path: path.Base(req.Path), Mode: uint32(info.Mode())}, nil
-}
-
 func (f folder) ReadDir(_ context.Context, req gateway.ReadDirRequest) (list []*fstypes.Stat, err error) {
 	entries, err := readDir(f.root, path.Clean(req.Path))
 	for _, e := range entries {

@@ -155,17 +155,9 @@ func (s *sending) Close() error { return s.file.Close() }
 // receive has the builder take the tree now, as fetch has it fetch a commit.
 func (u *upload) receive(ctx context.Context, c gateway.Client) (*checkout, error) {
 	st := llb.Local(treeMount, llb.SessionID(c.BuildOpts().SessionID), llb.WithCustomName("take the working tree"))
-	def, err := st.Marshal(ctx, llb.WithCaps(c.BuildOpts().LLBCaps))
-	if err != nil {
-		return nil, err
-	}
-	res, err := evaluate(ctx, c, gateway.SolveRequest{Definition: def.ToPB()})
+	tree, err := take(ctx, c, st)
 	if err := u.outcome(err); err != nil {
 		return nil, err
 	}
-	ref, err := res.SingleRef()
-	if err != nil {
-		return nil, err
-	}
-	return &checkout{state: st, ref: ref, strategy: StrategyLocal, ready: true}, nil
+	return &checkout{state: st, tree: tree, strategy: StrategyLocal, ready: true}, nil
 }
