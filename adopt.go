@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 	"time"
 
@@ -23,7 +24,7 @@ type store interface {
 	InspectPlatform(ctx context.Context, ref, platform string) (imagestore.Image, error)
 	Tag(ctx context.Context, id, ref string) error
 	Untag(ctx context.Context, ref string) error
-	Receive(ctx context.Context, kind imagestore.Kind, ref, platform string, src imagestore.Source, given []imagestore.Given, onBytes func(int)) (imagestore.Received, error)
+	Receive(ctx context.Context, ref, platform string, src imagestore.Source, given []imagestore.Given, onBytes func(int)) (imagestore.Received, error)
 	Load(ctx context.Context, archive io.Reader, platform string) error
 	Pull(ctx context.Context, ref, platform string, progress func(status string)) error
 }
@@ -36,49 +37,74 @@ type builtImage struct {
 	warnings []string
 }
 
-// adopt verifies what was delivered under the temporary name and only then gives it its own. The temporary
-// name is gone afterwards, whatever happens.
-func (j *job) adopt(ctx context.Context, res buildkit.Result) (builtImage, error) {
-	img, err := j.delivered(ctx, res)
-	if err = failpoint.At(ctx, failpoint.Verified, err); err == nil {
-		err = failpoint.At(ctx, failpoint.Tagged, j.store.Tag(ctx, img.ID, j.recipe.reference()))
+// adopt verifies what was delivered under a temporary name and only then gives it its own. The temporary name is
+// gone afterwards, whatever happens.
+func (j *job) adopt(ctx context.Context, res buildkit.Result, to *sink) (builtImage, error) {
+	img, err := j.delivered(ctx, res, to)
+	err = failpoint.At(ctx, failpoint.Verified, err)
+	hasName := slices.Contains(img.Tags, j.recipe.reference())
+	if err == nil && !hasName {
+		err = j.store.Tag(ctx, img.ID, j.recipe.reference())
+	}
+	if err == nil {
+		err = failpoint.At(ctx, failpoint.Tagged, nil)
 	}
 	// From here on nothing waits for anything but the engine.
 	var side sync.WaitGroup
-	side.Go(func() { j.discard(ctx) })
+	side.Go(func() { j.discard(ctx, to) })
 	if err != nil {
 		side.Wait()
 		return builtImage{}, storeOrVerification(err)
 	}
-	side.Go(func() { img.warnings = j.latest(ctx, img.ID) })
-	tagged, err := j.store.Inspect(ctx, j.recipe.reference())
-	side.Wait()
-	if err != nil {
-		return builtImage{}, storeError(err)
+	side.Go(func() { img.warnings = j.latest(ctx, img.Image) })
+	if !hasName {
+		err = j.keptName(ctx, img.ID)
 	}
-	if tagged.ID != img.ID {
-		return builtImage{}, fmt.Errorf("%w: somebody else moved %s to %s", ErrVerification, j.recipe.reference(), tagged.ID)
+	side.Wait()
+	return img, err
+}
+
+// keptName makes sure that nobody else has moved the name meanwhile.
+func (j *job) keptName(ctx context.Context, id string) error {
+	tagged, err := j.store.Inspect(ctx, j.recipe.reference())
+	if err != nil {
+		return storeError(err)
+	}
+	if tagged.ID != id {
+		return fmt.Errorf("%w: somebody else moved %s to %s", ErrVerification, j.recipe.reference(), tagged.ID)
+	}
+	return nil
+}
+
+// delivered is the image that came, if it is the one that was built.
+func (j *job) delivered(ctx context.Context, res buildkit.Result, to *sink) (builtImage, error) {
+	img, err := j.arrived(ctx, to)
+	if err != nil {
+		return builtImage{}, err
+	}
+	if want := expectedID(res, img.kind); img.ID != want {
+		return builtImage{}, fmt.Errorf("%w: image %s was delivered where the builder made %s", ErrVerification, img.ID, want)
+	}
+	if d := j.disagreement(img.Image); d != "" {
+		return builtImage{}, fmt.Errorf("%w: %s", ErrVerification, d)
 	}
 	return img, nil
 }
 
-// delivered is the image under the temporary name, if it is the one that was built.
-func (j *job) delivered(ctx context.Context, res buildkit.Result) (builtImage, error) {
+// arrived is the image under its temporary name.
+func (j *job) arrived(ctx context.Context, to *sink) (builtImage, error) {
+	if to.received != nil {
+		return builtImage{Image: to.received.Image, kind: to.received.Kind}, nil
+	}
 	info, err := j.store.Info(ctx)
 	if err != nil {
 		return builtImage{}, err
 	}
-	got, err := j.store.Inspect(ctx, j.recipe.temporary(j.o.owner))
+	img, err := j.store.Inspect(ctx, j.recipe.temporary(j.o.owner))
 	if err != nil {
 		return builtImage{}, fmt.Errorf("the image that was delivered: %w", err)
 	}
-	if want := expectedID(res, info.Kind); got.ID != want {
-		return builtImage{}, fmt.Errorf("%w: image %s was delivered where the builder made %s", ErrVerification, got.ID, want)
-	}
-	if d := j.disagreement(got); d != "" {
-		return builtImage{}, fmt.Errorf("%w: %s", ErrVerification, d)
-	}
-	return builtImage{Image: got, kind: info.Kind}, nil
+	return builtImage{Image: img, kind: info.Kind}, nil
 }
 
 // expectedID is the ID that the store must give the image. The classic store's is the config's digest; where
@@ -92,22 +118,29 @@ func expectedID(res buildkit.Result, kind imagestore.Kind) string {
 
 // latest moves the name that people use by hand, unless a commit or a working tree was asked for by hand, which need
 // not be the latest. It is a convenience, so a failure is only told.
-func (j *job) latest(ctx context.Context, id string) []string {
-	if !j.ask.head() {
+func (j *job) latest(ctx context.Context, img imagestore.Image) []string {
+	if !j.ask.head() || slices.Contains(img.Tags, j.recipe.latest()) {
 		return nil
 	}
-	if err := j.store.Tag(ctx, id, j.recipe.latest()); err != nil {
+	if err := j.store.Tag(ctx, img.ID, j.recipe.latest()); err != nil {
 		return []string{fmt.Sprintf("%s was not moved: %v", j.recipe.latest(), err)}
 	}
 	return nil
 }
 
-// discard removes the temporary name, also when the caller has gone.
-func (j *job) discard(ctx context.Context) {
+// discard removes the temporary names, also when the caller has gone: the one that the image came by, and the one that
+// an attempt which was killed may have left on another image.
+func (j *job) discard(ctx context.Context, to *sink) {
+	names := []string{j.recipe.temporary(j.o.owner)}
+	if to.received != nil && to.received.Name != "" && to.received.Name != names[0] {
+		names = append(names, to.received.Name)
+	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
-	// Nothing to tell: where the name cannot be removed, the next attempt at this key takes it over.
-	_ = j.store.Untag(ctx, j.recipe.temporary(j.o.owner))
+	for _, name := range names {
+		// Nothing to tell: where the name cannot be removed, the next attempt at this key tries again.
+		_ = j.store.Untag(ctx, name)
+	}
 }
 
 func storeOrVerification(err error) error {

@@ -80,6 +80,8 @@ type fakeStore struct {
 	gone     error
 	refuses  error // what Pull answers
 	uses     []imagestore.Use
+	// made is what Receive brings in.
+	made imagestore.Image
 	// inUse are the names that Untag refuses, and untagged those that it took.
 	inUse    map[string]error
 	untagged []string
@@ -181,8 +183,21 @@ func (f *fakeStore) Load(_ context.Context, r io.Reader, _ string) error {
 	return err
 }
 
-func (f *fakeStore) Receive(context.Context, imagestore.Kind, string, string, imagestore.Source, []imagestore.Given, func(int)) (imagestore.Received, error) {
-	panic("the fake builder delivers by itself")
+// Receive brings in what the fake builder has made, as an engine does by a pull.
+func (f *fakeStore) Receive(_ context.Context, ref, _ string, _ imagestore.Source, _ []imagestore.Given, _ func(int)) (imagestore.Received, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	got := imagestore.Received{Image: f.made, Kind: f.kind}
+	if _, there := f.images[f.made.ID]; there {
+		if tags := f.tagsOf(f.made.ID); slices.Contains(tags, ref) {
+			got.Name = ref
+		}
+	} else {
+		got.Name, got.Via = "127.0.0.1:4000/"+ref, imagestore.ViaPull
+		f.put(f.made, got.Name)
+	}
+	got.Image.Tags = f.tagsOf(f.made.ID)
+	return got, nil
 }
 
 func (f *fakeStore) Pull(_ context.Context, ref, platform string, _ func(string)) error {
@@ -218,6 +233,8 @@ type fakeBuilder struct {
 	wait func(context.Context) error
 	// spoil, if set, changes the image on its way to the store.
 	spoil func(*imagestore.Image)
+	// outside says that it delivers through the sink, and is no part of the engine.
+	outside bool
 	// kind is KindDocker if it is empty.
 	kind buildkit.Kind
 	// graph is what a solve tells, and save what SaveCache does.
@@ -247,7 +264,7 @@ func (f *fakeBuilder) Close() error {
 
 func (f *fakeBuilder) connect(context.Context, store, string) (solver, error) { return f, nil }
 
-func (f *fakeBuilder) Solve(ctx context.Context, req buildkit.Request, _ buildkit.Sink) (buildkit.Result, error) {
+func (f *fakeBuilder) Solve(ctx context.Context, req buildkit.Request, sink buildkit.Sink) (buildkit.Result, error) {
 	f.mu.Lock()
 	f.built = append(f.built, req)
 	f.mu.Unlock()
@@ -266,10 +283,24 @@ func (f *fakeBuilder) Solve(ctx context.Context, req buildkit.Request, _ buildki
 	if f.spoil != nil {
 		f.spoil(&img)
 	}
-	f.store.mu.Lock()
-	f.store.put(img, req.Reference)
-	f.store.mu.Unlock()
+	if err := f.deliver(ctx, img, req.Reference, sink); err != nil {
+		return buildkit.Result{}, err
+	}
 	return buildkit.Result{ConfigDigest: config, ManifestDigest: manifest, Fetch: buildkit.Fetch{Strategy: buildkit.StrategyCommit}, Graph: f.graph, ImportFailed: f.importFailed}, nil
+}
+
+func (f *fakeBuilder) deliver(ctx context.Context, img imagestore.Image, reference string, sink buildkit.Sink) error {
+	f.store.mu.Lock()
+	if !f.outside {
+		f.store.put(img, reference)
+	}
+	f.store.made = img
+	f.store.mu.Unlock()
+	if !f.outside {
+		return nil
+	}
+	_, err := sink.Receive(ctx, buildkit.Solved{Reference: reference}, func(int) {})
+	return err
 }
 
 func (f *fakeBuilder) solves() int {

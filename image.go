@@ -1,6 +1,7 @@
 package pinion
 
 import (
+	"maps"
 	"slices"
 	"time"
 
@@ -65,6 +66,10 @@ type Image struct {
 func (i Image) clone() Image {
 	i.Builder, i.Fetch, i.Delivery = copied(i.Builder), copied(i.Fetch), copied(i.Delivery)
 	i.Cache, i.Descriptor = copied(i.Cache), copied(i.Descriptor)
+	if i.Descriptor != nil {
+		i.Descriptor.Annotations = maps.Clone(i.Descriptor.Annotations)
+		i.Descriptor.Platform = copied(i.Descriptor.Platform)
+	}
 	i.Warnings = slices.Clone(i.Warnings)
 	return i
 }

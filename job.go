@@ -113,7 +113,8 @@ func (j *job) build(ctx context.Context, miss string) (Image, error) {
 			return img, err
 		}
 	}
-	before := j.named(ctx, miss)
+	before := make(chan string, 1)
+	go func() { before <- j.named(ctx, miss) }()
 	b, err := j.o.connect(ctx, j.store, j.recipe.Platform)
 	if err != nil {
 		return Image{}, err
@@ -131,15 +132,16 @@ func (j *job) build(ctx context.Context, miss string) (Image, error) {
 	if err != nil {
 		return Image{}, err
 	}
+	nameBefore := <-before
 	superseded := make(chan git.Revision, 1)
 	go func() { superseded <- j.superseded(ctx) }()
-	built, err := j.adopt(ctx, res)
+	built, err := j.adopt(ctx, res, to)
 	if err != nil {
 		return Image{}, err
 	}
 	img := j.image(OutcomeBuilt, cache.Record{ImageID: built.ID, ConfigDigest: res.ConfigDigest, ManifestDigest: res.ManifestDigest, Descriptor: res.Descriptor, Prewarmed: j.ask.prewarm})
 	info := b.Info()
-	img.Builder, img.Fetch, img.Delivery, img.Reason = &info, &res.Fetch, &res.Delivery, reason(miss, before, built.ID)
+	img.Builder, img.Fetch, img.Delivery, img.Reason = &info, &res.Fetch, &res.Delivery, reason(miss, nameBefore, built.ID)
 	img.BuildRef = j.o.settings.buildRef(info, res.Ref)
 	img.Ignored, img.Cache = res.Ignored, shared.receipt()
 	img.Warnings = slices.Concat(warnings, remarks(b), shared.warnings, res.Warnings, built.warnings)
@@ -179,7 +181,7 @@ func (j *job) lock(ctx context.Context) (unlock func(), warnings []string, err e
 	}
 }
 
-func (j *job) solve(ctx context.Context, b solver, to buildkit.Sink, imports []buildkit.CacheEntry) (buildkit.Result, error) {
+func (j *job) solve(ctx context.Context, b solver, to *sink, imports []buildkit.CacheEntry) (buildkit.Result, error) {
 	platform, err := parsePlatform(j.recipe.Platform)
 	if err != nil {
 		return buildkit.Result{}, err
@@ -200,7 +202,7 @@ func (j *job) solve(ctx context.Context, b solver, to buildkit.Sink, imports []b
 		Progress: j.progress(), StallAfter: j.o.settings.stallAfter,
 	}, to)
 	if err = failpoint.At(ctx, failpoint.Delivered, err); err != nil {
-		j.discard(ctx)
+		j.discard(ctx, to)
 		return buildkit.Result{}, j.gone(ctx, rev, err)
 	}
 	j.durations.Fetch, j.durations.Solve, j.durations.Deliver = ms(res.FetchTime), ms(res.SolveTime), ms(res.DeliverTime)

@@ -8,7 +8,7 @@ import (
 )
 
 // Environment variables with the secrets of `pinion serve`. The library reads neither; like the tokens they are kept
-// from the programs that it starts.
+// from docker buildx.
 const (
 	EnvServeToken = "PINION_SERVE_TOKEN"
 	EnvHookSecret = "PINION_HOOK_SECRET"

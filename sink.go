@@ -16,6 +16,8 @@ type sink struct {
 	store    store
 	platform string
 	given    []imagestore.Given
+	// received is nil if nothing came by Receive.
+	received *imagestore.Received
 	// layers of the image that was received; they stand in its record, so that the next image may leave them out.
 	layers []string
 }
@@ -43,19 +45,15 @@ func (j *job) given() (given []imagestore.Given) {
 }
 
 func (s *sink) Receive(ctx context.Context, image buildkit.Solved, onBytes func(int)) (buildkit.Delivery, error) {
-	info, err := s.store.Info(ctx)
-	if err != nil {
-		return buildkit.Delivery{}, err
-	}
 	src := imagestore.Source{Descriptor: image.Descriptor, Manifest: image.Manifest, Config: image.Config, Around: image.Around, Open: image.Open}
-	got, err := s.store.Receive(ctx, info.Kind, image.Reference, s.platform, src, s.given, onBytes)
+	got, err := s.store.Receive(ctx, image.Reference, s.platform, src, s.given, onBytes)
 	if err != nil {
 		return buildkit.Delivery{}, err
 	}
-	s.layers = layersOf(image)
+	s.received, s.layers = &got, layersOf(image)
 	d := buildkit.Delivery{Method: buildkit.MethodDelta, Via: buildkit.Via(got.Via), Bytes: got.Bytes, LayersSent: got.Sent, LayersReused: got.Reused, Reason: got.Reason}
 	switch {
-	case info.Kind == imagestore.KindOCI:
+	case got.Kind == imagestore.KindOCI:
 		d.Method = buildkit.MethodOCI
 	case got.Full:
 		d.Method = buildkit.MethodFull
@@ -64,6 +62,7 @@ func (s *sink) Receive(ctx context.Context, image buildkit.Solved, onBytes func(
 }
 
 func (s *sink) Load(ctx context.Context, archive io.Reader) error {
+	s.received = nil
 	return s.store.Load(ctx, archive, s.platform)
 }
 

@@ -46,16 +46,16 @@ func (l *loading) platformToLoad() string {
 	return l.platform
 }
 
-// checkParts makes up for it: without a platform a missing part of an index is no error.
-func (l *loading) checkParts(ctx context.Context) error {
+// loaded makes up for it: without a platform a missing part of an index is no error.
+func (l *loading) loaded(ctx context.Context) (Image, error) {
 	if !l.image.attested() {
-		return nil
+		return l.engine.Inspect(ctx, l.ref)
 	}
-	_, whole, err := l.engine.inspectWhole(ctx, l.ref)
+	img, whole, err := l.engine.inspectWhole(ctx, l.ref)
 	if err == nil && !whole {
 		err = &Error{Op: "load", Origin: OriginDocker, Ref: l.ref, Err: errIncomplete}
 	}
-	return err
+	return img, err
 }
 
 // attestedImage reads an index of one image and its attestations.

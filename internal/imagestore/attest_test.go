@@ -154,7 +154,7 @@ func TestLayoutSeveralImages(t *testing.T) {
 			root := &l.Around[len(l.Around)-1]
 			root.Data = asJSON(t, index)
 			root.Digest, root.Size = digest.FromBytes(root.Data), int64(len(root.Data))
-			_, err := f.Receive(t.Context(), imagestore.KindOCI, "molecule-local/x:1", "linux/amd64", l.Source, nil, func(int) {})
+			_, err := f.Receive(t.Context(), "molecule-local/x:1", "linux/amd64", l.Source, nil, func(int) {})
 			if err == nil || !strings.Contains(err.Error(), "has "+name+" image") {
 				t.Errorf("error is %v", err)
 			}

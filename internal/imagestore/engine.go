@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"sync/atomic"
 	"time"
 
 	"github.com/moby/moby/client"
@@ -16,6 +17,8 @@ type Engine struct {
 	auth     registryAuth
 	// stallAfter is the constant's value outside of tests.
 	stallAfter time.Duration
+	// negotiated says that the API version has been agreed on, which happens once.
+	negotiated atomic.Bool
 }
 
 // Dial finds the engine that the configuration means. It reads the Docker
@@ -82,8 +85,11 @@ func (e *Engine) DialHijack(ctx context.Context, url, proto string, meta map[str
 // apiVersion is the Engine API version agreed on, and asks the engine if that
 // has not happened yet.
 func (e *Engine) apiVersion(ctx context.Context) (string, error) {
-	if _, err := e.api.Ping(ctx, client.PingOptions{NegotiateAPIVersion: true}); err != nil {
-		return "", err
+	if !e.negotiated.Load() {
+		if _, err := e.api.Ping(ctx, client.PingOptions{NegotiateAPIVersion: true}); err != nil {
+			return "", err
+		}
+		e.negotiated.Store(true)
 	}
 	return e.api.ClientVersion(), nil
 }

@@ -34,8 +34,8 @@ func (l *loading) pullable(ctx context.Context, kind Kind) bool {
 }
 
 // pull has the engine pull the image from a registry that this process is for as long as that takes. After success,
-// and errUnpackedOnly, the image is under the reference. The registry's name goes whatever happens. The digests are
-// those of the layers that were sent.
+// and errUnpackedOnly, the image has the registry's name for it; else nothing has. The digests are those of the layers
+// that were sent.
 func (l *loading) pull(ctx context.Context) (Received, map[digest.Digest]bool, error) {
 	pulling, moved, release := guardStall(ctx, l.engine.stallAfter)
 	defer release()
@@ -50,11 +50,13 @@ func (l *loading) pull(ctx context.Context) (Received, map[digest.Digest]bool, e
 	err = l.pullFrom(pulling, from, moved)
 	cancel(nil)
 	from.close()
+	got := Received{Name: from.name, Bytes: from.bytes, Sent: len(from.served), Via: ViaPull}
 	if err == nil {
-		err = l.takeOver(ctx, from.name)
+		got.Image, err = l.pulled(ctx, from.name)
 	}
-	l.engine.forget(ctx, from.name)
-	got := Received{Bytes: from.bytes, Sent: len(from.served), Via: ViaPull}
+	if err != nil && !errors.Is(err, errUnpackedOnly) {
+		l.engine.forget(ctx, from.name)
+	}
 	return got.of(l.image), from.served, err
 }
 
@@ -90,22 +92,19 @@ func onChange(moved func()) func(message) {
 	}
 }
 
-// takeOver gives the image that was pulled its reference, if it is the right one.
-func (l *loading) takeOver(ctx context.Context, name string) error {
+// pulled is the image that was, if it is the right one.
+func (l *loading) pulled(ctx context.Context, name string) (Image, error) {
 	img, whole, err := l.engine.inspectWhole(ctx, name)
 	if err != nil {
-		return err
+		return Image{}, err
 	}
 	if want := l.image.id(KindContainerd); img.ID != want {
-		return fmt.Errorf("the engine pulled %s instead of %s", img.ID, want)
-	}
-	if err := l.engine.Tag(ctx, img.ID, l.ref); err != nil {
-		return err
+		return Image{}, fmt.Errorf("the engine pulled %s instead of %s", img.ID, want)
 	}
 	if !whole {
-		return errUnpackedOnly
+		return img, errUnpackedOnly
 	}
-	return nil
+	return img, nil
 }
 
 // inspectWhole also tells whether the store has all the image's blobs, as far as it can be asked. The unpacked

@@ -60,10 +60,10 @@ func (r *receiver) testReach(t *testing.T, base []byte, reach func(outside strin
 	}{{"whole", nil}, {"delta", r.given}} {
 		ref := "molecule-local/x:" + filepath.Base(outside) + c.name
 		l := layeredOf(t, base, hostileLayer(t, c.name, reach(outside)))
-		got, err := r.Receive(t.Context(), r.kind, ref, "linux/amd64", l.Source, c.given, func(int) {})
+		got, err := r.Receive(t.Context(), ref, "linux/amd64", l.Source, c.given, func(int) {})
 		if err == nil {
-			if img, err := r.Inspect(t.Context(), ref); err != nil || img.ID != l.id(r.kind) {
-				t.Errorf("%s: reported as delivered is %+v, and there is %+v, %v", c.name, got, img, err)
+			if img := r.named(t, ref, got); img.ID != l.id(r.kind) {
+				t.Errorf("%s: reported as delivered is %+v, and there is %+v", c.name, got, img)
 			}
 		} else if typed := (*imagestore.Error)(nil); !errors.As(err, &typed) || errors.Is(err, imagestore.ErrUnavailable) {
 			t.Errorf("%s: error is %v", c.name, err)

@@ -19,9 +19,9 @@ import (
 )
 
 // Receive brings an image into the folder under the reference, and writes only the blobs that are not there. Nothing
-// that was promised needs to be known for that, so kind, platform and given are not looked at. onBytes hears of every
+// that was promised needs to be known for that, so platform and given are not looked at. onBytes hears of every
 // byte of a layer that is written. Errors are *Error; the image has no name then.
-func (l *Layout) Receive(ctx context.Context, _ Kind, ref, _ string, src Source, _ []Given, onBytes func(int)) (Received, error) {
+func (l *Layout) Receive(ctx context.Context, ref, _ string, src Source, _ []Given, onBytes func(int)) (Received, error) {
 	var got Received
 	err := l.bring(ctx, func() error {
 		img, err := parseSource(src)
@@ -43,7 +43,12 @@ func (l *Layout) Receive(ctx context.Context, _ Kind, ref, _ string, src Source,
 				return fmt.Errorf("%s: %w", doc.MediaType, err)
 			}
 		}
-		return l.name(ctx, map[string]ocispec.Descriptor{ref: plain(img.root())})
+		if err := l.name(ctx, map[string]ocispec.Descriptor{ref: plain(img.root())}); err != nil {
+			return err
+		}
+		got.Name, got.Kind = ref, KindOCI
+		got.Image, err = l.Inspect(ctx, ref)
+		return err
 	})
 	if err != nil {
 		return Received{}, l.fail("load", ref, err)

@@ -53,7 +53,7 @@ func openLayout(t *testing.T, dir string) folder {
 func (f folder) receive(t *testing.T, ref string, l *layered) imagestore.Received {
 	t.Helper()
 	var told int64
-	got, err := f.Receive(t.Context(), imagestore.KindOCI, ref, "linux/amd64", l.Source, nil, func(n int) { told += int64(n) })
+	got, err := f.Receive(t.Context(), ref, "linux/amd64", l.Source, nil, func(n int) { told += int64(n) })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -268,7 +268,7 @@ func TestLayoutConcurrentWriters(t *testing.T) {
 }
 
 func receiveInto(ctx context.Context, l *imagestore.Layout, ref string, src imagestore.Source) error {
-	_, err := l.Receive(ctx, imagestore.KindOCI, ref, "linux/amd64", src, nil, func(int) {})
+	_, err := l.Receive(ctx, ref, "linux/amd64", src, nil, func(int) {})
 	return err
 }
 
@@ -288,7 +288,7 @@ func TestFault38_LayoutNamesNothingBroken(t *testing.T) {
 			l.Open = func(_ context.Context, d ocispec.Descriptor) (io.ReadCloser, error) {
 				return io.NopCloser(spoil(l.layers[d.Digest])), nil
 			}
-			_, err := f.Receive(t.Context(), imagestore.KindOCI, "molecule-local/x:1", "", l.Source, nil, func(int) {})
+			_, err := f.Receive(t.Context(), "molecule-local/x:1", "", l.Source, nil, func(int) {})
 			wantLayoutError(t, err, nil)
 			if name == "breaks" && !errors.Is(err, gone) {
 				t.Errorf("error is %v", err)

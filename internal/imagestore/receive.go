@@ -9,6 +9,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -43,6 +44,12 @@ const (
 
 // Received tells how an image came in.
 type Received struct {
+	// Image is what came, as the store describes it, and Kind the store's.
+	Image Image
+	Kind  Kind
+	// Name is the temporary one: the reference that was meant for it, or another. The caller removes it. It is empty
+	// for an image that was there already, unless an attempt that was killed had left one.
+	Name         string
 	Bytes        int64 // of layers that were sent, in vain too
 	Sent, Reused int   // layers
 	// Via is the way that succeeded; empty if the image was there already.
@@ -59,24 +66,72 @@ func (r Received) of(img parsed) Received {
 	return r
 }
 
-// Receive brings an image into the store under the reference, leaving out the layers that the store has. An
-// image that is there already is only tagged. An engine that may be able to reach this process pulls the image from
-// it; where that does not work, and into all others, it is loaded, and if the store turns out to lack a layer that
-// was left out, all of them are sent. Received tells. onBytes hears of every byte of a layer that is sent, one call
-// at a time; layers may be opened side by side. kind is the store's, see Info. Errors are *Error, ErrUnavailable
-// among them.
-func (e *Engine) Receive(ctx context.Context, kind Kind, ref, platform string, src Source, given []Given, onBytes func(int)) (Received, error) {
+// Receive brings an image into the store under a temporary name, for which the reference is meant, leaving out the
+// layers that the store has. To an image that is there already nothing is done. An engine that may be able to reach
+// this process pulls the image from it; where that does not work, and into all others, it is loaded, and if the store
+// turns out to lack a layer that was left out, all of them are sent. Received tells. onBytes hears of every byte of a
+// layer that is sent, one call at a time; layers may be opened side by side. Errors are *Error, ErrUnavailable among
+// them.
+func (e *Engine) Receive(ctx context.Context, ref, platform string, src Source, given []Given, onBytes func(int)) (Received, error) {
 	img, err := parseSource(src)
 	if err != nil {
 		return Received{}, &Error{Op: "load", Origin: OriginDocker, Ref: ref, Err: err}
 	}
-	id := img.id(kind)
-	if there, ok := e.has(ctx, id); ok {
-		err := e.Tag(ctx, id, ref)
-		e.forgetPulled(ctx, there, ref)
-		return Received{}.of(img), err
+	asking, cancel := context.WithCancel(ctx)
+	defer cancel()
+	asked := e.askKind(asking)
+	if got, ok := e.present(ctx, img); ok {
+		got.Name = e.keepOneTemporary(ctx, got.Image, ref, "")
+		return got.of(img), nil
 	}
 	l := &loading{engine: e, image: img, ref: ref, platform: platform, onBytes: onBytes}
+	kind, err := asked()
+	if err != nil {
+		return Received{}, err
+	}
+	got, err := l.bring(ctx, kind, given)
+	if err == nil {
+		e.keepOneTemporary(ctx, got.Image, ref, got.Name)
+	}
+	got.Kind = kind
+	return got, err
+}
+
+// askKind asks the engine at once; the answer can be had later.
+func (e *Engine) askKind(ctx context.Context) func() (Kind, error) {
+	var info EngineInfo
+	var err error
+	asked := make(chan struct{})
+	go func() {
+		defer close(asked)
+		info, err = e.Info(ctx)
+	}()
+	return func() (Kind, error) {
+		<-asked
+		return info.Kind, err
+	}
+}
+
+// present looks for the image under the IDs that it would have in one kind of store and in the other. That tells of
+// which kind this one is, too: each knows its own ID alone.
+func (e *Engine) present(ctx context.Context, img parsed) (Received, bool) {
+	kinds := []Kind{KindClassic, KindContainerd}
+	found := make([]bool, len(kinds))
+	images := make([]Image, len(kinds))
+	var asked sync.WaitGroup
+	for i, kind := range kinds {
+		asked.Go(func() { images[i], found[i] = e.has(ctx, img.id(kind)) })
+	}
+	asked.Wait()
+	i := slices.Index(found, true)
+	if i < 0 {
+		return Received{}, false
+	}
+	return Received{Image: images[i], Kind: kinds[i]}, true
+}
+
+// bring gets an image that is not there into a store of that kind.
+func (l *loading) bring(ctx context.Context, kind Kind, given []Given) (Received, error) {
 	if !l.pullable(ctx, kind) {
 		return l.deliver(ctx, kind, given, nil)
 	}
@@ -85,26 +140,35 @@ func (e *Engine) Receive(ctx context.Context, kind Kind, ref, platform string, s
 	case err == nil:
 		return pulled, nil
 	case ctx.Err() == nil && errors.Is(err, errSource):
-		return pulled, &Error{Op: "pull", Origin: OriginDocker, Ref: ref, Err: err}
+		return pulled, &Error{Op: "pull", Origin: OriginDocker, Ref: l.ref, Err: err}
 	case ctx.Err() != nil, brokenConnection(err), errors.Is(err, ErrUnavailable):
-		return pulled, e.fail(ctx, "pull", ref, err)
-	case !errors.Is(err, errUnpackedOnly):
+		return pulled, l.engine.fail(ctx, "pull", l.ref, err)
+	case errors.Is(err, errUnpackedOnly):
+		defer l.engine.forget(ctx, pulled.Name) // it keeps what came until the rest is there
+	default:
 		sent = nil // nothing keeps what came of an image that is not there
 	}
 	got, loadErr := l.deliver(ctx, kind, given, sent)
 	got.Bytes += pulled.Bytes
 	got.Reason = strings.TrimSuffix("not pulled by the engine: "+err.Error()+"; "+got.Reason, "; ")
 	got.Sent += len(sent)
-	return got.of(img), loadErr
+	return got.of(l.image), loadErr
 }
 
-// forgetPulled removes the names by which the image was pulled for this reference by who did not come to remove them.
-func (e *Engine) forgetPulled(ctx context.Context, img Image, ref string) {
+// keepOneTemporary removes the names that the image was given for this reference by those who did not come to remove
+// them. One is kept and returned, which may be the last that the image has: the one given, or any.
+func (e *Engine) keepOneTemporary(ctx context.Context, img Image, ref, name string) string {
 	for _, tag := range img.Tags {
-		if pulledFor, ok := CutLoopback(tag); ok && pulledFor == ref {
+		pulledFor, _ := CutLoopback(tag)
+		switch {
+		case tag == name, tag != ref && pulledFor != ref:
+		case name == "":
+			name = tag
+		default:
 			e.forget(ctx, tag)
 		}
 	}
+	return name
 }
 
 // deliver loads the image without the layers that the store has, and if that was not so with all of them. The store
@@ -194,7 +258,8 @@ func (l *loading) load(ctx context.Context, held map[digest.Digest]bool) (Receiv
 	}()
 	err := l.engine.Load(ctx, r, l.platformToLoad())
 	if err == nil {
-		err = l.checkParts(ctx)
+		a.got.Name = l.ref
+		a.got.Image, err = l.loaded(ctx)
 	}
 	_ = r.Close()
 	cancel()

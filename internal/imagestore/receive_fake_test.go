@@ -152,22 +152,55 @@ func TestReceiveLoadsWhenAnotherImageWasPulled(t *testing.T) {
 	}
 }
 
-// A name that a killed Receive left is removed by the next one for the same reference, and by no other.
+// Names that killed Receives left go with the next one for the same reference, and with no other. Until the image has
+// its own one is kept, which may be its last.
 func TestFault43_NextReceiveRemovesTheNameOfThePull(t *testing.T) {
 	r, _ := newFakeReceiver(t, imagestore.KindContainerd, "1.52")
 	l := newLayered(t, "base")
 	r.receive(t, "molecule-local/first:1", l)
-	for _, left := range []string{"127.0.0.1:40000/" + ref, "127.0.0.1:40001/molecule-local/y:unverified"} {
-		if err := r.Tag(t.Context(), l.id(r.kind), left); err != nil {
+	left := []string{"127.0.0.1:40000/" + ref, "127.0.0.1:40001/molecule-local/y:unverified", "127.0.0.1:40002/" + ref}
+	for _, name := range left {
+		if err := r.Tag(t.Context(), l.id(r.kind), name); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if _, err := r.Receive(t.Context(), r.kind, ref, "linux/amd64", l.Source, nil, func(int) {}); err != nil {
+	if err := r.Untag(t.Context(), "molecule-local/first:1"); err != nil {
 		t.Fatal(err)
 	}
-	img, err := r.Inspect(t.Context(), ref)
-	if want := []string{"127.0.0.1:40001/molecule-local/y:unverified", "molecule-local/first:1", ref}; err != nil || !slices.Equal(img.Tags, want) {
-		t.Errorf("tags are %q, %v", img.Tags, err)
+	got, err := r.Receive(t.Context(), ref, "linux/amd64", l.Source, nil, func(int) {})
+	if err != nil || got.Name != left[0] {
+		t.Fatalf("%+v, %v", got, err)
+	}
+	img := r.named(t, "molecule-local/second:1", got)
+	if want := []string{left[1], "molecule-local/second:1"}; !slices.Equal(img.Tags, want) {
+		t.Errorf("tags are %q", img.Tags)
+	}
+}
+
+// An image that is there is asked for by the two IDs that it may have, gets no name, and is reported with the one that an attempt before left.
+func TestReceiveOfWhatIsThere(t *testing.T) {
+	for _, kind := range []imagestore.Kind{imagestore.KindClassic, imagestore.KindContainerd} {
+		r, fake := newFakeReceiver(t, kind, "1.52")
+		l := newLayered(t, "base", "top")
+		r.receive(t, "molecule-local/x:1", l)
+		before := len(fake.Requests())
+		got, err := r.Receive(t.Context(), ref, "linux/amd64", l.Source, nil, func(int) {})
+		if err != nil || got.Name != "" || got.Kind != kind || got.Image.ID != l.id(kind) || got.Via != "" || got.Reused != 2 {
+			t.Errorf("%s: %+v, %v", kind, got, err)
+		}
+		asked := slices.DeleteFunc(slices.Sorted(slices.Values(fake.Requests()[before:])), func(request string) bool {
+			return request == "GET /info" // which is not waited for
+		})
+		want := []string{"GET /images/" + l.id(imagestore.KindClassic) + "/json", "GET /images/" + l.id(imagestore.KindContainerd) + "/json"}
+		if slices.Sort(want); !slices.Equal(asked, want) {
+			t.Errorf("%s: the engine was asked %q", kind, asked)
+		}
+		if err := r.Tag(t.Context(), l.id(kind), ref); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := r.Receive(t.Context(), ref, "linux/amd64", l.Source, nil, func(int) {}); err != nil || got.Name != ref {
+			t.Errorf("%s: %+v, %v", kind, got, err)
+		}
 	}
 }
 
@@ -181,7 +214,7 @@ func TestReceiveCancelledDuringPull(t *testing.T) {
 		fake.Pull(w, req)
 		cancel()
 	})
-	_, err := r.Receive(ctx, r.kind, ref, "linux/amd64", l.Source, nil, func(int) {})
+	_, err := r.Receive(ctx, ref, "linux/amd64", l.Source, nil, func(int) {})
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("error is %v", err)
 	}
@@ -189,7 +222,7 @@ func TestReceiveCancelledDuringPull(t *testing.T) {
 
 	ctx, cancel = context.WithCancel(t.Context())
 	fake.Handle(create, halfway(l))
-	_, err = r.Receive(ctx, r.kind, ref, "linux/amd64", l.Source, nil, func(int) { cancel() })
+	_, err = r.Receive(ctx, ref, "linux/amd64", l.Source, nil, func(int) { cancel() })
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("error is %v", err)
 	}
@@ -200,7 +233,7 @@ func TestReceiveCancelledDuringPull(t *testing.T) {
 func TestReceiveEngineDiesDuringPull(t *testing.T) {
 	r, fake := newFakeReceiver(t, imagestore.KindContainerd, "1.52")
 	fake.Handle(create, func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
-	_, err := r.Receive(t.Context(), r.kind, ref, "linux/amd64", newLayered(t, "base").Source, nil, func(int) {})
+	_, err := r.Receive(t.Context(), ref, "linux/amd64", newLayered(t, "base").Source, nil, func(int) {})
 	wantUnavailable(t, err, "pull")
 }
 
@@ -276,7 +309,7 @@ func TestReceiveShortLayer(t *testing.T) {
 	l.Open = func(_ context.Context, layer ocispec.Descriptor) (io.ReadCloser, error) {
 		return l.reader(layer.Digest, strings.NewReader("short")), nil
 	}
-	_, err := r.Receive(t.Context(), r.kind, ref, "linux/amd64", l.Source, nil, func(int) {})
+	_, err := r.Receive(t.Context(), ref, "linux/amd64", l.Source, nil, func(int) {})
 	if !errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, imagestore.ErrUnavailable) {
 		t.Errorf("error is %v", err)
 	}

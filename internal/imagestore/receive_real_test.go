@@ -164,13 +164,16 @@ type receiver struct {
 func (r *receiver) receive(t *testing.T, ref string, l *layered) imagestore.Received {
 	t.Helper()
 	var told int64
-	got, err := r.Receive(t.Context(), r.kind, ref, "linux/amd64", l.Source, r.given, func(n int) { told += int64(n) })
+	got, err := r.Receive(t.Context(), ref, "linux/amd64", l.Source, r.given, func(n int) { told += int64(n) })
 	if err != nil {
 		t.Fatal(err)
 	}
-	img, err := r.Inspect(t.Context(), ref)
-	if err != nil || img.ID != l.id(r.kind) {
-		t.Fatalf("%s is %+v, %v", ref, img, err)
+	if got.Image.ID != l.id(r.kind) || got.Kind != r.kind {
+		t.Fatalf("received %+v", got)
+	}
+	img := r.named(t, ref, got)
+	if img.ID != got.Image.ID {
+		t.Fatalf("%s is %+v", ref, img)
 	}
 	if got.Reason == "" && told != got.Bytes {
 		t.Errorf("progress told of %d bytes, the receipt of %d", told, got.Bytes)
@@ -188,6 +191,24 @@ func (r *receiver) receive(t *testing.T, ref string, l *layered) imagestore.Rece
 		r.saved(t, ref, l)
 	}
 	return got
+}
+
+// named gives the image its name and takes the other one away, as the caller of Receive does.
+func (r *receiver) named(t *testing.T, ref string, got imagestore.Received) imagestore.Image {
+	t.Helper()
+	if err := r.Tag(t.Context(), got.Image.ID, ref); err != nil {
+		t.Fatal(err)
+	}
+	if got.Name != "" && got.Name != ref {
+		if err := r.Untag(t.Context(), got.Name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	img, err := r.Inspect(t.Context(), ref)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return img
 }
 
 // saved makes sure that the store can give the whole image away again.
@@ -342,7 +363,7 @@ func (r *receiver) testBrokenSource(t *testing.T) {
 		half := l.layers[layer.Digest][:600]
 		return l.reader(layer.Digest, io.MultiReader(bytes.NewReader(half), errorReader{gone})), nil
 	}
-	_, err := r.Receive(t.Context(), r.kind, "molecule-local/x:broken", "linux/amd64", l.Source, r.given, func(int) {})
+	_, err := r.Receive(t.Context(), "molecule-local/x:broken", "linux/amd64", l.Source, r.given, func(int) {})
 	if !errors.Is(err, gone) || len(l.opened) != 1 || l.opened[digest.Digest(l.digests[2])] != 1 {
 		t.Errorf("error is %v after %v reads", err, l.opened)
 	}

@@ -55,7 +55,11 @@ func TestBuildxMetadata(t *testing.T) {
 				if whole["digest"] != ours[manifest] || whole["mediaType"] != ocispecs.MediaTypeImageManifest || whole["size"] == 0. {
 					t.Errorf("the descriptor of %v is %v", ours[manifest], whole)
 				}
-				if got, want := keys(whole), keys(theirs[descriptor].(map[string]any)); !slices.Equal(got, want) {
+				want := theirs[descriptor].(map[string]any)
+				if c.standalone {
+					delete(want, "annotations") // the time of an export to an archive, which Pinion does not ask for
+				}
+				if got, want := keys(whole), keys(want); !slices.Equal(got, want) {
 					t.Errorf("the descriptor has %q, buildx's has %q", got, want)
 				}
 			}
