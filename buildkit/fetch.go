@@ -100,8 +100,8 @@ func gitSource(req Request, s Strategy, skipSubmodules, checksum bool) llb.State
 
 // evaluate solves now: results are lazy until something reads them, and reading the root is a way that every
 // builder understands (Docker 20.10 takes the Evaluate flag and ignores it for frontends). So a failing step is an
-// error of the solve and not of the export. To be read the image is mounted, which also brings in layers that the
-// builder knows from a cache and has not fetched; evaluating alone leaves them there, and nobody could read them.
+// error of the solve and not of the export. To be read the image is mounted, so layers that the builder knows of and
+// has not fetched yet, from a base or a cache, are fetched here too, and fail here.
 func evaluate(ctx context.Context, c gateway.Client, req gateway.SolveRequest) (*gateway.Result, error) {
 	res, err := c.Solve(ctx, req)
 	if err != nil {

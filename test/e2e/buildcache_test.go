@@ -185,7 +185,7 @@ func TestBuildCacheLocal(t *testing.T) {
 	}
 
 	// Another new one gets all of it from what the second saved, which itself had most of it from the first. The engine
-	// lacks the image, so the layers, which no step needed, have to be there to be read.
+	// lacks the image, so all layers have to be there to be read.
 	s.forgetRecords(t)
 	s.remove(t, img.ID, true)
 	img = s.on(emptyBuilder(t)).built(t)
