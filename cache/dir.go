@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"git.moleculesai.app/molecule-ai/pinion/internal/fileowner"
 )
 
 // Dir is an open cache folder. It is safe for concurrent use, by goroutines
@@ -78,7 +80,7 @@ func checkFolder(info fs.FileInfo) error {
 		return fmt.Errorf("%w: it is a symbolic link; name the folder itself", ErrInsecure)
 	case !info.IsDir():
 		return fmt.Errorf("%w: it is not a folder", ErrInsecure)
-	case !ownedByUs(info):
+	case !fileowner.Ours(info):
 		return fmt.Errorf("%w: it belongs to another user; choose another folder with MOLECULE_LOCAL_BUILD_CACHE", ErrInsecure)
 	case writableByOthers(info):
 		return fmt.Errorf("%w: group or others may write to it; run chmod 700 on it", ErrInsecure)

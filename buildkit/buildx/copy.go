@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"git.moleculesai.app/molecule-ai/pinion/internal/filelock"
+	"git.moleculesai.app/molecule-ai/pinion/internal/fileowner"
 )
 
 const (
@@ -85,7 +86,7 @@ func lockCopy(dir string) (*filelock.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !info.IsDir() || !ownedByUs(info) {
+	if !info.IsDir() || !fileowner.Ours(info) {
 		return nil, errNotOurs
 	}
 	root, err := os.OpenRoot(dir)

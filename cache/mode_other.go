@@ -6,6 +6,4 @@ import "io/fs"
 
 // Elsewhere a folder below the user's profile is guarded by access lists that
 // it inherits, and mode bits say nothing.
-func ownedByUs(fs.FileInfo) bool { return true }
-
 func writableByOthers(fs.FileInfo) bool { return false }
