@@ -437,28 +437,37 @@ func TestFault45_BuildCacheDamaged(t *testing.T) {
 			return err
 		}},
 	} {
-		t.Run(c.name, func(t *testing.T) {
-			s := newScene(t, containerdOwn)
-			tmpl := newCacheTemplate(t, s)
-			tmpl.push(t, "one")
-			s.on(emptyBuilder(t)).built(t)
-			if err := c.damage(largest(t, s.layout(t))); err != nil {
-				t.Fatal(err)
-			}
-			tmpl.push(t, "two")
-			img := s.on(emptyBuilder(t)).built(t)
-			s.wantImage(t, img)
-			if len(img.Warnings) != 1 || !strings.Contains(img.Warnings[0], c.warning) || img.Cache != nil {
-				t.Errorf("warnings %q, cache %+v", img.Warnings, img.Cache)
-			}
-			tmpl.wantRuns(t, 2)
-
-			s.forgetRecords(t)
-			img = s.on(emptyBuilder(t)).built(t)
-			s.noWarnings(t, img)
-			tmpl.wantRuns(t, 2)
-		})
+		t.Run(c.name, func(t *testing.T) { damagedCache(t, c.damage, c.warning, false) })
+		// Of the same commit every step is in the cache, and none has to be run on what it brings.
+		t.Run(c.name+", same commit", func(t *testing.T) { damagedCache(t, c.damage, c.warning, true) })
 	}
+}
+
+func damagedCache(t *testing.T, damage func(blob string) error, warning string, sameCommit bool) {
+	s := newScene(t, containerdOwn)
+	tmpl := newCacheTemplate(t, s)
+	tmpl.push(t, "one")
+	img := s.on(emptyBuilder(t)).built(t)
+	if err := damage(largest(t, s.layout(t))); err != nil {
+		t.Fatal(err)
+	}
+	if sameCommit {
+		s.forgetRecords(t)
+		s.remove(t, img.ID, true)
+	} else {
+		tmpl.push(t, "two")
+	}
+	img = s.on(emptyBuilder(t)).built(t)
+	s.wantImage(t, img)
+	if len(img.Warnings) != 1 || !strings.Contains(img.Warnings[0], warning) || img.Cache != nil {
+		t.Errorf("warnings %q, cache %+v", img.Warnings, img.Cache)
+	}
+	tmpl.wantRuns(t, 2)
+
+	s.forgetRecords(t)
+	img = s.on(emptyBuilder(t)).built(t)
+	s.noWarnings(t, img)
+	tmpl.wantRuns(t, 2)
 }
 
 // TestBuildCacheFailingStep: a step that fails is not tried again for the cache's sake.
