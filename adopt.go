@@ -46,9 +46,7 @@ func (j *job) adopt(ctx context.Context, res buildkit.Result, to *sink) (builtIm
 	if err == nil && !hasName {
 		err = j.store.Tag(ctx, img.ID, j.recipe.reference())
 	}
-	if err == nil {
-		err = failpoint.At(ctx, failpoint.Tagged, nil)
-	}
+	err = failpoint.At(ctx, failpoint.Tagged, err)
 	// From here on nothing waits for anything but the engine.
 	var side sync.WaitGroup
 	side.Go(func() { j.discard(ctx, to) })

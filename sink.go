@@ -62,7 +62,6 @@ func (s *sink) Receive(ctx context.Context, image buildkit.Solved, onBytes func(
 }
 
 func (s *sink) Load(ctx context.Context, archive io.Reader) error {
-	s.received = nil
 	return s.store.Load(ctx, archive, s.platform)
 }
 
