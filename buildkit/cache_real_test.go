@@ -2,14 +2,12 @@ package buildkit_test
 
 import (
 	"context"
-	"errors"
 	"io"
 	"net"
 	"path/filepath"
 	"strings"
 	"testing"
 
-	controlapi "github.com/moby/buildkit/api/services/control"
 	bkclient "github.com/moby/buildkit/client"
 
 	"git.moleculesai.app/molecule-ai/pinion/buildkit"
@@ -21,25 +19,14 @@ import (
 var noCache = []buildkit.CacheEntry{{Type: "registry", Attrs: map[string]string{"ref": "127.0.0.1:1/none:x"}}}
 
 // builds counts what a buildkitd has in its history.
-func builds(t *testing.T, addr string) (n int) {
+func builds(t *testing.T, addr string) int {
 	t.Helper()
 	c, err := bkclient.New(t.Context(), addr)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	events, err := c.ControlClient().ListenBuildHistory(t.Context(), &controlapi.BuildHistoryRequest{EarlyExit: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for {
-		if _, err := events.Recv(); errors.Is(err, io.EOF) {
-			return n
-		} else if err != nil {
-			t.Fatal(err)
-		}
-		n++
-	}
+	return len(partstest.BuildHistory(t, c))
 }
 
 // TestImportsNotBlamed: what is wrong with the Dockerfile is not tried again without the imports.

@@ -2,7 +2,6 @@ package imagestore_test
 
 import (
 	"encoding/json"
-	"net/http"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -72,16 +71,7 @@ func TestReceiveAttested(t *testing.T) {
 	}
 	t.Run("pull", func(t *testing.T) { steps(t, imagestore.ViaPull, r) })
 	t.Run("load", func(t *testing.T) {
-		proxy := partstest.Proxy(t, d.Host())
-		proxy.SetHook(func(_ http.ResponseWriter, r *http.Request) bool {
-			if query := r.URL.Query(); strings.HasSuffix(r.URL.Path, "/images/create") {
-				_, name, _ := strings.Cut(query.Get("fromImage"), "/")
-				query.Set("fromImage", "127.0.0.1:1/"+name)
-				r.URL.RawQuery = query.Encode()
-			}
-			return false
-		})
-		far := &receiver{Engine: dial(t, proxy.URL(), nil), host: d.Host(), kind: imagestore.KindContainerd, save: true}
+		far := outOfReach(t, d)
 		steps(t, imagestore.ViaLoad, far)
 		lie := attested(t, "never", "seen")
 		far.given[0].Layers = append(far.given[0].Layers, lie.digests[0])

@@ -327,9 +327,9 @@ func (r *receiver) testNothingVisible(t *testing.T) {
 	}
 }
 
-// testOutOfReach sends the engine's pulls to where nobody listens, as for an engine in a VM. Then the records count,
-// and they may be wrong.
-func testOutOfReach(t *testing.T, d *parts.Dockerd) {
+// outOfReach sends the engine's pulls to where nobody listens, as for an engine in a VM.
+func outOfReach(t *testing.T, d *parts.Dockerd) *receiver {
+	t.Helper()
 	proxy := partstest.Proxy(t, d.Host())
 	proxy.SetHook(func(_ http.ResponseWriter, r *http.Request) bool {
 		if query := r.URL.Query(); strings.HasSuffix(r.URL.Path, "/images/create") {
@@ -339,7 +339,12 @@ func testOutOfReach(t *testing.T, d *parts.Dockerd) {
 		}
 		return false
 	})
-	r := &receiver{Engine: dial(t, proxy.URL(), nil), host: d.Host(), kind: imagestore.KindContainerd, save: true}
+	return &receiver{Engine: dial(t, proxy.URL(), nil), host: d.Host(), kind: imagestore.KindContainerd, save: true}
+}
+
+// testOutOfReach: then the records count, and they may be wrong.
+func testOutOfReach(t *testing.T, d *parts.Dockerd) {
+	r := outOfReach(t, d)
 	first := newLayered(t, "far base", "far middle", "far top")
 	if got := r.receive(t, "molecule-local/far:1", first); !got.Full || got.Via != imagestore.ViaLoad || !strings.Contains(got.Reason, "connection refused") {
 		t.Errorf("first: %+v", got)

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/json"
-	"errors"
 	"io"
 	"io/fs"
 	"net/http"
@@ -336,19 +335,8 @@ func buildHistory(t *testing.T, addr string) string {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	events, err := c.ControlClient().ListenBuildHistory(t.Context(), &controlapi.BuildHistoryRequest{EarlyExit: true})
-	if err != nil {
-		t.Fatal(err)
-	}
 	var all strings.Builder
-	for {
-		event, err := events.Recv()
-		if errors.Is(err, io.EOF) {
-			return all.String()
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
+	for _, event := range partstest.BuildHistory(t, c) {
 		all.WriteString(event.String())
 		for _, d := range documents(event.Record) {
 			desc := ocispec.Descriptor{Digest: digest.Digest(d.Digest), Size: d.Size}
@@ -359,6 +347,7 @@ func buildHistory(t *testing.T, addr string) string {
 			all.Write(body)
 		}
 	}
+	return all.String()
 }
 
 // documents are what a record of the history leads to: logs, traces, errors and attestations.
