@@ -24,7 +24,8 @@ type store interface {
 	InspectPlatform(ctx context.Context, ref, platform string) (imagestore.Image, error)
 	Tag(ctx context.Context, id, ref string) error
 	Untag(ctx context.Context, ref string) error
-	Receive(ctx context.Context, ref, platform string, src imagestore.Source, given []imagestore.Given, onBytes func(int)) (imagestore.Received, error)
+	Receive(ctx context.Context, ref, platform string, src imagestore.Source,
+		given []imagestore.Given, onBytes func(int)) (imagestore.Received, error)
 	Load(ctx context.Context, archive io.Reader, platform string) error
 	Pull(ctx context.Context, ref, platform string, progress func(status string)) error
 }
@@ -37,8 +38,8 @@ type builtImage struct {
 	warnings []string
 }
 
-// adopt verifies what was delivered under a temporary name and only then gives it its own. The temporary name is
-// gone afterwards, whatever happens.
+// adopt verifies what was delivered under a temporary name and only then gives it its own. The
+// temporary name is gone afterwards, whatever happens.
 func (j *job) adopt(ctx context.Context, res buildkit.Result, to *sink) (builtImage, error) {
 	img, err := j.delivered(ctx, res, to)
 	err = failpoint.At(ctx, failpoint.Verified, err)
@@ -69,7 +70,8 @@ func (j *job) keptName(ctx context.Context, id string) error {
 		return storeError(err)
 	}
 	if tagged.ID != id {
-		return fmt.Errorf("%w: somebody else moved %s to %s", ErrVerification, j.recipe.reference(), tagged.ID)
+		return fmt.Errorf("%w: somebody else moved %s to %s", ErrVerification, j.recipe.reference(),
+			tagged.ID)
 	}
 	return nil
 }
@@ -81,7 +83,8 @@ func (j *job) delivered(ctx context.Context, res buildkit.Result, to *sink) (bui
 		return builtImage{}, err
 	}
 	if want := expectedID(res, img.kind); img.ID != want {
-		return builtImage{}, fmt.Errorf("%w: image %s was delivered where the builder made %s", ErrVerification, img.ID, want)
+		return builtImage{}, fmt.Errorf("%w: image %s was delivered where the builder made %s",
+			ErrVerification, img.ID, want)
 	}
 	if d := j.disagreement(img.Image); d != "" {
 		return builtImage{}, fmt.Errorf("%w: %s", ErrVerification, d)
@@ -105,8 +108,9 @@ func (j *job) arrived(ctx context.Context, to *sink) (builtImage, error) {
 	return builtImage{Image: img, kind: info.Kind}, nil
 }
 
-// expectedID is the ID that the store must give the image. The classic store's is the config's digest; where
-// the builder reports only one digest (Docker 20.10), that is the config's under the manifest's name.
+// expectedID is the ID that the store must give the image. The classic store's is the config's
+// digest; where the builder reports only one digest (Docker 20.10), that is the config's under the
+// manifest's name.
 func expectedID(res buildkit.Result, kind imagestore.Kind) string {
 	if kind == imagestore.KindClassic && res.ConfigDigest != "" {
 		return res.ConfigDigest
@@ -114,8 +118,8 @@ func expectedID(res buildkit.Result, kind imagestore.Kind) string {
 	return res.ManifestDigest
 }
 
-// latest moves the name that people use by hand, unless a commit or a working tree was asked for by hand, which need
-// not be the latest. It is a convenience, so a failure is only told.
+// latest moves the name that people use by hand, unless a commit or a working tree was asked for by
+// hand, which need not be the latest. It is a convenience, so a failure is only told.
 func (j *job) latest(ctx context.Context, img imagestore.Image) []string {
 	if !j.ask.head() || slices.Contains(img.Tags, j.recipe.latest()) {
 		return nil
@@ -126,8 +130,8 @@ func (j *job) latest(ctx context.Context, img imagestore.Image) []string {
 	return nil
 }
 
-// discard removes the temporary names, also when the caller has gone: the one that the image came by, and the one that
-// an attempt which was killed may have left on another image.
+// discard removes the temporary names, also when the caller has gone: the one that the image came
+// by, and the one that an attempt which was killed may have left on another image.
 func (j *job) discard(ctx context.Context, to *sink) {
 	names := []string{j.recipe.temporary(j.o.owner)}
 	if to.received != nil && to.received.Name != "" && to.received.Name != names[0] {
@@ -136,7 +140,8 @@ func (j *job) discard(ctx context.Context, to *sink) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
 	for _, name := range names {
-		// Nothing to tell: where the name cannot be removed, the next attempt at this key tries again.
+		// Nothing to tell: where the name cannot be removed, the next attempt at this key tries
+		// again.
 		_ = j.store.Untag(ctx, name)
 	}
 }

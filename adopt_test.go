@@ -79,7 +79,8 @@ func TestAdoptWhatIsThere(t *testing.T) {
 				want = append(want, "mine:1")
 			}
 			again := w.ensure(t, NoCache())
-			if again.ID != img.ID || again.Outcome != OutcomeBuilt || w.store.references()[img.Reference] != img.ID {
+			if again.ID != img.ID || again.Outcome != OutcomeBuilt ||
+				w.store.references()[img.Reference] != img.ID {
 				t.Errorf("%+v, want %s", again, img.ID)
 			}
 			w.wantTags(t, want...)

@@ -2,12 +2,12 @@ package pinion
 
 import "context"
 
-// reasonAdopted is the reason of a build that came to the image which had the name before, though no record vouched
-// for it: one that bake made, or one whose record is lost.
+// reasonAdopted is the reason of a build that came to the image which had the name before, though
+// no record vouched for it: one that bake made, or one whose record is lost.
 const reasonAdopted = "adopted"
 
-// named is the ID of the image that has the recipe's name, though nothing vouches for it; empty if none has, nobody
-// can tell, or something else than that is why the image is built.
+// named is the ID of the image that has the recipe's name, though nothing vouches for it; empty if
+// none has, nobody can tell, or something else than that is why the image is built.
 func (j *job) named(ctx context.Context, miss string) string {
 	if miss != missNoImage && miss != j.notOurs() {
 		return ""

@@ -31,7 +31,8 @@ func (a *afterwards) start(ctx context.Context, work func(context.Context)) {
 	}()
 }
 
-// wait returns when all work has ended, by itself or, once ctx has ended, because it was broken off.
+// wait returns when all work has ended, by itself or, once ctx has ended, because it was broken
+// off.
 func (a *afterwards) wait(ctx context.Context) error {
 	done := make(chan struct{})
 	go func() {

@@ -8,7 +8,8 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore"
 )
 
-// askedOnce is a store that is asked what it is once for one job: an engine takes some milliseconds to tell.
+// askedOnce is a store that is asked what it is once for one job: an engine takes some milliseconds
+// to tell.
 type askedOnce struct {
 	store
 	mu   sync.Mutex

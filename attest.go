@@ -10,14 +10,16 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore"
 )
 
-// Attest has the builder attach a statement to the image of how it was made: an entry as `docker buildx build --attest`
-// takes it, type=provenance with mode=min or mode=max (the default, as in BuildKit), or the type alone. It is part of
-// what the image is made of: the image has a key and a tag of its own, <commit>.provenance-<mode>, and is a hit for
-// those alone who ask for the same. The statement holds times, so two builds of one commit have two image IDs, and the
-// ID is that of an index which leads to the image and to the statement.
+// Attest has the builder attach a statement to the image of how it was made: an entry as `docker
+// buildx build --attest` takes it, type=provenance with mode=min or mode=max (the default, as in
+// BuildKit), or the type alone. It is part of what the image is made of: the image has a key and a
+// tag of its own, <commit>.provenance-<mode>, and is a hit for those alone who ask for the same.
+// The statement holds times, so two builds of one commit have two image IDs, and the ID is that of
+// an index which leads to the image and to the statement.
 //
-// It wants a store that holds an index, Docker's containerd store or a folder, and BuildKit 0.11 in the builder, 0.12
-// outside the store; elsewhere the call fails with [ErrInvalidInput] before anything is built, or with [ErrDelivery].
+// It wants a store that holds an index, Docker's containerd store or a folder, and BuildKit 0.11 in
+// the builder, 0.12 outside the store; elsewhere the call fails with [ErrInvalidInput] before
+// anything is built, or with [ErrDelivery].
 func Attest(entry string) EnsureOption {
 	return func(a *ask) { a.attest = append(a.attest[:len(a.attest):len(a.attest)], entry) }
 }
@@ -30,7 +32,9 @@ func (a ask) provenance() (mode buildkit.Provenance, err error) {
 		}
 	}
 	if mode != "" && a.local {
-		return "", fmt.Errorf("%w: a working tree is of no commit, so there is no provenance to state; push the commit", ErrInvalidInput)
+		return "",
+			fmt.Errorf("%w: a working tree is of no commit, so there is no provenance to state; "+
+				"push the commit", ErrInvalidInput)
 	}
 	return mode, nil
 }
@@ -52,10 +56,16 @@ func parseAttest(s string) (buildkit.Provenance, error) {
 	mode := buildkit.Provenance(given["mode"])
 	switch {
 	case given["type"] == "sbom":
-		return "", fmt.Errorf("%w: attest %q: a list of what is inside takes an image that scans, which is code from outside the template; "+
-			"scan the finished image, for example with `docker scout sbom` or syft", ErrInvalidInput, s)
-	case given["type"] != "provenance", len(given) != 2, mode != buildkit.ProvenanceMin && mode != buildkit.ProvenanceMax:
-		return "", fmt.Errorf("%w: attest %q: write type=provenance,mode=min or type=provenance,mode=max", ErrInvalidInput, s)
+		return "",
+			fmt.Errorf("%w: attest %q: a list of what is inside takes an image that scans, which "+
+				"is code from outside the template; "+
+				"scan the finished image, for example with `docker scout sbom` or syft",
+				ErrInvalidInput, s)
+	case given["type"] != "provenance", len(given) != 2, mode != buildkit.ProvenanceMin &&
+		mode != buildkit.ProvenanceMax:
+		return "",
+			fmt.Errorf("%w: attest %q: write type=provenance,mode=min or type=provenance,mode=max",
+				ErrInvalidInput, s)
 	}
 	return mode, nil
 }
@@ -76,7 +86,8 @@ func (j *job) checkAttest(ctx context.Context) error {
 		return storeError(err)
 	}
 	if info.Kind == imagestore.KindClassic {
-		return fmt.Errorf("%w: an image with provenance is an index, and the classic image store of %s cannot hold one; "+
+		return fmt.Errorf("%w: an image with provenance is an index, and the classic image store "+
+			"of %s cannot hold one; "+
 			`set "features": {"containerd-snapshotter": true} in the engine's daemon.json, or keep images in a folder with --store oci:DIR`,
 			ErrInvalidInput, j.store.Endpoint())
 	}

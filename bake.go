@@ -9,8 +9,9 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/resolver"
 )
 
-// BakeFile is a definition that `docker buildx bake` takes (https://docs.docker.com/build/bake/reference/): what
-// Pinion would build at the moment, with the same names, labels and layers.
+// BakeFile is a definition that `docker buildx bake` takes
+// (https://docs.docker.com/build/bake/reference/): what Pinion would build at the moment, with the
+// same names, labels and layers.
 type BakeFile struct {
 	// Group has one entry, "default", with all targets in the order in which they were asked for.
 	Group  map[string]BakeGroup  `json:"group"`
@@ -34,10 +35,11 @@ type BakeTarget struct {
 	Output     []string          `json:"output"`
 }
 
-// Bake asks the git server for the commits of the templates and returns what builds them. Nothing is built, and
-// whoever builds it needs no credential: a private repository is refused, since bake gives the secrets of a target
-// to each RUN in it. Two things are not the same as with [Orchestrator.Ensure], and then the image is another one:
-// a repository's .dockerignore is not applied, and its submodules are fetched. A failure is an [*Error].
+// Bake asks the git server for the commits of the templates and returns what builds them. Nothing
+// is built, and whoever builds it needs no credential: a private repository is refused, since bake
+// gives the secrets of a target to each RUN in it. Two things are not the same as with
+// [Orchestrator.Ensure], and then the image is another one: a repository's .dockerignore is not
+// applied, and its submodules are fetched. A failure is an [*Error].
 func (o *Orchestrator) Bake(ctx context.Context, names ...string) (BakeFile, error) {
 	file := BakeFile{Group: map[string]BakeGroup{}, Target: map[string]BakeTarget{}}
 	var targets []string
@@ -62,7 +64,9 @@ func (o *Orchestrator) bake(ctx context.Context, name string) (BakeTarget, error
 		return BakeTarget{}, err
 	}
 	if o.source.Mode == resolver.ModeRegistry {
-		return BakeTarget{}, fmt.Errorf("%w: in registry mode nothing is built; unset %s for a definition of builds", ErrInvalidInput, resolver.RegistryEnv)
+		return BakeTarget{},
+			fmt.Errorf("%w: in registry mode nothing is built; unset %s for a definition of builds",
+				ErrInvalidInput, resolver.RegistryEnv)
 	}
 	r, err := o.recipeAlone(ctx, t)
 	if err != nil {
@@ -87,22 +91,25 @@ func (o *Orchestrator) recipeAlone(ctx context.Context, t resolver.Template) (re
 	return o.recipe(ctx, st, t)
 }
 
-// publicHead asks without a credential. Only a repository that shows nothing then, and shows it to the caller, is
-// private.
+// publicHead asks without a credential. Only a repository that shows nothing then, and shows it to
+// the caller, is private.
 func (o *Orchestrator) publicHead(ctx context.Context, t resolver.Template) (resolver.Head, error) {
 	head, err := o.public.Head(ctx, t.Remote, t.Ref, "")
-	if err == nil || o.creds.For(t.Remote) == "" || !errors.Is(err, ErrUnauthorized) && !errors.Is(err, ErrNotFound) {
+	if err == nil || o.creds.For(t.Remote) == "" || !errors.Is(err, ErrUnauthorized) &&
+		!errors.Is(err, ErrNotFound) {
 		return head, err
 	}
 	if _, err := o.heads.Head(ctx, t.Remote, t.Ref, ""); err != nil {
 		return resolver.Head{}, err
 	}
-	return resolver.Head{}, fmt.Errorf("%w: %s is private, and bake would show the credential to every RUN of its Dockerfile; use `pinion ensure %s`, which keeps it to the fetch",
-		ErrInvalidInput, t.Remote, t.Name)
+	return resolver.Head{},
+		fmt.Errorf("%w: %s is private, and bake would show the credential to every RUN of its "+
+			"Dockerfile; use `pinion ensure %s`, which keeps it to the fetch",
+			ErrInvalidInput, t.Remote, t.Name)
 }
 
-// bake is the recipe in bake's terms. The layers of an image on the containerd store are part of its ID, so they are
-// exported as Pinion's are: uncompressed.
+// bake is the recipe in bake's terms. The layers of an image on the containerd store are part of
+// its ID, so they are exported as Pinion's are: uncompressed.
 func (r recipe) bake(t resolver.Template) BakeTarget {
 	source := t.Remote.GitURL() + "#" + r.Revision
 	if r.Subdir != "" {
@@ -120,8 +127,8 @@ func (r recipe) bake(t resolver.Template) BakeTarget {
 	}
 }
 
-// bakeName makes a target's name of a template's: bake allows no dots there. A template's name has no two
-// separators side by side, so no two become one.
+// bakeName makes a target's name of a template's: bake allows no dots there. A template's name has
+// no two separators side by side, so no two become one.
 func bakeName(name string) string { return strings.ReplaceAll(name, ".", "__") }
 
 // bakeLiteral keeps bake from taking a part of a string for an expression of HCL.

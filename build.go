@@ -16,7 +16,8 @@ import (
 // keptEvents bounds the memory that the droppable events of one run take, in bytes.
 const keptEvents = 1 << 20
 
-// Build is one run of the work for an image. Whoever asks for the same thing while it goes on shares it.
+// Build is one run of the work for an image. Whoever asks for the same thing while it goes on
+// shares it.
 type Build struct {
 	id, name, reference string
 	started             time.Time
@@ -38,7 +39,8 @@ func (o *Orchestrator) newBuild(resolved Event) *Build {
 		events: feed.New[Event](keptEvents), done: make(chan struct{}),
 		clean: o.clean,
 	}
-	b.status = BuildStatus{ID: b.id, Name: b.name, State: BuildQueued, Reference: b.reference, Started: b.started.UTC()}
+	b.status = BuildStatus{ID: b.id, Name: b.name, State: BuildQueued, Reference: b.reference,
+		Started: b.started.UTC()}
 	b.emit(resolved)
 	return b
 }
@@ -71,8 +73,8 @@ func (b *Build) Result() (Image, error) {
 	}
 }
 
-// Events yields what happened after the event of that ID, 0 for all, and what happens from then on, until the
-// build has ended or ctx does. Readers may come late and be slow: nothing waits for them.
+// Events yields what happened after the event of that ID, 0 for all, and what happens from then on,
+// until the build has ended or ctx does. Readers may come late and be slow: nothing waits for them.
 func (b *Build) Events(ctx context.Context, after int64) iter.Seq[Event] {
 	return b.events.After(ctx, after)
 }
@@ -118,7 +120,8 @@ func failureOf(ctx context.Context, err error, clean func(string) string) *Failu
 	return f
 }
 
-// Call is one caller's part in what [Orchestrator.Start] found or began. It ends with Wait or Leave.
+// Call is one caller's part in what [Orchestrator.Start] found or began. It ends with Wait or
+// Leave.
 type Call struct {
 	build  *Build
 	ticket *flight.Ticket[*Build, Image] // nil for a hit
@@ -140,8 +143,8 @@ func (c *Call) Leave() {
 	}
 }
 
-// Wait returns the image, or an [*Error], or the context's error if ctx ends first. Then the caller has left, and
-// if it was the last one the build has been cancelled and has ended.
+// Wait returns the image, or an [*Error], or the context's error if ctx ends first. Then the caller
+// has left, and if it was the last one the build has been cancelled and has ended.
 func (c *Call) Wait(ctx context.Context) (Image, error) {
 	if c.ticket == nil {
 		img, err := c.build.Result()

@@ -45,7 +45,8 @@ func TestEventsOfABuildAndOfAHit(t *testing.T) {
 		if first := events[0]; first.Revision != img.Revision || first.Reference != img.Reference {
 			t.Errorf("resolved to %+v", first)
 		}
-		if last := events[2]; last.Image == nil || last.Image.ID != img.ID || last.Image.Outcome != img.Outcome {
+		if last := events[2]; last.Image == nil || last.Image.ID != img.ID ||
+			last.Image.Outcome != img.Outcome {
 			t.Errorf("ended with %+v", last)
 		}
 	}
@@ -65,11 +66,13 @@ func TestEventsOfAFailure(t *testing.T) {
 	if _, err := w.Ensure(t.Context(), "claude-code", on); !errors.Is(err, ErrUnauthorized) {
 		t.Fatal(err)
 	}
-	if got := types(events); !slices.Equal(got, []EventType{EventResolved, EventFetching, EventFailed, EventFailed}) {
+	if got := types(events); !slices.Equal(got,
+		[]EventType{EventResolved, EventFetching, EventFailed, EventFailed}) {
 		t.Fatalf("got %v", got)
 	}
 	atBuild, atGit := events[2].Failure, events[3].Failure
-	if atBuild.Class != ClassBuild || atBuild.Origin != OriginBuildKit || strings.Contains(atBuild.Message, "\x1b") {
+	if atBuild.Class != ClassBuild || atBuild.Origin != OriginBuildKit ||
+		strings.Contains(atBuild.Message, "\x1b") {
 		t.Errorf("the build's failure is %+v", atBuild)
 	}
 	if atGit.Class != ClassUnauthorized || atGit.Origin != OriginGit {
@@ -83,7 +86,8 @@ func TestEventsOfSteps(t *testing.T) {
 	s := newSteps(func(e Event) {
 		switch e.Type {
 		case EventStep:
-			got = append(got, fmt.Sprintf("%d/%d %s %s", e.Step.Number, e.Step.Total, e.Step.Name, e.Step.State))
+			got = append(got, fmt.Sprintf("%d/%d %s %s", e.Step.Number, e.Step.Total, e.Step.Name,
+				e.Step.State))
 		case EventLog:
 			got = append(got, fmt.Sprintf("%d: %s", e.Step.Number, e.Text))
 		case EventDelivering:
@@ -91,7 +95,9 @@ func TestEventsOfSteps(t *testing.T) {
 		}
 	})
 	now := time.Now()
-	vertex := func(name string) *client.Vertex { return &client.Vertex{Digest: digest.FromString(name), Name: name} }
+	vertex := func(name string) *client.Vertex {
+		return &client.Vertex{Digest: digest.FromString(name), Name: name}
+	}
 	load, run, deliver := vertex("load"), vertex("[2/2] RUN make"), vertex(buildkit.DeliveryVertex)
 	tell := func(vs ...*client.Vertex) { s.tell(&client.SolveStatus{Vertexes: vs}) }
 	tell(load, run)
@@ -101,7 +107,8 @@ func TestEventsOfSteps(t *testing.T) {
 	run.Started = &now
 	tell(run)
 	output := func(text string) {
-		s.tell(&client.SolveStatus{Logs: []*client.VertexLog{{Vertex: run.Digest, Data: []byte(text)}}})
+		s.tell(&client.SolveStatus{Logs: []*client.VertexLog{{Vertex: run.Digest,
+			Data: []byte(text)}}})
 	}
 	output("one\r\ntw")
 	output("o\nthree")
@@ -109,17 +116,20 @@ func TestEventsOfSteps(t *testing.T) {
 	run.Completed = &now
 	tell(run)
 	deliver.Started = &now
-	s.tell(&client.SolveStatus{Vertexes: []*client.Vertex{deliver}, Statuses: []*client.VertexStatus{{Vertex: deliver.Digest, Current: 7}}})
+	s.tell(&client.SolveStatus{Vertexes: []*client.Vertex{deliver},
+		Statuses: []*client.VertexStatus{{Vertex: deliver.Digest, Current: 7}}})
 	want := []string{
 		"1/2 load cached", "2/2 [2/2] RUN make started", "2: one", "2: two",
-		"2: three" + strings.Repeat("x", maxLine-len("three")), "2/2 [2/2] RUN make done", "7 bytes",
+		"2: three" + strings.Repeat("x", maxLine-len("three")), "2/2 [2/2] RUN make done",
+		"7 bytes",
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("got\n%s", strings.Join(got, "\n"))
 	}
 }
 
-// TestFault59_WhatATemplateCallsItsSteps: long names are cut, and thousands of steps may be dropped as lines are.
+// TestFault59_WhatATemplateCallsItsSteps: long names are cut, and thousands of steps may be dropped
+// as lines are.
 func TestFault59_WhatATemplateCallsItsSteps(t *testing.T) {
 	w := newWorld(t)
 	b := w.newBuild(Event{Type: EventResolved, Name: "x"})
@@ -127,7 +137,8 @@ func TestFault59_WhatATemplateCallsItsSteps(t *testing.T) {
 	now := time.Now()
 	for i := range 20_000 {
 		s.tell(&client.SolveStatus{Vertexes: []*client.Vertex{{
-			Digest: digest.FromString(fmt.Sprint(i)), Name: strings.Repeat("n", 100_000), Started: &now,
+			Digest: digest.FromString(fmt.Sprint(i)), Name: strings.Repeat("n", 100_000),
+			Started: &now,
 		}}})
 	}
 	b.end(t.Context(), Image{}, nil)
@@ -164,7 +175,8 @@ func TestALateCallerHearsWhatWasBefore(t *testing.T) {
 		for e := range late.Build().Events(t.Context(), 0) {
 			events = append(events, e)
 		}
-		if got := types(events); !slices.Equal(got, []EventType{EventResolved, EventFetching, EventDone}) {
+		if got := types(events); !slices.Equal(got,
+			[]EventType{EventResolved, EventFetching, EventDone}) {
 			t.Errorf("got %v", got)
 		}
 		a, errA := first.Wait(t.Context())
@@ -227,7 +239,8 @@ func TestMaxParallel(t *testing.T) {
 	})
 }
 
-// TestFault49And50_WhoLeaves: one who leaves disturbs nobody, also in the queue, and the last one ends the build.
+// TestFault49And50_WhoLeaves: one who leaves disturbs nobody, also in the queue, and the last one
+// ends the build.
 func TestFault49And50_WhoLeaves(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
@@ -251,7 +264,8 @@ func TestFault49And50_WhoLeaves(t *testing.T) {
 			t.Error(err)
 		}
 		events := slices.Collect(build.Events(t.Context(), 0))
-		if last := events[len(events)-1]; last.Type != EventFailed || last.Failure.Class != ClassCancelled {
+		if last := events[len(events)-1]; last.Type != EventFailed ||
+			last.Failure.Class != ClassCancelled {
 			t.Errorf("the last event is %+v", last)
 		}
 		w.builder.wait = nil
@@ -269,7 +283,8 @@ func TestFault59_AFloodOfOutputIsBounded(t *testing.T) {
 	}
 	b.end(t.Context(), Image{}, nil)
 	events := slices.Collect(b.Events(t.Context(), 0))
-	if len(events) > keptEvents/1000 || events[0].Type != EventResolved || events[len(events)-1].Type != EventDone {
+	if len(events) > keptEvents/1000 || events[0].Type != EventResolved ||
+		events[len(events)-1].Type != EventDone {
 		t.Errorf("%d events from %s to %s", len(events), events[0].Type, events[len(events)-1].Type)
 	}
 	var m runtime.MemStats

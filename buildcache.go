@@ -15,14 +15,15 @@ import (
 
 // What [WithBuildCache] takes.
 const (
-	// BuildCacheAuto is BuildCacheLocal for a builder of its own and BuildCacheOff for a Docker engine's BuildKit,
-	// which keeps its cache as long as its images.
+	// BuildCacheAuto is BuildCacheLocal for a builder of its own and BuildCacheOff for a Docker
+	// engine's BuildKit, which keeps its cache as long as its images.
 	BuildCacheAuto = "auto"
 	// BuildCacheOff neither saves nor reads anything.
 	BuildCacheOff = "off"
 	// BuildCacheLocal uses a folder in the cache folder.
 	BuildCacheLocal = "local"
-	// BuildCacheRegistry stands before a repository's name, without tag, such as registry.example.com/build-cache.
+	// BuildCacheRegistry stands before a repository's name, without tag, such as
+	// registry.example.com/build-cache.
 	BuildCacheRegistry = "registry:"
 )
 
@@ -39,11 +40,15 @@ func parseBuildCache(s string) (buildCacheSpec, error) {
 		case BuildCacheAuto, BuildCacheOff, BuildCacheLocal:
 			return buildCacheSpec{kind: s}, nil
 		}
-		return buildCacheSpec{}, fmt.Errorf("%w: build cache %q: write auto, off, local or registry:HOST/REPOSITORY", ErrInvalidInput, s)
+		return buildCacheSpec{},
+			fmt.Errorf("%w: build cache %q: write auto, off, local or registry:HOST/REPOSITORY",
+				ErrInvalidInput, s)
 	}
 	named, err := reference.ParseNamed(name)
 	if err != nil || !reference.IsNameOnly(named) {
-		return buildCacheSpec{}, fmt.Errorf("%w: build cache %q: write registry:HOST/REPOSITORY, in lower case, without tag or digest", ErrInvalidInput, s)
+		return buildCacheSpec{},
+			fmt.Errorf("%w: build cache %q: write registry:HOST/REPOSITORY, in lower case, "+
+				"without tag or digest", ErrInvalidInput, s)
 	}
 	return buildCacheSpec{kind: BuildCacheRegistry, repository: named.Name()}, nil
 }
@@ -64,7 +69,8 @@ func (s buildCacheSpec) at(kind buildkit.Kind) string {
 type CacheReceipt struct {
 	// From is "local" or "registry".
 	From string `json:"from"`
-	// Imported are the commits, or for a registry the references, in the order in which BuildKit asks them.
+	// Imported are the commits, or for a registry the references, in the order in which BuildKit
+	// asks them.
 	Imported []string `json:"imported"`
 }
 
@@ -74,16 +80,19 @@ type sharedCache struct {
 	folder   *cache.BuildCache // for BuildCacheLocal
 	registry cache.RegistryCache
 	imports  []buildkit.CacheEntry
-	// named are the entries that the caller gave, and stores the folders of those of the type local.
+	// named are the entries that the caller gave, and stores the folders of those of the type
+	// local.
 	named    []buildkit.CacheEntry
 	stores   map[string]content.Store
 	release  func()
 	warnings []string
 }
 
-// sharedCache opens the cache of this line. Whatever fails is a warning: a build needs no cache. The caller releases it.
+// sharedCache opens the cache of this line. Whatever fails is a warning: a build needs no cache.
+// The caller releases it.
 func (j *job) sharedCache(ctx context.Context, b solver) *sharedCache {
-	s := &sharedCache{kind: j.o.buildCache.at(b.Info().Kind), stores: map[string]content.Store{}, release: func() {}}
+	s := &sharedCache{kind: j.o.buildCache.at(b.Info().Kind), stores: map[string]content.Store{},
+		release: func() {}}
 	if j.tree != nil {
 		s.kind = BuildCacheOff // it goes by commits
 	}
@@ -94,7 +103,8 @@ func (j *job) sharedCache(ctx context.Context, b solver) *sharedCache {
 			s.warnings = append(s.warnings, fmt.Sprintf("the build cache cannot be used: %v", err))
 		}
 	case BuildCacheRegistry:
-		s.registry = cache.NewRegistryCache(j.o.buildCache.repository+"/"+j.template.Image, j.recipe.line())
+		s.registry = cache.NewRegistryCache(j.o.buildCache.repository+"/"+j.template.Image,
+			j.recipe.line())
 		s.imports = entries(s.registry.Imports(j.recipe.Revision))
 	}
 	if j.ask.noCache {

@@ -34,15 +34,19 @@ func TestParseBuildCache(t *testing.T) {
 		}
 	}
 	for _, spec := range []string{
-		"", "on", "Local", "registry", "registry:", "registry:cache", "registry:someone/cache", "registry:localhost:5000",
-		"registry:example.com/cache:tag", "registry:example.com/cache@sha256:" + strings.Repeat("a", 64), "registry:example.com/Cache",
-		"registry:https://example.com/cache", "registry:example.com/../cache", "registry:-example.com/cache", "registry:example.com/a,mode=min",
+		"", "on", "Local", "registry", "registry:", "registry:cache", "registry:someone/cache",
+		"registry:localhost:5000",
+		"registry:example.com/cache:tag", "registry:example.com/cache@sha256:" +
+			strings.Repeat("a", 64), "registry:example.com/Cache",
+		"registry:https://example.com/cache", "registry:example.com/../cache",
+		"registry:-example.com/cache", "registry:example.com/a,mode=min",
 		"local:/somewhere", "registry:example.com/a\n",
 	} {
 		if got, err := parseBuildCache(spec); !errors.Is(err, ErrInvalidInput) {
 			t.Errorf("%q: %+v, %v", spec, got, err)
 		}
-		if _, err := New(WithConfig(emptyConfig(t)), WithBuildCache(spec)); !errors.Is(err, ErrInvalidInput) {
+		if _, err := New(WithConfig(emptyConfig(t)), WithBuildCache(spec)); !errors.Is(err,
+			ErrInvalidInput) {
 			t.Errorf("%q: %v", spec, err)
 		}
 	}
@@ -59,7 +63,8 @@ func savingWorld(t *testing.T, opts ...Option) (*world, *[]buildkit.CacheSave) {
 		manifest := []byte(`{"schemaVersion":2,"layers":[]}`)
 		d := ocispecs.Descriptor{Digest: digest.FromBytes(manifest), Size: int64(len(manifest))}
 		for _, store := range s.Stores {
-			_ = content.WriteBlob(ctx, store, "manifest", bytes.NewReader(manifest), d) // it may be there
+			// it may be there
+			_ = content.WriteBlob(ctx, store, "manifest", bytes.NewReader(manifest), d)
 		}
 		return d, nil
 	}
@@ -95,7 +100,8 @@ func TestBuildCacheOfBuilders(t *testing.T) {
 			got = (*saved)[0].Exports[0].Type
 		}
 		if got != c.want || w.builder.closed != 1 {
-			t.Errorf("%s with %s: saved to %q; builder closed %d times", c.spec, c.kind, got, w.builder.closed)
+			t.Errorf("%s with %s: saved to %q; builder closed %d times", c.spec, c.kind, got,
+				w.builder.closed)
 		}
 	}
 }
@@ -109,7 +115,8 @@ func TestBuildCacheImports(t *testing.T) {
 	w.heads.sha = shaB
 	img := w.ensure(t)
 	w.close(t)
-	if img.Cache == nil || img.Cache.From != "local" || !slices.Equal(img.Cache.Imported, []string{shaA}) {
+	if img.Cache == nil || img.Cache.From != "local" ||
+		!slices.Equal(img.Cache.Imported, []string{shaA}) {
 		t.Errorf("the receipt says %+v", img.Cache)
 	}
 	if got := w.builder.built[1].CacheImports; len(got) != 1 || got[0].Type != "local" {
@@ -129,13 +136,14 @@ func TestBuildCacheImports(t *testing.T) {
 	}
 	img = w.ensure(t, NoCache())
 	w.close(t)
-	if got := w.builder.built[3]; len(*saved) != 3 || len(got.CacheImports) > 0 || img.Cache != nil {
+	if got := w.builder.built[3]; len(*saved) != 3 || len(got.CacheImports) > 0 ||
+		img.Cache != nil {
 		t.Errorf("saved %d times; offered %+v", len(*saved), got.CacheImports)
 	}
 }
 
-// TestBuildCacheUnreadable: of a cache that failed a build what is damaged is forgotten, whether or not anything can
-// be saved, and nothing else is.
+// TestBuildCacheUnreadable: of a cache that failed a build what is damaged is forgotten, whether or
+// not anything can be saved, and nothing else is.
 func TestBuildCacheUnreadable(t *testing.T) {
 	for name, c := range map[string]struct {
 		damaged, graph bool
@@ -163,7 +171,8 @@ func TestBuildCacheUnreadable(t *testing.T) {
 			}
 			img := w.ensure(t)
 			w.close(t)
-			if img.Cache != nil || len(img.Warnings) != 1 || !strings.Contains(img.Warnings[0], "blob not found") {
+			if img.Cache != nil || len(img.Warnings) != 1 ||
+				!strings.Contains(img.Warnings[0], "blob not found") {
 				t.Errorf("warnings %q, cache %+v", img.Warnings, img.Cache)
 			}
 			if got := w.savedCaches(t); !slices.Equal(got, c.want) {
@@ -181,13 +190,15 @@ func TestBuildCacheUnreadable(t *testing.T) {
 
 // spoilBuildCache changes a byte of each blob and no size.
 func (w *world) spoilBuildCache() error {
-	blobs, err := filepath.Glob(filepath.Join(w.settings.cacheDir, "buildkit", "*", "blobs", "sha256", "*"))
+	blobs, err := filepath.Glob(filepath.Join(w.settings.cacheDir, "buildkit", "*", "blobs",
+		"sha256", "*"))
 	if err == nil && len(blobs) == 0 {
 		err = errors.New("there is no blob")
 	}
 	for _, b := range blobs {
 		data, readErr := os.ReadFile(b)
-		err = errors.Join(err, readErr, os.Chmod(b, 0o600), os.WriteFile(b, bytes.ToUpper(data), 0o600))
+		err = errors.Join(err, readErr, os.Chmod(b, 0o600),
+			os.WriteFile(b, bytes.ToUpper(data), 0o600))
 	}
 	return err
 }
@@ -230,15 +241,18 @@ func TestBuildCacheLatest(t *testing.T) {
 	}
 	close(goOn)
 	w.close(t)
-	if got := w.savedCaches(t); len(*saved) != 2 || !slices.Equal(got, []string{strings.Repeat("d", 40), shaA}) || w.builder.closed != 4 {
-		t.Errorf("saved %d times; entries %v; builders were closed %d times", len(*saved), got, w.builder.closed)
+	if got := w.savedCaches(t); len(*saved) != 2 ||
+		!slices.Equal(got, []string{strings.Repeat("d", 40), shaA}) || w.builder.closed != 4 {
+		t.Errorf("saved %d times; entries %v; builders were closed %d times", len(*saved), got,
+			w.builder.closed)
 	}
 }
 
 // TestFault44_BuildCache: a cache that cannot be used or saved is a warning.
 func TestFault44_BuildCache(t *testing.T) {
 	var log bytes.Buffer
-	w, _ := savingWorld(t, WithLogger(slog.New(slog.NewTextHandler(&log, nil))), WithToken("s3cr3t-canary"))
+	w, _ := savingWorld(t, WithLogger(slog.New(slog.NewTextHandler(&log, nil))),
+		WithToken("s3cr3t-canary"))
 	w.builder.save = func(context.Context, buildkit.CacheSave) (ocispecs.Descriptor, error) {
 		return ocispecs.Descriptor{}, errors.New("no space left, says s3cr3t-canary")
 	}
@@ -246,7 +260,8 @@ func TestFault44_BuildCache(t *testing.T) {
 		t.Errorf("outcome %s", img.Outcome)
 	}
 	w.close(t)
-	if text := log.String(); !strings.Contains(text, "level=WARN") || !strings.Contains(text, "no space left") || strings.Contains(text, "s3cr3t") {
+	if text := log.String(); !strings.Contains(text, "level=WARN") ||
+		!strings.Contains(text, "no space left") || strings.Contains(text, "s3cr3t") {
 		t.Errorf("the log says %s", text)
 	}
 
@@ -259,7 +274,8 @@ func TestFault44_BuildCache(t *testing.T) {
 	}
 	img := w.ensure(t)
 	w.close(t)
-	if len(img.Warnings) != 1 || !strings.Contains(img.Warnings[0], "build cache") || len(*saved) > 0 || w.builder.closed != 1 {
+	if len(img.Warnings) != 1 || !strings.Contains(img.Warnings[0], "build cache") ||
+		len(*saved) > 0 || w.builder.closed != 1 {
 		t.Errorf("warnings %q, saved %+v", img.Warnings, *saved)
 	}
 }

@@ -6,8 +6,9 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/buildkit"
 )
 
-// buildRef is the build in buildx's terms: builder, node and the reference in the builder's history. It is empty
-// where buildx knows no such builder, or where it picked the node itself and did not say which.
+// buildRef is the build in buildx's terms: builder, node and the reference in the builder's
+// history. It is empty where buildx knows no such builder, or where it picked the node itself and
+// did not say which.
 func (s settings) buildRef(by buildkit.Info, ref string) string {
 	switch by.Kind {
 	case buildkit.KindBuildx:

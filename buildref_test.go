@@ -15,12 +15,18 @@ func TestBuildRef(t *testing.T) {
 		by   buildkit.Info
 		want string
 	}{
-		{"a node", nil, buildkit.Info{Kind: buildkit.KindBuildx, Endpoint: "team/team0"}, "team/team0/r"},
-		{"the plugin's choice of a node", nil, buildkit.Info{Kind: buildkit.KindBuildx, Endpoint: "team"}, ""},
-		{"the engine's own", nil, buildkit.Info{Kind: buildkit.KindDocker, Endpoint: "unix:///run/docker.sock"}, "default/default/r"},
-		{"the engine of a context that is gone", map[string]string{"DOCKER_CONTEXT": "gone"}, buildkit.Info{Kind: buildkit.KindDocker}, ""},
-		{"a buildkitd", nil, buildkit.Info{Kind: buildkit.KindBuildkitd, Endpoint: "unix:///team/team0"}, ""},
-		{"the managed one", nil, buildkit.Info{Kind: buildkit.KindManaged, Endpoint: "unix:///team/team0"}, ""},
+		{"a node", nil, buildkit.Info{Kind: buildkit.KindBuildx, Endpoint: "team/team0"},
+			"team/team0/r"},
+		{"the plugin's choice of a node", nil,
+			buildkit.Info{Kind: buildkit.KindBuildx, Endpoint: "team"}, ""},
+		{"the engine's own", nil, buildkit.Info{Kind: buildkit.KindDocker,
+			Endpoint: "unix:///run/docker.sock"}, "default/default/r"},
+		{"the engine of a context that is gone", map[string]string{"DOCKER_CONTEXT": "gone"},
+			buildkit.Info{Kind: buildkit.KindDocker}, ""},
+		{"a buildkitd", nil, buildkit.Info{Kind: buildkit.KindBuildkitd,
+			Endpoint: "unix:///team/team0"}, ""},
+		{"the managed one", nil, buildkit.Info{Kind: buildkit.KindManaged,
+			Endpoint: "unix:///team/team0"}, ""},
 	} {
 		env := map[string]string{"HOME": filepath.Join(home, "nobody")}
 		for k, v := range c.env {

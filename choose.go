@@ -15,10 +15,12 @@ import (
 // checkStore refuses what [WithStore] does not know.
 func (s settings) checkStore() error {
 	dir, layout := s.layoutDir()
-	if layout && strings.TrimSpace(dir) != "" || !layout && (s.store == "" || s.store == StoreDocker) {
+	if layout && strings.TrimSpace(dir) != "" || !layout &&
+		(s.store == "" || s.store == StoreDocker) {
 		return nil
 	}
-	return fmt.Errorf("%w: image store %q: write %s for the Docker engine, or %sDIR for a folder", ErrInvalidInput, s.store, StoreDocker, StoreOCI)
+	return fmt.Errorf("%w: image store %q: write %s for the Docker engine, or %sDIR for a folder",
+		ErrInvalidInput, s.store, StoreDocker, StoreOCI)
 }
 
 // layoutDir is the folder that images go into, if it is a folder.
@@ -42,9 +44,9 @@ type choice struct {
 	why string
 }
 
-// choose takes the builder that buildx has, by name or by selection. Where there is none it takes the BuildKit of the
-// engine that holds the images. For a folder it takes that of the engine which answers, if it hands out layers, else the
-// managed builder.
+// choose takes the builder that buildx has, by name or by selection. Where there is none it takes
+// the BuildKit of the engine that holds the images. For a folder it takes that of the engine which
+// answers, if it hands out layers, else the managed builder.
 func (s settings) choose(ctx context.Context, st store) (choice, error) {
 	c, own, err := s.chooseBuildx()
 	if err != nil || c.buildx != nil {
@@ -55,13 +57,15 @@ func (s settings) choose(ctx context.Context, st store) (choice, error) {
 		if err != nil {
 			return choice{}, storeError(err)
 		}
-		return choice{engine: e, info: info, why: cmp.Or(c.why, "the Docker engine's own BuildKit; no other was named")}, nil
+		return choice{engine: e, info: info,
+			why: cmp.Or(c.why, "the Docker engine's own BuildKit; no other was named")}, nil
 	}
 	e, info, err := s.engineBeside(ctx)
 	switch {
 	case err == nil && info.Kind != imagestore.KindContainerd && own:
 		return choice{}, &buildkit.Error{Op: "choose", Kind: ErrNoBuilder, Err: fmt.Errorf(
-			"the Docker engine at %s, which --builder or %s names, has the classic image store, which hands out no layers; name another builder",
+			"the Docker engine at %s, which --builder or %s names, has the classic image store, "+
+				"which hands out no layers; name another builder",
 			e.Endpoint(), EnvBuildxBuilder)}
 	case err == nil && info.Kind == imagestore.KindContainerd:
 		return choice{
@@ -69,7 +73,8 @@ func (s settings) choose(ctx context.Context, st store) (choice, error) {
 			why: cmp.Or(c.why, "a Docker engine that answers; no builder was named"),
 		}, nil
 	case err == nil:
-		return choice{why: fmt.Sprintf("no builder was named, and the Docker engine at %s has the classic image store, which hands out no layers", e.Endpoint())}, nil
+		return choice{why: fmt.Sprintf("no builder was named, and the Docker engine at %s has "+
+			"the classic image store, which hands out no layers", e.Endpoint())}, nil
 	case errors.Is(err, imagestore.ErrUnavailable) && !own && !s.engineConfig().Named():
 		return choice{why: "no builder was named, and no Docker engine answers"}, nil
 	default:
@@ -78,7 +83,9 @@ func (s settings) choose(ctx context.Context, st store) (choice, error) {
 }
 
 // engineBeside asks the engine that plain `docker` would use what it is.
-func (s settings) engineBeside(ctx context.Context) (*imagestore.Engine, imagestore.EngineInfo, error) {
+func (s settings) engineBeside(ctx context.Context) (
+	*imagestore.Engine, imagestore.EngineInfo, error,
+) {
 	e, err := imagestore.Dial(s.engineConfig())
 	if err != nil {
 		return nil, imagestore.EngineInfo{}, err

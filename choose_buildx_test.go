@@ -25,12 +25,16 @@ func putBuildx(t *testing.T, home, name, text string) {
 	}
 }
 
-// What is named comes before what is selected, flags before variables, and an address before a name.
+// What is named comes before what is selected, flags before variables, and an address before a
+// name.
 func TestOrderOfBuilders(t *testing.T) {
 	home := t.TempDir()
 	host := storetest.StartFake(t, imagestore.KindContainerd, "1.52").Host()
 	for _, name := range []string{"one", "two", "managed"} {
-		putBuildx(t, home, "instances/"+name, fmt.Sprintf(`{"Name":%q,"Driver":"remote","Nodes":[{"Name":"n","Endpoint":"unix:///nowhere/%[1]s"}]}`, name))
+		putBuildx(t, home, "instances/"+name,
+			fmt.Sprintf(
+				`{"Name":%q,"Driver":"remote","Nodes":[{"Name":"n","Endpoint":"unix:///nowhere/%[1]s"}]}`, name,
+			))
 	}
 	putBuildx(t, home, "current", fmt.Sprintf(`{"Key":%q,"Name":"one"}`, host))
 	for _, c := range []struct {
@@ -41,11 +45,16 @@ func TestOrderOfBuilders(t *testing.T) {
 	}{
 		{"selected", nil, nil, "one/n"},
 		{"variable", map[string]string{"BUILDX_BUILDER": "two"}, nil, "two/n"},
-		{"flag before variable", map[string]string{"BUILDX_BUILDER": "one"}, []Option{WithBuildxBuilder("two")}, "two/n"},
-		{"address before variable", map[string]string{"BUILDX_BUILDER": "one", "BUILDKIT_HOST": "unix:///nowhere/x"}, nil, "unix:///nowhere/x"},
-		{"flag before address", map[string]string{"BUILDKIT_HOST": "unix:///nowhere/x"}, []Option{WithBuildxBuilder("two")}, "two/n"},
-		{"address flag before variable", map[string]string{"BUILDX_BUILDER": "one"}, []Option{WithBuilder("unix:///nowhere/x", TLS{})}, "unix:///nowhere/x"},
-		{"one that is called managed", map[string]string{"BUILDX_BUILDER": "managed"}, nil, "managed/n"},
+		{"flag before variable", map[string]string{"BUILDX_BUILDER": "one"},
+			[]Option{WithBuildxBuilder("two")}, "two/n"},
+		{"address before variable", map[string]string{"BUILDX_BUILDER": "one",
+			"BUILDKIT_HOST": "unix:///nowhere/x"}, nil, "unix:///nowhere/x"},
+		{"flag before address", map[string]string{"BUILDKIT_HOST": "unix:///nowhere/x"},
+			[]Option{WithBuildxBuilder("two")}, "two/n"},
+		{"address flag before variable", map[string]string{"BUILDX_BUILDER": "one"},
+			[]Option{WithBuilder("unix:///nowhere/x", TLS{})}, "unix:///nowhere/x"},
+		{"one that is called managed", map[string]string{"BUILDX_BUILDER": "managed"}, nil,
+			"managed/n"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			env := map[string]string{"HOME": home, "DOCKER_HOST": host}
@@ -61,7 +70,8 @@ func TestOrderOfBuilders(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, err := o.connect(t.Context(), st, "linux/amd64"); !errors.Is(err, ErrNoBuilder) || !strings.Contains(err.Error(), c.want) {
+			if _, err := o.connect(t.Context(), st, "linux/amd64"); !errors.Is(err, ErrNoBuilder) ||
+				!strings.Contains(err.Error(), c.want) {
 				t.Errorf("got %v, want %s", err, c.want)
 			}
 		})
@@ -71,12 +81,14 @@ func TestOrderOfBuilders(t *testing.T) {
 // The engine's own BuildKit, named, is no reason to start the managed one for a folder.
 func TestNamedEngineThatCannot(t *testing.T) {
 	host := storetest.StartFake(t, imagestore.KindClassic, "1.52").Host()
-	s := withStore(t, StoreOCI+t.TempDir(), map[string]string{"DOCKER_HOST": host, "BUILDX_BUILDER": "default"})
+	s := withStore(t, StoreOCI+t.TempDir(),
+		map[string]string{"DOCKER_HOST": host, "BUILDX_BUILDER": "default"})
 	st, err := s.openStore()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.choose(t.Context(), st); !errors.Is(err, ErrNoBuilder) || !strings.Contains(err.Error(), "classic") {
+	if _, err := s.choose(t.Context(), st); !errors.Is(err, ErrNoBuilder) ||
+		!strings.Contains(err.Error(), "classic") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -111,22 +123,27 @@ func TestDoctorOnBuildx(t *testing.T) {
 	}
 }
 
-// The plugin sees the engine that was named to Pinion, however that was done, and none of Pinion's secrets.
+// The plugin sees the engine that was named to Pinion, however that was done, and none of Pinion's
+// secrets.
 func TestPluginsEnvironment(t *testing.T) {
 	home := t.TempDir()
 	log, config := filepath.Join(home, "log"), filepath.Join(home, "config.yaml")
 	for name, value := range map[string]string{
 		"DOCKER_HOST": "tcp://stale:1", "DOCKER_CONTEXT": "stale", "KUBECONFIG": "/kube",
 		"DOCKER_CLI_PLUGIN_ORIGINAL_CLI_COMMAND": "secret: that we are a plugin",
-		EnvToken:                                 "secret-a", EnvServeToken: "secret-b", EnvHookSecret: "secret-c", "TEAM_GIT_TOKEN": "secret-d",
+		EnvToken:                                 "secret-a", EnvServeToken: "secret-b",
+		EnvHookSecret: "secret-c", "TEAM_GIT_TOKEN": "secret-d",
 	} {
 		t.Setenv(name, value)
 	}
-	putBuildx(t, home, "instances/far", `{"Name":"far","Driver":"kubernetes","Nodes":[{"Name":"n","Endpoint":"kubernetes:///far"}]}`)
+	putBuildx(t, home, "instances/far",
+		`{"Name":"far","Driver":"kubernetes","Nodes":[{"Name":"n","Endpoint":"kubernetes:///far"}]}`)
 	plugin := filepath.Join(home, ".docker", "cli-plugins", "docker-buildx")
 	script := "#!/bin/sh\n{ echo call=$1; env; } >> " + log + "\necho Status: running\necho '{}'\n"
 	text := "credentials:\n  - host: git.example\n    token_env: TEAM_GIT_TOKEN\n"
-	if err := errors.Join(os.MkdirAll(filepath.Dir(plugin), 0o700), os.WriteFile(plugin, []byte(script), 0o700), os.WriteFile(config, []byte(text), 0o600)); err != nil {
+	if err := errors.Join(os.MkdirAll(filepath.Dir(plugin), 0o700),
+		os.WriteFile(plugin, []byte(script), 0o700),
+		os.WriteFile(config, []byte(text), 0o600)); err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range []struct {
@@ -135,16 +152,23 @@ func TestPluginsEnvironment(t *testing.T) {
 		opt           Option
 		host, context string
 	}{
-		{"variables of `docker --context`", map[string]string{"DOCKER_CONTEXT": "there"}, nil, "", "there"},
-		{"variables of `docker --host`", map[string]string{"DOCKER_HOST": "tcp://h:1"}, nil, "tcp://h:1", ""},
-		{"a flag for the context", map[string]string{"DOCKER_HOST": "tcp://h:1"}, WithDockerContext("flag"), "", "flag"},
-		{"a flag for the host", map[string]string{"DOCKER_CONTEXT": "there"}, WithDockerHost("tcp://flag:1"), "tcp://flag:1", ""},
+		{"variables of `docker --context`", map[string]string{"DOCKER_CONTEXT": "there"}, nil, "",
+			"there"},
+		{"variables of `docker --host`", map[string]string{"DOCKER_HOST": "tcp://h:1"}, nil,
+			"tcp://h:1", ""},
+		{"a flag for the context", map[string]string{"DOCKER_HOST": "tcp://h:1"},
+			WithDockerContext("flag"), "", "flag"},
+		{"a flag for the host", map[string]string{"DOCKER_CONTEXT": "there"},
+			WithDockerHost("tcp://flag:1"), "tcp://flag:1", ""},
 	} {
 		env := map[string]string{"HOME": home, EnvConfig: config}
 		for k, v := range c.env {
 			env[k] = v
 		}
-		opts := []Option{OptionsFromEnv(func(name string) (string, bool) { v, ok := env[name]; return v, ok })}
+		opts := []Option{OptionsFromEnv(func(name string) (string, bool) {
+			v, ok := env[name]
+			return v, ok
+		})}
 		if c.opt != nil {
 			opts = append(opts, c.opt)
 		}
@@ -173,7 +197,8 @@ func TestPluginsEnvironment(t *testing.T) {
 		}
 		calls := strings.Split(string(said), "call=")[1:]
 		for _, call := range calls {
-			for _, line := range []string{"DOCKER_HOST=" + c.host, "DOCKER_CONTEXT=" + c.context, "KUBECONFIG=/kube"} {
+			for _, line := range []string{"DOCKER_HOST=" + c.host, "DOCKER_CONTEXT=" + c.context,
+				"KUBECONFIG=/kube"} {
 				if !strings.Contains(call, "\n"+line+"\n") {
 					t.Errorf("%s: no %s in\n%s", c.name, line, call)
 				}

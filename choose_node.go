@@ -26,14 +26,17 @@ func remarks(b solver) []string {
 	return nil
 }
 
-// nodePatience is how long a node has to answer once another has that will do. A login over SSH takes less.
+// nodePatience is how long a node has to answer once another has that will do. A login over SSH
+// takes less.
 const nodePatience = 3 * time.Second
 
-// pickNode connects to the node for the platform: the one that was set up for it; else one that has it natively, the
-// first of them; else one that emulates it, with a remark. All nodes are asked at once. A node that has the platform
-// natively is not kept waiting for those behind it, nor for long for those before it: one that has failed or is silent
-// is passed over, with a remark. For emulation it is not, since it may be the native one.
-func pickNode(ctx context.Context, nodes []buildx.Node, platform string, dial func(context.Context, buildx.Node) (solver, error)) (solver, error) {
+// pickNode connects to the node for the platform: the one that was set up for it; else one that has
+// it natively, the first of them; else one that emulates it, with a remark. All nodes are asked at
+// once. A node that has the platform natively is not kept waiting for those behind it, nor for long
+// for those before it: one that has failed or is silent is passed over, with a remark. For
+// emulation it is not, since it may be the native one.
+func pickNode(ctx context.Context, nodes []buildx.Node, platform string,
+	dial func(context.Context, buildx.Node) (solver, error)) (solver, error) {
 	if platform == "" {
 		return dial(ctx, nodes[0])
 	}
@@ -41,7 +44,9 @@ func pickNode(ctx context.Context, nodes []buildx.Node, platform string, dial fu
 	if err != nil {
 		return nil, err
 	}
-	if i := slices.IndexFunc(nodes, func(n buildx.Node) bool { return slices.ContainsFunc(n.Platforms, platforms.OnlyStrict(p).Match) }); i >= 0 {
+	if i := slices.IndexFunc(nodes, func(n buildx.Node) bool {
+		return slices.ContainsFunc(n.Platforms, platforms.OnlyStrict(p).Match)
+	}); i >= 0 {
 		nodes = nodes[i : i+1]
 	}
 	ctx, cancel := context.WithCancel(ctx)
@@ -93,7 +98,8 @@ func newAsked(nodes []buildx.Node, p ocispecs.Platform) *asked {
 	return a
 }
 
-// listen returns as soon as the best node is known, at the latest when all have answered: each does in time.
+// listen returns as soon as the best node is known, at the latest when all have answered: each does
+// in time.
 func (a *asked) listen(answers <-chan answer) {
 	var enough <-chan time.Time
 	for !a.settled() {
@@ -122,7 +128,8 @@ func (n askedNode) silent() bool { return n.solver == nil && n.err == nil }
 func (a *asked) giveUp() {
 	for i, n := range a.nodes {
 		if n.silent() {
-			a.nodes[i].err = fmt.Errorf("node %s: no answer within %s of another node's", n.name, nodePatience)
+			a.nodes[i].err = fmt.Errorf("node %s: no answer within %s of another node's", n.name,
+				nodePatience)
 		}
 	}
 }
@@ -130,7 +137,8 @@ func (a *asked) giveUp() {
 // native is the index of the first node that has the platform natively, -1 if none has answered.
 func (a *asked) native() int {
 	return slices.IndexFunc(a.nodes, func(n askedNode) bool {
-		return n.err == nil && n.solver != nil && platforms.Only(n.solver.Native()).Match(a.platform)
+		return n.err == nil && n.solver != nil &&
+			platforms.Only(n.solver.Native()).Match(a.platform)
 	})
 }
 
@@ -139,7 +147,8 @@ func (a *asked) best() (best int, remarks []string, err error) {
 	if best = a.native(); best >= 0 {
 		for _, n := range a.nodes[:best] {
 			if n.err != nil {
-				remarks = append(remarks, fmt.Sprintf("a node of the builder was passed over: %v", n.err))
+				remarks = append(remarks,
+					fmt.Sprintf("a node of the builder was passed over: %v", n.err))
 			}
 		}
 		return best, remarks, nil
@@ -153,7 +162,9 @@ func (a *asked) best() (best int, remarks []string, err error) {
 	if len(failed) > 0 {
 		return -1, nil, errors.Join(failed...)
 	}
-	best = slices.IndexFunc(a.nodes, func(n askedNode) bool { return n.solver.RequirePlatform(a.platform) == nil })
+	best = slices.IndexFunc(a.nodes, func(n askedNode) bool {
+		return n.solver.RequirePlatform(a.platform) == nil
+	})
 	if best < 0 {
 		return -1, nil, a.nodes[0].solver.RequirePlatform(a.platform)
 	}

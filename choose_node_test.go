@@ -54,17 +54,27 @@ func TestPickNode(t *testing.T) {
 		remark   string
 	}{
 		{"one", amd, []node{{"a", "", []string{amd}}}, "a", nil, ""},
-		{"none asked for", "", []node{{"a", "", []string{arm}}, {"b", "", []string{amd}}}, "a", nil, ""},
-		{"native before emulated", amd, []node{{"a", "", []string{arm, amd}}, {"b", "", []string{amd}}}, "b", nil, ""},
-		{"the first of two natives", amd, []node{{"a", "", []string{amd}}, {"b", "", []string{amd}}}, "a", nil, ""},
-		{"emulated", amd, []node{{"a", "", []string{"linux/riscv64"}}, {"b", "", []string{arm, amd}}}, "b", nil, "emulated by builder b"},
-		{"one that emulates", amd, []node{{"a", "", []string{arm, amd}}}, "a", nil, "it runs on linux/arm64"},
-		{"set up for it", amd, []node{{"a", arm, []string{amd}}, {"b", amd, []string{amd}}}, "b", nil, ""},
-		{"set up for it and silent", amd, []node{{"a", "", []string{amd}}, {"b", amd, nil}}, "", ErrNoBuilder, ""},
-		{"silent, another native", amd, []node{{"a", "", nil}, {"b", "", []string{amd}}}, "b", nil, "a is silent"},
-		{"silent, another emulates", amd, []node{{"a", "", nil}, {"b", "", []string{arm, amd}}}, "", ErrNoBuilder, ""},
+		{"none asked for", "", []node{{"a", "", []string{arm}}, {"b", "", []string{amd}}}, "a", nil,
+			""},
+		{"native before emulated", amd, []node{{"a", "", []string{arm, amd}},
+			{"b", "", []string{amd}}}, "b", nil, ""},
+		{"the first of two natives", amd,
+			[]node{{"a", "", []string{amd}}, {"b", "", []string{amd}}}, "a", nil, ""},
+		{"emulated", amd, []node{{"a", "", []string{"linux/riscv64"}},
+			{"b", "", []string{arm, amd}}}, "b", nil, "emulated by builder b"},
+		{"one that emulates", amd, []node{{"a", "", []string{arm, amd}}}, "a", nil,
+			"it runs on linux/arm64"},
+		{"set up for it", amd, []node{{"a", arm, []string{amd}}, {"b", amd, []string{amd}}}, "b",
+			nil, ""},
+		{"set up for it and silent", amd, []node{{"a", "", []string{amd}}, {"b", amd, nil}}, "",
+			ErrNoBuilder, ""},
+		{"silent, another native", amd, []node{{"a", "", nil}, {"b", "", []string{amd}}}, "b", nil,
+			"a is silent"},
+		{"silent, another emulates", amd, []node{{"a", "", nil}, {"b", "", []string{arm, amd}}}, "",
+			ErrNoBuilder, ""},
 		{"all silent", amd, []node{{"a", "", nil}, {"b", "", nil}}, "", ErrNoBuilder, ""},
-		{"nobody can", amd, []node{{"a", "", []string{arm}}, {"b", "", []string{arm}}}, "", ErrPlatform, ""},
+		{"nobody can", amd, []node{{"a", "", []string{arm}}, {"b", "", []string{arm}}}, "",
+			ErrPlatform, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			fakes := map[string]*fakeNode{}
@@ -77,13 +87,16 @@ func TestPickNode(t *testing.T) {
 				}
 				nodes = append(nodes, added)
 			}
-			got, err := pickNode(t.Context(), nodes, c.platform, func(_ context.Context, n buildx.Node) (solver, error) {
-				f := fakes[n.Name]
-				if len(f.runs) == 0 {
-					return (*fakeNode)(nil), &buildkit.Error{Op: "connect", Kind: ErrNoBuilder, Err: errors.New(n.Name + " is silent")}
-				}
-				return f, nil
-			})
+			got, err := pickNode(t.Context(), nodes, c.platform,
+				func(_ context.Context, n buildx.Node) (solver, error) {
+					f := fakes[n.Name]
+					if len(f.runs) == 0 {
+						return (*fakeNode)(nil),
+							&buildkit.Error{Op: "connect", Kind: ErrNoBuilder,
+								Err: errors.New(n.Name + " is silent")}
+					}
+					return f, nil
+				})
 			if !errors.Is(err, c.err) || (err == nil) != (c.want != "") {
 				t.Fatalf("got %v", err)
 			}
@@ -101,7 +114,8 @@ func TestPickNode(t *testing.T) {
 	}
 }
 
-// A node that hangs costs a moment where it would have been taken before the one that answers, and nothing otherwise.
+// A node that hangs costs a moment where it would have been taken before the one that answers, and
+// nothing otherwise.
 func TestNodeThatHangs(t *testing.T) {
 	const amd, arm = "linux/amd64", "linux/arm64"
 	type node struct {
@@ -119,14 +133,24 @@ func TestNodeThatHangs(t *testing.T) {
 		waited time.Duration
 		remark string
 	}{
-		{"before a native one", []node{{"a", nil, time.Hour, false}, {"b", []string{amd}, time.Second, false}}, "b", time.Second + nodePatience, "node a: no answer within 3s"},
-		{"behind a native one", []node{{"a", []string{amd}, time.Second, false}, {"b", nil, time.Hour, false}}, "a", time.Second, ""},
-		{"between two native ones", []node{{"a", []string{amd}, time.Second, false}, {"b", nil, time.Hour, false}, {"c", []string{amd}, 0, false}}, "a", time.Second, ""},
-		{"slow, but not too slow", []node{{"a", []string{amd}, 2 * time.Second, false}, {"b", []string{amd}, 0, false}}, "a", 2 * time.Second, ""},
-		{"answers when nobody waits", []node{{"a", []string{amd}, time.Minute, true}, {"b", []string{amd}, 0, false}}, "b", nodePatience, "node a"},
-		{"fails while it is waited for", []node{{"a", nil, time.Second, false}, {"b", []string{amd}, 0, false}}, "b", time.Second, "a is silent"},
-		{"beside one that emulates", []node{{"a", nil, 20 * time.Second, false}, {"b", []string{arm, amd}, 0, false}}, "", 20 * time.Second, ""},
-		{"may be the native one", []node{{"a", []string{amd}, 19 * time.Second, false}, {"b", []string{arm, amd}, 0, false}}, "a", 19 * time.Second, ""},
+		{"before a native one", []node{{"a", nil, time.Hour, false},
+			{"b", []string{amd}, time.Second, false}}, "b", time.Second + nodePatience,
+			"node a: no answer within 3s"},
+		{"behind a native one", []node{{"a", []string{amd}, time.Second, false},
+			{"b", nil, time.Hour, false}}, "a", time.Second, ""},
+		{"between two native ones", []node{{"a", []string{amd}, time.Second, false},
+			{"b", nil, time.Hour, false}, {"c", []string{amd}, 0, false}}, "a", time.Second, ""},
+		{"slow, but not too slow", []node{{"a", []string{amd}, 2 * time.Second, false},
+			{"b", []string{amd}, 0, false}}, "a", 2 * time.Second, ""},
+		{"answers when nobody waits", []node{{"a", []string{amd}, time.Minute, true},
+			{"b", []string{amd}, 0, false}}, "b", nodePatience, "node a"},
+		{"fails while it is waited for",
+			[]node{{"a", nil, time.Second, false}, {"b", []string{amd}, 0, false}}, "b",
+			time.Second, "a is silent"},
+		{"beside one that emulates", []node{{"a", nil, 20 * time.Second, false},
+			{"b", []string{arm, amd}, 0, false}}, "", 20 * time.Second, ""},
+		{"may be the native one", []node{{"a", []string{amd}, 19 * time.Second, false},
+			{"b", []string{arm, amd}, 0, false}}, "a", 19 * time.Second, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -137,21 +161,23 @@ func TestNodeThatHangs(t *testing.T) {
 					nodes = append(nodes, buildx.Node{Name: n.name})
 				}
 				begun := time.Now()
-				got, err := pickNode(t.Context(), nodes, amd, func(ctx context.Context, n buildx.Node) (solver, error) {
-					off := ctx.Done()
-					if asked[n.Name].deaf {
-						off = nil
-					}
-					select {
-					case <-off:
-						return nil, ctx.Err()
-					case <-time.After(asked[n.Name].after):
-					}
-					if len(asked[n.Name].runs) == 0 {
-						return nil, &buildkit.Error{Op: "connect", Kind: ErrNoBuilder, Err: errors.New(n.Name + " is silent")}
-					}
-					return fakes[n.Name], nil
-				})
+				got, err := pickNode(t.Context(), nodes, amd,
+					func(ctx context.Context, n buildx.Node) (solver, error) {
+						off := ctx.Done()
+						if asked[n.Name].deaf {
+							off = nil
+						}
+						select {
+						case <-off:
+							return nil, ctx.Err()
+						case <-time.After(asked[n.Name].after):
+						}
+						if len(asked[n.Name].runs) == 0 {
+							return nil, &buildkit.Error{Op: "connect", Kind: ErrNoBuilder,
+								Err: errors.New(n.Name + " is silent")}
+						}
+						return fakes[n.Name], nil
+					})
 				if waited := time.Since(begun); waited != c.waited {
 					t.Errorf("waited %s, want %s", waited, c.waited)
 				}
@@ -161,7 +187,8 @@ func TestNodeThatHangs(t *testing.T) {
 				time.Sleep(time.Hour) // the fake clock's: until the last has answered
 				synctest.Wait()
 				for name, f := range fakes {
-					connected := len(f.runs) > 0 && (asked[name].deaf || asked[name].after <= c.waited)
+					connected := len(f.runs) > 0 &&
+						(asked[name].deaf || asked[name].after <= c.waited)
 					if want := connected && name != c.want; f.closed != want {
 						t.Errorf("%s: closed %t, want %t", name, f.closed, want)
 					}
@@ -170,7 +197,8 @@ func TestNodeThatHangs(t *testing.T) {
 					return
 				}
 				said := strings.Join(remarks(got), "\n")
-				if got.Info().Endpoint != c.want || (said == "") != (c.remark == "") || !strings.Contains(said, c.remark) {
+				if got.Info().Endpoint != c.want || (said == "") != (c.remark == "") ||
+					!strings.Contains(said, c.remark) {
 					t.Errorf("got %s, remarks %q", got.Info().Endpoint, said)
 				}
 			})

@@ -28,8 +28,12 @@ func TestChosenBuilderForFolder(t *testing.T) {
 		engine bool
 		why    string
 	}{
-		{"containerd store", map[string]string{"DOCKER_HOST": storetest.StartFake(t, imagestore.KindContainerd, "1.52").Host()}, true, "answers"},
-		{"classic store", map[string]string{"DOCKER_HOST": storetest.StartFake(t, imagestore.KindClassic, "1.52").Host()}, false, "classic image store"},
+		{"containerd store",
+			map[string]string{"DOCKER_HOST": storetest.StartFake(t, imagestore.KindContainerd,
+				"1.52").Host()}, true, "answers"},
+		{"classic store",
+			map[string]string{"DOCKER_HOST": storetest.StartFake(t, imagestore.KindClassic,
+				"1.52").Host()}, false, "classic image store"},
 		{"named and not there", map[string]string{"DOCKER_HOST": nowhere}, false, ""},
 		{"unknown context", map[string]string{"DOCKER_CONTEXT": "unknown"}, false, ""},
 	} {
@@ -68,7 +72,8 @@ func TestChosenBuilderForEngine(t *testing.T) {
 
 func TestStoreNames(t *testing.T) {
 	for _, name := range []string{"oci:", "oci: ", "OCI:/x", "tar:/x", "/x", "docker:x"} {
-		if _, err := New(WithStore(name)); !errors.Is(err, ErrInvalidInput) || !strings.Contains(err.Error(), "oci:DIR") {
+		if _, err := New(WithStore(name)); !errors.Is(err, ErrInvalidInput) ||
+			!strings.Contains(err.Error(), "oci:DIR") {
 			t.Errorf("%q: %v", name, err)
 		}
 	}
@@ -114,7 +119,8 @@ func TestFolderThatIsNoLayout(t *testing.T) {
 		t.Fatal(err)
 	}
 	var typed *Error
-	if _, err := o.List(t.Context()); !errors.Is(err, ErrStore) || !errors.As(err, &typed) || typed.Origin != OriginLayout {
+	if _, err := o.List(t.Context()); !errors.Is(err, ErrStore) || !errors.As(err, &typed) ||
+		typed.Origin != OriginLayout {
 		t.Errorf("got %v", err)
 	}
 }

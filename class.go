@@ -5,7 +5,8 @@ import (
 	"errors"
 )
 
-// Class sorts failures by whose turn it is to do something. Exit codes and HTTP statuses follow from it.
+// Class sorts failures by whose turn it is to do something. Exit codes and HTTP statuses follow
+// from it.
 type Class string
 
 // The classes of failures.
@@ -16,7 +17,8 @@ const (
 	ClassNotFound Class = "not-found"
 	// ClassUnauthorized: a git server or registry wants another credential.
 	ClassUnauthorized Class = "unauthorized"
-	// ClassUnreachable: a git server or registry does not answer, or not with anything that can be used.
+	// ClassUnreachable: a git server or registry does not answer, or not with anything that can be
+	// used.
 	ClassUnreachable Class = "unreachable"
 	// ClassNoBuilder: no builder answers, or it lacks the platform.
 	ClassNoBuilder Class = "no-builder"
@@ -36,7 +38,8 @@ const (
 	ClassGeneral Class = "general"
 )
 
-// ExitCode is what the command exits with for a failure of the class. A Go panic exits 2, so 2 is none of them.
+// ExitCode is what the command exits with for a failure of the class. A Go panic exits 2, so 2 is
+// none of them.
 func (c Class) ExitCode() int {
 	switch c {
 	case ClassUsage:
@@ -64,8 +67,9 @@ func (c Class) ExitCode() int {
 	}
 }
 
-// classes maps errors to classes; the first that fits decides. What another one may wrap stands behind it: the
-// image store's errors come from it alone, whatever they wrap, while a builder's may have come through it.
+// classes maps errors to classes; the first that fits decides. What another one may wrap stands
+// behind it: the image store's errors come from it alone, whatever they wrap, while a builder's may
+// have come through it.
 func classes() []struct {
 	kind  error
 	class Class

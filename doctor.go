@@ -49,8 +49,8 @@ func failed(name string, err error) Check {
 // lowDisk is the free space in bytes below which a template image of several GB may not fit.
 const lowDisk = 10 << 30
 
-// Doctor looks at everything that a build needs and changes nothing, except that a managed builder is started if it is
-// the one to be used.
+// Doctor looks at everything that a build needs and changes nothing, except that a managed builder
+// is started if it is the one to be used.
 func (o *Orchestrator) Doctor(ctx context.Context) []Check {
 	checks := []Check{ok("mode", "%s", o.source.Mode)}
 	if o.source.Mode == resolver.ModeLocalBuild {
@@ -65,7 +65,8 @@ func (o *Orchestrator) Doctor(ctx context.Context) []Check {
 	}
 	info, holds := checkStore(ctx, st)
 	checks = append(checks, holds)
-	if o.source.Mode == resolver.ModeLocalBuild && (holds.Status != StatusFail || o.settings.addr != "" || o.settings.builder != "") {
+	if o.source.Mode == resolver.ModeLocalBuild &&
+		(holds.Status != StatusFail || o.settings.addr != "" || o.settings.builder != "") {
 		checks = append(checks, o.checkBuilder(ctx, st)...)
 		checks = append(checks, o.checkBuildx(ctx)...)
 	}
@@ -82,8 +83,8 @@ func (o *Orchestrator) checkToken() Check {
 	return ok("token", "%s is set", EnvToken)
 }
 
-// checkGit asks for the first template that the catalogue has to offer; one that is not mirrored proves the
-// server just as well as one that is.
+// checkGit asks for the first template that the catalogue has to offer; one that is not mirrored
+// proves the server just as well as one that is.
 func (o *Orchestrator) checkGit(ctx context.Context) Check {
 	var last error
 	for _, name := range o.doctorTemplates() {
@@ -93,7 +94,8 @@ func (o *Orchestrator) checkGit(ctx context.Context) Check {
 		}
 		head, err := o.heads.Head(ctx, t.Remote, t.Ref, "")
 		if err == nil {
-			return ok("git server", "%s: %s is %s at %s", t.Remote.Host(), name, head.Ref, head.Revision.Short())
+			return ok("git server", "%s: %s is %s at %s", t.Remote.Host(), name, head.Ref,
+				head.Revision.Short())
 		}
 		if last = err; !errors.Is(err, ErrNotFound) {
 			break
@@ -125,7 +127,8 @@ func checkStore(ctx context.Context, st store) (imagestore.EngineInfo, Check) {
 	case info.Kind == imagestore.KindOCI:
 		return info, ok(name, "OCI layout in %s", info.RootDir)
 	}
-	return info, ok(name, "Docker %s at %s, %s image store, %s", info.Version, st.Endpoint(), info.Kind, info.Platform)
+	return info, ok(name, "Docker %s at %s, %s image store, %s", info.Version, st.Endpoint(),
+		info.Kind, info.Platform)
 }
 
 func (o *Orchestrator) checkBuilder(ctx context.Context, st store) []Check {
@@ -156,12 +159,14 @@ func (o *Orchestrator) checkBuilder(ctx context.Context, st store) []Check {
 		advice = append(advice, plain)
 	}
 	if len(advice) > 0 {
-		builder = warn("builder", "%s %s at %s (%s): %s", info.Kind, info.Version, info.Endpoint, why, strings.Join(advice, "; "))
+		builder = warn("builder", "%s %s at %s (%s): %s", info.Kind, info.Version, info.Endpoint,
+			why, strings.Join(advice, "; "))
 	}
 	return []Check{builder, o.checkPlatform(b)}
 }
 
-// whichBuilder says why the builder is the one that connect takes, and which it is if it had to be chosen.
+// whichBuilder says why the builder is the one that connect takes, and which it is if it had to be
+// chosen.
 func (o *Orchestrator) whichBuilder(ctx context.Context, st store) (choice, error) {
 	switch o.settings.addr {
 	case "":
@@ -188,7 +193,8 @@ func (o *Orchestrator) checkPlatform(b solver) Check {
 	if platforms.Only(b.Native()).Match(p) {
 		return ok("platform", "%s", want)
 	}
-	return warn("platform", "%s is emulated on %s, which is slow", want, platforms.Format(b.Native()))
+	return warn("platform", "%s is emulated on %s, which is slow", want,
+		platforms.Format(b.Native()))
 }
 
 func (o *Orchestrator) checkCache() Check {
@@ -197,7 +203,8 @@ func (o *Orchestrator) checkCache() Check {
 		return failed("cache folder", err)
 	}
 	if err := dir.Writable(); err != nil {
-		return warn("cache folder", "%s cannot be written, so nothing will be a hit: %v", o.settings.cachePath(), err)
+		return warn("cache folder", "%s cannot be written, so nothing will be a hit: %v",
+			o.settings.cachePath(), err)
 	}
 	return ok("cache folder", "%s", o.settings.cachePath())
 }
@@ -214,7 +221,8 @@ func checkDisk(endpoint string, info imagestore.EngineInfo) Check {
 	case err != nil:
 		return warn("disk", "%s: %v", root, err)
 	case free < lowDisk:
-		return warn("disk", "%s has %s free; template images take several GB, so make room with %s", root, gib(free), room)
+		return warn("disk", "%s has %s free; template images take several GB, so make room with %s",
+			root, gib(free), room)
 	}
 	return ok("disk", "%s has %s free", root, gib(free))
 }

@@ -9,8 +9,8 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/buildkit/buildx"
 )
 
-// checkBuildx looks at the buildx plugin, if there is one. Without it nothing is missing: a builder that is reached
-// through it says so itself.
+// checkBuildx looks at the buildx plugin, if there is one. Without it nothing is missing: a builder
+// that is reached through it says so itself.
 func (o *Orchestrator) checkBuildx(ctx context.Context) []Check {
 	plugin, err := o.settings.buildxPlugin()
 	if errors.Is(err, buildx.ErrNoPlugin) {

@@ -23,13 +23,17 @@ func TestFault56_DoctorNamesTheAdvisories(t *testing.T) {
 		word string
 	}{
 		{buildkit.Info{Kind: buildkit.KindBuildkitd, Version: "v0.31.1"}, "CVE-2026-33747"},
-		{buildkit.Info{Kind: buildkit.KindDocker, Version: "v0.11.0", Engine: "24.0.9"}, "CVE-2024-21626"},
+		{buildkit.Info{Kind: buildkit.KindDocker, Version: "v0.11.0", Engine: "24.0.9"},
+			"CVE-2024-21626"},
 		{buildkit.Info{Kind: buildkit.KindBuildkitd, Version: "v0.34.2"}, ""},
 	} {
 		w := newWorld(t)
-		w.connect = func(context.Context, store, string) (solver, error) { return versioned{w.builder, c.info}, nil }
+		w.connect = func(context.Context, store, string) (solver, error) {
+			return versioned{w.builder, c.info}, nil
+		}
 		got := checkNamed(t, w.Doctor(t.Context()), "builder")
-		if bad := c.word != ""; bad != (got.Status == StatusWarn) || !strings.Contains(got.Detail, c.word) {
+		if bad := c.word != ""; bad != (got.Status == StatusWarn) ||
+			!strings.Contains(got.Detail, c.word) {
 			t.Errorf("%+v: %+v", c.info, got)
 		}
 	}

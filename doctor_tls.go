@@ -10,8 +10,8 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/buildkit/buildx"
 )
 
-// withoutTLS is advice about a builder that is reached over a network as it is, or empty. What such a builder answers
-// may be anybody's, and it gets the credential of a private repository.
+// withoutTLS is advice about a builder that is reached over a network as it is, or empty. What such
+// a builder answers may be anybody's, and it gets the credential of a private repository.
 func (s settings) withoutTLS(c choice) string {
 	var plain []string
 	if plainTCP(s.addr) && s.tls == (buildkit.TLS{}) {
@@ -27,8 +27,10 @@ func (s settings) withoutTLS(c choice) string {
 	if len(plain) == 0 {
 		return ""
 	}
-	return fmt.Sprintf("%s is reached without TLS, so anybody on the way can read what is sent and change what is built; "+
-		"set up TLS (--tlsdir, or buildx's driver options cacert, cert and key)", strings.Join(plain, ", "))
+	return fmt.Sprintf("%s is reached without TLS, so anybody on the way can read what is sent "+
+		"and change what is built; "+
+		"set up TLS (--tlsdir, or buildx's driver options cacert, cert and key)",
+		strings.Join(plain, ", "))
 }
 
 // plainTCP says whether an address is BuildKit's tcp:// on another machine.

@@ -27,18 +27,23 @@ func TestBuilderWithoutTLS(t *testing.T) {
 	}{
 		{"an address", "tcp://builder:1234", buildkit.TLS{}, nil, []string{"tcp://builder:1234"}},
 		{"with TLS", "tcp://builder:1234", buildkit.TLS{CACert: "/ca.pem"}, nil, nil},
-		{"with the system's CAs", "tcp://builder:1234", buildkit.TLS{ServerName: "builder"}, nil, nil},
+		{"with the system's CAs", "tcp://builder:1234", buildkit.TLS{ServerName: "builder"}, nil,
+			nil},
 		{"here", "tcp://localhost:1234", buildkit.TLS{}, nil, nil},
 		{"here by number", "tcp://127.0.0.1:1234", buildkit.TLS{}, nil, nil},
 		{"here by the other number", "tcp://[::1]:1234", buildkit.TLS{}, nil, nil},
 		{"a socket", "unix:///run/buildkitd.sock", buildkit.TLS{}, nil, nil},
 		{"ssh", "ssh://builder", buildkit.TLS{}, nil, nil},
 		{"the managed one", ManagedBuilder, buildkit.TLS{}, nil, nil},
-		{"buildx", "", buildkit.TLS{}, remote(nil, "tcp://builder:1234"), []string{"tcp://builder:1234", "cacert"}},
+		{"buildx", "", buildkit.TLS{}, remote(nil, "tcp://builder:1234"),
+			[]string{"tcp://builder:1234", "cacert"}},
 		{"buildx with TLS", "", buildkit.TLS{}, remote(tls, "tcp://builder:1234"), nil},
 		{"buildx here", "", buildkit.TLS{}, remote(nil, "tcp://127.0.0.1:1234"), nil},
-		{"nodes", "", buildkit.TLS{}, remote(nil, "tcp://a:1", "unix:///b", "tcp://[fd00::1]:2"), []string{"tcp://a:1, tcp://[fd00::1]:2 is"}},
-		{"another driver", "", buildkit.TLS{}, &buildx.Builder{Driver: buildx.DriverContainer, Nodes: []buildx.Node{{Endpoint: "tcp://a:1"}}}, nil},
+		{"nodes", "", buildkit.TLS{}, remote(nil, "tcp://a:1", "unix:///b", "tcp://[fd00::1]:2"),
+			[]string{"tcp://a:1, tcp://[fd00::1]:2 is"}},
+		{"another driver", "", buildkit.TLS{},
+			&buildx.Builder{Driver: buildx.DriverContainer,
+				Nodes: []buildx.Node{{Endpoint: "tcp://a:1"}}}, nil},
 	} {
 		got := settings{addr: c.addr, tls: c.tls}.withoutTLS(choice{buildx: c.b})
 		if (got == "") != (c.words == nil) || strings.Contains(got, "\n") {
@@ -56,9 +61,11 @@ func TestDoctorOnBuilderWithoutTLS(t *testing.T) {
 	w := newWorld(t)
 	w.settings.addr = "tcp://builder.example:1234"
 	w.connect = func(context.Context, store, string) (solver, error) {
-		return versioned{w.builder, buildkit.Info{Kind: buildkit.KindBuildkitd, Endpoint: w.settings.addr, Version: "v0.34.2"}}, nil
+		return versioned{w.builder, buildkit.Info{Kind: buildkit.KindBuildkitd,
+			Endpoint: w.settings.addr, Version: "v0.34.2"}}, nil
 	}
-	if got := checkNamed(t, w.Doctor(t.Context()), "builder"); got.Status != StatusWarn || !strings.Contains(got.Detail, "without TLS") {
+	if got := checkNamed(t, w.Doctor(t.Context()), "builder"); got.Status != StatusWarn ||
+		!strings.Contains(got.Detail, "without TLS") {
 		t.Errorf("%+v", got)
 	}
 }

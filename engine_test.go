@@ -6,7 +6,8 @@ import (
 	"testing"
 )
 
-// TestDockerClient is found as the image store is, by the options and the environment, and is asked nothing.
+// TestDockerClient is found as the image store is, by the options and the environment, and is asked
+// nothing.
 func TestDockerClient(t *testing.T) {
 	host := "unix://" + filepath.Join(t.TempDir(), "d.sock")
 	o, err := New(WithDockerHost(host))

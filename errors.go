@@ -11,7 +11,8 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/resolver"
 )
 
-// Errors that errors.Is finds in what this package returns. The packages that own them document them.
+// Errors that errors.Is finds in what this package returns. The packages that own them document
+// them.
 var (
 	ErrUnknownTemplate = resolver.ErrUnknownTemplate
 	ErrInvalidInput    = resolver.ErrInvalidInput
@@ -35,8 +36,8 @@ var (
 	ErrStore = errors.New("image store")
 	// ErrVerification: an image was delivered and is not what was built.
 	ErrVerification = errors.New("verification failed")
-	// ErrRegistry: the registry did not give the image in registry mode, or did not take it. [ErrNotFound], [ErrUnauthorized] or
-	// [ErrUnavailable] beside it says why.
+	// ErrRegistry: the registry did not give the image in registry mode, or did not take it.
+	// [ErrNotFound], [ErrUnauthorized] or [ErrUnavailable] beside it says why.
 	ErrRegistry = errors.New("registry")
 )
 
@@ -75,7 +76,8 @@ func (e *Error) Error() string {
 
 func (e *Error) Unwrap() error { return e.Err }
 
-// fail names the template and the side that failed. The packages beneath have redacted what they return.
+// fail names the template and the side that failed. The packages beneath have redacted what they
+// return.
 func fail(ctx context.Context, name string, err error) error {
 	var done *Error
 	if errors.As(err, &done) || ctx.Err() != nil && errors.Is(err, ctx.Err()) {
@@ -92,7 +94,8 @@ func originOf(err error) Origin {
 	switch {
 	case errors.Is(err, ErrRegistry):
 		return OriginRegistry
-	case errors.Is(err, ErrUnknownTemplate), errors.Is(err, ErrInvalidInput) && errors.As(err, &atGit):
+	case errors.Is(err, ErrUnknownTemplate), errors.Is(err, ErrInvalidInput) &&
+		errors.As(err, &atGit):
 		return OriginCatalogue
 	case errors.Is(err, ErrInvalidInput):
 		return OriginUsage

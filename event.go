@@ -11,20 +11,23 @@ type EventType string
 
 // The types of events, in the order in which they can come. Each run ends with done or failed.
 const (
-	// EventResolved: the name stands for Revision and the image will be called Reference (in registry mode there is
-	// no revision). Prewarmed says that nobody waited for it when it began.
+	// EventResolved: the name stands for Revision and the image will be called Reference (in
+	// registry mode there is no revision). Prewarmed says that nobody waited for it when it began.
 	EventResolved EventType = "resolved"
 	// EventHit: the image is there already.
 	EventHit EventType = "hit"
-	// EventQueued: Position runs are to end first, this one's turn is next at 1. It comes whenever that changes.
+	// EventQueued: Position runs are to end first, this one's turn is next at 1. It comes whenever
+	// that changes.
 	EventQueued EventType = "queued"
 	// EventFetching: the builder is asked for the commit.
 	EventFetching EventType = "fetching"
 	// EventStep: a step of the build changed its state, see Step.
 	EventStep EventType = "step"
-	// EventLog: a step printed the line Text. Long lines are cut, and in a flood of them the oldest are dropped.
+	// EventLog: a step printed the line Text. Long lines are cut, and in a flood of them the oldest
+	// are dropped.
 	EventLog EventType = "log"
-	// EventDelivering: Bytes have been sent into the image store so far. A builder inside the engine sends none.
+	// EventDelivering: Bytes have been sent into the image store so far. A builder inside the
+	// engine sends none.
 	EventDelivering EventType = "delivering"
 	// EventDone: Image is there.
 	EventDone EventType = "done"
@@ -32,8 +35,8 @@ const (
 	EventFailed EventType = "failed"
 )
 
-// Event is one thing that happened in a run. Which fields are set beside the first four depends on the type. All
-// texts are redacted and free of control characters.
+// Event is one thing that happened in a run. Which fields are set beside the first four depends on
+// the type. All texts are redacted and free of control characters.
 type Event struct {
 	// ID counts from 1 in each run; numbers of events that were dropped are missing.
 	ID   int64     `json:"id"`
@@ -66,12 +69,12 @@ const (
 
 // Step is a vertex of BuildKit's build graph.
 type Step struct {
-	// Number counts the steps in the order in which they began, from 1. Total is how many are known; it grows as
-	// BuildKit tells of more.
+	// Number counts the steps in the order in which they began, from 1. Total is how many are
+	// known; it grows as BuildKit tells of more.
 	Number int `json:"number"`
 	Total  int `json:"total"`
-	// Name as BuildKit shows it, for example "[2/3] RUN make"; a very long one is cut. Name and State are left out
-	// with the lines that the step prints.
+	// Name as BuildKit shows it, for example "[2/3] RUN make"; a very long one is cut. Name and
+	// State are left out with the lines that the step prints.
 	Name  string    `json:"name,omitempty"`
 	State StepState `json:"state,omitempty"`
 }

@@ -10,11 +10,15 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion"
 )
 
-// A workspace server asks for the image before it creates the container. With MOLECULE_IMAGE_REGISTRY set, as
-// in production, that is the registry's image, and nothing is contacted.
+// A workspace server asks for the image before it creates the container. With
+// MOLECULE_IMAGE_REGISTRY set, as in production, that is the registry's image, and nothing is
+// contacted.
 func ExampleOrchestrator_EnsureLocalImage() {
 	production := map[string]string{"MOLECULE_IMAGE_REGISTRY": "registry.example.com/molecule"}
-	o, err := pinion.New(pinion.OptionsFromEnv(func(name string) (string, bool) { v, ok := production[name]; return v, ok }))
+	o, err := pinion.New(pinion.OptionsFromEnv(func(name string) (string, bool) {
+		v, ok := production[name]
+		return v, ok
+	}))
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -26,8 +30,8 @@ func ExampleOrchestrator_EnsureLocalImage() {
 	// Output: registry.example.com/molecule/workspace-template-claude-code:latest
 }
 
-// On a contributor's machine nothing is set, and the image is built from the template's current commit.
-// Containers are created from the ID, since anybody can move a tag.
+// On a contributor's machine nothing is set, and the image is built from the template's current
+// commit. Containers are created from the ID, since anybody can move a tag.
 func ExampleOrchestrator_Ensure() {
 	o, err := pinion.New(pinion.OptionsFromEnv(os.LookupEnv))
 	if err != nil {

@@ -49,7 +49,8 @@ type fakeHeads struct {
 	moved string
 }
 
-func (f *fakeHeads) Head(_ context.Context, _ git.Remote, ref git.Ref, hint git.ObjectFormat) (resolver.Head, error) {
+func (f *fakeHeads) Head(_ context.Context, _ git.Remote, ref git.Ref,
+	hint git.ObjectFormat) (resolver.Head, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.asked++
@@ -88,12 +89,14 @@ type fakeStore struct {
 }
 
 func newFakeStore(kind imagestore.Kind) *fakeStore {
-	return &fakeStore{endpoint: "unix:///fake.sock", kind: kind, images: map[string]imagestore.Image{}, tags: map[string]string{}}
+	return &fakeStore{endpoint: "unix:///fake.sock", kind: kind,
+		images: map[string]imagestore.Image{}, tags: map[string]string{}}
 }
 
 func (f *fakeStore) Endpoint() string { return f.endpoint }
 
-func (f *fakeStore) DialHijack(context.Context, string, string, map[string][]string) (net.Conn, error) {
+func (f *fakeStore) DialHijack(context.Context, string, string,
+	map[string][]string) (net.Conn, error) {
 	panic("the fake has no BuildKit")
 }
 
@@ -113,7 +116,8 @@ func (f *fakeStore) Inspect(_ context.Context, ref string) (imagestore.Image, er
 	}
 	img, ok := f.images[id]
 	if !ok {
-		return imagestore.Image{}, &imagestore.Error{Op: "inspect", Origin: imagestore.OriginDocker, Ref: ref, Err: imagestore.ErrNotFound}
+		return imagestore.Image{}, &imagestore.Error{Op: "inspect", Origin: imagestore.OriginDocker,
+			Ref: ref, Err: imagestore.ErrNotFound}
 	}
 	img.Tags = f.tagsOf(img.ID)
 	return img, nil
@@ -139,7 +143,8 @@ func (f *fakeStore) Untag(_ context.Context, ref string) error {
 	}
 	id, ok := f.tags[ref]
 	if !ok {
-		return &imagestore.Error{Op: "untag", Origin: imagestore.OriginDocker, Ref: ref, Err: imagestore.ErrNotFound}
+		return &imagestore.Error{Op: "untag", Origin: imagestore.OriginDocker, Ref: ref,
+			Err: imagestore.ErrNotFound}
 	}
 	delete(f.tags, ref)
 	f.untagged = append(f.untagged, ref)
@@ -160,7 +165,8 @@ func (f *fakeStore) tagsOf(id string) (tags []string) {
 	return tags
 }
 
-func (f *fakeStore) List(_ context.Context, labelKey string) (images []imagestore.Image, err error) {
+func (f *fakeStore) List(_ context.Context,
+	labelKey string) (images []imagestore.Image, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, img := range f.images {
@@ -184,7 +190,8 @@ func (f *fakeStore) Load(_ context.Context, r io.Reader, _ string) error {
 }
 
 // Receive brings in what the fake builder has made, as an engine does by a pull.
-func (f *fakeStore) Receive(_ context.Context, ref, _ string, _ imagestore.Source, _ []imagestore.Given, _ func(int)) (imagestore.Received, error) {
+func (f *fakeStore) Receive(_ context.Context, ref, _ string, _ imagestore.Source,
+	_ []imagestore.Given, _ func(int)) (imagestore.Received, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	got := imagestore.Received{Image: f.made, Kind: f.kind}
@@ -246,12 +253,16 @@ type fakeBuilder struct {
 }
 
 func (f *fakeBuilder) Info() buildkit.Info {
-	return buildkit.Info{Kind: cmp.Or(f.kind, buildkit.KindDocker), Endpoint: f.store.endpoint, Version: "v0.34.2"}
+	return buildkit.Info{Kind: cmp.Or(f.kind, buildkit.KindDocker), Endpoint: f.store.endpoint,
+		Version: "v0.34.2"}
 }
-func (f *fakeBuilder) Native() ocispecs.Platform               { return platforms.MustParse("linux/arm64") }
+func (f *fakeBuilder) Native() ocispecs.Platform {
+	return platforms.MustParse("linux/arm64")
+}
 func (f *fakeBuilder) RequirePlatform(ocispecs.Platform) error { return nil }
 
-func (f *fakeBuilder) SaveCache(ctx context.Context, s buildkit.CacheSave) (ocispecs.Descriptor, error) {
+func (f *fakeBuilder) SaveCache(ctx context.Context,
+	s buildkit.CacheSave) (ocispecs.Descriptor, error) {
 	return f.save(ctx, s)
 }
 
@@ -264,7 +275,8 @@ func (f *fakeBuilder) Close() error {
 
 func (f *fakeBuilder) connect(context.Context, store, string) (solver, error) { return f, nil }
 
-func (f *fakeBuilder) Solve(ctx context.Context, req buildkit.Request, sink buildkit.Sink) (buildkit.Result, error) {
+func (f *fakeBuilder) Solve(ctx context.Context, req buildkit.Request,
+	sink buildkit.Sink) (buildkit.Result, error) {
 	f.mu.Lock()
 	f.built = append(f.built, req)
 	f.mu.Unlock()
@@ -276,7 +288,8 @@ func (f *fakeBuilder) Solve(ctx context.Context, req buildkit.Request, sink buil
 	}
 	config := digest.FromString("config " + fmt.Sprint(req.Labels)).String()
 	manifest := digest.FromString("manifest " + fmt.Sprint(req.Labels)).String()
-	img := imagestore.Image{ID: config, Labels: maps.Clone(req.Labels), Platform: platforms.Format(req.Platform), Size: 42}
+	img := imagestore.Image{ID: config, Labels: maps.Clone(req.Labels),
+		Platform: platforms.Format(req.Platform), Size: 42}
 	if f.store.kind == imagestore.KindContainerd {
 		img.ID = manifest
 	}
@@ -286,10 +299,13 @@ func (f *fakeBuilder) Solve(ctx context.Context, req buildkit.Request, sink buil
 	if err := f.deliver(ctx, img, req.Reference, sink); err != nil {
 		return buildkit.Result{}, err
 	}
-	return buildkit.Result{ConfigDigest: config, ManifestDigest: manifest, Fetch: buildkit.Fetch{Strategy: buildkit.StrategyCommit}, Graph: f.graph, ImportFailed: f.importFailed}, nil
+	return buildkit.Result{ConfigDigest: config, ManifestDigest: manifest,
+		Fetch: buildkit.Fetch{Strategy: buildkit.StrategyCommit}, Graph: f.graph,
+		ImportFailed: f.importFailed}, nil
 }
 
-func (f *fakeBuilder) deliver(ctx context.Context, img imagestore.Image, reference string, sink buildkit.Sink) error {
+func (f *fakeBuilder) deliver(ctx context.Context, img imagestore.Image, reference string,
+	sink buildkit.Sink) error {
 	f.store.mu.Lock()
 	if !f.outside {
 		f.store.put(img, reference)
@@ -320,9 +336,11 @@ type world struct {
 
 func newWorld(t *testing.T, opts ...Option) *world {
 	t.Helper()
-	w := &world{heads: &fakeHeads{sha: shaA}, store: newFakeStore(imagestore.KindClassic), log: &strings.Builder{}}
+	w := &world{heads: &fakeHeads{sha: shaA}, store: newFakeStore(imagestore.KindClassic),
+		log: &strings.Builder{}}
 	w.builder = &fakeBuilder{store: w.store}
-	opts = append([]Option{WithCacheDir(t.TempDir() + "/cache"), WithConfig(emptyConfig(t))}, opts...)
+	opts = append([]Option{WithCacheDir(t.TempDir() + "/cache"), WithConfig(emptyConfig(t))},
+		opts...)
 	o, err := New(opts...)
 	if err != nil {
 		t.Fatal(err)

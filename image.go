@@ -36,28 +36,30 @@ type Image struct {
 	Outcome Outcome       `json:"outcome"`
 	// Reference names the image in the store; whoever may use the store can move it.
 	Reference string `json:"reference"`
-	// ID is the image's content address as the store gives it: the config's digest on Docker's classic
-	// store, the manifest's on the containerd store and in a folder, the index's there for an image with
-	// attestations. Create containers from it.
+	// ID is the image's content address as the store gives it: the config's digest on Docker's
+	// classic store, the manifest's on the containerd store and in a folder, the index's there for
+	// an image with attestations. Create containers from it.
 	ID string `json:"image_id"`
 	// Revision is the commit built; zero in registry mode and for a working tree.
 	Revision git.Revision `json:"revision,omitzero"`
 	// Repository is the template's repository as people write it; empty where there is no Revision.
 	Repository string `json:"repository,omitempty"`
-	// Tree is the digest of the working tree that was built ([AtPath]), "sha256:<hex>", else empty: of the Dockerfile and
-	// of paths, modes, links and contents after .dockerignore. Reference ends in its first 12 digits.
+	// Tree is the digest of the working tree that was built ([AtPath]), "sha256:<hex>", else empty:
+	// of the Dockerfile and of paths, modes, links and contents after .dockerignore. Reference ends
+	// in its first 12 digits.
 	Tree string `json:"tree,omitempty"`
 	// Platform in the form os/arch[/variant].
 	Platform string `json:"platform"`
-	// ConfigDigest and ManifestDigest are what the builder reported for the image; empty in registry mode, and
-	// where it did not report one (Docker 20.10 gives the config's digest under the manifest's name).
+	// ConfigDigest and ManifestDigest are what the builder reported for the image; empty in
+	// registry mode, and where it did not report one (Docker 20.10 gives the config's digest under
+	// the manifest's name).
 	ConfigDigest   string `json:"-"`
 	ManifestDigest string `json:"-"`
-	// Descriptor is that of ManifestDigest as the builder reported it; nil where it did not, where an older version
-	// of Pinion built the image, and in registry mode.
+	// Descriptor is that of ManifestDigest as the builder reported it; nil where it did not, where
+	// an older version of Pinion built the image, and in registry mode.
 	Descriptor *ocispecs.Descriptor `json:"-"`
-	// BuildRef is what `docker buildx history` calls the build, builder/node/ref; empty unless something was built, and
-	// where buildx does not know the builder.
+	// BuildRef is what `docker buildx history` calls the build, builder/node/ref; empty unless
+	// something was built, and where buildx does not know the builder.
 	BuildRef string `json:"-"`
 	Receipt
 }

@@ -2,8 +2,8 @@ package pinion
 
 import "sync"
 
-// kept opens something when it is first needed and keeps it. A failure is not kept, and neither is what no
-// longer holds: the next caller tries again. A nil holds means always.
+// kept opens something when it is first needed and keeps it. A failure is not kept, and neither is
+// what no longer holds: the next caller tries again. A nil holds means always.
 func kept[T any](open func() (T, error), holds func(T) bool) func() (T, error) {
 	var mu sync.Mutex
 	var value T

@@ -22,8 +22,8 @@ type Built struct {
 	BuiltAt time.Time `json:"built_at"`
 }
 
-// List returns what Pinion built into the current image store, newest first. Records whose image has gone, or
-// whose name now means another image, are left out. A failure is an [*Error].
+// List returns what Pinion built into the current image store, newest first. Records whose image
+// has gone, or whose name now means another image, are left out. A failure is an [*Error].
 func (o *Orchestrator) List(ctx context.Context) ([]Built, error) {
 	list, err := o.list(ctx)
 	if err != nil {
@@ -58,7 +58,8 @@ func (o *Orchestrator) list(ctx context.Context) ([]Built, error) {
 			return nil, storeError(err)
 		}
 		list = append(list, Built{
-			Name: rec.Name, Reference: rec.Reference, ImageID: rec.ImageID, Revision: rec.Revision, Tree: rec.Tree,
+			Name: rec.Name, Reference: rec.Reference, ImageID: rec.ImageID, Revision: rec.Revision,
+			Tree:     rec.Tree,
 			Platform: rec.Platform, Size: img.Size, BuiltAt: rec.BuiltAt,
 		})
 	}

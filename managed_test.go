@@ -10,14 +10,16 @@ func TestManagedBuilderIsStartedOnlyToBuild(t *testing.T) {
 	asked := 0
 	broken := errors.New("no runc")
 	start := func(context.Context) (string, error) { asked++; return "", broken }
-	o, err := New(WithBuilder(ManagedBuilder, TLS{}), WithManagedBuilder(start), WithPlatform(NativePlatform))
+	o, err := New(WithBuilder(ManagedBuilder, TLS{}), WithManagedBuilder(start),
+		WithPlatform(NativePlatform))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if p, err := o.native(t.Context(), nil); err != nil || p == "" || asked != 0 {
 		t.Errorf("its platform is %q, %v, and it was asked %d times", p, err, asked)
 	}
-	if _, err := o.connect(t.Context(), nil, ""); !errors.Is(err, ErrNoBuilder) || !errors.Is(err, broken) || asked != 1 {
+	if _, err := o.connect(t.Context(), nil, ""); !errors.Is(err, ErrNoBuilder) ||
+		!errors.Is(err, broken) || asked != 1 {
 		t.Errorf("got %v, asked %d times", err, asked)
 	}
 }
@@ -39,7 +41,8 @@ func TestManagedBuilderOfACallerWhoLeft(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := o.connect(ctx, nil, ""); !errors.Is(err, context.Canceled) || errors.Is(err, ErrNoBuilder) {
+	if _, err := o.connect(ctx, nil, ""); !errors.Is(err, context.Canceled) ||
+		errors.Is(err, ErrNoBuilder) {
 		t.Errorf("got %v", err)
 	}
 }

@@ -19,16 +19,17 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/buildkit"
 )
 
-// CacheFrom offers the builder a cache besides those of [WithBuildCache]: an entry as `docker buildx build --cache-from`
-// takes it, of the type registry or local, or a reference alone. One that is not there is a warning. BuildKit believes
-// what is in a cache: whoever can write there can put layers into images. A hit asks for none.
+// CacheFrom offers the builder a cache besides those of [WithBuildCache]: an entry as `docker
+// buildx build --cache-from` takes it, of the type registry or local, or a reference alone. One
+// that is not there is a warning. BuildKit believes what is in a cache: whoever can write there can
+// put layers into images. A hit asks for none.
 func CacheFrom(entry string) EnsureOption {
 	return func(a *ask) { a.cacheFrom = append(slices.Clone(a.cacheFrom), entry) }
 }
 
-// CacheTo has the builder save its cache there besides, if something is built: an entry as `docker buildx build
-// --cache-to` takes it, of the type registry or local. It is saved after the image is there, [Orchestrator.Close]
-// waits for it, and a failure is logged.
+// CacheTo has the builder save its cache there besides, if something is built: an entry as `docker
+// buildx build --cache-to` takes it, of the type registry or local. It is saved after the image is
+// there, [Orchestrator.Close] waits for it, and a failure is logged.
 func CacheTo(entry string) EnsureOption {
 	return func(a *ask) { a.cacheTo = append(slices.Clone(a.cacheTo), entry) }
 }
@@ -54,13 +55,16 @@ func (a ask) namedCaches() (n namedCaches, err error) {
 	return n, nil
 }
 
-// cacheKeys are those of each type, the one that has to be there first (BuildKit, README, "Export cache").
+// cacheKeys are those of each type, the one that has to be there first (BuildKit, README, "Export
+// cache").
 func cacheKeys(export bool) map[string][]string {
 	if !export {
 		return map[string][]string{"registry": {"ref"}, "local": {"src", "tag", "digest"}}
 	}
-	how := []string{"mode", "compression", "compression-level", "force-compression", "oci-mediatypes", "image-manifest", "ignore-error"}
-	return map[string][]string{"registry": append([]string{"ref"}, how...), "local": append([]string{"dest", "tag"}, how...)}
+	how := []string{"mode", "compression", "compression-level", "force-compression",
+		"oci-mediatypes", "image-manifest", "ignore-error"}
+	return map[string][]string{"registry": append([]string{"ref"}, how...),
+		"local": append([]string{"dest", "tag"}, how...)}
 }
 
 // parseCacheEntry reads the CSV of buildx strictly.
@@ -109,13 +113,15 @@ func parseCacheEntry(s string, export bool) (buildkit.CacheEntry, error) {
 	return e, nil
 }
 
-// offer adds the entries that can be had, and says of the others why not. BuildKit finds a registry's by itself.
+// offer adds the entries that can be had, and says of the others why not. BuildKit finds a
+// registry's by itself.
 func (s *sharedCache) offer(from []buildkit.CacheEntry) {
 	for _, e := range from {
 		if e.Type == "local" {
 			store, err := openNamed(e)
 			if err != nil {
-				s.warnings = append(s.warnings, fmt.Sprintf("the build cache in %s was not used: %v", e.Attrs["src"], err))
+				s.warnings = append(s.warnings,
+					fmt.Sprintf("the build cache in %s was not used: %v", e.Attrs["src"], err))
 				continue
 			}
 			s.stores[e.Attrs["src"]] = store
@@ -149,7 +155,8 @@ func openNamed(e buildkit.CacheEntry) (content.Store, error) {
 }
 
 // saveNamed saves to where one caller wants it.
-func (j *job) saveNamed(ctx context.Context, b solver, what buildkit.CacheSave, to buildkit.CacheEntry) error {
+func (j *job) saveNamed(ctx context.Context, b solver, what buildkit.CacheSave,
+	to buildkit.CacheEntry) error {
 	attrs := maps.Clone(to.Attrs)
 	delete(attrs, "tag")
 	what.Exports = []buildkit.CacheEntry{{Type: to.Type, Attrs: attrs}}

@@ -83,8 +83,9 @@ func defaults() settings {
 	}
 }
 
-// OptionsFromEnv takes the settings from the environment, by way of lookup (os.LookupEnv in practice). An
-// option that stands behind it overrides it. Without it nothing is read from the environment.
+// OptionsFromEnv takes the settings from the environment, by way of lookup (os.LookupEnv in
+// practice). An option that stands behind it overrides it. Without it nothing is read from the
+// environment.
 func OptionsFromEnv(lookup func(string) (string, bool)) Option {
 	return func(s *settings) {
 		s.lookup = lookup
@@ -108,28 +109,33 @@ func OptionsFromEnv(lookup func(string) (string, bool)) Option {
 	}
 }
 
-// WithCacheDir sets the folder for records, locks and saved build caches. The default is molecule/workspace-template-build in
-// $XDG_CACHE_HOME or ~/.cache.
+// WithCacheDir sets the folder for records, locks and saved build caches. The default is
+// molecule/workspace-template-build in $XDG_CACHE_HOME or ~/.cache.
 func WithCacheDir(dir string) Option { return func(s *settings) { s.cacheDir = dir } }
 
-// WithBuildCache sets where BuildKit's cache is saved for other builders and read from: [BuildCacheAuto],
-// [BuildCacheOff], [BuildCacheLocal], or [BuildCacheRegistry] and a repository. The default is [BuildCacheAuto].
+// WithBuildCache sets where BuildKit's cache is saved for other builders and read from:
+// [BuildCacheAuto], [BuildCacheOff], [BuildCacheLocal], or [BuildCacheRegistry] and a repository.
+// The default is [BuildCacheAuto].
 func WithBuildCache(spec string) Option { return func(s *settings) { s.buildCache = spec } }
 
-// WithConfig sets the file with further templates. The default is $XDG_CONFIG_HOME/pinion/config.yaml if it exists.
+// WithConfig sets the file with further templates. The default is
+// $XDG_CONFIG_HOME/pinion/config.yaml if it exists.
 func WithConfig(file string) Option { return func(s *settings) { s.config = file } }
 
-// WithRepoPrefix sets what a known runtime's name is appended to. The default is [resolver.DefaultRepoPrefix].
+// WithRepoPrefix sets what a known runtime's name is appended to. The default is
+// [resolver.DefaultRepoPrefix].
 func WithRepoPrefix(prefix string) Option { return func(s *settings) { s.prefix = prefix } }
 
-// WithToken sets the credential for the git server in the repository prefix, and for no other. The default is none.
+// WithToken sets the credential for the git server in the repository prefix, and for no other. The
+// default is none.
 func WithToken(token string) Option { return func(s *settings) { s.token = token } }
 
-// WithPlatform sets the platform, os/arch[/variant] or [NativePlatform]. The default is linux/amd64.
+// WithPlatform sets the platform, os/arch[/variant] or [NativePlatform]. The default is
+// linux/amd64.
 func WithPlatform(platform string) Option { return func(s *settings) { s.platform = platform } }
 
-// WithAllowHTTP lets the repository prefix have the scheme http for a host other than loopback; a template of the
-// config file says allow_insecure_http for itself. The default is no.
+// WithAllowHTTP lets the repository prefix have the scheme http for a host other than loopback; a
+// template of the config file says allow_insecure_http for itself. The default is no.
 func WithAllowHTTP() Option { return func(s *settings) { s.allowHTTP = true } }
 
 // TLS names the files for a tcp:// builder.
@@ -140,20 +146,22 @@ func WithBuilder(addr string, tls TLS) Option {
 	return func(s *settings) { s.addr, s.tls = addr, tls }
 }
 
-// WithBuildxBuilder names a builder of Docker's buildx, in place of a standalone buildkitd that was named before. The
-// name of the Docker context in use stands for the engine's own BuildKit, as in buildx. The default is the builder that
-// is selected in buildx, and if none is, the Docker engine's own BuildKit, or [WithStore] says which.
+// WithBuildxBuilder names a builder of Docker's buildx, in place of a standalone buildkitd that was
+// named before. The name of the Docker context in use stands for the engine's own BuildKit, as in
+// buildx. The default is the builder that is selected in buildx, and if none is, the Docker
+// engine's own BuildKit, or [WithStore] says which.
 func WithBuildxBuilder(name string) Option {
 	return func(s *settings) { s.addr, s.tls, s.builder = "", buildkit.TLS{}, name }
 }
 
-// ManagedBuilder, as an address for [WithBuilder] or in [EnvBuilder], names the builder of [WithManagedBuilder].
+// ManagedBuilder, as an address for [WithBuilder] or in [EnvBuilder], names the builder of
+// [WithManagedBuilder].
 const ManagedBuilder = "managed"
 
-// WithManagedBuilder sets what starts a BuildKit of Pinion's own, or finds the one that runs, and returns its
-// address. It is asked when there is something to build and nothing sooner: if [ManagedBuilder] was named, or if
-// nothing was named and the images go into a folder (see [WithStore]) with no engine to build them. The default is
-// none.
+// WithManagedBuilder sets what starts a BuildKit of Pinion's own, or finds the one that runs, and
+// returns its address. It is asked when there is something to build and nothing sooner: if
+// [ManagedBuilder] was named, or if nothing was named and the images go into a folder (see
+// [WithStore]) with no engine to build them. The default is none.
 func WithManagedBuilder(start func(ctx context.Context) (addr string, err error)) Option {
 	return func(s *settings) { s.managed = start }
 }
@@ -166,45 +174,49 @@ const (
 	StoreOCI = "oci:"
 )
 
-// WithStore sets where images are kept: [StoreDocker], or [StoreOCI] and the path of a folder, which is created if it
-// is missing. A folder needs no Docker engine, and takes images of any builder; where none was named, of the engine's
-// if one answers and can, else of the managed one. The default is the Docker engine.
+// WithStore sets where images are kept: [StoreDocker], or [StoreOCI] and the path of a folder,
+// which is created if it is missing. A folder needs no Docker engine, and takes images of any
+// builder; where none was named, of the engine's if one answers and can, else of the managed one.
+// The default is the Docker engine.
 func WithStore(store string) Option { return func(s *settings) { s.store = store } }
 
 // WithDockerHost names the engine's endpoint, as `docker --host`. The default is Docker's.
 func WithDockerHost(host string) Option { return func(s *settings) { s.engine.Host = host } }
 
-// WithDockerContext names the engine by a Docker context, as `docker --context`. The default is Docker's.
+// WithDockerContext names the engine by a Docker context, as `docker --context`. The default is
+// Docker's.
 func WithDockerContext(name string) Option { return func(s *settings) { s.engine.Context = name } }
 
-// WithAllowedFrontends lets `# syntax=` name these images (without tag) besides docker/dockerfile and those under
-// frontends in the config file. The default is none.
+// WithAllowedFrontends lets `# syntax=` name these images (without tag) besides docker/dockerfile
+// and those under frontends in the config file. The default is none.
 func WithAllowedFrontends(images ...string) Option {
 	return func(s *settings) { s.frontends = append(s.frontends, images...) }
 }
 
-// WithLockWait bounds the wait for another process that builds the same thing. The default is one hour.
+// WithLockWait bounds the wait for another process that builds the same thing. The default is one
+// hour.
 func WithLockWait(d time.Duration) Option { return func(s *settings) { s.lockWait = d } }
 
 // WithLogger sets where log lines go. The default is nowhere.
 func WithLogger(l *slog.Logger) Option { return func(s *settings) { s.logger = l } }
 
-// WithProgress sets who hears BuildKit's progress, by template name. It is called from one goroutine a build
-// and must not block for long. The default is nobody.
+// WithProgress sets who hears BuildKit's progress, by template name. It is called from one
+// goroutine a build and must not block for long. The default is nobody.
 func WithProgress(f func(name string, s *client.SolveStatus)) Option {
 	return func(s *settings) { s.progress = f }
 }
 
-// WithMaxParallel bounds the builds and pulls that go on at once; the others queue in the order in which they were
-// asked for. Hits don't wait. The default, and 0, is no bound.
+// WithMaxParallel bounds the builds and pulls that go on at once; the others queue in the order in
+// which they were asked for. Hits don't wait. The default, and 0, is no bound.
 func WithMaxParallel(n int) Option { return func(s *settings) { s.maxParallel = n } }
 
 // DefaultStallAfter is how long a build may be without a sign of life.
 const DefaultStallAfter = 5 * time.Minute
 
-// WithStallAfter sets after how long without a sign of life (a step that begins or ends, a line of output, progress
-// of a download, a byte delivered) a build is cancelled, with [ErrStalled]. The builder's export, which is silent
-// while it works, does not count, nor does the engine's unpacking. 0 is never. The default is [DefaultStallAfter].
+// WithStallAfter sets after how long without a sign of life (a step that begins or ends, a line of
+// output, progress of a download, a byte delivered) a build is cancelled, with [ErrStalled]. The
+// builder's export, which is silent while it works, does not count, nor does the engine's
+// unpacking. 0 is never. The default is [DefaultStallAfter].
 func WithStallAfter(d time.Duration) Option { return func(s *settings) { s.stallAfter = d } }
 
 // catalogue puts together what may be asked for.
@@ -259,8 +271,8 @@ func (s *settings) prefixRemote() (git.Remote, error) {
 	return git.ParseRemote(s.prefix+"x", opts...)
 }
 
-// credentials bind each token to its host: the environment's to the prefix's host, the others to those that
-// the config file names them for.
+// credentials bind each token to its host: the environment's to the prefix's host, the others to
+// those that the config file names them for.
 func (s *settings) credentials(c *resolver.Catalogue) (resolver.Credentials, error) {
 	creds := resolver.Credentials{}
 	for host, name := range c.TokenEnvs() {
@@ -285,8 +297,8 @@ func (s *settings) cachePath() string {
 	return s.xdg("XDG_CACHE_HOME", ".cache", "molecule", "workspace-template-build")
 }
 
-// xdg is a path below a base directory as the XDG specification finds it; relative values are ignored as it
-// demands. Empty if there is no home.
+// xdg is a path below a base directory as the XDG specification finds it; relative values are
+// ignored as it demands. Empty if there is no home.
 func (s *settings) xdg(variable, fallback string, elem ...string) string {
 	base, _ := s.lookup(variable)
 	if !filepath.IsAbs(base) {
@@ -307,7 +319,8 @@ func (s *settings) home() string {
 	return home
 }
 
-// owner tells apart those who use one engine without sharing a cache folder, and so without sharing locks.
+// owner tells apart those who use one engine without sharing a cache folder, and so without sharing
+// locks.
 func (s *settings) owner() string {
 	host, _ := os.Hostname() // one of several parts; an empty one is no harm
 	sum := sha256.Sum256(fmt.Appendf(nil, "%s\x00%d\x00%s", host, os.Getuid(), s.cachePath()))

@@ -19,7 +19,8 @@ func environment(vars map[string]string) func(string) (string, bool) {
 func TestOptionsFromEnv(t *testing.T) {
 	home := t.TempDir()
 	o, err := New(OptionsFromEnv(environment(map[string]string{
-		"HOME": home, EnvRepoPrefix: "https://git.example:8443/org/tpl-", EnvToken: "s3cret", EnvPlatform: "linux/arm64", EnvBuilder: "unix:///b.sock",
+		"HOME": home, EnvRepoPrefix: "https://git.example:8443/org/tpl-", EnvToken: "s3cret",
+		EnvPlatform: "linux/arm64", EnvBuilder: "unix:///b.sock",
 	})))
 	if err != nil {
 		t.Fatal(err)
@@ -33,7 +34,8 @@ func TestOptionsFromEnv(t *testing.T) {
 		{"token", o.creds.For(tmpl.Remote), "s3cret"},
 		{"platform", o.platform(tmpl), "linux/arm64"},
 		{"builder", o.settings.addr, "unix:///b.sock"},
-		{"cache", o.settings.cachePath(), filepath.Join(home, ".cache/molecule/workspace-template-build")},
+		{"cache", o.settings.cachePath(),
+			filepath.Join(home, ".cache/molecule/workspace-template-build")},
 		{"mode", string(o.Source().Mode), "local-build"},
 	} {
 		if c.got != c.want {
@@ -48,10 +50,13 @@ func TestCacheFolder(t *testing.T) {
 		want string
 	}{
 		{map[string]string{"HOME": "/home/u"}, "/home/u/.cache/molecule/workspace-template-build"},
-		{map[string]string{"HOME": "/home/u", "XDG_CACHE_HOME": "/x"}, "/x/molecule/workspace-template-build"},
-		{map[string]string{"HOME": "/home/u", "XDG_CACHE_HOME": "relative"}, "/home/u/.cache/molecule/workspace-template-build"},
+		{map[string]string{"HOME": "/home/u", "XDG_CACHE_HOME": "/x"},
+			"/x/molecule/workspace-template-build"},
+		{map[string]string{"HOME": "/home/u", "XDG_CACHE_HOME": "relative"},
+			"/home/u/.cache/molecule/workspace-template-build"},
 		{map[string]string{"HOME": "/home/u", EnvCacheDir: "/own"}, "/own"},
-		{map[string]string{"HOME": "/home/u", EnvCacheDir: "  "}, "/home/u/.cache/molecule/workspace-template-build"},
+		{map[string]string{"HOME": "/home/u", EnvCacheDir: "  "},
+			"/home/u/.cache/molecule/workspace-template-build"},
 	} {
 		s := defaults()
 		OptionsFromEnv(environment(c.env))(&s)
@@ -62,7 +67,9 @@ func TestCacheFolder(t *testing.T) {
 }
 
 func TestOptionsBehindTheEnvironmentOverrideIt(t *testing.T) {
-	o, err := New(OptionsFromEnv(environment(map[string]string{EnvPlatform: "linux/arm64", "HOME": t.TempDir()})), WithPlatform("linux/386"))
+	o,
+		err := New(OptionsFromEnv(environment(map[string]string{EnvPlatform: "linux/arm64",
+		"HOME": t.TempDir()})), WithPlatform("linux/386"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,11 +90,14 @@ credentials:
 	if err := os.WriteFile(config, []byte(body), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	o, err := New(OptionsFromEnv(environment(map[string]string{EnvConfig: config, EnvToken: "gitea", "OTHER_TOKEN": "other"})))
+	o,
+		err := New(OptionsFromEnv(environment(map[string]string{EnvConfig: config,
+		EnvToken: "gitea", "OTHER_TOKEN": "other"})))
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, want := range map[string]string{"claude-code": "gitea", "mine": "other", "third": ""} {
+	for name, want := range map[string]string{"claude-code": "gitea", "mine": "other",
+		"third": ""} {
 		tmpl, err := o.catalogue.Template(name)
 		if err != nil {
 			t.Fatal(err)
@@ -105,29 +115,38 @@ credentials:
 
 func TestMalformedPrefixes(t *testing.T) {
 	for _, prefix := range []string{
-		"ext::sh -c id", "file:///etc/", "git://h/x-", "git@h:o/x-", "https:///x-", "https://u:p@h/x-", "https://h/x-?q=", "https://h/x-#f",
-		"http://git.example/x-", "HTTP://git.example/x-", "https://h/x\n-", "https://h/x%0a-", "-https://h/x", "h/x-",
+		"ext::sh -c id", "file:///etc/", "git://h/x-", "git@h:o/x-", "https:///x-",
+		"https://u:p@h/x-", "https://h/x-?q=", "https://h/x-#f",
+		"http://git.example/x-", "HTTP://git.example/x-", "https://h/x\n-", "https://h/x%0a-",
+		"-https://h/x", "h/x-",
 	} {
-		if _, err := New(WithRepoPrefix(prefix), WithConfig(emptyConfig(t))); !errors.Is(err, ErrInvalidInput) {
+		if _, err := New(WithRepoPrefix(prefix), WithConfig(emptyConfig(t))); !errors.Is(err,
+			ErrInvalidInput) {
 			t.Errorf("%q: error is %v", prefix, err)
 		}
 	}
-	for _, prefix := range []string{"http://127.0.0.1:3000/o/x-", "http://localhost/x-", resolver.DefaultRepoPrefix} {
+	for _, prefix := range []string{"http://127.0.0.1:3000/o/x-", "http://localhost/x-",
+		resolver.DefaultRepoPrefix} {
 		if _, err := New(WithRepoPrefix(prefix), WithConfig(emptyConfig(t))); err != nil {
 			t.Errorf("%q: %v", prefix, err)
 		}
 	}
-	if _, err := New(WithRepoPrefix("http://git.example/x-"), WithAllowHTTP(), WithConfig(emptyConfig(t))); err != nil {
+	if _, err := New(WithRepoPrefix("http://git.example/x-"), WithAllowHTTP(),
+		WithConfig(emptyConfig(t))); err != nil {
 		t.Error(err)
 	}
 }
 
 func TestAConfigFileThatWasNamedMustBeThere(t *testing.T) {
 	missing := filepath.Join(t.TempDir(), "none.yaml")
-	if _, err := New(WithConfig(missing)); !errors.Is(err, ErrInvalidInput) || !errors.Is(err, os.ErrNotExist) {
+	if _, err := New(WithConfig(missing)); !errors.Is(err, ErrInvalidInput) ||
+		!errors.Is(err, os.ErrNotExist) {
 		t.Errorf("error is %v", err)
 	}
-	if _, err := New(OptionsFromEnv(environment(map[string]string{"HOME": t.TempDir()}))); err != nil {
+	if _,
+		err := New(OptionsFromEnv(environment(
+		map[string]string{"HOME": t.TempDir()},
+	))); err != nil {
 		t.Errorf("the default one need not be there: %v", err)
 	}
 }
@@ -167,7 +186,8 @@ func TestFault54_FrontendsAreAllowedByTheOperatorAlone(t *testing.T) {
 	}
 	w := newWorld(t, WithAllowedFrontends("team/ours"), WithConfig(config))
 	w.ensure(t)
-	if got := w.builder.built[0].AllowedFrontends; !slices.Equal(got, []string{"team/ours", "docker.io/team/theirs"}) {
+	if got := w.builder.built[0].AllowedFrontends; !slices.Equal(got,
+		[]string{"team/ours", "docker.io/team/theirs"}) {
 		t.Errorf("allowed are %q", got)
 	}
 }

@@ -17,8 +17,9 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/resolver/git"
 )
 
-// Orchestrator turns names into images. It is safe for concurrent use; whoever asks for the same thing at the
-// same time, in this process or another one with the same cache folder, shares one build.
+// Orchestrator turns names into images. It is safe for concurrent use; whoever asks for the same
+// thing at the same time, in this process or another one with the same cache folder, shares one
+// build.
 type Orchestrator struct {
 	settings  settings
 	source    resolver.RegistrySource
@@ -44,12 +45,13 @@ type Orchestrator struct {
 
 // heads asks git servers.
 type heads interface {
-	Head(ctx context.Context, r git.Remote, ref git.Ref, hint git.ObjectFormat) (resolver.Head, error)
+	Head(ctx context.Context, r git.Remote, ref git.Ref,
+		hint git.ObjectFormat) (resolver.Head, error)
 	RequireOnBranch(ctx context.Context, r git.Remote, ref git.Ref, rev git.Revision) error
 }
 
-// New puts an Orchestrator together. It reads the config file and contacts nobody; engine, builder and cache
-// folder are opened when they are first needed. Errors are of kind [ErrInvalidInput].
+// New puts an Orchestrator together. It reads the config file and contacts nobody; engine, builder
+// and cache folder are opened when they are first needed. Errors are of kind [ErrInvalidInput].
 func New(opts ...Option) (*Orchestrator, error) {
 	s := defaults()
 	for _, o := range opts {
@@ -86,7 +88,9 @@ func New(opts ...Option) (*Orchestrator, error) {
 		buildCache: buildCache, after: newAfterwards(),
 	}
 	o.saves = newSaves(o.after)
-	o.records = kept(func() (*cache.Dir, error) { return cache.Open(s.cachePath()) }, (*cache.Dir).Exists)
+	o.records = kept(func() (*cache.Dir, error) {
+		return cache.Open(s.cachePath())
+	}, (*cache.Dir).Exists)
 	o.store = kept(s.openStore, stillThere)
 	return o, nil
 }
@@ -118,43 +122,48 @@ type ask struct {
 	onEvent     func(Event)
 }
 
-// AtRevision asks for that commit instead of the branch's head. It must be on the template's branch, by the
-// word of the git server's API, unless any is true.
+// AtRevision asks for that commit instead of the branch's head. It must be on the template's
+// branch, by the word of the git server's API, unless any is true.
 func AtRevision(rev git.Revision, anyRevision bool) EnsureOption {
 	return func(a *ask) { a.revision, a.anyRevision = rev, anyRevision }
 }
 
-// AtPath asks for the working tree whose root is the folder dir, instead of a commit: for whoever changes a template
-// and wants to try it before it is pushed. The git server is not asked. See [Image.Tree].
+// AtPath asks for the working tree whose root is the folder dir, instead of a commit: for whoever
+// changes a template and wants to try it before it is pushed. The git server is not asked. See
+// [Image.Tree].
 func AtPath(dir string) EnsureOption { return func(a *ask) { a.local, a.path = true, dir } }
 
-// Pull asks the registries again: in registry mode for the image, else for the images in FROM; the latter
-// bypasses the hit.
+// Pull asks the registries again: in registry mode for the image, else for the images in FROM; the
+// latter bypasses the hit.
 func Pull() EnsureOption { return func(a *ask) { a.pull = true } }
 
 // NoCache runs every step of the Dockerfile again. It bypasses the hit.
 func NoCache() EnsureOption { return func(a *ask) { a.noCache = true } }
 
-// Prewarm says that nobody waits for the image yet. It changes nothing but what the receipt says, also that of
-// those who find the image later on.
+// Prewarm says that nobody waits for the image yet. It changes nothing but what the receipt says,
+// also that of those who find the image later on.
 func Prewarm() EnsureOption { return func(a *ask) { a.prewarm = true } }
 
 // flight keeps calls that want different work apart.
 func (a ask) flight(key string) string {
-	return fmt.Sprintf("%s pull=%t no-cache=%t head=%t from=%q to=%q", key, a.pull, a.noCache, a.revision.IsZero(), a.cacheFrom, a.cacheTo)
+	return fmt.Sprintf("%s pull=%t no-cache=%t head=%t from=%q to=%q", key, a.pull, a.noCache,
+		a.revision.IsZero(), a.cacheFrom, a.cacheTo)
 }
 
-// OnEvent has f hear, from one goroutine and in order, what happens until [Orchestrator.Ensure] returns: of a build
-// that others began earlier, also what has happened so far. A slow f holds nobody up but its own caller.
+// OnEvent has f hear, from one goroutine and in order, what happens until [Orchestrator.Ensure]
+// returns: of a build that others began earlier, also what has happened so far. A slow f holds
+// nobody up but its own caller.
 func OnEvent(f func(Event)) EnsureOption { return func(a *ask) { a.onEvent = f } }
 
-// Ensure returns the image of the template's current commit, building or pulling it if the store lacks it.
+// Ensure returns the image of the template's current commit, building or pulling it if the store
+// lacks it.
 //
-// Callers who ask for the same thing share the work; each may leave by cancelling its context, and the last to
-// leave stops the build. A failure is an [*Error].
+// Callers who ask for the same thing share the work; each may leave by cancelling its context, and
+// the last to leave stops the build. A failure is an [*Error].
 //
 // A program that ends soon after calls [Orchestrator.Close] first.
-func (o *Orchestrator) Ensure(ctx context.Context, name string, opts ...EnsureOption) (Image, error) {
+func (o *Orchestrator) Ensure(ctx context.Context, name string,
+	opts ...EnsureOption) (Image, error) {
 	a := newAsk(opts)
 	c, err := o.start(ctx, name, a)
 	if err != nil {
@@ -176,9 +185,11 @@ func (o *Orchestrator) Ensure(ctx context.Context, name string, opts ...EnsureOp
 	return img, err
 }
 
-// Start is [Orchestrator.Ensure] for callers who don't want to wait: it asks the git server, verifies a hit, and
-// if there is none it joins or begins a build. The caller owes the Call a Wait or a Leave.
-func (o *Orchestrator) Start(ctx context.Context, name string, opts ...EnsureOption) (*Call, error) {
+// Start is [Orchestrator.Ensure] for callers who don't want to wait: it asks the git server,
+// verifies a hit, and if there is none it joins or begins a build. The caller owes the Call a Wait
+// or a Leave.
+func (o *Orchestrator) Start(ctx context.Context, name string,
+	opts ...EnsureOption) (*Call, error) {
 	return o.start(ctx, name, newAsk(opts))
 }
 
@@ -204,7 +215,8 @@ func (o *Orchestrator) start(ctx context.Context, name string, a ask) (*Call, er
 		}
 		img.Durations.Total = ms(time.Since(begun))
 		if img.Mode == resolver.ModeLocalBuild {
-			o.log.Info(fmt.Sprintf("Provisioner: local-build mode → using locally-built image %s for runtime %s", img.Reference, name))
+			o.log.Info(fmt.Sprintf("Provisioner: local-build mode → using locally-built image %s "+
+				"for runtime %s", img.Reference, name))
 		}
 		return img, nil
 	}
@@ -266,7 +278,8 @@ func (o *Orchestrator) hit(ctx context.Context, resolved Event, img Image) *Call
 }
 
 // join shares the work of whoever asks for the same thing. It waits for its turn first.
-func (o *Orchestrator) join(ctx context.Context, key string, resolved Event, work func(context.Context, *Build) (Image, error)) (*Call, error) {
+func (o *Orchestrator) join(ctx context.Context, key string, resolved Event,
+	work func(context.Context, *Build) (Image, error)) (*Call, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -291,11 +304,13 @@ func (o *Orchestrator) join(ctx context.Context, key string, resolved Event, wor
 
 // failed is the only event of a call that came to nothing before it was known what it is about.
 func (o *Orchestrator) failed(ctx context.Context, name string, err error) Event {
-	return Event{ID: 1, Type: EventFailed, Time: time.Now().UTC(), Name: name, Failure: failureOf(ctx, err, o.clean)}
+	return Event{ID: 1, Type: EventFailed, Time: time.Now().UTC(), Name: name,
+		Failure: failureOf(ctx, err, o.clean)}
 }
 
-// EnsureLocalImage is the call that a workspace server makes before it creates a container: the reference to
-// create it from. In registry mode that is the registry's, untouched, and nothing is contacted.
+// EnsureLocalImage is the call that a workspace server makes before it creates a container: the
+// reference to create it from. In registry mode that is the registry's, untouched, and nothing is
+// contacted.
 func (o *Orchestrator) EnsureLocalImage(ctx context.Context, runtime string) (string, error) {
 	if o.source.Mode == resolver.ModeRegistry {
 		if _, err := o.catalogue.Template(runtime); err != nil {
@@ -311,15 +326,16 @@ func (o *Orchestrator) EnsureLocalImage(ctx context.Context, runtime string) (st
 type Resolution struct {
 	Name string        `json:"name"`
 	Mode resolver.Mode `json:"mode"`
-	// Reference is what [Orchestrator.Ensure] would return; with the platform "native" it is left out.
+	// Reference is what [Orchestrator.Ensure] would return; with the platform "native" it is left
+	// out.
 	Reference  string       `json:"reference,omitempty"`
 	Repository string       `json:"repository,omitempty"`
 	Ref        string       `json:"ref,omitempty"`
 	Revision   git.Revision `json:"revision,omitzero"`
 }
 
-// Resolve asks the git server, and nobody else, what the name stands for. It builds nothing. In registry mode
-// it asks nobody.
+// Resolve asks the git server, and nobody else, what the name stands for. It builds nothing. In
+// registry mode it asks nobody.
 func (o *Orchestrator) Resolve(ctx context.Context, name string) (Resolution, error) {
 	t, err := o.catalogue.Template(name)
 	if err != nil {

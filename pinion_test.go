@@ -47,12 +47,14 @@ func TestEnsureBuildsOnceAndThenHits(t *testing.T) {
 			if n := w.builder.solves(); n != 1 {
 				t.Errorf("%d solves", n)
 			}
-			want := map[string]string{pinnedA: first.ID, "molecule-local/workspace-template-claude-code:latest": first.ID}
+			want := map[string]string{pinnedA: first.ID,
+				"molecule-local/workspace-template-claude-code:latest": first.ID}
 			if got := w.store.references(); len(got) != 2 || got[pinnedA] != want[pinnedA] {
 				t.Errorf("tags are %v, want %v", got, want)
 			}
 			for _, line := range []string{
-				"Provisioner: local-build mode → using locally-built image " + pinnedA + " for runtime claude-code",
+				"Provisioner: local-build mode → using locally-built image " + pinnedA +
+					" for runtime claude-code",
 				"local-build: solving " + first.Repository + "#aaaaaaaaaaaa",
 				"local-build: build done in ",
 			} {
@@ -83,7 +85,8 @@ func TestUnknownNameTouchesNothing(t *testing.T) {
 	w.Orchestrator.store = func() (store, error) { panic("store opened") }
 	_, err := w.Ensure(t.Context(), "no-such")
 	var e *Error
-	if !errors.Is(err, ErrUnknownTemplate) || !errors.As(err, &e) || e.Origin != OriginCatalogue || w.heads.asked != 0 {
+	if !errors.Is(err, ErrUnknownTemplate) || !errors.As(err, &e) || e.Origin != OriginCatalogue ||
+		w.heads.asked != 0 {
 		t.Errorf("error %v, %d questions", err, w.heads.asked)
 	}
 }
@@ -124,7 +127,8 @@ func TestFault34_AnImageThatOnlyLooksLikeOurs(t *testing.T) {
 	t.Run("no record", func(t *testing.T) {
 		w := newWorld(t)
 		w.store.put(foreign, pinnedA)
-		if img := w.ensure(t); img.Outcome != OutcomeBuilt || img.ID == foreign.ID || img.Reason != "no image for this revision" {
+		if img := w.ensure(t); img.Outcome != OutcomeBuilt || img.ID == foreign.ID ||
+			img.Reason != "no image for this revision" {
 			t.Errorf("%+v", img)
 		}
 	})
@@ -134,7 +138,8 @@ func TestFault34_AnImageThatOnlyLooksLikeOurs(t *testing.T) {
 		foreign.Labels = w.store.images[good.ID].Labels
 		w.store.put(foreign, pinnedA)
 		img := w.ensure(t)
-		if img.Outcome != OutcomeBuilt || img.ID != good.ID || !strings.Contains(img.Reason, "not built here") {
+		if img.Outcome != OutcomeBuilt || img.ID != good.ID ||
+			!strings.Contains(img.Reason, "not built here") {
 			t.Errorf("%+v", img)
 		}
 	})
@@ -165,7 +170,8 @@ func (w *world) hit(t *testing.T) (Image, string, error) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	j := &job{o: w.Orchestrator, template: tmpl, store: w.store, recipe: newRecipe(tmpl, defaultPlatform).at(revision(t, w.heads.sha))}
+	j := &job{o: w.Orchestrator, template: tmpl, store: w.store,
+		recipe: newRecipe(tmpl, defaultPlatform).at(revision(t, w.heads.sha))}
 	return j.verify(t.Context(), j.openHistory(), nil)
 }
 
@@ -178,7 +184,8 @@ func TestFault35And36_TheIDComesWithTheReference(t *testing.T) {
 		t.Fatalf("%d records, %v", len(recs), err)
 	}
 	r := recs[0]
-	if r.ImageID != img.ID || r.ManifestDigest != img.ID || r.ConfigDigest == img.ID || r.ConfigDigest == "" || r.StoreKind != "containerd" {
+	if r.ImageID != img.ID || r.ManifestDigest != img.ID || r.ConfigDigest == img.ID ||
+		r.ConfigDigest == "" || r.StoreKind != "containerd" {
 		t.Errorf("record %+v of image %s", r, img.ID)
 	}
 }
@@ -197,7 +204,8 @@ func TestFault37_AnImageThatWasPruned(t *testing.T) {
 	good := w.ensure(t)
 	delete(w.store.images, good.ID)
 	delete(w.store.tags, pinnedA)
-	if img := w.ensure(t); img.Outcome != OutcomeBuilt || !strings.Contains(img.Reason, "no longer in the image store") {
+	if img := w.ensure(t); img.Outcome != OutcomeBuilt ||
+		!strings.Contains(img.Reason, "no longer in the image store") {
 		t.Errorf("%+v", img)
 	}
 }
@@ -246,7 +254,8 @@ func TestFault42_ALostTagIsPutBackByID(t *testing.T) {
 	good := w.ensure(t)
 	delete(w.store.tags, pinnedA)
 	img := w.ensure(t)
-	if img.Outcome != OutcomeHit || img.ID != good.ID || w.store.references()[pinnedA] != good.ID || w.builder.solves() != 1 {
+	if img.Outcome != OutcomeHit || img.ID != good.ID || w.store.references()[pinnedA] != good.ID ||
+		w.builder.solves() != 1 {
 		t.Errorf("%+v, tags %v", img, w.store.references())
 	}
 }
@@ -258,7 +267,8 @@ func TestFault44_ACacheThatCannotBeUsed(t *testing.T) {
 	}
 	w := newWorld(t, WithCacheDir(filepath.Join(file, "cache")))
 	img := w.ensure(t)
-	if img.Outcome != OutcomeBuilt || !strings.Contains(strings.Join(img.Warnings, "\n"), "not remembered") {
+	if img.Outcome != OutcomeBuilt || !strings.Contains(strings.Join(img.Warnings, "\n"),
+		"not remembered") {
 		t.Errorf("%+v", img)
 	}
 }
@@ -278,7 +288,8 @@ func TestFault45_AGarbledRecordIsAMiss(t *testing.T) {
 	if err != nil || records != 1 {
 		t.Fatalf("%d records, %v", records, err)
 	}
-	if img := w.ensure(t); img.Outcome != OutcomeBuilt || !strings.Contains(img.Reason, "put aside") {
+	if img := w.ensure(t); img.Outcome != OutcomeBuilt ||
+		!strings.Contains(img.Reason, "put aside") {
 		t.Errorf("%+v", img)
 	}
 	if img := w.ensure(t); img.Outcome != OutcomeHit {
@@ -318,7 +329,8 @@ func TestTwentyCallersShareOneSolve(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 20 {
 		wg.Go(func() {
-			if img, err := w.Ensure(t.Context(), "claude-code"); err != nil || img.Reference != pinnedA {
+			if img, err := w.Ensure(t.Context(), "claude-code"); err != nil ||
+				img.Reference != pinnedA {
 				t.Errorf("%+v, %v", img, err)
 			}
 		})
@@ -406,7 +418,8 @@ func TestFault51_AFailureIsNotRemembered(t *testing.T) {
 func TestStoreGoneIsAStoreError(t *testing.T) {
 	w := newWorld(t)
 	w.ensure(t)
-	w.store.gone = &imagestore.Error{Op: "inspect", Origin: imagestore.OriginDocker, Err: imagestore.ErrUnavailable}
+	w.store.gone = &imagestore.Error{Op: "inspect", Origin: imagestore.OriginDocker,
+		Err: imagestore.ErrUnavailable}
 	_, err := w.Ensure(t.Context(), "claude-code")
 	var e *Error
 	if !errors.Is(err, ErrStore) || !errors.As(err, &e) || e.Origin != OriginDocker {
@@ -433,15 +446,18 @@ func TestACommitAskedForByHand(t *testing.T) {
 		t.Errorf("%+v", img)
 	}
 	w.heads.err = &resolver.Error{Op: "compare", Err: ErrNotOnBranch}
-	if _, err := w.Ensure(t.Context(), "claude-code", AtRevision(revision(t, shaB), false)); !errors.Is(err, ErrNotOnBranch) {
+	if _, err := w.Ensure(t.Context(), "claude-code",
+		AtRevision(revision(t, shaB), false)); !errors.Is(err, ErrNotOnBranch) {
 		t.Errorf("error is %v", err)
 	}
 	// "Any" is any commit, not any caller: that the repository may be read is asked all the same.
-	if _, err := w.Ensure(t.Context(), "claude-code", AtRevision(revision(t, shaB), true)); !errors.Is(err, ErrNotOnBranch) {
+	if _, err := w.Ensure(t.Context(), "claude-code",
+		AtRevision(revision(t, shaB), true)); !errors.Is(err, ErrNotOnBranch) {
 		t.Errorf("error is %v", err)
 	}
 	w.heads.err = nil
-	if img := w.ensure(t, AtRevision(revision(t, shaB), true)); img.Outcome != OutcomeHit || w.heads.asked == 0 {
+	if img := w.ensure(t, AtRevision(revision(t, shaB), true)); img.Outcome != OutcomeHit ||
+		w.heads.asked == 0 {
 		t.Errorf("%+v", img)
 	}
 }
@@ -499,7 +515,9 @@ func TestFault39_TwoUsersOfOneEngine(t *testing.T) {
 		t.Fatal("both have the same temporary names")
 	}
 	one.builder.wait = func(ctx context.Context) error {
-		other.builder.wait = func(context.Context) error { return errors.New("the other's build fails in the meantime") }
+		other.builder.wait = func(context.Context) error {
+			return errors.New("the other's build fails in the meantime")
+		}
 		_, err := other.Ensure(ctx, "claude-code")
 		if err == nil {
 			t.Error("the other's build did not fail")
@@ -531,7 +549,8 @@ func TestADeadlineIsTheCallersOwn(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 	defer cancel()
 	var e *Error
-	if _, err := w.Ensure(ctx, "claude-code"); !errors.Is(err, context.DeadlineExceeded) || errors.As(err, &e) {
+	if _, err := w.Ensure(ctx, "claude-code"); !errors.Is(err, context.DeadlineExceeded) ||
+		errors.As(err, &e) {
 		t.Errorf("error is %v", err)
 	}
 }

@@ -13,14 +13,16 @@ const DefaultKeep = 2
 
 // PruneOptions say what may stay.
 type PruneOptions struct {
-	// Keep is how many of the images that were built last stay: of each template, and apart for each platform,
-	// repository or other difference that makes a recipe another one. 0 means [DefaultKeep].
+	// Keep is how many of the images that were built last stay: of each template, and apart for
+	// each platform, repository or other difference that makes a recipe another one. 0 means
+	// [DefaultKeep].
 	Keep int
-	// MaxSize in bytes, as the store counts them, is what all that stays may take together. If it takes more,
-	// the oldest go as well, but never the newest of a template. 0 means no bound.
+	// MaxSize in bytes, as the store counts them, is what all that stays may take together. If it
+	// takes more, the oldest go as well, but never the newest of a template. 0 means no bound.
 	MaxSize int64
-	// CacheMaxSize in bytes is what the build caches in the cache folder may take together; the oldest go first.
-	// Of each template the newest [DefaultCacheKeep] stay at most. 0 means [DefaultCacheMaxSize].
+	// CacheMaxSize in bytes is what the build caches in the cache folder may take together; the
+	// oldest go first. Of each template the newest [DefaultCacheKeep] stay at most. 0 means
+	// [DefaultCacheMaxSize].
 	CacheMaxSize int64
 	// DryRun changes nothing and reports what would be done.
 	DryRun bool
@@ -45,7 +47,8 @@ type PruneItem struct {
 	Action PruneAction `json:"action"`
 	// Reason says why, for people.
 	Reason string `json:"reason"`
-	// Reclaimed in bytes is the image's size if it is gone, else 0. Layers that other images share stay.
+	// Reclaimed in bytes is the image's size if it is gone, else 0. Layers that other images share
+	// stay.
 	Reclaimed int64 `json:"reclaimed"`
 }
 
@@ -53,8 +56,8 @@ type PruneItem struct {
 type PruneReport struct {
 	DryRun bool        `json:"dry_run"`
 	Items  []PruneItem `json:"items"`
-	// Reclaimed and Remaining in bytes are what the removed images took and what the others take. Layers that
-	// several images share count with each of them.
+	// Reclaimed and Remaining in bytes are what the removed images took and what the others take.
+	// Layers that several images share count with each of them.
 	Reclaimed int64 `json:"reclaimed"`
 	Remaining int64 `json:"remaining"`
 	// BuildCache is what became of the build caches in the cache folder.
@@ -64,20 +67,23 @@ type PruneReport struct {
 // BuildCacheReport tells of the build caches, by commit.
 type BuildCacheReport = cache.Trimmed
 
-// Prune removes images that Pinion built into the current image store, by the records of this cache folder. It
-// keeps the newest of each template, what a container uses, running or not, and what a build holds the lock of.
+// Prune removes images that Pinion built into the current image store, by the records of this cache
+// folder. It keeps the newest of each template, what a container uses, running or not, and what a
+// build holds the lock of.
 //
-// An image is removed by Pinion's own names for it, never by force: only if the name still means the recorded
-// image and the image has Pinion's labels. What the engine refuses to remove stays. Both are in the report and
-// are no errors. Images that somebody else made are never touched, whatever they are called; an image that also
-// has a name of somebody else's loses Pinion's names and stays.
+// An image is removed by Pinion's own names for it, never by force: only if the name still means
+// the recorded image and the image has Pinion's labels. What the engine refuses to remove stays.
+// Both are in the report and are no errors. Images that somebody else made are never touched,
+// whatever they are called; an image that also has a name of somebody else's loses Pinion's names
+// and stays.
 //
-// An engine cannot remove a name on the condition that it still means the same, so a tag that somebody else moves
-// in the instant between the last look and the removal loses that name.
+// An engine cannot remove a name on the condition that it still means the same, so a tag that
+// somebody else moves in the instant between the last look and the removal loses that name.
 //
-// Prune is safe to run beside builds. It is not told of images that were returned by Ensure and that no container
-// uses yet; the newest of each template are there to be used. A failure is an [*Error], and the report then tells
-// what had been done. A call that is cancelled ends between two images.
+// Prune is safe to run beside builds. It is not told of images that were returned by Ensure and
+// that no container uses yet; the newest of each template are there to be used. A failure is an
+// [*Error], and the report then tells what had been done. A call that is cancelled ends between two
+// images.
 func (o *Orchestrator) Prune(ctx context.Context, opts PruneOptions) (PruneReport, error) {
 	report, err := o.prune(ctx, opts)
 	if err != nil {
@@ -88,7 +94,8 @@ func (o *Orchestrator) Prune(ctx context.Context, opts PruneOptions) (PruneRepor
 
 func (o *Orchestrator) prune(ctx context.Context, opts PruneOptions) (PruneReport, error) {
 	if opts.Keep < 0 || opts.MaxSize < 0 || opts.CacheMaxSize < 0 {
-		return PruneReport{}, fmt.Errorf("%w: neither a number of images nor a size can be below 0", ErrInvalidInput)
+		return PruneReport{}, fmt.Errorf("%w: neither a number of images nor a size can be below 0",
+			ErrInvalidInput)
 	}
 	s, err := o.survey(ctx)
 	if err != nil {
@@ -101,7 +108,8 @@ func (o *Orchestrator) prune(ctx context.Context, opts PruneOptions) (PruneRepor
 	}
 	r := p.report()
 	r.BuildCache, err = s.dir.TrimBuildCaches(ctx, cache.Limits{
-		Keep: DefaultCacheKeep, MaxSize: cmp.Or(opts.CacheMaxSize, DefaultCacheMaxSize), DryRun: opts.DryRun,
+		Keep: DefaultCacheKeep, MaxSize: cmp.Or(opts.CacheMaxSize, DefaultCacheMaxSize),
+		DryRun: opts.DryRun,
 	})
 	return r, err
 }
@@ -154,7 +162,8 @@ func (p *pruning) bySize(ctx context.Context) error {
 		h := p.holdings[i]
 		// Whatever is older than the newest Keep has been tried, and is kept for a reason.
 		if h.counts() && h.rank > 0 && h.rank < p.opts.Keep {
-			if err := p.remove(ctx, h, "all images together take too much, and newer ones of its template are kept"); err != nil {
+			if err := p.remove(ctx, h,
+				"all images together take too much, and newer ones of its template are kept"); err != nil {
 				return err
 			}
 		}

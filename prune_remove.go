@@ -15,8 +15,8 @@ const (
 	rebuiltReason = "it was built again meanwhile"
 )
 
-// remove removes an image, or the record of one that has gone, unless something speaks against it. The error is
-// the store's, when it does not answer.
+// remove removes an image, or the record of one that has gone, unless something speaks against it.
+// The error is the store's, when it does not answer.
 func (p *pruning) remove(ctx context.Context, h *holding, reason string) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -96,8 +96,8 @@ func (p *pruning) again(ctx context.Context, h *holding) error {
 	return nil
 }
 
-// dropRemains frees what a folder still has of an image that has lost a blob: its names lead nowhere any more, and
-// keep the other blobs. An engine has no such names.
+// dropRemains frees what a folder still has of an image that has lost a blob: its names lead
+// nowhere any more, and keep the other blobs. An engine has no such names.
 func (p *pruning) dropRemains(ctx context.Context, h *holding) {
 	if p.opts.DryRun || engineOf(p.store) != nil {
 		return
@@ -109,7 +109,8 @@ func (p *pruning) dropRemains(ctx context.Context, h *holding) {
 	}
 }
 
-// stillRecorded says that nobody has put another record in this one's place, which would be lost with it.
+// stillRecorded says that nobody has put another record in this one's place, which would be lost
+// with it.
 func (p *pruning) stillRecorded(rec cache.Record) bool {
 	recs, _, err := p.dir.Records(rec.Line, rec.Store)
 	return err == nil && slices.ContainsFunc(recs, func(r cache.Record) bool {
@@ -126,8 +127,9 @@ func (p *pruning) names(h *holding) []string {
 	return []string{r.latest(), h.Reference, r.temporaryOf(h.key, p.owner)}
 }
 
-// untag takes the names away and then the record. The pinned name goes last: as long as it is there, the image
-// and its record are whole, and whatever ends this here leaves it to the next call.
+// untag takes the names away and then the record. The pinned name goes last: as long as it is
+// there, the image and its record are whole, and whatever ends this here leaves it to the next
+// call.
 func (p *pruning) untag(ctx context.Context, h *holding, reason string) error {
 	wasLatest, err := p.takeLatest(ctx, h)
 	if err != nil {
@@ -168,7 +170,8 @@ func (p *pruning) takeLatest(ctx context.Context, h *holding) (taken bool, err e
 	if errors.Is(err, imagestore.ErrUnavailable) {
 		return false, err
 	}
-	// If the engine refuses this name, it refuses to remove the image too, or the image stays under this name.
+	// If the engine refuses this name, it refuses to remove the image too, or the image stays under
+	// this name.
 	return taken, nil
 }
 
@@ -181,7 +184,8 @@ func (p *pruning) giveLatestBack(ctx context.Context, h *holding) {
 	}
 }
 
-// forget removes the record. One that stays is forgotten by the next call, since its image has gone.
+// forget removes the record. One that stays is forgotten by the next call, since its image has
+// gone.
 func (p *pruning) forget(h *holding) {
 	if p.opts.DryRun || h.temporary() {
 		return

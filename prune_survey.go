@@ -100,7 +100,8 @@ func (o *Orchestrator) survey(ctx context.Context) (survey, error) {
 // look says what has become of a record's image.
 func (s *survey) look(ctx context.Context, rec cache.Record) (*holding, error) {
 	h := &holding{key: rec.Key, record: rec, line: rec.Line, PruneItem: PruneItem{Built: Built{
-		Name: rec.Name, Reference: rec.Reference, ImageID: rec.ImageID, Revision: rec.Revision, Tree: rec.Tree,
+		Name: rec.Name, Reference: rec.Reference, ImageID: rec.ImageID, Revision: rec.Revision,
+		Tree:     rec.Tree,
 		Platform: rec.Platform, BuiltAt: rec.BuiltAt,
 	}}}
 	r, ours := recorded(rec)
@@ -111,7 +112,8 @@ func (s *survey) look(ctx context.Context, rec cache.Record) (*holding, error) {
 	img, err := s.store.Inspect(ctx, rec.Reference)
 	switch {
 	case errors.Is(err, imagestore.ErrNotFound):
-		return h, s.lookByID(ctx, h, "the image has lost its name, and asking for it again gives it back")
+		return h, s.lookByID(ctx, h,
+			"the image has lost its name, and asking for it again gives it back")
 	case err != nil:
 		return nil, err
 	case img.ID != rec.ImageID:
@@ -122,7 +124,8 @@ func (s *survey) look(ctx context.Context, rec cache.Record) (*holding, error) {
 	labels[LabelRecipe] = "sha256:" + rec.Key
 	for label, want := range labels {
 		if img.Labels[label] != want {
-			h.found, h.odd = foundOdd, fmt.Sprintf("it has the label %s=%q, not %q", label, img.Labels[label], want)
+			h.found, h.odd = foundOdd, fmt.Sprintf("it has the label %s=%q, not %q", label,
+				img.Labels[label], want)
 		}
 	}
 	return h, nil
@@ -142,8 +145,8 @@ func (s *survey) lookByID(ctx context.Context, h *holding, odd string) error {
 	return nil
 }
 
-// temporaries finds the names that builds of this owner left behind, those among them by which the engine pulled
-// from Pinion. The name has but a part of the key; the label has all of it.
+// temporaries finds the names that builds of this owner left behind, those among them by which the
+// engine pulled from Pinion. The name has but a part of the key; the label has all of it.
 func (s *survey) temporaries(ctx context.Context) error {
 	images, err := s.store.List(ctx, LabelRecipe)
 	if err != nil {
@@ -169,7 +172,8 @@ func (s *survey) temporary(img imagestore.Image, tag string) *holding {
 		return nil
 	}
 	return &holding{key: key, tags: img.Tags, PruneItem: PruneItem{Built: Built{
-		Name: image, Reference: tag, ImageID: img.ID, Revision: img.Labels[LabelRevision], Tree: img.Labels[LabelTree], Size: img.Size, BuiltAt: img.Created,
+		Name: image, Reference: tag, ImageID: img.ID, Revision: img.Labels[LabelRevision],
+		Tree: img.Labels[LabelTree], Size: img.Size, BuiltAt: img.Created,
 	}}}
 }
 
@@ -186,8 +190,8 @@ func (s *survey) containers(ctx context.Context) error {
 	return nil
 }
 
-// user is a container that uses the image, or empty. Which of its digests a container names depends on the
-// engine's age and store.
+// user is a container that uses the image, or empty. Which of its digests a container names depends
+// on the engine's age and store.
 func (s *survey) user(h *holding) string {
 	for _, id := range []string{h.ImageID, h.record.ManifestDigest, h.record.ConfigDigest} {
 		if name := s.users[id]; id != "" && name != "" {
@@ -199,7 +203,9 @@ func (s *survey) user(h *holding) string {
 
 // last says that the image has no names but ours, so that it goes with them.
 func (h *holding) last(names ...string) bool {
-	return !slices.ContainsFunc(h.tags, func(tag string) bool { return !slices.Contains(names, tag) })
+	return !slices.ContainsFunc(h.tags, func(tag string) bool {
+		return !slices.Contains(names, tag)
+	})
 }
 
 func storeErrorOrNil(err error) error {

@@ -92,14 +92,17 @@ func TestPruneKeepsTheNewestOfEachLine(t *testing.T) {
 			}
 			wantItem(t, report, other.Reference, PruneKept)
 			dry.DryRun = false
-			if fmt.Sprint(dry) != fmt.Sprint(report) || report.Reclaimed != 2*42 || report.Remaining != 3*42 {
+			if fmt.Sprint(dry) != fmt.Sprint(report) || report.Reclaimed != 2*42 ||
+				report.Remaining != 3*42 {
 				t.Errorf("the dry run said %+v, it was %+v", dry, report)
 			}
-			if len(w.store.images) != 3 || w.recorded(t) != 3 || w.store.references()[latestOf] != images[3].ID {
+			if len(w.store.images) != 3 || w.recorded(t) != 3 ||
+				w.store.references()[latestOf] != images[3].ID {
 				t.Errorf("left are %v and %d records", w.store.references(), w.recorded(t))
 			}
 			w.heads.sha = images[0].Revision.String()
-			if again := w.ensure(t); again.Outcome != OutcomeBuilt || again.Reason != "no image for this revision" {
+			if again := w.ensure(t); again.Outcome != OutcomeBuilt ||
+				again.Reason != "no image for this revision" {
 				t.Errorf("asked for what was pruned: %+v", again)
 			}
 		})
@@ -181,7 +184,8 @@ func TestPruneKeepsWhatABuildIsUsing(t *testing.T) {
 	}
 	defer unlock()
 	for _, dry := range []bool{true, false} {
-		wantItem(t, w.prune(t, PruneOptions{DryRun: dry}), images[0].Reference, PruneKept, "a build")
+		wantItem(t, w.prune(t, PruneOptions{DryRun: dry}), images[0].Reference, PruneKept,
+			"a build")
 	}
 	unlock()
 	wantItem(t, w.prune(t, PruneOptions{}), images[0].Reference, PruneRemoved)
@@ -200,7 +204,9 @@ func TestPruneTouchesOnlyWhatIsOurs(t *testing.T) {
 			w.store.put(imagestore.Image{ID: "sha256:foreign"}, img.Reference)
 			delete(w.store.images, img.ID)
 		}, PruneForgotten, "no longer"},
-		"the tag is gone": {func(w *world, img Image) { delete(w.store.tags, img.Reference) }, PruneKept, "lost its name"},
+		"the tag is gone": {func(w *world, img Image) {
+			delete(w.store.tags, img.Reference)
+		}, PruneKept, "lost its name"},
 		"other labels": {func(w *world, img Image) {
 			w.store.images[img.ID].Labels[LabelRecipe] = "sha256:other"
 		}, PruneKept, LabelRecipe},
@@ -214,14 +220,16 @@ func TestPruneTouchesOnlyWhatIsOurs(t *testing.T) {
 			images := w.commits(t, 3)
 			c.spoil(w, images[0])
 			foreign := "molecule-local/workspace-template-claude-code:mine"
-			w.store.put(imagestore.Image{ID: "sha256:mine", Labels: w.store.images[images[1].ID].Labels}, foreign)
+			w.store.put(imagestore.Image{ID: "sha256:mine",
+				Labels: w.store.images[images[1].ID].Labels}, foreign)
 			tags := w.store.references()
 			report := w.prune(t, PruneOptions{})
 			wantItem(t, report, images[0].Reference, c.action, c.words)
 			if got := w.store.references(); !maps.Equal(got, tags) {
 				t.Errorf("tags were %v, are %v", tags, got)
 			}
-			if want := map[PruneAction]int{PruneKept: 3, PruneForgotten: 2}[c.action]; w.recorded(t) != want {
+			if want := map[PruneAction]int{PruneKept: 3,
+				PruneForgotten: 2}[c.action]; w.recorded(t) != want {
 				t.Errorf("%d records, want %d", w.recorded(t), want)
 			}
 		})
@@ -240,7 +248,8 @@ func TestPruneBelievesNoRecordsNames(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	victims := []string{"postgres:16", "molecule-local/workspace-template-claude-code:other", "postgres@" + img.ID, img.ID, "molecule-local/"}
+	victims := []string{"postgres:16", "molecule-local/workspace-template-claude-code:other",
+		"postgres@" + img.ID, img.ID, "molecule-local/"}
 	for i, ref := range victims {
 		rec := recs[0]
 		rec.Reference, rec.Key = ref, strings.Repeat(fmt.Sprint(i), 64)
@@ -280,7 +289,8 @@ func TestPruneTakesLatestOnlyWithItsImage(t *testing.T) {
 	w.store.tags[latestOf] = images[0].ID
 	w.prune(t, PruneOptions{})
 	// The pinned name goes last: until then the image and its record are whole.
-	if want := []string{latestOf, images[0].Reference}; !slices.Equal(w.store.untagged[len(w.store.untagged)-2:], want) {
+	if want := []string{latestOf,
+		images[0].Reference}; !slices.Equal(w.store.untagged[len(w.store.untagged)-2:], want) {
 		t.Errorf("untagged %v, want %v at the end", w.store.untagged, want)
 	}
 }
@@ -289,11 +299,13 @@ func TestPruneReportsWhatTheEngineRefuses(t *testing.T) {
 	w := newWorld(t)
 	images := w.commits(t, 4)
 	w.store.tags[latestOf] = images[0].ID
-	w.store.inUse = map[string]error{images[0].Reference: errors.New("conflict: container 1234 is using it")}
+	w.store.inUse = map[string]error{images[0].Reference: errors.New("conflict: container 1234 " +
+		"is using it")}
 	report := w.prune(t, PruneOptions{})
 	wantItem(t, report, images[0].Reference, PruneKept, "the engine refuses", "container 1234")
 	wantItem(t, report, images[1].Reference, PruneRemoved)
-	if got := w.store.references(); got[latestOf] != images[0].ID || got[images[0].Reference] != images[0].ID || w.recorded(t) != 3 {
+	if got := w.store.references(); got[latestOf] != images[0].ID ||
+		got[images[0].Reference] != images[0].ID || w.recorded(t) != 3 {
 		t.Errorf("half a state: %v, %d records", got, w.recorded(t))
 	}
 }
@@ -319,7 +331,8 @@ func TestPruneRemovesLeftoverTemporaryNames(t *testing.T) {
 	img := w.ensure(t)
 	key := strings.TrimPrefix(w.store.images[img.ID].Labels[LabelRecipe], "sha256:")
 	repository, _, _ := strings.Cut(img.Reference, ":")
-	left := imagestore.Image{ID: "sha256:left", Size: 7, Labels: map[string]string{LabelRecipe: "sha256:" + strings.Repeat("ab", 32)}}
+	left := imagestore.Image{ID: "sha256:left", Size: 7,
+		Labels: map[string]string{LabelRecipe: "sha256:" + strings.Repeat("ab", 32)}}
 	ours := repository + ":unverified-" + strings.Repeat("ab", 6) + "-" + w.owner
 	w.store.put(left, ours)
 	foreign := []string{
@@ -334,7 +347,8 @@ func TestPruneRemovesLeftoverTemporaryNames(t *testing.T) {
 		other.ID = fmt.Sprint("sha256:foreign", i)
 		w.store.put(other, ref)
 	}
-	w.store.put(imagestore.Image{ID: "sha256:unlabelled"}, repository+":unverified-"+key[:12]+"-"+w.owner)
+	w.store.put(imagestore.Image{ID: "sha256:unlabelled"},
+		repository+":unverified-"+key[:12]+"-"+w.owner)
 	dir, err := w.records()
 	if err != nil {
 		t.Fatal(err)
@@ -351,7 +365,8 @@ func TestPruneRemovesLeftoverTemporaryNames(t *testing.T) {
 	report := w.prune(t, PruneOptions{})
 	wantItem(t, report, ours, PruneRemoved, "left over")
 	wantItem(t, report, pulled, PruneRemoved, "left over")
-	if report.Reclaimed != 7 || len(w.store.references()) != before-1 || w.store.images[left.ID].ID != "" {
+	if report.Reclaimed != 7 || len(w.store.references()) != before-1 ||
+		w.store.images[left.ID].ID != "" {
 		t.Errorf("%+v, left %v", report, w.store.references())
 	}
 }
@@ -370,8 +385,10 @@ func TestPruneGivesUpWithTheEngine(t *testing.T) {
 	if len(report.Items) != 3 || w.recorded(t) != 3 {
 		t.Errorf("%+v, %d records", report, w.recorded(t))
 	}
-	w.store.gone = &imagestore.Error{Op: "inspect", Origin: imagestore.OriginDocker, Err: imagestore.ErrUnavailable}
-	if _, err := w.Prune(t.Context(), PruneOptions{}); !errors.Is(err, ErrStore) || w.recorded(t) != 3 {
+	w.store.gone = &imagestore.Error{Op: "inspect", Origin: imagestore.OriginDocker,
+		Err: imagestore.ErrUnavailable}
+	if _, err := w.Prune(t.Context(), PruneOptions{}); !errors.Is(err, ErrStore) ||
+		w.recorded(t) != 3 {
 		t.Errorf("error is %v, %d records", err, w.recorded(t))
 	}
 	if _, err := w.DiskUsage(t.Context()); !errors.Is(err, ErrStore) {
@@ -384,7 +401,8 @@ func TestPruneCancelled(t *testing.T) {
 	w.commits(t, 3)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := w.Prune(ctx, PruneOptions{}); !errors.Is(err, context.Canceled) || w.recorded(t) != 3 {
+	if _, err := w.Prune(ctx, PruneOptions{}); !errors.Is(err, context.Canceled) ||
+		w.recorded(t) != 3 {
 		t.Errorf("error is %v, %d records", err, w.recorded(t))
 	}
 }
@@ -427,13 +445,17 @@ func TestPruneLooksAgainUnderTheLock(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
 			images := w.commits(t, 3)
-			race := &racing{fakeStore: w.store, ref: images[0].Reference, meddles: func() { c.meddle(w, images[0]) }}
+			race := &racing{fakeStore: w.store, ref: images[0].Reference, meddles: func() {
+				c.meddle(w, images[0])
+			}}
 			w.Orchestrator.store = func() (store, error) { return race, nil }
 			wantItem(t, w.prune(t, PruneOptions{}), images[0].Reference, c.action, c.words)
-			if name == "the tag moves" && w.store.references()[images[0].Reference] != "sha256:foreign" {
+			if name == "the tag moves" &&
+				w.store.references()[images[0].Reference] != "sha256:foreign" {
 				t.Error("the foreign image has lost its name")
 			}
-			if want := map[PruneAction]int{PruneKept: 3, PruneForgotten: 2}[c.action]; w.recorded(t) != want {
+			if want := map[PruneAction]int{PruneKept: 3,
+				PruneForgotten: 2}[c.action]; w.recorded(t) != want {
 				t.Errorf("%d records, want %d", w.recorded(t), want)
 			}
 		})
@@ -471,7 +493,8 @@ func TestDiskUsage(t *testing.T) {
 	repository, _, _ := strings.Cut(images[1].Reference, ":")
 	// One beside its image's own name takes nothing, one alone all of its image.
 	w.store.tags[repository+":unverified-"+labels[LabelRecipe][7:19]+"-"+w.owner] = images[1].ID
-	w.store.put(imagestore.Image{ID: "sha256:left", Size: 7, Labels: map[string]string{LabelRecipe: "sha256:" + strings.Repeat("ab", 32)}},
+	w.store.put(imagestore.Image{ID: "sha256:left", Size: 7,
+		Labels: map[string]string{LabelRecipe: "sha256:" + strings.Repeat("ab", 32)}},
 		repository+":unverified-"+strings.Repeat("ab", 6)+"-"+w.owner)
 	before := w.store.references()
 	got, err := w.DiskUsage(t.Context())
@@ -480,8 +503,10 @@ func TestDiskUsage(t *testing.T) {
 	}
 	want := DiskUsage{
 		Templates: []TemplateUsage{
-			{Name: "hermes", Repository: got.Templates[0].Repository, Platform: "linux/amd64", Images: 1, Size: 42},
-			{Name: "claude-code", Repository: images[0].Repository, Platform: "linux/amd64", Images: 4, InUse: 1, Size: 4 * 42, Reclaimable: 42},
+			{Name: "hermes", Repository: got.Templates[0].Repository, Platform: "linux/amd64",
+				Images: 1, Size: 42},
+			{Name: "claude-code", Repository: images[0].Repository, Platform: "linux/amd64",
+				Images: 4, InUse: 1, Size: 4 * 42, Reclaimable: 42},
 		},
 		Unverified: 2, Size: 5*42 + 7, Reclaimable: 42 + 7,
 	}

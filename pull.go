@@ -13,13 +13,19 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/resolver"
 )
 
-// pull is registry mode: the image comes from the registry, and neither a git server nor a builder is asked.
+// pull is registry mode: the image comes from the registry, and neither a git server nor a builder
+// is asked.
 func (o *Orchestrator) pull(ctx context.Context, t resolver.Template, a ask) (*Call, error) {
 	if a.push {
-		return nil, fmt.Errorf("%w: in registry mode nothing is built, so there is nothing to push; unset MOLECULE_IMAGE_REGISTRY to build", ErrInvalidInput)
+		return nil,
+			fmt.Errorf("%w: in registry mode nothing is built, so there is nothing to push; "+
+				"unset MOLECULE_IMAGE_REGISTRY to build", ErrInvalidInput)
 	}
 	if a.noCache || !a.head() || len(a.labels)+len(a.attest)+len(a.cacheFrom)+len(a.cacheTo) > 0 {
-		return nil, fmt.Errorf("%w: in registry mode nothing is built, so there is no commit, no working tree, no build cache, no label and no attestation to choose; unset MOLECULE_IMAGE_REGISTRY to build", ErrInvalidInput)
+		return nil,
+			fmt.Errorf("%w: in registry mode nothing is built, so there is no commit, no working "+
+				"tree, no build cache, no label and no attestation to choose; unset "+
+				"MOLECULE_IMAGE_REGISTRY to build", ErrInvalidInput)
 	}
 	st, err := o.store()
 	if err != nil {
@@ -31,9 +37,12 @@ func (o *Orchestrator) pull(ctx context.Context, t resolver.Template, a ask) (*C
 	}
 	ref := o.source.Reference(t.Name)
 	if _, err := reference.ParseNormalizedNamed(ref); err != nil {
-		return nil, fmt.Errorf("%w: MOLECULE_IMAGE_REGISTRY gives %q, which is no image reference: %w", ErrInvalidInput, ref, err)
+		return nil,
+			fmt.Errorf("%w: MOLECULE_IMAGE_REGISTRY gives %q, which is no image reference: %w",
+				ErrInvalidInput, ref, err)
 	}
-	img := Image{Schema: schemaVersion, Name: t.Name, Mode: o.source.Mode, Outcome: OutcomeHit, Reference: ref, Platform: r.Platform}
+	img := Image{Schema: schemaVersion, Name: t.Name, Mode: o.source.Mode, Outcome: OutcomeHit,
+		Reference: ref, Platform: r.Platform}
 	resolved := Event{Type: EventResolved, Name: t.Name, Reference: ref}
 	miss := "asked to pull"
 	if !a.pull {
@@ -44,18 +53,19 @@ func (o *Orchestrator) pull(ctx context.Context, t resolver.Template, a ask) (*C
 			return o.hit(ctx, resolved, img), nil
 		}
 	}
-	return o.join(ctx, "pull "+ref+" "+r.Platform, resolved, func(ctx context.Context, b *Build) (Image, error) {
-		begun := time.Now()
-		if err := o.fetchImage(ctx, st, b, ref, r.Platform); err != nil {
-			return Image{}, err
-		}
-		img.Outcome, img.Reason, img.Durations.Pull = OutcomePulled, miss, ms(time.Since(begun))
-		img.ID, miss, err = present(ctx, st, ref, r.Platform)
-		if err == nil && miss != "" {
-			err = fmt.Errorf("%w: %s", ErrVerification, miss)
-		}
-		return img, err
-	})
+	return o.join(ctx, "pull "+ref+" "+r.Platform, resolved,
+		func(ctx context.Context, b *Build) (Image, error) {
+			begun := time.Now()
+			if err := o.fetchImage(ctx, st, b, ref, r.Platform); err != nil {
+				return Image{}, err
+			}
+			img.Outcome, img.Reason, img.Durations.Pull = OutcomePulled, miss, ms(time.Since(begun))
+			img.ID, miss, err = present(ctx, st, ref, r.Platform)
+			if err == nil && miss != "" {
+				err = fmt.Errorf("%w: %s", ErrVerification, miss)
+			}
+			return img, err
+		})
 }
 
 // present returns the image's ID, or the reason why it has to be pulled.
@@ -78,7 +88,8 @@ func samePlatform(a, b string) bool {
 	return errA == nil && errB == nil && platforms.OnlyStrict(q).Match(p)
 }
 
-func (o *Orchestrator) fetchImage(ctx context.Context, st store, b *Build, ref, platform string) error {
+func (o *Orchestrator) fetchImage(ctx context.Context, st store, b *Build, ref,
+	platform string) error {
 	o.log.Info(fmt.Sprintf("Provisioner: registry mode → pulling %s for runtime %s", ref, b.name))
 	err := st.Pull(ctx, ref, platform, func(status string) {
 		o.log.Debug(status)
@@ -90,8 +101,8 @@ func (o *Orchestrator) fetchImage(ctx context.Context, st store, b *Build, ref, 
 	return nil
 }
 
-// registryKind gives the registry's refusals the names that the git server's have. It prints as nothing, since
-// the error beneath says it already.
+// registryKind gives the registry's refusals the names that the git server's have. It prints as
+// nothing, since the error beneath says it already.
 type registryKind struct{ error }
 
 func (registryKind) Error() string   { return "" }

@@ -13,7 +13,9 @@ const registryPrefix = "registry.example/team"
 
 func registryWorld(t *testing.T) *world {
 	t.Helper()
-	w := newWorld(t, OptionsFromEnv(environment(map[string]string{"MOLECULE_IMAGE_REGISTRY": registryPrefix})), WithCacheDir(t.TempDir()+"/cache"), WithConfig(emptyConfig(t)))
+	w := newWorld(t,
+		OptionsFromEnv(environment(map[string]string{"MOLECULE_IMAGE_REGISTRY": registryPrefix})),
+		WithCacheDir(t.TempDir()+"/cache"), WithConfig(emptyConfig(t)))
 	w.heads.err = errors.New("a git server was asked")
 	return w
 }
@@ -22,7 +24,8 @@ func TestRegistryModePullsOnce(t *testing.T) {
 	w := registryWorld(t)
 	const ref = "registry.example/team/workspace-template-claude-code:latest"
 	first, second := w.ensure(t), w.ensure(t)
-	if first.Outcome != OutcomePulled || first.Reference != ref || first.Mode != resolver.ModeRegistry || second.Outcome != OutcomeHit {
+	if first.Outcome != OutcomePulled || first.Reference != ref ||
+		first.Mode != resolver.ModeRegistry || second.Outcome != OutcomeHit {
 		t.Errorf("%+v, then %+v", first, second)
 	}
 	if p := w.store.pulled; len(p) != 1 || p[0] != ref+" linux/amd64" {
@@ -38,20 +41,26 @@ func TestRegistryModePullsOnce(t *testing.T) {
 
 func TestRegistryModePullsForThePlatform(t *testing.T) {
 	w := registryWorld(t)
-	w.store.put(imagestore.Image{ID: "sha256:arm", Platform: "linux/arm64"}, w.source.Reference("claude-code"))
-	if img := w.ensure(t); img.Outcome != OutcomePulled || img.Reason != "the one in the image store is for linux/arm64" {
+	w.store.put(imagestore.Image{ID: "sha256:arm", Platform: "linux/arm64"},
+		w.source.Reference("claude-code"))
+	if img := w.ensure(t); img.Outcome != OutcomePulled ||
+		img.Reason != "the one in the image store is for linux/arm64" {
 		t.Errorf("%+v", img)
 	}
 }
 
 // The prefix is taken as it is, byte for byte; one that makes no reference is told, not mended.
 func TestAPrefixIsNeverTrimmed(t *testing.T) {
-	w := newWorld(t, OptionsFromEnv(environment(map[string]string{"MOLECULE_IMAGE_REGISTRY": "registry.example/team/"})), WithCacheDir(t.TempDir()+"/cache"), WithConfig(emptyConfig(t)))
+	w := newWorld(t,
+		OptionsFromEnv(environment(
+			map[string]string{"MOLECULE_IMAGE_REGISTRY": "registry.example/team/"},
+		)), WithCacheDir(t.TempDir()+"/cache"), WithConfig(emptyConfig(t)))
 	const want = "registry.example/team//workspace-template-hermes:latest"
 	if ref, err := w.EnsureLocalImage(t.Context(), "hermes"); err != nil || ref != want {
 		t.Errorf("%q, %v", ref, err)
 	}
-	if _, err := w.Ensure(t.Context(), "hermes"); !errors.Is(err, ErrInvalidInput) || !strings.Contains(err.Error(), want) {
+	if _, err := w.Ensure(t.Context(), "hermes"); !errors.Is(err, ErrInvalidInput) ||
+		!strings.Contains(err.Error(), want) {
 		t.Errorf("error is %v", err)
 	}
 }
@@ -62,7 +71,8 @@ func TestRegistryModeKnowsTheCatalogue(t *testing.T) {
 		t.Errorf("error is %v", err)
 	}
 	_, err := w.Ensure(t.Context(), "claude-code", AtRevision(revision(t, shaA), true))
-	if typed := (*Error)(nil); !errors.Is(err, ErrInvalidInput) || !errors.As(err, &typed) || typed.Origin != OriginUsage {
+	if typed := (*Error)(nil); !errors.Is(err, ErrInvalidInput) || !errors.As(err, &typed) ||
+		typed.Origin != OriginUsage {
 		t.Errorf("error is %v", err)
 	}
 }
@@ -78,7 +88,8 @@ func TestEnsureLocalImage(t *testing.T) {
 		t.Errorf("error is %v", err)
 	}
 	local := newWorld(t)
-	if ref, err := local.EnsureLocalImage(t.Context(), "claude-code"); err != nil || ref != pinnedA {
+	if ref, err := local.EnsureLocalImage(t.Context(), "claude-code"); err != nil ||
+		ref != pinnedA {
 		t.Errorf("local-build mode gives %q, %v", ref, err)
 	}
 }
@@ -86,7 +97,8 @@ func TestEnsureLocalImage(t *testing.T) {
 func TestResolveBuildsNothing(t *testing.T) {
 	w := newWorld(t)
 	res, err := w.Resolve(t.Context(), "claude-code")
-	if err != nil || res.Revision.String() != shaA || res.Reference != pinnedA || w.builder.solves() != 0 {
+	if err != nil || res.Revision.String() != shaA || res.Reference != pinnedA ||
+		w.builder.solves() != 0 {
 		t.Errorf("%+v, %v", res, err)
 	}
 	res, err = registryWorld(t).Resolve(t.Context(), "claude-code")
@@ -97,13 +109,16 @@ func TestResolveBuildsNothing(t *testing.T) {
 
 func TestARegistrysRefusalsCanBeToldApart(t *testing.T) {
 	for from, want := range map[error]error{
-		imagestore.ErrUnauthorized: ErrUnauthorized, imagestore.ErrNotFound: ErrNotFound, imagestore.ErrUnavailable: ErrUnavailable,
+		imagestore.ErrUnauthorized: ErrUnauthorized, imagestore.ErrNotFound: ErrNotFound,
+		imagestore.ErrUnavailable: ErrUnavailable,
 	} {
 		w := registryWorld(t)
-		w.store.refuses = &imagestore.Error{Op: "pull", Origin: imagestore.OriginRegistry, Err: from}
+		w.store.refuses = &imagestore.Error{Op: "pull", Origin: imagestore.OriginRegistry,
+			Err: from}
 		_, err := w.Ensure(t.Context(), "claude-code")
 		var e *Error
-		if !errors.Is(err, ErrRegistry) || !errors.Is(err, want) || !errors.As(err, &e) || e.Origin != OriginRegistry {
+		if !errors.Is(err, ErrRegistry) || !errors.Is(err, want) || !errors.As(err, &e) ||
+			e.Origin != OriginRegistry {
 			t.Errorf("%v gives %v", from, err)
 		}
 	}

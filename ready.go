@@ -18,8 +18,8 @@ func (o *Orchestrator) Ready(ctx context.Context) error {
 	return nil
 }
 
-// Templates lists what the names of the catalogue stand for, in alphabetical order and as far as it is known
-// without asking anybody.
+// Templates lists what the names of the catalogue stand for, in alphabetical order and as far as it
+// is known without asking anybody.
 func (o *Orchestrator) Templates() []Resolution {
 	var list []Resolution
 	for _, name := range o.catalogue.Names() {

@@ -12,30 +12,31 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/resolver/git"
 )
 
-// recipeSchema enters every key. Raise it when the same recipe would give another image than before.
+// recipeSchema enters every key. Raise it when the same recipe would give another image than
+// before.
 const recipeSchema = 1
 
 // defaultPlatform is the one whose tags carry no suffix.
 const defaultPlatform = "linux/amd64"
 
-// namespace is the repository prefix of every image that Pinion makes. Nothing outside it is ever tagged or
-// untagged.
+// namespace is the repository prefix of every image that Pinion makes. Nothing outside it is ever
+// tagged or untagged.
 const namespace = "molecule-local/"
 
-// Labels on every image that Pinion builds. They are a function of the recipe alone: a label with a time in
-// it would give each build of the same recipe another image ID.
+// Labels on every image that Pinion builds. They are a function of the recipe alone: a label with a
+// time in it would give each build of the same recipe another image ID.
 const (
 	LabelSource   = "org.opencontainers.image.source"
 	LabelRevision = "org.opencontainers.image.revision"
 	// LabelRecipe holds the recipe's digest, "sha256:<hex>".
 	LabelRecipe = "app.moleculesai.pinion.recipe"
-	// LabelTree holds the digest of a working tree, "sha256:<hex>", in place of source and revision: what was built of
-	// one is of no commit.
+	// LabelTree holds the digest of a working tree, "sha256:<hex>", in place of source and
+	// revision: what was built of one is of no commit.
 	LabelTree = "app.moleculesai.pinion.tree"
 )
 
-// recipe is everything that decides what the image is. It owns the names: key, tag and labels come from here
-// and nowhere else.
+// recipe is everything that decides what the image is. It owns the names: key, tag and labels come
+// from here and nowhere else.
 type recipe struct {
 	Schema     int    `json:"schema"`
 	Repository string `json:"repository"`
@@ -53,11 +54,13 @@ type recipe struct {
 	Provenance string `json:"provenance,omitempty"`
 }
 
-// newRecipe takes the platform apart from the template, since "native" is known only to the builder.
+// newRecipe takes the platform apart from the template, since "native" is known only to the
+// builder.
 func newRecipe(t resolver.Template, platform string) recipe {
 	return recipe{
-		Schema: recipeSchema, Repository: t.Remote.String(), Subdir: t.Subdir, Dockerfile: t.Dockerfile,
-		Target: t.Target, Platform: platform, Image: t.Image,
+		Schema: recipeSchema, Repository: t.Remote.String(), Subdir: t.Subdir,
+		Dockerfile: t.Dockerfile,
+		Target:     t.Target, Platform: platform, Image: t.Image,
 	}
 }
 
@@ -85,8 +88,9 @@ func (r recipe) digest() string {
 // key is what caches and locks go by.
 func (r recipe) key() string { return r.digest() }
 
-// line is the key less the commit: the records of one template's history share it. Working trees have a line of
-// their own, so that trying things out pushes no commit's image out of the newest few.
+// line is the key less the commit: the records of one template's history share it. Working trees
+// have a line of their own, so that trying things out pushes no commit's image out of the newest
+// few.
 func (r recipe) line() string {
 	r.Revision = ""
 	if r.Tree != "" {
@@ -107,7 +111,8 @@ func (r recipe) short() string {
 	return r.Revision[:min(12, len(r.Revision))]
 }
 
-// suffix keeps platforms, and labels that were asked for, apart in the tag, so that no hit can have the wrong architecture.
+// suffix keeps platforms, and labels that were asked for, apart in the tag, so that no hit can have
+// the wrong architecture.
 func (r recipe) suffix() string {
 	if r.Platform == defaultPlatform {
 		return r.variant()
@@ -127,9 +132,9 @@ func (r recipe) latest() string { return r.repository() + ":" + r.latestTag() }
 
 func (r recipe) latestTag() string { return "latest" + r.suffix() }
 
-// temporary is what an image is called until it has been verified. It is the same for each attempt of one owner
-// at a key, so that an attempt which was killed leaves at most one, and the next takes it over; and another
-// one for those who do not share our locks.
+// temporary is what an image is called until it has been verified. It is the same for each attempt
+// of one owner at a key, so that an attempt which was killed leaves at most one, and the next takes
+// it over; and another one for those who do not share our locks.
 func (r recipe) temporary(owner string) string {
 	return r.temporaryOf(r.key(), owner)
 }
@@ -139,12 +144,13 @@ func (r recipe) temporaryOf(key, owner string) string {
 	return r.repository() + ":unverified-" + key[:12] + "-" + owner
 }
 
-// recorded is what a record tells of its recipe: enough for its names, not for its key. It is false if those are
-// not the names that the record has, so that nothing else is ever taken for ours.
+// recorded is what a record tells of its recipe: enough for its names, not for its key. It is false
+// if those are not the names that the record has, so that nothing else is ever taken for ours.
 func recorded(rec cache.Record) (recipe, bool) {
 	repository, _, _ := strings.Cut(rec.Reference, ":")
 	image, ours := strings.CutPrefix(repository, namespace)
-	r := recipe{Image: image, Revision: rec.Revision, Tree: rec.Tree, Platform: rec.Platform, Repository: rec.Repository, Labels: rec.Labels, Provenance: rec.Provenance}
+	r := recipe{Image: image, Revision: rec.Revision, Tree: rec.Tree, Platform: rec.Platform,
+		Repository: rec.Repository, Labels: rec.Labels, Provenance: rec.Provenance}
 	return r, ours && len(rec.Key) == hex.EncodedLen(sha256.Size) && r.reference() == rec.Reference
 }
 

@@ -12,8 +12,9 @@ import (
 )
 
 var sampleRecipe = recipe{
-	Schema: 1, Repository: "https://git.example/o/r", Revision: shaA, Subdir: "s", Dockerfile: "Dockerfile",
-	Target: "t", Platform: "linux/amd64", Image: "workspace-template-x",
+	Schema: 1, Repository: "https://git.example/o/r", Revision: shaA, Subdir: "s",
+	Dockerfile: "Dockerfile",
+	Target:     "t", Platform: "linux/amd64", Image: "workspace-template-x",
 }
 
 const (
@@ -28,7 +29,8 @@ func TestKeysAreStable(t *testing.T) {
 		{"line", sampleRecipe.line(), goldenLine},
 		{"reference", sampleRecipe.reference(), "molecule-local/workspace-template-x:aaaaaaaaaaaa"},
 		{"latest", sampleRecipe.latest(), "molecule-local/workspace-template-x:latest"},
-		{"temporary", sampleRecipe.temporary("me"), "molecule-local/workspace-template-x:unverified-" + goldenKey[:12] + "-me"},
+		{"temporary", sampleRecipe.temporary("me"),
+			"molecule-local/workspace-template-x:unverified-" + goldenKey[:12] + "-me"},
 		{"source label", sampleRecipe.labels()[LabelSource], "https://git.example/o/r"},
 		{"revision label", sampleRecipe.labels()[LabelRevision], shaA},
 		{"recipe label", sampleRecipe.labels()[LabelRecipe], "sha256:" + goldenKey},
@@ -75,12 +77,15 @@ func TestFault11_ProvenanceHasATagOfItsOwn(t *testing.T) {
 				r := sampleRecipe.labelled(labels).attested(mode)
 				r.Platform = platform
 				for _, name := range []string{r.reference(), r.latest(), r.key(), r.line()} {
-					if _, err := reference.ParseNormalizedNamed(namespace + "x:" + name[strings.Index(name, ":")+1:]); err != nil || seen[name] {
-						t.Errorf("%q with %v on %s is called %s, %v", mode, labels, platform, name, err)
+					if _, err := reference.ParseNormalizedNamed(namespace + "x:" +
+						name[strings.Index(name, ":")+1:]); err != nil || seen[name] {
+						t.Errorf("%q with %v on %s is called %s, %v", mode, labels, platform, name,
+							err)
 					}
 					seen[name] = true
 				}
-				rec := cache.Record{Key: r.key(), Reference: r.reference(), Revision: r.Revision, Platform: platform, Labels: labels, Provenance: string(mode)}
+				rec := cache.Record{Key: r.key(), Reference: r.reference(), Revision: r.Revision,
+					Platform: platform, Labels: labels, Provenance: string(mode)}
 				if got, ours := recorded(rec); !ours || got.latest() != r.latest() {
 					t.Errorf("%s is not known again", rec.Reference)
 				}
@@ -97,7 +102,8 @@ func TestFault11_ProvenanceHasATagOfItsOwn(t *testing.T) {
 func TestFault11_LabelsHaveTagsOfTheirOwn(t *testing.T) {
 	seen := map[string]bool{}
 	for _, platform := range []string{defaultPlatform, "linux/arm64", "linux/386"} {
-		for _, labels := range []map[string]string{nil, {"a": "b"}, {"a": "b", "c": ""}, {"a": ""}, {"a": "b\"c"}} {
+		for _, labels := range []map[string]string{nil, {"a": "b"}, {"a": "b", "c": ""}, {"a": ""},
+			{"a": "b\"c"}} {
 			r := sampleRecipe.labelled(labels)
 			r.Platform = platform
 			for _, name := range []string{r.reference(), r.latest()} {
@@ -106,7 +112,8 @@ func TestFault11_LabelsHaveTagsOfTheirOwn(t *testing.T) {
 				}
 				seen[name] = true
 			}
-			rec := cache.Record{Key: r.key(), Reference: r.reference(), Revision: r.Revision, Platform: platform, Labels: labels, Repository: r.Repository}
+			rec := cache.Record{Key: r.key(), Reference: r.reference(), Revision: r.Revision,
+				Platform: platform, Labels: labels, Repository: r.Repository}
 			if got, ours := recorded(rec); !ours || got.latest() != r.latest() {
 				t.Errorf("%s is not known again", rec.Reference)
 			}

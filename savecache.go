@@ -21,32 +21,42 @@ const (
 	DefaultCacheMaxSize = 10_000_000_000
 )
 
-// saveWithin bounds the saving of one build's cache: long enough for gigabytes, and for a few that wait in line.
+// saveWithin bounds the saving of one build's cache: long enough for gigabytes, and for a few that
+// wait in line.
 const saveWithin = time.Hour
 
-// Close waits until what goes on after Ensure has returned is done, the saving of build caches; if ctx ends sooner,
-// it is broken off, which harms nothing, and the error is ctx's. No call of Ensure may be under way.
+// Close waits until what goes on after Ensure has returned is done, the saving of build caches; if
+// ctx ends sooner, it is broken off, which harms nothing, and the error is ctx's. No call of Ensure
+// may be under way.
 func (o *Orchestrator) Close(ctx context.Context) error { return o.after.wait(ctx) }
 
-// save has the builder save its cache, after the answer, and a folder put right that a builder could not read. It
-// takes the builder over and closes it. A failure is logged, for there is nobody else to tell.
+// save has the builder save its cache, after the answer, and a folder put right that a builder
+// could not read. It takes the builder over and closes it. A failure is logged, for there is nobody
+// else to tell.
 func (j *job) save(ctx context.Context, b solver, res buildkit.Result, shared *sharedCache) {
 	notSaved := func(reason string) {
-		j.o.log.Info(fmt.Sprintf("local-build: the build cache of %s was not saved: %s", j.recipe.reference(), reason))
+		j.o.log.Info(fmt.Sprintf("local-build: the build cache of %s was not saved: %s",
+			j.recipe.reference(), reason))
 	}
 	do := func(ctx context.Context) {
 		defer b.Close()
-		ctx, cancel := context.WithTimeoutCause(ctx, saveWithin, fmt.Errorf("not done within %s", saveWithin))
+		ctx, cancel := context.WithTimeoutCause(ctx, saveWithin,
+			fmt.Errorf("not done within %s", saveWithin))
 		defer cancel()
 		begun := time.Now()
 		saved, err := j.saveTo(ctx, b, res, shared)
 		switch {
-		case err != nil && context.Cause(ctx) == context.Canceled: //nolint:errorlint // it is the very error where nobody gave another
+		// it is the very error where nobody gave another
+		case err != nil && context.Cause(ctx) == context.Canceled: //nolint:errorlint
 			notSaved("broken off")
 		case err != nil:
-			j.o.log.Warn(fmt.Sprintf("%s: the build cache was not saved: %s (%s=off does without it)", j.template.Name, j.o.redact.String(err.Error()), EnvBuildCache))
+			j.o.log.Warn(fmt.Sprintf(
+				"%s: the build cache was not saved: %s (%s=off does without it)", j.template.Name,
+				j.o.redact.String(err.Error()), EnvBuildCache,
+			))
 		case saved:
-			j.o.log.Info(fmt.Sprintf("local-build: build cache saved in %s", time.Since(begun).Round(time.Millisecond)))
+			j.o.log.Info(fmt.Sprintf("local-build: build cache saved in %s",
+				time.Since(begun).Round(time.Millisecond)))
 		}
 	}
 	// What goes elsewhere takes the place of nothing.
@@ -57,7 +67,8 @@ func (j *job) save(ctx context.Context, b solver, res buildkit.Result, shared *s
 	}})
 }
 
-func (j *job) saveTo(ctx context.Context, b solver, res buildkit.Result, shared *sharedCache) (saved bool, err error) {
+func (j *job) saveTo(ctx context.Context, b solver, res buildkit.Result,
+	shared *sharedCache) (saved bool, err error) {
 	if res.ImportFailed != nil && shared.kind == BuildCacheLocal {
 		if err := shared.folder.Repair(ctx); err != nil {
 			return false, err
@@ -89,8 +100,10 @@ func (j *job) saveTo(ctx context.Context, b solver, res buildkit.Result, shared 
 	return saved, errors.Join(failed, err)
 }
 
-// saveToRegistry goes by one after the other, so that the line's tag, the last, never names what is not there.
-func (j *job) saveToRegistry(ctx context.Context, b solver, what buildkit.CacheSave, registry cache.RegistryCache) error {
+// saveToRegistry goes by one after the other, so that the line's tag, the last, never names what is
+// not there.
+func (j *job) saveToRegistry(ctx context.Context, b solver, what buildkit.CacheSave,
+	registry cache.RegistryCache) error {
 	j.saySaving()
 	for _, e := range entries(registry.Exports(j.recipe.Revision)) {
 		what.Exports = []buildkit.CacheEntry{e}
@@ -101,7 +114,8 @@ func (j *job) saveToRegistry(ctx context.Context, b solver, what buildkit.CacheS
 	return nil
 }
 
-func (j *job) saveToFolder(ctx context.Context, b solver, what buildkit.CacheSave, folder *cache.BuildCache) (saved bool, err error) {
+func (j *job) saveToFolder(ctx context.Context, b solver, what buildkit.CacheSave,
+	folder *cache.BuildCache) (saved bool, err error) {
 	export := func(ctx context.Context, to cache.Export) (ocispecs.Descriptor, error) {
 		saved = true
 		j.saySaving()
@@ -110,16 +124,19 @@ func (j *job) saveToFolder(ctx context.Context, b solver, what buildkit.CacheSav
 		what.Stores[to.Folder] = to.Store
 		return b.SaveCache(ctx, what)
 	}
-	if err := folder.Save(ctx, j.template.Name, j.recipe.Revision, j.ask.noCache, export); err != nil {
+	if err := folder.Save(ctx, j.template.Name, j.recipe.Revision, j.ask.noCache,
+		export); err != nil {
 		return false, err
 	}
 	dir, err := j.o.records()
 	if err == nil {
-		_, err = dir.TrimBuildCaches(ctx, cache.Limits{Keep: DefaultCacheKeep, MaxSize: DefaultCacheMaxSize})
+		_, err = dir.TrimBuildCaches(ctx,
+			cache.Limits{Keep: DefaultCacheKeep, MaxSize: DefaultCacheMaxSize})
 	}
 	return saved, err
 }
 
 func (j *job) saySaving() {
-	j.o.log.Info(fmt.Sprintf("local-build: saving the build cache of %s; the image can be used already", j.recipe.reference()))
+	j.o.log.Info(fmt.Sprintf("local-build: saving the build cache of %s; the image can be used "+
+		"already", j.recipe.reference()))
 }

@@ -16,8 +16,8 @@ type saving struct {
 	drop func(reason string)
 }
 
-// saves bounds the saving of caches, each of which keeps a builder's connection: of a line one is under way and one
-// waits, the newest.
+// saves bounds the saving of caches, each of which keeps a builder's connection: of a line one is
+// under way and one waits, the newest.
 type saves struct {
 	after  *afterwards
 	places *queue.Queue

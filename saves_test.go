@@ -64,7 +64,8 @@ func TestSavesEnd(t *testing.T) {
 			t.Error("nothing was broken off")
 		}
 		if done.Load()+dropped.Load() != 5 || done.Load() < savesAtOnce || len(s.next) != 0 {
-			t.Errorf("%d ended, %d dropped, %d lines at work", done.Load(), dropped.Load(), len(s.next))
+			t.Errorf("%d ended, %d dropped, %d lines at work", done.Load(), dropped.Load(),
+				len(s.next))
 		}
 	})
 }

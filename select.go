@@ -24,9 +24,9 @@ type solver interface {
 	Close() error
 }
 
-// connect takes the builder that was named, the managed one included, else the one that is chosen. A named one that
-// does not answer is an error, never a reason to take another. Of a builder with several nodes it takes the one for the
-// platform, which may be "".
+// connect takes the builder that was named, the managed one included, else the one that is chosen.
+// A named one that does not answer is an error, never a reason to take another. Of a builder with
+// several nodes it takes the one for the platform, which may be "".
 func (s settings) connect(ctx context.Context, st store, platform string) (solver, error) {
 	file, err := s.engineConfig().DockerConfig()
 	if err != nil {
@@ -56,16 +56,18 @@ func (s settings) connect(ctx context.Context, st store, platform string) (solve
 		}
 		return b, nil
 	}
-	facts := buildkit.EngineFacts{Version: c.info.Version, ContainerdStore: c.info.Kind == imagestore.KindContainerd}
+	facts := buildkit.EngineFacts{Version: c.info.Version,
+		ContainerdStore: c.info.Kind == imagestore.KindContainerd}
 	return buildkit.ForEngine(ctx, c.engine, facts, append(c.options, auth)...)
 }
 
-// connectManaged starts the managed builder, or finds the one that runs. It is for whoever named it, and for an
-// image store without a BuildKit of its own where nothing was named.
+// connectManaged starts the managed builder, or finds the one that runs. It is for whoever named
+// it, and for an image store without a BuildKit of its own where nothing was named.
 func (s settings) connectManaged(ctx context.Context, opts ...buildkit.Option) (solver, error) {
 	if s.managed == nil {
 		return nil, &buildkit.Error{Op: "start", Kind: ErrNoBuilder, Err: errors.New(
-			"this program has no managed BuildKit; name a builder by its address, or use a Docker engine")}
+			"this program has no managed BuildKit; name a builder by its address, or use a " +
+				"Docker engine")}
 	}
 	addr, err := s.managed(ctx)
 	if err != nil {
@@ -98,8 +100,8 @@ func (s settings) openStore() (store, error) {
 	return e, nil
 }
 
-// recipe settles the platform and with it all of the recipe but the revision. Only "native" costs a request,
-// to the engine or to the builder that was named.
+// recipe settles the platform and with it all of the recipe but the revision. Only "native" costs a
+// request, to the engine or to the builder that was named.
 func (o *Orchestrator) recipe(ctx context.Context, st store, t resolver.Template) (recipe, error) {
 	p := o.platform(t)
 	if p == NativePlatform {
@@ -140,12 +142,16 @@ func (o *Orchestrator) native(ctx context.Context, st store) (string, error) {
 }
 
 // managedPlatform is this machine's. A hit does not need the builder to run.
-func managedPlatform() string { return platforms.Format(platforms.Normalize(platforms.DefaultSpec())) }
+func managedPlatform() string {
+	return platforms.Format(platforms.Normalize(platforms.DefaultSpec()))
+}
 
 func parsePlatform(s string) (ocispecs.Platform, error) {
 	p, err := platforms.Parse(s)
 	if err != nil {
-		return p, fmt.Errorf("%w: platform %q: %w (write os/arch[/variant], for example linux/arm64, or native)", ErrInvalidInput, s, err)
+		return p,
+			fmt.Errorf("%w: platform %q: %w (write os/arch[/variant], for example linux/arm64, "+
+				"or native)", ErrInvalidInput, s, err)
 	}
 	return platforms.Normalize(p), nil
 }

@@ -18,7 +18,8 @@ type sink struct {
 	given    []imagestore.Given
 	// received is nil if nothing came by Receive.
 	received *imagestore.Received
-	// layers of the image that was received; they stand in its record, so that the next image may leave them out.
+	// layers of the image that was received; they stand in its record, so that the next image may
+	// leave them out.
 	layers []string
 }
 
@@ -26,7 +27,8 @@ func (j *job) sink() *sink {
 	return &sink{store: j.store, platform: j.recipe.Platform, given: j.given()}
 }
 
-// given is what the records say of the blobs in this store. The store is asked whether it still has the images.
+// given is what the records say of the blobs in this store. The store is asked whether it still has
+// the images.
 func (j *job) given() (given []imagestore.Given) {
 	dir, err := j.o.records()
 	if err != nil {
@@ -44,14 +46,17 @@ func (j *job) given() (given []imagestore.Given) {
 	return given
 }
 
-func (s *sink) Receive(ctx context.Context, image buildkit.Solved, onBytes func(int)) (buildkit.Delivery, error) {
-	src := imagestore.Source{Descriptor: image.Descriptor, Manifest: image.Manifest, Config: image.Config, Around: image.Around, Open: image.Open}
+func (s *sink) Receive(ctx context.Context, image buildkit.Solved,
+	onBytes func(int)) (buildkit.Delivery, error) {
+	src := imagestore.Source{Descriptor: image.Descriptor, Manifest: image.Manifest,
+		Config: image.Config, Around: image.Around, Open: image.Open}
 	got, err := s.store.Receive(ctx, image.Reference, s.platform, src, s.given, onBytes)
 	if err != nil {
 		return buildkit.Delivery{}, err
 	}
 	s.received, s.layers = &got, layersOf(image)
-	d := buildkit.Delivery{Method: buildkit.MethodDelta, Via: buildkit.Via(got.Via), Bytes: got.Bytes, LayersSent: got.Sent, LayersReused: got.Reused, Reason: got.Reason}
+	d := buildkit.Delivery{Method: buildkit.MethodDelta, Via: buildkit.Via(got.Via),
+		Bytes: got.Bytes, LayersSent: got.Sent, LayersReused: got.Reused, Reason: got.Reason}
 	switch {
 	case got.Kind == imagestore.KindOCI:
 		d.Method = buildkit.MethodOCI

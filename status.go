@@ -17,7 +17,8 @@ const (
 	BuildFailed  BuildState = "failed"
 )
 
-// BuildStatus is what can be said of a [Build] at a moment. All texts are redacted and free of control characters.
+// BuildStatus is what can be said of a [Build] at a moment. All texts are redacted and free of
+// control characters.
 type BuildStatus struct {
 	ID   string `json:"id"`
 	Name string `json:"name"`
@@ -56,7 +57,8 @@ func (s *BuildStatus) observe(e Event) {
 	case EventQueued:
 		s.Position = e.Position
 	case EventDone:
-		s.State, s.Position, s.Ended, s.Image, s.SupersededBy = BuildDone, 0, e.Time, e.Image, e.Image.SupersededBy
+		s.State, s.Position, s.Ended, s.Image, s.SupersededBy = BuildDone, 0, e.Time, e.Image,
+			e.Image.SupersededBy
 	case EventFailed:
 		s.State, s.Position, s.Ended, s.Failure = BuildFailed, 0, e.Time, e.Failure
 	}

@@ -23,7 +23,8 @@ func TestStatusOfABuild(t *testing.T) {
 			return c.Build()
 		}
 		first, second := start("claude-code"), start("hermes")
-		if s := first.Status(); s.State != BuildRunning || s.Revision.String() != shaA || s.Reference == "" || !s.Ended.IsZero() {
+		if s := first.Status(); s.State != BuildRunning || s.Revision.String() != shaA ||
+			s.Reference == "" || !s.Ended.IsZero() {
 			t.Errorf("the first is %+v", s)
 		}
 		if s := second.Status(); s.State != BuildQueued || s.Position != 1 {
@@ -33,7 +34,8 @@ func TestStatusOfABuild(t *testing.T) {
 		finish <- nil
 		<-first.Done()
 		synctest.Wait()
-		if s := first.Status(); s.State != BuildDone || s.Image == nil || s.SupersededBy.String() != shaB || s.Ended.IsZero() {
+		if s := first.Status(); s.State != BuildDone || s.Image == nil ||
+			s.SupersededBy.String() != shaB || s.Ended.IsZero() {
 			t.Errorf("the first ended as %+v", s)
 		}
 		if s := second.Status(); s.State != BuildRunning || s.Position != 0 {
@@ -47,7 +49,8 @@ func TestStatusOfABuild(t *testing.T) {
 	})
 }
 
-// TestPrewarmed: the receipt says so, also that of those who find the image later on, and after a restart.
+// TestPrewarmed: the receipt says so, also that of those who find the image later on, and after a
+// restart.
 func TestPrewarmed(t *testing.T) {
 	w := newWorld(t)
 	warm := w.ensure(t, Prewarm())
@@ -67,7 +70,8 @@ func TestTemplatesAskNobody(t *testing.T) {
 	if len(list) != len(w.Names()) || w.heads.asked != 0 {
 		t.Fatalf("%d templates, %d questions", len(list), w.heads.asked)
 	}
-	if r := list[0]; r.Name != w.Names()[0] || r.Mode != resolver.ModeLocalBuild || r.Repository == "" || r.Ref != "HEAD" {
+	if r := list[0]; r.Name != w.Names()[0] || r.Mode != resolver.ModeLocalBuild ||
+		r.Repository == "" || r.Ref != "HEAD" {
 		t.Errorf("%+v", r)
 	}
 }

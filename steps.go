@@ -10,8 +10,8 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/buildkit"
 )
 
-// Bounds of what a template's author can make the events hold: a line of output and a step's name in bytes, and the
-// number of steps whose events are kept whatever comes.
+// Bounds of what a template's author can make the events hold: a line of output and a step's name
+// in bytes, and the number of steps whose events are kept whatever comes.
 const (
 	maxLine  = 4096
 	maxName  = 512
@@ -60,8 +60,8 @@ func (s *steps) tell(status *client.SolveStatus) {
 	}
 }
 
-// vertex tells of a step when its state has changed. BuildKit repeats vertices, and one that was done may be
-// started once more.
+// vertex tells of a step when its state has changed. BuildKit repeats vertices, and one that was
+// done may be started once more.
 func (s *steps) vertex(v *client.Vertex) {
 	p := s.of[v.Digest]
 	p.name = v.Name
@@ -78,7 +78,8 @@ func (s *steps) vertex(v *client.Vertex) {
 		s.line(p, p.partial)
 		p.partial = nil
 	}
-	s.emit(Event{Type: EventStep, Step: &Step{Number: p.number, Total: s.known, Name: shortened(p.name), State: state}})
+	s.emit(Event{Type: EventStep, Step: &Step{Number: p.number, Total: s.known,
+		Name: shortened(p.name), State: state}})
 }
 
 func shortened(name string) string {
@@ -124,7 +125,8 @@ func (s *steps) log(l *client.VertexLog) {
 
 func (s *steps) line(p *stepProgress, text []byte) {
 	s.emit(Event{
-		Type: EventLog, Text: strings.ToValidUTF8(string(bytes.TrimSuffix(text, []byte("\r"))), "�"),
+		Type: EventLog, Text: strings.ToValidUTF8(string(bytes.TrimSuffix(text, []byte("\r"))),
+			"�"),
 		Step: &Step{Number: p.number, Total: s.known},
 	})
 }

@@ -16,7 +16,8 @@ func (a ask) head() bool { return a.revision.IsZero() && !a.local }
 // runTree is the way of a request for a working tree: its digest stands where else the commit does.
 func (j *job) runTree(ctx context.Context) (*Call, error) {
 	if !j.ask.revision.IsZero() {
-		return nil, fmt.Errorf("%w: a commit and a working tree were asked for; give one of them", ErrInvalidInput)
+		return nil, fmt.Errorf("%w: a commit and a working tree were asked for; give one of them",
+			ErrInvalidInput)
 	}
 	begun := time.Now()
 	dir, err := treeRoot(j.ask.path)
@@ -24,7 +25,8 @@ func (j *job) runTree(ctx context.Context) (*Call, error) {
 		return nil, err
 	}
 	j.tree, err = buildkit.ReadTree(ctx, dir, buildkit.TreeRequest{
-		Subdir: j.template.Subdir, Dockerfile: j.template.Dockerfile, AllowedFrontends: j.o.frontends(),
+		Subdir: j.template.Subdir, Dockerfile: j.template.Dockerfile,
+		AllowedFrontends: j.o.frontends(),
 	})
 	if err != nil {
 		return nil, err
@@ -47,7 +49,9 @@ func treeRoot(dir string) (string, error) {
 	case err != nil:
 		return "", fmt.Errorf("%w: working tree: %w", ErrInvalidInput, err)
 	case !info.IsDir():
-		return "", fmt.Errorf("%w: working tree: %s is not a folder; give the root of the template's repository", ErrInvalidInput, abs)
+		return "",
+			fmt.Errorf("%w: working tree: %s is not a folder; give the root of the template's "+
+				"repository", ErrInvalidInput, abs)
 	}
 	return abs, nil
 }

@@ -14,7 +14,8 @@ import (
 func workingTree(t *testing.T) (dir string) {
 	t.Helper()
 	dir = t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, "Dockerfile"), []byte("FROM scratch\n"), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "Dockerfile"), []byte("FROM scratch\n"),
+		0o600); err != nil {
 		t.Fatal(err)
 	}
 	return dir
@@ -27,11 +28,15 @@ func TestWorkingTree(t *testing.T) {
 	dir := workingTree(t)
 	w.heads.err = errors.New("the git server must not be asked")
 	built := w.ensure(t, AtPath(dir))
-	if built.Outcome != OutcomeBuilt || !built.Revision.IsZero() || built.Repository != "" || !built.SupersededBy.IsZero() ||
-		built.Reference != "molecule-local/workspace-template-claude-code:dev-"+strings.TrimPrefix(built.Tree, "sha256:")[:12] {
+	if built.Outcome != OutcomeBuilt || !built.Revision.IsZero() || built.Repository != "" ||
+		!built.SupersededBy.IsZero() ||
+		built.Reference != "molecule-local/workspace-template-claude-code:dev-"+strings.TrimPrefix(
+			built.Tree, "sha256:",
+		)[:12] {
 		t.Errorf("got %+v", built)
 	}
-	if hit := w.ensure(t, AtPath(dir)); hit.Outcome != OutcomeHit || hit.ID != built.ID || hit.Tree != built.Tree || w.builder.solves() != 2 {
+	if hit := w.ensure(t, AtPath(dir)); hit.Outcome != OutcomeHit || hit.ID != built.ID ||
+		hit.Tree != built.Tree || w.builder.solves() != 2 {
 		t.Errorf("got %+v after %d solves", hit, w.builder.solves())
 	}
 	if latest := w.store.references()["molecule-local/workspace-template-claude-code:latest"]; latest != commit.ID {
@@ -53,21 +58,27 @@ func TestWorkingTreeRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	registry := OptionsFromEnv(func(name string) (string, bool) { return "registry.example/x", name == resolver.RegistryEnv })
+	registry := OptionsFromEnv(func(name string) (string, bool) {
+		return "registry.example/x", name == resolver.RegistryEnv
+	})
 	for name, c := range map[string]struct {
 		world *world
 		opts  []EnsureOption
 		kind  error
 	}{
-		"a file":        {newWorld(t), []EnsureOption{AtPath(filepath.Join(dir, "Dockerfile"))}, ErrInvalidInput},
-		"nothing":       {newWorld(t), []EnsureOption{AtPath(filepath.Join(dir, "nosuch"))}, ErrInvalidInput},
-		"no name":       {newWorld(t), []EnsureOption{AtPath("")}, ErrInvalidInput},
-		"a commit too":  {newWorld(t), []EnsureOption{AtPath(dir), AtRevision(rev, true)}, ErrInvalidInput},
+		"a file": {newWorld(t), []EnsureOption{AtPath(filepath.Join(dir, "Dockerfile"))},
+			ErrInvalidInput},
+		"nothing": {newWorld(t), []EnsureOption{AtPath(filepath.Join(dir, "nosuch"))},
+			ErrInvalidInput},
+		"no name": {newWorld(t), []EnsureOption{AtPath("")}, ErrInvalidInput},
+		"a commit too": {newWorld(t), []EnsureOption{AtPath(dir), AtRevision(rev, true)},
+			ErrInvalidInput},
 		"registry mode": {newWorld(t, registry), []EnsureOption{AtPath(dir)}, ErrInvalidInput},
 		"no Dockerfile": {newWorld(t), []EnsureOption{AtPath(t.TempDir())}, ErrRefused},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if _, err := c.world.Ensure(t.Context(), "claude-code", c.opts...); !errors.Is(err, c.kind) || c.world.builder.solves() != 0 {
+			if _, err := c.world.Ensure(t.Context(), "claude-code", c.opts...); !errors.Is(err,
+				c.kind) || c.world.builder.solves() != 0 {
 				t.Errorf("got %v after %d solves", err, c.world.builder.solves())
 			}
 		})
@@ -77,26 +88,32 @@ func TestWorkingTreeRefused(t *testing.T) {
 func TestWorkingTreesHaveALineOfTheirOwn(t *testing.T) {
 	one, two := sampleRecipe, sampleRecipe
 	one.Revision, two.Revision = "", ""
-	one, two = one.ofTree("sha256:"+strings.Repeat("1", 64)), two.ofTree("sha256:"+strings.Repeat("2", 64))
+	one, two = one.ofTree("sha256:"+strings.Repeat("1", 64)),
+		two.ofTree("sha256:"+strings.Repeat("2", 64))
 	if one.line() != two.line() || one.line() == sampleRecipe.line() || one.key() == two.key() {
 		t.Error("lines or keys are mixed up")
 	}
-	if l := one.labels(); l[LabelTree] != one.Tree || l[LabelRecipe] != "sha256:"+one.key() || len(l) != 2 {
+	if l := one.labels(); l[LabelTree] != one.Tree || l[LabelRecipe] != "sha256:"+one.key() ||
+		len(l) != 2 {
 		t.Errorf("labels %v", l)
 	}
 }
 
-// TestWorkingTreeFrontends: what the operator allows counts as for a commit, from the option and from the config file.
+// TestWorkingTreeFrontends: what the operator allows counts as for a commit, from the option and
+// from the config file.
 func TestWorkingTreeFrontends(t *testing.T) {
 	dir := workingTree(t)
-	if err := os.WriteFile(filepath.Join(dir, "Dockerfile"), []byte("# syntax=registry.example/frontend:1\nFROM scratch\n"), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "Dockerfile"),
+		[]byte("# syntax=registry.example/frontend:1\nFROM scratch\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	file := filepath.Join(t.TempDir(), "config.yaml")
-	if err := os.WriteFile(file, []byte("frontends: [registry.example/frontend]\n"), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte("frontends: [registry.example/frontend]\n"),
+		0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := newWorld(t).Ensure(t.Context(), "claude-code", AtPath(dir)); !errors.Is(err, ErrRefused) {
+	if _, err := newWorld(t).Ensure(t.Context(), "claude-code", AtPath(dir)); !errors.Is(err,
+		ErrRefused) {
 		t.Errorf("allowed by nobody: %v", err)
 	}
 	for name, opt := range map[string]Option{"option": WithAllowedFrontends("registry.example/frontend"), "config file": WithConfig(file)} {

@@ -2,12 +2,13 @@ package pinion
 
 import "context"
 
-// DiskUsage is what the images take that Pinion built into the current image store, in bytes as the store counts
-// them. Layers that several images share count with each of them.
+// DiskUsage is what the images take that Pinion built into the current image store, in bytes as the
+// store counts them. Layers that several images share count with each of them.
 type DiskUsage struct {
 	// Templates in the order of their newest image.
 	Templates []TemplateUsage `json:"templates"`
-	// Unverified are images that builds left behind which did not finish; all of them can be pruned.
+	// Unverified are images that builds left behind which did not finish; all of them can be
+	// pruned.
 	Unverified int `json:"unverified"`
 	// Size of all of it, and what [Orchestrator.Prune] would remove of it by default.
 	Size        int64 `json:"size"`
@@ -16,7 +17,8 @@ type DiskUsage struct {
 	BuildCache int64 `json:"build_cache"`
 }
 
-// TemplateUsage is one template's share, apart for each platform, repository or other difference of the recipe.
+// TemplateUsage is one template's share, apart for each platform, repository or other difference of
+// the recipe.
 type TemplateUsage struct {
 	Name       string `json:"name"`
 	Repository string `json:"repository"`
@@ -30,8 +32,8 @@ type TemplateUsage struct {
 	Reclaimable int64 `json:"reclaimable"`
 }
 
-// DiskUsage measures. It takes no lock, so a build that is under way may count as left behind. A failure is an
-// [*Error].
+// DiskUsage measures. It takes no lock, so a build that is under way may count as left behind. A
+// failure is an [*Error].
 func (o *Orchestrator) DiskUsage(ctx context.Context) (DiskUsage, error) {
 	s, err := o.survey(ctx)
 	if err != nil {
@@ -63,7 +65,9 @@ func (s *survey) usage() DiskUsage {
 			if !known {
 				i = len(u.Templates)
 				lines[h.line] = i
-				u.Templates = append(u.Templates, TemplateUsage{Name: h.Name, Repository: h.record.Repository, Platform: h.Platform, Trees: h.Tree != ""})
+				u.Templates = append(u.Templates,
+					TemplateUsage{Name: h.Name, Repository: h.record.Repository,
+						Platform: h.Platform, Trees: h.Tree != ""})
 			}
 			free = u.Templates[i].add(h, s.user(h) != "")
 		default:

@@ -14,8 +14,8 @@ import (
 // missNoImage is the reason for the first build of a commit.
 const missNoImage = "no image for this revision"
 
-// history is what the cache folder remembers of this recipe in this store, newest first. It proves nothing by
-// itself.
+// history is what the cache folder remembers of this recipe in this store, newest first. It proves
+// nothing by itself.
 type history struct {
 	records  []cache.Record
 	rejected []string
@@ -31,7 +31,8 @@ func (j *job) openHistory() history {
 	return history{recs, rejected, err}
 }
 
-// format is the repository's object format as far as we remember; asking with the right one saves a request.
+// format is the repository's object format as far as we remember; asking with the right one saves a
+// request.
 func (h history) format() git.ObjectFormat {
 	if len(h.records) == 0 {
 		return ""
@@ -43,8 +44,8 @@ func (h history) format() git.ObjectFormat {
 	return rev.Format()
 }
 
-// guess is an inspection under way. Most often the head has not moved, and then a hit costs the slower of the
-// two requests instead of both.
+// guess is an inspection under way. Most often the head has not moved, and then a hit costs the
+// slower of the two requests instead of both.
 type guess struct {
 	reference string
 	answer    chan inspected
@@ -75,8 +76,8 @@ func (g *guess) inspect(ctx context.Context, st store, reference string) (images
 	return in.image, in.err
 }
 
-// verify returns the hit, or the reason why there is none: record, image ID, labels and platform must all
-// agree. The error is the store's, when it does not answer.
+// verify returns the hit, or the reason why there is none: record, image ID, labels and platform
+// must all agree. The error is the store's, when it does not answer.
 func (j *job) verify(ctx context.Context, h history, g *guess) (img Image, miss string, err error) {
 	recs := h.of(j.recipe.key())
 	if len(recs) == 0 {
@@ -130,7 +131,8 @@ func (j *job) retag(ctx context.Context, recs []cache.Record) (Image, string, er
 func (j *job) disagreement(got imagestore.Image) string {
 	for k, want := range j.recipe.labels() {
 		if got.Labels[k] != want {
-			return fmt.Sprintf("image %s has the label %s=%q, not %q", got.ID, k, got.Labels[k], want)
+			return fmt.Sprintf("image %s has the label %s=%q, not %q", got.ID, k, got.Labels[k],
+				want)
 		}
 	}
 	if got.Platform != j.recipe.Platform {

@@ -10,7 +10,8 @@ import (
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
-// Provenance is how much an image tells of how it was made (BuildKit, docs/attestations/slsa-provenance.md).
+// Provenance is how much an image tells of how it was made (BuildKit,
+// docs/attestations/slsa-provenance.md).
 type Provenance string
 
 const (
@@ -20,13 +21,16 @@ const (
 	ProvenanceMax Provenance = "max"
 )
 
-var errNotAttested = errors.New("the builder made no provenance; that takes BuildKit 0.11 or later (see `pinion doctor`)")
+var errNotAttested = errors.New("the builder made no provenance; that takes BuildKit 0.11 or " +
+	"later (see `pinion doctor`)")
 
 // errNoArchive goes before errUnreadable: the way that is left for an image alone does not do here.
-var errNoArchive = errors.New("a docker archive holds no attestations (build again, use BuildKit 0.12 or later, or leave --attest out)")
+var errNoArchive = errors.New("a docker archive holds no attestations (build again, use BuildKit " +
+	"0.12 or later, or leave --attest out)")
 
-// attrs ask for the statement. They go with the Build itself, since the builder makes the statement of all that was
-// solved in it; one made of the frontend's solve alone would not know where the context came from.
+// attrs ask for the statement. They go with the Build itself, since the builder makes the statement
+// of all that was solved in it; one made of the frontend's solve alone would not know where the
+// context came from.
 func (p Provenance) attrs() map[string]string {
 	if p == "" {
 		return nil
@@ -34,7 +38,8 @@ func (p Provenance) attrs() map[string]string {
 	return map[string]string{"attest:provenance": "mode=" + string(p)}
 }
 
-// subject is what the statement calls the image, besides its digest: without a name BuildKit leaves out both.
+// subject is what the statement calls the image, besides its digest: without a name BuildKit leaves
+// out both.
 func (r Request) subject() string {
 	if r.Provenance == "" {
 		return ""
@@ -42,8 +47,8 @@ func (r Request) subject() string {
 	return cmp.Or(r.Name, r.Reference)
 }
 
-// check makes sure that what was exported has a statement if one was asked for: builders before BuildKit 0.11 take the
-// attribute for one of the frontend's and say nothing.
+// check makes sure that what was exported has a statement if one was asked for: builders before
+// BuildKit 0.11 take the attribute for one of the frontend's and say nothing.
 func (p Provenance) check(told map[string]string) error {
 	if p == "" {
 		return nil
@@ -59,7 +64,8 @@ func (p Provenance) check(told map[string]string) error {
 }
 
 // unindexed is the image in an index and all that goes along with it.
-func (open openFunc) unindexed(ctx context.Context, root ocispecs.Descriptor) (image ocispecs.Descriptor, around []ocispecs.Descriptor, err error) {
+func (open openFunc) unindexed(ctx context.Context,
+	root ocispecs.Descriptor) (image ocispecs.Descriptor, around []ocispecs.Descriptor, err error) {
 	var list ocispecs.Index
 	index, err := open.decode(ctx, root, &list)
 	if err != nil {
@@ -68,7 +74,8 @@ func (open openFunc) unindexed(ctx context.Context, root ocispecs.Descriptor) (i
 	for _, m := range list.Manifests {
 		if m.Annotations[attestation.DockerAnnotationReferenceType] != attestation.DockerAnnotationReferenceTypeDefault {
 			if image.Digest != "" {
-				return image, nil, fmt.Errorf("the exported index %s has more than one image", root.Digest)
+				return image, nil, fmt.Errorf("the exported index %s has more than one image",
+					root.Digest)
 			}
 			image = m
 			continue
@@ -83,7 +90,8 @@ func (open openFunc) unindexed(ctx context.Context, root ocispecs.Descriptor) (i
 }
 
 // statement is an attestation's manifest, behind what it leads to.
-func (open openFunc) statement(ctx context.Context, m ocispecs.Descriptor) (all []ocispecs.Descriptor, err error) {
+func (open openFunc) statement(ctx context.Context,
+	m ocispecs.Descriptor) (all []ocispecs.Descriptor, err error) {
 	var manifest ocispecs.Manifest
 	whole, err := open.decode(ctx, m, &manifest)
 	if err != nil {

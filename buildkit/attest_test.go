@@ -32,10 +32,13 @@ func exportedAs(t *testing.T, d ocispecs.Descriptor) map[string]string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return map[string]string{exptypes.ExporterImageDescriptorKey: base64.StdEncoding.EncodeToString(raw)}
+	return map[string]string{exptypes.ExporterImageDescriptorKey: base64.StdEncoding.EncodeToString(
+		raw,
+	)}
 }
 
-// TestNoStatementNoImage: a builder that knows nothing of attestations must not pass for one that made one.
+// TestNoStatementNoImage: a builder that knows nothing of attestations must not pass for one that
+// made one.
 func TestNoStatementNoImage(t *testing.T) {
 	index := exportedAs(t, ocispecs.Descriptor{MediaType: ocispecs.MediaTypeImageIndex})
 	manifest := exportedAs(t, ocispecs.Descriptor{MediaType: ocispecs.MediaTypeImageManifest})
@@ -44,9 +47,11 @@ func TestNoStatementNoImage(t *testing.T) {
 		told  map[string]string
 		good  bool
 	}{
-		{"", manifest, true}, {"", nil, true}, {ProvenanceMin, index, true}, {ProvenanceMax, manifest, false}, {ProvenanceMax, nil, false},
+		{"", manifest, true}, {"", nil, true}, {ProvenanceMin, index, true},
+		{ProvenanceMax, manifest, false}, {ProvenanceMax, nil, false},
 	} {
-		if err := c.asked.check(c.told); (err == nil) != c.good || err != nil && !errors.Is(err, ErrDelivery) {
+		if err := c.asked.check(c.told); (err == nil) != c.good || err != nil &&
+			!errors.Is(err, ErrDelivery) {
 			t.Errorf("%q, told %v: %v", c.asked, c.told, err)
 		}
 	}
@@ -59,28 +64,34 @@ func TestExportedIndex(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		desc := ocispecs.Descriptor{MediaType: mediaType, Digest: digest.FromBytes(body), Size: int64(len(body))}
+		desc := ocispecs.Descriptor{MediaType: mediaType, Digest: digest.FromBytes(body),
+			Size: int64(len(body))}
 		blobs[desc.Digest] = body
 		return desc
 	}
 	config := put(ocispecs.MediaTypeImageConfig, "config")
 	image := put(ocispecs.MediaTypeImageManifest, ocispecs.Manifest{Config: config})
 	statement := put("application/vnd.in-toto+json", "statement")
-	about := put(ocispecs.MediaTypeImageManifest, ocispecs.Manifest{Config: config, Layers: []ocispecs.Descriptor{statement}})
+	about := put(ocispecs.MediaTypeImageManifest,
+		ocispecs.Manifest{Config: config, Layers: []ocispecs.Descriptor{statement}})
 	about.Annotations = map[string]string{attestation.DockerAnnotationReferenceType: attestation.DockerAnnotationReferenceTypeDefault}
-	root := put(ocispecs.MediaTypeImageIndex, ocispecs.Index{Manifests: []ocispecs.Descriptor{image, about}})
+	root := put(ocispecs.MediaTypeImageIndex,
+		ocispecs.Index{Manifests: []ocispecs.Descriptor{image, about}})
 	got, err := openFunc(blobs.open).solved(t.Context(), root)
 	if err != nil || got.Descriptor.Digest != image.Digest || string(got.Config) != `"config"` {
 		t.Fatalf("got %+v, %v", got, err)
 	}
 	want := []ocispecs.Descriptor{statement, config, about, root}
 	for i, part := range got.Around {
-		if len(got.Around) != len(want) || part.Digest != want[i].Digest || digest.FromBytes(part.Data) != part.Digest {
+		if len(got.Around) != len(want) || part.Digest != want[i].Digest ||
+			digest.FromBytes(part.Data) != part.Digest {
 			t.Errorf("part %d is %+v", i, part)
 		}
 	}
-	two := put(ocispecs.MediaTypeImageIndex, ocispecs.Index{Manifests: []ocispecs.Descriptor{image, image}})
-	none := put(ocispecs.MediaTypeImageIndex, ocispecs.Index{Manifests: []ocispecs.Descriptor{about}})
+	two := put(ocispecs.MediaTypeImageIndex,
+		ocispecs.Index{Manifests: []ocispecs.Descriptor{image, image}})
+	none := put(ocispecs.MediaTypeImageIndex,
+		ocispecs.Index{Manifests: []ocispecs.Descriptor{about}})
 	for name, bad := range map[string]ocispecs.Descriptor{"two": two, "none": none} {
 		if got, err := openFunc(blobs.open).solved(t.Context(), bad); err == nil {
 			t.Errorf("%s: got %+v", name, got)
@@ -100,21 +111,25 @@ func (opening) Receive(ctx context.Context, image Solved, _ func(int)) (Delivery
 	return Delivery{}, err
 }
 
-// TestNoArchiveOfAnIndex: where layers cannot be read an image alone goes as an archive, and one with a statement not at all.
+// TestNoArchiveOfAnIndex: where layers cannot be read an image alone goes as an archive, and one
+// with a statement not at all.
 func TestNoArchiveOfAnIndex(t *testing.T) {
 	for subject, want := range map[string]bool{"": false, "molecule-local/x:1": true} {
 		config := digest.FromString("{}")
 		manifest := `{"config":{"digest":"` + config.String() + `"}}`
 		documents := blobs{config: []byte("{}"), digest.FromString(manifest): []byte(manifest)}
-		told := exportedAs(t, ocispecs.Descriptor{MediaType: ocispecs.MediaTypeImageManifest, Digest: digest.FromString(manifest)})
+		told := exportedAs(t, ocispecs.Descriptor{MediaType: ocispecs.MediaTypeImageManifest,
+			Digest: digest.FromString(manifest)})
 		for name, c := range map[string]struct {
 			there blobs
 			told  map[string]string
-		}{"no layer": {documents, told}, "no document": {blobs{}, told}, "no descriptor": {documents, nil}} {
+		}{"no layer": {documents, told}, "no document": {blobs{}, told},
+			"no descriptor": {documents, nil}} {
 			x := layersExporter{subject: subject, open: c.there.open}
 			entry, deliver := x.begin(t.Context(), "x:1", opening{})
 			_, err := deliver(c.told, nil)
-			if !errors.Is(err, errUnreadable) || errors.Is(err, errNoArchive) != want || entry.Attrs["name"] != subject {
+			if !errors.Is(err, errUnreadable) || errors.Is(err, errNoArchive) != want ||
+				entry.Attrs["name"] != subject {
 				t.Errorf("%q, %s: %v, exported with %v", subject, name, err, entry.Attrs)
 			}
 		}

@@ -35,8 +35,8 @@ const (
 	KindBuildx Kind = "buildx"
 )
 
-// answerWithin bounds the first question to a builder. It is long enough for an SSH login or the start of
-// `docker exec`, short enough for a person to wait.
+// answerWithin bounds the first question to a builder. It is long enough for an SSH login or the
+// start of `docker exec`, short enough for a person to wait.
 const answerWithin = 20 * time.Second
 
 // Info describes a builder.
@@ -44,8 +44,8 @@ type Info struct {
 	Kind Kind `json:"kind"`
 	// Endpoint is the address; for [KindBuildx] the builder's name and after a slash the node's.
 	Endpoint string `json:"endpoint"`
-	// Version of BuildKit as the builder reports it; the one inside Docker 20.10 reports none, and the
-	// engine's version stands for it.
+	// Version of BuildKit as the builder reports it; the one inside Docker 20.10 reports none, and
+	// the engine's version stands for it.
 	Version string `json:"version"`
 	// Engine is the Docker engine's version, for [KindDocker].
 	Engine string `json:"engine,omitempty"`
@@ -74,15 +74,17 @@ type TLS struct {
 // Option adjusts a Builder.
 type Option func(*Builder)
 
-// WithRegistryAuth answers the builder's questions for registry credentials (the images in FROM). The
-// default is to answer none.
+// WithRegistryAuth answers the builder's questions for registry credentials (the images in FROM).
+// The default is to answer none.
 func WithRegistryAuth(a session.Attachable) Option { return func(b *Builder) { b.registry = a } }
 
-// Managed says that Pinion started the buildkitd which [Dial] connects to. The default is that somebody else did.
+// Managed says that Pinion started the buildkitd which [Dial] connects to. The default is that
+// somebody else did.
 func Managed() Option { return func(b *Builder) { b.info.Kind = KindManaged } }
 
-// ThroughSink says that a Docker engine's images go into the sink, like those of a builder outside of it. It has to
-// have the containerd store: the classic one exports no layers. The default is the engine's own store.
+// ThroughSink says that a Docker engine's images go into the sink, like those of a builder outside
+// of it. It has to have the containerd store: the classic one exports no layers. The default is the
+// engine's own store.
 func ThroughSink() Option { return func(b *Builder) { b.throughSink = true } }
 
 // Dial connects to a standalone buildkitd. The address is in BuildKit's own forms: unix://, tcp://,
@@ -119,13 +121,15 @@ type EngineFacts struct {
 	ContainerdStore bool
 }
 
-// ForEngine connects to the BuildKit inside a Docker engine. The error is an [*Error] of kind [ErrNoBuilder].
+// ForEngine connects to the BuildKit inside a Docker engine. The error is an [*Error] of kind
+// [ErrNoBuilder].
 func ForEngine(ctx context.Context, e Engine, facts EngineFacts, opts ...Option) (*Builder, error) {
 	b := &Builder{
 		info:            Info{Kind: KindDocker, Endpoint: e.Endpoint(), Engine: facts.Version},
 		containerdStore: facts.ContainerdStore,
 	}
-	b.dialSession = func(ctx context.Context, proto string, meta map[string][]string) (net.Conn, error) {
+	b.dialSession = func(ctx context.Context, proto string,
+		meta map[string][]string) (net.Conn, error) {
 		return e.DialHijack(ctx, "/session", proto, meta)
 	}
 	dial := []client.ClientOpt{
@@ -137,7 +141,8 @@ func ForEngine(ctx context.Context, e Engine, facts EngineFacts, opts ...Option)
 	return b.connect(ctx, "", dial, opts)
 }
 
-func (b *Builder) connect(ctx context.Context, addr string, dial []client.ClientOpt, opts []Option) (*Builder, error) {
+func (b *Builder) connect(ctx context.Context, addr string, dial []client.ClientOpt,
+	opts []Option) (*Builder, error) {
 	for _, o := range opts {
 		o(b)
 	}
@@ -155,7 +160,8 @@ func (b *Builder) connect(ctx context.Context, addr string, dial []client.Client
 
 // ask makes sure that somebody answers, and learns the platforms and the version.
 func (b *Builder) ask(ctx context.Context) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, answerWithin, fmt.Errorf("no answer within %s", answerWithin))
+	ctx, cancel := context.WithTimeoutCause(ctx, answerWithin,
+		fmt.Errorf("no answer within %s", answerWithin))
 	defer cancel()
 	workers, err := b.client.ListWorkers(ctx)
 	if err != nil {
@@ -182,9 +188,11 @@ func (b *Builder) noAnswer(err error) error {
 	case KindManaged:
 		hint = "see `pinion builder status` and `pinion builder logs`"
 	case KindBuildx:
-		hint = "start it with `" + b.info.bootstrap() + "`, or choose another with `docker buildx use` or --builder"
+		hint = "start it with `" + b.info.bootstrap() +
+			"`, or choose another with `docker buildx use` or --builder"
 	}
-	return &Error{Op: "connect", Kind: ErrNoBuilder, Err: fmt.Errorf("builder %s: %w; %s", b.info.Endpoint, err, hint)}
+	return &Error{Op: "connect", Kind: ErrNoBuilder,
+		Err: fmt.Errorf("builder %s: %w; %s", b.info.Endpoint, err, hint)}
 }
 
 // Info describes the builder.
@@ -196,8 +204,8 @@ func (b *Builder) Close() error { return b.client.Close() }
 // Native is the builder's own platform.
 func (b *Builder) Native() ocispecs.Platform { return platforms.Normalize(b.platforms[0]) }
 
-// RequirePlatform returns an [*Error] of kind [ErrPlatform] that says what to install unless the builder can
-// run p, natively or emulated.
+// RequirePlatform returns an [*Error] of kind [ErrPlatform] that says what to install unless the
+// builder can run p, natively or emulated.
 func (b *Builder) RequirePlatform(p ocispecs.Platform) error {
 	var have []string
 	for _, q := range b.platforms {
@@ -208,10 +216,13 @@ func (b *Builder) RequirePlatform(p ocispecs.Platform) error {
 			have = append(have, name)
 		}
 	}
-	return &Error{Op: "connect", Kind: ErrPlatform, Err: fmt.Errorf("builder %s cannot run %s, only %s; "+
-		"install emulation on its machine (`docker run --privileged --rm tonistiigi/binfmt --install %s`, or the packages "+
-		"qemu-user-static and binfmt-support) and restart the builder, or set MOLECULE_IMAGE_PLATFORM=native",
-		b.info.Endpoint, platforms.Format(p), strings.Join(have, ", "), p.Architecture)}
+	return &Error{Op: "connect", Kind: ErrPlatform,
+		Err: fmt.Errorf("builder %s cannot run %s, only %s; "+
+			"install emulation on its machine (`docker run --privileged --rm tonistiigi/binfmt "+
+			"--install %s`, or the packages "+
+			"qemu-user-static and binfmt-support) and restart the builder, or set "+
+			"MOLECULE_IMAGE_PLATFORM=native",
+			b.info.Endpoint, platforms.Format(p), strings.Join(have, ", "), p.Architecture)}
 }
 
 // alive asks again, to tell a builder that died from a build that failed.

@@ -16,7 +16,8 @@ import (
 )
 
 // noCache is an import that leads nowhere, which BuildKit takes for no reason to fail.
-var noCache = []buildkit.CacheEntry{{Type: "registry", Attrs: map[string]string{"ref": "127.0.0.1:1/none:x"}}}
+var noCache = []buildkit.CacheEntry{{Type: "registry",
+	Attrs: map[string]string{"ref": "127.0.0.1:1/none:x"}}}
 
 // builds counts what a buildkitd has in its history.
 func builds(t *testing.T, addr string) int {
@@ -48,7 +49,8 @@ func TestImportsNotBlamed(t *testing.T) {
 	}
 }
 
-// TestFault60_BuilderRestarts in the middle of a build that imports: no second build follows in silence.
+// TestFault60_BuilderRestarts in the middle of a build that imports: no second build follows in
+// silence.
 func TestFault60_BuilderRestarts(t *testing.T) {
 	own := ownBench(t, "buildkitd")
 	d := partstest.Buildkitd(t, parts.BuildkitdOptions{})

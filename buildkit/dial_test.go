@@ -22,7 +22,8 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/test/parts/partstest"
 )
 
-// standInSocket is what this test binary connects its standard streams to when it is called `docker` or `ssh`.
+// standInSocket is what this test binary connects its standard streams to when it is called
+// `docker` or `ssh`.
 const standInSocket = "PINION_TEST_STAND_IN_SOCKET"
 
 func TestMain(m *testing.M) {
@@ -52,7 +53,8 @@ func dialStdio(socket string) int {
 	return 0
 }
 
-// BuildKit's connhelpers run the commands docker and ssh; stand-ins for those join them to a real buildkitd.
+// BuildKit's connhelpers run the commands docker and ssh; stand-ins for those join them to a real
+// buildkitd.
 func TestDialThroughDockerAndSSH(t *testing.T) {
 	d := partstest.Buildkitd(t, parts.BuildkitdOptions{})
 	self, err := os.Executable()
@@ -94,7 +96,8 @@ func TestDialTLS(t *testing.T) {
 	b.Close()
 	for name, tls := range map[string]buildkit.TLS{
 		"no TLS": {}, "no client certificate": {CACert: pki.CACert},
-		"wrong name": {CACert: pki.CACert, Cert: pki.Cert, Key: pki.Key, ServerName: "other.example"},
+		"wrong name": {CACert: pki.CACert, Cert: pki.Cert, Key: pki.Key,
+			ServerName: "other.example"},
 	} {
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 		if _, err := buildkit.Dial(ctx, addr, tls); !errors.Is(err, buildkit.ErrNoBuilder) {
@@ -105,7 +108,8 @@ func TestDialTLS(t *testing.T) {
 }
 
 func TestDialNobody(t *testing.T) {
-	for _, addr := range []string{"unix:///nowhere/b.sock", "nonsense://x", "tcp://" + freePort(t)} {
+	for _, addr := range []string{"unix:///nowhere/b.sock", "nonsense://x", "tcp://" +
+		freePort(t)} {
 		_, err := buildkit.Dial(t.Context(), addr, buildkit.TLS{})
 		wantError(t, err, buildkit.ErrNoBuilder, addr, "--addr")
 	}
@@ -129,7 +133,8 @@ func newPKI(t *testing.T, dir string) buildkit.TLS {
 		t.Fatal(err)
 	}
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour),
+		NotAfter:    time.Now().Add(time.Hour),
 		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true,
 		KeyUsage:    x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
@@ -144,11 +149,13 @@ func newPKI(t *testing.T, dir string) buildkit.TLS {
 	}
 	write := func(name, kind string, body []byte) string {
 		file := filepath.Join(dir, name)
-		if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: body}), 0o600); err != nil {
+		if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: body}),
+			0o600); err != nil {
 			t.Fatal(err)
 		}
 		return file
 	}
 	certFile := write("cert.pem", "CERTIFICATE", cert)
-	return buildkit.TLS{CACert: certFile, Cert: certFile, Key: write("key.pem", "EC PRIVATE KEY", der)}
+	return buildkit.TLS{CACert: certFile, Cert: certFile,
+		Key: write("key.pem", "EC PRIVATE KEY", der)}
 }

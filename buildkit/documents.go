@@ -28,7 +28,8 @@ func exported(told map[string]string) (root ocispecs.Descriptor, err error) {
 }
 
 // solved reads the documents of an image.
-func (open openFunc) solved(ctx context.Context, root ocispecs.Descriptor) (image Solved, err error) {
+func (open openFunc) solved(ctx context.Context,
+	root ocispecs.Descriptor) (image Solved, err error) {
 	image.Descriptor = root
 	if root.MediaType == ocispecs.MediaTypeImageIndex {
 		if image.Descriptor, image.Around, err = open.unindexed(ctx, root); err != nil {
@@ -46,7 +47,8 @@ func (open openFunc) solved(ctx context.Context, root ocispecs.Descriptor) (imag
 }
 
 // decode also returns the document as it is.
-func (open openFunc) decode(ctx context.Context, desc ocispecs.Descriptor, into any) (ocispecs.Descriptor, error) {
+func (open openFunc) decode(ctx context.Context, desc ocispecs.Descriptor,
+	into any) (ocispecs.Descriptor, error) {
 	whole, err := open.whole(ctx, desc)
 	if err != nil {
 		return desc, err
@@ -58,7 +60,8 @@ func (open openFunc) decode(ctx context.Context, desc ocispecs.Descriptor, into 
 }
 
 // whole is the descriptor with its content in it, which is what its digest says.
-func (open openFunc) whole(ctx context.Context, desc ocispecs.Descriptor) (ocispecs.Descriptor, error) {
+func (open openFunc) whole(ctx context.Context,
+	desc ocispecs.Descriptor) (ocispecs.Descriptor, error) {
 	body, err := open.read(ctx, desc)
 	if err != nil {
 		return desc, fmt.Errorf("read %s (%s): %w", desc.Digest, desc.MediaType, err)

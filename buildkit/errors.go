@@ -26,8 +26,8 @@ var (
 	ErrStalled = errors.New("build stalled")
 )
 
-// Error is what every exported function of this package returns: Op is the step (connect, fetch or upload,
-// inspect, solve, deliver), Kind one of the sentinels, Err the cause.
+// Error is what every exported function of this package returns: Op is the step (connect, fetch or
+// upload, inspect, solve, deliver), Kind one of the sentinels, Err the cause.
 type Error struct {
 	Op   string
 	Kind error

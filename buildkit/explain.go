@@ -35,7 +35,8 @@ func (s *solve) explain(ctx context.Context, err error) error {
 			advice = "start it with `" + s.builder.info.bootstrap() + "` and ask again"
 		}
 		return &Error{Op: "solve", Kind: ErrNoBuilder, Err: fmt.Errorf(
-			"builder %s stopped answering in the middle of the build; %s: %w", endpoint, advice, harmless(err))}
+			"builder %s stopped answering in the middle of the build; %s: %w", endpoint, advice,
+			harmless(err))}
 	}
 	switch {
 	case ours == nil:
@@ -48,15 +49,16 @@ func (s *solve) explain(ctx context.Context, err error) error {
 	}
 }
 
-// connectionLost says that the builder was cut off, though it may be back by now: an error of a step comes with the
-// vertex's digest, one of the transport with nothing.
+// connectionLost says that the builder was cut off, though it may be back by now: an error of a
+// step comes with the vertex's digest, one of the transport with nothing.
 func connectionLost(err error) bool {
 	_, inStep := errors.AsType[*errdefs.VertexError](err)
 	return !inStep && grpcerrors.Code(err) == codes.Unavailable
 }
 
-// place finds the step, the Dockerfile's line and the exit code in BuildKit's typed error; where the builder
-// sends none (Docker 20.10), in the name of the vertex that failed and at the end of the message.
+// place finds the step, the Dockerfile's line and the exit code in BuildKit's typed error; where
+// the builder sends none (Docker 20.10), in the name of the vertex that failed and at the end of
+// the message.
 func (s *solve) place(err error) error {
 	step := &StepError{Step: s.watch.failed, Err: harmless(err)}
 	var exit *gatewaypb.ExitError
@@ -79,7 +81,8 @@ func (s *solve) place(err error) error {
 	return step
 }
 
-// lineOf finds the instruction that a vertex like "[build 2/3] RUN make" stands for. 0 if none or several fit.
+// lineOf finds the instruction that a vertex like "[build 2/3] RUN make" stands for. 0 if none or
+// several fit.
 func lineOf(dockerfile []byte, vertex string) int {
 	_, instruction, ok := strings.Cut(vertex, "] ")
 	if !ok {

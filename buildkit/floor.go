@@ -10,22 +10,24 @@ import (
 // CVE-2026-33747 (frontend images) and CVE-2026-33748 (symlinked git subdirs).
 var floor = [3]int{0, 31, 2}
 
-// engineFloor is the first Docker engine whose BuildKit and runc are past CVE-2024-21626, CVE-2024-23651,
-// CVE-2024-23652 and CVE-2024-23653 (25.0.2).
+// engineFloor is the first Docker engine whose BuildKit and runc are past CVE-2024-21626,
+// CVE-2024-23651, CVE-2024-23652 and CVE-2024-23653 (25.0.2).
 var engineFloor = [3]int{25, 0, 2}
 
-// Floor is advice about a builder that is older than it should be, or empty. Such a builder works; a template
-// that means harm could do more with it.
+// Floor is advice about a builder that is older than it should be, or empty. Such a builder works;
+// a template that means harm could do more with it.
 func Floor(i Info) string {
 	raw, least, advisories := i.Version, floor, "CVE-2026-33747, CVE-2026-33748"
 	if i.Kind == KindDocker {
-		least, advisories = engineFloor, "CVE-2024-21626, CVE-2024-23651, CVE-2024-23652, CVE-2024-23653"
+		least, advisories = engineFloor,
+			"CVE-2024-21626, CVE-2024-23651, CVE-2024-23652, CVE-2024-23653"
 		raw = i.Engine
 	}
 	v, ok := parseVersion(raw)
 	switch {
 	case !ok:
-		return fmt.Sprintf("its version %q is not known; %s or later is without known advisories", raw, dotted(least))
+		return fmt.Sprintf("its version %q is not known; %s or later is without known advisories",
+			raw, dotted(least))
 	case less(v, least):
 		return fmt.Sprintf("older than %s, which fixes %s; upgrade it", dotted(least), advisories)
 	}
@@ -60,8 +62,8 @@ func less(a, b [3]int) bool {
 
 func dotted(v [3]int) string { return fmt.Sprintf("%d.%d.%d", v[0], v[1], v[2]) }
 
-// buildxFloor is the first buildx without a known advisory: 0.21.3 keeps credentials of cache backends out of traces
-// and of the builder's history (CVE-2025-0495).
+// buildxFloor is the first buildx without a known advisory: 0.21.3 keeps credentials of cache
+// backends out of traces and of the builder's history (CVE-2025-0495).
 var buildxFloor = [3]int{0, 21, 3}
 
 // FloorBuildx is advice about a buildx plugin that is older than it should be, or empty.
@@ -69,9 +71,11 @@ func FloorBuildx(version string) string {
 	v, ok := parseVersion(version)
 	switch {
 	case !ok:
-		return fmt.Sprintf("its version %q is not known; %s or later is without known advisories", version, dotted(buildxFloor))
+		return fmt.Sprintf("its version %q is not known; %s or later is without known advisories",
+			version, dotted(buildxFloor))
 	case less(v, buildxFloor):
-		return fmt.Sprintf("older than %s, which fixes CVE-2025-0495; upgrade it", dotted(buildxFloor))
+		return fmt.Sprintf("older than %s, which fixes CVE-2025-0495; upgrade it",
+			dotted(buildxFloor))
 	}
 	return ""
 }

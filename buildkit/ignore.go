@@ -14,8 +14,8 @@ import (
 	"github.com/moby/patternmatcher/ignorefile"
 )
 
-// readIgnore finds the ignore file that `docker build` of a clone would take: the one named after the
-// Dockerfile, else the context's own.
+// readIgnore finds the ignore file that `docker build` of a clone would take: the one named after
+// the Dockerfile, else the context's own.
 func readIgnore(ctx context.Context, ref files, req Request) ([]string, error) {
 	for _, name := range []string{req.Dockerfile + ".dockerignore", ".dockerignore"} {
 		name = path.Join(req.Subdir, name)
@@ -46,16 +46,18 @@ func readIgnore(ctx context.Context, ref files, req Request) ([]string, error) {
 	return nil, nil
 }
 
-// dockerfileState is the Dockerfile as it was inspected, under its own path: the frontend reads nothing else, so
-// no link can lead it to another.
+// dockerfileState is the Dockerfile as it was inspected, under its own path: the frontend reads
+// nothing else, so no link can lead it to another.
 func dockerfileState(name string, dt []byte) llb.State {
 	file := path.Join("/", name)
 	return llb.Scratch().
-		File(llb.Mkdir(path.Dir(file), 0o755, llb.WithParents(true)).Mkfile(file, 0o644, dt), llb.WithCustomName("take the Dockerfile"))
+		File(llb.Mkdir(path.Dir(file), 0o755, llb.WithParents(true)).Mkfile(file, 0o644, dt),
+			llb.WithCustomName("take the Dockerfile"))
 }
 
 // contextState is the checkout, or a copy of it where a subdir or an ignore file asks for one.
-func contextState(ctx context.Context, c gateway.Client, co *checkout, req Request, in *inspection) (llb.State, error) {
+func contextState(ctx context.Context, c gateway.Client, co *checkout, req Request,
+	in *inspection) (llb.State, error) {
 	if co.ready || req.Subdir == "" && len(in.ignore) == 0 {
 		return co.state, nil
 	}
@@ -76,9 +78,10 @@ func copyOf(st llb.State, dir string, excludes []string) llb.State {
 	}), llb.WithCustomName(name))
 }
 
-// copyWithout serves builders that cannot exclude while copying (Docker 20.10): it walks the tree and removes
-// what the patterns match.
-func copyWithout(ctx context.Context, co *checkout, dir string, patterns []string) (llb.State, error) {
+// copyWithout serves builders that cannot exclude while copying (Docker 20.10): it walks the tree
+// and removes what the patterns match.
+func copyWithout(ctx context.Context, co *checkout, dir string,
+	patterns []string) (llb.State, error) {
 	pm, err := patternmatcher.New(patterns)
 	if err != nil {
 		return llb.State{}, err
@@ -91,7 +94,8 @@ func copyWithout(ctx context.Context, co *checkout, dir string, patterns []strin
 	for _, p := range w.remove {
 		action = action.Rm(path.Join("/", p))
 	}
-	return llb.Scratch().File(action, llb.WithCustomName("take "+path.Join("/", dir)+" less .dockerignore")), nil
+	return llb.Scratch().File(action,
+		llb.WithCustomName("take "+path.Join("/", dir)+" less .dockerignore")), nil
 }
 
 type ignoreWalk struct {

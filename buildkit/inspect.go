@@ -16,7 +16,8 @@ import (
 	fstypes "github.com/tonistiigi/fsutil/types"
 )
 
-// maxDockerfile bounds what is read of a Dockerfile or an ignore file, in bytes. A bigger one is refused.
+// maxDockerfile bounds what is read of a Dockerfile or an ignore file, in bytes. A bigger one is
+// refused.
 const maxDockerfile = 1 << 20
 
 // syntaxFrontend is the one frontend image that `# syntax=` may name by default.
@@ -49,8 +50,8 @@ func (l listed) ReadDir(ctx context.Context, req gateway.ReadDirRequest) ([]*fst
 // inspection is what the fetched tree says before anything of it is run.
 type inspection struct {
 	dockerfile []byte
-	// frontendImage is the reference in `# syntax=`, frontendCmdline the directive's whole value; empty
-	// means the builder's built-in Dockerfile frontend.
+	// frontendImage is the reference in `# syntax=`, frontendCmdline the directive's whole value;
+	// empty means the builder's built-in Dockerfile frontend.
 	frontendImage, frontendCmdline string
 	// ignore holds the patterns of the .dockerignore that applies.
 	ignore   []string
@@ -64,13 +65,17 @@ func inspect(ctx context.Context, co *checkout, req Request) (*inspection, error
 		return nil, err
 	}
 	if co.submodules && root.has(".gitmodules") {
-		return nil, refuse("the repository has submodules and this builder cannot leave them out; use BuildKit 0.29 or later (`--addr`)")
+		return nil,
+			refuse("the repository has submodules and this builder cannot leave them out; use " +
+				"BuildKit 0.29 or later (`--addr`)")
 	}
 	in, err := inspectFiles(ctx, co.tree, req, func(name string, err error) error {
-		if dir, failed := list(ctx, co.tree, path.Dir(name)); failed == nil && dir.has(path.Base(name)) {
+		if dir, failed := list(ctx, co.tree, path.Dir(name)); failed == nil &&
+			dir.has(path.Base(name)) {
 			return err
 		}
-		return refuse("%s has no %s at %s: add one, or name another in the catalogue", req.Remote, name, req.Revision.Short())
+		return refuse("%s has no %s at %s: add one, or name another in the catalogue", req.Remote,
+			name, req.Revision.Short())
 	})
 	if err != nil {
 		return nil, err
@@ -79,13 +84,16 @@ func inspect(ctx context.Context, co *checkout, req Request) (*inspection, error
 		in.warnings = append(in.warnings, "submodules are not fetched")
 	}
 	if root.has(".gitattributes") && usesLFS(ctx, co.tree) {
-		in.warnings = append(in.warnings, "the repository uses Git LFS; its files are pointers in the build context")
+		in.warnings = append(in.warnings,
+			"the repository uses Git LFS; its files are pointers in the build context")
 	}
 	return in, nil
 }
 
-// inspectFiles is what fetched trees and working trees have in common. missing explains a Dockerfile that is not there.
-func inspectFiles(ctx context.Context, f files, req Request, missing func(name string, err error) error) (*inspection, error) {
+// inspectFiles is what fetched trees and working trees have in common. missing explains a
+// Dockerfile that is not there.
+func inspectFiles(ctx context.Context, f files, req Request,
+	missing func(name string, err error) error) (*inspection, error) {
 	if err := checkSubdir(ctx, f, req.Subdir); err != nil {
 		return nil, err
 	}
@@ -109,7 +117,8 @@ func refuse(format string, args ...any) error {
 	return &Error{Op: "inspect", Kind: ErrRefused, Err: fmt.Errorf(format, args...)}
 }
 
-// listing is one folder of the tree; its stats are those of the entries themselves, links not followed.
+// listing is one folder of the tree; its stats are those of the entries themselves, links not
+// followed.
 type listing []*fstypes.Stat
 
 func list(ctx context.Context, ref files, dir string) (listing, error) {
@@ -152,14 +161,16 @@ func checkSubdir(ctx context.Context, ref files, subdir string) error {
 
 // readBounded reads a small file. A link's own size says nothing, so the read is bounded too.
 func readBounded(ctx context.Context, ref files, name string) ([]byte, error) {
-	dt, err := ref.ReadFile(ctx, gateway.ReadRequest{Filename: name, Range: &gateway.FileRange{Length: maxDockerfile + 1}})
+	dt, err := ref.ReadFile(ctx, gateway.ReadRequest{Filename: name,
+		Range: &gateway.FileRange{Length: maxDockerfile + 1}})
 	if err == nil && len(dt) > maxDockerfile {
 		err = refuse("%s has more than %d bytes", name, maxDockerfile)
 	}
 	return dt, err
 }
 
-// chooseFrontend takes the decision that the frontend would otherwise take by itself when it reads the file.
+// chooseFrontend takes the decision that the frontend would otherwise take by itself when it reads
+// the file.
 func (in *inspection) chooseFrontend(dockerfile []byte, allowed []string) error {
 	image, cmdline, at, ok := parser.DetectSyntax(dockerfile)
 	if !ok {
@@ -173,8 +184,11 @@ func (in *inspection) chooseFrontend(dockerfile []byte, allowed []string) error 
 	if err != nil {
 		return refuse("line %d: # syntax=%q: %w", line, image, err)
 	}
-	if name := named.Name(); name != syntaxFrontend && !slices.ContainsFunc(allowed, sameImage(name)) {
-		return refuse("line %d: # syntax=%s names a frontend that is not allowed; docker/dockerfile is, and what the operator adds under frontends in the config file", line, image)
+	if name := named.Name(); name != syntaxFrontend &&
+		!slices.ContainsFunc(allowed, sameImage(name)) {
+		return refuse("line %d: # syntax=%s names a frontend that is not allowed; "+
+			"docker/dockerfile is, and what the operator adds under frontends in the config file",
+			line, image)
 	}
 	in.frontendImage, in.frontendCmdline = image, cmdline
 	return nil

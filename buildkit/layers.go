@@ -18,8 +18,9 @@ var errUnreadable = errors.New("the builder's layers cannot be read")
 // openFunc streams a blob out of the builder.
 type openFunc func(context.Context, ocispecs.Descriptor) (io.ReadCloser, error)
 
-// layersExporter has the builder make the image and keep it. The manifest and the config are read from there, and
-// the sink reads the layers that it lacks. An export into a store of ours would cost the builder as much again.
+// layersExporter has the builder make the image and keep it. The manifest and the config are read
+// from there, and the sink reads the layers that it lacks. An export into a store of ours would
+// cost the builder as much again.
 type layersExporter struct {
 	open    openFunc
 	onBytes func(int)
@@ -27,7 +28,8 @@ type layersExporter struct {
 	subject string
 }
 
-func (x layersExporter) begin(ctx context.Context, reference string, sink Sink) (client.ExportEntry, delivery) {
+func (x layersExporter) begin(ctx context.Context, reference string,
+	sink Sink) (client.ExportEntry, delivery) {
 	entry := client.ExportEntry{
 		Type: client.ExporterImage,
 		Attrs: map[string]string{
@@ -35,7 +37,8 @@ func (x layersExporter) begin(ctx context.Context, reference string, sink Sink) 
 			string(exptypes.OptKeyStore):    "false",
 			string(exptypes.OptKeyOCITypes): "true",
 			// Without force-compression the compression of an earlier export comes back.
-			string(exptypes.OptKeyLayerCompression): "uncompressed", string(exptypes.OptKeyForceCompression): "true",
+			string(exptypes.OptKeyLayerCompression): "uncompressed",
+			string(exptypes.OptKeyForceCompression): "true",
 		},
 	}
 	if x.subject != "" {
@@ -57,7 +60,8 @@ func (x layersExporter) begin(ctx context.Context, reference string, sink Sink) 
 }
 
 // deliver also says whether the error came of something that the builder did not tell or hand out.
-func (x layersExporter) deliver(ctx context.Context, reference string, told map[string]string, sink Sink) (d Delivery, unreadable bool, err error) {
+func (x layersExporter) deliver(ctx context.Context, reference string, told map[string]string,
+	sink Sink) (d Delivery, unreadable bool, err error) {
 	root, err := exported(told)
 	if err != nil {
 		return d, true, err

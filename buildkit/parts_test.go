@@ -51,7 +51,8 @@ func builders() []string {
 	return names
 }
 
-// benches holds one bench of each kind for the tests that leave it as they found it. TestMain ends them.
+// benches holds one bench of each kind for the tests that leave it as they found it. TestMain ends
+// them.
 var benches = map[string]*bench{}
 
 // onEachBuilder runs f on a standalone buildkitd and on the BuildKit of each Docker engine.
@@ -158,13 +159,16 @@ func (b *bench) push(t *testing.T, name string, files ...parts.File) buildkit.Re
 		t.Fatal(err)
 	}
 	return buildkit.Request{
-		Remote: remote, Revision: rev, Dockerfile: "Dockerfile", Platform: platforms.MustParse("linux/amd64"),
-		Reference: "molecule-local/test-" + name + ":unverified", Labels: map[string]string{"a": "b"},
+		Remote: remote, Revision: rev, Dockerfile: "Dockerfile",
+		Platform:  platforms.MustParse("linux/amd64"),
+		Reference: "molecule-local/test-" + name + ":unverified",
+		Labels:    map[string]string{"a": "b"},
 	}
 }
 
 // busybox is a template whose Dockerfile ends in the given lines, with further files beside it.
-func (b *bench) busybox(t *testing.T, name string, lines []string, more ...parts.File) buildkit.Request {
+func (b *bench) busybox(t *testing.T, name string, lines []string,
+	more ...parts.File) buildkit.Request {
 	t.Helper()
 	return b.template(t, name, append(partstest.BusyboxTemplate(t, lines...), more...)...)
 }
@@ -172,7 +176,8 @@ func (b *bench) busybox(t *testing.T, name string, lines []string, more ...parts
 // discard is a sink that reads the archive to the end.
 type discard struct{}
 
-func (discard) Receive(ctx context.Context, image buildkit.Solved, onBytes func(int)) (buildkit.Delivery, error) {
+func (discard) Receive(ctx context.Context, image buildkit.Solved,
+	onBytes func(int)) (buildkit.Delivery, error) {
 	var manifest ocispecs.Manifest
 	if err := json.Unmarshal(image.Manifest, &manifest); err != nil {
 		return buildkit.Delivery{}, err

@@ -64,9 +64,11 @@ func wantError(t *testing.T, err error, kind error, words ...string) {
 }
 
 func buildsThePinnedCommit(t *testing.T, b *bench) {
-	req := b.busybox(t, "pinned", []string{"COPY word /", "RUN cat /word"}, parts.Text("word", "first"))
+	req := b.busybox(t, "pinned", []string{"COPY word /", "RUN cat /word"},
+		parts.Text("word", "first"))
 	// The branch moves on; the request does not.
-	if _, err := b.git.Push(t.Context(), "pinned", parts.Commit{Files: []parts.File{parts.Text("word", "second")}}); err != nil {
+	if _, err := b.git.Push(t.Context(), "pinned",
+		parts.Commit{Files: []parts.File{parts.Text("word", "second")}}); err != nil {
 		t.Fatal(err)
 	}
 	res, out := mustSolve(t, b, req)
@@ -87,7 +89,8 @@ func failingRun(t *testing.T, b *bench) {
 	_, _, err := solve(t, b, b.busybox(t, "fails", []string{"RUN echo so it ends && exit 7"}))
 	wantError(t, err, buildkit.ErrBuild, "Dockerfile:4", "7")
 	var step *buildkit.StepError
-	if !errors.As(err, &step) || step.Line != 4 || step.ExitCode != 7 || !strings.Contains(step.Step, "exit 7") {
+	if !errors.As(err, &step) || step.Line != 4 || step.ExitCode != 7 ||
+		!strings.Contains(step.Step, "exit 7") {
 		t.Errorf("step is %+v", step)
 	}
 }
@@ -98,8 +101,10 @@ func missingDockerfile(t *testing.T, b *bench) {
 }
 
 func appliesDockerignore(t *testing.T, b *bench) {
-	req := b.busybox(t, "ignores", []string{"COPY . /ctx", "RUN cd /ctx && find . -type f | sort | tr '\\n' ' ' && echo END"},
-		parts.Text(".dockerignore", "*.md\nlogs\n!keep.md\ndeep/**/x\n"), parts.Text("a.md", ""), parts.Text("keep.md", ""),
+	req := b.busybox(t, "ignores", []string{"COPY . /ctx",
+		"RUN cd /ctx && find . -type f | sort | tr '\\n' ' ' && echo END"},
+		parts.Text(".dockerignore", "*.md\nlogs\n!keep.md\ndeep/**/x\n"), parts.Text("a.md", ""),
+		parts.Text("keep.md", ""),
 		parts.Text("logs/1", ""), parts.Text("deep/er/x", ""), parts.Text("deep/er/y", ""))
 	res, out := mustSolve(t, b, req)
 	if want := "./.dockerignore ./Dockerfile ./busybox ./deep/er/y ./keep.md END"; !strings.Contains(out, want) || !res.Ignored {
@@ -108,7 +113,8 @@ func appliesDockerignore(t *testing.T, b *bench) {
 }
 
 func buildsSubdir(t *testing.T, b *bench) {
-	req := b.busybox(t, "subdir", nil, parts.Text("sub/dir/Dockerfile", "FROM scratch\nCOPY here /\n"), parts.Text("sub/dir/here", "x"))
+	req := b.busybox(t, "subdir", nil, parts.Text("sub/dir/Dockerfile",
+		"FROM scratch\nCOPY here /\n"), parts.Text("sub/dir/here", "x"))
 	req.Subdir = "sub/dir"
 	mustSolve(t, b, req)
 	req.Subdir = "sub/gone"
@@ -116,15 +122,19 @@ func buildsSubdir(t *testing.T, b *bench) {
 	wantError(t, err, buildkit.ErrRefused, "sub/gone is not in the repository")
 }
 
-// The inspected file is the one that runs, though inside the copied subdir the link leads to another.
+// The inspected file is the one that runs, though inside the copied subdir the link leads to
+// another.
 func linkedDockerfile(t *testing.T, b *bench) {
 	base := partstest.BusyboxTemplate(t)
-	inspected := "FROM scratch\nCOPY busybox /bin/busybox\nRUN [\"/bin/busybox\", \"echo\", \"inspected\"]\n"
+	inspected := "FROM scratch\nCOPY busybox /bin/busybox\nRUN [\"/bin/busybox\", \"echo\", " +
+		"\"inspected\"]\n"
 	other := strings.ReplaceAll(inspected, "inspected", "smuggled")
-	req := b.template(t, "linked", parts.Link("sub/Dockerfile", "../x/Dockerfile"), parts.Text("x/Dockerfile", inspected),
+	req := b.template(t, "linked", parts.Link("sub/Dockerfile", "../x/Dockerfile"),
+		parts.Text("x/Dockerfile", inspected),
 		parts.Text("sub/x/Dockerfile", other), parts.Program("sub/busybox", base[1].Data))
 	req.Subdir = "sub"
-	if _, out := mustSolve(t, b, req); !strings.Contains(out, "inspected") || strings.Contains(out, "smuggled") {
+	if _, out := mustSolve(t, b, req); !strings.Contains(out, "inspected") ||
+		strings.Contains(out, "smuggled") {
 		t.Errorf("another Dockerfile ran:\n%s", out)
 	}
 }
@@ -133,7 +143,9 @@ func linkedDockerfile(t *testing.T, b *bench) {
 func branchNamedLikeACommit(t *testing.T, b *bench) {
 	req := b.busybox(t, "namesake", nil)
 	name := strings.Repeat("ab", 32)
-	if _, err := b.git.Push(t.Context(), "namesake", parts.Commit{Branch: name, Files: partstest.BusyboxTemplate(t, "RUN echo branch")}); err != nil {
+	if _, err := b.git.Push(t.Context(), "namesake",
+		parts.Commit{Branch: name, Files: partstest.BusyboxTemplate(t,
+			"RUN echo branch")}); err != nil {
 		t.Fatal(err)
 	}
 	rev, err := git.ParseRevision(name)
@@ -147,7 +159,9 @@ func branchNamedLikeACommit(t *testing.T, b *bench) {
 }
 
 func symlinkedSubdir(t *testing.T, b *bench) {
-	req := b.busybox(t, "symlink", nil, parts.Text("real/Dockerfile", "FROM scratch\nCOPY Dockerfile /\n"), parts.Link("link", "real"), parts.Link("out", "/etc"))
+	req := b.busybox(t, "symlink", nil,
+		parts.Text("real/Dockerfile", "FROM scratch\nCOPY Dockerfile /\n"),
+		parts.Link("link", "real"), parts.Link("out", "/etc"))
 	for _, subdir := range []string{"link", "out"} {
 		req.Subdir = subdir
 		_, _, err := solve(t, b, req)
@@ -173,7 +187,8 @@ func untrustedFrontend(t *testing.T, b *bench) {
 		`{"syntax": "evil.example/frontend"}`,
 		"# syntax=docker.io.evil.example/docker/dockerfile:1\nFROM scratch\n",
 	} {
-		_, out, err := solve(t, b, b.template(t, "evil"+string(rune('a'+i)), parts.Text("Dockerfile", dockerfile)))
+		_, out, err := solve(t, b, b.template(t, "evil"+string(rune('a'+i)),
+			parts.Text("Dockerfile", dockerfile)))
 		wantError(t, err, buildkit.ErrRefused, "not allowed")
 		if strings.Contains(out, "evil.example") {
 			t.Errorf("the builder was asked for the frontend:\n%s", out)
@@ -191,7 +206,8 @@ func entitlements(t *testing.T, b *bench) {
 
 func submodules(t *testing.T, b *bench) {
 	const modules = "[submodule \"m\"]\n\tpath = m\n\turl = http://127.0.0.1:1/m.git\n"
-	req := b.busybox(t, "submodules", nil, parts.Text(".gitmodules", modules), parts.Submodule("m", strings.Repeat("a", 40)))
+	req := b.busybox(t, "submodules", nil, parts.Text(".gitmodules", modules),
+		parts.Submodule("m", strings.Repeat("a", 40)))
 	res, _, err := solve(t, b, req)
 	if err == nil {
 		if len(res.Warnings) == 0 {
@@ -206,7 +222,8 @@ func submodules(t *testing.T, b *bench) {
 }
 
 func hostileLog(t *testing.T, b *bench) {
-	req := b.busybox(t, "hostile", []string{"COPY --link word* \x1b]0;owned\x07* /", `RUN printf '\033]0;owned\007\342\200\256evil\n' && exit 1`}, parts.Text("word", ""))
+	req := b.busybox(t, "hostile", []string{"COPY --link word* \x1b]0;owned\x07* /",
+		`RUN printf '\033]0;owned\007\342\200\256evil\n' && exit 1`}, parts.Text("word", ""))
 	_, out, err := solve(t, b, req)
 	for _, s := range []string{out, err.Error()} {
 		if strings.ContainsAny(s, "\x1b\x07\u202e") {

@@ -10,13 +10,13 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/resolver/git"
 )
 
-// Request says what to build. All of it comes from the operator's catalogue and from the look-up; nothing in
-// it is a build argument, and there is no way to pass one.
+// Request says what to build. All of it comes from the operator's catalogue and from the look-up;
+// nothing in it is a build argument, and there is no way to pass one.
 type Request struct {
 	Remote   git.Remote
 	Revision git.Revision
-	// Tree is built instead of a commit, if it is not nil: Remote, Revision and Token are not used, and Subdir,
-	// Dockerfile and AllowedFrontends were settled by [ReadTree].
+	// Tree is built instead of a commit, if it is not nil: Remote, Revision and Token are not used,
+	// and Subdir, Dockerfile and AllowedFrontends were settled by [ReadTree].
 	Tree *Tree
 
 	// Subdir is the context's folder inside the repository; empty means its root.
@@ -29,7 +29,8 @@ type Request struct {
 	Platform ocispecs.Platform
 	// Labels are put on the image's config.
 	Labels map[string]string
-	// Provenance has the builder attach a statement of that kind; empty means none. The image is an index then.
+	// Provenance has the builder attach a statement of that kind; empty means none. The image is an
+	// index then.
 	Provenance Provenance
 	// Reference names the image inside the store until the caller has verified it.
 	Reference string
@@ -38,29 +39,33 @@ type Request struct {
 
 	// Token is the credential for Remote's host; empty for none.
 	Token string
-	// AllowedFrontends are image names (without tag) that `# syntax=` may name besides docker/dockerfile.
+	// AllowedFrontends are image names (without tag) that `# syntax=` may name besides
+	// docker/dockerfile.
 	AllowedFrontends []string
 	// NoCache runs every step again. Pull asks the registries again for the images in FROM.
 	NoCache, Pull bool
-	// CacheImports are offered to BuildKit besides what it has. One that cannot be had is no error; if one turns out
-	// to be broken in the middle of the build, the build is done again without them.
+	// CacheImports are offered to BuildKit besides what it has. One that cannot be had is no error;
+	// if one turns out to be broken in the middle of the build, the build is done again without
+	// them.
 	CacheImports []CacheEntry
 
-	// StallAfter is how long nothing may move before the build is cancelled, see [ErrStalled]; 0 means no limit.
+	// StallAfter is how long nothing may move before the build is cancelled, see [ErrStalled]; 0
+	// means no limit.
 	StallAfter time.Duration
 
-	// Progress receives what BuildKit tells, already harmless to print; nil means nobody listens. It is
-	// called from one goroutine and must not block for long.
+	// Progress receives what BuildKit tells, already harmless to print; nil means nobody listens.
+	// It is called from one goroutine and must not block for long.
 	Progress func(*client.SolveStatus)
 }
 
-// Result is what the builder reports about the image it handed over. The caller verifies it in the store.
+// Result is what the builder reports about the image it handed over. The caller verifies it in the
+// store.
 type Result struct {
-	// ConfigDigest and ManifestDigest are what the exporter reported; at least one is set. Docker Engine
-	// 20.10 reports only one digest, the config's, under the manifest's name.
+	// ConfigDigest and ManifestDigest are what the exporter reported; at least one is set. Docker
+	// Engine 20.10 reports only one digest, the config's, under the manifest's name.
 	ConfigDigest, ManifestDigest string
-	// Descriptor is the manifest's, or the index's for an image with attestations, as the builder reported it; nil if
-	// it did not, as where it exports into an engine's classic store.
+	// Descriptor is the manifest's, or the index's for an image with attestations, as the builder
+	// reported it; nil if it did not, as where it exports into an engine's classic store.
 	Descriptor *ocispecs.Descriptor
 	// Ref is what the builder's history calls the Build.
 	Ref      string

@@ -30,13 +30,14 @@ type CacheSave struct {
 	Stores map[string]content.Store
 }
 
-// SaveCache has the builder write the cache of what it solved, in a solve of its own that leaves nothing in the
-// builder's history. No step runs, as long as the builder has not pruned what the build left; the session has the
-// registry's credentials and no other. The descriptor is that of the cache's manifest, for entries of the type
-// local. The error is an [*Error] of kind [ErrCache], or the context's.
+// SaveCache has the builder write the cache of what it solved, in a solve of its own that leaves
+// nothing in the builder's history. No step runs, as long as the builder has not pruned what the
+// build left; the session has the registry's credentials and no other. The descriptor is that of
+// the cache's manifest, for entries of the type local. The error is an [*Error] of kind [ErrCache],
+// or the context's.
 //
-// It speaks to the control API instead of calling client.Solve, which writes the index.json of a local cache by
-// itself, in place.
+// It speaks to the control API instead of calling client.Solve, which writes the index.json of a
+// local cache by itself, in place.
 func (b *Builder) SaveCache(ctx context.Context, save CacheSave) (ocispecs.Descriptor, error) {
 	told, err := b.saveCache(ctx, save)
 	if err == nil {
@@ -51,7 +52,8 @@ func (b *Builder) SaveCache(ctx context.Context, save CacheSave) (ocispecs.Descr
 	return ocispecs.Descriptor{}, &Error{Op: "save cache", Kind: ErrCache, Err: harmless(err)}
 }
 
-func (b *Builder) saveCache(ctx context.Context, save CacheSave) (told map[string]string, err error) {
+func (b *Builder) saveCache(ctx context.Context,
+	save CacheSave) (told map[string]string, err error) {
 	s, err := session.NewSession(ctx, "")
 	if err != nil {
 		return nil, err
@@ -79,7 +81,8 @@ func (b *Builder) saveCache(ctx context.Context, save CacheSave) (told map[strin
 		defer s.Close()
 		resp, err := b.client.ControlClient().Solve(ctx, &controlapi.SolveRequest{
 			Ref: identity.NewID(), Session: s.ID(), Definition: save.Graph, Internal: true,
-			Cache: &controlapi.CacheOptions{Imports: wire(save.Imports), Exports: wire(save.Exports)},
+			Cache: &controlapi.CacheOptions{Imports: wire(save.Imports),
+				Exports: wire(save.Exports)},
 		})
 		if err == nil {
 			told = resp.ExporterResponse
@@ -99,7 +102,8 @@ func wire(entries []CacheEntry) (out []*controlapi.CacheOptionsEntry) {
 
 // manifestOf finds the manifest that was written, if one was written here. The key is
 // cache/remotecache.ExporterResponseManifestDesc.
-func manifestOf(told map[string]string, exports []CacheEntry) (desc ocispecs.Descriptor, err error) {
+func manifestOf(told map[string]string,
+	exports []CacheEntry) (desc ocispecs.Descriptor, err error) {
 	if len(exports) == 0 || exports[0].Type != "local" {
 		return desc, nil
 	}

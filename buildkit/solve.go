@@ -27,9 +27,10 @@ var (
 	errNoDigest        = errors.New("the builder reported no digest for the image; it is not used")
 )
 
-// Solve builds the request and leaves the image in the store under req.Reference: by the engine's own exporter,
-// or through sink. One Build session spans it all: fetch and inspect with the credential within reach, then
-// the frontend without it. The error is an [*Error] whose kind tells the cases apart, or the context's.
+// Solve builds the request and leaves the image in the store under req.Reference: by the engine's
+// own exporter, or through sink. One Build session spans it all: fetch and inspect with the
+// credential within reach, then the frontend without it. The error is an [*Error] whose kind tells
+// the cases apart, or the context's.
 func (b *Builder) Solve(ctx context.Context, req Request, sink Sink) (Result, error) {
 	if err := b.RequirePlatform(req.Platform); err != nil {
 		return Result{}, err
@@ -71,7 +72,8 @@ func (s *solve) exporter() exporter {
 	if s.builder.info.Kind == KindDocker && !s.builder.throughSink {
 		return mobyExporter{containerdStore: s.builder.containerdStore}
 	}
-	return layersExporter{open: s.guard.blobs(openBlob(s.builder.client)), onBytes: s.reportBytes, subject: s.req.subject()}
+	return layersExporter{open: s.guard.blobs(openBlob(s.builder.client)), onBytes: s.reportBytes,
+		subject: s.req.subject()}
 }
 
 // solve is the state of one Build.
@@ -86,8 +88,8 @@ type solve struct {
 	result     Result
 	// upload is nil unless a working tree is built.
 	upload *upload
-	// failed is the error of our own half of the Build. It is kept here since what comes back from the
-	// builder is that error's text alone.
+	// failed is the error of our own half of the Build. It is kept here since what comes back from
+	// the builder is that error's text alone.
 	failed *Error
 	// long forbids to fetch the commit alone.
 	long bool
@@ -172,8 +174,8 @@ func (s *solve) run(ctx context.Context, way exporter, sink Sink) (Result, error
 	return s.result, s.result.identify(told)
 }
 
-// identify takes the image's digests from the exporter's response. Without one nobody can tell later whether
-// the image in the store is the one that was built.
+// identify takes the image's digests from the exporter's response. Without one nobody can tell
+// later whether the image in the store is the one that was built.
 func (r *Result) identify(told map[string]string) error {
 	r.ManifestDigest = told[exptypes.ExporterImageDigestKey]
 	r.ConfigDigest = told[exptypes.ExporterImageConfigDigestKey]
@@ -181,13 +183,15 @@ func (r *Result) identify(told map[string]string) error {
 		return &Error{Op: "deliver", Kind: ErrDelivery, Err: errNoDigest}
 	}
 	if root, err := exported(told); err == nil && root.Digest.String() == r.ManifestDigest {
-		r.Descriptor = &ocispecs.Descriptor{MediaType: root.MediaType, Digest: root.Digest, Size: root.Size, Platform: root.Platform, Annotations: root.Annotations}
+		r.Descriptor = &ocispecs.Descriptor{MediaType: root.MediaType, Digest: root.Digest,
+			Size: root.Size, Platform: root.Platform, Annotations: root.Annotations}
 	}
 	return nil
 }
 
-// outcome puts the two sides of a delivery in order. Once the solve is done, a failure is the delivery's, and
-// either side may have the cause: a store that is full, or a builder that cannot read what it made.
+// outcome puts the two sides of a delivery in order. Once the solve is done, a failure is the
+// delivery's, and either side may have the cause: a store that is full, or a builder that cannot
+// read what it made.
 func (s *solve) outcome(solveErr, deliverErr error) error {
 	switch {
 	case deliverErr != nil && !s.solved.IsZero():
@@ -253,7 +257,8 @@ func fetching(op string, err error) error {
 	return &Error{Op: op, Kind: ErrFetch, Err: err}
 }
 
-func (s *solve) frontend(ctx context.Context, c gateway.Client, co *checkout, in *inspection) (*gateway.Result, error) {
+func (s *solve) frontend(ctx context.Context, c gateway.Client, co *checkout,
+	in *inspection) (*gateway.Result, error) {
 	buildContext, err := contextState(ctx, c, co, s.req, in)
 	if err != nil {
 		return nil, err
@@ -271,16 +276,18 @@ func (s *solve) frontend(ctx context.Context, c gateway.Client, co *checkout, in
 	if imports := c.BuildOpts().Opts[optCacheImports]; imports != "" {
 		opts[optCacheImports] = imports
 	}
-	return evaluate(ctx, c, gateway.SolveRequest{Frontend: frontend, FrontendOpt: opts, FrontendInputs: inputs})
+	return evaluate(ctx, c, gateway.SolveRequest{Frontend: frontend, FrontendOpt: opts,
+		FrontendInputs: inputs})
 }
 
-// frontendOpts are all the options that the Dockerfile frontend gets. There is no build argument among them,
-// BUILDKIT_SYNTAX included.
+// frontendOpts are all the options that the Dockerfile frontend gets. There is no build argument
+// among them, BUILDKIT_SYNTAX included.
 func (s *solve) frontendOpts(in *inspection) (frontend string, opts map[string]string) {
 	opts = map[string]string{
 		"platform": platforms.Format(s.req.Platform),
 		"filename": s.req.Dockerfile,
-		// With "cmdline" set the frontend does not look for `# syntax=` again: what was inspected is what runs.
+		// With "cmdline" set the frontend does not look for `# syntax=` again: what was inspected
+		// is what runs.
 		"cmdline": in.frontendCmdline,
 	}
 	if s.req.Target != "" {

@@ -14,9 +14,9 @@ import (
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
-// stallGuard cancels a Build in which nothing moves any more. It watches the fetch and the steps until the image is
-// solved, and later on each layer while it is read. In between it sleeps: BuildKit's export tells nothing while it
-// works, and neither does an engine that unpacks.
+// stallGuard cancels a Build in which nothing moves any more. It watches the fetch and the steps
+// until the image is solved, and later on each layer while it is read. In between it sleeps:
+// BuildKit's export tells nothing while it works, and neither does an engine that unpacks.
 type stallGuard struct {
 	after  time.Duration // 0: never
 	cancel context.CancelCauseFunc
@@ -26,7 +26,8 @@ type stallGuard struct {
 	watched int // what has to move; 0: nothing
 	state   map[digest.Digest]vertexState
 	current map[statusKey]statusState
-	// extracting are the layers that a worker unpacks, which it tells the begin and the end of and nothing between.
+	// extracting are the layers that a worker unpacks, which it tells the begin and the end of and
+	// nothing between.
 	extracting map[statusKey]bool
 	// running is what the last message said to be running, for the error.
 	running string
@@ -48,11 +49,12 @@ type statusKey struct {
 }
 
 func newStallGuard(after time.Duration, cancel context.CancelCauseFunc) *stallGuard {
-	return &stallGuard{after: after, cancel: cancel, state: map[digest.Digest]vertexState{}, current: map[statusKey]statusState{}, extracting: map[statusKey]bool{}}
+	return &stallGuard{after: after, cancel: cancel, state: map[digest.Digest]vertexState{},
+		current: map[statusKey]statusState{}, extracting: map[statusKey]bool{}}
 }
 
-// watch begins to want movement; the function that it returns ends that. Several may be watched at once, and any
-// movement is good for all.
+// watch begins to want movement; the function that it returns ends that. Several may be watched at
+// once, and any movement is good for all.
 func (g *stallGuard) watch(stalled func() error) (done func()) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -95,8 +97,8 @@ func (g *stallGuard) moved() {
 	}
 }
 
-// see looks for movement in a message: BuildKit repeats the state of a download many times a second, whether or
-// not there is progress.
+// see looks for movement in a message: BuildKit repeats the state of a download many times a
+// second, whether or not there is progress.
 func (g *stallGuard) see(s *client.SolveStatus) {
 	moved := len(s.Logs) > 0
 	g.mu.Lock()
@@ -109,11 +111,14 @@ func (g *stallGuard) see(s *client.SolveStatus) {
 			g.running = v.Name
 		}
 		if now.completed || now.failed {
-			maps.DeleteFunc(g.extracting, func(k statusKey, _ bool) bool { return k.vertex == v.Digest })
+			maps.DeleteFunc(g.extracting, func(k statusKey, _ bool) bool {
+				return k.vertex == v.Digest
+			})
 		}
 	}
 	for _, st := range s.Statuses {
-		key, now := statusKey{st.Vertex, st.ID}, statusState{st.Current, st.Started != nil, st.Completed != nil}
+		key, now := statusKey{st.Vertex, st.ID},
+			statusState{st.Current, st.Started != nil, st.Completed != nil}
 		if before, known := g.current[key]; !known || before != now {
 			g.current[key], moved = now, true
 		}
@@ -140,13 +145,15 @@ func (g *stallGuard) stalledStep() error {
 		where = "the last step that ran is " + g.running
 	}
 	return &Error{Op: "solve", Kind: ErrStalled, Err: fmt.Errorf(
-		"nothing moved for %s: %s; see what it waits for, or allow more time for a step that is silent for long", g.after, where)}
+		"nothing moved for %s: %s; see what it waits for, or allow more time for a step that is "+
+			"silent for long", g.after, where)}
 }
 
 // stalledDelivery is the error of a transfer.
 func (g *stallGuard) stalledDelivery(of string) error {
 	return &Error{Op: "deliver", Kind: ErrDelivery, Err: fmt.Errorf(
-		"%w: no byte of %s moved for %s; look at the image store and at the way to the builder", ErrStalled, of, g.after)}
+		"%w: no byte of %s moved for %s; look at the image store and at the way to the builder",
+		ErrStalled, of, g.after)}
 }
 
 // blobs watches each blob from when it is opened until it is closed.
@@ -175,7 +182,8 @@ func (w *watchedBlob) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// WriteTo implements io.WriterTo, so that the blob's own way of handing on its messages whole is kept.
+// WriteTo implements io.WriterTo, so that the blob's own way of handing on its messages whole is
+// kept.
 func (w *watchedBlob) WriteTo(to io.Writer) (int64, error) {
 	return io.Copy(movingWriter{to, w.guard}, w.ReadCloser)
 }

@@ -20,7 +20,8 @@ func guarded(t *testing.T) (*stallGuard, context.Context) {
 	return newStallGuard(time.Minute, cancel), ctx
 }
 
-// TestFault63_WhatMoves: a change of state, a line or a byte of a download; not what is only repeated.
+// TestFault63_WhatMoves: a change of state, a line or a byte of a download; not what is only
+// repeated.
 func TestFault63_WhatMoves(t *testing.T) {
 	now := time.Now()
 	step := &client.Vertex{Digest: digest.FromString("s"), Name: "[1/1] RUN wait", Started: &now}
@@ -28,18 +29,25 @@ func TestFault63_WhatMoves(t *testing.T) {
 		next  func(i int) *client.SolveStatus
 		stays bool
 	}{
-		"lines": {func(int) *client.SolveStatus { return &client.SolveStatus{Logs: []*client.VertexLog{{}}} }, true},
+		"lines": {func(int) *client.SolveStatus {
+			return &client.SolveStatus{Logs: []*client.VertexLog{{}}}
+		}, true},
 		"a counter": {func(i int) *client.SolveStatus {
-			return &client.SolveStatus{Statuses: []*client.VertexStatus{{ID: "x", Current: int64(i)}}}
+			return &client.SolveStatus{Statuses: []*client.VertexStatus{{ID: "x",
+				Current: int64(i)}}}
 		}, true},
 		"steps": {func(i int) *client.SolveStatus {
-			return &client.SolveStatus{Vertexes: []*client.Vertex{{Digest: digest.FromBytes([]byte{byte(i)}), Started: &now}}}
+			return &client.SolveStatus{Vertexes: []*client.Vertex{{Digest: digest.FromBytes(
+				[]byte{byte(i)},
+			), Started: &now}}}
 		}, true},
 		"a counter that stands": {func(int) *client.SolveStatus {
 			return &client.SolveStatus{Statuses: []*client.VertexStatus{{ID: "x", Current: 7}}}
 		}, false},
-		"a step that is told again": {func(int) *client.SolveStatus { return &client.SolveStatus{Vertexes: []*client.Vertex{step}} }, false},
-		"empty messages":            {func(int) *client.SolveStatus { return &client.SolveStatus{} }, false},
+		"a step that is told again": {func(int) *client.SolveStatus {
+			return &client.SolveStatus{Vertexes: []*client.Vertex{step}}
+		}, false},
+		"empty messages": {func(int) *client.SolveStatus { return &client.SolveStatus{} }, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -54,7 +62,8 @@ func TestFault63_WhatMoves(t *testing.T) {
 				if c.stays != (err == nil) {
 					t.Fatalf("the cause is %v", err)
 				}
-				if err != nil && (!errors.Is(err, ErrStalled) || !strings.Contains(err.Error(), "RUN wait")) {
+				if err != nil && (!errors.Is(err, ErrStalled) ||
+					!strings.Contains(err.Error(), "RUN wait")) {
 					t.Error(err)
 				}
 			})
@@ -62,15 +71,19 @@ func TestFault63_WhatMoves(t *testing.T) {
 	}
 }
 
-// TestFault63_AnExtractionIsLeftAlone: BuildKit tells of its begin and its end. After that a step has to move again.
+// TestFault63_AnExtractionIsLeftAlone: BuildKit tells of its begin and its end. After that a step
+// has to move again.
 func TestFault63_AnExtractionIsLeftAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g, ctx := guarded(t)
 		defer g.watch(g.stalledStep)()
 		now := time.Now()
-		vertex := &client.Vertex{Digest: digest.FromString("from"), Name: "[1/2] FROM big", Started: &now}
-		status := &client.VertexStatus{ID: "extracting sha256:x", Vertex: vertex.Digest, Started: &now}
-		g.see(&client.SolveStatus{Vertexes: []*client.Vertex{vertex}, Statuses: []*client.VertexStatus{status}})
+		vertex := &client.Vertex{Digest: digest.FromString("from"), Name: "[1/2] FROM big",
+			Started: &now}
+		status := &client.VertexStatus{ID: "extracting sha256:x", Vertex: vertex.Digest,
+			Started: &now}
+		g.see(&client.SolveStatus{Vertexes: []*client.Vertex{vertex},
+			Statuses: []*client.VertexStatus{status}})
 		time.Sleep(time.Hour)
 		if err := context.Cause(ctx); err != nil {
 			t.Fatal(err)
@@ -114,7 +127,8 @@ func TestFault63_AnArchiveMoves(t *testing.T) {
 	})
 }
 
-// TestFault63_AnExportIsLeftAlone: between the last step and the first layer, and after the last layer.
+// TestFault63_AnExportIsLeftAlone: between the last step and the first layer, and after the last
+// layer.
 func TestFault63_AnExportIsLeftAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g, ctx := guarded(t)
@@ -141,7 +155,8 @@ func TestFault63_AnExportIsLeftAlone(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Hour)
-		if err := context.Cause(ctx); !errors.Is(err, ErrStalled) || !errors.Is(err, ErrDelivery) || !strings.Contains(err.Error(), "sha256:x") {
+		if err := context.Cause(ctx); !errors.Is(err, ErrStalled) || !errors.Is(err, ErrDelivery) ||
+			!strings.Contains(err.Error(), "sha256:x") {
 			t.Errorf("a layer that nobody reads: %v", err)
 		}
 	})

@@ -13,19 +13,22 @@ const reportEvery = 100 * time.Millisecond
 // DeliveryVertex is the name of the vertex that shows a delivery through this process.
 const DeliveryVertex = "deliver into the image store"
 
-// transfer shows a delivery through this process as one more vertex of the build: BuildKit's part is over by
-// then, and an export of several GB takes its time.
+// transfer shows a delivery through this process as one more vertex of the build: BuildKit's part
+// is over by then, and an export of several GB takes its time.
 type transfer struct {
 	vertex client.Vertex
 	bytes  int64
 	told   time.Time
 }
 
-// delivering runs deliver between the vertex's start and end. If no byte is sent there is nothing to show.
-func (s *solve) delivering(deliver delivery, told map[string]string, solveErr error) (Delivery, error) {
+// delivering runs deliver between the vertex's start and end. If no byte is sent there is nothing
+// to show.
+func (s *solve) delivering(deliver delivery, told map[string]string,
+	solveErr error) (Delivery, error) {
 	now := time.Now()
 	s.transfer = transfer{vertex: client.Vertex{
-		Digest: digest.FromString("deliver " + s.req.Reference), Name: DeliveryVertex, Started: &now,
+		Digest: digest.FromString("deliver " + s.req.Reference), Name: DeliveryVertex,
+		Started: &now,
 	}}
 	d, err := deliver(told, solveErr)
 	if s.transfer.bytes > 0 {

@@ -13,8 +13,9 @@ import (
 	"github.com/opencontainers/go-digest"
 )
 
-// Tree is a template's working tree as it was when [ReadTree] read it: what was found in it, and what of it goes into
-// the build context. Whatever changes on the disk afterwards never gets into an image under this Tree's digest.
+// Tree is a template's working tree as it was when [ReadTree] read it: what was found in it, and
+// what of it goes into the build context. Whatever changes on the disk afterwards never gets into
+// an image under this Tree's digest.
 type Tree struct {
 	// context is the folder of the build context on this machine.
 	context    string
@@ -40,24 +41,29 @@ type TreeRequest struct {
 	AllowedFrontends   []string
 }
 
-// ReadTree reads a working tree, whose root is the folder dir, by the rules for a fetched one: it refuses what
-// must not reach the frontend, and leaves out what .dockerignore names. The root's .git is left out too, as in a
-// fetched tree. Nothing is followed out of dir. The error is an [*Error] of kind [ErrRefused], or ctx's.
+// ReadTree reads a working tree, whose root is the folder dir, by the rules for a fetched one: it
+// refuses what must not reach the frontend, and leaves out what .dockerignore names. The root's
+// .git is left out too, as in a fetched tree. Nothing is followed out of dir. The error is an
+// [*Error] of kind [ErrRefused], or ctx's.
 func ReadTree(ctx context.Context, dir string, req TreeRequest) (*Tree, error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return nil, refuse("%w", err)
 	}
 	defer root.Close()
-	in, err := inspectFiles(ctx, folder{root}, Request{Subdir: req.Subdir, Dockerfile: req.Dockerfile, AllowedFrontends: req.AllowedFrontends},
+	in, err := inspectFiles(ctx, folder{root},
+		Request{Subdir: req.Subdir, Dockerfile: req.Dockerfile,
+			AllowedFrontends: req.AllowedFrontends},
 		func(name string, err error) error {
-			return refuse("%s has no %s that can be read: %w; add one, or name another in the catalogue", dir, name, err)
+			return refuse("%s has no %s that can be read: %w; add one, or name another in the "+
+				"catalogue", dir, name, err)
 		})
 	if err != nil {
 		return nil, treeError(ctx, err)
 	}
 	if _, err := root.Lstat(".gitmodules"); err == nil {
-		in.warnings = append(in.warnings, "submodules are part of a working tree; a build of the commit leaves them out")
+		in.warnings = append(in.warnings,
+			"submodules are part of a working tree; a build of the commit leaves them out")
 	}
 	t := &Tree{context: filepath.Join(dir, filepath.FromSlash(req.Subdir)), inspection: in}
 	if t.entries, err = readContext(ctx, root, req.Subdir, in.ignore); err != nil {
@@ -78,8 +84,8 @@ func treeError(ctx context.Context, err error) error {
 	return refuse("%w; make it readable, or name it in .dockerignore", err)
 }
 
-// Digest is of the Dockerfile's content and path, and of paths, modes, link targets and contents in the context.
-// Times and owners are not in it: a tree that was checked out again has the same.
+// Digest is of the Dockerfile's content and path, and of paths, modes, link targets and contents in
+// the context. Times and owners are not in it: a tree that was checked out again has the same.
 func (t *Tree) Digest() digest.Digest { return t.digest }
 
 func (t *Tree) sum(dockerfile string) digest.Digest {

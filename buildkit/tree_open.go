@@ -10,8 +10,8 @@ import (
 
 var errNoFile = errors.New("it is no regular file")
 
-// openFile opens a file to read it. Whatever has taken its place since it was looked at: nobody waits for another
-// program to write into it.
+// openFile opens a file to read it. Whatever has taken its place since it was looked at: nobody
+// waits for another program to write into it.
 func openFile(root *os.Root, name string) (*os.File, error) {
 	f, err := root.OpenFile(name, os.O_RDONLY|nonBlocking, 0)
 	if err != nil {

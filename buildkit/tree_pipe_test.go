@@ -23,7 +23,8 @@ func TestPipeWhereTheDockerfileWas(t *testing.T) {
 	for _, name := range []string{"Dockerfile", ".dockerignore"} {
 		dir := workingTree(t, map[string]string{"Dockerfile": "FROM scratch", ".dockerignore": "x"})
 		replaceByPipe(t, filepath.Join(dir, name))
-		if _, err := ReadTree(t.Context(), dir, atRoot); !errors.Is(err, ErrRefused) || !strings.Contains(err.Error(), errNoFile.Error()) {
+		if _, err := ReadTree(t.Context(), dir, atRoot); !errors.Is(err, ErrRefused) ||
+			!strings.Contains(err.Error(), errNoFile.Error()) {
 			t.Errorf("%s: got %v", name, err)
 		}
 	}
@@ -42,7 +43,8 @@ func TestPipeWhereAFileWas(t *testing.T) {
 	}
 }
 
-// TestPipeWhileWalking: what was a file or a folder when its folder was read is a pipe when it is opened.
+// TestPipeWhileWalking: what was a file or a folder when its folder was read is a pipe when it is
+// opened.
 func TestPipeWhileWalking(t *testing.T) {
 	dir := workingTree(t, map[string]string{"a": "a"})
 	replaceByPipe(t, filepath.Join(dir, "a"))

@@ -29,7 +29,8 @@ func (f folder) ReadFile(_ context.Context, req gateway.ReadRequest) ([]byte, er
 	return io.ReadAll(r)
 }
 
-func (f folder) ReadDir(_ context.Context, req gateway.ReadDirRequest) (list []*fstypes.Stat, err error) {
+func (f folder) ReadDir(_ context.Context,
+	req gateway.ReadDirRequest) (list []*fstypes.Stat, err error) {
 	entries, err := readDir(f.root, path.Clean(req.Path))
 	for _, e := range entries {
 		list = append(list, &fstypes.Stat{Path: e.Name(), Mode: uint32(e.Type())})
@@ -38,7 +39,8 @@ func (f folder) ReadDir(_ context.Context, req gateway.ReadDirRequest) (list []*
 }
 
 // readContext reads what goes into the build context, in the order in which BuildKit wants it.
-func readContext(ctx context.Context, root *os.Root, subdir string, ignore []string) ([]entry, error) {
+func readContext(ctx context.Context, root *os.Root, subdir string,
+	ignore []string) ([]entry, error) {
 	base := root
 	if subdir != "" {
 		var err error
@@ -64,12 +66,13 @@ type contextWalk struct {
 	// whole says that the context is the repository's root.
 	whole   bool
 	entries []entry
-	// held are the folders around the current place that are ignored themselves. They count as soon as something in
-	// them does, by an exception ("!").
+	// held are the folders around the current place that are ignored themselves. They count as soon
+	// as something in them does, by an exception ("!").
 	held []entry
 }
 
-func (w *contextWalk) folder(ctx context.Context, dir string, parent patternmatcher.MatchInfo) error {
+func (w *contextWalk) folder(ctx context.Context, dir string,
+	parent patternmatcher.MatchInfo) error {
 	names, err := readDir(w.root, dir)
 	if err != nil {
 		return err
@@ -89,7 +92,8 @@ func (w *contextWalk) folder(ctx context.Context, dir string, parent patternmatc
 	return nil
 }
 
-func (w *contextWalk) one(ctx context.Context, p string, d fs.DirEntry, parent patternmatcher.MatchInfo) error {
+func (w *contextWalk) one(ctx context.Context, p string, d fs.DirEntry,
+	parent patternmatcher.MatchInfo) error {
 	matched, info, err := w.ignored.MatchesUsingParentResults(p, parent)
 	if err != nil {
 		return err

@@ -60,7 +60,8 @@ func paths(t *Tree) string {
 
 func TestTreeDigest(t *testing.T) {
 	files := map[string]string{
-		"Dockerfile": "FROM scratch\nCOPY . /\n", ".dockerignore": "secret\nlogs\n", "a": "1", "b/c": "2", "link": "-> a",
+		"Dockerfile": "FROM scratch\nCOPY . /\n", ".dockerignore": "secret\nlogs\n", "a": "1",
+		"b/c": "2", "link": "-> a",
 		"secret": "s", "logs/today": "x", ".git/index": "i",
 	}
 	dir := workingTree(t, files)
@@ -79,17 +80,31 @@ func TestTreeDigest(t *testing.T) {
 		differs bool
 	}{
 		{"nothing", func() error { return nil }, false},
-		{"a time", func() error { return os.Chtimes(at("a"), time.Unix(1, 0), time.Unix(1, 0)) }, false},
-		{"an ignored file", func() error { return os.WriteFile(at("secret"), []byte("t"), 0o600) }, false},
-		{"git's own", func() error { return os.WriteFile(at(".git/index"), []byte("j"), 0o600) }, false},
-		{"a new ignored file", func() error { return os.WriteFile(at("logs/tomorrow"), nil, 0o600) }, false},
-		{"content of the same length", func() error { return os.WriteFile(at("a"), []byte("3"), 0o600) }, true},
+		{"a time", func() error {
+			return os.Chtimes(at("a"), time.Unix(1, 0), time.Unix(1, 0))
+		}, false},
+		{"an ignored file", func() error {
+			return os.WriteFile(at("secret"), []byte("t"), 0o600)
+		}, false},
+		{"git's own", func() error {
+			return os.WriteFile(at(".git/index"), []byte("j"), 0o600)
+		}, false},
+		{"a new ignored file", func() error {
+			return os.WriteFile(at("logs/tomorrow"), nil, 0o600)
+		}, false},
+		{"content of the same length", func() error {
+			return os.WriteFile(at("a"), []byte("3"), 0o600)
+		}, true},
 		{"a mode", func() error { return os.Chmod(at("a"), 0o755) }, true},
 		{"a folder's mode", func() error { return os.Chmod(at("b"), 0o700) }, true},
-		{"a link's target", func() error { return errors.Join(os.Remove(at("link")), os.Symlink("b", at("link"))) }, true},
+		{"a link's target", func() error {
+			return errors.Join(os.Remove(at("link")), os.Symlink("b", at("link")))
+		}, true},
 		{"a name", func() error { return os.Rename(at("b/c"), at("b/d")) }, true},
 		{"a new folder", func() error { return os.Mkdir(at("e"), 0o755) }, true},
-		{"the Dockerfile", func() error { return os.WriteFile(at("Dockerfile"), []byte("FROM scratch\n"), 0o600) }, true},
+		{"the Dockerfile", func() error {
+			return os.WriteFile(at("Dockerfile"), []byte("FROM scratch\n"), 0o600)
+		}, true},
 	} {
 		before := now()
 		if err := c.do(); err != nil {
@@ -108,19 +123,23 @@ func TestTreeContext(t *testing.T) {
 		want  string
 	}{
 		"a subdir alone": {
-			map[string]string{"x/Dockerfile": "FROM scratch", "x/a": "", "x/.git/b": "", "y": ""}, TreeRequest{Subdir: "x", Dockerfile: "Dockerfile"},
+			map[string]string{"x/Dockerfile": "FROM scratch", "x/a": "", "x/.git/b": "", "y": ""},
+			TreeRequest{Subdir: "x", Dockerfile: "Dockerfile"},
 			".git .git/b Dockerfile a",
 		},
 		"exceptions": {
-			map[string]string{"Dockerfile": "", ".dockerignore": "*\n!keep/me\n", "keep/me": "", "keep/not": "", "gone/x": ""}, atRoot,
+			map[string]string{"Dockerfile": "", ".dockerignore": "*\n!keep/me\n", "keep/me": "",
+				"keep/not": "", "gone/x": ""}, atRoot,
 			"keep keep/me",
 		},
 		"deep exceptions": {
-			map[string]string{"Dockerfile": "", ".dockerignore": "a\n!a/b/c\n", "a/1": "", "a/b/c/d": "", "a/b/e": "", "a/z/y": ""}, atRoot,
+			map[string]string{"Dockerfile": "", ".dockerignore": "a\n!a/b/c\n", "a/1": "",
+				"a/b/c/d": "", "a/b/e": "", "a/z/y": ""}, atRoot,
 			".dockerignore Dockerfile a a/b a/b/c a/b/c/d",
 		},
 		"the Dockerfile's own ignore file": {
-			map[string]string{"d/F": "", "d/F.dockerignore": "a\n", ".dockerignore": "b\n", "a": "", "b": ""}, TreeRequest{Dockerfile: "d/F"},
+			map[string]string{"d/F": "", "d/F.dockerignore": "a\n", ".dockerignore": "b\n", "a": "",
+				"b": ""}, TreeRequest{Dockerfile: "d/F"},
 			".dockerignore b d d/F d/F.dockerignore",
 		},
 		"the order that BuildKit wants": {
@@ -143,14 +162,21 @@ func TestFault07_TreeThatLeadsOut(t *testing.T) {
 		req   TreeRequest
 		says  string
 	}{
-		"a Dockerfile outside":     {map[string]string{"Dockerfile": "-> " + outside + "/Dockerfile"}, atRoot, "escapes"},
-		"one above":                {map[string]string{"Dockerfile": "-> ../Dockerfile"}, atRoot, "escapes"},
-		"a subdir outside":         {map[string]string{"x": "-> " + outside}, TreeRequest{Subdir: "x", Dockerfile: "Dockerfile"}, "symbolic link"},
-		"an ignore file outside":   {map[string]string{"Dockerfile": "FROM scratch", ".dockerignore": "-> " + outside + "/secret"}, atRoot, "escapes"},
-		"no Dockerfile":            {map[string]string{"a": ""}, atRoot, "has no Dockerfile"},
-		"an untrusted frontend":    {map[string]string{"Dockerfile": "# syntax=evil/x\nFROM scratch"}, atRoot, "frontend that is not allowed"},
-		"no subdir":                {map[string]string{"a": ""}, TreeRequest{Subdir: "x", Dockerfile: "Dockerfile"}, "subdir x"},
-		"a Dockerfile that is big": {map[string]string{"Dockerfile": strings.Repeat("#", maxDockerfile+1)}, atRoot, "more than"},
+		"a Dockerfile outside": {map[string]string{"Dockerfile": "-> " + outside +
+			"/Dockerfile"}, atRoot, "escapes"},
+		"one above": {map[string]string{"Dockerfile": "-> ../Dockerfile"}, atRoot,
+			"escapes"},
+		"a subdir outside": {map[string]string{"x": "-> " + outside},
+			TreeRequest{Subdir: "x", Dockerfile: "Dockerfile"}, "symbolic link"},
+		"an ignore file outside": {map[string]string{"Dockerfile": "FROM scratch",
+			".dockerignore": "-> " + outside + "/secret"}, atRoot, "escapes"},
+		"no Dockerfile": {map[string]string{"a": ""}, atRoot, "has no Dockerfile"},
+		"an untrusted frontend": {map[string]string{"Dockerfile": "# syntax=evil/x\nFROM scratch"},
+			atRoot, "frontend that is not allowed"},
+		"no subdir": {map[string]string{"a": ""},
+			TreeRequest{Subdir: "x", Dockerfile: "Dockerfile"}, "subdir x"},
+		"a Dockerfile that is big": {map[string]string{"Dockerfile": strings.Repeat("#",
+			maxDockerfile+1)}, atRoot, "more than"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := ReadTree(t.Context(), workingTree(t, c.files), c.req)
@@ -160,8 +186,10 @@ func TestFault07_TreeThatLeadsOut(t *testing.T) {
 		})
 	}
 	// A link in the context stays a link, whatever it leads to, and a Dockerfile may be one inside.
-	dir := workingTree(t, map[string]string{"Dockerfile": "-> real", "real": "FROM scratch", "out": "-> " + outside + "/secret"})
-	if tree := readTree(t, dir, atRoot); string(tree.inspection.dockerfile) != "FROM scratch" || paths(tree) != "Dockerfile out real" {
+	dir := workingTree(t, map[string]string{"Dockerfile": "-> real", "real": "FROM scratch",
+		"out": "-> " + outside + "/secret"})
+	if tree := readTree(t, dir, atRoot); string(tree.inspection.dockerfile) != "FROM scratch" ||
+		paths(tree) != "Dockerfile out real" {
 		t.Errorf("got %q, %s", tree.inspection.dockerfile, paths(tree))
 	}
 }
@@ -169,7 +197,8 @@ func TestFault07_TreeThatLeadsOut(t *testing.T) {
 func TestReadTreeCancelled(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := ReadTree(ctx, workingTree(t, map[string]string{"Dockerfile": "FROM scratch"}), atRoot); !errors.Is(err, context.Canceled) {
+	if _, err := ReadTree(ctx, workingTree(t, map[string]string{"Dockerfile": "FROM scratch"}),
+		atRoot); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -181,12 +210,16 @@ func TestUploadSendsWhatWasRead(t *testing.T) {
 		ok     bool
 	}{
 		"unchanged": {func(string) error { return nil }, true},
-		"touched":   {func(f string) error { return os.Chtimes(f, time.Unix(1, 0), time.Unix(1, 0)) }, true},
-		"written":   {func(f string) error { return os.WriteFile(f, []byte("b"), 0o600) }, false},
-		"longer":    {func(f string) error { return os.WriteFile(f, []byte("aa"), 0o600) }, false},
-		"shorter":   {func(f string) error { return os.Truncate(f, 0) }, false},
-		"removed":   {os.Remove, false},
-		"linked":    {func(f string) error { return errors.Join(os.Remove(f), os.Symlink("/etc/passwd", f)) }, false},
+		"touched": {func(f string) error {
+			return os.Chtimes(f, time.Unix(1, 0), time.Unix(1, 0))
+		}, true},
+		"written": {func(f string) error { return os.WriteFile(f, []byte("b"), 0o600) }, false},
+		"longer":  {func(f string) error { return os.WriteFile(f, []byte("aa"), 0o600) }, false},
+		"shorter": {func(f string) error { return os.Truncate(f, 0) }, false},
+		"removed": {os.Remove, false},
+		"linked": {func(f string) error {
+			return errors.Join(os.Remove(f), os.Symlink("/etc/passwd", f))
+		}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := workingTree(t, map[string]string{"Dockerfile": "FROM scratch", "a": "a"})
@@ -201,7 +234,8 @@ func TestUploadSendsWhatWasRead(t *testing.T) {
 			if err := up.outcome(nil); err == nil {
 				t.Error("nothing was sent, and nothing is amiss")
 			}
-			if err := send(t, up); (err == nil) != c.ok || err != nil && !errors.Is(err, ErrChanged) {
+			if err := send(t, up); (err == nil) != c.ok || err != nil &&
+				!errors.Is(err, ErrChanged) {
 				t.Errorf("got %v", err)
 			}
 		})

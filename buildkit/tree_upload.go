@@ -22,8 +22,8 @@ import (
 // treeMount is the tree's name in the session.
 const treeMount = "tree"
 
-// upload is a Tree on its way to the builder. It hands out the entries as they were read; the disk is asked for the
-// files' content alone, and that has to be what was read.
+// upload is a Tree on its way to the builder. It hands out the entries as they were read; the disk
+// is asked for the files' content alone, and that has to be what was read.
 type upload struct {
 	tree *Tree
 	root *os.Root
@@ -31,8 +31,8 @@ type upload struct {
 	mu sync.Mutex
 	// unsent are the files that the builder has not had whole.
 	unsent map[string]entry
-	// failed is the first file that could not be sent as it was read. Open's own error would be lost: BuildKit's
-	// sender makes an empty file of it.
+	// failed is the first file that could not be sent as it was read. Open's own error would be
+	// lost: BuildKit's sender makes an empty file of it.
 	failed error
 }
 
@@ -52,8 +52,8 @@ func newUpload(t *Tree) (*upload, error) {
 
 func (u *upload) close() { _ = u.root.Close() }
 
-// mount offers the tree to the builder, for this one solve: a key of its own keeps BuildKit from taking files of an
-// earlier upload for these because their size and time agree.
+// mount offers the tree to the builder, for this one solve: a key of its own keeps BuildKit from
+// taking files of an earlier upload for these because their size and time agree.
 func (u *upload) mount(opt *client.SolveOpt) {
 	opt.LocalMounts = map[string]fsutil.FS{treeMount: u}
 	opt.SharedKey = rand.Text()
@@ -66,7 +66,8 @@ func (u *upload) Walk(ctx context.Context, _ string, visit fs.WalkDirFunc) error
 			return err
 		}
 		p := filepath.FromSlash(e.path)
-		st := &fstypes.Stat{Path: p, Mode: uint32(e.mode), Size: e.size, ModTime: e.modTime.UnixNano(), Linkname: e.link}
+		st := &fstypes.Stat{Path: p, Mode: uint32(e.mode), Size: e.size,
+			ModTime: e.modTime.UnixNano(), Linkname: e.link}
 		if err := visit(p, &fsutil.DirEntryInfo{Stat: st}, nil); err != nil {
 			return err
 		}
@@ -102,13 +103,15 @@ func (u *upload) fail(p string, err error) error {
 }
 
 func changed(p string, err error) error {
-	return &Error{Op: "upload", Kind: ErrChanged, Err: fmt.Errorf("%s is not what it was when the build was asked for (%w); ask again when nobody writes to it", p, err)}
+	return &Error{Op: "upload", Kind: ErrChanged,
+		Err: fmt.Errorf("%s is not what it was when the build was asked for (%w); ask again when "+
+			"nobody writes to it", p, err)}
 }
 
 var errOtherContent = errors.New("its content has changed")
 
-// outcome puts what happened here before what the builder made of it, and believes the builder only if it has got
-// everything as it was read.
+// outcome puts what happened here before what the builder made of it, and believes the builder only
+// if it has got everything as it was read.
 func (u *upload) outcome(err error) error {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -118,13 +121,15 @@ func (u *upload) outcome(err error) error {
 	case err != nil:
 		return &Error{Op: "upload", Kind: ErrFetch, Err: harmless(err)}
 	case len(u.unsent) > 0:
-		return &Error{Op: "upload", Kind: ErrFetch, Err: fmt.Errorf("the builder did not take %d files of the working tree", len(u.unsent))}
+		return &Error{Op: "upload", Kind: ErrFetch,
+			Err: fmt.Errorf("the builder did not take %d files of the working tree", len(u.unsent))}
 	}
 	return nil
 }
 
-// sending is a file that is checked while it is read. Reading it never fails, it only ends: BuildKit's sender would wait
-// for ever after an error. What has gone wrong is in the upload's outcome.
+// sending is a file that is checked while it is read. Reading it never fails, it only ends:
+// BuildKit's sender would wait for ever after an error. What has gone wrong is in the upload's
+// outcome.
 type sending struct {
 	file     *os.File
 	upload   *upload
@@ -154,7 +159,8 @@ func (s *sending) Close() error { return s.file.Close() }
 
 // receive has the builder take the tree now, as fetch has it fetch a commit.
 func (u *upload) receive(ctx context.Context, c gateway.Client) (*checkout, error) {
-	st := llb.Local(treeMount, llb.SessionID(c.BuildOpts().SessionID), llb.WithCustomName("take the working tree"))
+	st := llb.Local(treeMount, llb.SessionID(c.BuildOpts().SessionID),
+		llb.WithCustomName("take the working tree"))
 	tree, err := take(ctx, c, st)
 	if err := u.outcome(err); err != nil {
 		return nil, err

@@ -20,7 +20,8 @@ func TestFault41_NoDigestNoImage(t *testing.T) {
 		{map[string]string{"containerimage.config.digest": "sha256:c"}, true},
 	} {
 		var r Result
-		if err := r.identify(c.exported); (err == nil) != c.ok || !c.ok && !errors.Is(err, ErrDelivery) {
+		if err := r.identify(c.exported); (err == nil) != c.ok || !c.ok &&
+			!errors.Is(err, ErrDelivery) {
 			t.Errorf("%v: %v", c.exported, err)
 		}
 	}
@@ -36,7 +37,8 @@ func TestTheGateAnswersOneNameUntilItCloses(t *testing.T) {
 	if got, err := g.GetSecret(t.Context(), name); err != nil || string(got) != "s3cret" {
 		t.Errorf("open: %q, %v", got, err)
 	}
-	for _, other := range []string{"GIT_AUTH_TOKEN", "GIT_AUTH_HEADER", "GIT_AUTH_TOKEN.git.example", "GIT_AUTH_TOKEN.other.example:8443", ""} {
+	for _, other := range []string{"GIT_AUTH_TOKEN", "GIT_AUTH_HEADER",
+		"GIT_AUTH_TOKEN.git.example", "GIT_AUTH_TOKEN.other.example:8443", ""} {
 		if _, err := g.GetSecret(t.Context(), other); !errors.Is(err, secrets.ErrNotFound) {
 			t.Errorf("%s is answered: %v", other, err)
 		}
@@ -45,7 +47,8 @@ func TestTheGateAnswersOneNameUntilItCloses(t *testing.T) {
 	if _, err := g.GetSecret(t.Context(), name); !errors.Is(err, secrets.ErrNotFound) {
 		t.Errorf("closed, it is answered: %v", err)
 	}
-	if _, err := newGate(remote, "").GetSecret(t.Context(), name); !errors.Is(err, secrets.ErrNotFound) {
+	if _, err := newGate(remote, "").GetSecret(t.Context(), name); !errors.Is(err,
+		secrets.ErrNotFound) {
 		t.Errorf("an empty token is given: %v", err)
 	}
 }
@@ -57,13 +60,15 @@ func TestFault54_TheFrontendIsChosenOnceAndByUs(t *testing.T) {
 		refused                      bool
 	}{
 		{dockerfile: "FROM scratch\n", frontend: "dockerfile.v0"},
-		{dockerfile: "# syntax=docker/dockerfile:1\nFROM scratch\n", frontend: "gateway.v0", source: "docker/dockerfile:1"},
+		{dockerfile: "# syntax=docker/dockerfile:1\nFROM scratch\n", frontend: "gateway.v0",
+			source: "docker/dockerfile:1"},
 		{dockerfile: "# syntax=docker.io/docker/dockerfile@sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\n", frontend: "gateway.v0",
 			source: "docker.io/docker/dockerfile@sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"},
 		{dockerfile: "# syntax=docker/dockerfile-upstream:master\n", refused: true},
 		{dockerfile: "# syntax=evil/dockerfile\n", refused: true},
 		{dockerfile: "# syntax=mine.example/fe:2\n", refused: true},
-		{dockerfile: "# syntax=mine.example/fe:2\n", allowed: []string{"mine.example/fe"}, frontend: "gateway.v0", source: "mine.example/fe:2"},
+		{dockerfile: "# syntax=mine.example/fe:2\n", allowed: []string{"mine.example/fe"},
+			frontend: "gateway.v0", source: "mine.example/fe:2"},
 		{dockerfile: "# syntax=..\n", refused: true},
 	} {
 		in := &inspection{}
@@ -77,7 +82,8 @@ func TestFault54_TheFrontendIsChosenOnceAndByUs(t *testing.T) {
 		frontend, opts := (&solve{}).frontendOpts(in)
 		_, decided := opts["cmdline"]
 		if err != nil || frontend != c.frontend || opts["source"] != c.source || !decided {
-			t.Errorf("%q: %s from %q, decided %t, %v", c.dockerfile, frontend, opts["source"], decided, err)
+			t.Errorf("%q: %s from %q, decided %t, %v", c.dockerfile, frontend, opts["source"],
+				decided, err)
 		}
 	}
 }
@@ -103,7 +109,8 @@ func TestFault56_Floors(t *testing.T) {
 }
 
 func TestLineOf(t *testing.T) {
-	const dockerfile = "FROM scratch AS one\nRUN make \\\n  all\n\nFROM scratch\nRUN twice\nRUN twice\nCOPY a b\n"
+	const dockerfile = "FROM scratch AS one\nRUN make \\\n  all\n\nFROM scratch\nRUN twice\nRUN " +
+		"twice\nCOPY a b\n"
 	for vertex, want := range map[string]int{
 		"[one 2/2] RUN make   all": 2, "[stage-1 4/4] COPY a b": 8, "[stage-1 2/4] RUN twice": 0,
 		"[internal] load metadata": 0, "fetch x": 0, "": 0,

@@ -10,15 +10,16 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/internal/termtext"
 )
 
-// watcher sees all that a Build tells of its progress. It makes it harmless (what a build prints is its
-// author's, and goes to our terminal) and remembers which step failed.
+// watcher sees all that a Build tells of its progress. It makes it harmless (what a build prints is
+// its author's, and goes to our terminal) and remembers which step failed.
 type watcher struct {
 	failed string // name of the vertex that failed last
 	// seen hears of every message.
 	seen func(*client.SolveStatus)
 }
 
-func (w *watcher) forward(in <-chan *client.SolveStatus, secrets *redact.Redactor, out func(*client.SolveStatus)) {
+func (w *watcher) forward(in <-chan *client.SolveStatus, secrets *redact.Redactor,
+	out func(*client.SolveStatus)) {
 	clean := func(s string) string { return secrets.String(termtext.Sanitize(s)) }
 	for s := range in {
 		for _, v := range s.Vertexes {
@@ -58,8 +59,8 @@ func (w *watcher) forward(in <-chan *client.SolveStatus, secrets *redact.Redacto
 	}
 }
 
-// cancelled says that a vertex ended because another one failed. BuildKit tells it by the text alone (its own
-// progressui looks for the same).
+// cancelled says that a vertex ended because another one failed. BuildKit tells it by the text
+// alone (its own progressui looks for the same).
 func cancelled(v *client.Vertex) bool {
 	return strings.HasSuffix(v.Error, context.Canceled.Error())
 }

@@ -19,20 +19,21 @@ import (
 // buildCacheDir holds one OCI layout for each line of recipes.
 const buildCacheDir = "buildkit"
 
-// maxImports is how many commits' entries are offered to a builder. Each costs it a manifest to read; what they
-// have in common is known from the first.
+// maxImports is how many commits' entries are offered to a builder. Each costs it a manifest to
+// read; what they have in common is known from the first.
 const maxImports = 3
 
-// BuildKitEntry is an entry of BuildKit's cache imports or exports: a type and its attributes, as in
-// `buildctl build --import-cache type=...,key=value`.
+// BuildKitEntry is an entry of BuildKit's cache imports or exports: a type and its attributes, as
+// in `buildctl build --import-cache type=...,key=value`.
 type BuildKitEntry struct {
 	Type  string
 	Attrs map[string]string
 }
 
-// BuildCache is BuildKit's cache of one line of recipes in a folder of its own: an OCI layout with an entry for each
-// commit, tagged with it. BuildKit finds by content what of an entry fits; the commits are for looking up and for
-// retention. It is safe for concurrent use, by goroutines and by processes.
+// BuildCache is BuildKit's cache of one line of recipes in a folder of its own: an OCI layout with
+// an entry for each commit, tagged with it. BuildKit finds by content what of an entry fits; the
+// commits are for looking up and for retention. It is safe for concurrent use, by goroutines and by
+// processes.
 //
 // BuildKit believes what is in it: whoever can write to the folder can put layers into images.
 type BuildCache struct {
@@ -60,10 +61,11 @@ func (d *Dir) BuildCache(line string) (*BuildCache, error) {
 	return &BuildCache{dir: d, line: base, name: path.Join(buildCacheDir, base)}, nil
 }
 
-// Imports returns what a builder may import for a commit: its own entry, then those saved last, the newest first. An
-// entry with a missing or truncated blob is left out, and what was wrong is in warnings. Nothing is taken away
-// from the folder until release is called.
-func (c *BuildCache) Imports(ctx context.Context, revision string) (imports []BuildKitEntry, warnings []string, release func(), err error) {
+// Imports returns what a builder may import for a commit: its own entry, then those saved last, the
+// newest first. An entry with a missing or truncated blob is left out, and what was wrong is in
+// warnings. Nothing is taken away from the folder until release is called.
+func (c *BuildCache) Imports(ctx context.Context,
+	revision string) (imports []BuildKitEntry, warnings []string, release func(), err error) {
 	if there, err := c.exists(); err != nil || !there {
 		return nil, nil, func() {}, err
 	}
@@ -82,7 +84,8 @@ func (c *BuildCache) Imports(ctx context.Context, revision string) (imports []Bu
 			break
 		}
 		if _, err := c.contents(e); err != nil {
-			warnings = append(warnings, fmt.Sprintf("the build cache of %s was not used: %v", revisionOf(e), err))
+			warnings = append(warnings, fmt.Sprintf("the build cache of %s was not used: %v",
+				revisionOf(e), err))
 			continue
 		}
 		imports = append(imports, BuildKitEntry{Type: "local", Attrs: map[string]string{
@@ -92,19 +95,21 @@ func (c *BuildCache) Imports(ctx context.Context, revision string) (imports []Bu
 	return imports, warnings, release, nil
 }
 
-// Export is what Save hands to whoever has BuildKit write: the entry to export to, and the content store that stands
-// for the entry's folder, and for that of the imports.
+// Export is what Save hands to whoever has BuildKit write: the entry to export to, and the content
+// store that stands for the entry's folder, and for that of the imports.
 type Export struct {
 	Entry  BuildKitEntry
 	Folder string
 	Store  content.Store
 }
 
-// Save adds a commit's entry, which export has BuildKit write; it returns the descriptor of the cache's manifest. An
-// entry that is there is left as it is, unless again. The entry appears when all of it has been written: a process
-// killed at any step leaves at worst blobs that no entry names, which the next Save removes. One Save at a time
-// writes to the folder; the others wait. The errors are export's, or *Error.
-func (c *BuildCache) Save(ctx context.Context, name, revision string, again bool, export func(context.Context, Export) (ocispecs.Descriptor, error)) error {
+// Save adds a commit's entry, which export has BuildKit write; it returns the descriptor of the
+// cache's manifest. An entry that is there is left as it is, unless again. The entry appears when
+// all of it has been written: a process killed at any step leaves at worst blobs that no entry
+// names, which the next Save removes. One Save at a time writes to the folder; the others wait. The
+// errors are export's, or *Error.
+func (c *BuildCache) Save(ctx context.Context, name, revision string, again bool,
+	export func(context.Context, Export) (ocispecs.Descriptor, error)) error {
 	unlock, err := c.dir.lock(ctx, c.saveLock(), saveWait, filelock.Alone)
 	if err != nil {
 		return err
@@ -140,7 +145,8 @@ func (c *BuildCache) Save(ctx context.Context, name, revision string, again bool
 // saveWait is how long one Save may wait for others, each of which may have gigabytes to write.
 const saveWait = time.Hour
 
-// The lock files: one for who writes, one for who reads (shared) or takes away (alone). Who takes away holds both.
+// The lock files: one for who writes, one for who reads (shared) or takes away (alone). Who takes
+// away holds both.
 func (c *BuildCache) saveLock() string { return "buildkit-save-" + c.line }
 func (c *BuildCache) useLock() string  { return "buildkit-use-" + c.line }
 
@@ -155,7 +161,8 @@ func (c *BuildCache) exists() (bool, error) {
 		case err != nil:
 			return false, c.fail("open", err)
 		case !info.IsDir():
-			return false, c.fail("open", fmt.Errorf("%w: %s is not a folder", ErrInsecure, path.Join(c.name, p)))
+			return false, c.fail("open",
+				fmt.Errorf("%w: %s is not a folder", ErrInsecure, path.Join(c.name, p)))
 		}
 	}
 	_, err := c.dir.root.Lstat(c.name)

@@ -21,8 +21,9 @@ const annotationTemplate = "app.moleculesai.pinion.template"
 // maxDocument bounds what is read of an index or a manifest, in bytes.
 const maxDocument = 16 << 20
 
-// index holds the entries, the newest first. On the disk it is the layout's index.json, so that any tool for OCI
-// layouts can read it. BuildKit's own writer of that file is not used, for it writes in place.
+// index holds the entries, the newest first. On the disk it is the layout's index.json, so that any
+// tool for OCI layouts can read it. BuildKit's own writer of that file is not used, for it writes
+// in place.
 type index []ocispecs.Descriptor
 
 func revisionOf(e ocispecs.Descriptor) string { return e.Annotations[ocispecs.AnnotationRefName] }
@@ -33,11 +34,15 @@ func savedAt(e ocispecs.Descriptor) time.Time {
 }
 
 func (x index) has(revision string) bool {
-	return slices.ContainsFunc(x, func(e ocispecs.Descriptor) bool { return revisionOf(e) == revision })
+	return slices.ContainsFunc(x, func(e ocispecs.Descriptor) bool {
+		return revisionOf(e) == revision
+	})
 }
 
 func (x index) without(revision string) index {
-	return slices.DeleteFunc(slices.Clone(x), func(e ocispecs.Descriptor) bool { return revisionOf(e) == revision })
+	return slices.DeleteFunc(slices.Clone(x), func(e ocispecs.Descriptor) bool {
+		return revisionOf(e) == revision
+	})
 }
 
 // from puts a revision's own entry before the others.
@@ -57,7 +62,8 @@ func (x index) from(revision string) index {
 
 func (x index) with(e ocispecs.Descriptor, name, revision string, at time.Time) index {
 	e.Annotations = map[string]string{
-		ocispecs.AnnotationRefName: revision, ocispecs.AnnotationCreated: at.Format(time.RFC3339Nano), annotationTemplate: name,
+		ocispecs.AnnotationRefName: revision,
+		ocispecs.AnnotationCreated: at.Format(time.RFC3339Nano), annotationTemplate: name,
 	}
 	return append(index{e}, x.without(revision)...)
 }
@@ -99,8 +105,8 @@ func (c *BuildCache) writeIndex(x index) error {
 	return nil
 }
 
-// contents are the blobs of an entry and their sizes in bytes, the manifest's included. The error says which of them
-// is missing or has another size.
+// contents are the blobs of an entry and their sizes in bytes, the manifest's included. The error
+// says which of them is missing or has another size.
 func (c *BuildCache) contents(e ocispecs.Descriptor) (map[digest.Digest]int64, error) {
 	blobs := map[digest.Digest]int64{}
 	if err := c.check(e, blobs); err != nil {
@@ -110,7 +116,8 @@ func (c *BuildCache) contents(e ocispecs.Descriptor) (map[digest.Digest]int64, e
 	if err != nil {
 		return nil, err
 	}
-	// BuildKit writes a manifest; older ones, and some registries' formats, an index whose manifests are layers.
+	// BuildKit writes a manifest; older ones, and some registries' formats, an index whose
+	// manifests are layers.
 	var doc struct {
 		Config    *ocispecs.Descriptor  `json:"config"`
 		Layers    []ocispecs.Descriptor `json:"layers"`
@@ -142,7 +149,8 @@ func (c *BuildCache) check(d ocispecs.Descriptor, into map[digest.Digest]int64) 
 	case err != nil:
 		return err
 	case !info.Mode().IsRegular() || info.Size() != d.Size:
-		return fmt.Errorf("blob %s is damaged: it has %d bytes, not %d", d.Digest, info.Size(), d.Size)
+		return fmt.Errorf("blob %s is damaged: it has %d bytes, not %d", d.Digest, info.Size(),
+			d.Size)
 	}
 	into[d.Digest] = d.Size
 	return nil

@@ -12,9 +12,9 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/internal/filelock"
 )
 
-// Repair reads all blobs of the line, and drops those that are not what their digests say and the entries that
-// need them. It is for when a builder could not read a cache, since it does not say which blob of which entry, and
-// since what else goes by sizes. The errors are ctx's, or *Error.
+// Repair reads all blobs of the line, and drops those that are not what their digests say and the
+// entries that need them. It is for when a builder could not read a cache, since it does not say
+// which blob of which entry, and since what else goes by sizes. The errors are ctx's, or *Error.
 func (c *BuildCache) Repair(ctx context.Context) error {
 	unlock, err := c.dir.lock(ctx, c.saveLock(), saveWait, filelock.Alone)
 	if err != nil {
@@ -46,7 +46,9 @@ func (c *BuildCache) Repair(ctx context.Context) error {
 			good = append(good, e)
 		}
 	}
-	if !slices.EqualFunc(good, idx, func(a, b ocispecs.Descriptor) bool { return a.Digest == b.Digest }) {
+	if !slices.EqualFunc(good, idx, func(a, b ocispecs.Descriptor) bool {
+		return a.Digest == b.Digest
+	}) {
 		if err := c.writeIndex(good); err != nil {
 			return err
 		}
@@ -55,7 +57,8 @@ func (c *BuildCache) Repair(ctx context.Context) error {
 		if ok {
 			continue
 		}
-		// At once, though somebody may read: it is of no use to anybody, and who saves would take it for the blob.
+		// At once, though somebody may read: it is of no use to anybody, and who saves would take
+		// it for the blob.
 		if err := ignoreMissing(c.dir.root.Remove(c.blob(d))); err != nil {
 			return c.fail("repair", err)
 		}
@@ -65,7 +68,8 @@ func (c *BuildCache) Repair(ctx context.Context) error {
 }
 
 // compare notes whether a blob has the content of its digest.
-func (c *BuildCache) compare(ctx context.Context, d digest.Digest, sound map[digest.Digest]bool) error {
+func (c *BuildCache) compare(ctx context.Context, d digest.Digest,
+	sound map[digest.Digest]bool) error {
 	if _, done := sound[d]; done {
 		return nil
 	}

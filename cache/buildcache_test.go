@@ -32,8 +32,10 @@ const (
 // exporting writes what BuildKit writes: layers, a config, and a manifest of them.
 func exporting(layers ...string) func(context.Context, cache.Export) (ocispecs.Descriptor, error) {
 	return func(ctx context.Context, to cache.Export) (ocispecs.Descriptor, error) {
-		manifest := ocispecs.Manifest{Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispecs.MediaTypeImageManifest}
-		manifest.Config = put(ctx, to.Store, []byte(`{"config":"`+digest.FromString(strings.Join(layers, "+"))+`"}`))
+		manifest := ocispecs.Manifest{Versioned: specs.Versioned{SchemaVersion: 2},
+			MediaType: ocispecs.MediaTypeImageManifest}
+		manifest.Config = put(ctx, to.Store,
+			[]byte(`{"config":"`+digest.FromString(strings.Join(layers, "+"))+`"}`))
 		for _, l := range layers {
 			manifest.Layers = append(manifest.Layers, put(ctx, to.Store, []byte(l)))
 		}
@@ -46,7 +48,8 @@ func exporting(layers ...string) func(context.Context, cache.Export) (ocispecs.D
 }
 
 func put(ctx context.Context, store content.Store, data []byte) ocispecs.Descriptor {
-	d := ocispecs.Descriptor{MediaType: ocispecs.MediaTypeImageManifest, Digest: digest.FromBytes(data), Size: int64(len(data))}
+	d := ocispecs.Descriptor{MediaType: ocispecs.MediaTypeImageManifest,
+		Digest: digest.FromBytes(data), Size: int64(len(data))}
 	err := content.WriteBlob(ctx, store, d.Digest.String(), bytes.NewReader(data), d)
 	if err != nil && !errdefs.IsAlreadyExists(err) {
 		panic(err)
@@ -96,7 +99,8 @@ func (c buildCache) imported(t *testing.T, revision string) (tags, warnings []st
 	defer release()
 	for _, i := range imports {
 		tags = append(tags, i.Attrs["tag"])
-		if i.Type != "local" || i.Attrs["src"] != c.path || digest.Digest(i.Attrs["digest"]).Validate() != nil {
+		if i.Type != "local" || i.Attrs["src"] != c.path ||
+			digest.Digest(i.Attrs["digest"]).Validate() != nil {
 			t.Errorf("import %+v", i)
 		}
 	}
@@ -147,7 +151,8 @@ func TestBuildCacheImportsOwnThenNewest(t *testing.T) {
 	// It is an OCI layout.
 	var idx ocispecs.Index
 	data, err := os.ReadFile(filepath.Join(c.path, "index.json"))
-	if err != nil || json.Unmarshal(data, &idx) != nil || len(idx.Manifests) != 4 || idx.Manifests[0].Annotations[ocispecs.AnnotationRefName] != "d" {
+	if err != nil || json.Unmarshal(data, &idx) != nil || len(idx.Manifests) != 4 ||
+		idx.Manifests[0].Annotations[ocispecs.AnnotationRefName] != "d" {
 		t.Errorf("index.json is %s, %v", data, err)
 	}
 	if _, err := os.Stat(filepath.Join(c.path, "oci-layout")); err != nil {
@@ -158,7 +163,9 @@ func TestBuildCacheImportsOwnThenNewest(t *testing.T) {
 func TestBuildCacheSavesOnce(t *testing.T) {
 	c := openBuildCache(t)
 	c.save(t, "a", "old")
-	never := func(context.Context, cache.Export) (ocispecs.Descriptor, error) { panic("saved twice") }
+	never := func(context.Context, cache.Export) (ocispecs.Descriptor, error) {
+		panic("saved twice")
+	}
 	if err := c.Save(t.Context(), template, "a", false, never); err != nil {
 		t.Fatal(err)
 	}
@@ -178,11 +185,13 @@ func TestBuildCacheKeepsByCount(t *testing.T) {
 		c.save(t, rev, "base", rev)
 	}
 	r := c.trim(t, cache.Limits{Keep: 2, MaxSize: all, DryRun: true})
-	if len(r.Removed) != 1 || r.Removed[0].Revision != "a" || r.Removed[0].Name != template || r.Reclaimed == 0 {
+	if len(r.Removed) != 1 || r.Removed[0].Revision != "a" || r.Removed[0].Name != template ||
+		r.Reclaimed == 0 {
 		t.Errorf("a dry run would do %+v", r)
 	}
 	c.wantImports(t, "x", "c", "b", "a")
-	if done := c.trim(t, cache.Limits{Keep: 2, MaxSize: all}); done.Reclaimed != r.Reclaimed || done.Remaining != r.Remaining {
+	if done := c.trim(t, cache.Limits{Keep: 2, MaxSize: all}); done.Reclaimed != r.Reclaimed ||
+		done.Remaining != r.Remaining {
 		t.Errorf("did %+v, not %+v", done, r)
 	}
 	c.wantImports(t, "x", "c", "b")
@@ -195,7 +204,8 @@ func TestBuildCacheKeepsByCount(t *testing.T) {
 	}
 }
 
-// TestBuildCacheKeepsBySize: over all lines the oldest goes first, and nothing stays because it is the last.
+// TestBuildCacheKeepsBySize: over all lines the oldest goes first, and nothing stays because it is
+// the last.
 func TestBuildCacheKeepsBySize(t *testing.T) {
 	c := openBuildCache(t)
 	other := openBuildCacheIn(t, c.dir.Path(), "fedcba9876543210")
@@ -204,7 +214,8 @@ func TestBuildCacheKeepsBySize(t *testing.T) {
 	other.save(t, "b", big("b"))
 	c.save(t, "c", big("c"))
 	r := c.trim(t, cache.Limits{Keep: 3, MaxSize: 25_000})
-	if len(r.Removed) != 1 || r.Removed[0].Revision != "a" || r.Remaining > 25_000 || r.Reclaimed < 10_000 {
+	if len(r.Removed) != 1 || r.Removed[0].Revision != "a" || r.Remaining > 25_000 ||
+		r.Reclaimed < 10_000 {
 		t.Errorf("did %+v", r)
 	}
 	c.trim(t, cache.Limits{Keep: 3, MaxSize: 15_000})
@@ -220,8 +231,10 @@ func TestBuildCacheKeepsBySize(t *testing.T) {
 // TestBuildCacheDamage: an entry that is not whole is not offered, and saving puts it right.
 func TestBuildCacheDamage(t *testing.T) {
 	for name, damage := range map[string]func(string) error{
-		"missing":   os.Remove,
-		"truncated": func(path string) error { return errors.Join(os.Chmod(path, 0o600), os.Truncate(path, 2)) },
+		"missing": os.Remove,
+		"truncated": func(path string) error {
+			return errors.Join(os.Chmod(path, 0o600), os.Truncate(path, 2))
+		},
 		"a link": func(path string) error {
 			return errors.Join(os.Remove(path), os.Symlink("/etc/passwd", path))
 		},
@@ -234,7 +247,8 @@ func TestBuildCacheDamage(t *testing.T) {
 				t.Fatal(err)
 			}
 			got, warnings := c.imported(t, "a")
-			if !slices.Equal(got, []string{"b"}) || len(warnings) != 1 || !strings.Contains(warnings[0], digest.FromString("a").String()) {
+			if !slices.Equal(got, []string{"b"}) || len(warnings) != 1 ||
+				!strings.Contains(warnings[0], digest.FromString("a").String()) {
 				t.Errorf("imports %v, warnings %q", got, warnings)
 			}
 			c.save(t, "a", "base", "a")
@@ -243,7 +257,8 @@ func TestBuildCacheDamage(t *testing.T) {
 	}
 }
 
-// TestFault45_BuildCacheRepair: only entries with a blob that has another content go, and the blob with them.
+// TestFault45_BuildCacheRepair: only entries with a blob that has another content go, and the blob
+// with them.
 func TestFault45_BuildCacheRepair(t *testing.T) {
 	c := openBuildCache(t)
 	if err := c.Repair(t.Context()); err != nil {
@@ -258,12 +273,14 @@ func TestFault45_BuildCacheRepair(t *testing.T) {
 	spoil := func(content string) {
 		t.Helper()
 		path := c.blob(content)
-		if err := errors.Join(os.Chmod(path, 0o600), os.WriteFile(path, []byte(strings.ToUpper(content)), 0o600)); err != nil {
+		if err := errors.Join(os.Chmod(path, 0o600),
+			os.WriteFile(path, []byte(strings.ToUpper(content)), 0o600)); err != nil {
 			t.Fatal(err)
 		}
 	}
 	spoil("a")
-	// Somebody who reads does not keep the damaged blob there, where the next save would take it for the good one.
+	// Somebody who reads does not keep the damaged blob there, where the next save would take it
+	// for the good one.
 	_, _, release, err := c.Imports(t.Context(), "b")
 	if err != nil {
 		t.Fatal(err)
@@ -302,12 +319,14 @@ func TestBuildCacheInUse(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r := c.trim(t, cache.Limits{MaxSize: all}); r.Busy != 1 || len(r.Removed) != 0 || len(r.Kept) != 1 || r.Reclaimed != 0 {
+	if r := c.trim(t, cache.Limits{MaxSize: all}); r.Busy != 1 || len(r.Removed) != 0 ||
+		len(r.Kept) != 1 || r.Reclaimed != 0 {
 		t.Errorf("did %+v", r)
 	}
 	c.save(t, "b", "b")
 	release()
-	if r := c.trim(t, cache.Limits{MaxSize: all}); r.Busy != 0 || len(r.Removed) != 2 || r.Remaining != 0 {
+	if r := c.trim(t, cache.Limits{MaxSize: all}); r.Busy != 0 || len(r.Removed) != 2 ||
+		r.Remaining != 0 {
 		t.Errorf("did %+v", r)
 	}
 }
@@ -317,17 +336,18 @@ func TestFault43_SaveBreaksOff(t *testing.T) {
 	c := openBuildCache(t)
 	c.save(t, "a", "a")
 	broken := errors.New("killed")
-	err := c.Save(t.Context(), template, "b", false, func(ctx context.Context, to cache.Export) (ocispecs.Descriptor, error) {
-		put(ctx, to.Store, []byte("orphan"))
-		w, err := to.Store.Writer(ctx, content.WithRef("half"))
-		if err != nil {
-			return ocispecs.Descriptor{}, err
-		}
-		if _, err := w.Write([]byte("half of a layer")); err != nil {
-			return ocispecs.Descriptor{}, err
-		}
-		return ocispecs.Descriptor{}, broken
-	})
+	err := c.Save(t.Context(), template, "b", false,
+		func(ctx context.Context, to cache.Export) (ocispecs.Descriptor, error) {
+			put(ctx, to.Store, []byte("orphan"))
+			w, err := to.Store.Writer(ctx, content.WithRef("half"))
+			if err != nil {
+				return ocispecs.Descriptor{}, err
+			}
+			if _, err := w.Write([]byte("half of a layer")); err != nil {
+				return ocispecs.Descriptor{}, err
+			}
+			return ocispecs.Descriptor{}, broken
+		})
 	if !errors.Is(err, broken) {
 		t.Fatalf("error is %v", err)
 	}
@@ -347,10 +367,12 @@ func TestFault43_SaveBreaksOff(t *testing.T) {
 
 // TestFault45_BuildCacheIndex: an index that nobody can read is an empty one.
 func TestFault45_BuildCacheIndex(t *testing.T) {
-	for _, text := range []string{"", "{", `{"manifests":[{"digest":"../../x","size":1}]}`, `[]`, "\x00\x00"} {
+	for _, text := range []string{"", "{", `{"manifests":[{"digest":"../../x","size":1}]}`, `[]`,
+		"\x00\x00"} {
 		c := openBuildCache(t)
 		c.save(t, "a", "a")
-		if err := os.WriteFile(filepath.Join(c.path, "index.json"), []byte(text), 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(c.path, "index.json"), []byte(text),
+			0o600); err != nil {
 			t.Fatal(err)
 		}
 		if got, _ := c.imported(t, "a"); len(got) > 0 {
@@ -395,7 +417,8 @@ func TestBuildCacheTogether(t *testing.T) {
 	for i := range 12 {
 		wg.Go(func() {
 			rev := fmt.Sprint("r", i)
-			if err := c.Save(t.Context(), template, rev, false, exporting("base", rand.Text())); err != nil {
+			if err := c.Save(t.Context(), template, rev, false,
+				exporting("base", rand.Text())); err != nil {
 				t.Error(err)
 			}
 			imports, warnings, release, err := c.Imports(t.Context(), rev)
@@ -404,13 +427,15 @@ func TestBuildCacheTogether(t *testing.T) {
 				return
 			}
 			for _, e := range imports {
-				name := filepath.Join(c.path, "blobs", "sha256", digest.Digest(e.Attrs["digest"]).Encoded())
+				name := filepath.Join(c.path, "blobs", "sha256",
+					digest.Digest(e.Attrs["digest"]).Encoded())
 				if _, err := os.Stat(name); err != nil {
 					t.Error(err)
 				}
 			}
 			release()
-			if _, err := c.dir.TrimBuildCaches(t.Context(), cache.Limits{Keep: 3, MaxSize: all}); err != nil {
+			if _, err := c.dir.TrimBuildCaches(t.Context(),
+				cache.Limits{Keep: 3, MaxSize: all}); err != nil {
 				t.Error(err)
 			}
 		})

@@ -17,8 +17,8 @@ import (
 type Limits struct {
 	// Keep is how many entries of each line stay, the newest.
 	Keep int
-	// MaxSize in bytes is what the entries of all lines may take together. The oldest go first, and nothing stays
-	// because it is the last of its line.
+	// MaxSize in bytes is what the entries of all lines may take together. The oldest go first, and
+	// nothing stays because it is the last of its line.
 	MaxSize int64
 	// DryRun changes nothing.
 	DryRun bool
@@ -35,8 +35,8 @@ type Trimmed struct {
 	Remaining int64 `json:"remaining"`
 }
 
-// BuildCaches returns the entries of all lines, the newest first, and the bytes that all of it takes, unfinished
-// entries included. It takes no lock. All errors are *Error.
+// BuildCaches returns the entries of all lines, the newest first, and the bytes that all of it
+// takes, unfinished entries included. It takes no lock. All errors are *Error.
 func (d *Dir) BuildCaches() (entries []Entry, size int64, err error) {
 	caches, err := d.caches()
 	if err != nil {
@@ -54,8 +54,8 @@ func (d *Dir) BuildCaches() (entries []Entry, size int64, err error) {
 	return entries, size, nil
 }
 
-// TrimBuildCaches removes entries by the limits, and then the blobs that no entry names. A line that is being read or
-// written is left alone. All errors are *Error.
+// TrimBuildCaches removes entries by the limits, and then the blobs that no entry names. A line
+// that is being read or written is left alone. All errors are *Error.
 func (d *Dir) TrimBuildCaches(ctx context.Context, limits Limits) (Trimmed, error) {
 	caches, err := d.caches()
 	if err != nil {
@@ -114,7 +114,10 @@ func dropOldest(tallies []*tally, most int64) {
 		var oldest *tally
 		for _, t := range tallies {
 			total += t.size()
-			if len(t.index) > 0 && (oldest == nil || savedAt(t.index[len(t.index)-1]).Before(savedAt(oldest.index[len(oldest.index)-1]))) {
+			if len(t.index) > 0 && (oldest == nil ||
+				savedAt(t.index[len(t.index)-1]).Before(savedAt(oldest.index[len(
+					oldest.index,
+				)-1]))) {
 				oldest = t
 			}
 		}
@@ -139,8 +142,8 @@ func (c *BuildCache) alone(ctx context.Context) (unlock func(), err error) {
 	return func() { use(); save() }, nil
 }
 
-// tidy makes sure that the folder is there, drops damaged entries, and removes what no entry names, unless somebody
-// reads. The caller holds the save lock.
+// tidy makes sure that the folder is there, drops damaged entries, and removes what no entry names,
+// unless somebody reads. The caller holds the save lock.
 func (c *BuildCache) tidy(ctx context.Context) (index, error) {
 	if _, err := c.exists(); err != nil {
 		return nil, err
@@ -216,16 +219,17 @@ func (c *BuildCache) measure() (*tally, error) {
 // walk visits the blobs, and what has been written of others.
 func (c *BuildCache) walk(visit func(name string, info fs.FileInfo) error) error {
 	for _, dir := range []string{ocispecs.ImageBlobsDir, "ingest"} {
-		err := fs.WalkDir(c.dir.root.FS(), path.Join(c.name, dir), func(name string, e fs.DirEntry, err error) error {
-			if err != nil || e.IsDir() {
-				return ignoreMissing(err)
-			}
-			info, err := e.Info()
-			if err != nil {
-				return ignoreMissing(err)
-			}
-			return visit(name, info)
-		})
+		err := fs.WalkDir(c.dir.root.FS(), path.Join(c.name, dir),
+			func(name string, e fs.DirEntry, err error) error {
+				if err != nil || e.IsDir() {
+					return ignoreMissing(err)
+				}
+				info, err := e.Info()
+				if err != nil {
+					return ignoreMissing(err)
+				}
+				return visit(name, info)
+			})
 		if err != nil {
 			return c.fail("read", err)
 		}
@@ -241,7 +245,8 @@ func (t *tally) entries() (entries []Entry) {
 }
 
 func (t *tally) entry(e ocispecs.Descriptor) Entry {
-	entry := Entry{Line: t.cache.line, Name: e.Annotations[annotationTemplate], Revision: revisionOf(e), SavedAt: savedAt(e)}
+	entry := Entry{Line: t.cache.line, Name: e.Annotations[annotationTemplate],
+		Revision: revisionOf(e), SavedAt: savedAt(e)}
 	for _, size := range t.blobs[entry.Revision] {
 		entry.Size += size
 	}
@@ -276,7 +281,8 @@ func (t *tally) drop(n int) {
 	t.index = t.index[:n]
 }
 
-// apply writes the index first, so that it never names a blob that has gone. The caller holds both locks.
+// apply writes the index first, so that it never names a blob that has gone. The caller holds both
+// locks.
 func (t *tally) apply() error {
 	if t.changed {
 		if err := t.cache.writeIndex(t.index); err != nil {

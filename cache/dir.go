@@ -66,7 +66,8 @@ func open(path string) (*Dir, error) {
 	// What was checked must be what was opened.
 	after, err := root.Stat(".")
 	if err != nil || !os.SameFile(before, after) {
-		return nil, errors.Join(fmt.Errorf("%w: it was exchanged while being opened", ErrInsecure), err, root.Close())
+		return nil, errors.Join(fmt.Errorf("%w: it was exchanged while being opened", ErrInsecure),
+			err, root.Close())
 	}
 	d := &Dir{path: abs, root: root}
 	d.create = d.createTemp
@@ -81,7 +82,8 @@ func checkFolder(info fs.FileInfo) error {
 	case !info.IsDir():
 		return fmt.Errorf("%w: it is not a folder", ErrInsecure)
 	case !fileowner.Ours(info):
-		return fmt.Errorf("%w: it belongs to another user; choose another folder with MOLECULE_LOCAL_BUILD_CACHE", ErrInsecure)
+		return fmt.Errorf("%w: it belongs to another user; choose another folder with "+
+			"MOLECULE_LOCAL_BUILD_CACHE", ErrInsecure)
 	case writableByOthers(info):
 		return fmt.Errorf("%w: group or others may write to it; run chmod 700 on it", ErrInsecure)
 	}

@@ -73,7 +73,8 @@ func TestFault44_DiskFailures(t *testing.T) {
 				}
 			}
 			recs, rejected, err := d.Records(testLine, testStore)
-			if err != nil || rejected != nil || len(recs) != 1 || !reflect.DeepEqual(recs[0], before) {
+			if err != nil || rejected != nil || len(recs) != 1 ||
+				!reflect.DeepEqual(recs[0], before) {
 				t.Errorf("records %+v, rejected %v, %v, want the one before", recs, rejected, err)
 			}
 			if got := files(t, d); strings.Contains(got, " ") {
@@ -108,7 +109,8 @@ func TestFault43_TemporaryFilesAreIgnoredAndSwept(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	old, young := filepath.Join(dir, tempPrefix+"old"), filepath.Join(dir, tempPrefix+"young"+recordSuffix)
+	old, young := filepath.Join(dir, tempPrefix+"old"),
+		filepath.Join(dir, tempPrefix+"young"+recordSuffix)
 	write(t, old, string(whole)) // killed before the rename
 	write(t, young, "{")         // being written by somebody now
 	long := time.Now().Add(-2 * staleTemp)

@@ -15,7 +15,8 @@ var (
 	ErrInvalidRecord = errors.New("invalid cache record")
 )
 
-var errNoFolder = errors.New("no folder is named and there is no home folder: set MOLECULE_LOCAL_BUILD_CACHE")
+var errNoFolder = errors.New("no folder is named and there is no home folder: set " +
+	"MOLECULE_LOCAL_BUILD_CACHE")
 
 // Error is the one error type of this package. Err is one of the sentinels
 // above or an error of the operating system (fs.ErrPermission, syscall.ENOSPC

@@ -16,9 +16,12 @@ const (
 
 func record(key string) Record {
 	return Record{
-		Schema: SchemaVersion, Key: "sha256:" + key, Line: testLine, Store: testStore, StoreKind: "classic", Name: "claude-code",
-		Reference: "molecule-local/workspace-template-claude-code:c4ec4b2024cf", ImageID: "sha256:" + strings.Repeat("12", 32),
-		ConfigDigest: "sha256:" + strings.Repeat("12", 32), Revision: strings.Repeat("c4", 20), Ref: "HEAD",
+		Schema: SchemaVersion, Key: "sha256:" + key, Line: testLine, Store: testStore,
+		StoreKind: "classic", Name: "claude-code",
+		Reference:    "molecule-local/workspace-template-claude-code:c4ec4b2024cf",
+		ImageID:      "sha256:" + strings.Repeat("12", 32),
+		ConfigDigest: "sha256:" + strings.Repeat("12", 32), Revision: strings.Repeat("c4", 20),
+		Ref:        "HEAD",
 		Repository: "https://git.example/team/repo", Platform: "linux/amd64", Size: 517 << 20,
 		BuiltAt: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
 		Builder: Builder{Kind: "docker", Endpoint: testStore, Version: "29.1.0"},
@@ -82,12 +85,13 @@ func write(t *testing.T, path, content string) {
 func files(t *testing.T, d *Dir) string {
 	t.Helper()
 	var names []string
-	err := filepath.WalkDir(filepath.Join(d.Path(), recordsDir), func(path string, e os.DirEntry, err error) error {
-		if err == nil && !e.IsDir() {
-			names = append(names, filepath.Base(path))
-		}
-		return err
-	})
+	err := filepath.WalkDir(filepath.Join(d.Path(), recordsDir),
+		func(path string, e os.DirEntry, err error) error {
+			if err == nil && !e.IsDir() {
+				names = append(names, filepath.Base(path))
+			}
+			return err
+		})
 	if err != nil && !os.IsNotExist(err) {
 		t.Fatal(err)
 	}

@@ -53,7 +53,8 @@ func recordFolder(line, store string) (string, error) {
 // dashes and underscores, not starting with a dot or a dash.
 func component(what, s string) (string, error) {
 	name := strings.TrimPrefix(s, "sha256:")
-	if name == "" || len(name) > 128 || strings.HasPrefix(name, ".") || strings.HasPrefix(name, "-") {
+	if name == "" || len(name) > 128 || strings.HasPrefix(name, ".") ||
+		strings.HasPrefix(name, "-") {
 		return "", fmt.Errorf("%w: bad %s %q", ErrInvalidRecord, what, s)
 	}
 	for _, c := range name {

@@ -67,7 +67,8 @@ func TestFault52_UnsafeFolders(t *testing.T) {
 // lead nowhere.
 func TestFault52_SymlinksInside(t *testing.T) {
 	rec := record("01")
-	for _, planted := range []string{"records", "records/aaaa", "records/aaaa/STORE", "records/aaaa/STORE/RECORD", "locks", "locks/01.lock"} {
+	for _, planted := range []string{"records", "records/aaaa", "records/aaaa/STORE",
+		"records/aaaa/STORE/RECORD", "locks", "locks/01.lock"} {
 		t.Run(planted, func(t *testing.T) {
 			d := openDir(t, t.TempDir())
 			outside := t.TempDir()
@@ -79,7 +80,8 @@ func TestFault52_SymlinksInside(t *testing.T) {
 			_ = d.Forget(rec)
 			if unlock, err := d.Lock(t.Context(), "01", 0); err == nil {
 				unlock()
-			} else if filepath.Dir(planted) == "locks" && !errors.Is(err, ErrInsecure) && !errors.Is(err, fs.ErrExist) {
+			} else if filepath.Dir(planted) == "locks" && !errors.Is(err, ErrInsecure) &&
+				!errors.Is(err, fs.ErrExist) {
 				t.Logf("lock: %v", err)
 			}
 			_, _, _ = d.Records(testLine, testStore)

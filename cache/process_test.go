@@ -48,8 +48,8 @@ func play(role, path string) error {
 	return d.Put(record("02"))
 }
 
-// stop says that the process is where it should be, and waits to be killed. (An empty select is a deadlock to
-// the runtime, which would end the process first.)
+// stop says that the process is where it should be, and waits to be killed. (An empty select is a
+// deadlock to the runtime, which would end the process first.)
 func stop() {
 	fmt.Println("here")
 	time.Sleep(time.Hour)
@@ -102,7 +102,8 @@ func build(d *Dir) error {
 	if err != nil || len(recs) > 0 {
 		return err
 	}
-	f, err := os.OpenFile(filepath.Join(d.Path(), "builds"), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	f, err := os.OpenFile(filepath.Join(d.Path(), "builds"), os.O_APPEND|os.O_CREATE|os.O_WRONLY,
+		0o600)
 	if err != nil {
 		return err
 	}

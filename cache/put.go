@@ -81,7 +81,8 @@ func (d *Dir) sweep(dir string) {
 	}
 	for _, e := range entries {
 		info, err := e.Info()
-		if err == nil && strings.HasPrefix(e.Name(), tempPrefix) && time.Since(info.ModTime()) > staleTemp {
+		if err == nil && strings.HasPrefix(e.Name(), tempPrefix) &&
+			time.Since(info.ModTime()) > staleTemp {
 			_ = d.root.Remove(path.Join(dir, e.Name()))
 		}
 	}

@@ -19,28 +19,34 @@ const SchemaVersion = 1
 // digest of the recipe without its commit, so that the records of one template
 // lie together; Key is the digest of the whole recipe.
 type Record struct {
-	Schema         int               `json:"schema"`           // set by Put
-	Key            string            `json:"key"`              // digest of the recipe, lower-case hex, "sha256:" allowed
-	Line           string            `json:"line"`             // digest of the recipe without the commit
-	Store          string            `json:"store"`            // the store's endpoint, as imagestore reports it
-	StoreKind      string            `json:"store_kind"`       // "classic", "containerd" or "oci": it decides what ImageID is
-	Name           string            `json:"name"`             // the template
-	Reference      string            `json:"reference"`        // repository:tag
-	ImageID        string            `json:"image_id"`         // what the store calls the image: a config or a manifest digest
-	ConfigDigest   string            `json:"config_digest"`    // "" if the builder did not say
-	ManifestDigest string            `json:"manifest_digest"`  // "" if the builder did not say
-	Revision       string            `json:"revision"`         // the commit, full length; "" for a working tree
-	Tree           string            `json:"tree,omitempty"`   // the working tree's digest; "" for a commit
-	Ref            string            `json:"ref"`              // the ref that was looked up, HEAD or refs/heads/...
-	Repository     string            `json:"repository"`       // the repo's URL without credentials
-	Platform       string            `json:"platform"`         // os/arch[/variant]
-	Labels         map[string]string `json:"labels,omitempty"` // those that were asked for
-	Size           int64             `json:"size"`             // bytes, as the store counts them
-	Layers         []string          `json:"layers,omitempty"` // digests of the blobs that the store holds for the image, where we brought them
-	BuiltAt        time.Time         `json:"built_at"`         // for people and for ordering only
-	Builder        Builder           `json:"builder"`
+	Schema int    `json:"schema"` // set by Put
+	Key    string `json:"key"`    // digest of the recipe, lower-case hex, "sha256:" allowed
+	// digest of the recipe without the commit
+	Line string `json:"line"`
+	// the store's endpoint, as imagestore reports it
+	Store     string `json:"store"`
+	StoreKind string `json:"store_kind"` // "classic", "containerd" or "oci": it decides what ImageID is
+	Name      string `json:"name"`       // the template
+	Reference string `json:"reference"`  // repository:tag
+	// what the store calls the image: a config or a manifest digest
+	ImageID        string `json:"image_id"`
+	ConfigDigest   string `json:"config_digest"`   // "" if the builder did not say
+	ManifestDigest string `json:"manifest_digest"` // "" if the builder did not say
+	Revision       string `json:"revision"`        // the commit, full length; "" for a working tree
+	Tree           string `json:"tree,omitempty"`  // the working tree's digest; "" for a commit
+	// the ref that was looked up, HEAD or refs/heads/...
+	Ref        string            `json:"ref"`
+	Repository string            `json:"repository"`       // the repo's URL without credentials
+	Platform   string            `json:"platform"`         // os/arch[/variant]
+	Labels     map[string]string `json:"labels,omitempty"` // those that were asked for
+	Size       int64             `json:"size"`             // bytes, as the store counts them
+	// digests of the blobs that the store holds for the image, where we brought them
+	Layers  []string  `json:"layers,omitempty"`
+	BuiltAt time.Time `json:"built_at"` // for people and for ordering only
+	Builder Builder   `json:"builder"`
 
-	// Provenance is the statement that was asked for besides the image: "min", "max" or "" for none.
+	// Provenance is the statement that was asked for besides the image: "min", "max" or "" for
+	// none.
 	Provenance string `json:"provenance,omitempty"`
 	// Descriptor is what the builder said of the image; nil if it did not, and in records of old.
 	Descriptor *ocispecs.Descriptor `json:"descriptor,omitempty"`
@@ -78,7 +84,8 @@ func decode(r io.Reader) (Record, error) {
 		return Record{}, fmt.Errorf("%w: data after the record", ErrInvalidRecord)
 	}
 	if rec.Schema != SchemaVersion {
-		return Record{}, fmt.Errorf("%w: schema %d, this version reads %d", ErrInvalidRecord, rec.Schema, SchemaVersion)
+		return Record{}, fmt.Errorf("%w: schema %d, this version reads %d", ErrInvalidRecord,
+			rec.Schema, SchemaVersion)
 	}
 	return rec, rec.check()
 }

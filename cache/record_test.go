@@ -26,7 +26,8 @@ func TestPutAndRead(t *testing.T) {
 	put(t, d, old, young, otherStore, otherLine, otherKind)
 
 	recs, rejected, err := d.Records(testLine, testStore)
-	if want := []Record{young, old, otherKind}; err != nil || rejected != nil || !reflect.DeepEqual(recs, want) {
+	if want := []Record{young, old, otherKind}; err != nil || rejected != nil ||
+		!reflect.DeepEqual(recs, want) {
 		t.Errorf("records %+v, rejected %v, %v, want %+v", recs, rejected, err, want)
 	}
 	all, err := d.All()
@@ -39,21 +40,26 @@ func TestPutAndRead(t *testing.T) {
 	}
 }
 
-// A record keeps what it is given beyond what older versions wrote, and one without is read as well.
+// A record keeps what it is given beyond what older versions wrote, and one without is read as
+// well.
 func TestDescriptorIsOptional(t *testing.T) {
 	d := openDir(t, t.TempDir())
 	with, without := record("01"), record("02")
 	with.Descriptor = &ocispecs.Descriptor{
-		MediaType: ocispecs.MediaTypeImageManifest, Digest: digest.FromString("manifest"), Size: 855,
+		MediaType: ocispecs.MediaTypeImageManifest, Digest: digest.FromString("manifest"),
+		Size:        855,
 		Annotations: map[string]string{ocispecs.AnnotationCreated: "2026-11-23T19:10:07Z"},
 	}
 	put(t, d, with, without)
 	for _, want := range []Record{with, without} {
-		if raw, err := os.ReadFile(fileOf(t, d, want)); err != nil || strings.Contains(string(raw), `"descriptor"`) != (want.Descriptor != nil) {
+		if raw, err := os.ReadFile(fileOf(t, d, want)); err != nil ||
+			strings.Contains(string(raw), `"descriptor"`) != (want.Descriptor != nil) {
 			t.Errorf("%s, %v", raw, err)
 		}
 		recs, _, err := d.Records(testLine, testStore)
-		if err != nil || !slices.ContainsFunc(recs, func(got Record) bool { return reflect.DeepEqual(got, want) }) {
+		if err != nil || !slices.ContainsFunc(recs, func(got Record) bool {
+			return reflect.DeepEqual(got, want)
+		}) {
 			t.Errorf("records %+v, %v, want %+v among them", recs, err, want)
 		}
 	}
@@ -65,7 +71,8 @@ func TestPutReplacesAndForgetRemoves(t *testing.T) {
 	put(t, d, rec)
 	rec.ImageID = "sha256:" + strings.Repeat("ff", 32)
 	put(t, d, rec)
-	if recs, _, err := d.Records(testLine, testStore); err != nil || len(recs) != 1 || !reflect.DeepEqual(recs[0], rec) {
+	if recs, _, err := d.Records(testLine, testStore); err != nil || len(recs) != 1 ||
+		!reflect.DeepEqual(recs[0], rec) {
 		t.Errorf("records %+v, %v, want the second alone", recs, err)
 	}
 	for range 2 {
@@ -124,18 +131,19 @@ func TestFault45_UnreadableRecordsArePutAside(t *testing.T) {
 	}
 	text := string(whole)
 	for name, content := range map[string]string{
-		"empty":             "",
-		"truncated":         text[:len(text)/2],
-		"garbled":           "\x00\x01\x02" + text,
-		"newer":             strings.Replace(text, `"schema": 1`, `"schema": 2`, 1),
-		"without a schema":  strings.Replace(text, `"schema": 1`, `"schema": 0`, 1),
-		"two records":       text + text,
-		"another type":      `["` + strings.Repeat("x", 10) + `"]`,
-		"huge":              text + strings.Repeat(" ", maxRecordSize),
-		"of another key":    strings.Replace(text, `"sha256:01"`, `"sha256:02"`, 1),
-		"of another store":  strings.ReplaceAll(text, testStore, "unix:///other.sock"),
-		"of another line":   strings.Replace(text, testLine, "sha256:bbbb", 1),
-		"without its image": strings.Replace(text, `"image_id": "`, `"image_id": "", "other": "`, 1),
+		"empty":            "",
+		"truncated":        text[:len(text)/2],
+		"garbled":          "\x00\x01\x02" + text,
+		"newer":            strings.Replace(text, `"schema": 1`, `"schema": 2`, 1),
+		"without a schema": strings.Replace(text, `"schema": 1`, `"schema": 0`, 1),
+		"two records":      text + text,
+		"another type":     `["` + strings.Repeat("x", 10) + `"]`,
+		"huge":             text + strings.Repeat(" ", maxRecordSize),
+		"of another key":   strings.Replace(text, `"sha256:01"`, `"sha256:02"`, 1),
+		"of another store": strings.ReplaceAll(text, testStore, "unix:///other.sock"),
+		"of another line":  strings.Replace(text, testLine, "sha256:bbbb", 1),
+		"without its image": strings.Replace(text, `"image_id": "`, `"image_id": "", "other": "`,
+			1),
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := openDir(t, t.TempDir())
@@ -172,7 +180,8 @@ func TestUnknownFieldsAreIgnored(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	write(t, fileOf(t, d, record("01")), strings.Replace(string(whole), "{", `{"added_later": true,`, 1))
+	write(t, fileOf(t, d, record("01")),
+		strings.Replace(string(whole), "{", `{"added_later": true,`, 1))
 	if got, rejected := keys(t, d); got != "01" || rejected != 0 {
 		t.Errorf("records %s, %d rejected", got, rejected)
 	}

@@ -12,7 +12,8 @@ import (
 
 func TestLibrary(t *testing.T) {
 	cmd := exec.CommandContext(t.Context(), "go", "run", "./library", "claude-code", "hermes")
-	cmd.Env = append(os.Environ(), "MOLECULE_IMAGE_REGISTRY=registry.example.com/molecule", "PINION_CONFIG=catalogue/config.yaml")
+	cmd.Env = append(os.Environ(), "MOLECULE_IMAGE_REGISTRY=registry.example.com/molecule",
+		"PINION_CONFIG=catalogue/config.yaml")
 	cmd.Stderr = os.Stderr
 	out, err := cmd.Output()
 	if err != nil {
@@ -38,7 +39,8 @@ func TestCatalogue(t *testing.T) {
 		}
 	}
 	lab, err := c.Template("data-lab")
-	if err != nil || lab.Image != "data-lab" || lab.Ref.Branch() != "release" || lab.Platform != "linux/arm64" {
+	if err != nil || lab.Image != "data-lab" || lab.Ref.Branch() != "release" ||
+		lab.Platform != "linux/arm64" {
 		t.Errorf("%+v, %v", lab, err)
 	}
 }

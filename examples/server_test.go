@@ -48,7 +48,8 @@ func TestAlerts(t *testing.T) {
 		for _, rule := range g.Rules {
 			n++
 			names := metric.FindAllString(rule.Expr, -1)
-			if rule.Alert == "" || len(names) == 0 || rule.Annotations["summary"] == "" || rule.Labels["severity"] == "" {
+			if rule.Alert == "" || len(names) == 0 || rule.Annotations["summary"] == "" ||
+				rule.Labels["severity"] == "" {
 				t.Errorf("%+v", rule)
 			}
 			if strings.Count(rule.Expr, "(") != strings.Count(rule.Expr, ")") {
@@ -82,7 +83,8 @@ func TestSystemdUnit(t *testing.T) {
 	if err := os.WriteFile(unit, []byte(installed), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	out, err := exec.CommandContext(t.Context(), analyze, "verify", "--man=no", unit).CombinedOutput()
+	out, err := exec.CommandContext(t.Context(), analyze, "verify", "--man=no",
+		unit).CombinedOutput()
 	if err != nil || strings.Contains(string(out), unit) {
 		t.Errorf("%v\n%s", err, out)
 	}

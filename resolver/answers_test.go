@@ -21,7 +21,8 @@ func unserved() http.HandlerFunc {
 // manyRefs writes refs without end, until the client has had enough.
 func manyRefs(w io.Writer) {
 	for i := 0; ; i++ {
-		if _, err := io.WriteString(w, pkt(fmt.Sprintf("%s refs/heads/main-%d", shaB, i))); err != nil {
+		if _, err := io.WriteString(w,
+			pkt(fmt.Sprintf("%s refs/heads/main-%d", shaB, i))); err != nil {
 			return
 		}
 	}
@@ -29,28 +30,31 @@ func manyRefs(w io.Writer) {
 
 func TestFault13_HugeBody(t *testing.T) {
 	t.Run("refs without end", func(t *testing.T) {
-		s := newServer(t, map[string]http.HandlerFunc{packPath: func(w http.ResponseWriter, _ *http.Request) {
-			w.Header().Set("Content-Type", resultType)
-			manyRefs(w)
-		}})
+		s := newServer(t,
+			map[string]http.HandlerFunc{packPath: func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Content-Type", resultType)
+				manyRefs(w)
+			}})
 		_, err := s.client().Head(t.Context(), s.remote(t), mustBranch(t, "main"), "")
 		if !errors.Is(err, ErrInvalidAnswer) || !errors.Is(err, errTooLarge) {
 			t.Errorf("got %v", err)
 		}
 	})
 	t.Run("the exact ref first", func(t *testing.T) {
-		s := newServer(t, map[string]http.HandlerFunc{packPath: func(w http.ResponseWriter, _ *http.Request) {
-			w.Header().Set("Content-Type", resultType)
-			_, _ = io.WriteString(w, pkt(shaA+" refs/heads/main")) // the client may hang up
-			manyRefs(w)
-		}})
+		s := newServer(t,
+			map[string]http.HandlerFunc{packPath: func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Content-Type", resultType)
+				_, _ = io.WriteString(w, pkt(shaA+" refs/heads/main")) // the client may hang up
+				manyRefs(w)
+			}})
 		head, err := s.client().Head(t.Context(), s.remote(t), mustBranch(t, "main"), "")
 		if err != nil || head.Revision.String() != shaA {
 			t.Errorf("got %v, %v", head, err)
 		}
 	})
 	t.Run("the API", func(t *testing.T) {
-		s := newServer(t, map[string]http.HandlerFunc{packPath: unserved(), apiRepo: jsonOf(200, `{"a":"`+strings.Repeat("x", 70<<10)+`"}`)})
+		s := newServer(t, map[string]http.HandlerFunc{packPath: unserved(),
+			apiRepo: jsonOf(200, `{"a":"`+strings.Repeat("x", 70<<10)+`"}`)})
 		_, err := s.client().Head(t.Context(), s.remote(t), git.HEAD, "")
 		if !errors.Is(err, ErrInvalidAnswer) || !errors.Is(err, errTooLarge) {
 			t.Errorf("got %v", err)
@@ -59,7 +63,8 @@ func TestFault13_HugeBody(t *testing.T) {
 	t.Run("exactly the cap", func(t *testing.T) {
 		body := `{"default_branch":"main","x":"` + strings.Repeat("x", maxBody-32) + `"}`
 		s := newServer(t, map[string]http.HandlerFunc{apiRepo: jsonOf(200, body)})
-		if repo, err := s.client().repository(t.Context(), s.remote(t)); len(body) != maxBody || err != nil || repo.branch.Branch() != "main" {
+		if repo, err := s.client().repository(t.Context(), s.remote(t)); len(body) != maxBody ||
+			err != nil || repo.branch.Branch() != "main" {
 			t.Errorf("%d bytes: %v, %v", len(body), repo, err)
 		}
 	})
@@ -81,21 +86,25 @@ func TestFault14_GzipBomb(t *testing.T) {
 		}
 	}
 	s := newServer(t, map[string]http.HandlerFunc{
-		packPath: bomb(resultType, "", strings.Repeat(pkt(shaB+" refs/heads/main-"+strings.Repeat("x", 949)), 32)),
-		apiRepo:  bomb(jsonType, `{"default_branch":"`, strings.Repeat("x", 32<<10)),
+		packPath: bomb(resultType, "",
+			strings.Repeat(pkt(shaB+" refs/heads/main-"+strings.Repeat("x", 949)), 32)),
+		apiRepo: bomb(jsonType, `{"default_branch":"`, strings.Repeat("x", 32<<10)),
 	})
-	if _, err := s.client().Head(t.Context(), s.remote(t), git.HEAD, ""); !errors.Is(err, errTooLarge) || !errors.Is(err, ErrInvalidAnswer) {
+	if _, err := s.client().Head(t.Context(), s.remote(t), git.HEAD, ""); !errors.Is(err,
+		errTooLarge) || !errors.Is(err, ErrInvalidAnswer) {
 		t.Errorf("refs: %v", err)
 	}
 	s.routes[packPath] = unserved()
-	if _, err := s.client().Head(t.Context(), s.remote(t), git.HEAD, ""); !errors.Is(err, errTooLarge) || !errors.Is(err, ErrInvalidAnswer) {
+	if _, err := s.client().Head(t.Context(), s.remote(t), git.HEAD, ""); !errors.Is(err,
+		errTooLarge) || !errors.Is(err, ErrInvalidAnswer) {
 		t.Errorf("API: %v", err)
 	}
 	s.routes[packPath] = func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Encoding", "br")
 		headMain()(w, r)
 	}
-	if _, err := s.client().Head(t.Context(), s.remote(t), git.HEAD, ""); !errors.Is(err, ErrInvalidAnswer) {
+	if _, err := s.client().Head(t.Context(), s.remote(t), git.HEAD, ""); !errors.Is(err,
+		ErrInvalidAnswer) {
 		t.Errorf("an encoding that nobody asked for: %v", err)
 	}
 }
@@ -120,7 +129,8 @@ func TestFault15_SlowLoris(t *testing.T) {
 		}
 	}
 	hang := func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
-	for name, route := range map[string]http.HandlerFunc{"no header": hang, "a byte at a time": trickle} {
+	for name, route := range map[string]http.HandlerFunc{"no header": hang,
+		"a byte at a time": trickle} {
 		t.Run(name, func(t *testing.T) {
 			s := newServer(t, map[string]http.HandlerFunc{packPath: route})
 			start := time.Now()
@@ -135,24 +145,26 @@ func TestFault15_SlowLoris(t *testing.T) {
 		})
 	}
 	t.Run("a steady stream passes", func(t *testing.T) {
-		s := newServer(t, map[string]http.HandlerFunc{packPath: func(w http.ResponseWriter, _ *http.Request) {
-			w.Header().Set("Content-Type", resultType)
-			tick := time.NewTicker(150 * time.Millisecond)
-			defer tick.Stop()
-			for range 5 { // longer than the progress deadline in all
-				_, _ = io.WriteString(w, pkt(shaB+" refs/heads/"+strings.Repeat("x", 600)))
-				_ = http.NewResponseController(w).Flush()
-				<-tick.C
-			}
-			_, _ = io.WriteString(w, pkt(shaA+" HEAD")+"0000") // the client tells
-		}})
+		s := newServer(t,
+			map[string]http.HandlerFunc{packPath: func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Content-Type", resultType)
+				tick := time.NewTicker(150 * time.Millisecond)
+				defer tick.Stop()
+				for range 5 { // longer than the progress deadline in all
+					_, _ = io.WriteString(w, pkt(shaB+" refs/heads/"+strings.Repeat("x", 600)))
+					_ = http.NewResponseController(w).Flush()
+					<-tick.C
+				}
+				_, _ = io.WriteString(w, pkt(shaA+" HEAD")+"0000") // the client tells
+			}})
 		if _, err := s.client(slow).Head(t.Context(), s.remote(t), git.HEAD, ""); err != nil {
 			t.Error(err)
 		}
 	})
 	t.Run("the whole look-up", func(t *testing.T) {
 		s := newServer(t, map[string]http.HandlerFunc{packPath: hang})
-		_, err := s.client(WithTimeouts(Timeouts{Total: 50 * time.Millisecond})).Head(t.Context(), s.remote(t), git.HEAD, "")
+		_, err := s.client(WithTimeouts(Timeouts{Total: 50 * time.Millisecond})).Head(t.Context(),
+			s.remote(t), git.HEAD, "")
 		if !errors.Is(err, ErrUnavailable) {
 			t.Errorf("got %v", err)
 		}
@@ -163,20 +175,21 @@ func TestFault19_StrictJSON(t *testing.T) {
 	branch := func(id string) string { return `{"name":"main","commit":{"id":` + id + `}}` }
 	good := branch(`"` + shaA + `"`)
 	for name, body := range map[string]string{
-		"null":                branch(`null`),
-		"number":              branch(`1234`),
-		"array":               branch(`["` + shaA + `"]`),
-		"object":              branch(`{"id":"` + shaA + `"}`),
-		"empty":               branch(`""`),
-		"branch name":         branch(`"main"`),
-		"upper case":          branch(`"` + strings.ToUpper(shaA) + `"`),
-		"short":               branch(`"` + shaA[:12] + `"`),
-		"all zero":            branch(`"` + strings.Repeat("0", 40) + `"`),
-		"missing":             `{"name":"main","commit":{}}`,
-		"no commit":           `{"name":"main"}`,
-		"null commit":         `{"name":"main","commit":null}`,
-		"duplicated id":       branch(`"` + shaA + `","id":"` + shaB + `"`),
-		"duplicated commit":   `{"name":"main","commit":{"id":"` + shaA + `"},"commit":{"id":"` + shaB + `"}}`,
+		"null":          branch(`null`),
+		"number":        branch(`1234`),
+		"array":         branch(`["` + shaA + `"]`),
+		"object":        branch(`{"id":"` + shaA + `"}`),
+		"empty":         branch(`""`),
+		"branch name":   branch(`"main"`),
+		"upper case":    branch(`"` + strings.ToUpper(shaA) + `"`),
+		"short":         branch(`"` + shaA[:12] + `"`),
+		"all zero":      branch(`"` + strings.Repeat("0", 40) + `"`),
+		"missing":       `{"name":"main","commit":{}}`,
+		"no commit":     `{"name":"main"}`,
+		"null commit":   `{"name":"main","commit":null}`,
+		"duplicated id": branch(`"` + shaA + `","id":"` + shaB + `"`),
+		"duplicated commit": `{"name":"main","commit":{"id":"` + shaA + `"},"commit":{"id":"` +
+			shaB + `"}}`,
 		"key in another case": `{"name":"main","commit":{"ID":"` + shaA + `"}}`,
 		"another branch":      strings.Replace(good, "main", "main2", 1),
 		"trailing data":       good + good,
@@ -184,45 +197,58 @@ func TestFault19_StrictJSON(t *testing.T) {
 		"an array":            `[` + good + `]`,
 		"not JSON":            `sha`,
 		"nothing":             ``,
-		"deep":                `{"name":` + strings.Repeat(`[`, 1000) + strings.Repeat(`]`, 1000) + `}`,
+		"deep": `{"name":` + strings.Repeat(`[`, 1000) + strings.Repeat(`]`, 1000) +
+			`}`,
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := newServer(t, map[string]http.HandlerFunc{packPath: unserved(), apiRepo: jsonOf(200, repoJSON("main", "sha1")), apiRepo + "/branches/main": jsonOf(200, body)})
+			s := newServer(t, map[string]http.HandlerFunc{packPath: unserved(),
+				apiRepo: jsonOf(200, repoJSON("main", "sha1")), apiRepo +
+					"/branches/main": jsonOf(200, body)})
 			head, err := s.client().Head(t.Context(), s.remote(t), git.HEAD, "")
 			if !errors.Is(err, ErrInvalidAnswer) || head != (Head{}) {
 				t.Errorf("got %v, %v", head, err)
 			}
 		})
 	}
-	s := newServer(t, map[string]http.HandlerFunc{packPath: unserved(), apiRepo: jsonOf(200, repoJSON("main", "sha1")), apiRepo + "/branches/main": jsonOf(200, good)})
-	if head, err := s.client().Head(t.Context(), s.remote(t), git.HEAD, ""); err != nil || head.Revision.String() != shaA || head.Ref.Branch() != "main" {
+	s := newServer(t, map[string]http.HandlerFunc{packPath: unserved(),
+		apiRepo: jsonOf(200, repoJSON("main", "sha1")), apiRepo +
+			"/branches/main": jsonOf(200, good)})
+	if head, err := s.client().Head(t.Context(), s.remote(t), git.HEAD, ""); err != nil ||
+		head.Revision.String() != shaA || head.Ref.Branch() != "main" {
 		t.Errorf("the good answer gives %v, %v", head, err)
 	}
 }
 
 func TestFault20_PrefixMatch(t *testing.T) {
-	longer := []string{shaB + " refs/heads/main-1", shaB + " refs/heads/main/x", shaB + " refs/heads/main2"}
+	longer := []string{shaB + " refs/heads/main-1", shaB + " refs/heads/main/x", shaB +
+		" refs/heads/main2"}
 	s := newServer(t, map[string]http.HandlerFunc{packPath: refs(longer...)})
-	if head, err := s.client().Head(t.Context(), s.remote(t), mustBranch(t, "main"), ""); !errors.Is(err, ErrNotFound) {
+	if head, err := s.client().Head(t.Context(), s.remote(t), mustBranch(t, "main"),
+		""); !errors.Is(err, ErrNotFound) {
 		t.Errorf("only longer names: %v, %v", head, err)
 	}
 	s.routes[packPath] = refs(append(longer, shaA+" refs/heads/main")...)
-	if head, err := s.client().Head(t.Context(), s.remote(t), mustBranch(t, "main"), ""); err != nil || head.Revision.String() != shaA {
+	if head, err := s.client().Head(t.Context(), s.remote(t), mustBranch(t, "main"),
+		""); err != nil || head.Revision.String() != shaA {
 		t.Errorf("longer names first: %v, %v", head, err)
 	}
 	s.routes[packPath] = refs(shaB+" refs/heads/HEAD", shaB+" HEAD2", shaB+" refs/remotes/HEAD")
-	if head, err := s.client().Head(t.Context(), s.remote(t), git.HEAD, ""); !errors.Is(err, ErrNotFound) {
+	if head, err := s.client().Head(t.Context(), s.remote(t), git.HEAD, ""); !errors.Is(err,
+		ErrNotFound) {
 		t.Errorf("names like HEAD: %v, %v", head, err)
 	}
 }
 
 func TestFault21_AnnotatedTag(t *testing.T) {
-	s := newServer(t, map[string]http.HandlerFunc{packPath: refs(shaB + " refs/heads/main peeled:" + shaA)})
-	if head, err := s.client().Head(t.Context(), s.remote(t), mustBranch(t, "main"), ""); err != nil || head.Revision.String() != shaA {
+	s := newServer(t,
+		map[string]http.HandlerFunc{packPath: refs(shaB + " refs/heads/main peeled:" + shaA)})
+	if head, err := s.client().Head(t.Context(), s.remote(t), mustBranch(t, "main"),
+		""); err != nil || head.Revision.String() != shaA {
 		t.Errorf("got %v, %v", head, err)
 	}
 	s.routes[packPath] = refs(shaB + " refs/heads/main peeled:nonsense")
-	if _, err := s.client().Head(t.Context(), s.remote(t), mustBranch(t, "main"), ""); !errors.Is(err, ErrInvalidAnswer) {
+	if _, err := s.client().Head(t.Context(), s.remote(t), mustBranch(t, "main"),
+		""); !errors.Is(err, ErrInvalidAnswer) {
 		t.Errorf("nonsense gives %v", err)
 	}
 	// A tag object given by hand: the API answers for the commit it points to.
@@ -230,7 +256,8 @@ func TestFault21_AnnotatedTag(t *testing.T) {
 	s.routes[apiRepo+"/git/commits/"+shaB] = jsonOf(200, `{"sha":"`+shaA+`"}`)
 	s.routes[apiRepo+"/compare/main..."+shaB] = jsonOf(200, `{"total_commits":0,"commits":[]}`)
 	s.routes[apiRepo+"/compare/"+shaB+"...main"] = jsonOf(200, `{"total_commits":1,"commits":[]}`)
-	if err := s.client().RequireOnBranch(t.Context(), s.remote(t), git.HEAD, mustRevision(t, shaB)); !errors.Is(err, ErrNotOnBranch) {
+	if err := s.client().RequireOnBranch(t.Context(), s.remote(t), git.HEAD,
+		mustRevision(t, shaB)); !errors.Is(err, ErrNotOnBranch) {
 		t.Errorf("a tag object gives %v", err)
 	}
 }
@@ -242,38 +269,47 @@ func TestFault22_EmptyRepository(t *testing.T) {
 		pack, api http.HandlerFunc
 		revision  string
 	}{
-		"the default branch exists":  {byRef(map[string]http.HandlerFunc{"HEAD": unborn, "refs/heads/main": refs(shaA + " refs/heads/main")}), jsonOf(200, repoJSON("main", "sha1")), shaA},
-		"the default branch doesn't": {byRef(map[string]http.HandlerFunc{"HEAD": unborn}), jsonOf(200, repoJSON("main", "sha1")), ""},
-		"it is unborn, too":          {unborn, jsonOf(200, repoJSON("master", "sha1")), ""},
-		"no default branch":          {unborn, jsonOf(200, repoJSON("", "sha1")), ""},
-		"another forge":              {unborn, nil, ""},
-		"another forge's HTML":       {unborn, answer(200, "text/html", "<html>"), ""},
-		"a server without unborn":    {refs(), jsonOf(200, repoJSON("main", "sha1")), ""},
-		"409":                        {jsonOf(409, `{"message":"Git Repository is empty."}`), nil, ""},
+		"the default branch exists": {byRef(map[string]http.HandlerFunc{"HEAD": unborn,
+			"refs/heads/main": refs(shaA + " refs/heads/main")}),
+			jsonOf(200, repoJSON("main", "sha1")), shaA},
+		"the default branch doesn't": {byRef(map[string]http.HandlerFunc{"HEAD": unborn}),
+			jsonOf(200, repoJSON("main", "sha1")), ""},
+		"it is unborn, too":       {unborn, jsonOf(200, repoJSON("master", "sha1")), ""},
+		"no default branch":       {unborn, jsonOf(200, repoJSON("", "sha1")), ""},
+		"another forge":           {unborn, nil, ""},
+		"another forge's HTML":    {unborn, answer(200, "text/html", "<html>"), ""},
+		"a server without unborn": {refs(), jsonOf(200, repoJSON("main", "sha1")), ""},
+		"409":                     {jsonOf(409, `{"message":"Git Repository is empty."}`), nil, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newServer(t, map[string]http.HandlerFunc{packPath: tc.pack, apiRepo: tc.api})
 			head, err := s.client().Head(t.Context(), s.remote(t), git.HEAD, "")
-			if tc.revision == "" && (!errors.Is(err, ErrNotFound) || !strings.Contains(err.Error(), advice)) {
+			if tc.revision == "" && (!errors.Is(err, ErrNotFound) ||
+				!strings.Contains(err.Error(), advice)) {
 				t.Errorf("got %v, %v", head, err)
 			}
-			if tc.revision != "" && (err != nil || head.Revision.String() != tc.revision || head.Ref.Branch() != "main") {
+			if tc.revision != "" && (err != nil || head.Revision.String() != tc.revision ||
+				head.Ref.Branch() != "main") {
 				t.Errorf("got %v, %v", head, err)
 			}
 		})
 	}
 	t.Run("deleted", func(t *testing.T) {
 		for _, status := range []int{404, 410} {
-			s := newServer(t, map[string]http.HandlerFunc{packPath: answer(status, "text/plain", "Repository not found")})
+			s := newServer(t,
+				map[string]http.HandlerFunc{packPath: answer(status, "text/plain",
+					"Repository not found")})
 			_, err := s.client().Head(t.Context(), s.remote(t), git.HEAD, "")
-			if !errors.Is(err, ErrNotFound) || !strings.Contains(err.Error(), "not mirrored") || !strings.Contains(err.Error(), s.remote(t).String()) {
+			if !errors.Is(err, ErrNotFound) || !strings.Contains(err.Error(), "not mirrored") ||
+				!strings.Contains(err.Error(), s.remote(t).String()) {
 				t.Errorf("%d: %v", status, err)
 			}
 		}
 	})
 	t.Run("the API fails", func(t *testing.T) {
 		s := newServer(t, map[string]http.HandlerFunc{packPath: unborn, apiRepo: jsonOf(500, `{}`)})
-		if _, err := s.client().Head(t.Context(), s.remote(t), git.HEAD, ""); !errors.Is(err, ErrUnavailable) {
+		if _, err := s.client().Head(t.Context(), s.remote(t), git.HEAD, ""); !errors.Is(err,
+			ErrUnavailable) {
 			t.Errorf("got %v", err)
 		}
 	})
@@ -283,9 +319,12 @@ func TestFault25_LoginPage(t *testing.T) {
 	for name, route := range map[string]http.HandlerFunc{
 		"HTML":                answer(200, "text/html; charset=utf-8", "<html>Sign in</html>"),
 		"HTML with good refs": answer(200, "text/html", pkt(shaA+" HEAD")+"0000"),
-		"no type":             func(w http.ResponseWriter, _ *http.Request) { w.Header()["Content-Type"] = nil },
-		"the advertisement":   answer(200, "application/x-git-upload-pack-advertisement", pkt(shaA+" HEAD")+"0000"),
-		"JSON":                jsonOf(200, `{}`),
+		"no type": func(w http.ResponseWriter, _ *http.Request) {
+			w.Header()["Content-Type"] = nil
+		},
+		"the advertisement": answer(200, "application/x-git-upload-pack-advertisement",
+			pkt(shaA+" HEAD")+"0000"),
+		"JSON": jsonOf(200, `{}`),
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newServer(t, map[string]http.HandlerFunc{packPath: route})
@@ -342,16 +381,20 @@ func TestFault26_ObjectFormat(t *testing.T) {
 			if err != nil || head.Revision.String() != tc.sha {
 				t.Fatalf("got %v, %v", head, err)
 			}
-			if _, err := c.Head(t.Context(), s.remote(t), git.HEAD, tc.hint); err != nil || len(s.seen()) != tc.requests+1 {
+			if _, err := c.Head(t.Context(), s.remote(t), git.HEAD, tc.hint); err != nil ||
+				len(s.seen()) != tc.requests+1 {
 				t.Errorf("the second look-up doesn't remember: %d requests, %v", len(s.seen()), err)
 			}
 		})
 	}
 	t.Run("the API", func(t *testing.T) {
 		for format, sha := range map[string]string{"sha1": sha256, "sha256": shaA} {
-			s := newServer(t, map[string]http.HandlerFunc{packPath: unserved(), apiRepo: jsonOf(200, repoJSON("main", format)),
-				apiRepo + "/branches/main": jsonOf(200, `{"name":"main","commit":{"id":"`+sha+`"}}`)})
-			if _, err := s.client().Head(t.Context(), s.remote(t), git.HEAD, ""); !errors.Is(err, ErrInvalidAnswer) {
+			s := newServer(t, map[string]http.HandlerFunc{packPath: unserved(),
+				apiRepo: jsonOf(200, repoJSON("main", format)),
+				apiRepo + "/branches/main": jsonOf(200,
+					`{"name":"main","commit":{"id":"`+sha+`"}}`)})
+			if _, err := s.client().Head(t.Context(), s.remote(t), git.HEAD, ""); !errors.Is(err,
+				ErrInvalidAnswer) {
 				t.Errorf("%s: %v", format, err)
 			}
 		}

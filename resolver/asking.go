@@ -21,14 +21,17 @@ const (
 // refuses the object format is asked once more with the other one, and the one
 // that worked is remembered. (No message is matched for that: git has no code
 // for it, and over HTTP often sends nothing but the end of the answer.)
-func (c *Client) askRefs(ctx context.Context, remote git.Remote, hint git.ObjectFormat, wanted ...string) (refAnswer, error) {
+func (c *Client) askRefs(ctx context.Context, remote git.Remote, hint git.ObjectFormat,
+	wanted ...string) (refAnswer, error) {
 	format := c.formatOf(remote, hint)
 	answer, err := c.lsRefs(ctx, remote, format, wanted)
 	if errors.Is(err, errRefused) {
 		other := otherFormat(format)
 		second, secondErr := c.lsRefs(ctx, remote, other, wanted)
 		if errors.Is(secondErr, errRefused) {
-			return refAnswer{}, fmt.Errorf("%w: %w: it may not speak git's protocol version 2 (git 2.18 and later do)", ErrInvalidAnswer, err)
+			return refAnswer{},
+				fmt.Errorf("%w: %w: it may not speak git's protocol version 2 (git 2.18 and "+
+					"later do)", ErrInvalidAnswer, err)
 		}
 		answer, format, err = second, other, secondErr
 	}
@@ -57,10 +60,12 @@ func otherFormat(format git.ObjectFormat) git.ObjectFormat {
 
 // lsRefs makes the request. An answer that isn't a list of refs is an error: a
 // statusError, or what readRefs says.
-func (c *Client) lsRefs(ctx context.Context, remote git.Remote, format git.ObjectFormat, wanted []string) (refAnswer, error) {
+func (c *Client) lsRefs(ctx context.Context, remote git.Remote, format git.ObjectFormat,
+	wanted []string) (refAnswer, error) {
 	body := lsRefsRequest(format, wanted)
 	resp, err := c.sendRetrying(ctx, func() (*http.Request, error) {
-		req, err := http.NewRequestWithContext(ctx, http.MethodPost, remote.GitURL()+uploadPackPath, bytes.NewReader(body))
+		req, err := http.NewRequestWithContext(ctx, http.MethodPost, remote.GitURL()+uploadPackPath,
+			bytes.NewReader(body))
 		if err != nil {
 			return nil, err
 		}
@@ -97,7 +102,8 @@ func (c *Client) sign(req *http.Request, remote git.Remote) {
 func requireType(resp *http.Response, want string) error {
 	got, _, err := mime.ParseMediaType(resp.Header.Get("Content-Type"))
 	if err != nil || got != want {
-		return fmt.Errorf("%w: the content type is %s instead of %s: check that the URL is a git repository's and that no login page stands before it",
+		return fmt.Errorf("%w: the content type is %s instead of %s: check that the URL is a git "+
+			"repository's and that no login page stands before it",
 			ErrInvalidAnswer, said(resp.Header.Get("Content-Type")), want)
 	}
 	if encoding := resp.Header.Get("Content-Encoding"); encoding != "" && encoding != "identity" {

@@ -77,10 +77,12 @@ func (c *Catalogue) add(t Template) error {
 		return err
 	}
 	if _, taken := c.templates[t.Name]; taken {
-		return fmt.Errorf("%w: the catalogue has a template %s already: choose another name", ErrInvalidInput, quoted(t.Name))
+		return fmt.Errorf("%w: the catalogue has a template %s already: choose another name",
+			ErrInvalidInput, quoted(t.Name))
 	}
 	if other, taken := c.images[t.Image]; taken {
-		return fmt.Errorf("%w: template %s would give the image %s, which is that of template %s: choose another image name",
+		return fmt.Errorf("%w: template %s would give the image %s, which is that of template "+
+			"%s: choose another image name",
 			ErrInvalidInput, quoted(t.Name), quoted(t.Image), quoted(other))
 	}
 	c.templates[t.Name] = t
@@ -94,8 +96,9 @@ func (c *Catalogue) Template(name string) (Template, error) {
 	if t, ok := c.templates[name]; ok {
 		return t, nil
 	}
-	return Template{}, &Error{Op: "find template", Err: fmt.Errorf("%w %s: known are %s; add others to the configuration file",
-		ErrUnknownTemplate, quoted(name), strings.Join(c.Names(), ", "))}
+	return Template{}, &Error{Op: "find template",
+		Err: fmt.Errorf("%w %s: known are %s; add others to the configuration file",
+			ErrUnknownTemplate, quoted(name), strings.Join(c.Names(), ", "))}
 }
 
 // Names returns the names of all templates, sorted.

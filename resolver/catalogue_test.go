@@ -22,8 +22,10 @@ func TestNewCatalogue(t *testing.T) {
 			t.Errorf("names %v", c.Names())
 		}
 		got, err := c.Template("claude-code")
-		want := Template{Name: "claude-code", Dockerfile: "Dockerfile", Image: "workspace-template-claude-code",
-			Remote: mustRemote(t, "https://git.moleculesai.app/molecule-ai/molecule-ai-workspace-template-claude-code")}
+		want := Template{Name: "claude-code", Dockerfile: "Dockerfile",
+			Image: "workspace-template-claude-code",
+			Remote: mustRemote(t,
+				"https://git.moleculesai.app/molecule-ai/molecule-ai-workspace-template-claude-code")}
 		if err != nil || got != want {
 			t.Errorf("got %+v, %v", got, err)
 		}
@@ -53,9 +55,13 @@ func TestPrefixOverride(t *testing.T) {
 
 func TestMalformedPrefixes(t *testing.T) {
 	for _, prefix := range []string{
-		" ", "https://", "https:///", "https://host.example", "https://host.example-", "http://mirror.example/x/", "ftp://h.example/x/", "FILE:///srv/",
-		"git@h.example:team/", "ext::sh -c /", "//h.example/x/", "h.example/x/", "/srv/git/", "https://user:canary@h.example/x/", "https://h.example/x/?a=", "https://h.example/x/#",
-		"https://h.example/x\n/", "https://h.example/x%0a/", "https://h.example/../", "https://h.example//x/", "https://h.example/x y/", "https://h.example/-x/", "https://h.example:/x/", "https://h.example/x:",
+		" ", "https://", "https:///", "https://host.example", "https://host.example-",
+		"http://mirror.example/x/", "ftp://h.example/x/", "FILE:///srv/",
+		"git@h.example:team/", "ext::sh -c /", "//h.example/x/", "h.example/x/", "/srv/git/",
+		"https://user:canary@h.example/x/", "https://h.example/x/?a=", "https://h.example/x/#",
+		"https://h.example/x\n/", "https://h.example/x%0a/", "https://h.example/../",
+		"https://h.example//x/", "https://h.example/x y/", "https://h.example/-x/",
+		"https://h.example:/x/", "https://h.example/x:",
 	} {
 		c, err := NewCatalogue(prefix)
 		var typed *Error
@@ -72,9 +78,11 @@ func TestUnknownTemplate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"", "nope", "Codex", "codex ", "../codex", "codex\n", "-codex", strings.Repeat("x", 1000), "\x1b[2J"} {
+	for _, name := range []string{"", "nope", "Codex", "codex ", "../codex", "codex\n", "-codex",
+		strings.Repeat("x", 1000), "\x1b[2J"} {
 		_, err := c.Template(name)
-		if !errors.Is(err, ErrUnknownTemplate) || !strings.Contains(err.Error(), "autogen, claude-code") {
+		if !errors.Is(err, ErrUnknownTemplate) ||
+			!strings.Contains(err.Error(), "autogen, claude-code") {
 			t.Errorf("%q: %v", name, err)
 		} else if len(err.Error()) > 400 || strings.ContainsAny(err.Error(), "\x1b\n") {
 			t.Errorf("%q: the text isn't harmless: %q", name, err)
@@ -83,13 +91,16 @@ func TestUnknownTemplate(t *testing.T) {
 }
 
 func TestFault01_TemplateNames(t *testing.T) {
-	for _, name := range []string{"", "-x", "x-", "--help", "x--y", "x..y", "X", "x/y", "x y", "ä", ".x", "x.", strings.Repeat("x", 65)} {
-		if err := newCatalogue(t).Add(Template{Name: name, Remote: mustRemote(t, "https://h.example/a/b")}); !errors.Is(err, ErrInvalidInput) {
+	for _, name := range []string{"", "-x", "x-", "--help", "x--y", "x..y", "X", "x/y", "x y", "ä",
+		".x", "x.", strings.Repeat("x", 65)} {
+		if err := newCatalogue(t).Add(Template{Name: name,
+			Remote: mustRemote(t, "https://h.example/a/b")}); !errors.Is(err, ErrInvalidInput) {
 			t.Errorf("name %q: %v", name, err)
 		}
 	}
 	for _, name := range []string{"x", "0", "a-b_c.d", strings.Repeat("x", 64)} {
-		if err := newCatalogue(t).Add(Template{Name: name, Remote: mustRemote(t, "https://h.example/a/b")}); err != nil {
+		if err := newCatalogue(t).Add(Template{Name: name,
+			Remote: mustRemote(t, "https://h.example/a/b")}); err != nil {
 			t.Errorf("name %q: %v", name, err)
 		}
 	}
@@ -130,12 +141,15 @@ func TestFault11_ImageNamesAreInjective(t *testing.T) {
 }
 
 func TestTemplateFields(t *testing.T) {
-	good := Template{Name: "x", Remote: mustRemote(t, "https://h.example/a/b"), Subdir: "./docker/", Dockerfile: "build//Dockerfile.dev", Target: "Final_1.x", Platform: "linux/arm/v7", Image: "team/x"}
+	good := Template{Name: "x", Remote: mustRemote(t, "https://h.example/a/b"), Subdir: "./docker/",
+		Dockerfile: "build//Dockerfile.dev", Target: "Final_1.x", Platform: "linux/arm/v7",
+		Image: "team/x"}
 	c := newCatalogue(t)
 	if err := c.Add(good); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := c.Template("x"); err != nil || got.Subdir != "docker" || got.Dockerfile != "build/Dockerfile.dev" || got.Image != "team/x" {
+	if got, err := c.Template("x"); err != nil || got.Subdir != "docker" ||
+		got.Dockerfile != "build/Dockerfile.dev" || got.Image != "team/x" {
 		t.Errorf("got %+v, %v", got, err)
 	}
 	for name, spoil := range map[string]func(*Template){
@@ -167,7 +181,8 @@ func TestTemplateFields(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	for _, platform := range []string{"", "native", "linux/amd64", "linux/arm64/v8", "windows/amd64"} {
+	for _, platform := range []string{"", "native", "linux/amd64", "linux/arm64/v8",
+		"windows/amd64"} {
 		if err := checkPlatform(platform); err != nil {
 			t.Errorf("platform %q: %v", platform, err)
 		}
@@ -211,23 +226,29 @@ func TestAddFile(t *testing.T) {
 	if err := c.AddFile(writeConfig(t, goodConfig)); err != nil {
 		t.Fatal(err)
 	}
-	want := Template{Name: "mine", Remote: mustRemote(t, "https://git.example.com/team/mine"), Ref: mustBranch(t, "release/1"),
-		Subdir: "docker", Dockerfile: "Dockerfile.dev", Target: "final", Platform: "linux/arm64", Image: "team/mine"}
+	want := Template{Name: "mine", Remote: mustRemote(t, "https://git.example.com/team/mine"),
+		Ref:    mustBranch(t, "release/1"),
+		Subdir: "docker", Dockerfile: "Dockerfile.dev", Target: "final", Platform: "linux/arm64",
+		Image: "team/mine"}
 	if got, err := c.Template("mine"); err != nil || got != want {
 		t.Errorf("got %+v, %v", got, err)
 	}
-	if got, err := c.Template("plain"); err != nil || got.Remote.Scheme() != "http" || !got.Ref.IsHEAD() || got.Image != "workspace-template-plain" {
+	if got, err := c.Template("plain"); err != nil || got.Remote.Scheme() != "http" ||
+		!got.Ref.IsHEAD() || got.Image != "workspace-template-plain" {
 		t.Errorf("got %+v, %v", got, err)
 	}
 	envs := c.TokenEnvs()
-	if len(envs) != 2 || envs["git.example.com"] != "EXAMPLE_TOKEN" || envs["build.example.com:3000"] != "_BUILD2" {
+	if len(envs) != 2 || envs["git.example.com"] != "EXAMPLE_TOKEN" ||
+		envs["build.example.com:3000"] != "_BUILD2" {
 		t.Errorf("got %v", envs)
 	}
 	envs["x"] = "y"
 	if len(c.TokenEnvs()) != 2 {
 		t.Error("the caller can change the catalogue")
 	}
-	if got := c.Frontends(); !slices.Equal(got, []string{"docker.io/docker/dockerfile-upstream", "registry.example.com:5000/team/frontend"}) {
+	if got := c.Frontends(); !slices.Equal(got,
+		[]string{"docker.io/docker/dockerfile-upstream",
+			"registry.example.com:5000/team/frontend"}) {
 		t.Errorf("frontends are %q", got)
 	}
 	if len(c.Names()) != 11 || !slices.IsSorted(c.Names()) {
@@ -239,46 +260,55 @@ func TestAddFileRefuses(t *testing.T) {
 	one := func(fields string) string { return "templates:\n  - name: mine\n    " + fields + "\n" }
 	repo := "repo: https://h.example/a/b"
 	for name, tc := range map[string]struct{ text, says string }{
-		"unknown key":             {one(repo + "\n    brnach: x"), "line 4"},
-		"unknown section":         {"templtaes: []\n", "line 1"},
-		"a key twice":             {one(repo + "\n    " + repo), "line 4"},
-		"wrong type":              {one("repo: [a]"), "line 3"},
-		"not YAML":                {"templates: [\n", "invalid input"},
-		"a scalar":                {"hello\n", "invalid input"},
-		"two documents":           {"templates: []\n---\ntemplates: []\n", "more than one document"},
-		"no name":                 {"templates:\n  - " + repo + "\n", "entry 1"},
-		"no repo":                 {one("branch: x"), "entry 1"},
-		"http":                    {one("repo: http://h.example/a/b"), "allow_insecure_http"},
-		"bad branch":              {one(repo + "\n    branch: -x"), "branch"},
-		"bad subdir":              {one(repo + "\n    subdir: ../x"), "subdirectory"},
-		"bad platform":            {one(repo + "\n    platform: arm64"), "platform"},
-		"bad image":               {one(repo + "\n    image: a:b"), "image"},
-		"a built-in's name":       {"templates:\n  - name: codex\n    " + repo + "\n", "already"},
-		"the second of two":       {goodConfig + "  - host: git.example.com\n    token_env: X\n", "entry 3"},
-		"a URL for a host":        {"credentials:\n  - host: https://h.example\n    token_env: X\n", "host"},
-		"a path for a host":       {"credentials:\n  - host: h.example/a\n    token_env: X\n", "host"},
-		"no host":                 {"credentials:\n  - token_env: X\n", "host"},
-		"a token for its name":    {"credentials:\n  - host: h.example\n    token_env: can-ary\n", "never the token itself"},
-		"no variable":             {"credentials:\n  - host: h.example\n", "token_env"},
-		"a frontend's tag":        {"frontends: ['a/b', 'a/b:1']\n", "frontends, entry 2"},
-		"a frontend's digest":     {"frontends: ['a/b@sha256:" + strings.Repeat("ab", 32) + "']\n", "without tag and digest"},
+		"unknown key":     {one(repo + "\n    brnach: x"), "line 4"},
+		"unknown section": {"templtaes: []\n", "line 1"},
+		"a key twice":     {one(repo + "\n    " + repo), "line 4"},
+		"wrong type":      {one("repo: [a]"), "line 3"},
+		"not YAML":        {"templates: [\n", "invalid input"},
+		"a scalar":        {"hello\n", "invalid input"},
+		"two documents": {"templates: []\n---\ntemplates: []\n",
+			"more than one document"},
+		"no name":           {"templates:\n  - " + repo + "\n", "entry 1"},
+		"no repo":           {one("branch: x"), "entry 1"},
+		"http":              {one("repo: http://h.example/a/b"), "allow_insecure_http"},
+		"bad branch":        {one(repo + "\n    branch: -x"), "branch"},
+		"bad subdir":        {one(repo + "\n    subdir: ../x"), "subdirectory"},
+		"bad platform":      {one(repo + "\n    platform: arm64"), "platform"},
+		"bad image":         {one(repo + "\n    image: a:b"), "image"},
+		"a built-in's name": {"templates:\n  - name: codex\n    " + repo + "\n", "already"},
+		"the second of two": {goodConfig + "  - host: git.example.com\n    token_env: X\n",
+			"entry 3"},
+		"a URL for a host": {"credentials:\n  - host: https://h.example\n    token_env: X\n",
+			"host"},
+		"a path for a host": {"credentials:\n  - host: h.example/a\n    token_env: X\n",
+			"host"},
+		"no host": {"credentials:\n  - token_env: X\n", "host"},
+		"a token for its name": {"credentials:\n  - host: h.example\n    token_env: can-ary\n",
+			"never the token itself"},
+		"no variable":      {"credentials:\n  - host: h.example\n", "token_env"},
+		"a frontend's tag": {"frontends: ['a/b', 'a/b:1']\n", "frontends, entry 2"},
+		"a frontend's digest": {"frontends: ['a/b@sha256:" + strings.Repeat("ab", 32) + "']\n",
+			"without tag and digest"},
 		"a frontend with a space": {"frontends: ['a b']\n", "frontends, entry 1"},
 		"a frontend twice":        {"frontends: ['a/b', 'docker.io/a/b']\n", "there already"},
 		"no frontend":             {"frontends: ['']\n", "frontends, entry 1"},
 		"too large":               {"#" + strings.Repeat("x", maxConfig), "1 MiB"},
-		"an explosion of aliases": {"a: &a [x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\ntemplates: *b\n", "line"},
+		"an explosion of aliases": {"a: &a [x,x,x,x,x,x,x,x,x]\nb: &b " +
+			"[*a,*a,*a,*a,*a,*a,*a,*a,*a]\ntemplates: *b\n", "line"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := newCatalogue(t)
 			err := c.AddFile(writeConfig(t, tc.text))
 			var typed *Error
-			if !errors.Is(err, ErrInvalidInput) || !errors.As(err, &typed) || !strings.Contains(err.Error(), tc.says) {
+			if !errors.Is(err, ErrInvalidInput) || !errors.As(err, &typed) ||
+				!strings.Contains(err.Error(), tc.says) {
 				t.Errorf("got %v", err)
 			}
 			if err != nil && strings.Contains(err.Error(), "can-ary") {
 				t.Errorf("the error repeats what may be a token: %v", err)
 			}
-			if len(c.Names()) != len(KnownRuntimes()) || len(c.TokenEnvs())+len(c.Frontends()) != 0 {
+			if len(c.Names()) != len(KnownRuntimes()) ||
+				len(c.TokenEnvs())+len(c.Frontends()) != 0 {
 				t.Errorf("a part of the file was taken: %v, %v", c.Names(), c.TokenEnvs())
 			}
 		})
@@ -286,12 +316,14 @@ func TestAddFileRefuses(t *testing.T) {
 }
 
 func TestAddFileEmptyAndMissing(t *testing.T) {
-	for _, text := range []string{"", "# nothing\n", "templates:\n", "templates: []\ncredentials: []\n"} {
+	for _, text := range []string{"", "# nothing\n", "templates:\n",
+		"templates: []\ncredentials: []\n"} {
 		if err := newCatalogue(t).AddFile(writeConfig(t, text)); err != nil {
 			t.Errorf("%q: %v", text, err)
 		}
 	}
-	if err := newCatalogue(t).AddFile(filepath.Join(t.TempDir(), "none.yaml")); !errors.Is(err, fs.ErrNotExist) {
+	if err := newCatalogue(t).AddFile(filepath.Join(t.TempDir(), "none.yaml")); !errors.Is(err,
+		fs.ErrNotExist) {
 		t.Errorf("got %v", err)
 	}
 }

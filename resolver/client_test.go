@@ -17,7 +17,8 @@ import (
 
 func TestHeadIsOneRequest(t *testing.T) {
 	s := newServer(t, map[string]http.HandlerFunc{packPath: headMain()})
-	head, err := s.clientWithToken("t0ken", WithUserAgent("test/1")).Head(t.Context(), s.remote(t), git.HEAD, "")
+	head, err := s.clientWithToken("t0ken", WithUserAgent("test/1")).Head(t.Context(), s.remote(t),
+		git.HEAD, "")
 	if err != nil || head.Revision.String() != shaA || head.Ref != mustBranch(t, "main") {
 		t.Fatalf("got %v, %v", head, err)
 	}
@@ -27,10 +28,12 @@ func TestHeadIsOneRequest(t *testing.T) {
 	}
 	want := "0014command=ls-refs\n00010009peel\n000csymrefs\n000bunborn\n0014ref-prefix HEAD\n0000"
 	got := seen[0]
-	if got.method != http.MethodPost || got.body != want || got.auth != "Basic eC1hY2Nlc3MtdG9rZW46dDBrZW4=" {
+	if got.method != http.MethodPost || got.body != want ||
+		got.auth != "Basic eC1hY2Nlc3MtdG9rZW46dDBrZW4=" {
 		t.Errorf("asked %s %q with %q", got.method, got.body, got.auth)
 	}
-	for key, value := range map[string]string{"Git-Protocol": "version=2", "Content-Type": requestType, "Accept": resultType, "User-Agent": "test/1"} {
+	for key, value := range map[string]string{"Git-Protocol": "version=2",
+		"Content-Type": requestType, "Accept": resultType, "User-Agent": "test/1"} {
 		if got.header.Get(key) != value {
 			t.Errorf("%s is %q", key, got.header.Get(key))
 		}
@@ -43,10 +46,12 @@ func TestHeadOfBranchAndDetached(t *testing.T) {
 		"HEAD":           refs(shaA + " HEAD"),
 	})})
 	c := s.client()
-	if head, err := c.Head(t.Context(), s.remote(t), mustBranch(t, "dev"), ""); err != nil || head.Revision.String() != shaB || head.Ref.Branch() != "dev" {
+	if head, err := c.Head(t.Context(), s.remote(t), mustBranch(t, "dev"), ""); err != nil ||
+		head.Revision.String() != shaB || head.Ref.Branch() != "dev" {
 		t.Errorf("dev: %v, %v", head, err)
 	}
-	if head, err := c.Head(t.Context(), s.remote(t), git.HEAD, ""); err != nil || head.Revision.String() != shaA || !head.Ref.IsHEAD() {
+	if head, err := c.Head(t.Context(), s.remote(t), git.HEAD, ""); err != nil ||
+		head.Revision.String() != shaA || !head.Ref.IsHEAD() {
 		t.Errorf("HEAD: %v, %v", head, err)
 	}
 	_, err := c.Head(t.Context(), s.remote(t), mustBranch(t, "gone"), "")
@@ -67,7 +72,8 @@ func TestHeadOverTLSAndSubPath(t *testing.T) {
 	s.StartTLS()
 	defer s.Close()
 	remote := mustRemote(t, s.URL+"/git/acme/tool")
-	if _, err := NewClient(nil, WithHTTPTransport(s.Client().Transport)).Head(t.Context(), remote, git.HEAD, ""); err != nil {
+	if _, err := NewClient(nil, WithHTTPTransport(s.Client().Transport)).Head(t.Context(), remote,
+		git.HEAD, ""); err != nil {
 		t.Error(err)
 	}
 	_, err := NewClient(nil).Head(t.Context(), remote, git.HEAD, "")
@@ -83,28 +89,32 @@ func TestHeadErrorIsTyped(t *testing.T) {
 	if !errors.As(err, &typed) || typed.Remote != s.remote(t) || typed.Op != "look up HEAD of" {
 		t.Errorf("got %#v", err)
 	}
-	if _, err := s.client().Head(t.Context(), git.Remote{}, git.HEAD, ""); !errors.Is(err, ErrInvalidInput) {
+	if _, err := s.client().Head(t.Context(), git.Remote{}, git.HEAD, ""); !errors.Is(err,
+		ErrInvalidInput) {
 		t.Errorf("no remote gives %v", err)
 	}
 }
 
 func TestMissingRepositoryText(t *testing.T) {
 	remote := mustRemote(t, DefaultRepoPrefix+"codex")
-	c := NewClient(nil, WithHTTPTransport(fakeTransport(func(r *http.Request) (*http.Response, error) {
-		w := httptest.NewRecorder()
-		w.WriteHeader(http.StatusNotFound)
-		resp := w.Result()
-		resp.Request = r
-		return resp, nil
-	})))
+	c := NewClient(nil,
+		WithHTTPTransport(fakeTransport(func(r *http.Request) (*http.Response, error) {
+			w := httptest.NewRecorder()
+			w.WriteHeader(http.StatusNotFound)
+			resp := w.Result()
+			resp.Request = r
+			return resp, nil
+		})))
 	text := headError(t, c, remote)
-	for _, want := range []string{"the runtime is not mirrored", remote.String(), "claude-code, hermes, langgraph, autogen", "MOLECULE_GITEA_TOKEN"} {
+	for _, want := range []string{"the runtime is not mirrored", remote.String(),
+		"claude-code, hermes, langgraph, autogen", "MOLECULE_GITEA_TOKEN"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("%q lacks %q", text, want)
 		}
 	}
 	text = headError(t, c, mustRemote(t, "https://h.example/acme/tool"))
-	if strings.Contains(text, "langgraph") || !strings.Contains(text, "https://h.example/acme/tool") {
+	if strings.Contains(text, "langgraph") ||
+		!strings.Contains(text, "https://h.example/acme/tool") {
 		t.Errorf("another prefix: %q", text)
 	}
 }
@@ -122,18 +132,20 @@ func TestHeadUnreachable(t *testing.T) {
 	s := newServer(t, nil)
 	remote := s.remote(t)
 	s.Close()
-	if _, err := s.client().Head(t.Context(), remote, git.HEAD, ""); !errors.Is(err, ErrUnavailable) {
+	if _, err := s.client().Head(t.Context(), remote, git.HEAD, ""); !errors.Is(err,
+		ErrUnavailable) {
 		t.Errorf("got %v", err)
 	}
 }
 
 func TestHeadCancelled(t *testing.T) {
 	arrived, gone := make(chan struct{}), make(chan struct{})
-	s := newServer(t, map[string]http.HandlerFunc{packPath: func(_ http.ResponseWriter, r *http.Request) {
-		close(arrived)
-		<-r.Context().Done()
-		close(gone)
-	}})
+	s := newServer(t,
+		map[string]http.HandlerFunc{packPath: func(_ http.ResponseWriter, r *http.Request) {
+			close(arrived)
+			<-r.Context().Done()
+			close(gone)
+		}})
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() {
 		<-arrived
@@ -147,10 +159,14 @@ func TestHeadCancelled(t *testing.T) {
 }
 
 func TestHeadCallersDeadline(t *testing.T) {
-	s := newServer(t, map[string]http.HandlerFunc{packPath: func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }})
+	s := newServer(t,
+		map[string]http.HandlerFunc{packPath: func(_ http.ResponseWriter, r *http.Request) {
+			<-r.Context().Done()
+		}})
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Millisecond)
 	defer cancel()
-	if _, err := s.client().Head(ctx, s.remote(t), git.HEAD, ""); !errors.Is(err, context.DeadlineExceeded) {
+	if _, err := s.client().Head(ctx, s.remote(t), git.HEAD, ""); !errors.Is(err,
+		context.DeadlineExceeded) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -180,11 +196,15 @@ func TestConnectionIsReused(t *testing.T) {
 }
 
 func TestCredentialsFor(t *testing.T) {
-	creds := Credentials{"a.example": "bare", "b.example:443": "port", "c.example:8443": "other", "127.0.0.1:80": "plain"}
+	creds := Credentials{"a.example": "bare", "b.example:443": "port", "c.example:8443": "other",
+		"127.0.0.1:80": "plain"}
 	for raw, want := range map[string]string{
-		"https://a.example/o/r": "bare", "https://A.example:443/o/r": "bare", "https://a.example:8443/o/r": "",
-		"https://b.example/o/r": "port", "https://c.example:8443/o/r": "other", "https://c.example/o/r": "",
-		"https://sub.a.example/o/r": "", "http://127.0.0.1/o/r": "plain", "https://127.0.0.1/o/r": "",
+		"https://a.example/o/r": "bare", "https://A.example:443/o/r": "bare",
+		"https://a.example:8443/o/r": "",
+		"https://b.example/o/r":      "port", "https://c.example:8443/o/r": "other",
+		"https://c.example/o/r":     "",
+		"https://sub.a.example/o/r": "", "http://127.0.0.1/o/r": "plain",
+		"https://127.0.0.1/o/r": "",
 	} {
 		if got := creds.For(mustRemote(t, raw)); got != want {
 			t.Errorf("%s gets %q, want %q", raw, got, want)

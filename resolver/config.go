@@ -125,11 +125,13 @@ func (c *Catalogue) addConfig(entry templateConfig) error {
 func (c *Catalogue) addCredential(entry credentialConfig) error {
 	remote, err := git.ParseRemote("https://" + entry.Host + "/host")
 	if err != nil || remote.Path() != "host" {
-		return fmt.Errorf("%w: host %s: give a host name, with its port if it has one", ErrInvalidInput, quoted(entry.Host))
+		return fmt.Errorf("%w: host %s: give a host name, with its port if it has one",
+			ErrInvalidInput, quoted(entry.Host))
 	}
 	if !isEnvName(entry.TokenEnv) {
 		// It isn't repeated: it may well be the token.
-		return fmt.Errorf("%w: token_env of host %s: give the name of an environment variable, never the token itself",
+		return fmt.Errorf("%w: token_env of host %s: give the name of an environment variable, "+
+			"never the token itself",
 			ErrInvalidInput, remote.Host())
 	}
 	if _, taken := c.tokenEnvs[remote.Host()]; taken {
@@ -139,11 +141,13 @@ func (c *Catalogue) addCredential(entry credentialConfig) error {
 	return nil
 }
 
-// addFrontend takes a name alone: who may push to it decides what its tags mean, so a tag would promise too much.
+// addFrontend takes a name alone: who may push to it decides what its tags mean, so a tag would
+// promise too much.
 func (c *Catalogue) addFrontend(image string) error {
 	named, err := reference.ParseNormalizedNamed(image)
 	if err != nil || !reference.IsNameOnly(named) {
-		return fmt.Errorf("%w: %s: give an image's name without tag and digest, for example docker.io/team/frontend", ErrInvalidInput, quoted(image))
+		return fmt.Errorf("%w: %s: give an image's name without tag and digest, for example "+
+			"docker.io/team/frontend", ErrInvalidInput, quoted(image))
 	}
 	if slices.Contains(c.frontends, named.Name()) {
 		return fmt.Errorf("%w: %s is there already", ErrInvalidInput, quoted(image))
@@ -164,7 +168,8 @@ func parseConfig(text []byte) (config, error) {
 		return config{}, fmt.Errorf("%w: %w", ErrInvalidInput, err)
 	}
 	if err := decoder.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
-		return config{}, fmt.Errorf("%w: there is more than one document in the file", ErrInvalidInput)
+		return config{}, fmt.Errorf("%w: there is more than one document in the file",
+			ErrInvalidInput)
 	}
 	return cfg, nil
 }

@@ -13,11 +13,13 @@ const mirroredToday = "claude-code, hermes, langgraph, autogen"
 
 var (
 	errNoRemote        = fmt.Errorf("%w: no repository given", ErrInvalidInput)
-	errEmptyRepository = fmt.Errorf("%w: repository is empty: push a first commit, or set the default branch to one that exists", ErrNotFound)
+	errEmptyRepository = fmt.Errorf("%w: repository is empty: push a first commit, or set the "+
+		"default branch to one that exists", ErrNotFound)
 )
 
 func missingBranch(ref git.Ref) error {
-	return fmt.Errorf("%w: the repository has no branch %s: check its name, or push it", ErrNotFound, quoted(ref.Branch()))
+	return fmt.Errorf("%w: the repository has no branch %s: check its name, or push it",
+		ErrNotFound, quoted(ref.Branch()))
 }
 
 // missingRepository explains a repository that isn't there, as far as this
@@ -32,7 +34,8 @@ func (c *Client) missingRepository(remote git.Remote) error {
 	if c.creds.For(remote) == "" {
 		text += "; if it is private, set " + c.tokenHint(remote.Host())
 	} else {
-		text += "; if it is private, the token in " + c.tokenHint(remote.Host()) + " may not read it"
+		text += "; if it is private, the token in " + c.tokenHint(remote.Host()) +
+			" may not read it"
 	}
 	return fmt.Errorf("%w: %s", ErrNotFound, text)
 }
@@ -43,11 +46,14 @@ func (c *Client) unauthorized(remote git.Remote, denied *statusError) error {
 	var text string
 	switch {
 	case c.creds.For(remote) == "":
-		text = "the repository is private or isn't there: set " + env + " to a token that may read it, or check the URL"
+		text = "the repository is private or isn't there: set " + env +
+			" to a token that may read it, or check the URL"
 	case denied.code == statusUnauthorized:
-		text = "the token in " + env + " was rejected: make a new one on " + remote.Host() + " that may read repositories"
+		text = "the token in " + env + " was rejected: make a new one on " + remote.Host() +
+			" that may read repositories"
 	default:
-		text = "the token in " + env + " may not read the repository: give it the permission to read repositories"
+		text = "the token in " + env +
+			" may not read the repository: give it the permission to read repositories"
 	}
 	return fmt.Errorf("%w: %s: %w", ErrUnauthorized, text, denied)
 }

@@ -12,7 +12,8 @@ import (
 // fallBack serves a look-up that git's protocol didn't answer. Where the server
 // doesn't take the request at all (an old git, a proxy that lets no POST
 // through) the forge's API is asked for the commit; else the error is explained.
-func (c *Client) fallBack(ctx context.Context, remote git.Remote, ref git.Ref, err error) (Head, error) {
+func (c *Client) fallBack(ctx context.Context, remote git.Remote, ref git.Ref,
+	err error) (Head, error) {
 	var refused *statusError
 	if errors.As(err, &refused) && isUnserved(refused.code) {
 		head, apiErr := c.branchByAPI(ctx, remote, ref)
@@ -59,7 +60,8 @@ func (c *Client) explain(ctx context.Context, remote git.Remote, err error) erro
 	case refused.code >= http.StatusInternalServerError:
 		return fmt.Errorf("%w: %w: try again later", ErrUnavailable, refused)
 	default:
-		return fmt.Errorf("%w: %w: check that the URL is a git repository's", ErrInvalidAnswer, refused)
+		return fmt.Errorf("%w: %w: check that the URL is a git repository's", ErrInvalidAnswer,
+			refused)
 	}
 }
 
@@ -75,7 +77,8 @@ func (c *Client) explainDenied(ctx context.Context, remote git.Remote, denied *s
 		return err
 	case errors.As(err, &refused) && refused.isAPI && refused.code == http.StatusNotFound:
 		return c.missingRepository(remote)
-	case errors.As(err, &refused) && refused.isAPI && (refused.code == http.StatusUnauthorized || refused.code == http.StatusForbidden):
+	case errors.As(err, &refused) && refused.isAPI &&
+		(refused.code == http.StatusUnauthorized || refused.code == http.StatusForbidden):
 		return c.unauthorized(remote, refused)
 	default:
 		return c.unauthorized(remote, denied)

@@ -36,7 +36,8 @@ func apiURL(remote git.Remote) (string, bool) {
 
 // apiGet asks the API for something of a repository and hands a 200's body to
 // read. suffix must be escaped.
-func (c *Client) apiGet(ctx context.Context, remote git.Remote, suffix string, read func(*http.Response) error) error {
+func (c *Client) apiGet(ctx context.Context, remote git.Remote, suffix string,
+	read func(*http.Response) error) error {
 	base, ok := apiURL(remote)
 	if !ok {
 		return errNoForge
@@ -91,7 +92,8 @@ func (c *Client) repository(ctx context.Context, remote git.Remote) (repository,
 	repo := repository{format: git.SHA1}
 	if name != "" {
 		if repo.branch, err = git.ParseBranch(name); err != nil {
-			return repository{}, fmt.Errorf("%w: the default branch %s", ErrInvalidAnswer, said(name))
+			return repository{}, fmt.Errorf("%w: the default branch %s", ErrInvalidAnswer,
+				said(name))
 		}
 	}
 	// Gitea before 1.22 knows SHA1 alone, and doesn't say.
@@ -109,7 +111,8 @@ func (c *Client) defaultBranch(ctx context.Context, remote git.Remote) (git.Ref,
 		return repo.branch, nil
 	}
 	var refused *statusError
-	if errors.As(err, &refused) && refused.code < 500 || errors.Is(err, errNoForge) || errors.Is(err, ErrInvalidAnswer) {
+	if errors.As(err, &refused) && refused.code < 500 || errors.Is(err, errNoForge) ||
+		errors.Is(err, ErrInvalidAnswer) {
 		return git.HEAD, nil
 	}
 	return git.HEAD, c.explain(ctx, remote, err)
@@ -146,7 +149,8 @@ func branchCommit(answer object, ref git.Ref, format git.ObjectFormat) (git.Revi
 		return git.Revision{}, err
 	}
 	if name != ref.Branch() {
-		return git.Revision{}, fmt.Errorf("%w: it is about the branch %s", ErrInvalidAnswer, said(name))
+		return git.Revision{}, fmt.Errorf("%w: it is about the branch %s", ErrInvalidAnswer,
+			said(name))
 	}
 	hex, err := answer.text("commit", "id")
 	if err != nil {

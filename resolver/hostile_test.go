@@ -44,7 +44,8 @@ func newServer(t *testing.T, routes map[string]http.HandlerFunc) *server {
 	t.Helper()
 	s := &server{routes: routes}
 	s.Server = httptest.NewUnstartedServer(http.HandlerFunc(s.serve))
-	s.Config.ErrorLog = log.New(io.Discard, "", 0) // clients that hang up are what many tests are about
+	// clients that hang up are what many tests are about
+	s.Config.ErrorLog = log.New(io.Discard, "", 0)
 	s.Start()
 	t.Cleanup(s.Close)
 	return s
@@ -56,7 +57,8 @@ func (s *server) serve(w http.ResponseWriter, r *http.Request) {
 		panic(http.ErrAbortHandler)
 	}
 	s.mu.Lock()
-	s.requests = append(s.requests, request{r.Method, r.URL.Path, r.Header.Get("Authorization"), string(body), r.Header})
+	s.requests = append(s.requests, request{r.Method, r.URL.Path, r.Header.Get("Authorization"),
+		string(body), r.Header})
 	s.mu.Unlock()
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	if route := s.routes[r.URL.Path]; route != nil {
@@ -86,7 +88,8 @@ func (s *server) client(opts ...ClientOption) *Client {
 }
 
 func (s *server) clientWithToken(token string, opts ...ClientOption) *Client {
-	return NewClient(Credentials{s.host(): token}, append([]ClientOption{WithBackoff(3, noWait)}, opts...)...)
+	return NewClient(Credentials{s.host(): token},
+		append([]ClientOption{WithBackoff(3, noWait)}, opts...)...)
 }
 
 func noWait(int) time.Duration { return 0 }
@@ -185,7 +188,10 @@ const (
 )
 
 func repoJSON(defaultBranch, format string) string {
-	return fmt.Sprintf(`{"id":1,"name":"tool","empty":false,"default_branch":%q,"object_format_name":%q}`, defaultBranch, format)
+	return fmt.Sprintf(
+		`{"id":1,"name":"tool","empty":false,"default_branch":%q,"object_format_name":%q}`,
+		defaultBranch, format,
+	)
 }
 
 // serveInProcess is a repository that wants a credential, without a network.

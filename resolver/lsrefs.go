@@ -61,10 +61,12 @@ func readRefs(r io.Reader, format git.ObjectFormat, wanted []string) (refAnswer,
 		case mark == pktFlush:
 			return refAnswer{}, nil
 		case mark >= 0:
-			return refAnswer{}, fmt.Errorf("%w: a mark %04d in the list of refs", ErrInvalidAnswer, mark)
+			return refAnswer{}, fmt.Errorf("%w: a mark %04d in the list of refs", ErrInvalidAnswer,
+				mark)
 		}
 		if message, isError := bytes.CutPrefix(payload, []byte("ERR ")); isError {
-			return refAnswer{}, fmt.Errorf("%w: it says %s", errRefused, said(strings.TrimSpace(string(message))))
+			return refAnswer{}, fmt.Errorf("%w: it says %s", errRefused,
+				said(strings.TrimSpace(string(message))))
 		}
 		answer, err := parseRef(strings.TrimSuffix(string(payload), "\n"), format)
 		if err != nil {
@@ -122,10 +124,12 @@ func parseRef(line string, format git.ObjectFormat) (refAnswer, error) {
 func parseObject(hex string, format git.ObjectFormat) (git.Revision, error) {
 	revision, err := git.ParseRevision(hex)
 	if err != nil {
-		return git.Revision{}, fmt.Errorf("%s isn't a commit", said(hex)) // the server's fault: not an ErrInvalidInput
+		// the server's fault: not an ErrInvalidInput
+		return git.Revision{}, fmt.Errorf("%s isn't a commit", said(hex))
 	}
 	if revision.Format() != format {
-		return git.Revision{}, fmt.Errorf("%s isn't of the repository's object format %s", said(hex), format)
+		return git.Revision{}, fmt.Errorf("%s isn't of the repository's object format %s",
+			said(hex), format)
 	}
 	return revision, nil
 }
@@ -137,7 +141,8 @@ func parseSymref(target string) (git.Ref, error) {
 			return ref, nil
 		}
 	}
-	return git.Ref{}, fmt.Errorf("%w: HEAD points to %s, which isn't a branch's name", ErrInvalidAnswer, said(target))
+	return git.Ref{}, fmt.Errorf("%w: HEAD points to %s, which isn't a branch's name",
+		ErrInvalidAnswer, said(target))
 }
 
 // finish reads the end of the stream if it has arrived already, so that the

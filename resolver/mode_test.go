@@ -21,17 +21,21 @@ func TestResolve(t *testing.T) {
 		prefix    string
 		reference string
 	}{
-		"unset":        {nil, resolver.ModeLocalBuild, "", ""},
-		"empty":        {map[string]string{name: ""}, resolver.ModeLocalBuild, "", ""},
-		"blank":        {map[string]string{name: " \t\n"}, resolver.ModeLocalBuild, "", ""},
-		"set":          {map[string]string{name: "ghcr.io/acme"}, resolver.ModeRegistry, "ghcr.io/acme", "ghcr.io/acme/workspace-template-codex:latest"},
-		"with a port":  {map[string]string{name: "localhost:5000/a/b"}, resolver.ModeRegistry, "localhost:5000/a/b", "localhost:5000/a/b/workspace-template-codex:latest"},
-		"byte by byte": {map[string]string{name: " x/ "}, resolver.ModeRegistry, " x/ ", " x/ /workspace-template-codex:latest"},
-		"another":      {map[string]string{"IMAGE_REGISTRY": "x"}, resolver.ModeLocalBuild, "", ""},
+		"unset": {nil, resolver.ModeLocalBuild, "", ""},
+		"empty": {map[string]string{name: ""}, resolver.ModeLocalBuild, "", ""},
+		"blank": {map[string]string{name: " \t\n"}, resolver.ModeLocalBuild, "", ""},
+		"set": {map[string]string{name: "ghcr.io/acme"}, resolver.ModeRegistry,
+			"ghcr.io/acme", "ghcr.io/acme/workspace-template-codex:latest"},
+		"with a port": {map[string]string{name: "localhost:5000/a/b"}, resolver.ModeRegistry,
+			"localhost:5000/a/b", "localhost:5000/a/b/workspace-template-codex:latest"},
+		"byte by byte": {map[string]string{name: " x/ "}, resolver.ModeRegistry, " x/ ",
+			" x/ /workspace-template-codex:latest"},
+		"another": {map[string]string{"IMAGE_REGISTRY": "x"}, resolver.ModeLocalBuild, "", ""},
 	} {
 		t.Run(label, func(t *testing.T) {
 			got := resolver.Resolve(lookup(tc.env))
-			if got.Mode != tc.mode || got.Prefix != tc.prefix || got.Reference("codex") != tc.reference {
+			if got.Mode != tc.mode || got.Prefix != tc.prefix ||
+				got.Reference("codex") != tc.reference {
 				t.Errorf("got %+v, %q", got, got.Reference("codex"))
 			}
 		})

@@ -18,17 +18,20 @@ import (
 // total_commits 0, and the other way round with more than 0, since some
 // versions answer 0 for histories that share nothing. Whatever can't be shown
 // is refused: the error is an *Error around ErrNotOnBranch, or one of Head's.
-func (c *Client) RequireOnBranch(ctx context.Context, remote git.Remote, ref git.Ref, rev git.Revision) error {
+func (c *Client) RequireOnBranch(ctx context.Context, remote git.Remote, ref git.Ref,
+	rev git.Revision) error {
 	op := "check that " + rev.Short() + " is on " + ref.String() + " of"
 	if remote.IsZero() || rev.IsZero() {
-		return c.fail(op, remote, fmt.Errorf("%w: no repository or no revision given", ErrInvalidInput))
+		return c.fail(op, remote, fmt.Errorf("%w: no repository or no revision given",
+			ErrInvalidInput))
 	}
 	ctx, cancel := c.withDeadline(ctx)
 	defer cancel()
 	return c.fail(op, remote, c.requireOnBranch(ctx, remote, ref, rev))
 }
 
-func (c *Client) requireOnBranch(ctx context.Context, remote git.Remote, ref git.Ref, rev git.Revision) error {
+func (c *Client) requireOnBranch(ctx context.Context, remote git.Remote, ref git.Ref,
+	rev git.Revision) error {
 	head, err := c.head(ctx, remote, ref, rev.Format())
 	if err != nil {
 		return err
@@ -50,26 +53,32 @@ func (c *Client) requireOnBranch(ctx context.Context, remote git.Remote, ref git
 }
 
 func notOnBranch(why string) error {
-	return fmt.Errorf("%w: %s: choose a commit of the branch, or allow any commit explicitly", ErrNotOnBranch, why)
+	return fmt.Errorf("%w: %s: choose a commit of the branch, or allow any commit explicitly",
+		ErrNotOnBranch, why)
 }
 
 // requireNoNamesake refuses a commit that a branch or a tag is named like: the
 // forge would compare that one instead.
-func (c *Client) requireNoNamesake(ctx context.Context, remote git.Remote, _ git.Ref, rev git.Revision) error {
-	answer, err := c.askRefs(ctx, remote, rev.Format(), "refs/heads/"+rev.String(), "refs/tags/"+rev.String())
+func (c *Client) requireNoNamesake(ctx context.Context, remote git.Remote, _ git.Ref,
+	rev git.Revision) error {
+	answer, err := c.askRefs(ctx, remote, rev.Format(), "refs/heads/"+rev.String(),
+		"refs/tags/"+rev.String())
 	if err != nil {
 		return c.explain(ctx, remote, err)
 	}
 	if answer.found() {
-		return notOnBranch(answer.name + " is named like the commit, so that the forge can't tell them apart")
+		return notOnBranch(answer.name +
+			" is named like the commit, so that the forge can't tell them apart")
 	}
 	return nil
 }
 
 // requireCommit refuses what isn't a commit, such as an annotated tag's object:
 // the API answers for the commit that it points to.
-func (c *Client) requireCommit(ctx context.Context, remote git.Remote, _ git.Ref, rev git.Revision) error {
-	answer, err := c.apiObject(ctx, remote, "/git/commits/"+rev.String()+"?stat=false&verification=false&files=false")
+func (c *Client) requireCommit(ctx context.Context, remote git.Remote, _ git.Ref,
+	rev git.Revision) error {
+	answer, err := c.apiObject(ctx, remote,
+		"/git/commits/"+rev.String()+"?stat=false&verification=false&files=false")
 	var refused *statusError
 	if errors.As(err, &refused) && refused.isAPI && refused.code == http.StatusNotFound {
 		return notOnBranch("the repository has no such commit")
@@ -87,7 +96,8 @@ func (c *Client) requireCommit(ctx context.Context, remote git.Remote, _ git.Ref
 	return nil
 }
 
-func (c *Client) requireAncestor(ctx context.Context, remote git.Remote, branch git.Ref, rev git.Revision) error {
+func (c *Client) requireAncestor(ctx context.Context, remote git.Remote, branch git.Ref,
+	rev git.Revision) error {
 	name := escapePath(branch.Branch())
 	beyond, err := c.hasCommits(ctx, remote, name+"..."+rev.String())
 	if err != nil {
@@ -111,15 +121,16 @@ func (c *Client) requireAncestor(ctx context.Context, remote git.Remote, branch 
 // isn't 0: with the commits it may be large.
 func (c *Client) hasCommits(ctx context.Context, remote git.Remote, baseHead string) (bool, error) {
 	total, seen := uint64(0), false
-	err := c.apiGet(ctx, remote, "/compare/"+baseHead+"?stat=false&verification=false&files=false", func(resp *http.Response) error {
-		return eachMember(resp.Body, func(key string, value any) (more bool, err error) {
-			if key == "total_commits" {
-				seen = true
-				total, err = count(value)
-			}
-			return total == 0, err
+	err := c.apiGet(ctx, remote, "/compare/"+baseHead+"?stat=false&verification=false&files=false",
+		func(resp *http.Response) error {
+			return eachMember(resp.Body, func(key string, value any) (more bool, err error) {
+				if key == "total_commits" {
+					seen = true
+					total, err = count(value)
+				}
+				return total == 0, err
+			})
 		})
-	})
 	if err != nil {
 		return false, c.unverified(ctx, remote, err)
 	}
@@ -133,7 +144,8 @@ func (c *Client) hasCommits(ctx context.Context, remote git.Remote, baseHead str
 // 500 where the histories share nothing.
 func (c *Client) unverified(ctx context.Context, remote git.Remote, err error) error {
 	var refused *statusError
-	if errors.Is(err, errNoForge) || errors.As(err, &refused) && refused.code != http.StatusUnauthorized && refused.code != http.StatusForbidden {
+	if errors.Is(err, errNoForge) || errors.As(err, &refused) &&
+		refused.code != http.StatusUnauthorized && refused.code != http.StatusForbidden {
 		return fmt.Errorf("%w: %w", notOnBranch("the forge didn't show it by Gitea's API"), err)
 	}
 	return c.explain(ctx, remote, err)

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// DefaultTokenEnv is the environment variable with the credential for the default prefix's host. This package names it in
-// errors, and reads none.
+// DefaultTokenEnv is the environment variable with the credential for the default prefix's host.
+// This package names it in errors, and reads none.
 const DefaultTokenEnv = "MOLECULE_GITEA_TOKEN"
 
 const (
@@ -27,7 +27,8 @@ type Timeouts struct {
 }
 
 func defaultTimeouts() Timeouts {
-	return Timeouts{Total: 30 * time.Second, Header: 10 * time.Second, Progress: 5 * time.Second, MinBytes: 512}
+	return Timeouts{Total: 30 * time.Second, Header: 10 * time.Second, Progress: 5 * time.Second,
+		MinBytes: 512}
 }
 
 // Backoff gives the wait before retry n, counted from 0.
@@ -106,5 +107,6 @@ func newTransport(t Timeouts) *http.Transport {
 
 // withDeadline bounds a look-up as a whole.
 func (c *Client) withDeadline(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeoutCause(ctx, c.timeouts.Total, &timeoutError{"finish", c.timeouts.Total})
+	return context.WithTimeoutCause(ctx, c.timeouts.Total,
+		&timeoutError{"finish", c.timeouts.Total})
 }

@@ -30,7 +30,9 @@ func TestPktReader(t *testing.T) {
 }
 
 func FuzzReadRefs(f *testing.F) {
-	for _, seed := range []string{"", "0000", "0001", pkt(shaA+" HEAD symref-target:refs/heads/main") + "0000", pkt("unborn HEAD") + "0000", pkt("ERR no"), "fff0", "0003"} {
+	for _, seed := range []string{"", "0000", "0001",
+		pkt(shaA+" HEAD symref-target:refs/heads/main") + "0000", pkt("unborn HEAD") + "0000",
+		pkt("ERR no"), "fff0", "0003"} {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
@@ -51,7 +53,8 @@ func FuzzDecodeObject(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
-		if got, err := decodeObject(bytes.NewReader(body)); (got == nil) == (err == nil) || err != nil && !errors.Is(err, ErrInvalidAnswer) {
+		if got, err := decodeObject(bytes.NewReader(body)); (got == nil) == (err == nil) ||
+			err != nil && !errors.Is(err, ErrInvalidAnswer) {
 			t.Errorf("got %v, %v", got, err)
 		}
 	})

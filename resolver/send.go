@@ -59,11 +59,13 @@ func requestError(ctx context.Context, err error) error {
 	var timeout *timeoutError
 	switch {
 	case errors.As(cause, &timeout):
-		return fmt.Errorf("%w: %w: try again, or check the network on the way to it", ErrUnavailable, cause)
+		return fmt.Errorf("%w: %w: try again, or check the network on the way to it",
+			ErrUnavailable, cause)
 	case cause != nil:
 		return cause
 	default:
-		return fmt.Errorf("%w: %w: check the URL, the network, and proxy settings", ErrUnavailable, err)
+		return fmt.Errorf("%w: %w: check the URL, the network, and proxy settings", ErrUnavailable,
+			err)
 	}
 }
 

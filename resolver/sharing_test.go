@@ -38,14 +38,16 @@ func TestFault33_SharedPerCredential(t *testing.T) {
 				}
 			})
 			callers.Go(func() {
-				if head, err := denied.Head(t.Context(), remote, git.HEAD, ""); !errors.Is(err, ErrUnauthorized) || head != (Head{}) {
+				if head, err := denied.Head(t.Context(), remote, git.HEAD, ""); !errors.Is(err,
+					ErrUnauthorized) || head != (Head{}) {
 					t.Errorf("without the credential: %v, %v", head, err)
 				}
 			})
 		}
 		synctest.Wait()
 		mu.Lock()
-		if len(asked) != 2 || asked["a.example "] != 1 || asked["a.example Basic eC1hY2Nlc3MtdG9rZW46eA=="] != 1 {
+		if len(asked) != 2 || asked["a.example "] != 1 ||
+			asked["a.example Basic eC1hY2Nlc3MtdG9rZW46eA=="] != 1 {
 			t.Errorf("asked %v", asked)
 		}
 		mu.Unlock()

@@ -39,7 +39,8 @@ func refusalOf(resp *http.Response, remote git.Remote) error {
 	switch {
 	case isRedirect(resp.StatusCode) && resp.Header.Get("Location") != "":
 		return redirectError(resp, remote)
-	case resp.StatusCode == http.StatusTooManyRequests, resp.StatusCode == http.StatusForbidden && wait > 0:
+	case resp.StatusCode == http.StatusTooManyRequests, resp.StatusCode == http.StatusForbidden &&
+		wait > 0:
 		return &RateLimitError{RetryAfter: wait}
 	}
 	refusal := &statusError{code: resp.StatusCode}
@@ -87,12 +88,14 @@ func redirectError(resp *http.Response, remote git.Remote) error {
 		return fmt.Errorf("%w: a redirect to something that isn't a URL", ErrInvalidAnswer)
 	}
 	if !sameHost(target, resp.Request.URL) {
-		return fmt.Errorf("%w: a redirect to another host, %s, was not followed: if you trust it, use its URL in the catalogue",
+		return fmt.Errorf("%w: a redirect to another host, %s, was not followed: if you trust "+
+			"it, use its URL in the catalogue",
 			ErrInvalidAnswer, said(target.Host))
 	}
 	to, err := movedTo(target, remote)
 	if err != nil {
-		return fmt.Errorf("%w: a redirect to %s: the server may want a sign-in; check the URL", ErrInvalidAnswer, said(target.Path))
+		return fmt.Errorf("%w: a redirect to %s: the server may want a sign-in; check the URL",
+			ErrInvalidAnswer, said(target.Path))
 	}
 	return &MovedError{From: remote, To: to}
 }

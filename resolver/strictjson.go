@@ -117,7 +117,8 @@ func decodeArray(d *json.Decoder, depth int) ([]any, error) {
 // jsonError marks what is wrong with the JSON, and leaves alone what went wrong
 // with the connection.
 func jsonError(err error) error {
-	if errors.Is(err, ErrUnavailable) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+	if errors.Is(err, ErrUnavailable) || errors.Is(err, context.Canceled) ||
+		errors.Is(err, context.DeadlineExceeded) {
 		return err
 	}
 	return fmt.Errorf("%w: the JSON is malformed: %w", ErrInvalidAnswer, err)

@@ -59,7 +59,9 @@ func checkTemplate(t Template) (Template, error) {
 func parseDockerfile(path string) (string, error) {
 	cleaned, err := git.ParseSubdir(path)
 	if err != nil || cleaned == "" || strings.HasSuffix(path, "/") {
-		return "", fmt.Errorf("%w: Dockerfile %s: give a plain relative path below the subdirectory", ErrInvalidInput, quoted(path))
+		return "",
+			fmt.Errorf("%w: Dockerfile %s: give a plain relative path below the subdirectory",
+				ErrInvalidInput, quoted(path))
 	}
 	return cleaned, nil
 }
@@ -83,7 +85,8 @@ func isName(s string) bool {
 
 func checkName(name string) error {
 	if len(name) > maxNameLen || !isName(name) {
-		return fmt.Errorf("%w: template name %s: use up to %d of a-z and 0-9, separated by single dots, dashes or underscores",
+		return fmt.Errorf("%w: template name %s: use up to %d of a-z and 0-9, separated by "+
+			"single dots, dashes or underscores",
 			ErrInvalidInput, quoted(name), maxNameLen)
 	}
 	return nil
@@ -95,7 +98,8 @@ func checkImage(image string) error {
 		ok = ok && isName(part)
 	}
 	if !ok {
-		return fmt.Errorf("%w: image name %s: use up to %d of a-z and 0-9, separated by single dots, dashes, underscores or slashes",
+		return fmt.Errorf("%w: image name %s: use up to %d of a-z and 0-9, separated by single "+
+			"dots, dashes, underscores or slashes",
 			ErrInvalidInput, quoted(image), maxImageLen)
 	}
 	return nil
@@ -111,7 +115,8 @@ func checkPlatform(platform string) error {
 		ok = ok && len(part) <= maxNameLen && isName(part)
 	}
 	if !ok {
-		return fmt.Errorf(`%w: platform %s: give os/arch, os/arch/variant or "native"`, ErrInvalidInput, quoted(platform))
+		return fmt.Errorf(`%w: platform %s: give os/arch, os/arch/variant or "native"`,
+			ErrInvalidInput, quoted(platform))
 	}
 	return nil
 }
@@ -122,8 +127,10 @@ func checkTarget(target string) error {
 		alnum := r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9'
 		return !alnum && r != '-' && r != '_' && r != '.'
 	})
-	if bad || len(target) > maxTargetLen || strings.HasPrefix(target, "-") || strings.HasPrefix(target, ".") {
-		return fmt.Errorf("%w: target %s: give the name of a Dockerfile stage", ErrInvalidInput, quoted(target))
+	if bad || len(target) > maxTargetLen || strings.HasPrefix(target, "-") ||
+		strings.HasPrefix(target, ".") {
+		return fmt.Errorf("%w: target %s: give the name of a Dockerfile stage", ErrInvalidInput,
+			quoted(target))
 	}
 	return nil
 }

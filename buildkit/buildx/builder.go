@@ -7,7 +7,8 @@ import (
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
-// The drivers that have something in the files about how to reach them. Of the others buildx alone knows.
+// The drivers that have something in the files about how to reach them. Of the others buildx alone
+// knows.
 const (
 	DriverContainer = "docker-container"
 	DriverRemote    = "remote"
@@ -23,9 +24,11 @@ type Builder struct {
 // Node is one BuildKit of a builder.
 type Node struct {
 	Name string
-	// Endpoint is a Docker context's name or a Docker host; for [DriverRemote] the address of a buildkitd.
+	// Endpoint is a Docker context's name or a Docker host; for [DriverRemote] the address of a
+	// buildkitd.
 	Endpoint string
-	// Platforms are those that the node is meant for; empty if whoever made it left that to the node.
+	// Platforms are those that the node is meant for; empty if whoever made it left that to the
+	// node.
 	Platforms []ocispecs.Platform
 	// Options are the driver's.
 	Options map[string]string `json:"DriverOpts"`
@@ -41,17 +44,21 @@ type TLS struct{ CACert, Cert, Key, ServerName string }
 func (n Node) TLS() (TLS, error) {
 	var t TLS
 	for name, value := range n.Options {
-		to := map[string]*string{"cacert": &t.CACert, "cert": &t.Cert, "key": &t.Key, "servername": &t.ServerName}[name]
+		to := map[string]*string{"cacert": &t.CACert, "cert": &t.Cert, "key": &t.Key,
+			"servername": &t.ServerName}[name]
 		switch {
 		case to == nil: // about what buildx does with an image
 		case name != "servername" && !filepath.IsAbs(value):
-			return TLS{}, fmt.Errorf("node %s: driver option %s=%s is no absolute path", n.Name, name, value)
+			return TLS{}, fmt.Errorf("node %s: driver option %s=%s is no absolute path", n.Name,
+				name, value)
 		default:
 			*to = value
 		}
 	}
 	if t != (TLS{}) && (t.CACert == "" || (t.Cert == "") != (t.Key == "")) {
-		return TLS{}, fmt.Errorf("node %s: TLS needs the driver option cacert, and cert and key together", n.Name)
+		return TLS{},
+			fmt.Errorf("node %s: TLS needs the driver option cacert, and cert and key together",
+				n.Name)
 	}
 	return t, nil
 }

@@ -12,9 +12,11 @@ import (
 )
 
 const (
-	// copyPrefix is what the names of copies begin with, in the system's folder for temporary files.
+	// copyPrefix is what the names of copies begin with, in the system's folder for temporary
+	// files.
 	copyPrefix = "pinion-buildx-"
-	// copyLock is held as long as a copy is in use. The kernel frees it when its holder ends, however that happens.
+	// copyLock is held as long as a copy is in use. The kernel frees it when its holder ends,
+	// however that happens.
 	copyLock = "pinion.lock"
 )
 
@@ -49,7 +51,8 @@ func (f Folder) copyOf(b Builder) (*workingCopy, error) {
 	return c, nil
 }
 
-// newCopy makes the folder and takes its lock. Until then another process may take it for one that was left behind.
+// newCopy makes the folder and takes its lock. Until then another process may take it for one that
+// was left behind.
 func newCopy(tmp string) (*workingCopy, error) {
 	var lost error
 	for range 10 {
@@ -110,7 +113,8 @@ func lockCopy(dir string) (*filelock.File, error) {
 
 var errNotOurs = errors.New("no folder of this user's")
 
-// sweep removes the copies whose process was killed. What cannot be removed stays, and is in nobody's way.
+// sweep removes the copies whose process was killed. What cannot be removed stays, and is in
+// nobody's way.
 func sweep(tmp string) {
 	entries, _ := os.ReadDir(tmp)
 	for _, e := range entries {

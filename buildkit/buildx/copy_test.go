@@ -16,7 +16,9 @@ func someBuilder(t *testing.T) (f Folder, b Builder, tmp string) {
 	dir, tmp := t.TempDir(), t.TempDir()
 	t.Setenv("TMPDIR", tmp)
 	t.Setenv("TMP", tmp)
-	if err := errors.Join(os.Mkdir(filepath.Join(dir, "instances"), 0o700), os.WriteFile(filepath.Join(dir, "instances", "far"), []byte(`{"Name":"Far"}`), 0o600)); err != nil {
+	if err := errors.Join(os.Mkdir(filepath.Join(dir, "instances"), 0o700),
+		os.WriteFile(filepath.Join(dir, "instances", "far"), []byte(`{"Name":"Far"}`),
+			0o600)); err != nil {
 		t.Fatal(err)
 	}
 	return At(dir), Builder{Name: "Far"}, tmp
@@ -45,15 +47,19 @@ func TestCopiesThatWereLeft(t *testing.T) {
 		t.Fatal(err)
 	}
 	elsewhere := filepath.Join(t.TempDir(), "theirs")
-	bare, link, file, other := filepath.Join(tmp, copyPrefix+"bare"), filepath.Join(tmp, copyPrefix+"link"), filepath.Join(tmp, copyPrefix+"file"), filepath.Join(tmp, "pinion-other")
-	if err := errors.Join(os.Mkdir(bare, 0o700), os.Mkdir(elsewhere, 0o700), os.Mkdir(other, 0o700), os.WriteFile(file, nil, 0o600), os.Symlink(elsewhere, link)); err != nil {
+	bare, link, file, other := filepath.Join(tmp, copyPrefix+"bare"),
+		filepath.Join(tmp, copyPrefix+"link"), filepath.Join(tmp, copyPrefix+"file"),
+		filepath.Join(tmp, "pinion-other")
+	if err := errors.Join(os.Mkdir(bare, 0o700), os.Mkdir(elsewhere, 0o700), os.Mkdir(other, 0o700),
+		os.WriteFile(file, nil, 0o600), os.Symlink(elsewhere, link)); err != nil {
 		t.Fatal(err)
 	}
 	next := makeCopy(t, f, b)
 	for path, want := range map[string]bool{
 		living.dir: true, filepath.Join(living.dir, "instances", "far"): true, next.dir: true,
 		killed.dir: false, bare: false, // killed before it had the lock
-		link: true, elsewhere: true, file: true, other: true, filepath.Join(elsewhere, copyLock): false,
+		link: true, elsewhere: true, file: true, other: true,
+		filepath.Join(elsewhere, copyLock): false,
 	} {
 		if got := isThere(path); got != want {
 			t.Errorf("%s is there: %t", path, got)
@@ -77,7 +83,8 @@ func TestCopiesSideBySide(t *testing.T) {
 					t.Error(err)
 					return
 				}
-				if raw, err := os.ReadFile(filepath.Join(c.dir, "instances", "far")); err != nil || !strings.Contains(string(raw), "Far") {
+				if raw, err := os.ReadFile(filepath.Join(c.dir, "instances", "far")); err != nil ||
+					!strings.Contains(string(raw), "Far") {
 					t.Errorf("%q, %v", raw, err)
 				}
 				c.remove()

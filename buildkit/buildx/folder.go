@@ -22,7 +22,8 @@ var ErrUnknown = errors.New("no such builder")
 // Folder is where buildx keeps what it knows. The zero value knows no builder.
 type Folder struct{ dir string }
 
-// Find is the folder that [EnvConfig] names, else the one in Docker's config folder, which may be "".
+// Find is the folder that [EnvConfig] names, else the one in Docker's config folder, which may be
+// "".
 func Find(lookup func(string) (string, bool), dockerConfig string) Folder {
 	if dir, _ := lookup(EnvConfig); dir != "" {
 		return Folder{dir}
@@ -36,10 +37,12 @@ func Find(lookup func(string) (string, bool), dockerConfig string) Folder {
 // At is the folder at a path.
 func At(dir string) Folder { return Folder{dir} }
 
-// namePattern is what buildx accepts (store.ValidateName). It has no separator, so a name never leaves the folder.
+// namePattern is what buildx accepts (store.ValidateName). It has no separator, so a name never
+// leaves the folder.
 var namePattern = regexp.MustCompile(`^[a-zA-Z][a-zA-Z0-9._-]*$`)
 
-// Builder reads the builder of that name, in whatever case. The error is [ErrUnknown], or says which file is broken.
+// Builder reads the builder of that name, in whatever case. The error is [ErrUnknown], or says
+// which file is broken.
 func (f Folder) Builder(name string) (Builder, error) {
 	if !namePattern.MatchString(name) {
 		return Builder{}, fmt.Errorf("%w: %q", ErrUnknown, name)
@@ -57,7 +60,8 @@ func (f Folder) Builder(name string) (Builder, error) {
 	}
 	// What stands in the file becomes part of paths and commands too.
 	if !namePattern.MatchString(b.Name) || !strings.EqualFold(b.Name, name) || len(b.Nodes) == 0 {
-		return Builder{}, f.broken(errors.New("it has no node, or not its own name"), "instances", strings.ToLower(name))
+		return Builder{}, f.broken(errors.New("it has no node, or not its own name"), "instances",
+			strings.ToLower(name))
 	}
 	return b, nil
 }
@@ -69,9 +73,9 @@ type Selection struct {
 	Why string
 }
 
-// Selected is the builder that buildx takes where none is named, for the Docker endpoint: a context's name, or the
-// host of the default context. ok is false if that is the endpoint's own BuildKit. As in buildx, a selected builder
-// that was removed since is none.
+// Selected is the builder that buildx takes where none is named, for the Docker endpoint: a
+// context's name, or the host of the default context. ok is false if that is the endpoint's own
+// BuildKit. As in buildx, a selected builder that was removed since is none.
 func (f Folder) Selected(endpoint string) (s Selection, ok bool, err error) {
 	cur, err := f.current()
 	if err != nil {
@@ -153,5 +157,8 @@ func (f Folder) path(elem []string) string {
 }
 
 func (f Folder) broken(err error, elem ...string) error {
-	return fmt.Errorf("buildx's file %s: %w; `docker buildx use` and `docker buildx rm` write it anew", f.path(elem), err)
+	return fmt.Errorf(
+		"buildx's file %s: %w; `docker buildx use` and `docker buildx rm` write it anew",
+		f.path(elem), err,
+	)
 }

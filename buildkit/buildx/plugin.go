@@ -29,18 +29,22 @@ type Plugin struct {
 	env  []string
 }
 
-// With is the plugin with variables (NAME=value) on top of this process's environment, which it gets otherwise.
+// With is the plugin with variables (NAME=value) on top of this process's environment, which it
+// gets otherwise.
 func (p Plugin) With(env []string) Plugin { return Plugin{p.path, env} }
 
-// environ is for one call, with more variables on top. Where we are a plugin of Docker's CLI ourselves, a variable says
-// so; buildx would take it for its own and expect its name before the arguments.
+// environ is for one call, with more variables on top. Where we are a plugin of Docker's CLI
+// ourselves, a variable says so; buildx would take it for its own and expect its name before the
+// arguments.
 func (p Plugin) environ(cmd *exec.Cmd, more ...string) []string {
 	return slices.Concat(cmd.Environ(), []string{metadata.ReexecEnvvar + "="}, p.env, more)
 }
 
-// FindPlugin looks where Docker's CLI looks (docker/cli, cli-plugins/manager): in the folders of cliPluginsExtraDirs
-// in its config, in cli-plugins in its config folder, in the system's folders. The error is [ErrNoPlugin].
-func FindPlugin(lookup func(string) (string, bool), dockerConfig string, extraDirs []string) (Plugin, error) {
+// FindPlugin looks where Docker's CLI looks (docker/cli, cli-plugins/manager): in the folders of
+// cliPluginsExtraDirs in its config, in cli-plugins in its config folder, in the system's folders.
+// The error is [ErrNoPlugin].
+func FindPlugin(lookup func(string) (string, bool), dockerConfig string,
+	extraDirs []string) (Plugin, error) {
 	name := "docker-buildx"
 	if runtime.GOOS == "windows" {
 		name += ".exe"
@@ -88,10 +92,11 @@ func (p Plugin) Version(ctx context.Context) (string, error) {
 	return about.Version, nil
 }
 
-// Dial has the plugin join us to a builder, to the node for the platform unless that is "": the way to drivers of
-// which buildx alone knows how they are reached. The plugin notes when a builder was used last; it works on a copy of
-// the builder's file, so that it notes nothing in the user's folder. A builder of which no node runs is an error: left
-// to itself the plugin would start it. The connection outlives ctx.
+// Dial has the plugin join us to a builder, to the node for the platform unless that is "": the way
+// to drivers of which buildx alone knows how they are reached. The plugin notes when a builder was
+// used last; it works on a copy of the builder's file, so that it notes nothing in the user's
+// folder. A builder of which no node runs is an error: left to itself the plugin would start it.
+// The connection outlives ctx.
 func (p Plugin) Dial(ctx context.Context, f Folder, b Builder, platform string) (net.Conn, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -130,7 +135,8 @@ func (p Plugin) mustRun(ctx context.Context, b Builder, folder string) error {
 		return err
 	}
 	for line := range strings.Lines(string(out)) {
-		if status, ok := strings.CutPrefix(line, "Status:"); ok && strings.TrimSpace(status) == "running" {
+		if status, ok := strings.CutPrefix(line, "Status:"); ok &&
+			strings.TrimSpace(status) == "running" {
 			return nil
 		}
 	}

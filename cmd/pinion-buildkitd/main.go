@@ -6,8 +6,8 @@ package main
 import (
 	"os"
 
-	"git.moleculesai.app/molecule-ai/pinion/internal/buildversion"
-	"git.moleculesai.app/molecule-ai/pinion/internal/daemon/serve"
+	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/buildversion"
+	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/daemon/serve"
 )
 
 // version is set by the release build, to the same as pinion's.

@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"os"
 
-	"git.moleculesai.app/molecule-ai/pinion/internal/daemon"
+	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/daemon"
 )
 
 func main() {

@@ -11,7 +11,8 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/internal/failpoint"
 )
 
-// TestProductHasNoFailpoints looks for the variable's name in the program, which has it only under the tag.
+// TestProductHasNoFailpoints looks for the variable's name in the program, which has it only under
+// the tag.
 func TestProductHasNoFailpoints(t *testing.T) {
 	if testing.Short() {
 		t.Skip("skipped: it links the program twice")
@@ -21,7 +22,8 @@ func TestProductHasNoFailpoints(t *testing.T) {
 		want bool
 	}{{"", false}, {"failpoints", true}} {
 		path := filepath.Join(t.TempDir(), "pinion")
-		if out, err := exec.Command("go", "build", "-tags", c.tags, "-o", path, ".").CombinedOutput(); err != nil {
+		if out, err := exec.Command("go", "build", "-tags", c.tags, "-o", path,
+			".").CombinedOutput(); err != nil {
 			t.Fatalf("go build: %v\n%s", err, out)
 		}
 		text, err := os.ReadFile(path)
@@ -42,8 +44,10 @@ func TestLinksNoDaemon(t *testing.T) {
 	}
 	for path := range strings.Lines(string(out)) {
 		for _, heavy := range []string{
-			"pinion/internal/daemon/serve", "k8s.io/", "github.com/docker/buildx", "github.com/moby/buildkit/worker", "github.com/moby/buildkit/control",
-			"github.com/moby/buildkit/solver/llbsolver", "github.com/moby/buildkit/executor", "github.com/containerd/containerd/v2/plugins/snapshots",
+			"pinion/cmd/internal/daemon/serve", "k8s.io/", "github.com/docker/buildx",
+			"github.com/moby/buildkit/worker", "github.com/moby/buildkit/control",
+			"github.com/moby/buildkit/solver/llbsolver", "github.com/moby/buildkit/executor",
+			"github.com/containerd/containerd/v2/plugins/snapshots",
 		} {
 			if strings.Contains(path, heavy) {
 				t.Errorf("linked: %s", path)

@@ -1,4 +1,5 @@
-// Command pinion turns a template's name into an image in the local image store, pinned to a Git commit.
+// Command pinion turns a template's name into an image in the local image store, pinned to a Git
+// commit.
 package main
 
 import (
@@ -12,11 +13,13 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/cmd/pinion/internal/cli"
 )
 
-// version is set by the release build: -ldflags "-X main.version=v1.2.3". Else the build info says it.
+// version is set by the release build: -ldflags "-X main.version=v1.2.3". Else the build info says
+// it.
 var version string
 
 func main() {
-	// BuildKit's client and containerd's content store warn there of what they then do without; the errors come back.
+	// BuildKit's client and containerd's content store warn there of what they then do without; the
+	// errors come back.
 	logrus.SetOutput(io.Discard)
 	ctx, stop := interruptible(context.Background())
 	plugin := cli.IsPlugin(os.Args[0])
@@ -25,7 +28,8 @@ func main() {
 		socket.ConnectAndWait(stop)
 	}
 	code := cli.Run(ctx, cli.Program{
-		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Lookup: os.LookupEnv, Plugin: plugin, Version: version,
+		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Lookup: os.LookupEnv, Plugin: plugin,
+		Version: version,
 	}, os.Args[1:])
 	stop()
 	os.Exit(code)

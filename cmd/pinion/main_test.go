@@ -52,13 +52,15 @@ func TestSignalCancelsAndExits130(t *testing.T) {
 	for _, sig := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
 		t.Run(sig.String(), func(t *testing.T) {
 			asked, over := make(chan struct{}, 2), make(chan struct{})
-			gitServer := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+			gitServer := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter,
+				*http.Request) {
 				asked <- struct{}{}
 				<-over
 			}))
 			defer gitServer.Close()
 			defer close(over)
-			cmd := play(t, "pinion", "ensure", "--repo-prefix", gitServer.URL+"/t/x-", "claude-code", "hermes")
+			cmd := play(t, "pinion", "ensure", "--repo-prefix", gitServer.URL+"/t/x-",
+				"claude-code", "hermes")
 			var stdout, stderr bytes.Buffer
 			cmd.Stdout, cmd.Stderr = &stdout, &stderr
 			if err := cmd.Start(); err != nil {
@@ -73,7 +75,8 @@ func TestSignalCancelsAndExits130(t *testing.T) {
 				t.Fatal(err)
 			}
 			_ = cmd.Wait()
-			if code := cmd.ProcessState.ExitCode(); code != 130 || stdout.Len() != 0 || stderr.String() != "pinion: error: cancelled\n" {
+			if code := cmd.ProcessState.ExitCode(); code != 130 || stdout.Len() != 0 ||
+				stderr.String() != "pinion: error: cancelled\n" {
 				t.Errorf("code %d, stdout %q, stderr %q", code, stdout.String(), stderr.String())
 			}
 		})
@@ -98,7 +101,8 @@ func TestSecondSignalEndsItAtOnce(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	// The first signal is given up a moment after it was seen, so the second may still count as the first.
+	// The first signal is given up a moment after it was seen, so the second may still count as the
+	// first.
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
 	again := time.NewTicker(10 * time.Millisecond)
@@ -106,7 +110,8 @@ func TestSecondSignalEndsItAtOnce(t *testing.T) {
 	for {
 		select {
 		case err := <-ended:
-			if status, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); !ok || status.Signal() != syscall.SIGINT {
+			if status, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); !ok ||
+				status.Signal() != syscall.SIGINT {
 				t.Errorf("ended with %v", err)
 			}
 			return
@@ -119,7 +124,8 @@ func TestSecondSignalEndsItAtOnce(t *testing.T) {
 func TestUsageErrorOfTheRealThing(t *testing.T) {
 	cmd := play(t, "pinion", "ensure", "nosuch")
 	out, _ := cmd.CombinedOutput()
-	if code := cmd.ProcessState.ExitCode(); code != 10 || !strings.Contains(string(out), "claude-code") {
+	if code := cmd.ProcessState.ExitCode(); code != 10 ||
+		!strings.Contains(string(out), "claude-code") {
 		t.Errorf("code %d: %s", code, out)
 	}
 }

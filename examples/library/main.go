@@ -1,5 +1,5 @@
-// Command library is the smallest program that gets its images from Pinion, as a workspace server would: it
-// prints, for each name on the command line, the reference to create a container from.
+// Command library is the smallest program that gets its images from Pinion, as a workspace server
+// would: it prints, for each name on the command line, the reference to create a container from.
 //
 //	go run ./examples/library claude-code
 //	MOLECULE_IMAGE_REGISTRY=registry.example.com/molecule go run ./examples/library claude-code
@@ -25,7 +25,8 @@ func main() {
 }
 
 func run(ctx context.Context, names []string) error {
-	images, err := pinion.New(pinion.OptionsFromEnv(os.LookupEnv), pinion.WithLogger(slog.Default()))
+	images, err := pinion.New(pinion.OptionsFromEnv(os.LookupEnv),
+		pinion.WithLogger(slog.Default()))
 	if err != nil {
 		return err
 	}

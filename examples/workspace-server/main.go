@@ -1,6 +1,6 @@
-// Command workspace-server creates containers of templates on demand, as a platform's workspace server would: it
-// makes sure of the image through Pinion, tells the client how that goes, and creates the container from the image's
-// ID. README.md says how to try it.
+// Command workspace-server creates containers of templates on demand, as a platform's workspace
+// server would: it makes sure of the image through Pinion, tells the client how that goes, and
+// creates the container from the image's ID. README.md says how to try it.
 package main
 
 import (
@@ -34,11 +34,13 @@ func run(ctx context.Context) error {
 	s := &server{}
 	flag.DurationVar(&s.deadline, "deadline", 30*time.Minute, "for one request, a build included")
 	flag.StringVar(&s.platformURL, "platform-url", "", "PLATFORM_URL of the workspaces")
-	flag.StringVar(&s.configPath, "config-path", "/configs", "WORKSPACE_CONFIG_PATH of the workspaces")
+	flag.StringVar(&s.configPath, "config-path", "/configs",
+		"WORKSPACE_CONFIG_PATH of the workspaces")
 	flag.Parse()
 
 	var err error
-	s.images, err = pinion.New(pinion.OptionsFromEnv(os.LookupEnv), pinion.WithLogger(slog.Default()), pinion.WithMaxParallel(*parallel))
+	s.images, err = pinion.New(pinion.OptionsFromEnv(os.LookupEnv),
+		pinion.WithLogger(slog.Default()), pinion.WithMaxParallel(*parallel))
 	if err != nil {
 		return err
 	}
@@ -55,13 +57,17 @@ func run(ctx context.Context) error {
 	return serve(ctx, listener, s.routes(), *grace)
 }
 
-// serve ends in two steps: first nobody new is let in, then, after the grace, those inside are asked to leave.
+// serve ends in two steps: first nobody new is let in, then, after the grace, those inside are
+// asked to leave.
 func serve(ctx context.Context, l net.Listener, routes http.Handler, grace time.Duration) error {
 	requests, leave := context.WithCancel(context.WithoutCancel(ctx))
 	defer leave()
 	srv := &http.Server{
-		Handler: routes, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, IdleTimeout: time.Minute,
-		MaxHeaderBytes: 16 << 10, BaseContext: func(net.Listener) context.Context { return requests },
+		Handler: routes, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second,
+		IdleTimeout:    time.Minute,
+		MaxHeaderBytes: 16 << 10, BaseContext: func(net.Listener) context.Context {
+			return requests
+		},
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- srv.Serve(l) }()

@@ -17,7 +17,8 @@ const maxRequest = 16 << 10
 
 // request is the body of POST /workspaces.
 type request struct {
-	// Runtime names the template. It is looked up in Pinion's catalogue, so nothing else can be had by it.
+	// Runtime names the template. It is looked up in Pinion's catalogue, so nothing else can be had
+	// by it.
 	Runtime string `json:"runtime"`
 	// WorkspaceID becomes part of the container's name; a new one is made where it is empty.
 	WorkspaceID   string `json:"workspace_id"`
@@ -41,11 +42,14 @@ func readRequest(w http.ResponseWriter, r *http.Request) (req request, err error
 		req.WorkspaceID = strings.ToLower(rand.Text())
 	}
 	for field, value := range map[string]string{
-		"runtime": req.Runtime, "workspace_id": req.WorkspaceID, "parent_id": req.ParentID, "model_provider": req.ModelProvider,
+		"runtime": req.Runtime, "workspace_id": req.WorkspaceID, "parent_id": req.ParentID,
+		"model_provider": req.ModelProvider,
 	} {
 		optional := field == "parent_id" || field == "model_provider"
 		if !plain.MatchString(value) && (value != "" || !optional) {
-			return req, fmt.Errorf("%s: 1 to 64 letters, digits, dots, dashes and underscores, the first a letter or digit", field)
+			return req,
+				fmt.Errorf("%s: 1 to 64 letters, digits, dots, dashes and underscores, the first "+
+					"a letter or digit", field)
 		}
 	}
 	if req.Tier < 0 || req.Tier > 100 {

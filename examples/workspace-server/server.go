@@ -33,8 +33,8 @@ func (s *server) routes() http.Handler {
 	return mux
 }
 
-// create answers with one JSON object a line: Pinion's events, and at the end a started or a failed. What is wrong
-// before there is anything to tell has a status of its own.
+// create answers with one JSON object a line: Pinion's events, and at the end a started or a
+// failed. What is wrong before there is anything to tell has a status of its own.
 func (s *server) create(w http.ResponseWriter, r *http.Request) {
 	// A web page elsewhere cannot send this type without asking first.
 	if kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); kind != "application/json" {
@@ -68,7 +68,8 @@ func (s *server) create(w http.ResponseWriter, r *http.Request) {
 		return // the last event has said it
 	}
 	if err != nil {
-		slog.Warn("no workspace", "id", req.WorkspaceID, "runtime", req.Runtime, "error", s.images.Redact(err.Error()))
+		slog.Warn("no workspace", "id", req.WorkspaceID, "runtime", req.Runtime, "error",
+			s.images.Redact(err.Error()))
 		_ = out.write(failed{"failed", s.images.Redact(err.Error())})
 	}
 }
@@ -104,7 +105,8 @@ func (s *server) start(ctx context.Context, req request, img pinion.Image, out l
 		s.remove(ctx, made.ID)
 		return fmt.Errorf("start the container: %w", err)
 	}
-	slog.Info("workspace started", "id", req.WorkspaceID, "runtime", req.Runtime, "container", made.ID, "image", img.ID)
+	slog.Info("workspace started", "id", req.WorkspaceID, "runtime", req.Runtime, "container",
+		made.ID, "image", img.ID)
 	_ = out.write(started{"started", req.WorkspaceID, made.ID, img.ID})
 	return nil
 }
@@ -113,7 +115,8 @@ func (s *server) start(ctx context.Context, req request, img pinion.Image, out l
 func (s *server) remove(ctx context.Context, id string) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
 	defer cancel()
-	if _, err := s.engine.ContainerRemove(ctx, id, client.ContainerRemoveOptions{Force: true}); err != nil {
+	if _, err := s.engine.ContainerRemove(ctx, id,
+		client.ContainerRemoveOptions{Force: true}); err != nil {
 		slog.Warn("a container that did not start is left", "container", id, "error", err)
 	}
 }

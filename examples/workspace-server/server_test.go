@@ -27,7 +27,9 @@ func TestContainerThatDoesNotStartIsRemoved(t *testing.T) {
 				return nil, err
 			}
 			answer := func(status int, body string) (*http.Response, error) {
-				return &http.Response{StatusCode: status, Header: http.Header{"Content-Type": {"application/json"}}, Body: io.NopCloser(strings.NewReader(body)), Request: r}, nil
+				return &http.Response{StatusCode: status,
+					Header: http.Header{"Content-Type": {"application/json"}},
+					Body:   io.NopCloser(strings.NewReader(body)), Request: r}, nil
 			}
 			switch {
 			case strings.HasSuffix(r.URL.Path, "/containers/create"):
@@ -41,12 +43,14 @@ func TestContainerThatDoesNotStartIsRemoved(t *testing.T) {
 			}
 			return nil, errors.New("not asked for: " + r.Method + " " + r.URL.Path)
 		})
-		api, err := client.New(client.WithHTTPClient(&http.Client{Transport: engine}), client.WithAPIVersion("1.47"))
+		api, err := client.New(client.WithHTTPClient(&http.Client{Transport: engine}),
+			client.WithAPIVersion("1.47"))
 		if err != nil {
 			t.Fatal(err)
 		}
 		s := &server{engine: api}
-		if err := s.start(t.Context(), request{WorkspaceID: "w"}, pinion.Image{ID: "sha256:1"}, lines{}); err == nil || removed != 1 {
+		if err := s.start(t.Context(), request{WorkspaceID: "w"}, pinion.Image{ID: "sha256:1"},
+			lines{}); err == nil || removed != 1 {
 			t.Errorf("%v; removed %d times", err, removed)
 		}
 	})

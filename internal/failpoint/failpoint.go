@@ -1,7 +1,8 @@
 // Package failpoint lets tests fail, delay or kill the process between two steps of its work.
 //
-// It is there in builds with the tag "failpoints" alone. In any other, [At] returns the error that it is given and
-// is compiled away; nothing in the environment is read and no name of a point is in the program.
+// It is there in builds with the tag "failpoints" alone. In any other, [At] returns the error that
+// it is given and is compiled away; nothing in the environment is read and no name of a point is in
+// the program.
 package failpoint
 
 // Point is a place between two steps.
@@ -13,12 +14,13 @@ const (
 	LookedUp Point = "looked-up"
 	// Locked: the key's lock is held.
 	Locked Point = "locked"
-	// Fetched: the commit is on the builder and was inspected; the credential is still within reach.
+	// Fetched: the commit is on the builder and was inspected; the credential is still within
+	// reach.
 	Fetched Point = "fetched"
 	// Solved: the Dockerfile has been built; nothing is exported yet.
 	Solved Point = "solved"
-	// Loading: a layer was written to the engine, and the archive is not at its end; or the engine pulls, and waits for
-	// a layer.
+	// Loading: a layer was written to the engine, and the archive is not at its end; or the engine
+	// pulls, and waits for a layer.
 	Loading Point = "loading"
 	// Delivered: the image is in the store under its temporary name.
 	Delivered Point = "delivered"
@@ -32,10 +34,11 @@ const (
 
 // Points lists them in their order.
 func Points() []Point {
-	return []Point{LookedUp, Locked, Fetched, Solved, Loading, Delivered, Verified, Tagged, Recorded}
+	return []Point{LookedUp, Locked, Fetched, Solved, Loading, Delivered, Verified, Tagged,
+		Recorded}
 }
 
-// Env is the variable that a build with failpoints reads, for tests only: "point=action" in a list with commas, an
-// action being error, delay:DURATION (as time.ParseDuration reads it) or kill. Each that is met is told on stderr as
-// "failpoint POINT: ACTION".
+// Env is the variable that a build with failpoints reads, for tests only: "point=action" in a list
+// with commas, an action being error, delay:DURATION (as time.ParseDuration reads it) or kill. Each
+// that is met is told on stderr as "failpoint POINT: ACTION".
 const Env = "PINION_FAILPOINTS"

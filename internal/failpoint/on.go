@@ -11,14 +11,16 @@ import (
 	"time"
 )
 
-// At returns err if there is one; then the step before the point has failed and the point is not reached. Else it
-// does what [Env] plans for the point: returns an error, waits but no longer than ctx lasts, or kills the process as `kill -9`
-// does. A plan that makes no sense is an error at every point.
+// At returns err if there is one; then the step before the point has failed and the point is not
+// reached. Else it does what [Env] plans for the point: returns an error, waits but no longer than
+// ctx lasts, or kills the process as `kill -9` does. A plan that makes no sense is an error at
+// every point.
 func At(ctx context.Context, p Point, err error) error {
 	if err != nil {
 		return err
 	}
-	plan, err := parse(os.Getenv(Env)) //nolint:forbidigo // in test builds alone, and no step has to know of it
+	// in test builds alone, and no step has to know of it
+	plan, err := parse(os.Getenv(Env)) //nolint:forbidigo
 	if err != nil {
 		return fmt.Errorf("%s: %w", Env, err)
 	}

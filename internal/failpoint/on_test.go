@@ -37,9 +37,11 @@ func TestDelayEndsWithTheContext(t *testing.T) {
 }
 
 func TestPlanThatMakesNoSense(t *testing.T) {
-	for _, plan := range []string{"solve=error", "solved", "solved=", "solved=panic", "solved=delay", "solved=delay:x"} {
+	for _, plan := range []string{"solve=error", "solved", "solved=", "solved=panic",
+		"solved=delay", "solved=delay:x"} {
 		t.Setenv(Env, plan)
-		if err := At(t.Context(), LookedUp, nil); err == nil || !strings.Contains(err.Error(), Env) {
+		if err := At(t.Context(), LookedUp, nil); err == nil ||
+			!strings.Contains(err.Error(), Env) {
 			t.Errorf("%s: %v", plan, err)
 		}
 	}

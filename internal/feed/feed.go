@@ -1,9 +1,9 @@
 // Package feed keeps the events of one run for readers who come and go.
 //
-// A writer never waits for a reader, and every reader sees the events in their order, from the first one that is
-// still kept. What is kept is bounded: where it gets too much, the oldest events that may be missed are dropped,
-// and their numbers are missing from the sequence. The others are all kept, so their number is for the writer to
-// bound.
+// A writer never waits for a reader, and every reader sees the events in their order, from the
+// first one that is still kept. What is kept is bounded: where it gets too much, the oldest events
+// that may be missed are dropped, and their numbers are missing from the sequence. The others are
+// all kept, so their number is for the writer to bound.
 package feed
 
 import (
@@ -31,13 +31,14 @@ type entry[E any] struct {
 	event  E
 }
 
-// New makes a feed that keeps droppable events up to the given total weight, in whatever unit [Feed.Add] uses.
+// New makes a feed that keeps droppable events up to the given total weight, in whatever unit
+// [Feed.Add] uses.
 func New[E any](limit int) *Feed[E] {
 	return &Feed[E]{limit: limit, changed: make(chan struct{})}
 }
 
-// Add appends the event that numbered returns for its number. An event of weight 0 is never dropped. After Close it
-// does nothing.
+// Add appends the event that numbered returns for its number. An event of weight 0 is never
+// dropped. After Close it does nothing.
 func (f *Feed[E]) Add(weight int, numbered func(number int64) E) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -79,7 +80,8 @@ func (f *Feed[E]) wake() {
 	f.changed = make(chan struct{})
 }
 
-// After yields the events numbered above after, those to come included, until the feed is closed or ctx ends.
+// After yields the events numbered above after, those to come included, until the feed is closed or
+// ctx ends.
 func (f *Feed[E]) After(ctx context.Context, after int64) iter.Seq[E] {
 	return func(yield func(E) bool) {
 		for {
@@ -111,6 +113,8 @@ const readAtOnce = 256
 func (f *Feed[E]) read(after int64) (batch []entry[E], closed bool, changed <-chan struct{}) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	i, _ := slices.BinarySearchFunc(f.entries, after+1, func(e entry[E], number int64) int { return int(e.number - number) })
+	i, _ := slices.BinarySearchFunc(f.entries, after+1, func(e entry[E], number int64) int {
+		return int(e.number - number)
+	})
 	return slices.Clone(f.entries[i:min(len(f.entries), i+readAtOnce)]), f.closed, f.changed
 }

@@ -1,6 +1,6 @@
-// Package filelock locks files below a folder that is open, against other processes and other goroutines. The kernel
-// frees a lock when its holder ends, however that happens. The files stay: one that was removed while somebody waits
-// for it would lock nobody out.
+// Package filelock locks files below a folder that is open, against other processes and other
+// goroutines. The kernel frees a lock when its holder ends, however that happens. The files stay:
+// one that was removed while somebody waits for it would lock nobody out.
 //
 // On network file systems it promises what they do, which may be nothing.
 package filelock
@@ -33,9 +33,9 @@ const (
 // File is the file of one lock, which nobody holds yet.
 type File struct{ flock *flock.Flock }
 
-// Open makes sure that the file and its folder are there, made with perm (who may read may also enter the folder), and
-// that neither is a link: flock opens the file by its path and would follow it. The root has to have been opened by an
-// absolute path.
+// Open makes sure that the file and its folder are there, made with perm (who may read may also
+// enter the folder), and that neither is a link: flock opens the file by its path and would follow
+// it. The root has to have been opened by an absolute path.
 func Open(root *os.Root, name string, perm fs.FileMode) (*File, error) {
 	dir := path.Dir(name)
 	if err := root.MkdirAll(dir, perm|perm&0o444>>2); err != nil {
@@ -55,7 +55,8 @@ func Open(root *os.Root, name string, perm fs.FileMode) (*File, error) {
 			return nil, fmt.Errorf("%s %w", p, ErrLink)
 		}
 	}
-	return &File{flock.New(filepath.Join(root.Name(), filepath.FromSlash(name)), flock.SetPermissions(perm))}, nil
+	return &File{flock.New(filepath.Join(root.Name(), filepath.FromSlash(name)),
+		flock.SetPermissions(perm))}, nil
 }
 
 // Try takes the lock if it is free, and says whether it was.
@@ -66,7 +67,8 @@ func (f *File) Try(mode Mode) (bool, error) {
 	return f.flock.TryLock()
 }
 
-// Wait takes the lock, and tries again so often until it is free. The error is the context's or the system's.
+// Wait takes the lock, and tries again so often until it is free. The error is the context's or the
+// system's.
 func (f *File) Wait(ctx context.Context, mode Mode, again time.Duration) error {
 	try := f.flock.TryLockContext
 	if mode == Shared {

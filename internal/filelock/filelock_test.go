@@ -87,7 +87,8 @@ func TestPermissions(t *testing.T) {
 func TestFault52_LinkedLock(t *testing.T) {
 	for _, name := range []string{"locks", "locks/one"} {
 		root := openRoot(t)
-		if err := errors.Join(root.MkdirAll(filepath.Dir(name), 0o700), root.MkdirAll("elsewhere", 0o700), root.WriteFile("file", nil, 0o600)); err != nil {
+		if err := errors.Join(root.MkdirAll(filepath.Dir(name), 0o700),
+			root.MkdirAll("elsewhere", 0o700), root.WriteFile("file", nil, 0o600)); err != nil {
 			t.Fatal(err)
 		}
 		target := "elsewhere"

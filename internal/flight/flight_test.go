@@ -15,7 +15,11 @@ func TestCallersShareARunAndLaterOnesDoNot(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var g group
 		runs, finish := 0, make(chan struct{})
-		fn := func(context.Context) (int, error) { runs++; <-finish; return runs, errors.New("failed") }
+		fn := func(context.Context) (int, error) {
+			runs++
+			<-finish
+			return runs, errors.New("failed")
+		}
 		got := make(chan int, 3)
 		for range 3 {
 			go func() { v, _ := g.Do(t.Context(), "k", fn); got <- v }()
@@ -37,7 +41,9 @@ func TestAllHaveWhatIsShared(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var g group
 		join := func() *flight.Ticket[*int, int] {
-			return g.Join(t.Context(), "k", func() *int { return new(int) }, func(ctx context.Context, n *int) (int, error) {
+			return g.Join(t.Context(), "k", func() *int {
+				return new(int)
+			}, func(ctx context.Context, n *int) (int, error) {
 				<-ctx.Done()
 				return *n, nil
 			})
@@ -96,7 +102,8 @@ func TestTheLastToLeaveCancelsAndStays(t *testing.T) {
 		leaveSecond()
 		synctest.Wait()
 		if !cancelled || len(errs) != 0 {
-			t.Errorf("cancelled %t, returned before the run had ended: %t", cancelled, len(errs) != 0)
+			t.Errorf("cancelled %t, returned before the run had ended: %t", cancelled,
+				len(errs) != 0)
 		}
 		close(ended)
 		if err := <-errs; !errors.Is(err, context.Canceled) {

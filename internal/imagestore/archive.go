@@ -14,8 +14,9 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/internal/failpoint"
 )
 
-// archive writes an image as both an OCI layout, which the containerd store reads, and a docker archive, which
-// the classic store does. Layers that the store holds are named in it and left out of it.
+// archive writes an image as both an OCI layout, which the containerd store reads, and a docker
+// archive, which the classic store does. Layers that the store holds are named in it and left out
+// of it.
 type archive struct {
 	w       io.Writer
 	image   parsed
@@ -46,12 +47,14 @@ func (a *archive) write(ctx context.Context) error {
 		name string
 		body []byte
 	}
-	files := []file{{ocispec.ImageIndexFile, index}, {ocispec.ImageLayoutFile, layout}, {"manifest.json", docker}}
+	files := []file{{ocispec.ImageIndexFile, index}, {ocispec.ImageLayoutFile, layout},
+		{"manifest.json", docker}}
 	for _, doc := range a.image.documents() {
 		files = append(files, file{blobPath(doc.Digest), doc.Data})
 	}
 	for _, f := range files {
-		if err := tw.WriteHeader(&tar.Header{Name: f.name, Mode: 0o444, Size: int64(len(f.body))}); err != nil {
+		if err := tw.WriteHeader(&tar.Header{Name: f.name, Mode: 0o444,
+			Size: int64(len(f.body))}); err != nil {
 			return err
 		}
 		if _, err := tw.Write(f.body); err != nil {
@@ -81,7 +84,8 @@ func (a *archive) layer(ctx context.Context, tw *tar.Writer, layer ocispec.Descr
 		return fmt.Errorf("read layer %s: %w", layer.Digest, err)
 	}
 	defer blob.Close()
-	if err := tw.WriteHeader(&tar.Header{Name: blobPath(layer.Digest), Mode: 0o444, Size: layer.Size}); err != nil {
+	if err := tw.WriteHeader(&tar.Header{Name: blobPath(layer.Digest), Mode: 0o444,
+		Size: layer.Size}); err != nil {
 		return err
 	}
 	counted := &countingWriter{w: tw, onBytes: a.onBytes}
@@ -116,8 +120,8 @@ func blobPath(d digest.Digest) string {
 	return ocispec.ImageBlobsDir + "/" + d.Algorithm().String() + "/" + d.Encoded()
 }
 
-// index names the image as containerd's importer wants it (the annotation io.containerd.image.name, see
-// containerd's core/images/archive).
+// index names the image as containerd's importer wants it (the annotation io.containerd.image.name,
+// see containerd's core/images/archive).
 func (a *archive) index() ocispec.Index {
 	desc := plain(a.image.root())
 	desc.Annotations = map[string]string{"io.containerd.image.name": "docker.io/" + a.ref}

@@ -37,8 +37,8 @@ func (p parsed) documents() []ocispec.Descriptor {
 	return append([]ocispec.Descriptor{config, manifest}, p.Around...)
 }
 
-// platformToLoad leaves the platform out for an index: engines that go by it keep only what is for that platform,
-// and an attestation is for none.
+// platformToLoad leaves the platform out for an index: engines that go by it keep only what is for
+// that platform, and an attestation is for none.
 func (l *loading) platformToLoad() string {
 	if l.image.attested() {
 		return ""

@@ -15,32 +15,37 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/test/parts/partstest"
 )
 
-// attested is an image with a statement, in an index. What stands in Around is, in this order, the statement, its
-// config, their manifest and the index.
+// attested is an image with a statement, in an index. What stands in Around is, in this order, the
+// statement, its config, their manifest and the index.
 func attested(t *testing.T, layers ...string) *layered {
 	t.Helper()
 	l := newLayered(t, layers...)
 	add := func(mediaType string, body []byte) ocispec.Descriptor {
-		d := ocispec.Descriptor{MediaType: mediaType, Digest: digest.FromBytes(body), Size: int64(len(body))}
+		d := ocispec.Descriptor{MediaType: mediaType, Digest: digest.FromBytes(body),
+			Size: int64(len(body))}
 		whole := d
 		whole.Data = body
 		l.Around = append(l.Around, whole)
 		return d
 	}
-	statement := add("application/vnd.in-toto+json", []byte(`{"made":"`+strings.Join(layers, " ")+`"}`))
+	statement := add("application/vnd.in-toto+json",
+		[]byte(`{"made":"`+strings.Join(layers, " ")+`"}`))
 	config := add(ocispec.MediaTypeImageConfig, asJSON(t, ocispec.Image{
 		Platform: ocispec.Platform{OS: "unknown", Architecture: "unknown"},
 		RootFS:   ocispec.RootFS{Type: "layers", DiffIDs: []digest.Digest{statement.Digest}},
 	}))
 	about := add(ocispec.MediaTypeImageManifest, asJSON(t, ocispec.Manifest{
-		Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageManifest, Config: config, Layers: []ocispec.Descriptor{statement},
+		Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageManifest,
+		Config: config, Layers: []ocispec.Descriptor{statement},
 	}))
 	about.Platform = &ocispec.Platform{OS: "unknown", Architecture: "unknown"}
-	about.Annotations = map[string]string{"vnd.docker.reference.type": "attestation-manifest", "vnd.docker.reference.digest": l.Descriptor.Digest.String()}
+	about.Annotations = map[string]string{"vnd.docker.reference.type": "attestation-manifest",
+		"vnd.docker.reference.digest": l.Descriptor.Digest.String()}
 	image := l.Descriptor
 	image.Platform = &ocispec.Platform{OS: "linux", Architecture: "amd64"}
 	add(ocispec.MediaTypeImageIndex, asJSON(t, ocispec.Index{
-		Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageIndex, Manifests: []ocispec.Descriptor{image, about},
+		Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageIndex,
+		Manifests: []ocispec.Descriptor{image, about},
 	}))
 	return l
 }
@@ -53,10 +58,12 @@ func (l *layered) root() ocispec.Descriptor {
 	return l.Descriptor
 }
 
-// TestReceiveAttested: pulled by the engine, and loaded into one that cannot reach this process, complete either way.
+// TestReceiveAttested: pulled by the engine, and loaded into one that cannot reach this process,
+// complete either way.
 func TestReceiveAttested(t *testing.T) {
 	d := partstest.Dockerd(t, parts.Docker29Containerd)
-	r := &receiver{Engine: dial(t, d.Host(), nil), host: d.Host(), kind: imagestore.KindContainerd, save: true}
+	r := &receiver{Engine: dial(t, d.Host(), nil), host: d.Host(), kind: imagestore.KindContainerd,
+		save: true}
 	steps := func(t *testing.T, way imagestore.Via, r *receiver) {
 		first := attested(t, string(way)+" base", "top")
 		if got := r.receive(t, "molecule-local/x:1", first); !got.Full || got.Via != way {
@@ -65,7 +72,9 @@ func TestReceiveAttested(t *testing.T) {
 		if got := r.receive(t, "molecule-local/x:2", first); got.Sent != 0 || got.Via != "" {
 			t.Errorf("unchanged: %+v", got)
 		}
-		if got := r.receive(t, "molecule-local/x:3", attested(t, string(way)+" base", "other top")); got.Sent != 1 || got.Reused != 1 || got.Via != way {
+		if got := r.receive(t, "molecule-local/x:3",
+			attested(t, string(way)+" base", "other top")); got.Sent != 1 || got.Reused != 1 ||
+			got.Via != way {
 			t.Errorf("changed top: %+v", got)
 		}
 	}
@@ -111,10 +120,12 @@ func TestLayoutAttested(t *testing.T) {
 	f.clean(t)
 }
 
-// TestFault37_LayoutAttestationDamaged: without its statement, whole, the image is another one than was recorded.
+// TestFault37_LayoutAttestationDamaged: without its statement, whole, the image is another one than
+// was recorded.
 func TestFault37_LayoutAttestationDamaged(t *testing.T) {
 	for i, part := range []string{"statement", "config", "manifest", "index"} {
-		for name, damage := range map[string]func(*testing.T, string){"missing": remove, "truncated": truncate, "changed": spoil} {
+		for name, damage := range map[string]func(*testing.T, string){"missing": remove,
+			"truncated": truncate, "changed": spoil} {
 			t.Run(part+" "+name, func(t *testing.T) {
 				f := openLayout(t, t.TempDir())
 				l := attested(t, "base")
@@ -127,7 +138,8 @@ func TestFault37_LayoutAttestationDamaged(t *testing.T) {
 	}
 }
 
-// TestLayoutSeveralImages: an index of two images is not one, and neither is one of statements alone.
+// TestLayoutSeveralImages: an index of two images is not one, and neither is one of statements
+// alone.
 func TestLayoutSeveralImages(t *testing.T) {
 	for name, change := range map[string]func(*ocispec.Index){
 		"several": func(x *ocispec.Index) { x.Manifests = append(x.Manifests, x.Manifests[0]) },
@@ -144,7 +156,8 @@ func TestLayoutSeveralImages(t *testing.T) {
 			root := &l.Around[len(l.Around)-1]
 			root.Data = asJSON(t, index)
 			root.Digest, root.Size = digest.FromBytes(root.Data), int64(len(root.Data))
-			_, err := f.Receive(t.Context(), "molecule-local/x:1", "linux/amd64", l.Source, nil, func(int) {})
+			_, err := f.Receive(t.Context(), "molecule-local/x:1", "linux/amd64", l.Source, nil,
+				func(int) {})
 			if err == nil || !strings.Contains(err.Error(), "has "+name+" image") {
 				t.Errorf("error is %v", err)
 			}

@@ -58,14 +58,16 @@ func (a registryAuth) forHost(host string) (types.AuthConfig, error) {
 	}
 	auth, err := credentials.NewNativeStore(a.file, helper).Get(key)
 	if err != nil {
-		return types.AuthConfig{}, fmt.Errorf("credential helper docker-credential-%s: %w", helper, err)
+		return types.AuthConfig{}, fmt.Errorf("credential helper docker-credential-%s: %w", helper,
+			err)
 	}
 	return auth, nil
 }
 
 // header is the value of X-Registry-Auth, "" for none.
 func header(auth types.AuthConfig) (string, error) {
-	if auth.Username == "" && auth.Password == "" && auth.IdentityToken == "" && auth.RegistryToken == "" {
+	if auth.Username == "" && auth.Password == "" && auth.IdentityToken == "" &&
+		auth.RegistryToken == "" {
 		return "", nil
 	}
 	value, err := authconfig.Encode(registry.AuthConfig{

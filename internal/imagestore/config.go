@@ -79,8 +79,9 @@ func (c EngineConfig) home() string {
 	return u.HomeDir
 }
 
-// Named says that a flag or a variable names the engine. Docker's default, and a context that was chosen for all
-// commands, are there without anybody having thought of this one.
+// Named says that a flag or a variable names the engine. Docker's default, and a context that was
+// chosen for all commands, are there without anybody having thought of this one.
 func (c EngineConfig) Named() bool {
-	return c.Host != "" || c.Context != "" || c.get("DOCKER_HOST") != "" || c.get("DOCKER_CONTEXT") != ""
+	return c.Host != "" || c.Context != "" || c.get("DOCKER_HOST") != "" ||
+		c.get("DOCKER_CONTEXT") != ""
 }

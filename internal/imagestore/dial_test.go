@@ -26,24 +26,35 @@ func TestDialFindsTheEngineAsDockerDoes(t *testing.T) {
 		want          string
 	}{
 		{name: "nothing said", want: "unix:///var/run/docker.sock"},
-		{name: "--host", host: "unix:///a.sock", env: env{"DOCKER_HOST": "unix:///b.sock", "DOCKER_CONTEXT": "remote"}, current: "remote", want: "unix:///a.sock"},
-		{name: "--context beats DOCKER_HOST", context: "remote", env: env{"DOCKER_HOST": "unix:///b.sock"}, want: "tcp://remote.example:2375"},
-		{name: "DOCKER_HOST beats DOCKER_CONTEXT and the config", env: env{"DOCKER_HOST": "unix:///b.sock", "DOCKER_CONTEXT": "remote"}, current: "remote", want: "unix:///b.sock"},
-		{name: "DOCKER_CONTEXT beats the config", env: env{"DOCKER_CONTEXT": "remote"}, current: "local", want: "tcp://remote.example:2375"},
+		{name: "--host", host: "unix:///a.sock",
+			env:     env{"DOCKER_HOST": "unix:///b.sock", "DOCKER_CONTEXT": "remote"},
+			current: "remote", want: "unix:///a.sock"},
+		{name: "--context beats DOCKER_HOST", context: "remote",
+			env: env{"DOCKER_HOST": "unix:///b.sock"}, want: "tcp://remote.example:2375"},
+		{name: "DOCKER_HOST beats DOCKER_CONTEXT and the config",
+			env:     env{"DOCKER_HOST": "unix:///b.sock", "DOCKER_CONTEXT": "remote"},
+			current: "remote", want: "unix:///b.sock"},
+		{name: "DOCKER_CONTEXT beats the config", env: env{"DOCKER_CONTEXT": "remote"},
+			current: "local", want: "tcp://remote.example:2375"},
 		{name: "the config's context", current: "local", want: "unix:///run/local.sock"},
-		{name: "the default context is DOCKER_HOST", context: "default", env: env{"DOCKER_HOST": "unix:///b.sock"}, current: "remote", want: "unix:///b.sock"},
-		{name: "empty DOCKER_HOST is unset", env: env{"DOCKER_HOST": ""}, current: "local", want: "unix:///run/local.sock"},
-		{name: "paths are cleaned", host: "unix:///run//x/../docker.sock", want: "unix:///run/docker.sock"},
+		{name: "the default context is DOCKER_HOST", context: "default",
+			env: env{"DOCKER_HOST": "unix:///b.sock"}, current: "remote", want: "unix:///b.sock"},
+		{name: "empty DOCKER_HOST is unset", env: env{"DOCKER_HOST": ""}, current: "local",
+			want: "unix:///run/local.sock"},
+		{name: "paths are cleaned", host: "unix:///run//x/../docker.sock",
+			want: "unix:///run/docker.sock"},
 		{name: "port of tcp", host: "tcp://Engine.Example", want: "tcp://engine.example:2375"},
 		{name: "no scheme is tcp", host: "engine.example:1234", want: "tcp://engine.example:1234"},
-		{name: "password is not shown", host: "tcp://u:secret@engine.example:1", want: "tcp://engine.example:1"},
+		{name: "password is not shown", host: "tcp://u:secret@engine.example:1",
+			want: "tcp://engine.example:1"},
 		{name: "ssh", host: "ssh://user@Engine.Example:22", want: "ssh://user@engine.example:22"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			dir := configDir(t, `{"currentContext":"`+c.current+`"}`)
 			addContext(t, dir, "remote", "tcp://remote.example:2375")
 			addContext(t, dir, "local", "unix:///run/local.sock")
-			engine, err := imagestore.Dial(imagestore.EngineConfig{Host: c.host, Context: c.context, ConfigDir: dir, Lookup: lookup(c.env)})
+			engine, err := imagestore.Dial(imagestore.EngineConfig{Host: c.host, Context: c.context,
+				ConfigDir: dir, Lookup: lookup(c.env)})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -67,7 +78,8 @@ func TestDialConfigFolder(t *testing.T) {
 		want string
 	}{
 		{"HOME", map[string]string{"HOME": home, "USERPROFILE": home}, "unix:///home.sock"},
-		{"DOCKER_CONFIG", map[string]string{"HOME": home, "USERPROFILE": home, "DOCKER_CONFIG": other}, "unix:///other.sock"},
+		{"DOCKER_CONFIG", map[string]string{"HOME": home, "USERPROFILE": home,
+			"DOCKER_CONFIG": other}, "unix:///other.sock"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			engine, err := imagestore.Dial(imagestore.EngineConfig{Lookup: lookup(c.env)})
@@ -89,17 +101,28 @@ func TestDialRefuses(t *testing.T) {
 		env     map[string]string
 		mention string
 	}{
-		{name: "unknown --context", engine: imagestore.EngineConfig{Context: "nowhere"}, mention: "docker context ls"},
-		{name: "unknown DOCKER_CONTEXT", env: map[string]string{"DOCKER_CONTEXT": "nowhere"}, mention: `"nowhere"`},
-		{name: "unknown currentContext", config: `{"currentContext":"gone"}`, mention: "docker context ls"},
-		{name: "host and context", engine: imagestore.EngineConfig{Host: "unix:///a", Context: "b"}, mention: "--context"},
-		{name: "unknown scheme", engine: imagestore.EngineConfig{Host: "http://u:secret@x"}, mention: "unix://"},
-		{name: "malformed tcp", engine: imagestore.EngineConfig{Host: "tcp://u:secret@[::1"}, mention: "tcp"},
-		{name: "malformed ssh", engine: imagestore.EngineConfig{Host: "ssh://u:secret@x"}, mention: "ssh"},
+		{name: "unknown --context", engine: imagestore.EngineConfig{Context: "nowhere"},
+			mention: "docker context ls"},
+		{name: "unknown DOCKER_CONTEXT", env: map[string]string{"DOCKER_CONTEXT": "nowhere"},
+			mention: `"nowhere"`},
+		{name: "unknown currentContext", config: `{"currentContext":"gone"}`,
+			mention: "docker context ls"},
+		{name: "host and context", engine: imagestore.EngineConfig{Host: "unix:///a", Context: "b"},
+			mention: "--context"},
+		{name: "unknown scheme", engine: imagestore.EngineConfig{Host: "http://u:secret@x"},
+			mention: "unix://"},
+		{name: "malformed tcp", engine: imagestore.EngineConfig{Host: "tcp://u:secret@[::1"},
+			mention: "tcp"},
+		{name: "malformed ssh", engine: imagestore.EngineConfig{Host: "ssh://u:secret@x"},
+			mention: "ssh"},
 		{name: "malformed config", config: `{"currentContext":`, mention: "config.json"},
-		{name: "malformed DOCKER_AUTH_CONFIG", env: map[string]string{"DOCKER_AUTH_CONFIG": `{"auths":{"secret"`}, mention: "DOCKER_AUTH_CONFIG"},
-		{name: "API version", env: map[string]string{"DOCKER_API_VERSION": "new"}, mention: "API version"},
-		{name: "TLS without ca.pem", env: map[string]string{"DOCKER_TLS_VERIFY": "1", "DOCKER_HOST": "tcp://x:1"}, mention: "DOCKER_CERT_PATH"},
+		{name: "malformed DOCKER_AUTH_CONFIG",
+			env:     map[string]string{"DOCKER_AUTH_CONFIG": `{"auths":{"secret"`},
+			mention: "DOCKER_AUTH_CONFIG"},
+		{name: "API version", env: map[string]string{"DOCKER_API_VERSION": "new"},
+			mention: "API version"},
+		{name: "TLS without ca.pem", env: map[string]string{"DOCKER_TLS_VERIFY": "1",
+			"DOCKER_HOST": "tcp://x:1"}, mention: "DOCKER_CERT_PATH"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			cfg := c.engine
@@ -109,7 +132,8 @@ func TestDialRefuses(t *testing.T) {
 			if !errors.As(err, &typed) || !errors.Is(err, imagestore.ErrConfig) {
 				t.Fatalf("error %v, want ErrConfig in an *Error", err)
 			}
-			if !strings.Contains(err.Error(), c.mention) || strings.Contains(err.Error(), "secret") {
+			if !strings.Contains(err.Error(), c.mention) ||
+				strings.Contains(err.Error(), "secret") {
 				t.Errorf("%q should mention %q and no secret", err, c.mention)
 			}
 		})
@@ -128,7 +152,8 @@ func TestAPIVersionIsFixed(t *testing.T) {
 // The process's own environment must not reach Docker's libraries either.
 func TestEnvironmentIsNotRead(t *testing.T) {
 	for name, value := range map[string]string{
-		"DOCKER_HOST": "tcp://wrong.example:1", "DOCKER_CONTEXT": "wrong", "DOCKER_CONFIG": "/wrong", "DOCKER_TLS_VERIFY": "1",
+		"DOCKER_HOST": "tcp://wrong.example:1", "DOCKER_CONTEXT": "wrong",
+		"DOCKER_CONFIG": "/wrong", "DOCKER_TLS_VERIFY": "1",
 		"DOCKER_CERT_PATH": "/wrong", "DOCKER_API_VERSION": "1.24", "DOCKER_AUTH_CONFIG": "wrong",
 	} {
 		t.Setenv(name, value)
@@ -152,7 +177,9 @@ func TestTLS(t *testing.T) {
 	t.Cleanup(server.Close)
 	host := "tcp://" + server.Listener.Addr().String()
 	certs := t.TempDir()
-	writeFile(t, filepath.Join(certs, "ca.pem"), string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})))
+	writeFile(t, filepath.Join(certs, "ca.pem"),
+		string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE",
+			Bytes: server.Certificate().Raw})))
 	stranger := t.TempDir()
 	writeFile(t, filepath.Join(stranger, "ca.pem"), "")
 	for _, c := range []struct {
@@ -173,7 +200,8 @@ func TestTLS(t *testing.T) {
 	}
 	t.Run("empty ca.pem", func(t *testing.T) {
 		_, err := imagestore.Dial(imagestore.EngineConfig{Host: host, ConfigDir: t.TempDir(),
-			Lookup: lookup(map[string]string{"DOCKER_TLS_VERIFY": "1", "DOCKER_CERT_PATH": stranger})})
+			Lookup: lookup(map[string]string{"DOCKER_TLS_VERIFY": "1",
+				"DOCKER_CERT_PATH": stranger})})
 		if !errors.Is(err, imagestore.ErrConfig) {
 			t.Errorf("error %v, want ErrConfig", err)
 		}
@@ -200,7 +228,8 @@ func TestSSH(t *testing.T) {
 	fake := storetest.StartFake(t, imagestore.KindClassic, "1.41")
 	standIns(t)
 	t.Setenv(sshSocketVar, strings.TrimPrefix(fake.Host(), "unix://"))
-	if info, err := dial(t, "ssh://user@engine.example", nil).Info(t.Context()); err != nil || info.APIVersion != "1.41" {
+	if info, err := dial(t, "ssh://user@engine.example", nil).Info(t.Context()); err != nil ||
+		info.APIVersion != "1.41" {
 		t.Errorf("info = %+v, %v", info, err)
 	}
 }

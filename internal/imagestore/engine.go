@@ -49,7 +49,8 @@ func dial(cfg EngineConfig) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	opts = append(opts, client.WithUserAgent("pinion"), client.WithAPIVersion(cfg.get("DOCKER_API_VERSION")))
+	opts = append(opts, client.WithUserAgent("pinion"),
+		client.WithAPIVersion(cfg.get("DOCKER_API_VERSION")))
 	if len(file.HTTPHeaders) > 0 {
 		opts = append(opts, client.WithHTTPHeaders(file.HTTPHeaders))
 	}
@@ -57,7 +58,8 @@ func dial(cfg EngineConfig) (*Engine, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrConfig, err)
 	}
-	return &Engine{api: api, endpoint: endpointOf(target.Host), auth: auth, stallAfter: stallAfter}, nil
+	return &Engine{api: api, endpoint: endpointOf(target.Host), auth: auth, stallAfter: stallAfter},
+		nil
 }
 
 // Endpoint is the engine's address, for example unix:///var/run/docker.sock:
@@ -74,7 +76,8 @@ func (e *Engine) Close() error { return e.api.Close() }
 // DialHijack opens a raw connection over the Engine API, as BuildKit's /grpc
 // and /session endpoints want it (POST with Upgrade: proto, usually h2c). url
 // is a path, without an API version. Errors are *Error.
-func (e *Engine) DialHijack(ctx context.Context, url, proto string, meta map[string][]string) (net.Conn, error) {
+func (e *Engine) DialHijack(ctx context.Context, url, proto string,
+	meta map[string][]string) (net.Conn, error) {
 	conn, err := e.api.DialHijack(ctx, url, proto, meta)
 	if err != nil {
 		return nil, e.fail(ctx, "hijack", url, err)

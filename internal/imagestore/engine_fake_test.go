@@ -37,7 +37,8 @@ func onFakes(t *testing.T, run func(*testing.T, storetest.Store, imagestore.Kind
 // dial reaches an engine with nothing in the environment but env.
 func dial(t *testing.T, host string, env map[string]string) *imagestore.Engine {
 	t.Helper()
-	engine, err := imagestore.Dial(imagestore.EngineConfig{Host: host, ConfigDir: t.TempDir(), Lookup: lookup(env)})
+	engine, err := imagestore.Dial(imagestore.EngineConfig{Host: host, ConfigDir: t.TempDir(),
+		Lookup: lookup(env)})
 	if err != nil {
 		t.Fatal(err)
 	}

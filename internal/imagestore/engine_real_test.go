@@ -20,7 +20,9 @@ func TestRealEngines(t *testing.T) {
 	for _, flavour := range parts.Flavours() {
 		t.Run(string(flavour), func(t *testing.T) {
 			daemon := partstest.Dockerd(t, flavour)
-			t.Run("conformance", func(t *testing.T) { storetest.Run(t, dial(t, daemon.Host(), nil), kindOf(flavour)) })
+			t.Run("conformance", func(t *testing.T) {
+				storetest.Run(t, dial(t, daemon.Host(), nil), kindOf(flavour))
+			})
 			t.Run("pull", func(t *testing.T) { testRealPull(t, daemon) })
 			t.Run("hijack", func(t *testing.T) { testRealHijack(t, daemon) })
 			t.Run("engine dies during a load", func(t *testing.T) { testRealDeath(t, daemon) })
@@ -36,7 +38,8 @@ func kindOf(flavour parts.Flavour) imagestore.Kind {
 }
 
 func testRealPull(t *testing.T, daemon *parts.Dockerd) {
-	registry := partstest.Registry(t, parts.RegistryOptions{User: "user", Password: "canary-password"})
+	registry := partstest.Registry(t, parts.RegistryOptions{User: "user",
+		Password: "canary-password"})
 	push := pusher{t: t, url: registry.URL(), user: "user", password: "canary-password"}
 	amd := storetest.Build(storetest.Spec{Content: "single"})
 	// Not the same as the single one: variants are found by their content,
@@ -50,7 +53,9 @@ func testRealPull(t *testing.T, daemon *parts.Dockerd) {
 
 	t.Run("with a login", func(t *testing.T) {
 		lines := 0
-		if err := engine.Pull(t.Context(), single, "linux/amd64", func(string) { lines++ }); err != nil {
+		if err := engine.Pull(t.Context(), single, "linux/amd64", func(string) {
+			lines++
+		}); err != nil {
 			t.Fatal(err)
 		}
 		img, err := engine.Inspect(t.Context(), single)
@@ -62,7 +67,8 @@ func testRealPull(t *testing.T, daemon *parts.Dockerd) {
 		if err := engine.Pull(t.Context(), multi, "linux/arm64", nil); err != nil {
 			t.Fatal(err)
 		}
-		if img, err := engine.InspectPlatform(t.Context(), multi, "linux/arm64"); err != nil || img.Platform != "linux/arm64" {
+		if img, err := engine.InspectPlatform(t.Context(), multi, "linux/arm64"); err != nil ||
+			img.Platform != "linux/arm64" {
 			t.Errorf("after the pull: %+v, %v", img, err)
 		}
 		img, err := engine.InspectPlatform(t.Context(), multi, "linux/amd64")
@@ -79,11 +85,12 @@ func testRealPull(t *testing.T, daemon *parts.Dockerd) {
 		want   error
 	}{
 		"without a login": {dial(t, daemon.Host(), nil), single, imagestore.ErrUnauthorized},
-		"wrong password":  {dialWithLogin(t, daemon.Host(), registry.Host(), "from-file"), single, imagestore.ErrUnauthorized},
-		"no such tag":     {engine, registry.Host() + "/team/single:2", imagestore.ErrNotFound},
-		"no such image":   {engine, registry.Host() + "/team/denied:1", imagestore.ErrNotFound},
-		"no platform":     {engine, registry.Host() + "/team/multi:1", imagestore.ErrNotFound},
-		"no registry":     {engine, "127.0.0.1:1/team/single:1", imagestore.ErrUnavailable},
+		"wrong password": {dialWithLogin(t, daemon.Host(), registry.Host(), "from-file"), single,
+			imagestore.ErrUnauthorized},
+		"no such tag":   {engine, registry.Host() + "/team/single:2", imagestore.ErrNotFound},
+		"no such image": {engine, registry.Host() + "/team/denied:1", imagestore.ErrNotFound},
+		"no platform":   {engine, registry.Host() + "/team/multi:1", imagestore.ErrNotFound},
+		"no registry":   {engine, "127.0.0.1:1/team/single:1", imagestore.ErrUnavailable},
 	} {
 		t.Run(name, func(t *testing.T) {
 			platform := "linux/amd64"
@@ -115,7 +122,8 @@ func testRealHijack(t *testing.T, daemon *parts.Dockerd) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	if _, err := io.WriteString(conn, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00"); err != nil {
+	if _, err := io.WriteString(conn,
+		"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00"); err != nil {
 		t.Fatal(err)
 	}
 	const frameHeader, typeOffset, settings = 9, 3, 4

@@ -24,7 +24,8 @@ func TestHitCostsOnePingAndOneInspect(t *testing.T) {
 	if !errors.Is(err, imagestore.ErrNotFound) {
 		t.Fatal(err)
 	}
-	if want := []string{"HEAD /_ping", "GET /images/a:1/json"}; !slices.Equal(fake.Requests(), want) {
+	if want := []string{"HEAD /_ping", "GET /images/a:1/json"}; !slices.Equal(fake.Requests(),
+		want) {
 		t.Errorf("requests %q, want %q", fake.Requests(), want)
 	}
 }
@@ -35,21 +36,41 @@ func TestEngineGone(t *testing.T) {
 	fake.Stop()
 	id := "sha256:" + strings.Repeat("ab", 32)
 	for op, call := range map[string]func(context.Context) error{
-		"info":            func(ctx context.Context) error { _, err := engine.Info(ctx); return err },
-		"inspect":         func(ctx context.Context) error { _, err := engine.Inspect(ctx, "a:1"); return err },
-		"list":            func(ctx context.Context) error { _, err := engine.List(ctx, "x"); return err },
-		"list containers": func(ctx context.Context) error { _, err := engine.Uses(ctx); return err },
-		"tag":             func(ctx context.Context) error { return engine.Tag(ctx, id, "a:1") },
-		"untag":           func(ctx context.Context) error { return engine.Untag(ctx, "a:1") },
-		"load":            func(ctx context.Context) error { return engine.Load(ctx, strings.NewReader("x"), "") },
-		"pull":            func(ctx context.Context) error { return engine.Pull(ctx, "a:1", "linux/amd64", nil) },
-		"hijack":          func(ctx context.Context) error { _, err := engine.DialHijack(ctx, "/grpc", "h2c", nil); return err },
+		"info": func(ctx context.Context) error {
+			_, err := engine.Info(ctx)
+			return err
+		},
+		"inspect": func(ctx context.Context) error {
+			_, err := engine.Inspect(ctx, "a:1")
+			return err
+		},
+		"list": func(ctx context.Context) error {
+			_, err := engine.List(ctx, "x")
+			return err
+		},
+		"list containers": func(ctx context.Context) error {
+			_, err := engine.Uses(ctx)
+			return err
+		},
+		"tag":   func(ctx context.Context) error { return engine.Tag(ctx, id, "a:1") },
+		"untag": func(ctx context.Context) error { return engine.Untag(ctx, "a:1") },
+		"load": func(ctx context.Context) error {
+			return engine.Load(ctx, strings.NewReader("x"), "")
+		},
+		"pull": func(ctx context.Context) error {
+			return engine.Pull(ctx, "a:1", "linux/amd64", nil)
+		},
+		"hijack": func(ctx context.Context) error {
+			_, err := engine.DialHijack(ctx, "/grpc", "h2c", nil)
+			return err
+		},
 	} {
 		t.Run(op, func(t *testing.T) {
 			wantUnavailable(t, call(t.Context()), op)
 			ctx, cancel := context.WithCancel(t.Context())
 			cancel()
-			if err := call(ctx); !errors.Is(err, context.Canceled) || errors.Is(err, imagestore.ErrUnavailable) {
+			if err := call(ctx); !errors.Is(err, context.Canceled) ||
+				errors.Is(err, imagestore.ErrUnavailable) {
 				t.Errorf("cancelled: %v", err)
 			}
 		})
@@ -59,7 +80,8 @@ func TestEngineGone(t *testing.T) {
 func wantUnavailable(t *testing.T, err error, op string) {
 	t.Helper()
 	var typed *imagestore.Error
-	if !errors.As(err, &typed) || !errors.Is(err, imagestore.ErrUnavailable) || typed.Op != op || typed.Origin != imagestore.OriginDocker {
+	if !errors.As(err, &typed) || !errors.Is(err, imagestore.ErrUnavailable) || typed.Op != op ||
+		typed.Origin != imagestore.OriginDocker {
 		t.Fatalf("error %v, want ErrUnavailable of the engine in %s", err, op)
 	}
 	if !strings.Contains(err.Error(), "DOCKER_HOST") {
@@ -85,19 +107,23 @@ func TestEngineDiesDuringLoad(t *testing.T) {
 				die(w, r)
 				panic(http.ErrAbortHandler)
 			})
-			archive := storetest.Build(storetest.Spec{Tag: "a:1", Content: strings.Repeat("x", 1<<20)})
-			wantUnavailable(t, dial(t, fake.Host(), nil).Load(t.Context(), bytes.NewReader(archive.Tar), "linux/amd64"), "load")
+			archive := storetest.Build(storetest.Spec{Tag: "a:1",
+				Content: strings.Repeat("x", 1<<20)})
+			wantUnavailable(t, dial(t, fake.Host(), nil).Load(t.Context(),
+				bytes.NewReader(archive.Tar), "linux/amd64"), "load")
 		})
 	}
 }
 
 func TestFault40_ErrorInLoadStream(t *testing.T) {
 	for name, stream := range map[string]string{
-		"error and detail": `{"stream":"Loading"}` + "\r\n" + `{"errorDetail":{"message":"no space"},"error":"no space"}`,
-		"detail alone":     `{"errorDetail":{"code":500,"message":"no space"}}`,
-		"error alone":      `{"error":"no space"}`,
-		"unpacking":        `{"stream":"Loaded image: a:1\n"}` + `{"stream":"Error unpacking image a:1: no space\n"}`,
-		"in one message":   `{"stream":"Loaded image: a:1\nError unpacking image a:1: no space\n"}`,
+		"error and detail": `{"stream":"Loading"}` + "\r\n" +
+			`{"errorDetail":{"message":"no space"},"error":"no space"}`,
+		"detail alone": `{"errorDetail":{"code":500,"message":"no space"}}`,
+		"error alone":  `{"error":"no space"}`,
+		"unpacking": `{"stream":"Loaded image: a:1\n"}` +
+			`{"stream":"Error unpacking image a:1: no space\n"}`,
+		"in one message": `{"stream":"Loaded image: a:1\nError unpacking image a:1: no space\n"}`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			fake := storetest.StartFake(t, imagestore.KindContainerd, "1.47")
@@ -105,9 +131,11 @@ func TestFault40_ErrorInLoadStream(t *testing.T) {
 				_, _ = io.Copy(io.Discard, r.Body)
 				_, _ = io.WriteString(w, stream)
 			})
-			err := dial(t, fake.Host(), nil).Load(t.Context(), strings.NewReader("archive"), "linux/amd64")
+			err := dial(t, fake.Host(), nil).Load(t.Context(), strings.NewReader("archive"),
+				"linux/amd64")
 			var typed *imagestore.Error
-			if !errors.As(err, &typed) || !strings.Contains(err.Error(), "no space") || errors.Is(err, imagestore.ErrUnavailable) {
+			if !errors.As(err, &typed) || !strings.Contains(err.Error(), "no space") ||
+				errors.Is(err, imagestore.ErrUnavailable) {
 				t.Errorf("error %v, want what the stream said", err)
 			}
 		})
@@ -122,8 +150,10 @@ func TestFault40_EngineGivesUpBeforeTheEnd(t *testing.T) {
 		_, _ = io.ReadFull(r.Body, make([]byte, 1000))
 		_, _ = io.WriteString(w, `{"error":"no space left on device"}`)
 	})
-	err := dial(t, fake.Host(), nil).Load(t.Context(), bytes.NewReader(make([]byte, 64<<20)), "linux/amd64")
-	if err == nil || !strings.Contains(err.Error(), "no space left") || errors.Is(err, imagestore.ErrUnavailable) {
+	err := dial(t, fake.Host(), nil).Load(t.Context(), bytes.NewReader(make([]byte, 64<<20)),
+		"linux/amd64")
+	if err == nil || !strings.Contains(err.Error(), "no space left") ||
+		errors.Is(err, imagestore.ErrUnavailable) {
 		t.Errorf("error %v, want what the engine said", err)
 	}
 }
@@ -132,7 +162,8 @@ func TestLoadSendsPlatformWhereItCounts(t *testing.T) {
 	for api, want := range map[string]bool{"1.47": false, "1.48": true} {
 		fake := storetest.StartFake(t, imagestore.KindContainerd, api)
 		archive := storetest.Build(storetest.Spec{Tag: "a:1", Content: "x"})
-		if err := dial(t, fake.Host(), nil).Load(t.Context(), bytes.NewReader(archive.Tar), "linux/amd64"); err != nil {
+		if err := dial(t, fake.Host(), nil).Load(t.Context(), bytes.NewReader(archive.Tar),
+			"linux/amd64"); err != nil {
 			t.Fatal(err)
 		}
 		query := fake.Queries()[len(fake.Queries())-1]
@@ -144,7 +175,8 @@ func TestLoadSendsPlatformWhereItCounts(t *testing.T) {
 
 func TestDialHijack(t *testing.T) {
 	fake := storetest.StartFake(t, imagestore.KindClassic, "1.52")
-	conn, err := dial(t, fake.Host(), nil).DialHijack(t.Context(), "/grpc", "h2c", map[string][]string{"X-Test": {"1"}})
+	conn, err := dial(t, fake.Host(), nil).DialHijack(t.Context(), "/grpc", "h2c",
+		map[string][]string{"X-Test": {"1"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -164,7 +196,9 @@ func TestUses(t *testing.T) {
 		if r.URL.Query().Get("all") != "1" {
 			t.Errorf("query %s asks for the running ones alone", r.URL.RawQuery)
 		}
-		_, _ = io.WriteString(w, `[{"Id":"c1","Names":["/web"],"ImageID":"sha256:index","ImageManifestDescriptor":{"digest":"sha256:manifest"}},
+		_,
+			_ = io.WriteString(w,
+			`[{"Id":"c1","Names":["/web"],"ImageID":"sha256:index","ImageManifestDescriptor":{"digest":"sha256:manifest"}},
 			{"Id":"c2","ImageID":"sha256:config"}]`)
 	})
 	got, err := dial(t, fake.Host(), nil).Uses(t.Context())

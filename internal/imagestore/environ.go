@@ -1,8 +1,9 @@
 package imagestore
 
-// Environ is the configuration as variables for a program that speaks to the same engine in Docker's ways, a plugin of
-// its CLI for one. Flags are in it as well as what Lookup has, which need not be in this process's environment. An
-// empty one takes the place of one that must not count.
+// Environ is the configuration as variables for a program that speaks to the same engine in
+// Docker's ways, a plugin of its CLI for one. Flags are in it as well as what Lookup has, which
+// need not be in this process's environment. An empty one takes the place of one that must not
+// count.
 func (c EngineConfig) Environ() []string {
 	host, context := c.get("DOCKER_HOST"), c.get("DOCKER_CONTEXT")
 	switch {

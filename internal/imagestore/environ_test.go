@@ -15,10 +15,14 @@ func TestEnviron(t *testing.T) {
 		host, context string
 	}{
 		{"nothing", imagestore.EngineConfig{}, nil, "", ""},
-		{"variables", imagestore.EngineConfig{}, map[string]string{"DOCKER_HOST": "tcp://h:1", "DOCKER_CONTEXT": "c"}, "tcp://h:1", "c"},
-		{"host before variables", imagestore.EngineConfig{Host: "tcp://f:1"}, map[string]string{"DOCKER_HOST": "tcp://h:1", "DOCKER_CONTEXT": "c"}, "tcp://f:1", ""},
-		{"context before variables", imagestore.EngineConfig{Context: "f"}, map[string]string{"DOCKER_HOST": "tcp://h:1", "DOCKER_CONTEXT": "c"}, "", "f"},
-		{"the default context is DOCKER_HOST's", imagestore.EngineConfig{Context: "default"}, map[string]string{"DOCKER_HOST": "tcp://h:1"}, "tcp://h:1", "default"},
+		{"variables", imagestore.EngineConfig{},
+			map[string]string{"DOCKER_HOST": "tcp://h:1", "DOCKER_CONTEXT": "c"}, "tcp://h:1", "c"},
+		{"host before variables", imagestore.EngineConfig{Host: "tcp://f:1"},
+			map[string]string{"DOCKER_HOST": "tcp://h:1", "DOCKER_CONTEXT": "c"}, "tcp://f:1", ""},
+		{"context before variables", imagestore.EngineConfig{Context: "f"},
+			map[string]string{"DOCKER_HOST": "tcp://h:1", "DOCKER_CONTEXT": "c"}, "", "f"},
+		{"the default context is DOCKER_HOST's", imagestore.EngineConfig{Context: "default"},
+			map[string]string{"DOCKER_HOST": "tcp://h:1"}, "tcp://h:1", "default"},
 	} {
 		c.cfg.Lookup = func(name string) (string, bool) {
 			v, ok := c.env[name]

@@ -15,7 +15,8 @@ import (
 // standard streams: a way to a server in there that listens nowhere else. The
 // engine is asked as `docker exec -i` asks it. The connection outlives ctx and
 // the Engine. Errors are *Error, ErrNotFound among them.
-func (e *Engine) DialContainer(ctx context.Context, name string, command ...string) (net.Conn, error) {
+func (e *Engine) DialContainer(ctx context.Context, name string,
+	command ...string) (net.Conn, error) {
 	made, err := e.api.ExecCreate(ctx, name, client.ExecCreateOptions{
 		Cmd: command, AttachStdin: true, AttachStdout: true, AttachStderr: true,
 	})

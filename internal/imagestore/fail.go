@@ -13,7 +13,8 @@ import (
 	"github.com/moby/moby/client"
 )
 
-// answerWithin bounds every request that an engine answers from what it knows. Loading and pulling have no bound.
+// answerWithin bounds every request that an engine answers from what it knows. Loading and pulling
+// have no bound.
 const answerWithin = 30 * time.Second
 
 var errSlow = fmt.Errorf("no answer within %s", answerWithin)
@@ -27,7 +28,8 @@ func brief(ctx context.Context) (context.Context, context.CancelFunc) {
 func (e *Engine) fail(ctx context.Context, op, ref string, err error) error {
 	switch {
 	case errors.Is(context.Cause(ctx), errSlow):
-		err = fmt.Errorf("the engine at %s %w: %w; restart it, or choose another with --host, --context or DOCKER_HOST",
+		err = fmt.Errorf("the engine at %s %w: %w; restart it, or choose another with --host, "+
+			"--context or DOCKER_HOST",
 			e.endpoint, ErrUnavailable, errSlow)
 	case ctx.Err() != nil:
 		// However the connection ended, it ended because the caller wanted so.
@@ -37,7 +39,8 @@ func (e *Engine) fail(ctx context.Context, op, ref string, err error) error {
 		}
 	case brokenConnection(err):
 		err = fmt.Errorf("the engine at %s %w: %w; start it, check that you may use its socket, "+
-			"choose another with --host, --context or DOCKER_HOST, or build without one into a folder with --store oci:DIR", e.endpoint, ErrUnavailable, err)
+			"choose another with --host, --context or DOCKER_HOST, or build without one into a "+
+			"folder with --store oci:DIR", e.endpoint, ErrUnavailable, err)
 	case cerrdefs.IsNotFound(err):
 		err = fmt.Errorf("%w: %w", ErrNotFound, err)
 	}

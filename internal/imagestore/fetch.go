@@ -11,20 +11,21 @@ import (
 	"github.com/opencontainers/go-digest"
 )
 
-// manifestsAPI is the first API version whose inspect tells whether an image's blobs are all there (moby,
-// api/docs/CHANGELOG.md, v1.48).
+// manifestsAPI is the first API version whose inspect tells whether an image's blobs are all there
+// (moby, api/docs/CHANGELOG.md, v1.48).
 const manifestsAPI = "1.48"
 
 var (
-	// errUnpackedOnly: of a layer that it has unpacked already the store does not fetch the blob, and without that
-	// the image can be run and neither saved nor pushed.
+	// errUnpackedOnly: of a layer that it has unpacked already the store does not fetch the blob,
+	// and without that the image can be run and neither saved nor pushed.
 	errUnpackedOnly = errors.New("the engine had layers of the image unpacked only")
 	// errSource: a layer could not be read, which another way into the store does not mend.
 	errSource = errors.New("the image cannot be read")
 )
 
-// pullable says whether it is worth a try to have the engine pull the image from this process. A containerd store
-// fetches what it lacks, several layers at a time, and unpacks meanwhile. A classic store gains little by it.
+// pullable says whether it is worth a try to have the engine pull the image from this process. A
+// containerd store fetches what it lacks, several layers at a time, and unpacks meanwhile. A
+// classic store gains little by it.
 func (l *loading) pullable(ctx context.Context, kind Kind) bool {
 	if kind != KindContainerd || !near(l.engine.endpoint) {
 		return false
@@ -33,9 +34,9 @@ func (l *loading) pullable(ctx context.Context, kind Kind) bool {
 	return err == nil && versions.GreaterThanOrEqualTo(version, manifestsAPI)
 }
 
-// pull has the engine pull the image from a registry that this process is for as long as that takes. After success,
-// and errUnpackedOnly, the image has the registry's name for it; else nothing has. The digests are those of the layers
-// that were sent.
+// pull has the engine pull the image from a registry that this process is for as long as that
+// takes. After success, and errUnpackedOnly, the image has the registry's name for it; else nothing
+// has. The digests are those of the layers that were sent.
 func (l *loading) pull(ctx context.Context) (Received, map[digest.Digest]bool, error) {
 	pulling, moved, release := guardStall(ctx, l.engine.stallAfter)
 	defer release()
@@ -76,8 +77,8 @@ func (l *loading) pullFrom(ctx context.Context, from *oneImage, moved func()) er
 	return login.secrets.Error(err)
 }
 
-// onChange calls moved whenever a message says another thing than the one before it on the same layer. Engines
-// repeat themselves ten times a second.
+// onChange calls moved whenever a message says another thing than the one before it on the same
+// layer. Engines repeat themselves ten times a second.
 func onChange(moved func()) func(message) {
 	last := map[string]string{}
 	return func(m message) {
@@ -107,8 +108,8 @@ func (l *loading) pulled(ctx context.Context, name string) (Image, error) {
 	return img, nil
 }
 
-// inspectWhole also tells whether the store has all the image's blobs, as far as it can be asked. The unpacked
-// layers are enough to run an image.
+// inspectWhole also tells whether the store has all the image's blobs, as far as it can be asked.
+// The unpacked layers are enough to run an image.
 func (e *Engine) inspectWhole(ctx context.Context, ref string) (Image, bool, error) {
 	ctx, cancel := brief(ctx)
 	defer cancel()

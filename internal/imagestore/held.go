@@ -18,10 +18,11 @@ const inspectAtOnce = 8
 
 // held is the image's layers that the store has.
 //
-// The classic store keeps a layer by its chain ID, and takes an archive without the layer's file if it has that
-// chain. The containerd store wants the blob itself, and nobody can ask it for one: so only what it was given
-// with an image that it still has counts.
-func (e *Engine) held(ctx context.Context, kind Kind, img parsed, given []Given) (map[digest.Digest]bool, error) {
+// The classic store keeps a layer by its chain ID, and takes an archive without the layer's file if
+// it has that chain. The containerd store wants the blob itself, and nobody can ask it for one: so
+// only what it was given with an image that it still has counts.
+func (e *Engine) held(ctx context.Context, kind Kind, img parsed,
+	given []Given) (map[digest.Digest]bool, error) {
 	held := map[digest.Digest]bool{}
 	if kind == KindContainerd {
 		for _, g := range given {

@@ -43,7 +43,8 @@ func parseHost(raw string, withTLS bool) (string, error) {
 	case "ssh":
 		return raw, nil
 	}
-	return "", fmt.Errorf("%w: host %q: use unix://, tcp://, ssh:// or npipe://", ErrConfig, withoutPassword(raw))
+	return "", fmt.Errorf("%w: host %q: use unix://, tcp://, ssh:// or npipe://", ErrConfig,
+		withoutPassword(raw))
 }
 
 func parseTCP(rest string) (string, error) {

@@ -14,8 +14,8 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/test/parts/partstest"
 )
 
-// TestFault61_LayersThatReachOutside go to the engine as they are: nothing of them is unpacked on the way, and whether they are refused or
-// confined is the engine's to say and ours to report.
+// TestFault61_LayersThatReachOutside go to the engine as they are: nothing of them is unpacked on
+// the way, and whether they are refused or confined is the engine's to say and ours to report.
 func TestFault61_LayersThatReachOutside(t *testing.T) {
 	for _, flavour := range parts.Flavours() {
 		t.Run(string(flavour), func(t *testing.T) {
@@ -25,19 +25,24 @@ func TestFault61_LayersThatReachOutside(t *testing.T) {
 			r.receive(t, "molecule-local/x:base", layeredOf(t, base))
 			for name, reach := range map[string]func(outside string) []*tar.Header{
 				"up": func(outside string) []*tar.Header {
-					return []*tar.Header{{Name: strings.Repeat("../", 20) + outside[1:] + "/planted"}}
+					return []*tar.Header{{Name: strings.Repeat("../", 20) + outside[1:] +
+						"/planted"}}
 				},
 				"absolute": func(outside string) []*tar.Header {
 					return []*tar.Header{{Name: outside + "/planted"}}
 				},
 				"link": func(outside string) []*tar.Header {
-					return []*tar.Header{{Name: "way", Typeflag: tar.TypeSymlink, Linkname: outside}, {Name: "way/planted"}}
+					return []*tar.Header{{Name: "way", Typeflag: tar.TypeSymlink,
+						Linkname: outside}, {Name: "way/planted"}}
 				},
 				"link up": func(outside string) []*tar.Header {
-					return []*tar.Header{{Name: "way", Typeflag: tar.TypeSymlink, Linkname: strings.Repeat("../", 20) + outside[1:]}, {Name: "way/planted"}}
+					return []*tar.Header{{Name: "way", Typeflag: tar.TypeSymlink,
+						Linkname: strings.Repeat("../", 20) + outside[1:]}, {Name: "way/planted"}}
 				},
 				"hard link": func(outside string) []*tar.Header {
-					return []*tar.Header{{Name: "way", Typeflag: tar.TypeLink, Linkname: strings.Repeat("../", 20) + outside[1:] + "/there"}, {Name: "way"}}
+					return []*tar.Header{{Name: "way", Typeflag: tar.TypeLink,
+						Linkname: strings.Repeat("../", 20) + outside[1:] + "/there"},
+						{Name: "way"}}
 				},
 			} {
 				t.Run(name, func(t *testing.T) { r.testReach(t, base, reach) })
@@ -46,7 +51,8 @@ func TestFault61_LayersThatReachOutside(t *testing.T) {
 	}
 }
 
-// testReach delivers a hostile layer with all that is beneath it, and alone on a layer that the engine has.
+// testReach delivers a hostile layer with all that is beneath it, and alone on a layer that the
+// engine has.
 func (r *receiver) testReach(t *testing.T, base []byte, reach func(outside string) []*tar.Header) {
 	outside, ours := partstest.Dir(t), partstest.Dir(t)
 	there := filepath.Join(outside, "there")
@@ -65,7 +71,8 @@ func (r *receiver) testReach(t *testing.T, base []byte, reach func(outside strin
 			if img := r.named(t, ref, got); img.ID != l.id(r.kind) {
 				t.Errorf("%s: reported as delivered is %+v, and there is %+v", c.name, got, img)
 			}
-		} else if typed := (*imagestore.Error)(nil); !errors.As(err, &typed) || errors.Is(err, imagestore.ErrUnavailable) {
+		} else if typed := (*imagestore.Error)(nil); !errors.As(err, &typed) ||
+			errors.Is(err, imagestore.ErrUnavailable) {
 			t.Errorf("%s: error is %v", c.name, err)
 		}
 	}

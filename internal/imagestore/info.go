@@ -65,5 +65,6 @@ func platformString(os, arch, variant string) string {
 	if os == "" || arch == "" {
 		return ""
 	}
-	return platforms.Format(platforms.Normalize(ocispec.Platform{OS: os, Architecture: arch, Variant: variant}))
+	return platforms.Format(platforms.Normalize(ocispec.Platform{OS: os, Architecture: arch,
+		Variant: variant}))
 }

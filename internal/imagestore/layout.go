@@ -15,25 +15,28 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
-// Layout is a folder with images in it, in the format of the OCI image layout (image-spec v1.1, image-layout.md),
-// as an image store of KindOCI. It is safe for concurrent use, by goroutines and by processes of one machine.
+// Layout is a folder with images in it, in the format of the OCI image layout (image-spec v1.1,
+// image-layout.md), as an image store of KindOCI. It is safe for concurrent use, by goroutines and
+// by processes of one machine.
 //
-// What it promises beyond the package: an image has its name only when all of its blobs are there, whoever is
-// killed and whatever fails meanwhile; an entry of somebody else's in the index stays as it is, and so do the blobs
-// that it leads to. Layers are never unpacked. Everything happens inside the folder, wherever links in it point.
+// What it promises beyond the package: an image has its name only when all of its blobs are there,
+// whoever is killed and whatever fails meanwhile; an entry of somebody else's in the index stays as
+// it is, and so do the blobs that it leads to. Layers are never unpacked. Everything happens inside
+// the folder, wherever links in it point.
 //
-// What it does not: that a layer still has the content which was written. Each look at an image reads manifest and
-// config and compares their digests, but of the layers only the sizes.
+// What it does not: that a layer still has the content which was written. Each look at an image
+// reads manifest and config and compares their digests, but of the layers only the sizes.
 type Layout struct {
 	path string
 	root *os.Root
 }
 
-// privateDir holds locks, temporary files and the list of loose blobs. The format leaves room for other files.
+// privateDir holds locks, temporary files and the list of loose blobs. The format leaves room for
+// other files.
 const privateDir = ".pinion"
 
-// OpenLayout opens the folder and creates it, with mode 0700, if it is missing. The folder is empty or a layout;
-// anything else is refused with ErrNoLayout. Errors are *Error.
+// OpenLayout opens the folder and creates it, with mode 0700, if it is missing. The folder is empty
+// or a layout; anything else is refused with ErrNoLayout. Errors are *Error.
 func OpenLayout(dir string) (*Layout, error) {
 	l, err := openLayout(dir)
 	if err != nil {
@@ -72,7 +75,8 @@ func (l *Layout) check() error {
 	case err == nil && version == ocispec.ImageLayoutVersion:
 		return nil
 	case err == nil:
-		return fmt.Errorf("%w of a known version: it has %q, and only %s is known", ErrNoLayout, version, ocispec.ImageLayoutVersion)
+		return fmt.Errorf("%w of a known version: it has %q, and only %s is known", ErrNoLayout,
+			version, ocispec.ImageLayoutVersion)
 	case !errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("%w: %w", ErrNoLayout, err)
 	}
@@ -120,8 +124,9 @@ func (l *Layout) Uses(context.Context) ([]Use, error) { return nil, nil }
 
 // Pull is not to be had without an engine. The error wraps errors.ErrUnsupported.
 func (l *Layout) Pull(_ context.Context, ref, _ string, _ func(status string)) error {
-	return l.fail("pull", ref, fmt.Errorf("%w: an OCI layout takes what is built, and only a Docker engine pulls; "+
-		"leave out --store, or unset MOLECULE_IMAGE_REGISTRY to build", errors.ErrUnsupported))
+	return l.fail("pull", ref,
+		fmt.Errorf("%w: an OCI layout takes what is built, and only a Docker engine pulls; "+
+			"leave out --store, or unset MOLECULE_IMAGE_REGISTRY to build", errors.ErrUnsupported))
 }
 
 // fail makes the package's error of what went wrong in the folder.

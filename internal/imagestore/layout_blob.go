@@ -16,15 +16,18 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
-// maxDocument bounds the index, a manifest and a config, in bytes. Registries take manifests of 4 MiB.
+// maxDocument bounds the index, a manifest and a config, in bytes. Registries take manifests of 4
+// MiB.
 const maxDocument = 8 << 20
 
 const tempDir = privateDir + "/tmp"
 
-// errDamaged says that a blob is missing or is not what it should be. What the disk failed at is no damage.
+// errDamaged says that a blob is missing or is not what it should be. What the disk failed at is no
+// damage.
 var errDamaged = errors.New("damaged")
 
-// hasBlob says that a blob is there, a file and not a link, in full length, else errDamaged. Nothing is read.
+// hasBlob says that a blob is there, a file and not a link, in full length, else errDamaged.
+// Nothing is read.
 func (l *Layout) hasBlob(d ocispec.Descriptor) error {
 	if err := d.Digest.Validate(); err != nil {
 		return fmt.Errorf("%w: digest %q: %w", errDamaged, d.Digest, err)
@@ -38,7 +41,8 @@ func (l *Layout) hasBlob(d ocispec.Descriptor) error {
 	case !info.Mode().IsRegular():
 		return fmt.Errorf("%w: blob %s is no file", errDamaged, d.Digest)
 	case info.Size() != d.Size:
-		return fmt.Errorf("%w: blob %s has %d bytes instead of %d", errDamaged, d.Digest, info.Size(), d.Size)
+		return fmt.Errorf("%w: blob %s has %d bytes instead of %d", errDamaged, d.Digest,
+			info.Size(), d.Size)
 	}
 	return nil
 }
@@ -49,7 +53,8 @@ func (l *Layout) document(d ocispec.Descriptor) ([]byte, error) {
 		return nil, err
 	}
 	if d.Size > maxDocument {
-		return nil, fmt.Errorf("%w: blob %s is larger than %d bytes", errDamaged, d.Digest, maxDocument)
+		return nil, fmt.Errorf("%w: blob %s is larger than %d bytes", errDamaged, d.Digest,
+			maxDocument)
 	}
 	body, err := l.root.ReadFile(blobPath(d.Digest))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -64,7 +69,8 @@ func (l *Layout) document(d ocispec.Descriptor) ([]byte, error) {
 	return body, nil
 }
 
-// putBlob writes a blob unless r breaks off, is too long, or is something else. The caller holds blobsLock.
+// putBlob writes a blob unless r breaks off, is too long, or is something else. The caller holds
+// blobsLock.
 func (l *Layout) putBlob(ctx context.Context, d ocispec.Descriptor, r io.Reader) error {
 	if err := d.Digest.Validate(); err != nil {
 		return err
@@ -73,18 +79,21 @@ func (l *Layout) putBlob(ctx context.Context, d ocispec.Descriptor, r io.Reader)
 	if err := l.root.MkdirAll(path.Dir(name), 0o755); err != nil {
 		return err
 	}
-	// Before it is there: whoever is killed between here and the index leaves a blob that the sweep knows of.
+	// Before it is there: whoever is killed between here and the index leaves a blob that the sweep
+	// knows of.
 	if err := l.markLoose(d.Digest); err != nil {
 		return err
 	}
 	return l.writeFile(name, func(w io.Writer) error {
 		verifier := d.Digest.Verifier()
-		n, err := io.Copy(io.MultiWriter(w, verifier), io.LimitReader(contextReader{ctx, r}, d.Size+1))
+		n, err := io.Copy(io.MultiWriter(w, verifier),
+			io.LimitReader(contextReader{ctx, r}, d.Size+1))
 		switch {
 		case err != nil:
 			return err
 		case n != d.Size:
-			return fmt.Errorf("blob %s: %w: not the %d bytes that it should have", d.Digest, io.ErrUnexpectedEOF, d.Size)
+			return fmt.Errorf("blob %s: %w: not the %d bytes that it should have", d.Digest,
+				io.ErrUnexpectedEOF, d.Size)
 		case !verifier.Verified():
 			return fmt.Errorf("what was sent as blob %s is something else", d.Digest)
 		}
@@ -119,7 +128,8 @@ func (l *Layout) writeTemp(name string, fill func(io.Writer) error) error {
 	return errors.Join(err, f.Close())
 }
 
-// syncDir has a folder's entries on the disk, so that after a power cut the index does not name what is not there.
+// syncDir has a folder's entries on the disk, so that after a power cut the index does not name
+// what is not there.
 func (l *Layout) syncDir(name string) error {
 	if runtime.GOOS == "windows" {
 		return nil // it has no such request
@@ -132,7 +142,8 @@ func (l *Layout) syncDir(name string) error {
 }
 
 // putDocument writes a manifest or a config unless it is there in good order.
-func (l *Layout) putDocument(ctx context.Context, mediaType string, d digest.Digest, body []byte) error {
+func (l *Layout) putDocument(ctx context.Context, mediaType string, d digest.Digest,
+	body []byte) error {
 	desc := ocispec.Descriptor{MediaType: mediaType, Digest: d, Size: int64(len(body))}
 	if _, err := l.document(desc); err == nil {
 		return nil

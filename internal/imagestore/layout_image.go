@@ -17,10 +17,10 @@ const (
 	dockerListType     = "application/vnd.docker.distribution.manifest.list.v2+json"
 )
 
-// Inspect describes the image of a name or an ID. An image of which a blob is missing, or is not what it should be,
-// is ErrNotFound like one that is not there: whoever wants it has to bring it again. So is a multi-platform index,
-// which is not one image; one image with attestations is. Where the disk fails, that is the error: the image may be
-// there. Errors are *Error.
+// Inspect describes the image of a name or an ID. An image of which a blob is missing, or is not
+// what it should be, is ErrNotFound like one that is not there: whoever wants it has to bring it
+// again. So is a multi-platform index, which is not one image; one image with attestations is.
+// Where the disk fails, that is the error: the image may be there. Errors are *Error.
 func (l *Layout) Inspect(_ context.Context, ref string) (Image, error) {
 	x, err := l.index()
 	if err != nil {
@@ -46,7 +46,8 @@ func (l *Layout) InspectPlatform(ctx context.Context, ref, _ string) (Image, err
 	return l.Inspect(ctx, ref)
 }
 
-// List describes the images that have a label, whatever its value. Damaged images are left out. Errors are *Error.
+// List describes the images that have a label, whatever its value. Damaged images are left out.
+// Errors are *Error.
 func (l *Layout) List(_ context.Context, labelKey string) ([]Image, error) {
 	x, err := l.index()
 	if err != nil {
@@ -74,8 +75,8 @@ func (l *Layout) List(_ context.Context, labelKey string) ([]Image, error) {
 	return images, nil
 }
 
-// image describes what an entry of the index stands for: one image, or one with attestations. The error is errDamaged,
-// or the disk's.
+// image describes what an entry of the index stands for: one image, or one with attestations. The
+// error is errDamaged, or the disk's.
 func (l *Layout) image(d ocispec.Descriptor) (Image, error) {
 	if d.MediaType == ocispec.MediaTypeImageIndex {
 		return l.attestedImage(d)
@@ -86,7 +87,8 @@ func (l *Layout) image(d ocispec.Descriptor) (Image, error) {
 // single reads manifest and config, and sees that the layers are there.
 func (l *Layout) single(d ocispec.Descriptor) (Image, error) {
 	if d.MediaType != ocispec.MediaTypeImageManifest && d.MediaType != dockerManifestType {
-		return Image{}, fmt.Errorf("%w: %s is of type %q and no single image", errDamaged, d.Digest, d.MediaType)
+		return Image{}, fmt.Errorf("%w: %s is of type %q and no single image", errDamaged, d.Digest,
+			d.MediaType)
 	}
 	var manifest ocispec.Manifest
 	if err := l.decode(d, &manifest); err != nil {
@@ -128,7 +130,8 @@ func (l *Layout) decode(d ocispec.Descriptor, to any) error {
 	return nil
 }
 
-// Tag makes ref name the image with this ID, whatever it named before. Errors are *Error, ErrNotFound among them.
+// Tag makes ref name the image with this ID, whatever it named before. Errors are *Error,
+// ErrNotFound among them.
 func (l *Layout) Tag(ctx context.Context, id, ref string) error {
 	if _, err := digest.Parse(id); err != nil {
 		return l.fail("tag", ref, fmt.Errorf("image ID %q: %w", id, err))
@@ -147,8 +150,8 @@ func (l *Layout) Tag(ctx context.Context, id, ref string) error {
 	return nil
 }
 
-// Untag removes one name. With an image's last name go its blobs, except for those that another entry of the index
-// leads to. Errors are *Error, ErrNotFound among them.
+// Untag removes one name. With an image's last name go its blobs, except for those that another
+// entry of the index leads to. Errors are *Error, ErrNotFound among them.
 func (l *Layout) Untag(ctx context.Context, ref string) error {
 	if _, err := parseTagged(ref); err != nil {
 		return l.fail("untag", ref, err)

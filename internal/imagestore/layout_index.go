@@ -18,8 +18,9 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/internal/filelock"
 )
 
-// containerdName is the annotation that containerd's importer, and with it `docker load` and `ctr image import`, takes
-// an image's full name from (containerd, core/images/annotations.go). Others go by ocispec.AnnotationRefName.
+// containerdName is the annotation that containerd's importer, and with it `docker load` and `ctr
+// image import`, takes an image's full name from (containerd, core/images/annotations.go). Others
+// go by ocispec.AnnotationRefName.
 const containerdName = "io.containerd.image.name"
 
 // layoutIndex is index.json. What is not known here is kept as it was written.
@@ -66,7 +67,8 @@ func (l *Layout) index() (layoutIndex, error) {
 	body, err := l.readBounded(ocispec.ImageIndexFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		return layoutIndex{fields: map[string]json.RawMessage{
-			"schemaVersion": json.RawMessage("2"), "mediaType": json.RawMessage(`"` + ocispec.MediaTypeImageIndex + `"`),
+			"schemaVersion": json.RawMessage("2"),
+			"mediaType":     json.RawMessage(`"` + ocispec.MediaTypeImageIndex + `"`),
 		}}, nil
 	}
 	if err != nil {
@@ -74,7 +76,8 @@ func (l *Layout) index() (layoutIndex, error) {
 	}
 	x, err := parseIndex(body)
 	if err != nil {
-		return x, fmt.Errorf("%w: %s: %w; repair or remove %s", ErrNoLayout, ocispec.ImageIndexFile, err, l.path)
+		return x, fmt.Errorf("%w: %s: %w; repair or remove %s", ErrNoLayout, ocispec.ImageIndexFile,
+			err, l.path)
 	}
 	return x, nil
 }
@@ -199,7 +202,9 @@ func (l *Layout) update(ctx context.Context, change func(*layoutIndex) error) er
 		return err
 	}
 	for _, e := range before {
-		if slices.ContainsFunc(x.entries, func(f layoutEntry) bool { return f.Digest == e.Digest }) {
+		if slices.ContainsFunc(x.entries, func(f layoutEntry) bool {
+			return f.Digest == e.Digest
+		}) {
 			continue
 		}
 		if err := l.markImage(e.Descriptor); err != nil {
@@ -221,7 +226,8 @@ func (l *Layout) writeIndex(x *layoutIndex) error {
 		})
 	}
 	if _, err := l.version(); errors.Is(err, fs.ErrNotExist) {
-		if err := put(ocispec.ImageLayoutFile, fmt.Appendf(nil, `{"imageLayoutVersion":%q}`, ocispec.ImageLayoutVersion)); err != nil {
+		if err := put(ocispec.ImageLayoutFile,
+			fmt.Appendf(nil, `{"imageLayoutVersion":%q}`, ocispec.ImageLayoutVersion)); err != nil {
 			return err
 		}
 	}

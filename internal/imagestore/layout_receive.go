@@ -18,10 +18,12 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/internal/filelock"
 )
 
-// Receive brings an image into the folder under the reference, and writes only the blobs that are not there. Nothing
-// that was promised needs to be known for that, so platform and given are not looked at. onBytes hears of every
-// byte of a layer that is written. Errors are *Error; the image has no name then.
-func (l *Layout) Receive(ctx context.Context, ref, _ string, src Source, _ []Given, onBytes func(int)) (Received, error) {
+// Receive brings an image into the folder under the reference, and writes only the blobs that are
+// not there. Nothing that was promised needs to be known for that, so platform and given are not
+// looked at. onBytes hears of every byte of a layer that is written. Errors are *Error; the image
+// has no name then.
+func (l *Layout) Receive(ctx context.Context, ref, _ string, src Source, _ []Given,
+	onBytes func(int)) (Received, error) {
 	var got Received
 	err := l.bring(ctx, func() error {
 		img, err := parseSource(src)
@@ -35,7 +37,8 @@ func (l *Layout) Receive(ctx context.Context, ref, _ string, src Source, _ []Giv
 		if err := l.putDocument(ctx, config.MediaType, config.Digest, img.Config); err != nil {
 			return fmt.Errorf("config: %w", err)
 		}
-		if err := l.putDocument(ctx, img.Descriptor.MediaType, img.Descriptor.Digest, img.Manifest); err != nil {
+		if err := l.putDocument(ctx, img.Descriptor.MediaType, img.Descriptor.Digest,
+			img.Manifest); err != nil {
 			return fmt.Errorf("manifest: %w", err)
 		}
 		for _, doc := range img.Around {
@@ -72,7 +75,8 @@ func (l *Layout) bring(ctx context.Context, put func() error) error {
 	return err
 }
 
-func (l *Layout) putLayers(ctx context.Context, img parsed, onBytes func(int), got *Received) error {
+func (l *Layout) putLayers(ctx context.Context, img parsed, onBytes func(int),
+	got *Received) error {
 	seen := map[digest.Digest]bool{}
 	for _, layer := range img.manifest.Layers {
 		switch {
@@ -91,13 +95,17 @@ func (l *Layout) putLayers(ctx context.Context, img parsed, onBytes func(int), g
 	return nil
 }
 
-func (l *Layout) putLayer(ctx context.Context, img parsed, layer ocispec.Descriptor, onBytes func(int), got *Received) error {
+func (l *Layout) putLayer(ctx context.Context, img parsed, layer ocispec.Descriptor,
+	onBytes func(int), got *Received) error {
 	blob, err := img.Open(ctx, layer)
 	if err != nil {
 		return err
 	}
 	defer blob.Close()
-	return l.putBlob(ctx, layer, io.TeeReader(blob, tally(func(n int) { got.Bytes += int64(n); onBytes(n) })))
+	return l.putBlob(ctx, layer, io.TeeReader(blob, tally(func(n int) {
+		got.Bytes += int64(n)
+		onBytes(n)
+	})))
 }
 
 // name has the index name images whose blobs are all there.
@@ -119,7 +127,8 @@ func (l *Layout) name(ctx context.Context, names map[string]ocispec.Descriptor) 
 
 // plain is a descriptor without what an exporter noted on it.
 func plain(d ocispec.Descriptor) ocispec.Descriptor {
-	return ocispec.Descriptor{MediaType: d.MediaType, Digest: d.Digest, Size: d.Size, Platform: d.Platform}
+	return ocispec.Descriptor{MediaType: d.MediaType, Digest: d.Digest, Size: d.Size,
+		Platform: d.Platform}
 }
 
 type tally func(int)
@@ -129,9 +138,10 @@ func (t tally) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// Load takes an archive that holds an OCI layout, as BuildKit and `docker save` have long written it, and names the
-// images by the archive's annotation io.containerd.image.name. Of an archive that breaks off, or lacks a blob,
-// nothing is named. Errors are *Error; if archive fails, they wrap what it returned.
+// Load takes an archive that holds an OCI layout, as BuildKit and `docker save` have long written
+// it, and names the images by the archive's annotation io.containerd.image.name. Of an archive that
+// breaks off, or lacks a blob, nothing is named. Errors are *Error; if archive fails, they wrap
+// what it returned.
 func (l *Layout) Load(ctx context.Context, archive io.Reader, _ string) error {
 	source := newSource(ctx, archive)
 	err := l.bring(ctx, func() error { return l.unpack(ctx, source.body) })
@@ -174,7 +184,8 @@ func (l *Layout) unpack(ctx context.Context, archive io.Reader) error {
 		}
 	}
 	if len(names) == 0 {
-		return errors.New("the archive holds no OCI layout with a named image; use a builder of BuildKit 0.12 or later")
+		return errors.New("the archive holds no OCI layout with a named image; use a builder of " +
+			"BuildKit 0.12 or later")
 	}
 	return l.name(ctx, names)
 }

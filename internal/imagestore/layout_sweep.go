@@ -12,9 +12,10 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
-// looseDir lists the blobs that maybe nothing leads to, one empty file each: those on their way in, and those of
-// images that have lost their last name. Only they are ever removed, so blobs that another program writes into the
-// folder are safe from us. Those that it found there and counts on are not, until its index names them.
+// looseDir lists the blobs that maybe nothing leads to, one empty file each: those on their way in,
+// and those of images that have lost their last name. Only they are ever removed, so blobs that
+// another program writes into the folder are safe from us. Those that it found there and counts on
+// are not, until its index names them.
 const looseDir = privateDir + "/loose"
 
 func loosePath(d digest.Digest) string {
@@ -46,7 +47,8 @@ func (l *Layout) markImage(d ocispec.Descriptor) error {
 	return nil
 }
 
-// links are the places where a document of any kind may lead to others (image-spec, manifest.md and image-index.md).
+// links are the places where a document of any kind may lead to others (image-spec, manifest.md and
+// image-index.md).
 type links struct {
 	Config    *ocispec.Descriptor
 	Layers    []ocispec.Descriptor
@@ -61,7 +63,8 @@ func (l *Layout) reach(d ocispec.Descriptor, found map[digest.Digest]bool) error
 	}
 	found[d.Digest] = true
 	switch d.MediaType {
-	case ocispec.MediaTypeImageManifest, ocispec.MediaTypeImageIndex, dockerManifestType, dockerListType:
+	case ocispec.MediaTypeImageManifest, ocispec.MediaTypeImageIndex, dockerManifestType,
+		dockerListType:
 	default:
 		return nil
 	}
@@ -89,8 +92,9 @@ func (l *Layout) reach(d ocispec.Descriptor, found map[digest.Digest]bool) error
 	return nil
 }
 
-// sweep removes the loose blobs that nothing leads to, and what killed writers left behind. It is best effort: what
-// it does not remove now, because blobs are on their way in or something cannot be read, stays on the list.
+// sweep removes the loose blobs that nothing leads to, and what killed writers left behind. It is
+// best effort: what it does not remove now, because blobs are on their way in or something cannot
+// be read, stays on the list.
 func (l *Layout) sweep() {
 	if l.empty(looseDir) && l.empty(tempDir) {
 		return

@@ -53,7 +53,9 @@ func openLayout(t *testing.T, dir string) folder {
 func (f folder) receive(t *testing.T, ref string, l *layered) imagestore.Received {
 	t.Helper()
 	var told int64
-	got, err := f.Receive(t.Context(), ref, "linux/amd64", l.Source, nil, func(n int) { told += int64(n) })
+	got, err := f.Receive(t.Context(), ref, "linux/amd64", l.Source, nil, func(n int) {
+		told += int64(n)
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -126,15 +128,18 @@ func (f folder) clean(t *testing.T) {
 func TestLayoutWritesOnlyMissingBlobs(t *testing.T) {
 	f := openLayout(t, filepath.Join(t.TempDir(), "new", "folder"))
 	first := newLayered(t, "base", "middle", "top")
-	if got := f.receive(t, "molecule-local/x:1", first); got.Sent != 3 || got.Reused != 0 || got.Bytes == 0 {
+	if got := f.receive(t, "molecule-local/x:1", first); got.Sent != 3 || got.Reused != 0 ||
+		got.Bytes == 0 {
 		t.Errorf("first: %+v", got)
 	}
-	if got := f.receive(t, "molecule-local/x:2", first); got.Sent != 0 || got.Reused != 3 || got.Bytes != 0 {
+	if got := f.receive(t, "molecule-local/x:2", first); got.Sent != 0 || got.Reused != 3 ||
+		got.Bytes != 0 {
 		t.Errorf("unchanged: %+v", got)
 	}
 	second := newLayered(t, "base", "middle", "other top")
 	got := f.receive(t, "molecule-local/x:3", second)
-	if top := digest.Digest(second.digests[2]); got.Sent != 1 || got.Reused != 2 || got.Bytes != int64(len(second.layers[top])) || len(second.opened) != 1 {
+	if top := digest.Digest(second.digests[2]); got.Sent != 1 || got.Reused != 2 ||
+		got.Bytes != int64(len(second.layers[top])) || len(second.opened) != 1 {
 		t.Errorf("changed top: %+v, opened %v", got, second.opened)
 	}
 	for _, e := range f.index(t).Manifests {
@@ -169,7 +174,8 @@ func TestLayoutTagMoves(t *testing.T) {
 	first, second := newLayered(t, "one"), newLayered(t, "two")
 	f.receive(t, "molecule-local/x:latest", first)
 	f.receive(t, "molecule-local/x:2", second)
-	if err := f.Tag(t.Context(), second.Descriptor.Digest.String(), "molecule-local/x:latest"); err != nil {
+	if err := f.Tag(t.Context(), second.Descriptor.Digest.String(),
+		"molecule-local/x:latest"); err != nil {
 		t.Fatal(err)
 	}
 	f.want(t, "molecule-local/x:latest", second)
@@ -185,9 +191,11 @@ func TestLayoutKeepsForeignEntries(t *testing.T) {
 	ours, theirs := newLayered(t, "base", "ours"), newLayered(t, "base", "theirs")
 	f.receive(t, "molecule-local/x:1", theirs)
 	descriptor := theirs.Descriptor
-	foreign := `{"mediaType":"` + descriptor.MediaType + `","digest":"` + descriptor.Digest.String() + `","size":` + asText(t, descriptor.Size) +
+	foreign := `{"mediaType":"` + descriptor.MediaType + `","digest":"` +
+		descriptor.Digest.String() + `","size":` + asText(t, descriptor.Size) +
 		`,"com.example.unknown":{"z":1,"a":[2.50]},"annotations":{"org.opencontainers.image.ref.name":"stable"}}`
-	index := `{"schemaVersion":2,"com.example":"kept","manifests":[` + foreign + `,{"mediaType":"application/x","digest":"nonsense","size":1}]}`
+	index := `{"schemaVersion":2,"com.example":"kept","manifests":[` + foreign +
+		`,{"mediaType":"application/x","digest":"nonsense","size":1}]}`
 	if err := os.WriteFile(filepath.Join(f.dir, "index.json"), []byte(index), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -197,7 +205,9 @@ func TestLayoutKeepsForeignEntries(t *testing.T) {
 	}
 	f.want(t, "stable", theirs)
 	body, err := os.ReadFile(filepath.Join(f.dir, "index.json"))
-	if err != nil || !strings.Contains(string(body), foreign) || !strings.Contains(string(body), `"com.example":"kept"`) || !strings.Contains(string(body), "nonsense") {
+	if err != nil || !strings.Contains(string(body), foreign) ||
+		!strings.Contains(string(body), `"com.example":"kept"`) ||
+		!strings.Contains(string(body), "nonsense") {
 		t.Errorf("the index is %s, %v", body, err)
 	}
 	if n := len(f.blobs(t)); n != 4 {
@@ -223,7 +233,8 @@ func TestLayoutLeavesForeignBlobs(t *testing.T) {
 	}
 }
 
-// Many writers with handles of their own, as processes have, on one folder: nobody's entry or blob is lost.
+// Many writers with handles of their own, as processes have, on one folder: nobody's entry or blob
+// is lost.
 func TestLayoutConcurrentWriters(t *testing.T) {
 	dir := t.TempDir()
 	images := map[string]*layered{}
@@ -267,7 +278,8 @@ func TestLayoutConcurrentWriters(t *testing.T) {
 	}
 }
 
-func receiveInto(ctx context.Context, l *imagestore.Layout, ref string, src imagestore.Source) error {
+func receiveInto(ctx context.Context, l *imagestore.Layout, ref string,
+	src imagestore.Source) error {
 	_, err := l.Receive(ctx, ref, "linux/amd64", src, nil, func(int) {})
 	return err
 }
@@ -276,7 +288,9 @@ func receiveInto(ctx context.Context, l *imagestore.Layout, ref string, src imag
 func TestFault38_LayoutNamesNothingBroken(t *testing.T) {
 	gone := errors.New("the builder is gone")
 	for name, spoil := range map[string]func([]byte) io.Reader{
-		"breaks": func(b []byte) io.Reader { return io.MultiReader(bytes.NewReader(b[:600]), errorReader{gone}) },
+		"breaks": func(b []byte) io.Reader {
+			return io.MultiReader(bytes.NewReader(b[:600]), errorReader{gone})
+		},
 		"ends":   func(b []byte) io.Reader { return bytes.NewReader(b[:600]) },
 		"longer": func(b []byte) io.Reader { return bytes.NewReader(append(slices.Clone(b), 0)) },
 		"lies":   func(b []byte) io.Reader { return bytes.NewReader(bytes.ToUpper(b)) },
@@ -307,7 +321,8 @@ func TestFault38_LayoutNamesNothingBroken(t *testing.T) {
 func wantLayoutError(t *testing.T, err, target error) {
 	t.Helper()
 	var typed *imagestore.Error
-	if !errors.As(err, &typed) || typed.Origin != imagestore.OriginLayout || target != nil && !errors.Is(err, target) {
+	if !errors.As(err, &typed) || typed.Origin != imagestore.OriginLayout || target != nil &&
+		!errors.Is(err, target) {
 		t.Errorf("error is %v, want the layout's around %v", err, target)
 	}
 }
@@ -315,19 +330,34 @@ func wantLayoutError(t *testing.T, err, target error) {
 // Whatever happens to the blobs of an image: it is no longer there, and can be brought again.
 func TestFault37_LayoutDamaged(t *testing.T) {
 	for name, damage := range map[string]func(t *testing.T, f folder, l *layered){
-		"layer missing":   func(t *testing.T, f folder, l *layered) { remove(t, f.blob(digest.Digest(l.digests[0]))) },
-		"layer truncated": func(t *testing.T, f folder, l *layered) { truncate(t, f.blob(digest.Digest(l.digests[0]))) },
+		"layer missing": func(t *testing.T, f folder, l *layered) {
+			remove(t, f.blob(digest.Digest(l.digests[0])))
+		},
+		"layer truncated": func(t *testing.T, f folder, l *layered) {
+			truncate(t, f.blob(digest.Digest(l.digests[0])))
+		},
 		"layer a link": func(t *testing.T, f folder, l *layered) {
 			path := f.blob(digest.Digest(l.digests[0]))
-			if err := errors.Join(os.Rename(path, path+"x"), os.Symlink(filepath.Base(path)+"x", path)); err != nil {
+			if err := errors.Join(os.Rename(path, path+"x"),
+				os.Symlink(filepath.Base(path)+"x", path)); err != nil {
 				t.Fatal(err)
 			}
 		},
-		"config changed":    func(t *testing.T, f folder, l *layered) { spoil(t, f.blob(digest.FromBytes(l.Config))) },
-		"manifest changed":  func(t *testing.T, f folder, l *layered) { spoil(t, f.blob(l.Descriptor.Digest)) },
-		"manifest missing":  func(t *testing.T, f folder, l *layered) { remove(t, f.blob(l.Descriptor.Digest)) },
-		"index missing":     func(t *testing.T, f folder, _ *layered) { remove(t, filepath.Join(f.dir, "index.json")) },
-		"everything is new": func(t *testing.T, f folder, _ *layered) { remove(t, filepath.Join(f.dir, "blobs")) },
+		"config changed": func(t *testing.T, f folder, l *layered) {
+			spoil(t, f.blob(digest.FromBytes(l.Config)))
+		},
+		"manifest changed": func(t *testing.T, f folder, l *layered) {
+			spoil(t, f.blob(l.Descriptor.Digest))
+		},
+		"manifest missing": func(t *testing.T, f folder, l *layered) {
+			remove(t, f.blob(l.Descriptor.Digest))
+		},
+		"index missing": func(t *testing.T, f folder, _ *layered) {
+			remove(t, filepath.Join(f.dir, "index.json"))
+		},
+		"everything is new": func(t *testing.T, f folder, _ *layered) {
+			remove(t, filepath.Join(f.dir, "blobs"))
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := openLayout(t, t.TempDir())
@@ -346,8 +376,12 @@ func TestFault44_LayoutUnreadable(t *testing.T) {
 		spoil func(blobs string) error
 		want  error
 	}{
-		"a loop":        {func(blobs string) error { return errors.Join(os.RemoveAll(blobs), os.Symlink("sha256", blobs)) }, syscall.ELOOP},
-		"no folder":     {func(blobs string) error { return errors.Join(os.RemoveAll(blobs), os.WriteFile(blobs, nil, 0o600)) }, syscall.ENOTDIR},
+		"a loop": {func(blobs string) error {
+			return errors.Join(os.RemoveAll(blobs), os.Symlink("sha256", blobs))
+		}, syscall.ELOOP},
+		"no folder": {func(blobs string) error {
+			return errors.Join(os.RemoveAll(blobs), os.WriteFile(blobs, nil, 0o600))
+		}, syscall.ENOTDIR},
 		"no permission": {func(blobs string) error { return os.Chmod(blobs, 0) }, syscall.EACCES},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -429,8 +463,10 @@ func TestLayoutRefusesOtherFolders(t *testing.T) {
 // A garbled index is an error for everyone, and nobody writes over it.
 func TestFault45_LayoutGarbledIndex(t *testing.T) {
 	for name, text := range map[string]string{
-		"no JSON": "{", "another schema": `{"schemaVersion":3,"manifests":[]}`, "a list": "[]", "manifests of another type": `{"schemaVersion":2,"manifests":{}}`,
-		"another spelling": `{"schemaVersion":2,"Manifests":[{"digest":"sha256:00"}]}`, "huge": strings.Repeat(" ", 9<<20),
+		"no JSON": "{", "another schema": `{"schemaVersion":3,"manifests":[]}`, "a list": "[]",
+		"manifests of another type": `{"schemaVersion":2,"manifests":{}}`,
+		"another spelling":          `{"schemaVersion":2,"Manifests":[{"digest":"sha256:00"}]}`,
+		"huge":                      strings.Repeat(" ", 9<<20),
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := openLayout(t, t.TempDir())
@@ -443,7 +479,8 @@ func TestFault45_LayoutGarbledIndex(t *testing.T) {
 			wantLayoutError(t, err, nil)
 			_, err = f.List(t.Context(), "x")
 			wantLayoutError(t, err, nil)
-			wantLayoutError(t, receiveInto(t.Context(), f.Layout, "molecule-local/x:2", newLayered(t, "two").Source), nil)
+			wantLayoutError(t, receiveInto(t.Context(), f.Layout, "molecule-local/x:2",
+				newLayered(t, "two").Source), nil)
 			if now, err := os.ReadFile(path); err != nil || string(now) != text {
 				t.Errorf("the index was changed: %q, %v", now, err)
 			}
@@ -454,8 +491,12 @@ func TestFault45_LayoutGarbledIndex(t *testing.T) {
 // A link in the folder leads nobody out of it.
 func TestFault52_LayoutLinks(t *testing.T) {
 	for name, plant := range map[string]func(t *testing.T, dir, outside string){
-		"blobs":   func(t *testing.T, dir, outside string) { link(t, outside, filepath.Join(dir, "blobs")) },
-		"private": func(t *testing.T, dir, outside string) { link(t, outside, filepath.Join(dir, ".pinion")) },
+		"blobs": func(t *testing.T, dir, outside string) {
+			link(t, outside, filepath.Join(dir, "blobs"))
+		},
+		"private": func(t *testing.T, dir, outside string) {
+			link(t, outside, filepath.Join(dir, ".pinion"))
+		},
 		"lock": func(t *testing.T, dir, outside string) {
 			if err := os.Mkdir(filepath.Join(dir, ".pinion"), 0o700); err != nil {
 				t.Fatal(err)
@@ -467,7 +508,8 @@ func TestFault52_LayoutLinks(t *testing.T) {
 			outside := t.TempDir()
 			f := openLayout(t, t.TempDir())
 			plant(t, f.dir, outside)
-			wantLayoutError(t, receiveInto(t.Context(), f.Layout, "molecule-local/x:1", newLayered(t, "one").Source), nil)
+			wantLayoutError(t, receiveInto(t.Context(), f.Layout, "molecule-local/x:1",
+				newLayered(t, "one").Source), nil)
 			if entries, err := os.ReadDir(outside); err != nil || len(entries) > 0 {
 				t.Errorf("outside there is %v, %v", entries, err)
 			}
@@ -486,7 +528,8 @@ func link(t *testing.T, to, from string) {
 func TestFault61_LayoutUnpacksNothing(t *testing.T) {
 	f := openLayout(t, filepath.Join(t.TempDir(), "layout"))
 	archive := storetest.Build(storetest.Spec{Tag: "molecule-local/x:1", Content: "x"})
-	evil := append(slices.Clone(tarOf(t, "../escaped", []byte("x"))[:1024]), tarOf(t, "blobs/sha256/../../../escaped", []byte("x"))[:1024]...)
+	evil := append(slices.Clone(tarOf(t, "../escaped", []byte("x"))[:1024]),
+		tarOf(t, "blobs/sha256/../../../escaped", []byte("x"))[:1024]...)
 	if err := f.Load(t.Context(), bytes.NewReader(append(evil, archive.Tar...)), ""); err != nil {
 		t.Fatal(err)
 	}

@@ -31,7 +31,8 @@ func (e *Engine) Load(ctx context.Context, archive io.Reader, platform string) e
 	source := newSource(ctx, archive)
 	err = e.load(ctx, source.body, opts)
 	if broken := source.end(); broken != nil && ctx.Err() == nil {
-		return &Error{Op: "load", Origin: OriginDocker, Err: fmt.Errorf("reading the archive: %w", broken)}
+		return &Error{Op: "load", Origin: OriginDocker,
+			Err: fmt.Errorf("reading the archive: %w", broken)}
 	}
 	if err != nil {
 		return e.fail(ctx, "load", "", err)
@@ -48,7 +49,8 @@ func (e *Engine) load(ctx context.Context, archive io.Reader, opts []client.Imag
 	return readStream(resp, func(message) {})
 }
 
-func (e *Engine) loadOptions(ctx context.Context, platform string) ([]client.ImageLoadOption, error) {
+func (e *Engine) loadOptions(ctx context.Context,
+	platform string) ([]client.ImageLoadOption, error) {
 	opts := []client.ImageLoadOption{client.ImageLoadWithQuiet(true)}
 	if platform == "" {
 		return opts, nil

@@ -22,7 +22,8 @@ type login struct {
 func (e *Engine) login(host string) (login, error) {
 	auth, err := e.auth.forHost(host)
 	if err != nil {
-		return login{}, fmt.Errorf("%w: %w; repair the helper, or run `docker login %s`", ErrUnauthorized, err, host)
+		return login{}, fmt.Errorf("%w: %w; repair the helper, or run `docker login %s`",
+			ErrUnauthorized, err, host)
 	}
 	value, err := header(auth)
 	if err != nil {
@@ -39,7 +40,8 @@ func (e *Engine) login(host string) (login, error) {
 
 // registryFailure tells the engine's failures from the registry's, and cuts the
 // credentials out, which a registry may have echoed.
-func (e *Engine) registryFailure(ctx context.Context, op, ref string, login login, err error) error {
+func (e *Engine) registryFailure(ctx context.Context, op, ref string, login login,
+	err error) error {
 	if ctx.Err() != nil || brokenConnection(err) {
 		return e.fail(ctx, op, ref, err)
 	}
@@ -47,11 +49,13 @@ func (e *Engine) registryFailure(ctx context.Context, op, ref string, login logi
 	switch cause := registryCause(err, ref); {
 	case errors.Is(cause, ErrUnauthorized):
 		may := map[string]string{"pull": "read", "push": "write"}[op]
-		err = fmt.Errorf("%w: %w; run `docker login %s` with an account that may %s it", ErrUnauthorized, err, login.host, may)
+		err = fmt.Errorf("%w: %w; run `docker login %s` with an account that may %s it",
+			ErrUnauthorized, err, login.host, may)
 	case errors.Is(cause, ErrNotFound):
 		err = fmt.Errorf("%w: %w; check the name and the tag of %s", ErrNotFound, err, ref)
 	case errors.Is(cause, ErrUnavailable):
-		err = fmt.Errorf("%s %w as seen from the engine: %w; check the engine's network and proxy", login.host, ErrUnavailable, err)
+		err = fmt.Errorf("%s %w as seen from the engine: %w; check the engine's network and proxy",
+			login.host, ErrUnavailable, err)
 	}
 	return &Error{Op: op, Origin: OriginRegistry, Ref: ref, Err: err}
 }
@@ -68,11 +72,15 @@ func registryCause(err error, ref string) error {
 		cause error
 		words []string
 	}{
-		{ErrUnauthorized, []string{"unauthorized", "denied", "no basic auth credentials", "authentication required",
+		{ErrUnauthorized, []string{"unauthorized", "denied", "no basic auth credentials",
+			"authentication required",
 			"authorization failed", "403 forbidden", "incorrect username or password"}},
-		{ErrNotFound, []string{"manifest unknown", "name unknown", "not found", "no matching manifest"}},
-		{ErrUnavailable, []string{"dial tcp", "connection refused", "connection reset", "no such host", "i/o timeout",
-			"tls:", "x509:", "client.timeout", "context deadline exceeded", "unexpected http status: 5", "unexpected status: 5",
+		{ErrNotFound, []string{"manifest unknown", "name unknown", "not found",
+			"no matching manifest"}},
+		{ErrUnavailable, []string{"dial tcp", "connection refused", "connection reset",
+			"no such host", "i/o timeout",
+			"tls:", "x509:", "client.timeout", "context deadline exceeded",
+			"unexpected http status: 5", "unexpected status: 5",
 			"503 service unavailable", "502 bad gateway", ": eof", "toomanyrequests"}},
 	} {
 		for _, word := range known.words {

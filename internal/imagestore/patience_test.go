@@ -11,7 +11,8 @@ import (
 	"github.com/moby/moby/client"
 )
 
-// TestFault63_SilentLoadIsNotEnded: an engine that takes an hour for each block of an archive, and another for its answer, is waited for.
+// TestFault63_SilentLoadIsNotEnded: an engine that takes an hour for each block of an archive, and
+// another for its answer, is waited for.
 func TestFault63_SilentLoadIsNotEnded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var taken int64
@@ -36,10 +37,12 @@ func TestFault63_SilentLoadIsNotEnded(t *testing.T) {
 	})
 }
 
-// engineOf is an engine without a network, so that its time can be fake; it answers everything with 200.
+// engineOf is an engine without a network, so that its time can be fake; it answers everything with
+// 200.
 func engineOf(t *testing.T, serve func(*http.Request)) *Engine {
 	t.Helper()
-	api, err := client.New(client.WithHTTPClient(&http.Client{Transport: roundTripper(serve)}), client.WithAPIVersion("1.47"))
+	api, err := client.New(client.WithHTTPClient(&http.Client{Transport: roundTripper(serve)}),
+		client.WithAPIVersion("1.47"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,5 +53,8 @@ type roundTripper func(*http.Request)
 
 func (serve roundTripper) RoundTrip(r *http.Request) (*http.Response, error) {
 	serve(r)
-	return &http.Response{StatusCode: http.StatusOK, Header: http.Header{"Content-Type": {"application/json"}}, Body: http.NoBody, Request: r}, nil
+	return &http.Response{StatusCode: http.StatusOK,
+			Header: http.Header{"Content-Type": {"application/json"}}, Body: http.NoBody,
+			Request: r},
+		nil
 }

@@ -22,7 +22,8 @@ const pullPlatformAPI = "1.41"
 //
 // Errors are *Error. From the registry (Origin says so): ErrUnauthorized,
 // ErrNotFound, ErrUnavailable. From the engine: ErrUnavailable.
-func (e *Engine) Pull(ctx context.Context, ref, platform string, progress func(status string)) error {
+func (e *Engine) Pull(ctx context.Context, ref, platform string,
+	progress func(status string)) error {
 	named, err := reference.ParseNormalizedNamed(ref)
 	if err != nil {
 		return e.fail(ctx, "pull", ref, err)
@@ -44,7 +45,8 @@ func (e *Engine) Pull(ctx context.Context, ref, platform string, progress func(s
 	return nil
 }
 
-func (e *Engine) pull(ctx context.Context, ref string, opts client.ImagePullOptions, see func(message)) error {
+func (e *Engine) pull(ctx context.Context, ref string, opts client.ImagePullOptions,
+	see func(message)) error {
 	resp, err := e.api.ImagePull(ctx, ref, opts)
 	if err != nil {
 		return err
@@ -81,8 +83,9 @@ func (e *Engine) checkPulled(ctx context.Context, ref, platform string) error {
 		return e.fail(ctx, "pull", ref, err)
 	}
 	if img.Platform != platforms.Format(want) {
-		return e.fail(ctx, "pull", ref, fmt.Errorf("the engine pulled %s instead of %s, and is too old to be told; "+
-			"use engine 20.10 or newer", img.Platform, platform))
+		return e.fail(ctx, "pull", ref,
+			fmt.Errorf("the engine pulled %s instead of %s, and is too old to be told; "+
+				"use engine 20.10 or newer", img.Platform, platform))
 	}
 	return nil
 }

@@ -19,7 +19,8 @@ const (
 )
 
 func TestPull(t *testing.T) {
-	inline := `{"auths":{"registry.example":{"auth":"` + base64.StdEncoding.EncodeToString([]byte("user:from-file")) + `"}}}`
+	inline := `{"auths":{"registry.example":{"auth":"` +
+		base64.StdEncoding.EncodeToString([]byte("user:from-file")) + `"}}}`
 	hub := strings.ReplaceAll(inline, "registry.example", "https://index.docker.io/v1/")
 	legacy := strings.ReplaceAll(inline, "registry.example", "https://registry.example/v1/")
 	for _, c := range []struct {
@@ -31,18 +32,29 @@ func TestPull(t *testing.T) {
 		mention           string
 	}{
 		{name: "public", ref: publicRef},
-		{name: "public with a login for it", ref: publicRef, config: `{"auths":{"other.example":{}}}`},
-		{name: "private without a login", ref: privateRef, password: "from-file", want: imagestore.ErrUnauthorized, mention: "docker login registry.example"},
+		{name: "public with a login for it", ref: publicRef,
+			config: `{"auths":{"other.example":{}}}`},
+		{name: "private without a login", ref: privateRef, password: "from-file",
+			want: imagestore.ErrUnauthorized, mention: "docker login registry.example"},
 		{name: "login in the config", ref: privateRef, config: inline, password: "from-file"},
 		{name: "login in an old form", ref: privateRef, config: legacy, password: "from-file"},
 		{name: "login for Docker Hub", ref: "team/private:1", config: hub, password: "from-file"},
-		{name: "wrong password", ref: privateRef, config: inline, password: "other", want: imagestore.ErrUnauthorized, mention: "docker login registry.example"},
-		{name: "helper for the registry", ref: privateRef, config: `{"credHelpers":{"registry.example":"pinion-test"}}`, password: "from-helper", helperUser: "user"},
-		{name: "helper for all", ref: privateRef, config: `{"credsStore":"pinion-test"}`, password: "from-helper", helperUser: "user"},
-		{name: "helper fails", ref: privateRef, config: `{"credsStore":"pinion-test"}`, want: imagestore.ErrUnauthorized, mention: "docker-credential-pinion-test"},
-		{name: "helper is missing", ref: privateRef, config: `{"credsStore":"nowhere"}`, want: imagestore.ErrUnauthorized, mention: "docker-credential-nowhere"},
-		{name: "DOCKER_AUTH_CONFIG beats the config", ref: privateRef, config: `{"credsStore":"nowhere"}`, env: map[string]string{"DOCKER_AUTH_CONFIG": inline}, password: "from-file"},
-		{name: "no such image", ref: "registry.example/team/denied:1", want: imagestore.ErrNotFound, mention: "team/denied:1"},
+		{name: "wrong password", ref: privateRef, config: inline, password: "other",
+			want: imagestore.ErrUnauthorized, mention: "docker login registry.example"},
+		{name: "helper for the registry", ref: privateRef,
+			config: `{"credHelpers":{"registry.example":"pinion-test"}}`, password: "from-helper",
+			helperUser: "user"},
+		{name: "helper for all", ref: privateRef, config: `{"credsStore":"pinion-test"}`,
+			password: "from-helper", helperUser: "user"},
+		{name: "helper fails", ref: privateRef, config: `{"credsStore":"pinion-test"}`,
+			want: imagestore.ErrUnauthorized, mention: "docker-credential-pinion-test"},
+		{name: "helper is missing", ref: privateRef, config: `{"credsStore":"nowhere"}`,
+			want: imagestore.ErrUnauthorized, mention: "docker-credential-nowhere"},
+		{name: "DOCKER_AUTH_CONFIG beats the config", ref: privateRef,
+			config: `{"credsStore":"nowhere"}`,
+			env:    map[string]string{"DOCKER_AUTH_CONFIG": inline}, password: "from-file"},
+		{name: "no such image", ref: "registry.example/team/denied:1", want: imagestore.ErrNotFound,
+			mention: "team/denied:1"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			standIns(t)
@@ -52,7 +64,8 @@ func TestPull(t *testing.T) {
 			fake.Publish(publicRef, archive, "", "")
 			fake.Publish(privateRef, archive, "user", c.password)
 			fake.Publish("team/private:1", archive, "user", c.password)
-			engine, err := imagestore.Dial(imagestore.EngineConfig{Host: fake.Host(), ConfigDir: configDir(t, c.config), Lookup: lookup(c.env)})
+			engine, err := imagestore.Dial(imagestore.EngineConfig{Host: fake.Host(),
+				ConfigDir: configDir(t, c.config), Lookup: lookup(c.env)})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -64,7 +77,8 @@ func TestPull(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if img, err := engine.Inspect(t.Context(), c.ref); err != nil || img.ID != archive.ID(imagestore.KindClassic) {
+			if img, err := engine.Inspect(t.Context(), c.ref); err != nil ||
+				img.ID != archive.ID(imagestore.KindClassic) {
 				t.Errorf("after the pull: %+v, %v", img, err)
 			}
 		})
@@ -76,7 +90,8 @@ func TestPull(t *testing.T) {
 func wantPullError(t *testing.T, err, want error, mention string) {
 	t.Helper()
 	var typed *imagestore.Error
-	if !errors.Is(err, want) || !errors.As(err, &typed) || typed.Origin != imagestore.OriginRegistry {
+	if !errors.Is(err, want) || !errors.As(err, &typed) ||
+		typed.Origin != imagestore.OriginRegistry {
 		t.Fatalf("error %v, want %v from the registry", err, want)
 	}
 	if !strings.Contains(err.Error(), mention) || strings.Contains(err.Error(), "from-file") {
@@ -88,8 +103,11 @@ func TestPullProgress(t *testing.T) {
 	fake := storetest.StartFake(t, imagestore.KindClassic, "1.52")
 	fake.Publish(publicRef, storetest.Build(storetest.Spec{Content: "x"}), "", "")
 	var lines []string
-	err := dial(t, fake.Host(), nil).Pull(t.Context(), publicRef, "", func(s string) { lines = append(lines, s) })
-	want := []string{"1: Pulling from registry.example/team/public", "0123456789ab: Downloading", "0123456789ab: Pull complete"}
+	err := dial(t, fake.Host(), nil).Pull(t.Context(), publicRef, "", func(s string) {
+		lines = append(lines, s)
+	})
+	want := []string{"1: Pulling from registry.example/team/public", "0123456789ab: Downloading",
+		"0123456789ab: Pull complete"}
 	if err != nil || !slices.Equal(lines, want) {
 		t.Errorf("progress %q, %v, want %q", lines, err, want)
 	}
@@ -104,35 +122,51 @@ func TestPullFailures(t *testing.T) {
 		want   error
 		origin imagestore.Origin
 	}{
-		{"denied as not found", 404, "pull access denied for x, repository does not exist or may require 'docker login': denied: requested access to the resource is denied", imagestore.ErrUnauthorized, imagestore.OriginRegistry},
+		{"denied as not found", 404,
+			"pull access denied for x, repository does not exist or may require 'docker login': " +
+				"denied: requested access to the resource is denied", imagestore.ErrUnauthorized,
+			imagestore.OriginRegistry},
 		{"status alone", 401, "go away", imagestore.ErrUnauthorized, imagestore.OriginRegistry},
 		{"forbidden alone", 403, "go away", imagestore.ErrUnauthorized, imagestore.OriginRegistry},
-		{"in the stream", 0, "unauthorized: authentication required", imagestore.ErrUnauthorized, imagestore.OriginRegistry},
-		{"no platform", 404, "no matching manifest for linux/arm64 in the manifest list entries", imagestore.ErrNotFound, imagestore.OriginRegistry},
-		{"unknown in the stream", 0, "manifest unknown", imagestore.ErrNotFound, imagestore.OriginRegistry},
-		{"no network", 500, `Get "https://registry.example/v2/": dial tcp 192.0.2.1:443: connect: connection refused`, imagestore.ErrUnavailable, imagestore.OriginRegistry},
-		{"no such host", 500, `Get "https://registry.example/v2/": dial tcp: lookup registry.example: no such host`, imagestore.ErrUnavailable, imagestore.OriginRegistry},
-		{"registry is down", 500, "received unexpected HTTP status: 503 Service Unavailable", imagestore.ErrUnavailable, imagestore.OriginRegistry},
-		{"connection lost in the stream", 0, "failed to copy: httpReadSeeker: failed open: read tcp: connection reset by peer", imagestore.ErrUnavailable, imagestore.OriginRegistry},
-		{"something else", 500, "layers of team/unauthorized:1 do not match", nil, imagestore.OriginRegistry},
+		{"in the stream", 0, "unauthorized: authentication required", imagestore.ErrUnauthorized,
+			imagestore.OriginRegistry},
+		{"no platform", 404, "no matching manifest for linux/arm64 in the manifest list entries",
+			imagestore.ErrNotFound, imagestore.OriginRegistry},
+		{"unknown in the stream", 0, "manifest unknown", imagestore.ErrNotFound,
+			imagestore.OriginRegistry},
+		{"no network", 500,
+			`Get "https://registry.example/v2/": dial tcp 192.0.2.1:443: connect: connection refused`, imagestore.ErrUnavailable, imagestore.OriginRegistry},
+		{"no such host", 500,
+			`Get "https://registry.example/v2/": dial tcp: lookup registry.example: no such host`,
+			imagestore.ErrUnavailable, imagestore.OriginRegistry},
+		{"registry is down", 500, "received unexpected HTTP status: 503 Service Unavailable",
+			imagestore.ErrUnavailable, imagestore.OriginRegistry},
+		{"connection lost in the stream", 0,
+			"failed to copy: httpReadSeeker: failed open: read tcp: connection reset by peer",
+			imagestore.ErrUnavailable, imagestore.OriginRegistry},
+		{"something else", 500, "layers of team/unauthorized:1 do not match", nil,
+			imagestore.OriginRegistry},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			fake := storetest.StartFake(t, imagestore.KindClassic, "1.52")
 			fake.Handle("POST /images/create", func(w http.ResponseWriter, _ *http.Request) {
 				w.Header().Set("Content-Type", "application/json")
 				if c.status == 0 {
-					_, _ = io.WriteString(w, `{"status":"Pulling"}`+"\r\n"+`{"errorDetail":{"message":"`+c.text+`"},"error":"`+c.text+`"}`+"\r\n")
+					_, _ = io.WriteString(w,
+						`{"status":"Pulling"}`+"\r\n"+`{"errorDetail":{"message":"`+c.text+`"},"error":"`+c.text+`"}`+"\r\n")
 					return
 				}
 				w.WriteHeader(c.status)
 				_, _ = io.WriteString(w, `{"message":"`+strings.ReplaceAll(c.text, `"`, `\"`)+`"}`)
 			})
-			err := dial(t, fake.Host(), nil).Pull(t.Context(), "team/unauthorized:1", "linux/amd64", nil)
+			err := dial(t, fake.Host(), nil).Pull(t.Context(), "team/unauthorized:1", "linux/amd64",
+				nil)
 			var typed *imagestore.Error
 			if !errors.As(err, &typed) || typed.Origin != c.origin {
 				t.Fatalf("error %v, want origin %s", err, c.origin)
 			}
-			for _, sentinel := range []error{imagestore.ErrUnauthorized, imagestore.ErrNotFound, imagestore.ErrUnavailable} {
+			for _, sentinel := range []error{imagestore.ErrUnauthorized, imagestore.ErrNotFound,
+				imagestore.ErrUnavailable} {
 				if errors.Is(err, sentinel) != errors.Is(c.want, sentinel) {
 					t.Errorf("error %v, want %v", err, c.want)
 				}
@@ -154,12 +188,15 @@ func TestPullPlatformOnOldEngines(t *testing.T) {
 	} {
 		t.Run(c.api+" "+c.arch, func(t *testing.T) {
 			fake := storetest.StartFake(t, imagestore.KindClassic, c.api)
-			fake.Publish(publicRef, storetest.Build(storetest.Spec{Content: "x", Architecture: c.arch}), "", "")
+			fake.Publish(publicRef,
+				storetest.Build(storetest.Spec{Content: "x", Architecture: c.arch}), "", "")
 			err := dial(t, fake.Host(), nil).Pull(t.Context(), publicRef, "linux/amd64", nil)
 			if (err == nil) != c.ok {
 				t.Errorf("pull: %v, want success %v", err, c.ok)
 			}
-			if sent := slices.ContainsFunc(fake.Queries(), func(q string) bool { return strings.Contains(q, "platform=linux%2Famd64") }); sent != c.sent {
+			if sent := slices.ContainsFunc(fake.Queries(), func(q string) bool {
+				return strings.Contains(q, "platform=linux%2Famd64")
+			}); sent != c.sent {
 				t.Errorf("platform sent: %v, want %v", sent, c.sent)
 			}
 		})

@@ -13,17 +13,18 @@ import (
 	"github.com/opencontainers/go-digest"
 )
 
-// Push makes the engine send the image with this ID to a registry under ref, with the credentials that the Docker
-// config has for it, and returns the digest of the manifest that the registry shows under ref when asked anew: what the
-// engine sent, and on the containerd store the ID itself.
+// Push makes the engine send the image with this ID to a registry under ref, with the credentials
+// that the Docker config has for it, and returns the digest of the manifest that the registry shows
+// under ref when asked anew: what the engine sent, and on the containerd store the ID itself.
 //
-// The engine pushes by name, so the image has the name ref for as long; afterwards ref names what it did before, unless
-// somebody else gave it to another image meanwhile. The caller lets nobody else push the same ref at the same time.
-// progress is that of Pull.
+// The engine pushes by name, so the image has the name ref for as long; afterwards ref names what
+// it did before, unless somebody else gave it to another image meanwhile. The caller lets nobody
+// else push the same ref at the same time. progress is that of Pull.
 //
-// Errors are *Error. From the registry (Origin says so): ErrUnauthorized, ErrNotFound, ErrUnavailable.
-// From the engine: ErrNotFound (no such image), ErrUnavailable.
-func (e *Engine) Push(ctx context.Context, id, ref string, progress func(status string)) (string, error) {
+// Errors are *Error. From the registry (Origin says so): ErrUnauthorized, ErrNotFound,
+// ErrUnavailable. From the engine: ErrNotFound (no such image), ErrUnavailable.
+func (e *Engine) Push(ctx context.Context, id, ref string,
+	progress func(status string)) (string, error) {
 	named, err := reference.ParseNormalizedNamed(ref)
 	if err != nil {
 		return "", e.fail(ctx, "push", ref, err)
@@ -41,11 +42,13 @@ func (e *Engine) Push(ctx context.Context, id, ref string, progress func(status 
 	if err != nil {
 		return "", e.registryFailure(ctx, "push", ref, login, err)
 	}
-	shown, err := e.api.DistributionInspect(ctx, ref, client.DistributionInspectOptions{EncodedRegistryAuth: login.header})
+	shown, err := e.api.DistributionInspect(ctx, ref,
+		client.DistributionInspectOptions{EncodedRegistryAuth: login.header})
 	if err != nil {
 		return "", e.registryFailure(ctx, "push", ref, login, err)
 	}
-	return shown.Descriptor.Digest.String(), e.checkPushed(ctx, id, ref, sent, shown.Descriptor.Digest)
+	return shown.Descriptor.Digest.String(),
+		e.checkPushed(ctx, id, ref, sent, shown.Descriptor.Digest)
 }
 
 // lend gives the image a name until the returned function is called.
@@ -73,7 +76,8 @@ func (e *Engine) lend(ctx context.Context, id, ref string) (restore func(), err 
 	}, nil
 }
 
-func (e *Engine) push(ctx context.Context, ref, header string, see func(message)) (sent digest.Digest, err error) {
+func (e *Engine) push(ctx context.Context, ref, header string,
+	see func(message)) (sent digest.Digest, err error) {
 	resp, err := e.api.ImagePush(ctx, ref, client.ImagePushOptions{RegistryAuth: header})
 	if err != nil {
 		return "", err
@@ -81,7 +85,8 @@ func (e *Engine) push(ctx context.Context, ref, header string, see func(message)
 	defer resp.Close()
 	err = readStream(resp, func(m message) {
 		see(m)
-		// An engine with a classic store says what it made of the image (moby, daemon/internal/distribution, push_v2.go).
+		// An engine with a classic store says what it made of the image (moby,
+		// daemon/internal/distribution, push_v2.go).
 		var aux struct{ Digest digest.Digest }
 		if m.Aux != nil && json.Unmarshal(*m.Aux, &aux) == nil && aux.Digest != "" {
 			sent = aux.Digest
@@ -111,7 +116,9 @@ func (e *Engine) checkPushed(ctx context.Context, id, ref string, sent, shown di
 	case info.Kind == KindContainerd && sent.String() != id:
 		err = fmt.Errorf("the engine pushed %s where %s was asked for", sent, id)
 	case shown != sent:
-		return &Error{Op: "push", Origin: OriginRegistry, Ref: ref, Err: fmt.Errorf("the registry shows %s where %s was pushed; did somebody else push at the same time?", shown, sent)}
+		return &Error{Op: "push", Origin: OriginRegistry, Ref: ref,
+			Err: fmt.Errorf("the registry shows %s where %s was pushed; did somebody else push "+
+				"at the same time?", shown, sent)}
 	default:
 		return nil
 	}

@@ -29,11 +29,13 @@ func (p pusher) image(repo, reference string, a storetest.Archive) {
 
 // index pushes the images of several platforms under one tag.
 func (p pusher) index(repo, tag string, images map[string]storetest.Archive) {
-	index := ocispec.Index{Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageIndex}
+	index := ocispec.Index{Versioned: specs.Versioned{SchemaVersion: 2},
+		MediaType: ocispec.MediaTypeImageIndex}
 	for arch, a := range images {
 		p.image(repo, a.ManifestDigest.String(), a)
 		index.Manifests = append(index.Manifests, ocispec.Descriptor{
-			MediaType: ocispec.MediaTypeImageManifest, Digest: a.ManifestDigest, Size: int64(len(a.Manifest)),
+			MediaType: ocispec.MediaTypeImageManifest, Digest: a.ManifestDigest,
+			Size:     int64(len(a.Manifest)),
 			Platform: &ocispec.Platform{OS: "linux", Architecture: arch},
 		})
 	}
@@ -46,7 +48,8 @@ func (p pusher) index(repo, tag string, images map[string]storetest.Archive) {
 
 func (p pusher) blob(repo string, data []byte) {
 	p.t.Helper()
-	started := p.do(http.MethodPost, p.url+"/v2/"+repo+"/blobs/uploads/", "", nil, http.StatusAccepted)
+	started := p.do(http.MethodPost, p.url+"/v2/"+repo+"/blobs/uploads/", "", nil,
+		http.StatusAccepted)
 	location, err := started.Request.URL.Parse(started.Header.Get("Location"))
 	if err != nil {
 		p.t.Fatal(err)
@@ -59,7 +62,8 @@ func (p pusher) blob(repo string, data []byte) {
 
 func (p pusher) manifest(repo, reference, mediaType string, data []byte) {
 	p.t.Helper()
-	p.do(http.MethodPut, p.url+"/v2/"+repo+"/manifests/"+reference, mediaType, data, http.StatusCreated)
+	p.do(http.MethodPut, p.url+"/v2/"+repo+"/manifests/"+reference, mediaType, data,
+		http.StatusCreated)
 }
 
 func (p pusher) do(method, url, contentType string, body []byte, want int) *http.Response {

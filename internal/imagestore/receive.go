@@ -20,13 +20,15 @@ type Source struct {
 	// Descriptor is the manifest's; Manifest and Config are the documents.
 	Descriptor       ocispec.Descriptor
 	Manifest, Config []byte
-	// Around is empty for an image alone. Else it is what attestations are made of, and last of all the index of image
-	// and attestations: documents with their content in Data, each behind what it leads to.
+	// Around is empty for an image alone. Else it is what attestations are made of, and last of all
+	// the index of image and attestations: documents with their content in Data, each behind what
+	// it leads to.
 	Around []ocispec.Descriptor
 	Open   func(ctx context.Context, layer ocispec.Descriptor) (io.ReadCloser, error)
 }
 
-// Given is an image that the store was given earlier, and the layers that came with it or were there by then.
+// Given is an image that the store was given earlier, and the layers that came with it or were
+// there by then.
 type Given struct {
 	ID     string
 	Layers []string // digests of the blobs
@@ -47,14 +49,16 @@ type Received struct {
 	// Image is what came, as the store describes it, and Kind the store's.
 	Image Image
 	Kind  Kind
-	// Name is the temporary one: the reference that was meant for it, or another. The caller removes it. It is empty
-	// for an image that was there already, unless an attempt that was killed had left one.
+	// Name is the temporary one: the reference that was meant for it, or another. The caller
+	// removes it. It is empty for an image that was there already, unless an attempt that was
+	// killed had left one.
 	Name         string
 	Bytes        int64 // of layers that were sent, in vain too
 	Sent, Reused int   // layers
 	// Via is the way that succeeded; empty if the image was there already.
 	Via Via
-	// Full says that nothing could be left out. Reason tells why something better was tried and did not work.
+	// Full says that nothing could be left out. Reason tells why something better was tried and did
+	// not work.
 	Full   bool
 	Reason string
 }
@@ -66,13 +70,14 @@ func (r Received) of(img parsed) Received {
 	return r
 }
 
-// Receive brings an image into the store under a temporary name, for which the reference is meant, leaving out the
-// layers that the store has. To an image that is there already nothing is done. An engine that may be able to reach
-// this process pulls the image from it; where that does not work, and into all others, it is loaded, and if the store
-// turns out to lack a layer that was left out, all of them are sent. Received tells. onBytes hears of every byte of a
-// layer that is sent, one call at a time; layers may be opened side by side. Errors are *Error, ErrUnavailable among
-// them.
-func (e *Engine) Receive(ctx context.Context, ref, platform string, src Source, given []Given, onBytes func(int)) (Received, error) {
+// Receive brings an image into the store under a temporary name, for which the reference is meant,
+// leaving out the layers that the store has. To an image that is there already nothing is done. An
+// engine that may be able to reach this process pulls the image from it; where that does not work,
+// and into all others, it is loaded, and if the store turns out to lack a layer that was left out,
+// all of them are sent. Received tells. onBytes hears of every byte of a layer that is sent, one
+// call at a time; layers may be opened side by side. Errors are *Error, ErrUnavailable among them.
+func (e *Engine) Receive(ctx context.Context, ref, platform string, src Source, given []Given,
+	onBytes func(int)) (Received, error) {
 	img, err := parseSource(src)
 	if err != nil {
 		return Received{}, &Error{Op: "load", Origin: OriginDocker, Ref: ref, Err: err}
@@ -112,8 +117,8 @@ func (e *Engine) askKind(ctx context.Context) func() (Kind, error) {
 	}
 }
 
-// present looks for the image under the IDs that it would have in one kind of store and in the other. That tells of
-// which kind this one is, too: each knows its own ID alone.
+// present looks for the image under the IDs that it would have in one kind of store and in the
+// other. That tells of which kind this one is, too: each knows its own ID alone.
 func (e *Engine) present(ctx context.Context, img parsed) (Received, bool) {
 	kinds := []Kind{KindClassic, KindContainerd}
 	found := make([]bool, len(kinds))
@@ -155,8 +160,9 @@ func (l *loading) bring(ctx context.Context, kind Kind, given []Given) (Received
 	return got.of(l.image), loadErr
 }
 
-// keepOneTemporary removes the names that the image was given for this reference by those who did not come to remove
-// them. One is kept and returned, which may be the last that the image has: the one given, or any.
+// keepOneTemporary removes the names that the image was given for this reference by those who did
+// not come to remove them. One is kept and returned, which may be the last that the image has: the
+// one given, or any.
 func (e *Engine) keepOneTemporary(ctx context.Context, img Image, ref, name string) string {
 	for _, tag := range img.Tags {
 		pulledFor, _ := CutLoopback(tag)
@@ -171,20 +177,25 @@ func (e *Engine) keepOneTemporary(ctx context.Context, img Image, ref, name stri
 	return name
 }
 
-// deliver loads the image without the layers that the store has, and if that was not so with all of them. The store
-// has those that came with the image a moment ago in any case.
-func (l *loading) deliver(ctx context.Context, kind Kind, given []Given, came map[digest.Digest]bool) (Received, error) {
+// deliver loads the image without the layers that the store has, and if that was not so with all of
+// them. The store has those that came with the image a moment ago in any case.
+func (l *loading) deliver(ctx context.Context, kind Kind, given []Given,
+	came map[digest.Digest]bool) (Received, error) {
 	held, err := l.engine.held(ctx, kind, l.image, given)
 	if err != nil {
 		return Received{}, err
 	}
 	maps.Copy(held, came)
-	partial := slices.ContainsFunc(l.image.manifest.Layers, func(d ocispec.Descriptor) bool { return held[d.Digest] })
+	partial := slices.ContainsFunc(l.image.manifest.Layers, func(d ocispec.Descriptor) bool {
+		return held[d.Digest]
+	})
 	got, err := l.load(ctx, held)
-	if err == nil || !partial || l.broken != nil || ctx.Err() != nil || errors.Is(err, ErrUnavailable) {
+	if err == nil || !partial || l.broken != nil || ctx.Err() != nil ||
+		errors.Is(err, ErrUnavailable) {
 		return got, err
 	}
-	// The store took the archive amiss, so it lacks what we thought it had. It may have left the name behind.
+	// The store took the archive amiss, so it lacks what we thought it had. It may have left the
+	// name behind.
 	_ = l.engine.Untag(ctx, l.ref)
 	inVain, reason := got.Bytes, err.Error()
 	got, err = l.load(ctx, nil)
@@ -211,7 +222,8 @@ func parseSource(src Source) (parsed, error) {
 	}
 	p.diffIDs = config.RootFS.DiffIDs
 	if len(p.diffIDs) != len(p.manifest.Layers) {
-		return p, fmt.Errorf("%d layers in the manifest and %d in the config", len(p.manifest.Layers), len(p.diffIDs))
+		return p, fmt.Errorf("%d layers in the manifest and %d in the config",
+			len(p.manifest.Layers), len(p.diffIDs))
 	}
 	return p, nil
 }

@@ -39,7 +39,8 @@ func TestReceiveFake(t *testing.T) {
 		via  imagestore.Via
 	}{
 		{imagestore.KindContainerd, "1.52", imagestore.ViaPull},
-		{imagestore.KindContainerd, "1.47", imagestore.ViaLoad}, // it cannot tell whether a pulled image is whole
+		// it cannot tell whether a pulled image is whole
+		{imagestore.KindContainerd, "1.47", imagestore.ViaLoad},
 		{imagestore.KindClassic, "1.52", imagestore.ViaLoad},
 	} {
 		t.Run(string(c.kind)+" "+c.api, func(t *testing.T) {
@@ -60,7 +61,8 @@ func TestReceiveFake(t *testing.T) {
 
 // refused answers as an engine does that reaches nobody at the address.
 func refused(w http.ResponseWriter, r *http.Request) {
-	text := fmt.Sprintf("dial %s: connect: connection refused; I was told %s", r.URL.Query().Get("fromImage"), password(r))
+	text := fmt.Sprintf("dial %s: connect: connection refused; I was told %s",
+		r.URL.Query().Get("fromImage"), password(r))
 	_, _ = fmt.Fprintf(w, `{"errorDetail":{"message":%q},"error":%q}`, text, text)
 }
 
@@ -98,8 +100,8 @@ func halfway(l *layered) http.HandlerFunc {
 	}
 }
 
-// TestReceiveLoadsWhatCannotBePulled: however a pull goes wrong, the image comes by a load, and nothing of the pull
-// is left.
+// TestReceiveLoadsWhatCannotBePulled: however a pull goes wrong, the image comes by a load, and
+// nothing of the pull is left.
 func TestReceiveLoadsWhatCannotBePulled(t *testing.T) {
 	small, large := newLayered(t, "base", "top"), newLayered(t, largerThanBuffers, "top")
 	for name, c := range map[string]struct {
@@ -111,7 +113,8 @@ func TestReceiveLoadsWhatCannotBePulled(t *testing.T) {
 		"silent":               {small, silent, "nothing moved"},
 		"says nothing new":     {small, talkative, "nothing moved"},
 		"stops within a layer": {large, halfway(large), "nothing moved"},
-		"claims to have it":    {small, func(http.ResponseWriter, *http.Request) {}, imagestore.ErrNotFound.Error()},
+		"claims to have it": {small, func(http.ResponseWriter, *http.Request) {},
+			imagestore.ErrNotFound.Error()},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r, fake := newFakeReceiver(t, imagestore.KindContainerd, "1.52")
@@ -122,7 +125,8 @@ func TestReceiveLoadsWhatCannotBePulled(t *testing.T) {
 				c.pull(w, req)
 			})
 			got := r.receive(t, ref, c.image)
-			if got.Via != imagestore.ViaLoad || got.Sent != 2 || !got.Full || !strings.Contains(got.Reason, c.why) {
+			if got.Via != imagestore.ViaLoad || got.Sent != 2 || !got.Full ||
+				!strings.Contains(got.Reason, c.why) {
 				t.Errorf("%+v", got)
 			}
 			if secret == "" || strings.Contains(got.Reason, secret) {
@@ -132,12 +136,14 @@ func TestReceiveLoadsWhatCannotBePulled(t *testing.T) {
 	}
 }
 
-// The image that the engine pulled is another one: somebody else listens at the address where the engine is.
+// The image that the engine pulled is another one: somebody else listens at the address where the
+// engine is.
 func TestReceiveLoadsWhenAnotherImageWasPulled(t *testing.T) {
 	r, fake := newFakeReceiver(t, imagestore.KindContainerd, "1.52")
 	fake.Handle(create, func(w http.ResponseWriter, req *http.Request) {
 		name := req.URL.Query().Get("fromImage")
-		fake.Publish(name+":unverified", storetest.Build(storetest.Spec{Content: "not ours"}), "", "")
+		fake.Publish(name+":unverified", storetest.Build(storetest.Spec{Content: "not ours"}), "",
+			"")
 		req.Header.Del("X-Registry-Auth")
 		fake.Pull(w, req)
 	})
@@ -152,13 +158,14 @@ func TestReceiveLoadsWhenAnotherImageWasPulled(t *testing.T) {
 	}
 }
 
-// Names that killed Receives left go with the next one for the same reference, and with no other. Until the image has
-// its own one is kept, which may be its last.
+// Names that killed Receives left go with the next one for the same reference, and with no other.
+// Until the image has its own one is kept, which may be its last.
 func TestFault43_NextReceiveRemovesTheNameOfThePull(t *testing.T) {
 	r, _ := newFakeReceiver(t, imagestore.KindContainerd, "1.52")
 	l := newLayered(t, "base")
 	r.receive(t, "molecule-local/first:1", l)
-	left := []string{"127.0.0.1:40000/" + ref, "127.0.0.1:40001/molecule-local/y:unverified", "127.0.0.1:40002/" + ref}
+	left := []string{"127.0.0.1:40000/" + ref, "127.0.0.1:40001/molecule-local/y:unverified",
+		"127.0.0.1:40002/" + ref}
 	for _, name := range left {
 		if err := r.Tag(t.Context(), l.id(r.kind), name); err != nil {
 			t.Fatal(err)
@@ -177,7 +184,8 @@ func TestFault43_NextReceiveRemovesTheNameOfThePull(t *testing.T) {
 	}
 }
 
-// An image that is there is asked for by the two IDs that it may have, gets no name, and is reported with the one that an attempt before left.
+// An image that is there is asked for by the two IDs that it may have, gets no name, and is
+// reported with the one that an attempt before left.
 func TestReceiveOfWhatIsThere(t *testing.T) {
 	for _, kind := range []imagestore.Kind{imagestore.KindClassic, imagestore.KindContainerd} {
 		r, fake := newFakeReceiver(t, kind, "1.52")
@@ -185,20 +193,24 @@ func TestReceiveOfWhatIsThere(t *testing.T) {
 		r.receive(t, "molecule-local/x:1", l)
 		before := len(fake.Requests())
 		got, err := r.Receive(t.Context(), ref, "linux/amd64", l.Source, nil, func(int) {})
-		if err != nil || got.Name != "" || got.Kind != kind || got.Image.ID != l.id(kind) || got.Via != "" || got.Reused != 2 {
+		if err != nil || got.Name != "" || got.Kind != kind || got.Image.ID != l.id(kind) ||
+			got.Via != "" || got.Reused != 2 {
 			t.Errorf("%s: %+v, %v", kind, got, err)
 		}
-		asked := slices.DeleteFunc(slices.Sorted(slices.Values(fake.Requests()[before:])), func(request string) bool {
-			return request == "GET /info" // which is not waited for
-		})
-		want := []string{"GET /images/" + l.id(imagestore.KindClassic) + "/json", "GET /images/" + l.id(imagestore.KindContainerd) + "/json"}
+		asked := slices.DeleteFunc(slices.Sorted(slices.Values(fake.Requests()[before:])),
+			func(request string) bool {
+				return request == "GET /info" // which is not waited for
+			})
+		want := []string{"GET /images/" + l.id(imagestore.KindClassic) + "/json", "GET /images/" +
+			l.id(imagestore.KindContainerd) + "/json"}
 		if slices.Sort(want); !slices.Equal(asked, want) {
 			t.Errorf("%s: the engine was asked %q", kind, asked)
 		}
 		if err := r.Tag(t.Context(), l.id(kind), ref); err != nil {
 			t.Fatal(err)
 		}
-		if got, err := r.Receive(t.Context(), ref, "linux/amd64", l.Source, nil, func(int) {}); err != nil || got.Name != ref {
+		if got, err := r.Receive(t.Context(), ref, "linux/amd64", l.Source, nil,
+			func(int) {}); err != nil || got.Name != ref {
 			t.Errorf("%s: %+v, %v", kind, got, err)
 		}
 	}
@@ -233,14 +245,16 @@ func TestReceiveCancelledDuringPull(t *testing.T) {
 func TestReceiveEngineDiesDuringPull(t *testing.T) {
 	r, fake := newFakeReceiver(t, imagestore.KindContainerd, "1.52")
 	fake.Handle(create, func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
-	_, err := r.Receive(t.Context(), ref, "linux/amd64", newLayered(t, "base").Source, nil, func(int) {})
+	_, err := r.Receive(t.Context(), ref, "linux/amd64", newLayered(t, "base").Source, nil,
+		func(int) {})
 	wantUnavailable(t, err, "pull")
 }
 
 // registryGet asks the registry that the pull in r is from.
 func registryGet(r *http.Request, method, path, password string) (*http.Response, error) {
 	host, repository, _ := strings.Cut(r.URL.Query().Get("fromImage"), "/")
-	req, err := http.NewRequestWithContext(r.Context(), method, "http://"+host+"/v2/"+repository+path, nil)
+	req, err := http.NewRequestWithContext(r.Context(), method,
+		"http://"+host+"/v2/"+repository+path, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -264,7 +278,8 @@ func TestPullRegistry(t *testing.T) {
 		}{
 			{http.MethodGet, "/manifests/unverified", "", http.StatusUnauthorized},
 			{http.MethodGet, "/manifests/unverified", "guess", http.StatusUnauthorized},
-			{http.MethodGet, "/manifests/unverified", secret[:len(secret)-1], http.StatusUnauthorized},
+			{http.MethodGet, "/manifests/unverified", secret[:len(secret)-1],
+				http.StatusUnauthorized},
 			{http.MethodGet, "/blobs/" + l.digests[0], "", http.StatusUnauthorized},
 			{http.MethodGet, "/blobs/sha256:unknown", "", http.StatusUnauthorized},
 			{http.MethodHead, "/manifests/unverified", secret, http.StatusOK},
@@ -272,7 +287,8 @@ func TestPullRegistry(t *testing.T) {
 			{http.MethodHead, "/blobs/" + l.digests[0], secret, http.StatusOK},
 			{http.MethodGet, "/manifests/latest", secret, http.StatusNotFound},
 			{http.MethodGet, "/tags/list", secret, http.StatusNotFound},
-			{http.MethodGet, "/blobs/" + digest.FromString("another").String(), secret, http.StatusNotFound},
+			{http.MethodGet, "/blobs/" + digest.FromString("another").String(), secret,
+				http.StatusNotFound},
 			{http.MethodGet, "/blobs/..%2f..%2fetc%2fpasswd", secret, http.StatusNotFound},
 			{http.MethodPut, "/manifests/unverified", secret, http.StatusMethodNotAllowed},
 			{http.MethodDelete, "/blobs/" + l.digests[0], secret, http.StatusMethodNotAllowed},
@@ -296,7 +312,8 @@ func TestPullRegistry(t *testing.T) {
 	if got := r.receive(t, ref, l); got.Via != imagestore.ViaPull || got.Sent != 2 {
 		t.Errorf("%+v", got)
 	}
-	if resp, err := http.Get("http://" + host + "/v2/"); err == nil { //nolint:noctx // nobody answers
+	// nobody answers
+	if resp, err := http.Get("http://" + host + "/v2/"); err == nil { //nolint:noctx
 		_ = resp.Body.Close()
 		t.Error("the registry is still there after the pull")
 	}

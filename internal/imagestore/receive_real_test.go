@@ -73,20 +73,26 @@ func newLayered(t *testing.T, bodies ...string) *layered {
 func layeredOf(t *testing.T, layers ...[]byte) *layered {
 	t.Helper()
 	l := &layered{layers: map[digest.Digest][]byte{}, opened: map[digest.Digest]int{}}
-	config := ocispec.Image{Platform: ocispec.Platform{OS: "linux", Architecture: "amd64"}, RootFS: ocispec.RootFS{Type: "layers"}}
-	manifest := ocispec.Manifest{Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageManifest}
+	config := ocispec.Image{Platform: ocispec.Platform{OS: "linux", Architecture: "amd64"},
+		RootFS: ocispec.RootFS{Type: "layers"}}
+	manifest := ocispec.Manifest{Versioned: specs.Versioned{SchemaVersion: 2},
+		MediaType: ocispec.MediaTypeImageManifest}
 	for _, layer := range layers {
 		d := digest.FromBytes(layer)
 		l.layers[d] = layer
 		l.digests = append(l.digests, d.String())
 		config.RootFS.DiffIDs = append(config.RootFS.DiffIDs, d)
 		config.History = append(config.History, ocispec.History{CreatedBy: "test"})
-		manifest.Layers = append(manifest.Layers, ocispec.Descriptor{MediaType: ocispec.MediaTypeImageLayer, Digest: d, Size: int64(len(layer))})
+		manifest.Layers = append(manifest.Layers,
+			ocispec.Descriptor{MediaType: ocispec.MediaTypeImageLayer, Digest: d,
+				Size: int64(len(layer))})
 	}
 	l.Config = asJSON(t, config)
-	manifest.Config = ocispec.Descriptor{MediaType: ocispec.MediaTypeImageConfig, Digest: digest.FromBytes(l.Config), Size: int64(len(l.Config))}
+	manifest.Config = ocispec.Descriptor{MediaType: ocispec.MediaTypeImageConfig,
+		Digest: digest.FromBytes(l.Config), Size: int64(len(l.Config))}
 	l.Manifest = asJSON(t, manifest)
-	l.Descriptor = ocispec.Descriptor{MediaType: ocispec.MediaTypeImageManifest, Digest: digest.FromBytes(l.Manifest), Size: int64(len(l.Manifest))}
+	l.Descriptor = ocispec.Descriptor{MediaType: ocispec.MediaTypeImageManifest,
+		Digest: digest.FromBytes(l.Manifest), Size: int64(len(l.Manifest))}
 	l.Open = func(_ context.Context, layer ocispec.Descriptor) (io.ReadCloser, error) {
 		return l.reader(layer.Digest, bytes.NewReader(l.layers[layer.Digest])), nil
 	}
@@ -112,7 +118,8 @@ func (l *layered) zipped(t *testing.T) *layered {
 		}
 		d := digest.FromBytes(buf.Bytes())
 		packed[d], l.digests[i] = buf.Bytes(), d.String()
-		manifest.Layers[i] = ocispec.Descriptor{MediaType: ocispec.MediaTypeImageLayerGzip, Digest: d, Size: int64(buf.Len())}
+		manifest.Layers[i] = ocispec.Descriptor{MediaType: ocispec.MediaTypeImageLayerGzip,
+			Digest: d, Size: int64(buf.Len())}
 	}
 	l.layers, l.Manifest = packed, asJSON(t, manifest)
 	l.Descriptor.Digest, l.Descriptor.Size = digest.FromBytes(l.Manifest), int64(len(l.Manifest))
@@ -123,7 +130,8 @@ func tarOf(t *testing.T, name string, body []byte) []byte {
 	t.Helper()
 	var buf bytes.Buffer
 	w := tar.NewWriter(&buf)
-	if err := w.WriteHeader(&tar.Header{Name: name, Mode: 0o644, Size: int64(len(body))}); err != nil {
+	if err := w.WriteHeader(&tar.Header{Name: name, Mode: 0o644,
+		Size: int64(len(body))}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := w.Write(body); err != nil {
@@ -164,7 +172,9 @@ type receiver struct {
 func (r *receiver) receive(t *testing.T, ref string, l *layered) imagestore.Received {
 	t.Helper()
 	var told int64
-	got, err := r.Receive(t.Context(), ref, "linux/amd64", l.Source, r.given, func(n int) { told += int64(n) })
+	got, err := r.Receive(t.Context(), ref, "linux/amd64", l.Source, r.given, func(n int) {
+		told += int64(n)
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -233,7 +243,8 @@ func (r *receiver) saved(t *testing.T, ref string, l *layered) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if base := path.Base(h.Name); h.Typeflag == tar.TypeReg && (path.Dir(h.Name) == "blobs/sha256" || base == "layer.tar") {
+		if base := path.Base(h.Name); h.Typeflag == tar.TypeReg &&
+			(path.Dir(h.Name) == "blobs/sha256" || base == "layer.tar") {
 			body, err := io.ReadAll(archive)
 			if err != nil {
 				t.Fatal(err)
@@ -257,7 +268,8 @@ func TestReceive(t *testing.T) {
 	for _, flavour := range parts.Flavours() {
 		t.Run(string(flavour), func(t *testing.T) {
 			d := partstest.Dockerd(t, flavour)
-			r := &receiver{Engine: dial(t, d.Host(), nil), host: d.Host(), kind: kindOf(flavour), save: true}
+			r := &receiver{Engine: dial(t, d.Host(), nil), host: d.Host(), kind: kindOf(flavour),
+				save: true}
 			way := imagestore.ViaLoad
 			if r.kind == imagestore.KindContainerd {
 				way = imagestore.ViaPull
@@ -265,7 +277,9 @@ func TestReceive(t *testing.T) {
 			r.testDelta(t, way)
 			t.Run("source breaks", func(t *testing.T) { r.testBrokenSource(t) })
 			if r.kind != imagestore.KindContainerd {
-				return // it is asked for its layers, so nobody can be wrong about them, and it is not asked to pull
+				// it is asked for its layers, so nobody can be wrong about them, and it is not
+				// asked to pull
+				return
 			}
 			t.Run("unpacked already", func(t *testing.T) { r.testUnpacked(t) })
 			t.Run("nothing visible", func(t *testing.T) { r.testNothingVisible(t) })
@@ -278,28 +292,33 @@ func TestReceive(t *testing.T) {
 func (r *receiver) testDelta(t *testing.T, way imagestore.Via) {
 	t.Helper()
 	first := newLayered(t, "base", "middle", "top")
-	if got := r.receive(t, "molecule-local/x:1", first); !got.Full || got.Sent != 3 || got.Reused != 0 || got.Via != way {
+	if got := r.receive(t, "molecule-local/x:1", first); !got.Full || got.Sent != 3 ||
+		got.Reused != 0 || got.Via != way {
 		t.Errorf("first: %+v", got)
 	}
-	if got := r.receive(t, "molecule-local/x:2", first); got.Bytes != 0 || got.Sent != 0 || got.Reused != 3 || got.Via != "" {
+	if got := r.receive(t, "molecule-local/x:2", first); got.Bytes != 0 || got.Sent != 0 ||
+		got.Reused != 3 || got.Via != "" {
 		t.Errorf("unchanged: %+v", got)
 	}
 	second := newLayered(t, "base", "middle", "other top")
 	got := r.receive(t, "molecule-local/x:3", second)
 	top := digest.Digest(second.digests[2])
-	if got.Sent != 1 || got.Reused != 2 || got.Full || got.Bytes != int64(len(second.layers[top])) || len(second.opened) != 1 || got.Via != way {
+	if got.Sent != 1 || got.Reused != 2 || got.Full ||
+		got.Bytes != int64(len(second.layers[top])) || len(second.opened) != 1 || got.Via != way {
 		t.Errorf("changed top: %+v, opened %v", got, second.opened)
 	}
 }
 
-// testUnpacked: of a layer that is there in another packing the engine does not fetch this one, and the image has to
-// be whole all the same.
+// testUnpacked: of a layer that is there in another packing the engine does not fetch this one, and
+// the image has to be whole all the same.
 func (r *receiver) testUnpacked(t *testing.T) {
 	plain := newLayered(t, "packed base", "packed middle", "top of its own")
 	zipped := newLayered(t, "packed base", "packed middle").zipped(t)
 	r.receive(t, "molecule-local/x:zipped", zipped)
 	got := r.receive(t, "molecule-local/x:plain", plain)
-	if got.Via != imagestore.ViaLoad || got.Sent != 3 || !strings.Contains(got.Reason, "unpacked only") || plain.opened[digest.Digest(plain.digests[2])] != 1 {
+	if got.Via != imagestore.ViaLoad || got.Sent != 3 ||
+		!strings.Contains(got.Reason, "unpacked only") ||
+		plain.opened[digest.Digest(plain.digests[2])] != 1 {
 		t.Errorf("%+v, opened %v", got, plain.opened)
 	}
 	if got := r.receive(t, "molecule-local/x:again", plain); got.Sent != 0 {
@@ -339,18 +358,21 @@ func outOfReach(t *testing.T, d *parts.Dockerd) *receiver {
 		}
 		return false
 	})
-	return &receiver{Engine: dial(t, proxy.URL(), nil), host: d.Host(), kind: imagestore.KindContainerd, save: true}
+	return &receiver{Engine: dial(t, proxy.URL(), nil), host: d.Host(),
+		kind: imagestore.KindContainerd, save: true}
 }
 
 // testOutOfReach: then the records count, and they may be wrong.
 func testOutOfReach(t *testing.T, d *parts.Dockerd) {
 	r := outOfReach(t, d)
 	first := newLayered(t, "far base", "far middle", "far top")
-	if got := r.receive(t, "molecule-local/far:1", first); !got.Full || got.Via != imagestore.ViaLoad || !strings.Contains(got.Reason, "connection refused") {
+	if got := r.receive(t, "molecule-local/far:1", first); !got.Full ||
+		got.Via != imagestore.ViaLoad || !strings.Contains(got.Reason, "connection refused") {
 		t.Errorf("first: %+v", got)
 	}
 	second := newLayered(t, "far base", "far middle", "far other top")
-	if got := r.receive(t, "molecule-local/far:2", second); got.Sent != 1 || got.Reused != 2 || got.Via != imagestore.ViaLoad {
+	if got := r.receive(t, "molecule-local/far:2", second); got.Sent != 1 || got.Reused != 2 ||
+		got.Via != imagestore.ViaLoad {
 		t.Errorf("changed top: %+v", got)
 	}
 	lie := newLayered(t, "never", "seen", "before")
@@ -368,7 +390,8 @@ func (r *receiver) testBrokenSource(t *testing.T) {
 		half := l.layers[layer.Digest][:600]
 		return l.reader(layer.Digest, io.MultiReader(bytes.NewReader(half), errorReader{gone})), nil
 	}
-	_, err := r.Receive(t.Context(), "molecule-local/x:broken", "linux/amd64", l.Source, r.given, func(int) {})
+	_, err := r.Receive(t.Context(), "molecule-local/x:broken", "linux/amd64", l.Source, r.given,
+		func(int) {})
 	if !errors.Is(err, gone) || len(l.opened) != 1 || l.opened[digest.Digest(l.digests[2])] != 1 {
 		t.Errorf("error is %v after %v reads", err, l.opened)
 	}

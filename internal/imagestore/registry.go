@@ -31,10 +31,10 @@ const (
 	maxHeader    = 16 << 10
 )
 
-// oneImage is a registry on this machine for the time of one pull: the part of the OCI distribution specification
-// (v1.1, "pull") that reads one image by name. Everybody on the machine can connect to it, so it wants a password
-// that lives as long as itself. Layers go from their source to the client as they come; ranges are not offered,
-// which a client may ask for and has to do without.
+// oneImage is a registry on this machine for the time of one pull: the part of the OCI distribution
+// specification (v1.1, "pull") that reads one image by name. Everybody on the machine can connect
+// to it, so it wants a password that lives as long as itself. Layers go from their source to the
+// client as they come; ranges are not offered, which a client may ask for and has to do without.
 type oneImage struct {
 	image    parsed
 	password string
@@ -55,9 +55,10 @@ type oneImage struct {
 	served  map[digest.Digest]bool // layers, to their end
 }
 
-// serveOne begins to serve the image under a reference that gets the registry's address for its host. ctx is that of
-// the layers' sources.
-func serveOne(ctx context.Context, image parsed, ref string, onBytes func(int), moved func(), fail func(error)) (*oneImage, error) {
+// serveOne begins to serve the image under a reference that gets the registry's address for its
+// host. ctx is that of the layers' sources.
+func serveOne(ctx context.Context, image parsed, ref string, onBytes func(int), moved func(),
+	fail func(error)) (*oneImage, error) {
 	var lc net.ListenConfig
 	listener, err := lc.Listen(ctx, "tcp4", net.JoinHostPort(loopback, "0"))
 	if err != nil {
@@ -75,15 +76,17 @@ func serveOne(ctx context.Context, image parsed, ref string, onBytes func(int), 
 	}
 	repository := "GET /v2/" + reference.Path(tagged)
 	o.routes.HandleFunc("GET /v2/{$}", func(http.ResponseWriter, *http.Request) {})
-	o.routes.HandleFunc(repository+"/manifests/"+tagged.Tag(), func(w http.ResponseWriter, _ *http.Request) {
-		document(w, image.root())
-	})
+	o.routes.HandleFunc(repository+"/manifests/"+tagged.Tag(),
+		func(w http.ResponseWriter, _ *http.Request) {
+			document(w, image.root())
+		})
 	o.routes.HandleFunc(repository+"/manifests/{digest}", o.blob)
 	o.routes.HandleFunc(repository+"/blobs/{digest}", o.blob)
 	o.server = &http.Server{
-		Handler: o, ReadHeaderTimeout: headerWithin, IdleTimeout: headerWithin, MaxHeaderBytes: maxHeader,
-		BaseContext: func(net.Listener) context.Context { return ctx },
-		ErrorLog:    log.New(io.Discard, "", 0), // an engine tries TLS first, and is told so
+		Handler: o, ReadHeaderTimeout: headerWithin, IdleTimeout: headerWithin,
+		MaxHeaderBytes: maxHeader,
+		BaseContext:    func(net.Listener) context.Context { return ctx },
+		ErrorLog:       log.New(io.Discard, "", 0), // an engine tries TLS first, and is told so
 	}
 	o.running.Go(func() { _ = o.server.Serve(listener) }) // until close
 	return o, nil
@@ -106,7 +109,8 @@ func (o *oneImage) refuse() {
 // login is what the engine shows to get in.
 func (o *oneImage) login() (login, error) {
 	host, _, _ := strings.Cut(o.name, "/")
-	value, err := header(types.AuthConfig{Username: registryUser, Password: o.password, ServerAddress: host})
+	value, err := header(types.AuthConfig{Username: registryUser, Password: o.password,
+		ServerAddress: host})
 	return login{host: host, header: value, secrets: redact.New(o.password, value)}, err
 }
 

@@ -102,7 +102,8 @@ func (e *Engine) Untag(ctx context.Context, ref string) error {
 	if _, tagged := named.(reference.NamedTagged); !tagged || isID == nil {
 		return e.fail(ctx, "untag", ref, fmt.Errorf("%q is not a name with a tag", ref))
 	}
-	if _, err := e.api.ImageRemove(ctx, ref, client.ImageRemoveOptions{PruneChildren: true}); err != nil {
+	if _, err := e.api.ImageRemove(ctx, ref,
+		client.ImageRemoveOptions{PruneChildren: true}); err != nil {
 		return e.fail(ctx, "untag", ref, err)
 	}
 	return nil
@@ -124,7 +125,8 @@ func fromInspect(in image.InspectResponse) Image {
 }
 
 func fromSummary(in image.Summary) Image {
-	return Image{ID: in.ID, Tags: realTags(in.RepoTags), Labels: in.Labels, Size: in.Size, Created: time.Unix(in.Created, 0).UTC()}
+	return Image{ID: in.ID, Tags: realTags(in.RepoTags), Labels: in.Labels, Size: in.Size,
+		Created: time.Unix(in.Created, 0).UTC()}
 }
 
 // realTags leaves out the placeholder that old engines list for an image

@@ -21,7 +21,8 @@ const DefaultContext = "default"
 // target finds the engine in the order of Docker's CLI.
 func (c EngineConfig) target(file *configfile.ConfigFile) (docker.Endpoint, error) {
 	if c.Host != "" && c.Context != "" {
-		return docker.Endpoint{}, fmt.Errorf("%w: --host and --context exclude each other", ErrConfig)
+		return docker.Endpoint{}, fmt.Errorf("%w: --host and --context exclude each other",
+			ErrConfig)
 	}
 	name := c.contextName(file)
 	if name == DefaultContext {
@@ -46,10 +47,14 @@ func (c EngineConfig) contextName(file *configfile.ConfigFile) string {
 
 func (c EngineConfig) contextTarget(name string) (docker.Endpoint, error) {
 	contexts := store.New(filepath.Join(c.Dir(), "contexts"), store.NewConfig(nil,
-		store.EndpointTypeGetter(docker.DockerEndpoint, func() any { return &docker.EndpointMeta{} })))
+		store.EndpointTypeGetter(docker.DockerEndpoint, func() any {
+			return &docker.EndpointMeta{}
+		})))
 	meta, err := contexts.GetMetadata(name)
 	if cerrdefs.IsNotFound(err) {
-		return docker.Endpoint{}, fmt.Errorf("%w: there is no Docker context %q; see `docker context ls`", ErrConfig, name)
+		return docker.Endpoint{},
+			fmt.Errorf("%w: there is no Docker context %q; see `docker context ls`", ErrConfig,
+				name)
 	}
 	if err != nil {
 		return docker.Endpoint{}, fmt.Errorf("%w: context %q: %w", ErrConfig, name, err)
@@ -78,7 +83,8 @@ func (c EngineConfig) defaultTarget() (docker.Endpoint, error) {
 	if err != nil {
 		return docker.Endpoint{}, err
 	}
-	target := docker.Endpoint{EndpointMeta: docker.EndpointMeta{Host: host, SkipTLSVerify: withTLS && !verify}}
+	target := docker.Endpoint{EndpointMeta: docker.EndpointMeta{Host: host,
+		SkipTLSVerify: withTLS && !verify}}
 	if withTLS && strings.HasPrefix(host, "tcp://") {
 		target.TLSData, err = c.tlsFiles()
 	}
@@ -96,7 +102,8 @@ func (c EngineConfig) tlsFiles() (*dockercontext.TLSData, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: TLS is on, but %w; set DOCKER_CERT_PATH", ErrConfig, err)
 	}
-	pair, err := dockercontext.TLSDataFromFiles("", filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem"))
+	pair, err := dockercontext.TLSDataFromFiles("", filepath.Join(dir, "cert.pem"),
+		filepath.Join(dir, "key.pem"))
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return data, nil
@@ -107,8 +114,9 @@ func (c EngineConfig) tlsFiles() (*dockercontext.TLSData, error) {
 	return data, nil
 }
 
-// CurrentContext is the Docker context that the configuration means, "default" where it means none, and host is the
-// engine's address as Docker's CLI has it. No engine is asked. Errors are *Error with ErrConfig.
+// CurrentContext is the Docker context that the configuration means, "default" where it means none,
+// and host is the engine's address as Docker's CLI has it. No engine is asked. Errors are *Error
+// with ErrConfig.
 func (c EngineConfig) CurrentContext() (name, host string, err error) {
 	file, err := c.DockerConfig()
 	if err != nil {
@@ -121,8 +129,9 @@ func (c EngineConfig) CurrentContext() (name, host string, err error) {
 	return c.contextName(file), target.Host, nil
 }
 
-// At is the configuration for the engine that buildx calls a node's endpoint: a host (it has a colon, which names have not), or a context's name. The name
-// of the default context means what it means here.
+// At is the configuration for the engine that buildx calls a node's endpoint: a host (it has a
+// colon, which names have not), or a context's name. The name of the default context means what it
+// means here.
 func (c EngineConfig) At(endpoint string) EngineConfig {
 	switch {
 	case strings.Contains(endpoint, ":"):

@@ -21,7 +21,9 @@ func transportOptions(target docker.Endpoint) ([]client.Opt, error) {
 	}
 	if helper != nil {
 		return []client.Opt{
-			client.WithHTTPClient(&http.Client{Transport: &http.Transport{DialContext: helper.Dialer}}),
+			client.WithHTTPClient(
+				&http.Client{Transport: &http.Transport{DialContext: helper.Dialer}},
+			),
 			client.WithHost(helper.Host),
 			// WithHost put the dialer of a plain host in place.
 			client.WithDialContext(helper.Dialer),
@@ -35,7 +37,8 @@ func transportOptions(target docker.Endpoint) ([]client.Opt, error) {
 	if config == nil || err != nil {
 		return opts, err
 	}
-	httpClient := &http.Client{Transport: &http.Transport{TLSClientConfig: config}, CheckRedirect: client.CheckRedirect}
+	httpClient := &http.Client{Transport: &http.Transport{TLSClientConfig: config},
+		CheckRedirect: client.CheckRedirect}
 	return append([]client.Opt{client.WithHTTPClient(httpClient)}, opts...), nil
 }
 

@@ -1,5 +1,5 @@
-// Package queue lets a bounded number of runs go on at once. The others wait in the order in which they came and
-// are told their place.
+// Package queue lets a bounded number of runs go on at once. The others wait in the order in which
+// they came and are told their place.
 package queue
 
 import (
@@ -28,9 +28,9 @@ func New(places int) *Queue {
 	return &Queue{free: places}
 }
 
-// Enter waits for a place. told hears how many are to go first, the asker included (1 is the next), whenever that
-// changes; it is not called if there is a place at once. leave gives the place back and may be called once.
-// The error is the context's. A nil Queue has places without end.
+// Enter waits for a place. told hears how many are to go first, the asker included (1 is the next),
+// whenever that changes; it is not called if there is a place at once. leave gives the place back
+// and may be called once. The error is the context's. A nil Queue has places without end.
 func (q *Queue) Enter(ctx context.Context, told func(position int)) (leave func(), err error) {
 	if q == nil {
 		return func() {}, nil

@@ -23,7 +23,11 @@ func TestInOrder(t *testing.T) {
 		leaves := make(chan func(), 3)
 		for i := range 3 {
 			go func() {
-				leave, err := q.Enter(t.Context(), func(p int) { mu.Lock(); places[i] = append(places[i], p); mu.Unlock() })
+				leave, err := q.Enter(t.Context(), func(p int) {
+					mu.Lock()
+					places[i] = append(places[i], p)
+					mu.Unlock()
+				})
 				if err != nil {
 					t.Error(err)
 				}
@@ -76,7 +80,9 @@ func TestWhoLeavesMakesRoom(t *testing.T) {
 		(<-in)()
 		b()
 		for range 2 {
-			if _, err := q.Enter(t.Context(), func(int) { t.Error("a place was lost") }); err != nil {
+			if _, err := q.Enter(t.Context(), func(int) {
+				t.Error("a place was lost")
+			}); err != nil {
 				t.Fatal(err)
 			}
 		}

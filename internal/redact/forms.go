@@ -17,7 +17,8 @@ const minCore = 6
 
 // formsOf lists the texts that a secret may appear as.
 func formsOf(secret string) []string {
-	forms := []string{secret, unquoted(strconv.Quote(secret)), unquoted(strconv.QuoteToASCII(secret))}
+	forms := []string{secret, unquoted(strconv.Quote(secret)),
+		unquoted(strconv.QuoteToASCII(secret))}
 	for _, escaped := range []string{
 		url.QueryEscape(secret),
 		url.PathEscape(secret),
@@ -39,7 +40,8 @@ func base64Forms(padded *base64.Encoding, secret string) []string {
 		padded.EncodeToString([]byte(basicUser + secret)),
 		raw.EncodeToString([]byte(basicUser + secret)),
 	}
-	candidates := []string{padded.EncodeToString([]byte(secret)), raw.EncodeToString([]byte(secret))}
+	candidates := []string{padded.EncodeToString([]byte(secret)),
+		raw.EncodeToString([]byte(secret))}
 	for offset := range 3 {
 		candidates = append(candidates, core64(raw, secret, offset))
 	}

@@ -18,24 +18,26 @@ func TestStringMasksEveryForm(t *testing.T) {
 	r := redact.New("", canary, "other-token-value")
 	std, urlSafe := base64.StdEncoding, base64.URLEncoding
 	for name, text := range map[string]string{
-		"plain":            "token " + canary + " was refused",
-		"quoted":           fmt.Sprintf("%q", canary),
-		"quoted ASCII":     fmt.Sprintf("%+q", canary),
-		"query escape":     "?t=" + url.QueryEscape(canary),
-		"path escape":      "/" + url.PathEscape(canary),
-		"lower escape":     strings.ToLower(url.QueryEscape(canary)),
-		"base64":           std.EncodeToString([]byte(canary)),
-		"raw base64":       base64.RawStdEncoding.EncodeToString([]byte(canary)),
-		"url base64":       urlSafe.EncodeToString([]byte(canary)),
-		"raw url base64":   base64.RawURLEncoding.EncodeToString([]byte(canary)),
-		"basic auth":       "Authorization: Basic " + std.EncodeToString([]byte("x-access-token:"+canary)),
+		"plain":          "token " + canary + " was refused",
+		"quoted":         fmt.Sprintf("%q", canary),
+		"quoted ASCII":   fmt.Sprintf("%+q", canary),
+		"query escape":   "?t=" + url.QueryEscape(canary),
+		"path escape":    "/" + url.PathEscape(canary),
+		"lower escape":   strings.ToLower(url.QueryEscape(canary)),
+		"base64":         std.EncodeToString([]byte(canary)),
+		"raw base64":     base64.RawStdEncoding.EncodeToString([]byte(canary)),
+		"url base64":     urlSafe.EncodeToString([]byte(canary)),
+		"raw url base64": base64.RawURLEncoding.EncodeToString([]byte(canary)),
+		"basic auth": "Authorization: Basic " +
+			std.EncodeToString([]byte("x-access-token:"+canary)),
 		"second secret":    "x other-token-value y",
 		"twice":            canary + canary,
 		"as a URL's user":  "https://" + url.UserPassword("x", canary).String() + "@h.example/a",
 		"other basic auth": std.EncodeToString([]byte("oauth2:" + canary)),
 	} {
 		got := r.String(text)
-		if strings.Contains(got, canary) || strings.Contains(got, "other-token-value") || !strings.Contains(got, redact.Mask) {
+		if strings.Contains(got, canary) || strings.Contains(got, "other-token-value") ||
+			!strings.Contains(got, redact.Mask) {
 			t.Errorf("%s: %q is left as %q", name, text, got)
 		}
 	}
@@ -51,7 +53,8 @@ func TestStringMasksBase64AtAnyOffset(t *testing.T) {
 				encoded := enc.EncodeToString([]byte(whole))
 				got := r.String(encoded)
 				// What is left may be no more than the edges.
-				if left := len(strings.Replace(got, redact.Mask, "", 1)); left > len(encoded)-4*(len(secret)-2)/3+4 || got == encoded {
+				if left := len(strings.Replace(got, redact.Mask, "",
+					1)); left > len(encoded)-4*(len(secret)-2)/3+4 || got == encoded {
 					t.Errorf("%d before, %d after: %q is left as %q", before, after, encoded, got)
 				}
 			}
@@ -79,10 +82,12 @@ func TestStringMasksUserinfo(t *testing.T) {
 func TestErrorKeepsIsAndAs(t *testing.T) {
 	r := redact.New(canary)
 	plain := errors.New("harmless")
-	if r.Error(nil) != nil || r.Error(plain).Error() != "harmless" || !errors.Is(r.Error(plain), plain) {
+	if r.Error(nil) != nil || r.Error(plain).Error() != "harmless" ||
+		!errors.Is(r.Error(plain), plain) {
 		t.Error("an error without a secret has changed")
 	}
-	original := fmt.Errorf("asking with %s: %w", canary, &fs.PathError{Op: "open", Path: canary, Err: fs.ErrNotExist})
+	original := fmt.Errorf("asking with %s: %w", canary,
+		&fs.PathError{Op: "open", Path: canary, Err: fs.ErrNotExist})
 	err := r.Error(original)
 	var typed *fs.PathError
 	if !errors.Is(err, fs.ErrNotExist) || !errors.As(err, &typed) {
@@ -99,7 +104,9 @@ func TestErrorKeepsIsAndAs(t *testing.T) {
 }
 
 func TestShortSecretsLeaveWordsAlone(t *testing.T) {
-	if got := redact.New("ab").String("YWI is base64 of a short one, zzz"); got != "YWI is base64 of a short one, zzz" {
+	if got := redact.New("ab").String(
+		"YWI is base64 of a short one, zzz",
+	); got != "YWI is base64 of a short one, zzz" {
 		t.Errorf("got %q", got)
 	}
 }

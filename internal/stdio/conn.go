@@ -1,5 +1,6 @@
-// Package stdio makes a connection of the standard streams of a command that proxies to a server, as `buildctl
-// dial-stdio` and `docker buildx dial-stdio` do. Deadlines are not supported: they are accepted and have no effect.
+// Package stdio makes a connection of the standard streams of a command that proxies to a server,
+// as `buildctl dial-stdio` and `docker buildx dial-stdio` do. Deadlines are not supported: they are
+// accepted and have no effect.
 package stdio
 
 import (
@@ -15,7 +16,8 @@ import (
 // maxComplaint bounds in bytes what is kept of what the command writes to stderr.
 const maxComplaint = 4 << 10
 
-// Conn is a [net.Conn] to a command. What the command complains of is part of the error with which reading ends.
+// Conn is a [net.Conn] to a command. What the command complains of is part of the error with which
+// reading ends.
 type Conn struct {
 	name string
 	in   io.Writer

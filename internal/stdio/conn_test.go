@@ -44,7 +44,8 @@ func TestComplaintIsTheReason(t *testing.T) {
 		}
 	}
 	_, err := c.Read(make([]byte, 1))
-	if !errors.Is(err, io.ErrUnexpectedEOF) || !strings.Contains(err.Error(), "proxy: no server") || len(err.Error()) > 5_000 {
+	if !errors.Is(err, io.ErrUnexpectedEOF) || !strings.Contains(err.Error(), "proxy: no server") ||
+		len(err.Error()) > 5_000 {
 		t.Errorf("got %v", err)
 	}
 }

@@ -40,7 +40,9 @@ func FuzzSanitize(f *testing.F) {
 		if !utf8.ValidString(got) || termtext.Sanitize(got) != got {
 			t.Errorf("Sanitize(%q) = %q", s, got)
 		}
-		if strings.ContainsFunc(got, func(r rune) bool { return unicode.IsControl(r) && r != '\n' && r != '\t' }) {
+		if strings.ContainsFunc(got, func(r rune) bool {
+			return unicode.IsControl(r) && r != '\n' && r != '\t'
+		}) {
 			t.Errorf("a control character is left in %q", got)
 		}
 	})

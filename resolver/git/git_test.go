@@ -9,12 +9,18 @@ import (
 
 func TestParseRemoteForms(t *testing.T) {
 	for _, tc := range []struct{ raw, text, host, path string }{
-		{"https://git.example.com/acme/tool", "https://git.example.com/acme/tool", "git.example.com", "acme/tool"},
-		{"https://git.example.com/acme/tool.git", "https://git.example.com/acme/tool", "git.example.com", "acme/tool"},
-		{"https://git.example.com/acme/tool/", "https://git.example.com/acme/tool", "git.example.com", "acme/tool"},
-		{"HTTPS://Git.Example.COM:8443/sub/acme/Tool", "https://git.example.com:8443/sub/acme/Tool", "git.example.com:8443", "sub/acme/Tool"},
-		{"https://git.example.com/~user/r_1+x.y", "https://git.example.com/~user/r_1+x.y", "git.example.com", "~user/r_1+x.y"},
-		{"https://[2001:db8::1]:3000/a/b", "https://[2001:db8::1]:3000/a/b", "[2001:db8::1]:3000", "a/b"},
+		{"https://git.example.com/acme/tool", "https://git.example.com/acme/tool",
+			"git.example.com", "acme/tool"},
+		{"https://git.example.com/acme/tool.git", "https://git.example.com/acme/tool",
+			"git.example.com", "acme/tool"},
+		{"https://git.example.com/acme/tool/", "https://git.example.com/acme/tool",
+			"git.example.com", "acme/tool"},
+		{"HTTPS://Git.Example.COM:8443/sub/acme/Tool", "https://git.example.com:8443/sub/acme/Tool",
+			"git.example.com:8443", "sub/acme/Tool"},
+		{"https://git.example.com/~user/r_1+x.y", "https://git.example.com/~user/r_1+x.y",
+			"git.example.com", "~user/r_1+x.y"},
+		{"https://[2001:db8::1]:3000/a/b", "https://[2001:db8::1]:3000/a/b", "[2001:db8::1]:3000",
+			"a/b"},
 		{"http://localhost:3000/a/b", "http://localhost:3000/a/b", "localhost:3000", "a/b"},
 		{"http://127.1.2.3/a/b", "http://127.1.2.3/a/b", "127.1.2.3", "a/b"},
 		{"http://[::1]:80/a/b", "http://[::1]:80/a/b", "[::1]:80", "a/b"},
@@ -48,7 +54,8 @@ func refuseRemotes(t *testing.T, raws ...string) {
 }
 
 func TestFault01_LeadingDash(t *testing.T) {
-	refuseRemotes(t, "https://h.example/-owner/repo", "https://h.example/owner/-repo", "https://h.example/owner/--upload-pack=x",
+	refuseRemotes(t, "https://h.example/-owner/repo", "https://h.example/owner/-repo",
+		"https://h.example/owner/--upload-pack=x",
 		"https://-h.example/owner/repo", "-https://h.example/a/b", "--upload-pack=touch /tmp/x")
 	for _, s := range []string{"-main", "--upload-pack=x", "a/-b", "refs/heads/-x"} {
 		if ref, err := ParseBranch(s); !errors.Is(err, ErrInvalid) || ref != HEAD {
@@ -63,25 +70,34 @@ func TestFault01_LeadingDash(t *testing.T) {
 }
 
 func TestFault02_SchemeAllowList(t *testing.T) {
-	refuseRemotes(t, "ext::sh -c id", "ext::https://h.example/a/b", "EXT::https://h.example/a/b", "ext://h.example/a/b",
-		"file:///etc/repo", "FILE:///etc/repo", "File://h.example/a/b", "git://h.example/a/b", "GiT://h.example/a/b",
-		"ssh://h.example/a/b", "git+ssh://h.example/a/b", "ftp://h.example/a/b", "git@h.example:a/b", "h.example:a/b",
-		"h.example/a/b", "/srv/repo", "../repo", "//h.example/a/b", "https:h.example/a/b", "https:/h.example/a/b", "javascript:alert(1)")
-	for _, raw := range []string{"http://h.example/a/b", "HTTP://h.example/a/b", "http://localhost.evil.example/a/b", "http://127.0.0.1.evil.example/a/b",
+	refuseRemotes(t, "ext::sh -c id", "ext::https://h.example/a/b", "EXT::https://h.example/a/b",
+		"ext://h.example/a/b",
+		"file:///etc/repo", "FILE:///etc/repo", "File://h.example/a/b", "git://h.example/a/b",
+		"GiT://h.example/a/b",
+		"ssh://h.example/a/b", "git+ssh://h.example/a/b", "ftp://h.example/a/b",
+		"git@h.example:a/b", "h.example:a/b",
+		"h.example/a/b", "/srv/repo", "../repo", "//h.example/a/b", "https:h.example/a/b",
+		"https:/h.example/a/b", "javascript:alert(1)")
+	for _, raw := range []string{"http://h.example/a/b", "HTTP://h.example/a/b",
+		"http://localhost.evil.example/a/b", "http://127.0.0.1.evil.example/a/b",
 		"http://10.0.0.1/a/b", "http://[::2]/a/b", "http://0x7f.1/a/b", "http://notlocalhost/a/b"} {
 		if r, err := ParseRemote(raw); !errors.Is(err, ErrInvalid) {
 			t.Errorf("ParseRemote(%q) = %v, %v; want http refused", raw, r, err)
 		}
 	}
-	if r, err := ParseRemote("http://h.example/a/b", AllowInsecureHTTP()); err != nil || r.Scheme() != "http" {
+	if r, err := ParseRemote("http://h.example/a/b", AllowInsecureHTTP()); err != nil ||
+		r.Scheme() != "http" {
 		t.Errorf("opted in, got %v, %v", r, err)
 	}
 }
 
 func TestFault03_ControlCharacters(t *testing.T) {
-	refuseRemotes(t, "https://h.example/a/b\n", "https://h.example/a\r/b", "https://h.example/a\x00/b", "https://h.example/a%0a/b",
-		"https://h.example/a%0D%0Ab", "https://h.example%0a/a/b", "https://h.example/a/b%00", "https://h.example/a b/c",
-		"\thttps://h.example/a/b", "https://h.example/a/\u202eb", "https://h\u00e4.example/a/b", "https://h.example/a/b\x7f")
+	refuseRemotes(t, "https://h.example/a/b\n", "https://h.example/a\r/b",
+		"https://h.example/a\x00/b", "https://h.example/a%0a/b",
+		"https://h.example/a%0D%0Ab", "https://h.example%0a/a/b", "https://h.example/a/b%00",
+		"https://h.example/a b/c",
+		"\thttps://h.example/a/b", "https://h.example/a/\u202eb", "https://h\u00e4.example/a/b",
+		"https://h.example/a/b\x7f")
 	for _, s := range []string{"a\nb", "a\rb", "a\x00", "a\x1b[0m", "a\u202eb", "a\xff"} {
 		if _, err := ParseBranch(s); !errors.Is(err, ErrInvalid) {
 			t.Errorf("ParseBranch(%q) is taken", s)
@@ -96,28 +112,38 @@ func TestFault03_ControlCharacters(t *testing.T) {
 }
 
 func TestFault04_EmptyHost(t *testing.T) {
-	refuseRemotes(t, "", " ", "https://", "https:///x", "https:///owner/repo", "https://:443/a/b", "https://./a/b", "https://h..example/a/b",
-		"https://h.example./a/b", "https://h.example:/a/b", "https://h.example:0/a/b", "https://h.example:65536/a/b", "https://h.example:x/a/b",
-		"https://[]/a/b", "https://[127.0.0.1]/a/b", "https://[::1/a/b", "https://h.example", "https://h.example/", "https://h.example/.git")
+	refuseRemotes(t, "", " ", "https://", "https:///x", "https:///owner/repo", "https://:443/a/b",
+		"https://./a/b", "https://h..example/a/b",
+		"https://h.example./a/b", "https://h.example:/a/b", "https://h.example:0/a/b",
+		"https://h.example:65536/a/b", "https://h.example:x/a/b",
+		"https://[]/a/b", "https://[127.0.0.1]/a/b", "https://[::1/a/b", "https://h.example",
+		"https://h.example/", "https://h.example/.git")
 }
 
 func TestFault05_Userinfo(t *testing.T) {
-	raws := []string{"https://user:canary@h.example/a/b", "https://canary@h.example/a/b", "https://:canary@h.example/a/b",
-		"https://@h.example/a/b", "https://user:canary@h.example:bad/a/b", "https://a:canary@/x", "git:canary@h.example:a/b",
+	raws := []string{"https://user:canary@h.example/a/b", "https://canary@h.example/a/b",
+		"https://:canary@h.example/a/b",
+		"https://@h.example/a/b", "https://user:canary@h.example:bad/a/b", "https://a:canary@/x",
+		"git:canary@h.example:a/b",
 		"https://h.example/a/b?token=canary", "https://user:can ary@h.example/a"}
 	refuseRemotes(t, raws...)
 	for _, raw := range raws {
-		if _, err := ParseRemote(raw); err == nil || strings.Contains(err.Error(), "canary") || strings.Contains(err.Error(), "can ary") {
+		if _, err := ParseRemote(raw); err == nil || strings.Contains(err.Error(), "canary") ||
+			strings.Contains(err.Error(), "can ary") {
 			t.Errorf("the error for %q repeats the credential: %v", raw, err)
 		}
 	}
 }
 
 func TestFault06_SmuggledDelimiters(t *testing.T) {
-	refuseRemotes(t, "https://h.example/a/b#main", "https://h.example/a/b#", "https://h.example/a/b?ref=x", "https://h.example/a/b?",
-		"https://h.example/a/b:c", "https://h.example/a/b%23main", "https://h.example/a/b%3fx", "https://h.example/a/b%3ac",
-		"https://h.example/a//b", "https://h.example//a/b", "https://h.example/a/../b", "https://h.example/a/%2e%2e/b", "https://h.example/./a",
-		`https://h.example/a\b`, `https://h.example\@evil.example/a/b`, "https://h.example/a/b.git.git", "https://h.example/a/b;c", "https://h.example/a/$(id)")
+	refuseRemotes(t, "https://h.example/a/b#main", "https://h.example/a/b#",
+		"https://h.example/a/b?ref=x", "https://h.example/a/b?",
+		"https://h.example/a/b:c", "https://h.example/a/b%23main", "https://h.example/a/b%3fx",
+		"https://h.example/a/b%3ac",
+		"https://h.example/a//b", "https://h.example//a/b", "https://h.example/a/../b",
+		"https://h.example/a/%2e%2e/b", "https://h.example/./a",
+		`https://h.example/a\b`, `https://h.example\@evil.example/a/b`,
+		"https://h.example/a/b.git.git", "https://h.example/a/b;c", "https://h.example/a/$(id)")
 	for _, s := range []string{"a#b", "a:b", "a?b", "a%23b", `a\b`} {
 		if _, err := ParseSubdir(s); !errors.Is(err, ErrInvalid) {
 			t.Errorf("ParseSubdir(%q) is taken", s)
@@ -126,12 +152,14 @@ func TestFault06_SmuggledDelimiters(t *testing.T) {
 }
 
 func TestFault07_SubdirOutside(t *testing.T) {
-	for _, s := range []string{"..", "../x", "a/..", "a/../b", "a/../../b", "/", "/etc", "//x", "%2e%2e/x"} {
+	for _, s := range []string{"..", "../x", "a/..", "a/../b", "a/../../b", "/", "/etc", "//x",
+		"%2e%2e/x"} {
 		if got, err := ParseSubdir(s); !errors.Is(err, ErrInvalid) {
 			t.Errorf("ParseSubdir(%q) = %q, %v", s, got, err)
 		}
 	}
-	for in, want := range map[string]string{"": "", ".": "", "./": "", "a": "a", "a/": "a", "./a/./b//c/": "a/b/c", "..a/b..": "..a/b..", "ä/b c": "ä/b c"} {
+	for in, want := range map[string]string{"": "", ".": "", "./": "", "a": "a", "a/": "a",
+		"./a/./b//c/": "a/b/c", "..a/b..": "..a/b..", "ä/b c": "ä/b c"} {
 		if got, err := ParseSubdir(in); err != nil || got != want {
 			t.Errorf("ParseSubdir(%q) = %q, %v; want %q", in, got, err, want)
 		}
@@ -139,9 +167,11 @@ func TestFault07_SubdirOutside(t *testing.T) {
 }
 
 func TestFault08_GitSuffix(t *testing.T) {
-	for _, raw := range []string{"https://h.example/a/b", "https://h.example/a/b.git", "https://h.example/a/b/", "https://h.example/a/b.git/"} {
+	for _, raw := range []string{"https://h.example/a/b", "https://h.example/a/b.git",
+		"https://h.example/a/b/", "https://h.example/a/b.git/"} {
 		r, err := ParseRemote(raw)
-		if err != nil || r.GitURL() != "https://h.example/a/b.git" || r.String() != "https://h.example/a/b" {
+		if err != nil || r.GitURL() != "https://h.example/a/b.git" ||
+			r.String() != "https://h.example/a/b" {
 			t.Errorf("%s: %q, %q, %v", raw, r.GitURL(), r, err)
 		}
 	}
@@ -152,8 +182,10 @@ func TestFault08_GitSuffix(t *testing.T) {
 
 func TestFault09_RevisionShape(t *testing.T) {
 	sha1, sha256 := strings.Repeat("0a", 20), strings.Repeat("0a", 32)
-	for _, s := range []string{"", "HEAD", sha1[:12], sha1[:39], sha1 + "0", sha256[:63], sha256 + "0", strings.ToUpper(sha1),
-		strings.Repeat("0", 40), strings.Repeat("0", 64), strings.Repeat("g", 40), " " + sha1[1:], sha1[:39] + "\n"} {
+	for _, s := range []string{"", "HEAD", sha1[:12], sha1[:39], sha1 + "0", sha256[:63], sha256 +
+		"0", strings.ToUpper(sha1),
+		strings.Repeat("0", 40), strings.Repeat("0", 64), strings.Repeat("g", 40), " " + sha1[1:],
+		sha1[:39] + "\n"} {
 		if r, err := ParseRevision(s); !errors.Is(err, ErrInvalid) || !r.IsZero() {
 			t.Errorf("ParseRevision(%q) = %v, %v", s, r, err)
 		}
@@ -204,12 +236,15 @@ func TestParseBranch(t *testing.T) {
 	if HEAD.String() != "HEAD" || HEAD.Branch() != "" || HEAD != (Ref{}) {
 		t.Errorf("HEAD is %q, %q", HEAD, HEAD.Branch())
 	}
-	for in, want := range map[string]string{"main": "refs/heads/main", "refs/heads/main": "refs/heads/main", "feature/x.y_z-1": "refs/heads/feature/x.y_z-1", "größe": "refs/heads/größe"} {
+	for in, want := range map[string]string{"main": "refs/heads/main",
+		"refs/heads/main": "refs/heads/main", "feature/x.y_z-1": "refs/heads/feature/x.y_z-1",
+		"größe": "refs/heads/größe"} {
 		if ref, err := ParseBranch(in); err != nil || ref.String() != want {
 			t.Errorf("ParseBranch(%q) = %v, %v", in, ref, err)
 		}
 	}
-	for _, s := range []string{"", "HEAD", "@", "refs/tags/v1", "refs/heads/", "a..b", "a@{1}", "a.", "a.lock", "a/b.lock/c", ".a", "a/.b", "/a", "a/", "a//b",
+	for _, s := range []string{"", "HEAD", "@", "refs/tags/v1", "refs/heads/", "a..b", "a@{1}",
+		"a.", "a.lock", "a/b.lock/c", ".a", "a/.b", "/a", "a/", "a//b",
 		"a b", "a~1", "a^", "a:b", "a?", "a*", "a[b", `a\b`, "a#b", strings.Repeat("a", 256)} {
 		if ref, err := ParseBranch(s); !errors.Is(err, ErrInvalid) || ref != HEAD {
 			t.Errorf("ParseBranch(%q) = %v, %v; want it refused", s, ref, err)
@@ -219,7 +254,8 @@ func TestParseBranch(t *testing.T) {
 
 // FuzzParseRemote: what is taken is taken again, in the same meaning.
 func FuzzParseRemote(f *testing.F) {
-	for _, seed := range []string{"https://h.example/a/b", "http://[::1]:80/x.git", "https://u:p@h/a#b?c"} {
+	for _, seed := range []string{"https://h.example/a/b", "http://[::1]:80/x.git",
+		"https://u:p@h/a#b?c"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, raw string) {

@@ -40,7 +40,8 @@ func branchFault(name string) string {
 		return "HEAD isn't a branch; leave the branch out to follow it"
 	case strings.HasPrefix(name, "refs/"):
 		return "only refs/heads/ names branches"
-	case name == "@", strings.Contains(name, "@{"), strings.Contains(name, ".."), strings.HasSuffix(name, "."):
+	case name == "@", strings.Contains(name, "@{"), strings.Contains(name, ".."),
+		strings.HasSuffix(name, "."):
 		return `"@", "@{", ".." and a "." at the end have a meaning of their own in git`
 	case !utf8.ValidString(name):
 		return "the name isn't UTF-8"

@@ -50,7 +50,8 @@ func ParseRemote(raw string, opts ...RemoteOption) (Remote, error) {
 		return Remote{}, invalid(urlKind, raw, "it can't be parsed as a URL")
 	}
 	r := Remote{scheme: u.Scheme, host: strings.ToLower(u.Host), path: trimPath(u.Path)}
-	for _, fault := range []string{schemeFault(u), hostFault(u), rules.httpFault(u), pathFault(r.path)} {
+	for _, fault := range []string{schemeFault(u), hostFault(u), rules.httpFault(u),
+		pathFault(r.path)} {
 		if fault != "" {
 			return Remote{}, invalid(urlKind, raw, fault)
 		}
@@ -69,7 +70,8 @@ func rawFault(raw string) string {
 	for i := range len(raw) {
 		switch c := raw[i]; {
 		case c <= ' ' || c >= 0x7f:
-			return "only printable ASCII without spaces is allowed (write an international host name as xn--...)"
+			return "only printable ASCII without spaces is allowed (write an international host " +
+				"name as xn--...)"
 		case c == '#' || c == '?':
 			return `"#" and "?" aren't allowed: branch and subdirectory are set apart from the URL`
 		case c == '%':
@@ -102,7 +104,8 @@ func schemeFault(u *url.URL) string {
 
 func (r remoteRules) httpFault(u *url.URL) string {
 	if u.Scheme == "http" && !r.insecureHTTP && !isLoopback(u.Hostname()) {
-		return "http is only allowed for loopback hosts; use https, or allow it: --allow-http for the repository prefix, allow_insecure_http for a template of the config file"
+		return "http is only allowed for loopback hosts; use https, or allow it: --allow-http " +
+			"for the repository prefix, allow_insecure_http for a template of the config file"
 	}
 	return ""
 }
@@ -127,7 +130,8 @@ func hostFault(u *url.URL) string {
 	} else if !isHostName(host) {
 		return "the host name isn't valid"
 	}
-	if n, err := strconv.ParseUint(port, 10, 16); port != "" && (err != nil || n == 0) || strings.HasSuffix(u.Host, ":") {
+	if n, err := strconv.ParseUint(port, 10, 16); port != "" && (err != nil || n == 0) ||
+		strings.HasSuffix(u.Host, ":") {
 		return "the port isn't a number from 1 to 65535"
 	}
 	return ""
@@ -138,7 +142,9 @@ func isHostName(host string) bool {
 		if label == "" || label[0] == '-' || label[len(label)-1] == '-' {
 			return false
 		}
-		if strings.ContainsFunc(label, func(r rune) bool { return !isAlnum(r) && r != '-' && r != '_' }) {
+		if strings.ContainsFunc(label, func(r rune) bool {
+			return !isAlnum(r) && r != '-' && r != '_'
+		}) {
 			return false
 		}
 	}
@@ -164,7 +170,9 @@ func pathFault(p string) string {
 			return `no part of the path may start with "-"`
 		case part == "." || part == "..":
 			return `"." and ".." aren't allowed in the path`
-		case strings.ContainsFunc(part, func(r rune) bool { return !isAlnum(r) && !strings.ContainsRune("-._~+", r) }):
+		case strings.ContainsFunc(part, func(r rune) bool {
+			return !isAlnum(r) && !strings.ContainsRune("-._~+", r)
+		}):
 			return "only letters, digits and any of -._~+ are allowed in the path"
 		}
 	}

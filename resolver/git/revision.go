@@ -32,7 +32,8 @@ func ParseRevision(s string) (Revision, error) {
 	for i := range len(s) {
 		c := s[i]
 		if (c < '0' || c > '9') && (c < 'a' || c > 'f') {
-			return Revision{}, invalid("revision", s, "only the digits 0-9 and a-f in lower case are allowed")
+			return Revision{}, invalid("revision", s,
+				"only the digits 0-9 and a-f in lower case are allowed")
 		}
 		zero = zero && c == '0'
 	}

@@ -28,7 +28,9 @@ func subdirFault(s string) string {
 		return "give it relative to the repository's root"
 	case !utf8.ValidString(s):
 		return "the path isn't UTF-8"
-	case strings.ContainsFunc(s, func(r rune) bool { return strings.ContainsRune(`#:?%\`, r) || !unicode.IsPrint(r) }):
+	case strings.ContainsFunc(s, func(r rune) bool {
+		return strings.ContainsRune(`#:?%\`, r) || !unicode.IsPrint(r)
+	}):
 		return `invisible characters and any of #:?%\ aren't allowed`
 	}
 	for part := range strings.SplitSeq(s, "/") {

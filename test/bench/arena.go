@@ -39,7 +39,8 @@ func (s *stage) openArena(ctx context.Context, flavour parts.Flavour) (*arena, e
 func (a *arena) setUp(ctx context.Context, flavour parts.Flavour) (err error) {
 	starting, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
-	if a.engine, err = parts.StartDockerd(starting, filepath.Join(a.dir, "engine"), flavour); err != nil {
+	if a.engine, err = parts.StartDockerd(starting, filepath.Join(a.dir, "engine"),
+		flavour); err != nil {
 		return err
 	}
 	if a.api, err = client.New(client.WithHost(a.engine.Host())); err != nil {
@@ -88,7 +89,8 @@ func (a *arena) needBuildkitd(ctx context.Context) (err error) {
 	return err
 }
 
-// startBuildkitd starts a buildkitd that ends with the arena, and makes it known to buildx under its name.
+// startBuildkitd starts a buildkitd that ends with the arena, and makes it known to buildx under
+// its name.
 func (a *arena) startBuildkitd(ctx context.Context, name string) (*parts.Buildkitd, error) {
 	if err := parts.Available(ctx, parts.NameBuildkitd); err != nil {
 		return nil, err
@@ -104,7 +106,8 @@ func (a *arena) startBuildkitd(ctx context.Context, name string) (*parts.Buildki
 	return d, err
 }
 
-// env is the environment of all contestants: nobody's own settings, and everything that is written is written here.
+// env is the environment of all contestants: nobody's own settings, and everything that is written
+// is written here.
 func (a *arena) env() []string {
 	return []string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + a.dir, "LC_ALL=C",
@@ -124,10 +127,12 @@ func (a *arena) env() []string {
 
 func (a *arena) cacheDir() string { return filepath.Join(a.dir, "cache") }
 
-// forget makes Pinion forget what it built, as if for the first time. Engine and builder keep what they have.
+// forget makes Pinion forget what it built, as if for the first time. Engine and builder keep what
+// they have.
 func (a *arena) forget(context.Context) error { return os.RemoveAll(a.cacheDir()) }
 
-// dropImages takes all images from the engine, and what Pinion knows of them. Builders keep what they have.
+// dropImages takes all images from the engine, and what Pinion knows of them. Builders keep what
+// they have.
 func (a *arena) dropImages(ctx context.Context) error {
 	if err := a.forget(ctx); err != nil {
 		return err

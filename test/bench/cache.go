@@ -10,14 +10,16 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/test/parts"
 )
 
-// The slow template has steps that take a second or so each and leave next to nothing, and a file that each commit changes.
+// The slow template has steps that take a second or so each and leave next to nothing, and a file
+// that each commit changes.
 const (
 	slowSteps      = 3
 	slowBytes      = 200_000_000 // hashed by a step
 	slowRepoPrefix = "slow-"
 )
 
-// newCommit: a commit that nobody has built, on a builder that has nothing, with BuildKit's cache of the commit before and without it.
+// newCommit: a commit that nobody has built, on a builder that has nothing, with BuildKit's cache
+// of the commit before and without it.
 func newCommit(ctx context.Context, a *arena) (race, error) {
 	if err := a.needCacheFlag(ctx); err != nil {
 		return race{}, err
@@ -30,7 +32,9 @@ func newCommit(ctx context.Context, a *arena) (race, error) {
 	if err != nil {
 		return race{}, err
 	}
-	before := func(ctx context.Context) error { return errors.Join(t.change(ctx), pruneBuilder(ctx, d.Addr())) }
+	before := func(ctx context.Context) error {
+		return errors.Join(t.change(ctx), pruneBuilder(ctx, d.Addr()))
+	}
 	asking := func(where string) contestant {
 		c := a.pinion("--addr", d.Addr(), "--cache", where).building(before)
 		c.name = "`pinion ensure " + name + " --addr ... --cache " + where + "`"
@@ -43,7 +47,8 @@ func newCommit(ctx context.Context, a *arena) (race, error) {
 func newSlow(ctx context.Context, g *parts.Gitea) (*changing, error) {
 	var steps []string
 	for step := range slowSteps {
-		steps = append(steps, fmt.Sprintf("RUN head -c %d /dev/zero | sha256sum > /sum-%d", slowBytes, step))
+		steps = append(steps, fmt.Sprintf("RUN head -c %d /dev/zero | sha256sum > /sum-%d",
+			slowBytes, step))
 	}
 	return newChanging(ctx, g, slowRepoPrefix, steps)
 }

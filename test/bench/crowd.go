@@ -14,7 +14,8 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion"
 )
 
-// A crowd waits for one image: half of it for the answer to its request, and half, having been accepted, at a stream of events.
+// A crowd waits for one image: half of it for the answer to its request, and half, having been
+// accepted, at a stream of events.
 const (
 	crowdSize       = 1000
 	crowdTimeout    = 3 * time.Minute
@@ -33,15 +34,17 @@ func waiting(ctx context.Context, a *arena) (race, error) {
 	}
 	crowd := func(callers int, name string) contestant {
 		c := contestant{name: name, before: t.change}
-		c.callers = func(ctx context.Context) (run, error) { return a.crowd(ctx, t.prefix(), g, callers) }
+		c.callers = func(ctx context.Context) (run, error) {
+			return a.crowd(ctx, t.prefix(), g, callers)
+		}
 		return c
 	}
 	ours := crowd(crowdSize, fmt.Sprintf("`pinion serve`, %d wait", crowdSize))
 	return race{ours: ours, peer: crowd(1, "`pinion serve`, one waits"), end: g.end}, nil
 }
 
-// crowd starts a server, has the callers wait for a build that is held, and lets it go on when all of them are there. The time is from then
-// until the last one has its answer.
+// crowd starts a server, has the callers wait for a build that is held, and lets it go on when all
+// of them are there. The time is from then until the last one has its answer.
 func (a *arena) crowd(ctx context.Context, prefix string, g *gate, callers int) (r run, err error) {
 	ctx, cancel := context.WithTimeout(ctx, crowdTimeout)
 	defer cancel()
@@ -85,7 +88,8 @@ func (a *arena) crowd(ctx context.Context, prefix string, g *gate, callers int) 
 	return r, err
 }
 
-// waitForImage returns the image's ID. An image that was there is an error: its caller has not waited.
+// waitForImage returns the image's ID. An image that was there is an error: its caller has not
+// waited.
 func (s *serving) waitForImage(ctx context.Context) (string, error) {
 	var img pinion.Image
 	err := s.ask(ctx, http.MethodPost, "/v1/images/"+name+"?wait=true", &img)

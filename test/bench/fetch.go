@@ -65,7 +65,8 @@ func (g *gitServer) close() (err error) {
 // prefix is the value for MOLECULE_LOCAL_TEMPLATE_REPO_PREFIX.
 func (g *gitServer) prefix() string { return g.URL() + "/" + historyRepoPrefix }
 
-// coldFetch: the builder has nothing, and the image is next to nothing, so what is left is the fetch.
+// coldFetch: the builder has nothing, and the image is next to nothing, so what is left is the
+// fetch.
 func coldFetch(ctx context.Context, a *arena) (race, error) {
 	if err := a.needHistory(ctx); err != nil {
 		return race{}, err

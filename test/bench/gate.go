@@ -8,7 +8,8 @@ import (
 	"time"
 )
 
-// gate is a web server that an ADD in a Dockerfile asks: while it is shut, it holds the build in the middle of its solve.
+// gate is a web server that an ADD in a Dockerfile asks: while it is shut, it holds the build in
+// the middle of its solve.
 type gate struct {
 	url     string
 	server  *http.Server
@@ -23,7 +24,8 @@ func newGate() (*gate, error) {
 	if err != nil {
 		return nil, err
 	}
-	g := &gate{url: "http://" + l.Addr().String() + "/gate", arrived: make(chan struct{}, 1), opened: make(chan struct{})}
+	g := &gate{url: "http://" + l.Addr().String() + "/gate", arrived: make(chan struct{}, 1),
+		opened: make(chan struct{})}
 	g.server = &http.Server{Handler: g, ReadHeaderTimeout: 10 * time.Second}
 	go func() { _ = g.server.Serve(l) }() // it ends with the race
 	return g, nil

@@ -11,8 +11,8 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion"
 )
 
-// hitsByLibrary: an image that is there, asked for in one process, against what nobody can do without: one request to the git server and one
-// to the engine, at the same moment.
+// hitsByLibrary: an image that is there, asked for in one process, against what nobody can do
+// without: one request to the git server and one to the engine, at the same moment.
 func hitsByLibrary(v volley) preparing {
 	return func(ctx context.Context, a *arena) (race, error) {
 		want, err := a.present(ctx)
@@ -53,7 +53,9 @@ func hitsByHTTP(v volley) preparing {
 
 // of makes callers of what answers a question.
 func (v volley) of(name string, ask func(context.Context) error) contestant {
-	return contestant{name: name, callers: func(ctx context.Context) (run, error) { return v.run(ctx, ask) }}
+	return contestant{name: name, callers: func(ctx context.Context) (run, error) {
+		return v.run(ctx, ask)
+	}}
 }
 
 // present is the image that is there, as the answers have to have it.
@@ -70,7 +72,8 @@ func (a *arena) present(ctx context.Context) (present, error) {
 
 func (p present) check(img pinion.Image) error {
 	if img.Outcome != pinion.OutcomeHit || img.ID != p.id || img.Revision.String() != p.revision {
-		return fmt.Errorf("%s, %s of %s is not the hit on %+v", img.Outcome, img.ID, img.Revision, p)
+		return fmt.Errorf("%s, %s of %s is not the hit on %+v", img.Outcome, img.ID, img.Revision,
+			p)
 	}
 	return nil
 }
@@ -91,7 +94,8 @@ func (a *arena) orchestrator() (*pinion.Orchestrator, error) {
 // lsRefs asks for HEAD's commit in git's protocol version 2.
 const lsRefs = "0014command=ls-refs\n00010014ref-prefix HEAD\n0000"
 
-// bare asks the git server for the commit and the engine for the image at once, and neither shares an answer among callers nor doubts one.
+// bare asks the git server for the commit and the engine for the image at once, and neither shares
+// an answer among callers nor doubts one.
 func (a *arena) bare(v volley, want present) contestant {
 	git := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: manyIdle}}
 	return v.of("both requests alone", func(ctx context.Context) error {
@@ -108,7 +112,8 @@ func (a *arena) bare(v volley, want present) contestant {
 }
 
 func (a *arena) lookUp(ctx context.Context, git *http.Client, want string) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, a.template.gitURL()+"/git-upload-pack", strings.NewReader(lsRefs))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost,
+		a.template.gitURL()+"/git-upload-pack", strings.NewReader(lsRefs))
 	if err != nil {
 		return err
 	}

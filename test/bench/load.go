@@ -10,8 +10,9 @@ import (
 // own is buildx's name for the engine's own BuildKit.
 const own = "default"
 
-// loading makes the two that bring the big image into the engine: Pinion from the standalone buildkitd, and buildx from the same one or, where
-// no byte has to be brought anywhere, from the engine's own. The builders have solved it.
+// loading makes the two that bring the big image into the engine: Pinion from the standalone
+// buildkitd, and buildx from the same one or, where no byte has to be brought anywhere, from the
+// engine's own. The builders have solved it.
 func (a *arena) loading(ctx context.Context, builder string) (ours, peer contestant, err error) {
 	if err := a.needBuildkitd(ctx); err != nil {
 		return ours, peer, err
@@ -20,7 +21,8 @@ func (a *arena) loading(ctx context.Context, builder string) (ours, peer contest
 		return ours, peer, err
 	}
 	ours = a.loader(a.buildkitd.Addr(), a.big.template)
-	peer = a.buildx("build", "--builder", builder, "--load", "--tag", peerTag, a.big.pinnedURL()).usingCache()
+	peer = a.buildx("build", "--builder", builder, "--load", "--tag", peerTag,
+		a.big.pinnedURL()).usingCache()
 	peer.name += " `--load`"
 	if builder == own {
 		peer.name += ", the engine's own builder"
@@ -28,7 +30,8 @@ func (a *arena) loading(ctx context.Context, builder string) (ours, peer contest
 	if a.solved[builder] {
 		return ours, peer, nil
 	}
-	// BuildKit keeps the form in which a layer was exported first. For the peer that is gzip, as it is for whoever has not met Pinion.
+	// BuildKit keeps the form in which a layer was exported first. For the peer that is gzip, as it
+	// is for whoever has not met Pinion.
 	_, err = peer.once(ctx)
 	a.solved[builder] = err == nil
 	return ours, peer, err
@@ -72,24 +75,29 @@ func reload(builder string) preparing {
 	}
 }
 
-// reloadChanged: the engine has an image that differs in the layer on top. Each run has a commit of its own, which its builder has solved.
+// reloadChanged: the engine has an image that differs in the layer on top. Each run has a commit of
+// its own, which its builder has solved.
 func reloadChanged(builder string) preparing {
 	return racing(builder, func(ctx context.Context, a *arena, builder string) error {
 		if err := a.big.change(ctx); err != nil {
 			return err
 		}
-		_, err := a.buildx("build", "--builder", builder, "--output", "type=cacheonly", a.big.pinnedURL()).once(ctx)
+		_, err := a.buildx("build", "--builder", builder, "--output", "type=cacheonly",
+			a.big.pinnedURL()).once(ctx)
 		return err
 	})
 }
 
 // update is reloadChanged from the beginning: the commit has to be fetched and solved as well.
 func update(builder string) preparing {
-	return racing(builder, func(ctx context.Context, a *arena, _ string) error { return a.big.change(ctx) })
+	return racing(builder, func(ctx context.Context, a *arena, _ string) error {
+		return a.big.change(ctx)
+	})
 }
 
 // racing makes another commit before each run.
-func racing(builder string, before func(ctx context.Context, a *arena, builder string) error) preparing {
+func racing(builder string, before func(ctx context.Context, a *arena,
+	builder string) error) preparing {
 	return func(ctx context.Context, a *arena) (race, error) {
 		ours, peer, err := a.loading(ctx, builder)
 		if err != nil {

@@ -1,14 +1,16 @@
-// Command bench compares Pinion with what people would use instead, on real parts that it starts itself: Gitea, Docker engines on both image
-// stores, and a standalone buildkitd.
+// Command bench compares Pinion with what people would use instead, on real parts that it starts
+// itself: Gitea, Docker engines on both image stores, and a standalone buildkitd.
 //
 //	go run ./test/bench [-run REGEXP] [-n RUNS] [-json FILE]
 //
-// Each scenario is a race of two commands, or of callers of a server, the library, or what both rest on. They take turns, so that whatever slows the machine down slows both, and what counts is the ratio
-// of their medians: seconds say more about the machine than about the programs. Both have the same engine, builder, template and environment,
-// and the output of every run is checked, so that no run is counted that did another job than the one it was timed for.
+// Each scenario is a race of two commands, or of callers of a server, the library, or what both
+// rest on. They take turns, so that whatever slows the machine down slows both, and what counts is
+// the ratio of their medians: seconds say more about the machine than about the programs. Both have
+// the same engine, builder, template and environment, and the output of every run is checked, so
+// that no run is counted that did another job than the one it was timed for.
 //
-// Aims are printed beside the ratios and decide nothing: the exit code is 0 unless something fails to run. What this machine lacks is named
-// and left out.
+// Aims are printed beside the ratios and decide nothing: the exit code is 0 unless something fails
+// to run. What this machine lacks is named and left out.
 package main
 
 import (
@@ -49,8 +51,10 @@ func main() {
 func parse(args []string) (options, error) {
 	var o options
 	fs := flag.NewFlagSet("bench", flag.ExitOnError)
-	pattern := fs.String("run", "", "run the scenarios alone whose name, such as hit/docker29-classic, matches this `regexp`")
-	fs.IntVar(&o.runs, "n", 0, "count this many `runs` of each command (default: as the scenario says)")
+	pattern := fs.String("run", "",
+		"run the scenarios alone whose name, such as hit/docker29-classic, matches this `regexp`")
+	fs.IntVar(&o.runs, "n", 0,
+		"count this many `runs` of each command (default: as the scenario says)")
 	fs.StringVar(&o.json, "json", "", "write every time to a `file`")
 	if err := fs.Parse(args); err != nil {
 		return o, err

@@ -5,8 +5,9 @@ import (
 	"syscall"
 )
 
-// residentAtMost is what the biggest of a command's processes had in memory, in bytes (the kernel counts KiB, getrusage(2)). It is never less
-// than what this program had when it started the command: before exec(2) that was the process's own.
+// residentAtMost is what the biggest of a command's processes had in memory, in bytes (the kernel
+// counts KiB, getrusage(2)). It is never less than what this program had when it started the
+// command: before exec(2) that was the process's own.
 func residentAtMost(p *os.ProcessState) int64 {
 	usage, ok := p.SysUsage().(*syscall.Rusage)
 	if !ok {

@@ -19,7 +19,8 @@ type contestant struct {
 	callers func(context.Context) (run, error)
 	// before brings back the state that each run begins with, outside the time. nil: nothing to do.
 	before func(context.Context) error
-	// want and unwanted are texts that the output has to show and must not show, else the run did another job.
+	// want and unwanted are texts that the output has to show and must not show, else the run did
+	// another job.
 	want, unwanted []string
 	// bytes are those that a run moved, by its output or by somebody who counted. nil: not known.
 	bytes func(output string) (int64, error)
@@ -28,9 +29,10 @@ type contestant struct {
 // race is a scenario that is ready to run.
 type race struct {
 	ours, peer contestant
-	warmups    int // runs of each that are not counted: they fill the caches that the scenario wants full
-	runs       int
-	aim        float64 // ratio of the medians, ours to the peer's; 0: none
+	// runs of each that are not counted: they fill the caches that the scenario wants full
+	warmups int
+	runs    int
+	aim     float64 // ratio of the medians, ours to the peer's; 0: none
 	// end ends what was started for the race alone. nil: nothing.
 	end func() error
 }
@@ -54,7 +56,8 @@ func (r race) run(ctx context.Context) (ours, peer series, err error) {
 }
 
 // round is a turn of each.
-func (r race) round(ctx context.Context, turn func(contestant, context.Context) (run, error)) (ours, peer run, err error) {
+func (r race) round(ctx context.Context,
+	turn func(contestant, context.Context) (run, error)) (ours, peer run, err error) {
 	if ours, err = turn(r.ours, ctx); err != nil {
 		return ours, peer, err
 	}

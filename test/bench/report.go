@@ -40,8 +40,10 @@ func newReport() report { return report{Schema: 2, When: time.Now().UTC(), Machi
 
 func (r *report) add(scenario, engine string, race race, ours, peer series) {
 	res := result{
-		Scenario: scenario, Engine: engine, Ours: race.ours.name, Peer: race.peer.name, OurRuns: ours, PeerRuns: peer,
-		Ratio: ratio(ours.Times, peer.Times), Paired: pairedRatio(ours.Times, peer.Times), Aim: race.aim,
+		Scenario: scenario, Engine: engine, Ours: race.ours.name, Peer: race.peer.name,
+		OurRuns: ours, PeerRuns: peer,
+		Ratio: ratio(ours.Times, peer.Times), Paired: pairedRatio(ours.Times, peer.Times),
+		Aim: race.aim,
 	}
 	if race.ours.bytes == nil {
 		res.OurRuns.Bytes = nil
@@ -63,13 +65,18 @@ func (r *report) markdown(w io.Writer) {
 	fmt.Fprintf(w, "\n%s\n\n", r.Machine)
 	commands, callers := r.split()
 	if len(commands) > 0 {
-		fmt.Fprintln(w, "| scenario | engine | runs | Pinion: median (min–max) | peer | peer: median (min–max) | ratio of medians | median of paired ratios | aim | moved: Pinion, peer | memory: Pinion, peer |")
+		fmt.Fprintln(w,
+			"| scenario | engine | runs | Pinion: median (min–max) | peer | peer: median "+
+				"(min–max) | ratio of medians | median of paired ratios | aim | moved: Pinion, "+
+				"peer | memory: Pinion, peer |")
 		fmt.Fprintln(w, "|---|---|--:|--:|---|--:|--:|--:|--:|--:|--:|")
 	}
 	for _, res := range commands {
 		fmt.Fprintf(w, "| %s | %s | %d | %s | %s | %s | **%s** | %s | %s | %s | %s, %s |\n",
-			res.Scenario, res.Engine, len(res.OurRuns.Times), spread(res.OurRuns.Times), res.Peer, spread(res.PeerRuns.Times),
-			share(res.Ratio), share(res.Paired), share(res.Aim), res.moved(), mb(res.OurRuns.Memory), mb(res.PeerRuns.Memory))
+			res.Scenario, res.Engine, len(res.OurRuns.Times), spread(res.OurRuns.Times), res.Peer,
+			spread(res.PeerRuns.Times),
+			share(res.Ratio), share(res.Paired), share(res.Aim), res.moved(),
+			mb(res.OurRuns.Memory), mb(res.PeerRuns.Memory))
 	}
 	answersTable(w, callers)
 	fmt.Fprintln(w)
@@ -87,7 +94,8 @@ func (r result) moved() string {
 	case peer == nil || median(peer) == 0:
 		return mb(median(ours))
 	default:
-		return fmt.Sprintf("%s, %s (%s)", mb(median(ours)), mb(median(peer)), share(float64(median(ours))/float64(median(peer))))
+		return fmt.Sprintf("%s, %s (%s)", mb(median(ours)), mb(median(peer)),
+			share(float64(median(ours))/float64(median(peer))))
 	}
 }
 

@@ -58,7 +58,8 @@ type preparing func(context.Context, *arena) (race, error)
 
 // runsOn says whether the scenario is asked for on an engine.
 func (sc scenario) runsOn(flavour parts.Flavour, only *regexp.Regexp) bool {
-	return (sc.on == nil || slices.Contains(sc.on, flavour)) && only.MatchString(sc.name+"/"+string(flavour))
+	return (sc.on == nil || slices.Contains(sc.on, flavour)) &&
+		only.MatchString(sc.name+"/"+string(flavour))
 }
 
 // peerTag is the peers' name for the image.
@@ -66,16 +67,18 @@ const peerTag = "bench/peer:latest"
 
 // Texts in the outputs that tell what was done.
 const (
-	found  = "using locally-built image" // by Pinion, found or built
-	built  = "local-build: build done"   // by Pinion, built
-	cached = "CACHED"                    // by BuildKit's plain progress, for each step that was not run
+	found = "using locally-built image" // by Pinion, found or built
+	built = "local-build: build done"   // by Pinion, built
+	// by BuildKit's plain progress, for each step that was not run
+	cached = "CACHED"
 )
 
 // pinion is a call of our command line.
 func (a *arena) pinion(flags ...string) contestant {
 	args := append([]string{"ensure", name}, flags...)
 	return contestant{
-		name: "`pinion " + strings.Join(args, " ") + "`", args: append([]string{a.programs.pinion}, args...), env: a.env(),
+		name: "`pinion " + strings.Join(args, " ") + "`",
+		args: append([]string{a.programs.pinion}, args...), env: a.env(),
 		want: []string{found},
 	}
 }
@@ -100,7 +103,8 @@ func (c contestant) withoutCache() contestant {
 
 // buildx is a call of buildx: as Docker's plugin, or where there is no client of Docker by itself.
 func (a *arena) buildx(args ...string) contestant {
-	c := contestant{name: "`docker buildx build`", args: append([]string{a.programs.docker, "buildx"}, args...), env: a.env()}
+	c := contestant{name: "`docker buildx build`",
+		args: append([]string{a.programs.docker, "buildx"}, args...), env: a.env()}
 	if a.programs.docker == "" {
 		c.name, c.args = "`buildx build`", append([]string{a.programs.buildx}, args...)
 	}
@@ -109,10 +113,12 @@ func (a *arena) buildx(args ...string) contestant {
 
 // script is a shell script; its words are in $1, $2, ...
 func (a *arena) script(name, text string, words ...string) contestant {
-	return contestant{name: name, args: append([]string{"/bin/sh", "-euc", text, "sh"}, words...), env: a.env()}
+	return contestant{name: name, args: append([]string{"/bin/sh", "-euc", text, "sh"}, words...),
+		env: a.env()}
 }
 
-// hitScript asks Gitea's API for the commit, takes it out of the JSON and asks the engine for the image, as a program without Pinion does.
+// hitScript asks Gitea's API for the commit, takes it out of the JSON and asks the engine for the
+// image, as a program without Pinion does.
 const hitScript = `
 sha=$(curl -fsS "$1" | sed -n 's/.*"commit":{"id":"\([0-9a-f]*\)".*/\1/p')
 docker image inspect --format '{{.Id}}' "$2$(echo "$sha" | cut -c 1-12)$3"
@@ -128,12 +134,14 @@ func hit(ctx context.Context, a *arena) (race, error) {
 	}
 	before, after, ok := strings.Cut(reference, a.template.revision[:12])
 	if !ok {
-		return race{}, fmt.Errorf("reference %q is not of commit %s", reference, a.template.revision)
+		return race{}, fmt.Errorf("reference %q is not of commit %s", reference,
+			a.template.revision)
 	}
 	ours := a.pinion()
 	ours.want = append(ours.want, reference)
 	ours.unwanted = []string{built}
-	peer := a.script("script: `curl` the branches API, `docker image inspect`", hitScript, a.template.branchAPI(), before, after)
+	peer := a.script("script: `curl` the branches API, `docker image inspect`", hitScript,
+		a.template.branchAPI(), before, after)
 	peer.want = []string{"sha256:"}
 	return race{ours: ours, peer: peer}, nil
 }
@@ -151,7 +159,8 @@ func (a *arena) reference(ctx context.Context) (string, error) {
 
 func cachedBuild(_ context.Context, a *arena) (race, error) {
 	ours := a.pinion().building(a.forget).usingCache()
-	peer := a.buildx("build", "--builder", "default", "--tag", peerTag, a.template.pinnedURL()).usingCache()
+	peer := a.buildx("build", "--builder", "default", "--tag", peerTag,
+		a.template.pinnedURL()).usingCache()
 	peer.name += " of the pinned URL"
 	return race{ours: ours, peer: peer}, nil
 }
@@ -162,7 +171,8 @@ func loadedBuild(ctx context.Context, a *arena) (race, error) {
 	}
 	ours := a.pinion("--addr", a.buildkitd.Addr()).building(a.forget).usingCache()
 	ours.name = "`pinion ensure " + name + " --addr ...`"
-	peer := a.buildx("build", "--builder", standalone, "--load", "--tag", peerTag, a.template.pinnedURL()).usingCache()
+	peer := a.buildx("build", "--builder", standalone, "--load", "--tag", peerTag,
+		a.template.pinnedURL()).usingCache()
 	peer.name += " `--load` from buildkitd"
 	return race{ours: ours, peer: peer}, nil
 }
@@ -179,7 +189,8 @@ func coldBuild(_ context.Context, a *arena) (race, error) {
 	}
 	clone := filepath.Join(a.dir, "clone")
 	ours := a.pinion().building(a.prune).withoutCache()
-	peer := a.script("`git clone --depth 1`, `docker build`", cloneScript, a.template.gitURL(), clone, peerTag).withoutCache()
+	peer := a.script("`git clone --depth 1`, `docker build`", cloneScript, a.template.gitURL(),
+		clone, peerTag).withoutCache()
 	peer.before = func(ctx context.Context) error {
 		if err := os.RemoveAll(clone); err != nil {
 			return err

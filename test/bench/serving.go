@@ -26,7 +26,8 @@ type serving struct {
 // serve starts the server for a repository prefix. Whoever starts it stops it.
 func (a *arena) serve(ctx context.Context, prefix string) (*serving, error) {
 	socket := filepath.Join(a.dir, "p.sock")
-	log, err := os.OpenFile(filepath.Join(a.dir, "serve.log"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	log, err := os.OpenFile(filepath.Join(a.dir, "serve.log"), os.O_CREATE|os.O_WRONLY|os.O_APPEND,
+		0o600)
 	if err != nil {
 		return nil, err
 	}
@@ -43,12 +44,14 @@ func (a *arena) serve(ctx context.Context, prefix string) (*serving, error) {
 	return s, nil
 }
 
-// overSocket keeps all connections for the next request, whatever their number: a caller here stands for a process that keeps its own.
+// overSocket keeps all connections for the next request, whatever their number: a caller here
+// stands for a process that keeps its own.
 func overSocket(path string) *http.Transport {
-	return &http.Transport{MaxIdleConnsPerHost: manyIdle, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		var d net.Dialer
-		return d.DialContext(ctx, "unix", path)
-	}}
+	return &http.Transport{MaxIdleConnsPerHost: manyIdle,
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			var d net.Dialer
+			return d.DialContext(ctx, "unix", path)
+		}}
 }
 
 const manyIdle = 2048
@@ -73,7 +76,8 @@ func (s *serving) ready(ctx context.Context) error {
 
 // do makes a request. An answer that is no success is an error.
 func (s *serving) do(ctx context.Context, method, path, body string) (*http.Response, error) {
-	req, err := http.NewRequestWithContext(ctx, method, "http://pinion"+path, strings.NewReader(body))
+	req, err := http.NewRequestWithContext(ctx, method, "http://pinion"+path,
+		strings.NewReader(body))
 	if err != nil {
 		return nil, err
 	}
@@ -83,7 +87,8 @@ func (s *serving) do(ctx context.Context, method, path, body string) (*http.Resp
 	}
 	if resp.StatusCode >= http.StatusMultipleChoices {
 		text, _ := io.ReadAll(resp.Body)
-		return nil, errors.Join(fmt.Errorf("%s %s: %s: %s", method, path, resp.Status, text), resp.Body.Close())
+		return nil, errors.Join(fmt.Errorf("%s %s: %s: %s", method, path, resp.Status, text),
+			resp.Body.Close())
 	}
 	return resp, nil
 }

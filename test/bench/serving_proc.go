@@ -8,7 +8,8 @@ import (
 	"time"
 )
 
-// residentAtMost is what the server had in memory, in bytes, by proc_pid_status(5); 0 if the system does not tell.
+// residentAtMost is what the server had in memory, in bytes, by proc_pid_status(5); 0 if the system
+// does not tell.
 func (s *serving) residentAtMost() int64 {
 	status, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.cmd.Process.Pid))
 	_, rest, _ := strings.Cut(string(status), "VmHWM:")
@@ -35,7 +36,8 @@ func (s *serving) idle(ctx context.Context) error {
 	}
 }
 
-// used is the processor's time that the server has had, by proc_pid_stat(5): the 14th and the 15th field, the 2nd being a name in brackets.
+// used is the processor's time that the server has had, by proc_pid_stat(5): the 14th and the 15th
+// field, the 2nd being a name in brackets.
 func (s *serving) used() (string, error) {
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", s.cmd.Process.Pid))
 	if err != nil {

@@ -63,7 +63,8 @@ func (s *stage) close() (err error) {
 	return errors.Join(err, os.RemoveAll(s.dir))
 }
 
-// findPrograms builds Pinion as a release is built, and links buildx into a config folder of Docker's client.
+// findPrograms builds Pinion as a release is built, and links buildx into a config folder of
+// Docker's client.
 func findPrograms(ctx context.Context, dir string) (p programs, err error) {
 	if p.buildx, err = parts.Locate("buildx"); err != nil {
 		return p, err
@@ -80,7 +81,8 @@ func findPrograms(ctx context.Context, dir string) (p programs, err error) {
 	}
 	p.pinion = filepath.Join(dir, "pinion")
 	say("building pinion")
-	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags=-s -w", "-o", p.pinion, "./cmd/pinion")
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags=-s -w", "-o", p.pinion,
+		"./cmd/pinion")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return p, fmt.Errorf("build pinion: %w\n%s", err, out)

@@ -9,10 +9,12 @@ import (
 
 // series are the counted runs of one command.
 type series struct {
-	Times  times   `json:"times"`           // in nanoseconds, in the order of the runs
-	Bytes  []int64 `json:"bytes,omitempty"` // moved by each; absent if nobody counted
-	Memory int64   `json:"memory"`          // bytes resident at most, in any run; 0 if the system does not tell
-	Waits  times   `json:"waits,omitempty"` // in nanoseconds, of callers, for each answer of all runs; absent for a command
+	Times times   `json:"times"`           // in nanoseconds, in the order of the runs
+	Bytes []int64 `json:"bytes,omitempty"` // moved by each; absent if nobody counted
+	// bytes resident at most, in any run; 0 if the system does not tell
+	Memory int64 `json:"memory"`
+	// in nanoseconds, of callers, for each answer of all runs; absent for a command
+	Waits times `json:"waits,omitempty"`
 }
 
 func (s *series) add(r run) {
@@ -29,7 +31,8 @@ func (t times) median() time.Duration { return median(t) }
 func (t times) min() time.Duration    { return slices.Min(t) }
 func (t times) max() time.Duration    { return slices.Max(t) }
 
-// quantile is the smallest value that at least the share q of the values does not exceed (the nearest rank), of at least one value.
+// quantile is the smallest value that at least the share q of the values does not exceed (the
+// nearest rank), of at least one value.
 func (t times) quantile(q float64) time.Duration {
 	sorted := slices.Sorted(slices.Values(t))
 	return sorted[max(0, int(math.Ceil(q*float64(len(t))))-1)]
@@ -47,8 +50,8 @@ func (s series) rate() float64 {
 // ratio is the ratio of the medians.
 func ratio(ours, peer times) float64 { return float64(ours.median()) / float64(peer.median()) }
 
-// pairedRatio is the median of the ratios of runs that stood side by side: a slow minute of the machine shifts both of a pair, and so does
-// not shift this.
+// pairedRatio is the median of the ratios of runs that stood side by side: a slow minute of the
+// machine shifts both of a pair, and so does not shift this.
 func pairedRatio(ours, peer times) float64 {
 	ratios := make([]float64, len(ours))
 	for i := range ours {

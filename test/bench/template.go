@@ -8,14 +8,16 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/test/parts"
 )
 
-// name is the runtime whose template is built, and repoPrefix what stands before it in the repository's name.
+// name is the runtime whose template is built, and repoPrefix what stands before it in the
+// repository's name.
 const (
 	name       = "hermes"
 	repoPrefix = "workspace-template-"
 )
 
-// The template has 8 layers, 6 of which hold 4 copies of busybox (2 MB) each: about 50 MB that compress as programs do, from a repository of
-// 2 MB. Each step's text makes its files different from those of the others.
+// The template has 8 layers, 6 of which hold 4 copies of busybox (2 MB) each: about 50 MB that
+// compress as programs do, from a repository of 2 MB. Each step's text makes its files different
+// from those of the others.
 const (
 	dataLayers    = 6
 	filesPerLayer = 4
@@ -32,7 +34,8 @@ func pushTemplate(ctx context.Context, g *parts.Gitea) (template, error) {
 	var steps []string
 	for layer := range dataLayers {
 		steps = append(steps, fmt.Sprintf("RUN for n in $(/bin/busybox seq %d); do "+
-			"{ echo layer %d file $n; /bin/busybox cat /bin/busybox; } > /data-%d-$n; done", filesPerLayer, layer, layer))
+			"{ echo layer %d file $n; /bin/busybox cat /bin/busybox; } > /data-%d-$n; done",
+			filesPerLayer, layer, layer))
 	}
 	files, err := parts.BusyboxTemplate(append(steps, `CMD ["/bin/sh"]`)...)
 	if err != nil {

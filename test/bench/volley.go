@@ -12,7 +12,8 @@ import (
 // volleyTimeout bounds one volley. One that takes longer is an error, not a number.
 const volleyTimeout = 2 * time.Minute
 
-// volley is a number of callers that ask at the same time, each again as soon as it has its answer, until all questions have been asked.
+// volley is a number of callers that ask at the same time, each again as soon as it has its answer,
+// until all questions have been asked.
 type volley struct{ callers, questions int }
 
 // run asks the questions. An answer that is not the one wanted is an error of ask.

@@ -24,12 +24,14 @@ type cli struct {
 type receipt struct{ Outcome, Reference string }
 
 func buildCLI(ctx context.Context, dir string, p *place, t *template) (*cli, error) {
-	c := &cli{place: p, program: filepath.Join(dir, "pinion"), config: filepath.Join(dir, "pinion.yaml")}
+	c := &cli{place: p, program: filepath.Join(dir, "pinion"),
+		config: filepath.Join(dir, "pinion.yaml")}
 	if err := goBuild(ctx, c.program, "./cmd/pinion"); err != nil {
 		return nil, err
 	}
 	if p.engine == nil {
-		if err := goBuild(ctx, filepath.Join(dir, "pinion-buildkitd"), "./cmd/pinion-buildkitd"); err != nil {
+		if err := goBuild(ctx, filepath.Join(dir, "pinion-buildkitd"),
+			"./cmd/pinion-buildkitd"); err != nil {
 			return nil, err
 		}
 	}
@@ -42,7 +44,8 @@ func buildCLI(ctx context.Context, dir string, p *place, t *template) (*cli, err
 	return c, nil
 }
 
-// environment is the user's without what would send Pinion to another registry, builder or catalogue.
+// environment is the user's without what would send Pinion to another registry, builder or
+// catalogue.
 func environment() []string {
 	var env []string
 	for _, entry := range os.Environ() {

@@ -15,7 +15,8 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/test/parts"
 )
 
-// place is where the demo's image goes: the Docker engine that answers, or a folder that a BuildKit of Pinion's own fills.
+// place is where the demo's image goes: the Docker engine that answers, or a folder that a BuildKit
+// of Pinion's own fills.
 type place struct {
 	engine *imagestore.Engine // nil for the folder
 	what   string
@@ -29,12 +30,15 @@ func findPlace(ctx context.Context, dir string) (*place, error) {
 	if err == nil {
 		return found, nil
 	}
-	if !errors.Is(err, imagestore.ErrUnavailable) || named("DOCKER_HOST") || named("DOCKER_CONTEXT") {
+	if !errors.Is(err, imagestore.ErrUnavailable) || named("DOCKER_HOST") ||
+		named("DOCKER_CONTEXT") {
 		return nil, err // an engine that was named is never replaced by another
 	}
 	say("engine", "no Docker engine answers; building without one")
 	if runtime.GOOS != "linux" || os.Geteuid() != 0 {
-		return nil, errors.New("`make demo` needs a Docker engine that runs, or root on Linux so that it can do without")
+		return nil,
+			errors.New("`make demo` needs a Docker engine that runs, or root on Linux so that it " +
+				"can do without")
 	}
 	if err := installPackages(ctx); err != nil {
 		return nil, err
@@ -42,7 +46,8 @@ func findPlace(ctx context.Context, dir string) (*place, error) {
 	images := filepath.Join(dir, "images")
 	return &place{
 		what: "the folder " + images, arch: runtime.GOARCH,
-		env: []string{"PINION_STORE=oci:" + images, "PINION_BUILDKIT_ROOT=" + filepath.Join(dir, "buildkit"), "MOLECULE_IMAGE_PLATFORM=native"},
+		env: []string{"PINION_STORE=oci:" + images, "PINION_BUILDKIT_ROOT=" +
+			filepath.Join(dir, "buildkit"), "MOLECULE_IMAGE_PLATFORM=native"},
 	}, nil
 }
 
@@ -59,7 +64,8 @@ func dial(ctx context.Context, cfg imagestore.EngineConfig) (*place, error) {
 	if err != nil {
 		return nil, errors.Join(err, engine.Close())
 	}
-	p := &place{engine: engine, what: fmt.Sprintf("Docker %s at %s, %s image store", info.Version, engine.Endpoint(), info.Kind)}
+	p := &place{engine: engine, what: fmt.Sprintf("Docker %s at %s, %s image store", info.Version,
+		engine.Endpoint(), info.Kind)}
 	_, arch, _ := strings.Cut(info.Platform, "/")
 	p.arch, _, _ = strings.Cut(arch, "/")
 	if p.arch != "amd64" {
@@ -80,13 +86,15 @@ func installPackages(ctx context.Context) error {
 		return nil
 	}
 	if _, err := exec.LookPath("apt-get"); err != nil {
-		return fmt.Errorf("a BuildKit needs the packages %s: install them", strings.Join(missing, ", "))
+		return fmt.Errorf("a BuildKit needs the packages %s: install them",
+			strings.Join(missing, ", "))
 	}
 	say("install", "%s", strings.Join(missing, " "))
 	if err := runLoud(ctx, "apt-get", "-qq", "update"); err != nil {
 		return err
 	}
-	return runLoud(ctx, "apt-get", append([]string{"-qq", "install", "--yes", "--no-install-recommends"}, missing...)...)
+	return runLoud(ctx, "apt-get",
+		append([]string{"-qq", "install", "--yes", "--no-install-recommends"}, missing...)...)
 }
 
 func runLoud(ctx context.Context, name string, args ...string) error {

@@ -47,7 +47,8 @@ func serveTemplate(ctx context.Context, dir, arch string) (*template, error) {
 		return nil, errors.Join(err, t.close())
 	}
 	files := []parts.File{parts.Text("Dockerfile", dockerfile), parts.Program("hello", body)}
-	if t.revision, err = server.Push(ctx, name, parts.Commit{Files: files, Message: "say hello"}); err != nil {
+	if t.revision, err = server.Push(ctx, name,
+		parts.Commit{Files: files, Message: "say hello"}); err != nil {
 		return nil, errors.Join(err, t.close())
 	}
 	return t, nil

@@ -84,8 +84,10 @@ func (a attested) blobs(t *testing.T, ref string) map[digest.Digest][]byte {
 	}
 }
 
-// provenance finds the statement as a reader of registries does, and everything that the image leads to.
-func (a attested) provenance(t *testing.T, img pinion.Image) (statement string, blobs map[digest.Digest][]byte) {
+// provenance finds the statement as a reader of registries does, and everything that the image
+// leads to.
+func (a attested) provenance(t *testing.T,
+	img pinion.Image) (statement string, blobs map[digest.Digest][]byte) {
 	t.Helper()
 	blobs = a.blobs(t, img.Reference)
 	open := func(d digest.Digest, to any) {
@@ -102,7 +104,8 @@ func (a attested) provenance(t *testing.T, img pinion.Image) (statement string, 
 		open(m.Digest, &manifest)
 		for _, part := range append(manifest.Layers, manifest.Config) {
 			if int64(len(blobs[part.Digest])) != part.Size {
-				t.Errorf("%s has the part %s, of which %d bytes are there", m.Digest, part.Digest, len(blobs[part.Digest]))
+				t.Errorf("%s has the part %s, of which %d bytes are there", m.Digest, part.Digest,
+					len(blobs[part.Digest]))
 			}
 		}
 		if m.Annotations["vnd.docker.reference.type"] != "attestation-manifest" {
@@ -112,18 +115,22 @@ func (a attested) provenance(t *testing.T, img pinion.Image) (statement string, 
 		if of := m.Annotations["vnd.docker.reference.digest"]; of != image.String() {
 			t.Errorf("the statement is about %s, not %s", of, image)
 		}
-		if len(manifest.Layers) != 1 || !strings.Contains(manifest.Layers[0].Annotations["in-toto.io/predicate-type"], "slsa.dev/provenance/") {
+		if len(manifest.Layers) != 1 ||
+			!strings.Contains(manifest.Layers[0].Annotations["in-toto.io/predicate-type"],
+				"slsa.dev/provenance/") {
 			t.Fatalf("the attestation's manifest is %+v", manifest)
 		}
 		statement = string(blobs[manifest.Layers[0].Digest])
 	}
-	if image == "" || statement == "" || len(index.Manifests) != 2 || !strings.Contains(statement, image.Encoded()) {
+	if image == "" || statement == "" || len(index.Manifests) != 2 ||
+		!strings.Contains(statement, image.Encoded()) {
 		t.Fatalf("the index is %+v, the statement %q", index, statement)
 	}
 	return statement, blobs
 }
 
-// TestAttest: an image with provenance beside the one without, from a private repository; moved on by one layer.
+// TestAttest: an image with provenance beside the one without, from a private repository; moved on
+// by one layer.
 func TestAttest(t *testing.T) {
 	onAttested(t, func(t *testing.T, a attested) {
 		c := canary{a.token(t)}
@@ -132,9 +139,11 @@ func TestAttest(t *testing.T) {
 		sha := tmpl.busybox(t, "RUN echo "+marker, "RUN echo attest > /word", "CMD true")
 		ensure := func(want pinion.Outcome, args ...string) pinion.Image {
 			t.Helper()
-			img := parseImage(t, a.succeed(t, append([]string{"ensure", runtime, "--format", "json"}, args...)...))
+			img := parseImage(t, a.succeed(t,
+				append([]string{"ensure", runtime, "--format", "json"}, args...)...))
 			if img.Outcome != want || len(img.Warnings) > 0 {
-				t.Errorf("%v: %s because %q, not %s; warnings %q", args, img.Outcome, img.Reason, want, img.Warnings)
+				t.Errorf("%v: %s because %q, not %s; warnings %q", args, img.Outcome, img.Reason,
+					want, img.Warnings)
 			}
 			a.kept(t, img)
 			return img
@@ -149,7 +158,8 @@ func TestAttest(t *testing.T) {
 			}
 			ids[img.ID] = mode
 			statement, blobs := a.provenance(t, img)
-			if !strings.Contains(statement, sha) || !strings.Contains(statement, tmpl.repo.Name) || strings.Contains(statement, marker) != (mode == "max") {
+			if !strings.Contains(statement, sha) || !strings.Contains(statement, tmpl.repo.Name) ||
+				strings.Contains(statement, marker) != (mode == "max") {
 				t.Errorf("%s states\n%s", mode, statement)
 			}
 			for d, body := range blobs {
@@ -160,7 +170,8 @@ func TestAttest(t *testing.T) {
 			}
 		}
 		both := ensure(pinion.OutcomeBuilt, "--attest", "provenance", "--label", "team=red")
-		if !strings.HasSuffix(both.Reference, ".provenance-max") || strings.Count(both.Reference, ".") != 2 {
+		if !strings.HasSuffix(both.Reference, ".provenance-max") ||
+			strings.Count(both.Reference, ".") != 2 {
 			t.Errorf("labels and provenance give %s", both.Reference)
 		}
 		ensure(pinion.OutcomeHit)
@@ -180,7 +191,8 @@ func TestAttest(t *testing.T) {
 		if a.engine {
 			ensure(pinion.OutcomeBuilt, "--attest", "provenance", "--label", "team=red")
 		}
-		if out := a.succeed(t, "prune", "--keep", "1").stdout; strings.Contains(out, "a name that Pinion does not give") {
+		if out := a.succeed(t, "prune", "--keep", "1").stdout; strings.Contains(out,
+			"a name that Pinion does not give") {
 			t.Errorf("prune does not know them:\n%s", out)
 		}
 		ensure(pinion.OutcomeHit, "--attest", "provenance")
@@ -192,21 +204,26 @@ func TestAttest(t *testing.T) {
 
 // TestAttestRefused: what cannot be held, or is nothing to state, is refused before a build.
 func TestAttestRefused(t *testing.T) {
-	onCells(t, []cell{classicOwn, classicStandalone, oldOwn, oldStandalone}, func(t *testing.T, c cell) {
-		s := newScene(t, c)
-		s.ready(t, "RUN echo never")
-		s.fail(t, exitUsage, []string{"classic image store", "containerd-snapshotter", "oci:"}, "ensure", runtime, "--attest", "type=provenance")
-		wantNoTrace(t, s)
-	})
+	onCells(t, []cell{classicOwn, classicStandalone, oldOwn, oldStandalone},
+		func(t *testing.T, c cell) {
+			s := newScene(t, c)
+			s.ready(t, "RUN echo never")
+			s.fail(t, exitUsage, []string{"classic image store", "containerd-snapshotter", "oci:"},
+				"ensure", runtime, "--attest", "type=provenance")
+			wantNoTrace(t, s)
+		})
 	s := newScene(t, containerdOwn)
 	for entry, word := range map[string]string{
-		"type=sbom": "scan", "sbom": "scan", "type=provenance,mode=most": "mode=max", "type=provenance,mode=min,inline-only=true": "mode=max",
+		"type=sbom": "scan", "sbom": "scan", "type=provenance,mode=most": "mode=max",
+		"type=provenance,mode=min,inline-only=true": "mode=max",
 		"mode=min": "type=provenance", "": "type=provenance", "\"": "type=provenance",
 	} {
 		s.fail(t, exitUsage, []string{word}, "ensure", runtime, "--attest", entry)
 	}
-	s.fail(t, exitUsage, []string{"working tree"}, "ensure", runtime, "--attest", "provenance", "--path", t.TempDir())
-	s.with("MOLECULE_IMAGE_REGISTRY", "registry.example/x").fail(t, exitUsage, []string{"attestation"}, "ensure", runtime, "--attest", "provenance")
+	s.fail(t, exitUsage, []string{"working tree"}, "ensure", runtime, "--attest", "provenance",
+		"--path", t.TempDir())
+	s.with("MOLECULE_IMAGE_REGISTRY", "registry.example/x").fail(t, exitUsage,
+		[]string{"attestation"}, "ensure", runtime, "--attest", "provenance")
 }
 
 // TestAttestPushed: the registry has the very same index, the image and the statement.
@@ -217,7 +234,8 @@ func TestAttestPushed(t *testing.T) {
 		_, sha := s.ready(t, "RUN date +%s%N > /once", "CMD cat /once")
 		prefix := d.host + "/" + s.prefix + "team"
 		member := d.loggedIn(t, s.user, depotPassword)
-		img := parseImage(t, member.succeed(t, "ensure", runtime, "--attest", "provenance", "--push", "--registry", prefix, "--format", "json"))
+		img := parseImage(t, member.succeed(t, "ensure", runtime, "--attest", "provenance",
+			"--push", "--registry", prefix, "--format", "json"))
 		if s.runContainer(t, img.ID) == "" {
 			t.Error("the image does not run")
 		}
@@ -227,7 +245,8 @@ func TestAttestPushed(t *testing.T) {
 			there, _ := d.manifest(t, repository, tag)
 			digests = append(digests, there)
 		}
-		if len(img.Pushed) != 2 || digests[0] != img.ID || digests[1] != img.ID || img.Pushed[0].Digest != img.ID {
+		if len(img.Pushed) != 2 || digests[0] != img.ID || digests[1] != img.ID ||
+			img.Pushed[0].Digest != img.ID {
 			t.Fatalf("%s was pushed as %q, %+v", img.ID, digests, img.Pushed)
 		}
 		_, blobs := saved(s).provenance(t, img)
@@ -245,10 +264,12 @@ func TestAttestPushed(t *testing.T) {
 func TestAttestOtherPlatform(t *testing.T) {
 	s := newScene(t, containerdStandalone)
 	tmpl := s.template(t, runtime, parts.RepoOptions{})
-	sha := tmpl.push(t, parts.Text("Dockerfile", "FROM scratch\nCOPY word /\n"), parts.Text("word", "x"))
+	sha := tmpl.push(t, parts.Text("Dockerfile", "FROM scratch\nCOPY word /\n"),
+		parts.Text("word", "x"))
 	other := s.with("MOLECULE_IMAGE_PLATFORM", "linux/386")
 	img := other.ensure(t, pinion.OutcomeBuilt, pinion.Attest("provenance"))
-	if img.Platform != "linux/386" || img.Reference != tmpl.reference(sha)+".provenance-max-linux-386" {
+	if img.Platform != "linux/386" ||
+		img.Reference != tmpl.reference(sha)+".provenance-max-linux-386" {
 		t.Errorf("the image is %+v", img)
 	}
 	s.wantImage(t, img)

@@ -40,7 +40,8 @@ func (u user) shell(t *testing.T, line string) result {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return u.with("PATH", filepath.Dir(pinionBinary(t))+":"+u.env["PATH"]).startProgram(t, sh, "-ec", line).result(t)
+	return u.with("PATH", filepath.Dir(pinionBinary(t))+":"+u.env["PATH"]).startProgram(t, sh,
+		"-ec", line).result(t)
 }
 
 // layers are the diff IDs of an image.
@@ -53,62 +54,72 @@ func (s *scene) layers(t *testing.T, ref string) []string {
 	return got.RootFS.Layers
 }
 
-// TestBakeRoundTrip: what bake makes is what Pinion makes, whoever comes first; and plain buildx of the same commit
-// has the same layers, out of the cache.
+// TestBakeRoundTrip: what bake makes is what Pinion makes, whoever comes first; and plain buildx of
+// the same commit has the same layers, out of the cache.
 func TestBakeRoundTrip(t *testing.T) {
-	onCells(t, []cell{containerdOwn, classicOwn, containerdStandalone, classicStandalone}, func(t *testing.T, c cell) {
-		s := newScene(t, c)
-		buildxPlugged(t, s.user)
-		tmpl := s.template(t, runtime, parts.RepoOptions{})
-		ref := tmpl.reference(tmpl.busybox(t, "RUN echo baked > /word; date +%s%N > /now", "CMD cat /word"))
-		builder := ""
-		if c.standalone {
-			if r := s.shell(t, "docker buildx create --name beside --driver remote "+s.env["BUILDKIT_HOST"]); r.code != 0 {
-				t.Fatal(r.stderr)
+	onCells(t, []cell{containerdOwn, classicOwn, containerdStandalone, classicStandalone},
+		func(t *testing.T, c cell) {
+			s := newScene(t, c)
+			buildxPlugged(t, s.user)
+			tmpl := s.template(t, runtime, parts.RepoOptions{})
+			ref := tmpl.reference(tmpl.busybox(t, "RUN echo baked > /word; date +%s%N > /now",
+				"CMD cat /word"))
+			builder := ""
+			if c.standalone {
+				if r := s.shell(t,
+					"docker buildx create --name beside --driver remote "+s.env["BUILDKIT_HOST"]); r.code != 0 {
+					t.Fatal(r.stderr)
+				}
+				builder = " --builder beside --load"
 			}
-			builder = " --builder beside --load"
-		}
-		bake := "pinion bake hermes | docker buildx bake -f - --progress plain" + builder
-		if r := s.shell(t, bake); r.code != 0 {
-			t.Fatalf("exit code %d\n%s", r.code, r.stderr)
-		}
-		baked := s.id(t, ref)
-		if baked == "" || baked != s.id(t, "molecule-local/workspace-template-hermes:latest") {
-			t.Fatalf("bake made %q of %q", baked, s.tags(t, runtime))
-		}
-		adopted := s.ensure(t, pinion.OutcomeBuilt)
-		if adopted.ID != baked || adopted.Reason != "adopted" {
-			t.Errorf("baked was %s, built %s, because %q", baked, adopted.ID, adopted.Reason)
-		}
-		s.wantImage(t, adopted)
-		s.ensure(t, pinion.OutcomeHit)
-		if out := s.runContainer(t, ref); out != "baked\n" {
-			t.Errorf("the container prints %q", out)
-		}
+			bake := "pinion bake hermes | docker buildx bake -f - --progress plain" + builder
+			if r := s.shell(t, bake); r.code != 0 {
+				t.Fatalf("exit code %d\n%s", r.code, r.stderr)
+			}
+			baked := s.id(t, ref)
+			if baked == "" || baked != s.id(t, "molecule-local/workspace-template-hermes:latest") {
+				t.Fatalf("bake made %q of %q", baked, s.tags(t, runtime))
+			}
+			adopted := s.ensure(t, pinion.OutcomeBuilt)
+			if adopted.ID != baked || adopted.Reason != "adopted" {
+				t.Errorf("baked was %s, built %s, because %q", baked, adopted.ID, adopted.Reason)
+			}
+			s.wantImage(t, adopted)
+			s.ensure(t, pinion.OutcomeHit)
+			if out := s.runContainer(t, ref); out != "baked\n" {
+				t.Errorf("the container prints %q", out)
+			}
 
-		// The other way round.
-		sha := tmpl.busybox(t, "RUN echo built > /word; date +%s%N > /now")
-		built := s.ensure(t, pinion.OutcomeBuilt)
-		r := s.shell(t, bake)
-		if id := s.id(t, built.Reference); r.code != 0 || id != built.ID || !strings.Contains(r.stderr, "CACHED") {
-			t.Errorf("exit code %d, baked was %s, not %s\n%s", r.code, id, built.ID, r.stderr)
-		}
-		s.ensure(t, pinion.OutcomeHit)
-		r = s.shell(t, "docker buildx build --progress plain"+builder+" --provenance=false -t plain:"+s.prefix+" "+tmpl.url()+".git#"+sha)
-		if r.code != 0 || !slices.Equal(s.layers(t, "plain:"+s.prefix), s.layers(t, built.Reference)) {
-			t.Errorf("exit code %d, the layers are other ones\n%s", r.code, r.stderr)
-		}
-	})
+			// The other way round.
+			sha := tmpl.busybox(t, "RUN echo built > /word; date +%s%N > /now")
+			built := s.ensure(t, pinion.OutcomeBuilt)
+			r := s.shell(t, bake)
+			if id := s.id(t, built.Reference); r.code != 0 || id != built.ID ||
+				!strings.Contains(r.stderr, "CACHED") {
+				t.Errorf("exit code %d, baked was %s, not %s\n%s", r.code, id, built.ID, r.stderr)
+			}
+			s.ensure(t, pinion.OutcomeHit)
+			r = s.shell(t,
+				"docker buildx build --progress plain"+builder+" --provenance=false -t plain:"+s.prefix+" "+tmpl.url()+".git#"+sha)
+			if r.code != 0 || !slices.Equal(s.layers(t, "plain:"+s.prefix),
+				s.layers(t, built.Reference)) {
+				t.Errorf("exit code %d, the layers are other ones\n%s", r.code, r.stderr)
+			}
+		})
 }
 
-// TestBakeFile: all that a template can have, private repositories, and what bake itself reads out of it.
+// TestBakeFile: all that a template can have, private repositories, and what bake itself reads out
+// of it.
 func TestBakeFile(t *testing.T) {
 	s := newScene(t, containerdOwn)
 	buildxPlugged(t, s.user)
 	tmpl := s.template(t, "own", parts.RepoOptions{})
-	sha := tmpl.push(t, parts.Text("sub/a${b}/Custom", "FROM scratch AS wanted\nCOPY word /\n"), parts.Text("sub/a${b}/word", "x"))
-	config := "templates:\n- name: own.thing\n  repo: " + tmpl.url() + "\n  subdir: sub\n  dockerfile: a${b}/Custom\n  target: wanted\n  platform: linux/386\n"
-	u := s.with("PINION_CONFIG", write(t, filepath.Join(s.env["HOME"], "config.yaml"), config, 0o600))
+	sha := tmpl.push(t, parts.Text("sub/a${b}/Custom", "FROM scratch AS wanted\nCOPY word /\n"),
+		parts.Text("sub/a${b}/word", "x"))
+	config := "templates:\n- name: own.thing\n  repo: " + tmpl.url() +
+		"\n  subdir: sub\n  dockerfile: a${b}/Custom\n  target: wanted\n  platform: linux/386\n"
+	u := s.with("PINION_CONFIG", write(t, filepath.Join(s.env["HOME"], "config.yaml"), config,
+		0o600))
 	secret := s.template(t, "autogen", parts.RepoOptions{Private: true})
 	secret.busybox(t)
 	s.template(t, "hermes", parts.RepoOptions{}).busybox(t)
@@ -126,15 +137,18 @@ func TestBakeFile(t *testing.T) {
 	}
 	got := file.Target["own__thing"]
 	want := map[string]any{
-		"context": tmpl.url() + ".git#" + sha + ":sub", "dockerfile": "a${b}/Custom", "target": "wanted", "platforms": []any{"linux/386"},
-		"tags": []any{"molecule-local/workspace-template-own.thing:" + sha[:12] + "-linux-386", "molecule-local/workspace-template-own.thing:latest-linux-386"},
+		"context": tmpl.url() + ".git#" + sha + ":sub", "dockerfile": "a${b}/Custom",
+		"target": "wanted", "platforms": []any{"linux/386"},
+		"tags": []any{"molecule-local/workspace-template-own.thing:" + sha[:12] + "-linux-386",
+			"molecule-local/workspace-template-own.thing:latest-linux-386"},
 	}
 	for key, value := range want {
 		if g, w := encode(t, got[key]), encode(t, value); g != w {
 			t.Errorf("%s is %s, not %s", key, g, w)
 		}
 	}
-	if keys := slices.Sorted(maps.Keys(got)); slices.Contains(keys, "args") || slices.Contains(keys, "secret") {
+	if keys := slices.Sorted(maps.Keys(got)); slices.Contains(keys, "args") ||
+		slices.Contains(keys, "secret") {
 		t.Errorf("the keys are %q", keys)
 	}
 	if n := len(s.engine.Requests()); n != 0 {
@@ -142,7 +156,9 @@ func TestBakeFile(t *testing.T) {
 	}
 
 	member := u.with("MOLECULE_GITEA_TOKEN", s.token(t))
-	if r := member.fail(t, exitUsage, []string{"private", "every RUN", "pinion ensure autogen"}, "bake", "hermes", "autogen"); strings.Contains(r.stderr, member.env["MOLECULE_GITEA_TOKEN"]) {
+	if r := member.fail(t, exitUsage, []string{"private", "every RUN", "pinion ensure autogen"},
+		"bake", "hermes", "autogen"); strings.Contains(r.stderr,
+		member.env["MOLECULE_GITEA_TOKEN"]) {
 		t.Error("the token is shown")
 	}
 	member.succeed(t, "bake", "hermes") // public, whatever credential there is
@@ -153,7 +169,8 @@ func TestBakeFile(t *testing.T) {
 	}
 	u.fail(t, exitNotFound, []string{"autogen"}, "bake", "autogen")
 	u.fail(t, exitNotFound, []string{"unknown-thing"}, "bake", "unknown-thing")
-	u.with("MOLECULE_IMAGE_REGISTRY", "registry.example/x").fail(t, exitUsage, []string{"MOLECULE_IMAGE_REGISTRY"}, "bake", "hermes")
+	u.with("MOLECULE_IMAGE_REGISTRY", "registry.example/x").fail(t, exitUsage,
+		[]string{"MOLECULE_IMAGE_REGISTRY"}, "bake", "hermes")
 }
 
 func encode(t *testing.T, v any) string {

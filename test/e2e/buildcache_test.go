@@ -44,7 +44,8 @@ func newCounter(t *testing.T) *counter {
 
 // run is a step that is counted, and makes a layer.
 func (c *counter) run(step string) string {
-	return "RUN wget -q -O /" + step + " " + c.url + "/" + step + " && echo " + step + " >> /" + step
+	return "RUN wget -q -O /" + step + " " + c.url + "/" + step + " && echo " + step + " >> /" +
+		step
 }
 
 func (c *counter) want(t *testing.T, step string, times int) {
@@ -83,7 +84,9 @@ func (s *steps) wantCached(t *testing.T, but ...string) {
 	defer s.mu.Unlock()
 	seen := 0
 	for name, cached := range s.cached {
-		changed := slices.ContainsFunc(but, func(word string) bool { return strings.Contains(name, word) })
+		changed := slices.ContainsFunc(but, func(word string) bool {
+			return strings.Contains(name, word)
+		})
 		if cached == changed && !strings.Contains(name, "[internal]") {
 			t.Errorf("step %q: cached is %t", name, cached)
 		}
@@ -94,7 +97,8 @@ func (s *steps) wantCached(t *testing.T, but ...string) {
 	}
 }
 
-// cacheTemplate has two stages, three steps that are counted, and a last one that copies what changes.
+// cacheTemplate has two stages, three steps that are counted, and a last one that copies what
+// changes.
 type cacheTemplate struct {
 	template
 	count *counter
@@ -109,7 +113,8 @@ func (c cacheTemplate) push(t *testing.T, word string) string {
 	t.Helper()
 	files := busybox(t, c.count.run("base"), "FROM base AS tools", c.count.run("tools"),
 		"FROM base", c.count.run("last"), "COPY --from=tools /tools /from-tools", "COPY word /word")
-	files[0].Data = []byte(strings.Replace(string(files[0].Data), "FROM scratch", "FROM scratch AS base", 1))
+	files[0].Data = []byte(strings.Replace(string(files[0].Data), "FROM scratch",
+		"FROM scratch AS base", 1))
 	return c.template.push(t, append(files, parts.Text("word", word))...)
 }
 
@@ -179,12 +184,13 @@ func TestBuildCacheLocal(t *testing.T) {
 	s.wantImage(t, img)
 	tmpl.wantRuns(t, 1)
 	seen.wantCached(t, "COPY word")
-	if img.Cache == nil || img.Cache.From != "local" || !slices.Equal(img.Cache.Imported, []string{first}) {
+	if img.Cache == nil || img.Cache.From != "local" ||
+		!slices.Equal(img.Cache.Imported, []string{first}) {
 		t.Errorf("the receipt says %+v", img.Cache)
 	}
 
-	// Another new one gets all of it from what the second saved, which itself had most of it from the first. The engine
-	// lacks the image, so all layers have to be there to be read.
+	// Another new one gets all of it from what the second saved, which itself had most of it from
+	// the first. The engine lacks the image, so all layers have to be there to be read.
 	s.forgetRecords(t)
 	s.remove(t, img.ID, true)
 	img = s.on(emptyBuilder(t)).built(t)
@@ -197,7 +203,8 @@ func TestBuildCacheLocal(t *testing.T) {
 	}
 }
 
-// TestBuildCacheRegistry: the same by way of a registry, from a machine that knows of no earlier commit.
+// TestBuildCacheRegistry: the same by way of a registry, from a machine that knows of no earlier
+// commit.
 func TestBuildCacheRegistry(t *testing.T) {
 	registry := partstest.Registry(t, parts.RegistryOptions{})
 	spec := "registry:" + registry.Host() + "/build-cache"
@@ -208,21 +215,24 @@ func TestBuildCacheRegistry(t *testing.T) {
 	tmpl.wantRuns(t, 1)
 
 	sha := tmpl.push(t, "two")
-	fresh := s.on(emptyBuilder(t)).with("PINION_CACHE", spec, "MOLECULE_LOCAL_BUILD_CACHE", filepath.Join(t.TempDir(), "fresh"))
+	fresh := s.on(emptyBuilder(t)).with("PINION_CACHE", spec, "MOLECULE_LOCAL_BUILD_CACHE",
+		filepath.Join(t.TempDir(), "fresh"))
 	var seen steps
 	img := fresh.built(t, seen.option())
 	s.wantImage(t, img)
 	tmpl.wantRuns(t, 1)
 	seen.wantCached(t, "COPY word")
 	if img.Cache == nil || img.Cache.From != "registry" || len(img.Cache.Imported) != 2 ||
-		!strings.HasPrefix(img.Cache.Imported[0], registry.Host()+"/build-cache/workspace-template-"+runtime+":"+sha+"-") {
+		!strings.HasPrefix(img.Cache.Imported[0],
+			registry.Host()+"/build-cache/workspace-template-"+runtime+":"+sha+"-") {
 		t.Errorf("the receipt says %+v", img.Cache)
 	}
 	if _, err := os.Stat(filepath.Join(fresh.cacheDir(), "buildkit")); !os.IsNotExist(err) {
 		t.Errorf("a folder was made too: %v", err)
 	}
 
-	wantZstd(t, registry.URL()+"/v2/"+strings.TrimPrefix(strings.Replace(img.Cache.Imported[0], ":"+sha, "/manifests/"+sha, 1), registry.Host()+"/"))
+	wantZstd(t, registry.URL()+"/v2/"+strings.TrimPrefix(strings.Replace(img.Cache.Imported[0],
+		":"+sha, "/manifests/"+sha, 1), registry.Host()+"/"))
 
 	// What the second saved is whole: a third builder needs no other entry.
 	fresh.forgetRecords(t)
@@ -244,7 +254,8 @@ func wantZstd(t *testing.T, url string) {
 	}
 	defer resp.Body.Close()
 	var manifest ocispec.Manifest
-	if err := json.NewDecoder(resp.Body).Decode(&manifest); err != nil || len(manifest.Layers) == 0 {
+	if err := json.NewDecoder(resp.Body).Decode(&manifest); err != nil ||
+		len(manifest.Layers) == 0 {
 		t.Fatalf("%s: %s, %v", url, resp.Status, err)
 	}
 	for _, l := range manifest.Layers {
@@ -312,7 +323,8 @@ func TestFault46_BuildCachesTogether(t *testing.T) {
 	}
 	for _, p := range running {
 		r := p.result(t)
-		if r.code != 0 || !strings.Contains(r.stderr, "build cache saved") || strings.Contains(r.stderr, "warning") {
+		if r.code != 0 || !strings.Contains(r.stderr, "build cache saved") ||
+			strings.Contains(r.stderr, "warning") {
 			t.Errorf("exit code %d\n%s", r.code, r.stderr)
 		}
 	}
@@ -354,7 +366,8 @@ func (u user) saving(t *testing.T) *process {
 	return p
 }
 
-// TestFault43_KilledWhileSaving: the image is there, and the next build saves what this one did not.
+// TestFault43_KilledWhileSaving: the image is there, and the next build saves what this one did
+// not.
 func TestFault43_KilledWhileSaving(t *testing.T) {
 	s := newScene(t, containerdStandalone)
 	tmpl := slowCache(t, s)
@@ -416,7 +429,8 @@ func largest(t *testing.T, layout string) (path string) {
 	return path
 }
 
-// TestFault45_BuildCacheDamaged: a cache that cannot be read costs a warning, and is whole afterwards.
+// TestFault45_BuildCacheDamaged: a cache that cannot be read costs a warning, and is whole
+// afterwards.
 func TestFault45_BuildCacheDamaged(t *testing.T) {
 	for _, c := range []struct {
 		name, warning string
@@ -438,7 +452,9 @@ func TestFault45_BuildCacheDamaged(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) { damagedCache(t, c.damage, c.warning, false) })
 		// Of the same commit every step is in the cache, and none has to be run on what it brings.
-		t.Run(c.name+", same commit", func(t *testing.T) { damagedCache(t, c.damage, c.warning, true) })
+		t.Run(c.name+", same commit", func(t *testing.T) {
+			damagedCache(t, c.damage, c.warning, true)
+		})
 	}
 }
 
@@ -481,7 +497,8 @@ func TestBuildCacheFailingStep(t *testing.T) {
 	count.want(t, "bad", 1)
 }
 
-// TestBuildCacheNoCache: each step runs again once, and not a second time for its cache to be saved.
+// TestBuildCacheNoCache: each step runs again once, and not a second time for its cache to be
+// saved.
 func TestBuildCacheNoCache(t *testing.T) {
 	s := newScene(t, containerdStandalone)
 	count := newCounter(t)
@@ -561,7 +578,8 @@ func TestBuildCacheHistory(t *testing.T) {
 	}
 }
 
-// TestBuildCacheSecret: the credential of a private repository is nowhere in what is saved, and not needed to save.
+// TestBuildCacheSecret: the credential of a private repository is nowhere in what is saved, and not
+// needed to save.
 func TestBuildCacheSecret(t *testing.T) {
 	s := newScene(t, containerdStandalone)
 	tmpl := s.template(t, runtime, parts.RepoOptions{Private: true})
@@ -574,7 +592,8 @@ func TestBuildCacheSecret(t *testing.T) {
 	c.absentBelow(t, s.layout(t), true)
 }
 
-// TestBuildCacheInEngine: an engine's own BuildKit saves nothing unless asked, and where it cannot there is a warning.
+// TestBuildCacheInEngine: an engine's own BuildKit saves nothing unless asked, and where it cannot
+// there is a warning.
 func TestBuildCacheInEngine(t *testing.T) {
 	onCells(t, []cell{containerdOwn, classicOwn, oldOwn}, func(t *testing.T, c cell) {
 		s := newScene(t, c)
@@ -587,7 +606,8 @@ func TestBuildCacheInEngine(t *testing.T) {
 			tmpl.busybox(t, "RUN echo engine")
 			r := s.succeed(t, "ensure", runtime, "--cache", "local")
 			t.Log(r.stderr)
-			if strings.Contains(r.stderr, "build cache saved") == strings.Contains(r.stderr, "the build cache was not saved") {
+			if strings.Contains(r.stderr, "build cache saved") == strings.Contains(r.stderr,
+				"the build cache was not saved") {
 				t.Errorf("stderr %s", r.stderr)
 			}
 		}
@@ -611,7 +631,8 @@ func TestBuildCacheUsage(t *testing.T) {
 	}
 	before := usage()
 	r, err := s.open(t).Prune(t.Context(), pinion.PruneOptions{DryRun: true, CacheMaxSize: 1})
-	if err != nil || len(r.BuildCache.Removed) != pinion.DefaultCacheKeep || r.BuildCache.Reclaimed != before || usage() != before {
+	if err != nil || len(r.BuildCache.Removed) != pinion.DefaultCacheKeep ||
+		r.BuildCache.Reclaimed != before || usage() != before {
 		t.Errorf("%d bytes; a dry run would do %+v, %v", before, r.BuildCache, err)
 	}
 	wantWords(t, s.succeed(t, "du").stdout, "Saved build caches: ")

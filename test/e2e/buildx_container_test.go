@@ -19,7 +19,8 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/test/parts/partstest"
 )
 
-// buildkitImage is what the containers of buildx's builders are made of. Nobody answers where it would be pulled from.
+// buildkitImage is what the containers of buildx's builders are made of. Nobody answers where it
+// would be pulled from.
 const buildkitImage = "127.0.0.1:1/buildkit:test"
 
 // loadBuildkitImage makes that image of this machine's own programs, and puts it into the engine.
@@ -30,8 +31,10 @@ func (s *scene) loadBuildkitImage(t *testing.T) {
 	w := tar.NewWriter(&archive)
 	packed := map[string]bool{}
 	for to, from := range map[string]string{
-		"/usr/bin/buildkitd": located(t, "buildkitd"), "/usr/bin/buildctl": buildctl(t), "/usr/bin/runc": located(t, "runc"),
-		"/usr/bin/git": located(t, "git"), "/usr/lib/git-core/git-remote-http": gitHelper(t), "/usr/bin/busybox": located(t, "busybox"),
+		"/usr/bin/buildkitd": located(t, "buildkitd"), "/usr/bin/buildctl": buildctl(t),
+		"/usr/bin/runc": located(t, "runc"),
+		"/usr/bin/git":  located(t, "git"), "/usr/lib/git-core/git-remote-http": gitHelper(t),
+		"/usr/bin/busybox": located(t, "busybox"),
 	} {
 		for _, lib := range libraries(t, from) {
 			if !packed[lib] {
@@ -42,8 +45,10 @@ func (s *scene) loadBuildkitImage(t *testing.T) {
 		pack(t, w, to, from)
 	}
 	for _, h := range []tar.Header{
-		{Typeflag: tar.TypeDir, Name: "tmp", Mode: 0o1777}, {Typeflag: tar.TypeDir, Name: "root", Mode: 0o700},
-		{Typeflag: tar.TypeSymlink, Name: "bin", Linkname: "usr/bin"}, {Typeflag: tar.TypeSymlink, Name: "usr/bin/sh", Linkname: "busybox"},
+		{Typeflag: tar.TypeDir, Name: "tmp", Mode: 0o1777},
+		{Typeflag: tar.TypeDir, Name: "root", Mode: 0o700},
+		{Typeflag: tar.TypeSymlink, Name: "bin", Linkname: "usr/bin"},
+		{Typeflag: tar.TypeSymlink, Name: "usr/bin/sh", Linkname: "busybox"},
 		{Typeflag: tar.TypeSymlink, Name: "usr/lib/git-core/git", Linkname: "../../bin/git"},
 	} {
 		if err := w.WriteHeader(&h); err != nil {
@@ -53,8 +58,10 @@ func (s *scene) loadBuildkitImage(t *testing.T) {
 	if err := w.Close(); err != nil {
 		t.Fatal(err)
 	}
-	resp, err := s.docker.ImageImport(t.Context(), client.ImageImportSource{Source: &archive, SourceName: "-"}, buildkitImage,
-		client.ImageImportOptions{Changes: []string{`ENTRYPOINT ["buildkitd"]`, "ENV PATH=/usr/bin:/bin"}})
+	resp, err := s.docker.ImageImport(t.Context(),
+		client.ImageImportSource{Source: &archive, SourceName: "-"}, buildkitImage,
+		client.ImageImportOptions{Changes: []string{`ENTRYPOINT ["buildkitd"]`,
+			"ENV PATH=/usr/bin:/bin"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -80,7 +87,8 @@ func gitHelper(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	path, err := filepath.EvalSymlinks(filepath.Join(strings.TrimSpace(string(out)), "git-remote-http"))
+	path, err := filepath.EvalSymlinks(filepath.Join(strings.TrimSpace(string(out)),
+		"git-remote-http"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -92,7 +100,8 @@ func buildctl(t *testing.T) string {
 	t.Helper()
 	return keep(t, "buildctl", func(ctx context.Context, dir string) (binary, error) {
 		path := filepath.Join(dir, "buildctl")
-		cmd := exec.CommandContext(ctx, "go", "build", "-o", path, "github.com/moby/buildkit/cmd/buildctl")
+		cmd := exec.CommandContext(ctx, "go", "build", "-o", path,
+			"github.com/moby/buildkit/cmd/buildctl")
 		cmd.Dir = filepath.Join(root(t), "test", "tools", "buildkitd")
 		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 		if out, err := cmd.CombinedOutput(); err != nil {
@@ -120,7 +129,8 @@ func pack(t *testing.T, w *tar.Writer, to, from string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := w.WriteHeader(&tar.Header{Name: strings.TrimPrefix(to, "/"), Mode: 0o755, Size: int64(len(body))}); err != nil {
+	if err := w.WriteHeader(&tar.Header{Name: strings.TrimPrefix(to, "/"), Mode: 0o755,
+		Size: int64(len(body))}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := w.Write(body); err != nil {
@@ -128,29 +138,36 @@ func pack(t *testing.T, w *tar.Writer, to, from string) {
 	}
 }
 
-// TestBuildxContainer: the driver docker-container, from a builder that was never started to one that is there, on an engine of its own since
-// the container is the engine's too.
+// TestBuildxContainer: the driver docker-container, from a builder that was never started to one
+// that is there, on an engine of its own since the container is the engine's too.
 func TestBuildxContainer(t *testing.T) {
 	partstest.Need(t, parts.NameBuildx, parts.NameBuildkitd, parts.NameBusybox)
 	s := newSceneOn(t, partstest.Dockerd(t, parts.Docker29Classic).Host())
 	s.installBuildx(t)
 	tmpl, sha := s.ready(t, "RUN echo in a container")
 	s.loadBuildkitImage(t)
-	s.buildx(t, "create", "--name", "boxed", "--driver", "docker-container", "--driver-opt", "image="+buildkitImage+",network=host")
+	s.buildx(t, "create", "--name", "boxed", "--driver", "docker-container", "--driver-opt",
+		"image="+buildkitImage+",network=host")
 	s.leavesBuildxAlone(t, func() {
-		s.fail(t, exitNoBuilder, []string{"boxed/boxed0", "docker buildx inspect --bootstrap boxed"}, "ensure", runtime, "--builder", "boxed")
+		s.fail(t, exitNoBuilder, []string{"boxed/boxed0",
+			"docker buildx inspect --bootstrap boxed"}, "ensure", runtime, "--builder", "boxed")
 	})
 	s.buildx(t, "inspect", "--bootstrap", "boxed")
-	ours, theirs := filepath.Join(s.env["HOME"], "ours.json"), filepath.Join(s.env["HOME"], "theirs.json")
+	ours, theirs := filepath.Join(s.env["HOME"], "ours.json"),
+		filepath.Join(s.env["HOME"], "theirs.json")
 	s.leavesBuildxAlone(t, func() {
-		s.wantImage(t, s.builtBy(t, buildxNode("boxed/boxed0"), "--builder", "boxed", "--metadata-file", ours))
+		s.wantImage(t, s.builtBy(t, buildxNode("boxed/boxed0"), "--builder", "boxed",
+			"--metadata-file", ours))
 	})
-	s.with("BUILDX_METADATA_PROVENANCE", "disabled").buildx(t, "build", "--builder", "boxed", "--load", "--tag", "theirs", "--provenance=false",
-		"--metadata-file", theirs, tmpl.url()+".git?submodules=false&ref="+sha) // the image has no `git submodule`
+	s.with("BUILDX_METADATA_PROVENANCE", "disabled").buildx(t, "build", "--builder", "boxed",
+		"--load", "--tag", "theirs", "--provenance=false",
+		"--metadata-file", theirs,
+		tmpl.url()+".git?submodules=false&ref="+sha) // the image has no `git submodule`
 	if got, want := keys(metadata(t, ours)), keys(metadata(t, theirs)); !slices.Equal(got, want) {
 		t.Errorf("the metadata has the keys %q, buildx's has %q", got, want)
 	}
 	s.buildx(t, "stop", "boxed")
-	s.fail(t, exitNoBuilder, []string{"docker buildx inspect --bootstrap boxed"}, "ensure", runtime, "--builder", "boxed", "--no-cache")
+	s.fail(t, exitNoBuilder, []string{"docker buildx inspect --bootstrap boxed"}, "ensure", runtime,
+		"--builder", "boxed", "--no-cache")
 	s.ensure(t, pinion.OutcomeHit)
 }

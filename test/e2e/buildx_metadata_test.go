@@ -14,10 +14,11 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/test/parts"
 )
 
-// TestBuildxMetadata: the metadata file has the keys that buildx writes for the same commit on the same builder, and its build reference leads
-// to the build in the builder's history.
+// TestBuildxMetadata: the metadata file has the keys that buildx writes for the same commit on the
+// same builder, and its build reference leads to the build in the builder's history.
 func TestBuildxMetadata(t *testing.T) {
-	const configDigest, descriptor, manifest = "containerimage.config.digest", "containerimage.descriptor", "containerimage.digest"
+	const configDigest, descriptor, manifest = "containerimage.config.digest",
+		"containerimage.descriptor", "containerimage.digest"
 	for _, c := range []cell{classicStandalone, containerdStandalone, classicOwn, containerdOwn} {
 		t.Run(c.String(), func(t *testing.T) {
 			s := newBuildxScene(t, c)
@@ -31,13 +32,15 @@ func TestBuildxMetadata(t *testing.T) {
 			tmpl := s.template(t, runtime, parts.RepoOptions{})
 			sha := tmpl.busybox(t, "RUN echo metadata")
 			file := filepath.Join(s.env["HOME"], "metadata.json")
-			s.buildx(t, "build", "--builder", builder, "--load", "--tag", "theirs", "--metadata-file", file,
+			s.buildx(t, "build", "--builder", builder, "--load", "--tag", "theirs",
+				"--metadata-file", file,
 				"--provenance=false", tmpl.url()+".git#"+sha)
 			theirs := metadata(t, file)
 
 			s.succeed(t, "ensure", runtime, "--builder", builder, "--metadata-file", file)
 			ours := metadata(t, file)
-			// Of an image for the containerd store the builder tells buildx no config, and Pinion, which asks in another way, does hear of it.
+			// Of an image for the containerd store the builder tells buildx no config, and Pinion,
+			// which asks in another way, does hear of it.
 			delete(theirs, configDigest)
 			delete(ours, configDigest)
 			if got, want := keys(ours), keys(theirs); !slices.Equal(got, want) {
@@ -48,16 +51,19 @@ func TestBuildxMetadata(t *testing.T) {
 			if !ok {
 				t.Fatalf("the build is %q", ref)
 			}
-			if shown := s.buildx(t, "history", "inspect", "--builder", builder, id); !strings.Contains(shown, tmpl.reference(sha)) {
+			if shown := s.buildx(t, "history", "inspect", "--builder", builder,
+				id); !strings.Contains(shown, tmpl.reference(sha)) {
 				t.Errorf("the history has of %s\n%s", ref, shown)
 			}
 			if whole, ok := ours[descriptor].(map[string]any); ok {
-				if whole["digest"] != ours[manifest] || whole["mediaType"] != ocispecs.MediaTypeImageManifest || whole["size"] == 0. {
+				if whole["digest"] != ours[manifest] ||
+					whole["mediaType"] != ocispecs.MediaTypeImageManifest || whole["size"] == 0. {
 					t.Errorf("the descriptor of %v is %v", ours[manifest], whole)
 				}
 				want := theirs[descriptor].(map[string]any)
 				if c.standalone {
-					delete(want, "annotations") // the time of an export to an archive, which Pinion does not ask for
+					// the time of an export to an archive, which Pinion does not ask for
+					delete(want, "annotations")
 				}
 				if got, want := keys(whole), keys(want); !slices.Equal(got, want) {
 					t.Errorf("the descriptor has %q, buildx's has %q", got, want)
@@ -72,8 +78,10 @@ func TestBuildxMetadata(t *testing.T) {
 				t.Errorf("a hit has %v, the build had %v", hit, ours)
 			}
 			if c == containerdOwn {
-				s.succeed(t, "ensure", runtime, "--attest", "type=provenance", "--metadata-file", file)
-				if index := metadata(t, file)[descriptor].(map[string]any); index["mediaType"] != ocispecs.MediaTypeImageIndex {
+				s.succeed(t, "ensure", runtime, "--attest", "type=provenance", "--metadata-file",
+					file)
+				if index := metadata(t,
+					file)[descriptor].(map[string]any); index["mediaType"] != ocispecs.MediaTypeImageIndex {
 					t.Errorf("with provenance the descriptor is %v", index)
 				}
 			}

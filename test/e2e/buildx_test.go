@@ -45,7 +45,8 @@ func (u user) buildx(t *testing.T, args ...string) string {
 	return string(out)
 }
 
-// leavesBuildxAlone checks that f changes no byte in buildx's folder, nor what buildx tells of its builders.
+// leavesBuildxAlone checks that f changes no byte in buildx's folder, nor what buildx tells of its
+// builders.
 func (u user) leavesBuildxAlone(t *testing.T, f func()) {
 	t.Helper()
 	list := u.buildx(t, "ls") // it may write what it had not written before
@@ -88,8 +89,10 @@ func newBuildxScene(t *testing.T, c cell) *scene {
 // builtBy ensures an image, which has to be built by that builder.
 func (u user) builtBy(t *testing.T, want buildkit.Info, args ...string) pinion.Image {
 	t.Helper()
-	img := parseImage(t, u.run(t, append([]string{"ensure", runtime, "--format", "json"}, args...)...))
-	if img.Outcome != pinion.OutcomeBuilt || img.Builder == nil || img.Builder.Kind != want.Kind || img.Builder.Endpoint != want.Endpoint {
+	img := parseImage(t,
+		u.run(t, append([]string{"ensure", runtime, "--format", "json"}, args...)...))
+	if img.Outcome != pinion.OutcomeBuilt || img.Builder == nil || img.Builder.Kind != want.Kind ||
+		img.Builder.Endpoint != want.Endpoint {
 		t.Fatalf("got %+v, built by %+v, want %+v", img, img.Builder, want)
 	}
 	return img
@@ -99,7 +102,8 @@ func buildxNode(endpoint string) buildkit.Info {
 	return buildkit.Info{Kind: buildkit.KindBuildx, Endpoint: endpoint}
 }
 
-// TestBuildxSelection: the builder that is selected in buildx builds, on each store; a hit asks nobody; and buildx does not notice.
+// TestBuildxSelection: the builder that is selected in buildx builds, on each store; a hit asks
+// nobody; and buildx does not notice.
 func TestBuildxSelection(t *testing.T) {
 	onCells(t, []cell{containerdOwn, classicOwn, oldOwn}, func(t *testing.T, c cell) {
 		s := newBuildxScene(t, c)
@@ -132,7 +136,8 @@ func TestBuildxSelection(t *testing.T) {
 	})
 }
 
-// TestBuildxOtherWayRound: what Pinion built, buildx finds built on the same builder, and lists it by the image's name.
+// TestBuildxOtherWayRound: what Pinion built, buildx finds built on the same builder, and lists it
+// by the image's name.
 func TestBuildxOtherWayRound(t *testing.T) {
 	for _, c := range []cell{classicStandalone, containerdOwn, classicOwn} {
 		t.Run(c.String(), func(t *testing.T) {
@@ -179,7 +184,8 @@ func plainSteps(progress string) map[string]bool {
 	return steps
 }
 
-// TestFault60_BuildxBuilderDies: the builder that was selected in buildx dies in the middle of a build.
+// TestFault60_BuildxBuilderDies: the builder that was selected in buildx dies in the middle of a
+// build.
 func TestFault60_BuildxBuilderDies(t *testing.T) {
 	own := partstest.Buildkitd(t, parts.BuildkitdOptions{})
 	s := newBuildxScene(t, classicOwn)
@@ -215,7 +221,8 @@ func TestFault60_BuildxBuilderDies(t *testing.T) {
 	s.wantImage(t, s.builtBy(t, buildxNode("own/own0")))
 }
 
-// TestBuildxBuilderThatIsNotThere: a name that buildx does not know, another context's, and files that are broken.
+// TestBuildxBuilderThatIsNotThere: a name that buildx does not know, another context's, and files
+// that are broken.
 func TestBuildxBuilderThatIsNotThere(t *testing.T) {
 	s := newScene(t, classicOwn) // buildx is not installed
 	s.ready(t, "RUN echo names")
@@ -238,8 +245,9 @@ func TestBuildxBuilderThatIsNotThere(t *testing.T) {
 	there.with("BUILDX_BUILDER", "unknown").ensure(t, pinion.OutcomeHit)
 }
 
-// TestBuildxThroughThePlugin: a driver that only buildx knows how to reach. In the place of a cluster is a builder of the driver remote, which
-// the stand-in for the plugin puts into the plugin's copy of the builder's file; the rest is the real plugin's.
+// TestBuildxThroughThePlugin: a driver that only buildx knows how to reach. In the place of a
+// cluster is a builder of the driver remote, which the stand-in for the plugin puts into the
+// plugin's copy of the builder's file; the rest is the real plugin's.
 func TestBuildxThroughThePlugin(t *testing.T) {
 	s := newBuildxScene(t, classicOwn)
 	tmpl, _ := s.ready(t, "RUN echo far away")
@@ -298,8 +306,8 @@ func TestBuildxThroughThePlugin(t *testing.T) {
 	}
 }
 
-// TestBuildxNodes: of several nodes the one that is for the platform, else one that has it by itself; one that does not answer is passed over
-// for such a one, and said.
+// TestBuildxNodes: of several nodes the one that is for the platform, else one that has it by
+// itself; one that does not answer is passed over for such a one, and said.
 func TestBuildxNodes(t *testing.T) {
 	other := partstest.Buildkitd(t, parts.BuildkitdOptions{})
 	s := newBuildxScene(t, classicOwn)

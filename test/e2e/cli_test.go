@@ -24,8 +24,10 @@ func TestCommandEnsure(t *testing.T) {
 			t.Errorf("stdout is %q", first.stdout)
 		}
 		for _, line := range []string{
-			"Provisioner: local-build mode → using locally-built image " + tmpl.reference(sha) + " for runtime hermes\n",
-			"local-build: solving " + tmpl.url() + "#" + sha[:12] + "\n", "local-build: build done in ", "seen by people",
+			"Provisioner: local-build mode → using locally-built image " + tmpl.reference(sha) +
+				" for runtime hermes\n",
+			"local-build: solving " + tmpl.url() + "#" + sha[:12] + "\n",
+			"local-build: build done in ", "seen by people",
 		} {
 			if !strings.Contains(first.stderr, line) {
 				t.Errorf("stderr does not say %q:\n%s", line, first.stderr)
@@ -48,11 +50,13 @@ func TestCommandEnsure(t *testing.T) {
 			t.Errorf("--iidfile holds %q, not %s", got, id)
 		}
 		var metadata map[string]any
-		if err := json.Unmarshal([]byte(read(t, meta)), &metadata); err != nil || metadata["image.name"] != tmpl.reference(sha) {
+		if err := json.Unmarshal([]byte(read(t, meta)), &metadata); err != nil ||
+			metadata["image.name"] != tmpl.reference(sha) {
 			t.Errorf("--metadata-file holds %v, %v", metadata, err)
 		}
 		img := parseImage(t, s.succeed(t, "ensure", runtime, "--format", "json"))
-		if img.Schema != 1 || img.Outcome != pinion.OutcomeHit || img.ID != id || img.Revision.String() != sha || img.Mode != "local-build" {
+		if img.Schema != 1 || img.Outcome != pinion.OutcomeHit || img.ID != id ||
+			img.Revision.String() != sha || img.Mode != "local-build" {
 			t.Errorf("the object is %+v", img)
 		}
 	})
@@ -74,7 +78,9 @@ func TestCommandSeveralNames(t *testing.T) {
 	}
 	p := s.start(t, append([]string{"ensure", "--progress", "plain"}, names...)...)
 	receive(t, "the slow build", water.arrived)
-	eventually(t, "the end of the quick builds", func() bool { return strings.Count(p.stderr.String(), "local-build: build done") == 2 })
+	eventually(t, "the end of the quick builds", func() bool {
+		return strings.Count(p.stderr.String(), "local-build: build done") == 2
+	})
 	if out := p.stdout.String(); out != "" {
 		t.Errorf("printed before its turn: %q", out)
 	}
@@ -87,7 +93,8 @@ func TestCommandSeveralNames(t *testing.T) {
 
 	slices.Reverse(names)
 	var got []string
-	for _, img := range parseImages(t, s.run(t, append([]string{"ensure", "--format", "json"}, names...)...)) {
+	for _, img := range parseImages(t,
+		s.run(t, append([]string{"ensure", "--format", "json"}, names...)...)) {
 		got = append(got, img.Name)
 		if img.Outcome != pinion.OutcomeHit {
 			t.Errorf("%s is %s", img.Name, img.Outcome)
@@ -112,7 +119,8 @@ func TestCommandFirstFailureDecides(t *testing.T) {
 	} {
 		r := s.run(t, append([]string{"ensure"}, c.names...)...)
 		if r.code != c.code || r.stdout != tmpl.reference(sha)+"\n" {
-			t.Errorf("%v: exit code %d, not %d; stdout %q\n%s", c.names, r.code, c.code, r.stdout, r.stderr)
+			t.Errorf("%v: exit code %d, not %d; stdout %q\n%s", c.names, r.code, c.code, r.stdout,
+				r.stderr)
 		}
 	}
 }
@@ -121,7 +129,8 @@ func TestCommandFirstFailureDecides(t *testing.T) {
 func TestCommandUnknownName(t *testing.T) {
 	s := newScene(t, containerdOwn)
 	iid := filepath.Join(s.env["HOME"], "iid")
-	s.fail(t, exitNotFound, []string{"unknown-thing", "claude-code"}, "ensure", "unknown-thing", "--iidfile", iid)
+	s.fail(t, exitNotFound, []string{"unknown-thing", "claude-code"}, "ensure", "unknown-thing",
+		"--iidfile", iid)
 	s.fail(t, exitNotFound, []string{"unknown-thing"}, "ensure", runtime, "unknown-thing")
 	s.fail(t, exitNotFound, []string{"unknown-thing"}, "resolve", "unknown-thing")
 	if n := len(s.git.Requests()) + len(s.engine.Requests()); n != 0 {
@@ -138,13 +147,17 @@ func TestCommandUnknownName(t *testing.T) {
 func TestCommandUsage(t *testing.T) {
 	u := newUser(t)
 	for _, args := range [][]string{
-		{"ensure"}, {"ensure", "hermes", "--format", "xml"}, {"ensure", "hermes", "--sha", "abc"}, {"ensure", "hermes", "--no-such-flag"},
-		{"frobnicate"}, {"ensure", "hermes", "--platform", "not/a/platform/at/all"}, {"ensure", "a", "b", "--iidfile", "x"},
+		{"ensure"}, {"ensure", "hermes", "--format", "xml"}, {"ensure", "hermes", "--sha", "abc"},
+		{"ensure", "hermes", "--no-such-flag"},
+		{"frobnicate"}, {"ensure", "hermes", "--platform", "not/a/platform/at/all"},
+		{"ensure", "a", "b", "--iidfile", "x"},
 	} {
 		u.fail(t, exitUsage, []string{"pinion"}, args...)
 	}
-	u.with("MOLECULE_LOCAL_TEMPLATE_REPO_PREFIX", "ext::sh -c id").fail(t, exitUsage, nil, "ensure", runtime)
-	u.with("MOLECULE_LOCAL_TEMPLATE_REPO_PREFIX", "http://git.example/t-").fail(t, exitUsage, []string{"http"}, "ensure", runtime)
+	u.with("MOLECULE_LOCAL_TEMPLATE_REPO_PREFIX", "ext::sh -c id").fail(t, exitUsage, nil, "ensure",
+		runtime)
+	u.with("MOLECULE_LOCAL_TEMPLATE_REPO_PREFIX", "http://git.example/t-").fail(t, exitUsage,
+		[]string{"http"}, "ensure", runtime)
 }
 
 // TestCommandErrors: each kind has its exit code, and says what to do.
@@ -152,11 +165,16 @@ func TestCommandErrors(t *testing.T) {
 	s := newScene(t, containerdOwn)
 	tmpl, _ := s.ready(t, "RUN echo first", "RUN exit 42")
 	s.fail(t, exitBuild, []string{"Dockerfile:5", "exit code 42"}, "ensure", runtime)
-	s.fail(t, exitNotFound, []string{"not mirrored", s.repoPrefix(s.git.URL()) + "autogen"}, "ensure", "autogen")
-	s.with("MOLECULE_GITEA_TOKEN", "bad").fail(t, exitUnauthorized, []string{"MOLECULE_GITEA_TOKEN"}, "ensure", runtime)
-	s.with("MOLECULE_LOCAL_TEMPLATE_REPO_PREFIX", "http://127.0.0.1:1/t-").fail(t, exitUnreachable, []string{"127.0.0.1:1"}, "ensure", runtime)
-	s.fail(t, exitNoBuilder, []string{"s390x", "binfmt"}, "ensure", runtime, "--platform", "linux/s390x")
-	s.fail(t, exitNoBuilder, []string{"unix:///nowhere"}, "ensure", runtime, "--addr", "unix:///nowhere")
+	s.fail(t, exitNotFound, []string{"not mirrored", s.repoPrefix(s.git.URL()) + "autogen"},
+		"ensure", "autogen")
+	s.with("MOLECULE_GITEA_TOKEN", "bad").fail(t, exitUnauthorized,
+		[]string{"MOLECULE_GITEA_TOKEN"}, "ensure", runtime)
+	s.with("MOLECULE_LOCAL_TEMPLATE_REPO_PREFIX", "http://127.0.0.1:1/t-").fail(t, exitUnreachable,
+		[]string{"127.0.0.1:1"}, "ensure", runtime)
+	s.fail(t, exitNoBuilder, []string{"s390x", "binfmt"}, "ensure", runtime, "--platform",
+		"linux/s390x")
+	s.fail(t, exitNoBuilder, []string{"unix:///nowhere"}, "ensure", runtime, "--addr",
+		"unix:///nowhere")
 	s.fail(t, exitStore, []string{"unix:///nowhere"}, "ensure", runtime, "-H", "unix:///nowhere")
 
 	tmpl.push(t, parts.Text("README", "no Dockerfile"))
@@ -172,7 +190,9 @@ func TestCommandErrors(t *testing.T) {
 	if err := json.Unmarshal([]byte(lines[len(lines)-1]), &failure); err != nil {
 		t.Fatalf("%v in %q", err, r.stderr)
 	}
-	if failure.Schema != 1 || failure.Name != runtime || !strings.Contains(failure.Error, "Dockerfile") || failure.Origin != "buildkit" || failure.ExitCode != exitBuild {
+	if failure.Schema != 1 || failure.Name != runtime ||
+		!strings.Contains(failure.Error, "Dockerfile") || failure.Origin != "buildkit" ||
+		failure.ExitCode != exitBuild {
 		t.Errorf("the object is %+v", failure)
 	}
 }
@@ -201,12 +221,14 @@ func TestCommandSHA(t *testing.T) {
 	s := newScene(t, containerdOwn)
 	tmpl, old := s.ready(t, "RUN echo old")
 	head := tmpl.busybox(t, "RUN echo head")
-	impostor := tmpl.commit(t, parts.Commit{Branch: "impostor", From: "main", Files: busybox(t, "RUN echo impostor")})
+	impostor := tmpl.commit(t, parts.Commit{Branch: "impostor", From: "main",
+		Files: busybox(t, "RUN echo impostor")})
 	if err := s.gitea.Settle(t.Context(), tmpl.repo); err != nil {
 		t.Fatal(err)
 	}
 	for _, sha := range []string{old, head} {
-		if r := s.succeed(t, "ensure", runtime, "--sha", sha); r.stdout != tmpl.reference(sha)+"\n" {
+		if r := s.succeed(t, "ensure", runtime, "--sha",
+			sha); r.stdout != tmpl.reference(sha)+"\n" {
 			t.Errorf("asked for %s, got %s", sha, r.stdout)
 		}
 	}
@@ -219,7 +241,8 @@ func TestCommandSHA(t *testing.T) {
 	if r.stdout != tmpl.reference(impostor)+"\n" {
 		t.Errorf("got %s", r.stdout)
 	}
-	if s.id(t, "molecule-local/workspace-template-hermes:latest") == s.id(t, tmpl.reference(impostor)) {
+	if s.id(t, "molecule-local/workspace-template-hermes:latest") == s.id(t,
+		tmpl.reference(impostor)) {
 		t.Error("latest is the impostor")
 	}
 	// A hit of before does not let it in either.
@@ -231,14 +254,20 @@ func TestCommandConfig(t *testing.T) {
 	s := newScene(t, containerdOwn)
 	tmpl := s.template(t, "own", parts.RepoOptions{Private: true})
 	tmpl.busybox(t, "RUN echo default branch")
-	sha := tmpl.commit(t, parts.Commit{Branch: "v2", From: "main", Files: append(busybox(t, "RUN exit 9"),
-		parts.Text("sub/Custom", "FROM scratch AS wanted\nCOPY word /\nFROM scratch\nCOPY missing /\n"), parts.Text("sub/word", "x"))})
-	config := "templates:\n- name: own-thing\n  repo: " + tmpl.url() + "\n  branch: v2\n  subdir: sub\n  dockerfile: Custom\n  target: wanted\n" +
-		"  image: my-image\ncredentials:\n- host: " + strings.TrimPrefix(s.git.URL(), "http://") + "\n  token_env: MY_TOKEN\n"
+	sha := tmpl.commit(t, parts.Commit{Branch: "v2", From: "main",
+		Files: append(busybox(t, "RUN exit 9"),
+			parts.Text("sub/Custom",
+				"FROM scratch AS wanted\nCOPY word /\nFROM scratch\nCOPY missing /\n"),
+			parts.Text("sub/word", "x"))})
+	config := "templates:\n- name: own-thing\n  repo: " + tmpl.url() +
+		"\n  branch: v2\n  subdir: sub\n  dockerfile: Custom\n  target: wanted\n" +
+		"  image: my-image\ncredentials:\n- host: " + strings.TrimPrefix(s.git.URL(), "http://") +
+		"\n  token_env: MY_TOKEN\n"
 	file := write(t, filepath.Join(s.env["HOME"], "config.yaml"), config, 0o600)
 	u := s.with("MY_TOKEN", s.token(t))
 	for _, args := range [][]string{
-		{"ensure", "own-thing", "--config", file, "--format", "json"}, {"ensure", "own-thing", "--format", "json"},
+		{"ensure", "own-thing", "--config", file, "--format", "json"},
+		{"ensure", "own-thing", "--format", "json"},
 	} {
 		img := parseImage(t, u.run(t, args...))
 		if img.Revision.String() != sha || img.Reference != "molecule-local/my-image:"+sha[:12] {

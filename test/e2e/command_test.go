@@ -163,16 +163,19 @@ func (u user) succeed(t *testing.T, args ...string) result {
 	return r
 }
 
-// fail runs the command, which has to exit with the code, to say all the words on stderr and nothing on stdout.
+// fail runs the command, which has to exit with the code, to say all the words on stderr and
+// nothing on stdout.
 func (u user) fail(t *testing.T, code int, words []string, args ...string) result {
 	t.Helper()
 	r := u.run(t, args...)
 	if r.code != code || r.stdout != "" {
-		t.Errorf("pinion %s: exit code %d, not %d; stdout %q\n%s", strings.Join(args, " "), r.code, code, r.stdout, r.stderr)
+		t.Errorf("pinion %s: exit code %d, not %d; stdout %q\n%s", strings.Join(args, " "), r.code,
+			code, r.stdout, r.stderr)
 	}
 	for _, word := range words {
 		if !strings.Contains(r.stderr, word) {
-			t.Errorf("pinion %s: stderr does not say %q:\n%s", strings.Join(args, " "), word, r.stderr)
+			t.Errorf("pinion %s: stderr does not say %q:\n%s", strings.Join(args, " "), word,
+				r.stderr)
 		}
 	}
 	return r

@@ -21,18 +21,25 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/test/parts/partstest"
 )
 
-// TestDockerContext finds the engine by a context, as Docker's CLI does: by flag, by variable, and as the config's current one.
+// TestDockerContext finds the engine by a context, as Docker's CLI does: by flag, by variable, and
+// as the config's current one.
 func TestDockerContext(t *testing.T) {
 	s := newScene(t, containerdOwn)
 	s.ready(t, "RUN echo context")
 	s.ensure(t, pinion.OutcomeBuilt)
 	sum := sha256.Sum256([]byte("mine"))
-	meta := fmt.Sprintf(`{"Name":"mine","Metadata":{},"Endpoints":{"docker":{"Host":%q,"SkipTLSVerify":false}}}`, s.engine.URL())
+	meta := fmt.Sprintf(
+		`{"Name":"mine","Metadata":{},"Endpoints":{"docker":{"Host":%q,"SkipTLSVerify":false}}}`,
+		s.engine.URL(),
+	)
 	config := filepath.Join(s.env["HOME"], ".docker")
-	write(t, filepath.Join(config, "contexts", "meta", hex.EncodeToString(sum[:]), "meta.json"), meta, 0o600)
+	write(t, filepath.Join(config, "contexts", "meta", hex.EncodeToString(sum[:]), "meta.json"),
+		meta, 0o600)
 	none := s.with("DOCKER_HOST", "")
 	for name, run := range map[string]func() result{
-		"flag": func() result { return none.run(t, "ensure", runtime, "--format", "json", "--context", "mine") },
+		"flag": func() result {
+			return none.run(t, "ensure", runtime, "--format", "json", "--context", "mine")
+		},
 		"variable": func() result {
 			return none.with("DOCKER_CONTEXT", "mine").run(t, "ensure", runtime, "--format", "json")
 		},
@@ -66,19 +73,23 @@ func TestBuilderOverTLS(t *testing.T) {
 	listener.Close()
 	file := func(name string) string { return filepath.Join(dir, name) }
 	partstest.Buildkitd(t, parts.BuildkitdOptions{Args: []string{
-		"--addr", addr, "--tlscacert", file("ca.pem"), "--tlscert", file("cert.pem"), "--tlskey", file("key.pem"),
+		"--addr", addr, "--tlscacert", file("ca.pem"), "--tlscert", file("cert.pem"), "--tlskey",
+		file("key.pem"),
 	}})
 	s := newScene(t, classicOwn)
 	s.ready(t, "RUN echo over TLS")
 	s.fail(t, exitNoBuilder, []string{addr}, "ensure", runtime, "--addr", addr)
-	s.fail(t, exitNoBuilder, []string{addr}, "ensure", runtime, "--addr", addr, "--tlscacert", file("ca.pem"))
-	img := parseImage(t, s.run(t, "ensure", runtime, "--format", "json", "--addr", addr, "--tlsdir", dir))
+	s.fail(t, exitNoBuilder, []string{addr}, "ensure", runtime, "--addr", addr, "--tlscacert",
+		file("ca.pem"))
+	img := parseImage(t, s.run(t, "ensure", runtime, "--format", "json", "--addr", addr, "--tlsdir",
+		dir))
 	if img.Outcome != pinion.OutcomeBuilt || img.Builder == nil || img.Builder.Endpoint != addr {
 		t.Errorf("got %+v", img)
 	}
 }
 
-// certificates makes a folder as --tlsdir wants it. One self-signed certificate is authority, server and client.
+// certificates makes a folder as --tlsdir wants it. One self-signed certificate is authority,
+// server and client.
 func certificates(t *testing.T) string {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -87,10 +98,13 @@ func certificates(t *testing.T) string {
 	}
 	now := time.Now()
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "pinion tests"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
-		NotBefore: now.Add(-time.Hour), NotAfter: now.Add(24 * time.Hour), IsCA: true, BasicConstraintsValid: true,
-		KeyUsage:    x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "pinion tests"},
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		NotBefore:   now.Add(-time.Hour), NotAfter: now.Add(24 * time.Hour), IsCA: true,
+		BasicConstraintsValid: true,
+		KeyUsage:              x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth,
+			x509.ExtKeyUsageClientAuth},
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
 	if err != nil {
@@ -104,6 +118,7 @@ func certificates(t *testing.T) string {
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, "ca.pem"), certificate, 0o600)
 	write(t, filepath.Join(dir, "cert.pem"), certificate, 0o600)
-	write(t, filepath.Join(dir, "key.pem"), string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER})), 0o600)
+	write(t, filepath.Join(dir, "key.pem"),
+		string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER})), 0o600)
 	return dir
 }

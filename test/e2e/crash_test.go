@@ -27,9 +27,12 @@ func TestFault40_LoadFails(t *testing.T) {
 		load  http.HandlerFunc
 		word  string
 	}{
-		{"error in the stream", classicStandalone, answerLoad(`{"errorDetail":{"message":"disk full"},"error":"disk full"}`), "disk full"},
-		{"error unpacking", containerdStandalone, answerLoad(`{"stream":"Error unpacking image: broken layer"}`), "broken layer"},
-		{"success without an image", containerdStandalone, answerLoad(`{"stream":"Loaded image: x"}`), ""},
+		{"error in the stream", classicStandalone,
+			answerLoad(`{"errorDetail":{"message":"disk full"},"error":"disk full"}`), "disk full"},
+		{"error unpacking", containerdStandalone,
+			answerLoad(`{"stream":"Error unpacking image: broken layer"}`), "broken layer"},
+		{"success without an image", containerdStandalone,
+			answerLoad(`{"stream":"Loaded image: x"}`), ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := newScene(t, c.store)
@@ -47,7 +50,8 @@ func TestFault40_LoadFails(t *testing.T) {
 }
 
 // noPulls makes the engine one that cannot reach this machine, so that the image is loaded.
-var noPulls = parts.FailPath("/images/create", http.StatusInternalServerError, `{"message":"no pulls today"}`)
+var noPulls = parts.FailPath("/images/create", http.StatusInternalServerError,
+	`{"message":"no pulls today"}`)
 
 func answerLoad(line string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
@@ -57,7 +61,8 @@ func answerLoad(line string) http.HandlerFunc {
 	}
 }
 
-// wantDeliveryFails expects the store's failure with nothing left of it, and success as soon as the engine is well again.
+// wantDeliveryFails expects the store's failure with nothing left of it, and success as soon as the
+// engine is well again.
 func wantDeliveryFails(t *testing.T, s *scene, words ...string) {
 	t.Helper()
 	_, err := s.try(t)
@@ -74,25 +79,26 @@ func wantDeliveryFails(t *testing.T, s *scene, words ...string) {
 
 // TestFault38_LoadBreaksOff cuts each archive short on its way into a real engine.
 func TestFault38_LoadBreaksOff(t *testing.T) {
-	onCells(t, []cell{containerdStandalone, classicStandalone, oldStandalone}, func(t *testing.T, c cell) {
-		s := newScene(t, c)
-		s.noisy(t)
-		var cut atomic.Int64
-		s.engine.SetHook(func(w http.ResponseWriter, r *http.Request) bool {
-			if strings.HasSuffix(r.URL.Path, "/images/load") {
-				whole := r.Body
-				head, _ := io.ReadAll(io.LimitReader(whole, noise/2))
-				rest, _ := io.Copy(io.Discard, whole)
-				cut.Add(rest)
-				r.Body = io.NopCloser(bytes.NewReader(head))
+	onCells(t, []cell{containerdStandalone, classicStandalone, oldStandalone},
+		func(t *testing.T, c cell) {
+			s := newScene(t, c)
+			s.noisy(t)
+			var cut atomic.Int64
+			s.engine.SetHook(func(w http.ResponseWriter, r *http.Request) bool {
+				if strings.HasSuffix(r.URL.Path, "/images/load") {
+					whole := r.Body
+					head, _ := io.ReadAll(io.LimitReader(whole, noise/2))
+					rest, _ := io.Copy(io.Discard, whole)
+					cut.Add(rest)
+					r.Body = io.NopCloser(bytes.NewReader(head))
+				}
+				return noPulls(w, r)
+			})
+			wantDeliveryFails(t, s)
+			if cut.Load() == 0 {
+				t.Error("nothing was cut off")
 			}
-			return noPulls(w, r)
 		})
-		wantDeliveryFails(t, s)
-		if cut.Load() == 0 {
-			t.Error("nothing was cut off")
-		}
-	})
 }
 
 const noise = 1 << 20
@@ -128,7 +134,8 @@ func TestFault38_PullFails(t *testing.T) {
 	s.engine.SetHook(noPulls)
 	img := s.ensure(t, pinion.OutcomeBuilt)
 	s.wantImage(t, img)
-	if d := img.Delivery; d.Via != buildkit.ViaLoad || d.LayersSent == 0 || !strings.Contains(d.Reason, "no pulls today") {
+	if d := img.Delivery; d.Via != buildkit.ViaLoad || d.LayersSent == 0 ||
+		!strings.Contains(d.Reason, "no pulls today") {
 		t.Errorf("delivery is %+v", d)
 	}
 }
@@ -137,10 +144,11 @@ func TestFault38_PullFails(t *testing.T) {
 func (s *scene) duringPull(t *testing.T, do func(r *http.Request)) parts.Hook {
 	t.Helper()
 	socket := engine(t, s.store).Socket()
-	transport := &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		var d net.Dialer
-		return d.DialContext(ctx, "unix", socket)
-	}}
+	transport := &http.Transport{DisableKeepAlives: true,
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			var d net.Dialer
+			return d.DialContext(ctx, "unix", socket)
+		}}
 	return func(_ http.ResponseWriter, r *http.Request) bool {
 		if !strings.HasSuffix(r.URL.Path, "/images/create") {
 			return false
@@ -164,7 +172,8 @@ func (s *scene) duringPull(t *testing.T, do func(r *http.Request)) parts.Hook {
 	}
 }
 
-// TestFault42_TaggingFails: the image was delivered and cannot be given its name; the temporary one does not stay.
+// TestFault42_TaggingFails: the image was delivered and cannot be given its name; the temporary one
+// does not stay.
 func TestFault42_TaggingFails(t *testing.T) {
 	onCells(t, []cell{containerdOwn, classicStandalone}, func(t *testing.T, c cell) {
 		s := newScene(t, c)
@@ -198,8 +207,8 @@ func TestLatestIsBestEffort(t *testing.T) {
 	s.ensure(t, pinion.OutcomeHit)
 }
 
-// TestFault43_KilledWithinAStep ends the process while a builder works for it. The next run works and leaves everything in order.
-// TestFault43_BetweenSteps has the places between.
+// TestFault43_KilledWithinAStep ends the process while a builder works for it. The next run works
+// and leaves everything in order. TestFault43_BetweenSteps has the places between.
 func TestFault43_KilledWithinAStep(t *testing.T) {
 	for _, c := range []struct {
 		name string
@@ -240,8 +249,8 @@ func TestFault43_KilledWithinAStep(t *testing.T) {
 	}
 }
 
-// TestFault43_KilledDuringPull: whatever the engine makes of the rest, the next run gives the right image, and no
-// name is left.
+// TestFault43_KilledDuringPull: whatever the engine makes of the rest, the next run gives the right
+// image, and no name is left.
 func TestFault43_KilledDuringPull(t *testing.T) {
 	s := newScene(t, containerdStandalone)
 	s.noisy(t)
@@ -259,11 +268,14 @@ func TestFault43_KilledDuringPull(t *testing.T) {
 	s.ensure(t, pinion.OutcomeHit)
 }
 
-// TestFault43_KilledAfterPull: the name by which the engine pulled is Pinion's. The next run removes it, and prune.
+// TestFault43_KilledAfterPull: the name by which the engine pulled is Pinion's. The next run
+// removes it, and prune.
 func TestFault43_KilledAfterPull(t *testing.T) {
 	for name, tidy := range map[string]func(*scene, *testing.T){
-		"next run": func(s *scene, t *testing.T) { s.wantImage(t, s.ensure(t, pinion.OutcomeBuilt)) },
-		"prune":    func(s *scene, t *testing.T) { s.succeed(t, "prune") },
+		"next run": func(s *scene, t *testing.T) {
+			s.wantImage(t, s.ensure(t, pinion.OutcomeBuilt))
+		},
+		"prune": func(s *scene, t *testing.T) { s.succeed(t, "prune") },
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newScene(t, containerdStandalone)
@@ -293,7 +305,9 @@ func TestFault45_BadRecord(t *testing.T) {
 		"truncated": func(text string) string { return text[:len(text)/2] },
 		"empty":     func(string) string { return "" },
 		"garbled":   func(text string) string { return "\x00\xff" + text },
-		"newer":     func(text string) string { return strings.Replace(text, `"schema": 1`, `"schema": 2`, 1) },
+		"newer": func(text string) string {
+			return strings.Replace(text, `"schema": 1`, `"schema": 2`, 1)
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			file := s.records(t, "*.json")[0]
@@ -361,7 +375,8 @@ func builderDies(t *testing.T, s *scene, builder mortal) {
 	p := s.start(t, "ensure", runtime)
 	receive(t, "the build", water.arrived)
 	builder.Kill()
-	if r := p.result(t); r.code != exitNoBuilder || r.stdout != "" || !strings.Contains(r.stderr, "stopped answering") {
+	if r := p.result(t); r.code != exitNoBuilder || r.stdout != "" ||
+		!strings.Contains(r.stderr, "stopped answering") {
 		t.Errorf("exit code %d, stdout %q\n%s", r.code, r.stdout, r.stderr)
 	}
 	wantRecords(t, s, 0)

@@ -46,21 +46,25 @@ func (d *depot) push(t *testing.T, repository, tag string, spec storetest.Spec) 
 		d.upload(t, repository, blob)
 	}
 	// The distribution specification wants the type that stands in the manifest itself.
-	d.send(t, http.MethodPut, "/v2/"+repository+"/manifests/"+tag, ocispec.MediaTypeImageManifest, image.Manifest)
+	d.send(t, http.MethodPut, "/v2/"+repository+"/manifests/"+tag, ocispec.MediaTypeImageManifest,
+		image.Manifest)
 	return image
 }
 
 // upload pushes a blob in one piece (OCI distribution spec, "POST then PUT").
 func (d *depot) upload(t *testing.T, repository string, blob []byte) {
 	t.Helper()
-	location := d.send(t, http.MethodPost, "/v2/"+repository+"/blobs/uploads/", "", nil).Get("Location")
+	location := d.send(t, http.MethodPost, "/v2/"+repository+"/blobs/uploads/", "",
+		nil).Get("Location")
 	path := strings.TrimPrefix(location, d.registry.URL())
-	d.send(t, http.MethodPut, path+"&digest="+digest.FromBytes(blob).String(), "application/octet-stream", blob)
+	d.send(t, http.MethodPut, path+"&digest="+digest.FromBytes(blob).String(),
+		"application/octet-stream", blob)
 }
 
 func (d *depot) send(t *testing.T, method, path, kind string, body []byte) http.Header {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), method, d.registry.URL()+path, bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(t.Context(), method, d.registry.URL()+path,
+		bytes.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,7 +86,8 @@ func (d *depot) send(t *testing.T, method, path, kind string, body []byte) http.
 func (d *depot) loggedIn(t *testing.T, u user, password string) user {
 	t.Helper()
 	auth := base64.StdEncoding.EncodeToString([]byte(depotUser + ":" + password))
-	write(t, filepath.Join(u.env["HOME"], ".docker", "config.json"), fmt.Sprintf(`{"auths":{%q:{"auth":%q}}}`, d.host, auth), 0o600)
+	write(t, filepath.Join(u.env["HOME"], ".docker", "config.json"),
+		fmt.Sprintf(`{"auths":{%q:{"auth":%q}}}`, d.host, auth), 0o600)
 	return u
 }
 
@@ -90,8 +95,10 @@ func (d *depot) loggedIn(t *testing.T, u user, password string) user {
 func (d *depot) helped(t *testing.T, u user) user {
 	t.Helper()
 	bin := t.TempDir()
-	script := fmt.Sprintf("#!/bin/sh\nread -r host\n[ \"$1 $host\" = 'get %s' ] || exit 1\necho '{\"Username\":%q,\"Secret\":%q}'\n", d.host, depotUser, depotPassword)
+	script := fmt.Sprintf("#!/bin/sh\nread -r host\n[ \"$1 $host\" = 'get %s' ] || exit 1\necho "+
+		"'{\"Username\":%q,\"Secret\":%q}'\n", d.host, depotUser, depotPassword)
 	write(t, filepath.Join(bin, "docker-credential-pinion-test"), script, 0o700)
-	write(t, filepath.Join(u.env["HOME"], ".docker", "config.json"), fmt.Sprintf(`{"credHelpers":{%q:"pinion-test"}}`, d.host), 0o600)
+	write(t, filepath.Join(u.env["HOME"], ".docker", "config.json"),
+		fmt.Sprintf(`{"credHelpers":{%q:"pinion-test"}}`, d.host), 0o600)
 	return u.with("PATH", bin+":"+u.env["PATH"])
 }

@@ -38,7 +38,8 @@ func (s *scene) id(t *testing.T, ref string) string {
 	return got.ID
 }
 
-// wantImage checks by the engine's own word that the image is what Pinion says, and that nothing temporary is left.
+// wantImage checks by the engine's own word that the image is what Pinion says, and that nothing
+// temporary is left.
 func (s *scene) wantImage(t *testing.T, img pinion.Image) {
 	t.Helper()
 	got, err := s.docker.ImageInspect(t.Context(), img.Reference)
@@ -48,7 +49,8 @@ func (s *scene) wantImage(t *testing.T, img pinion.Image) {
 	if got.ID != img.ID {
 		t.Errorf("%s is %s, not %s", img.Reference, got.ID, img.ID)
 	}
-	for label, want := range map[string]string{pinion.LabelRevision: img.Revision.String(), pinion.LabelSource: img.Repository} {
+	for label, want := range map[string]string{pinion.LabelRevision: img.Revision.String(),
+		pinion.LabelSource: img.Repository} {
 		if got.Config.Labels[label] != want {
 			t.Errorf("label %s is %q, not %q", label, got.Config.Labels[label], want)
 		}
@@ -89,7 +91,8 @@ func (s *scene) wantNothingTemporary(t *testing.T, name string) {
 
 func (s *scene) tag(t *testing.T, from, to string) {
 	t.Helper()
-	if _, err := s.docker.ImageTag(t.Context(), client.ImageTagOptions{Source: from, Target: to}); err != nil {
+	if _, err := s.docker.ImageTag(t.Context(),
+		client.ImageTagOptions{Source: from, Target: to}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -97,7 +100,8 @@ func (s *scene) tag(t *testing.T, from, to string) {
 // remove removes one name of an image, or with force the image with all its names.
 func (s *scene) remove(t *testing.T, ref string, force bool) {
 	t.Helper()
-	if _, err := s.docker.ImageRemove(t.Context(), ref, client.ImageRemoveOptions{Force: force, PruneChildren: true}); err != nil {
+	if _, err := s.docker.ImageRemove(t.Context(), ref,
+		client.ImageRemoveOptions{Force: force, PruneChildren: true}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -131,11 +135,13 @@ func (s *scene) runContainer(t *testing.T, image string) string {
 		t.Fatal(err)
 	}
 	defer func() {
-		if _, err := s.docker.ContainerRemove(ctx, made.ID, client.ContainerRemoveOptions{Force: true}); err != nil {
+		if _, err := s.docker.ContainerRemove(ctx, made.ID,
+			client.ContainerRemoveOptions{Force: true}); err != nil {
 			t.Error(err)
 		}
 	}()
-	wait := s.docker.ContainerWait(ctx, made.ID, client.ContainerWaitOptions{Condition: container.WaitConditionNextExit})
+	wait := s.docker.ContainerWait(ctx, made.ID,
+		client.ContainerWaitOptions{Condition: container.WaitConditionNextExit})
 	if _, err := s.docker.ContainerStart(ctx, made.ID, client.ContainerStartOptions{}); err != nil {
 		t.Fatal(err)
 	}
@@ -144,7 +150,8 @@ func (s *scene) runContainer(t *testing.T, image string) string {
 		t.Fatal(err)
 	case <-wait.Result:
 	}
-	logs, err := s.docker.ContainerLogs(ctx, made.ID, client.ContainerLogsOptions{ShowStdout: true, ShowStderr: true})
+	logs, err := s.docker.ContainerLogs(ctx, made.ID,
+		client.ContainerLogsOptions{ShowStdout: true, ShowStderr: true})
 	if err != nil {
 		t.Fatal(err)
 	}

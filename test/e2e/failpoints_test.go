@@ -15,41 +15,44 @@ import (
 // planned starts a build of the command with failpoints, under a plan.
 func (u user) planned(t *testing.T, plan string) *process {
 	t.Helper()
-	return u.with(failpoint.Env, plan).startProgram(t, build(t, "pinion-failpoints", "-tags", "failpoints"), "ensure", runtime, "--format", "json")
+	return u.with(failpoint.Env, plan).startProgram(t,
+		build(t, "pinion-failpoints", "-tags", "failpoints"), "ensure", runtime, "--format", "json")
 }
 
-// TestFault43_BetweenSteps kills, fails and delays the process between each two steps. What was begun is never taken for what was done, and
-// the next run gives the right image: the one that is delayed comes after one that failed, and that after one that was killed.
+// TestFault43_BetweenSteps kills, fails and delays the process between each two steps. What was
+// begun is never taken for what was done, and the next run gives the right image: the one that is
+// delayed comes after one that failed, and that after one that was killed.
 func TestFault43_BetweenSteps(t *testing.T) {
-	onCells(t, []cell{containerdOwn, containerdStandalone, classicStandalone, oldStandalone}, func(t *testing.T, c cell) {
-		s := newScene(t, c)
-		tmpl := s.template(t, runtime, parts.RepoOptions{})
-		for i, point := range failpoint.Points() {
-			if point == failpoint.Loading && !c.standalone {
-				continue // no bytes pass through the process
-			}
-			t.Run(string(point), func(t *testing.T) {
-				p := step{scene: s, point: point, passed: i}
-				next := func() { p.reference = tmpl.reference(tmpl.busybox(t, unique()...)) }
-				next()
-				p.kill(t)
-				switch {
-				case c == oldStandalone:
-					p.after(t)
-					return
-				case point == failpoint.Recorded:
-					p.after(t)
-					next()
-					p.fail(t)
-					p.after(t)
-					next()
-				default:
-					p.fail(t)
+	onCells(t, []cell{containerdOwn, containerdStandalone, classicStandalone, oldStandalone},
+		func(t *testing.T, c cell) {
+			s := newScene(t, c)
+			tmpl := s.template(t, runtime, parts.RepoOptions{})
+			for i, point := range failpoint.Points() {
+				if point == failpoint.Loading && !c.standalone {
+					continue // no bytes pass through the process
 				}
-				p.delay(t)
-			})
-		}
-	})
+				t.Run(string(point), func(t *testing.T) {
+					p := step{scene: s, point: point, passed: i}
+					next := func() { p.reference = tmpl.reference(tmpl.busybox(t, unique()...)) }
+					next()
+					p.kill(t)
+					switch {
+					case c == oldStandalone:
+						p.after(t)
+						return
+					case point == failpoint.Recorded:
+						p.after(t)
+						next()
+						p.fail(t)
+						p.after(t)
+						next()
+					default:
+						p.fail(t)
+					}
+					p.delay(t)
+				})
+			}
+		})
 }
 
 // unique are lines of a Dockerfile that make a layer which no engine has.
@@ -70,7 +73,8 @@ func (s step) kill(t *testing.T) {
 	before := len(s.records(t, "*.json"))
 	p := s.planned(t, string(s.point)+"=kill")
 	p.wait(t)
-	if status, ok := p.ProcessState.Sys().(syscall.WaitStatus); !ok || status.Signal() != syscall.SIGKILL {
+	if status, ok := p.ProcessState.Sys().(syscall.WaitStatus); !ok ||
+		status.Signal() != syscall.SIGKILL {
 		t.Errorf("ended with %s\n%s", p.ProcessState, p.stderr)
 	}
 	if n := s.temporary(t); n > 1 {
@@ -88,15 +92,19 @@ func (s step) fail(t *testing.T) {
 		t.Errorf("the point was not reached:\n%s", r.stderr)
 	}
 	switch codes := map[failpoint.Point]int{
-		failpoint.LookedUp: exitGeneral, failpoint.Locked: exitGeneral, failpoint.Fetched: exitUnreachable, failpoint.Solved: exitBuild,
-		failpoint.Loading: exitStore, failpoint.Delivered: exitGeneral, failpoint.Verified: exitStore, failpoint.Tagged: exitStore,
+		failpoint.LookedUp: exitGeneral, failpoint.Locked: exitGeneral,
+		failpoint.Fetched: exitUnreachable, failpoint.Solved: exitBuild,
+		failpoint.Loading: exitStore, failpoint.Delivered: exitGeneral,
+		failpoint.Verified: exitStore, failpoint.Tagged: exitStore,
 	}; {
 	case s.point == failpoint.Recorded:
 		// Nothing is wrong with the image.
-		if img := parseImage(t, r); len(img.Warnings) != 1 || !strings.Contains(img.Warnings[0], "not remembered") {
+		if img := parseImage(t, r); len(img.Warnings) != 1 ||
+			!strings.Contains(img.Warnings[0], "not remembered") {
 			t.Errorf("the warnings are %q", img.Warnings)
 		}
-	case r.code != codes[s.point] || r.stdout != "" || strings.Count(r.stderr, "failpoint "+string(s.point)) < 2:
+	case r.code != codes[s.point] || r.stdout != "" ||
+		strings.Count(r.stderr, "failpoint "+string(s.point)) < 2:
 		t.Errorf("exit code %d, not %d; stdout %q\n%s", r.code, codes[s.point], r.stdout, r.stderr)
 	}
 	s.wantNothingTemporary(t, runtime)
@@ -159,13 +167,17 @@ func TestFault46_SecondProcessWaitsForADelayedOne(t *testing.T) {
 		s := newScene(t, c)
 		s.ready(t, unique()...)
 		first := s.planned(t, "locked=delay:2s")
-		eventually(t, "the first at its point", func() bool { return strings.Contains(first.stderr.String(), "failpoint locked") })
+		eventually(t, "the first at its point", func() bool {
+			return strings.Contains(first.stderr.String(), "failpoint locked")
+		})
 		second := s.start(t, "ensure", runtime, "--format", "json").result(t)
 		built, hit := parseImage(t, first.result(t)), parseImage(t, second)
-		if built.Outcome != pinion.OutcomeBuilt || hit.Outcome != pinion.OutcomeHit || hit.ID != built.ID {
+		if built.Outcome != pinion.OutcomeBuilt || hit.Outcome != pinion.OutcomeHit ||
+			hit.ID != built.ID {
 			t.Errorf("the first got %+v, the second %+v", built, hit)
 		}
-		if !strings.Contains(second.stderr, "waiting for another process") || strings.Contains(second.stderr, "solving") {
+		if !strings.Contains(second.stderr, "waiting for another process") ||
+			strings.Contains(second.stderr, "solving") {
 			t.Errorf("the second did not just wait:\n%s", second.stderr)
 		}
 		s.wantImage(t, hit)

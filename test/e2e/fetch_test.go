@@ -23,7 +23,8 @@ func gitBackend(t *testing.T, c cell) (*scene, *parts.GitHTTP) {
 	return s, server
 }
 
-// fetches is how many times the builder asked the git server: git begins with this request, and Pinion's look-up does without it.
+// fetches is how many times the builder asked the git server: git begins with this request, and
+// Pinion's look-up does without it.
 func (s *scene) fetches() int { return s.git.Count("/info/refs") }
 
 // TestFetchCostsOneTree: of thousands of commits the builder gets one, and none if it has that one.
@@ -37,7 +38,8 @@ func TestFetchCostsOneTree(t *testing.T) {
 	} {
 		t.Run(c.String(), func(t *testing.T) {
 			s, server := gitBackend(t, c.cell)
-			h := parts.History{Commits: 3000, Bytes: 8 << 10, Slots: 32, Files: busybox(t, "COPY data/0 /"), Seed: byte(i)}
+			h := parts.History{Commits: 3000, Bytes: 8 << 10, Slots: 32,
+				Files: busybox(t, "COPY data/0 /"), Seed: byte(i)}
 			sha, err := server.PushHistory(t.Context(), "t-"+runtime, h)
 			if err != nil {
 				t.Fatal(err)
@@ -46,40 +48,47 @@ func TestFetchCostsOneTree(t *testing.T) {
 			got := s.git.Bytes()
 			t.Logf("%d bytes for a tree of %d in a history of %d", got, h.TreeSize(), h.Size())
 			if built.Revision.String() != sha || built.Fetch.Strategy != c.strategy {
-				t.Errorf("%s was pushed, and %s fetched by %s", sha, built.Revision, built.Fetch.Strategy)
+				t.Errorf("%s was pushed, and %s fetched by %s", sha, built.Revision,
+					built.Fetch.Strategy)
 			}
 			const answers = 64 << 10 // what is not a file: refs, commits, folders
 			switch {
-			case c.strategy == buildkit.StrategyCommit && (got > h.TreeSize()+answers || got > h.Size()/8):
-				t.Errorf("%d bytes came for a tree of %d in a history of %d", got, h.TreeSize(), h.Size())
+			case c.strategy == buildkit.StrategyCommit &&
+				(got > h.TreeSize()+answers || got > h.Size()/8):
+				t.Errorf("%d bytes came for a tree of %d in a history of %d", got, h.TreeSize(),
+					h.Size())
 			case c.strategy == buildkit.StrategySHA && got < h.Size()*9/10:
 				t.Errorf("%d bytes came for a history of %d", got, h.Size())
 			}
 
 			s.reset()
 			s.forgetRecords(t)
-			if again := s.ensure(t, pinion.OutcomeBuilt); again.ID != built.ID || again.Fetch.Strategy != c.strategy {
+			if again := s.ensure(t, pinion.OutcomeBuilt); again.ID != built.ID ||
+				again.Fetch.Strategy != c.strategy {
 				t.Errorf("built %+v, then %+v", built, again)
 			}
 			if s.fetches() != 0 || s.git.Bytes() > 1<<10 {
-				t.Errorf("the builder has the commit, and %d bytes came for %+v", s.git.Bytes(), s.git.Requests())
+				t.Errorf("the builder has the commit, and %d bytes came for %+v", s.git.Bytes(),
+					s.git.Requests())
 			}
 		})
 	}
 }
 
-// TestServerThatGivesOnlyHeads: a commit that such a server refuses comes out of the history of its refs, also where the builder has the head
-// without its history.
+// TestServerThatGivesOnlyHeads: a commit that such a server refuses comes out of the history of its
+// refs, also where the builder has the head without its history.
 func TestServerThatGivesOnlyHeads(t *testing.T) {
 	onCells(t, builders(), func(t *testing.T, c cell) {
 		s, server := gitBackend(t, c)
-		if err := server.Configure(t.Context(), "t-"+runtime, "uploadpack.allowAnySHA1InWant", "false"); err != nil {
+		if err := server.Configure(t.Context(), "t-"+runtime, "uploadpack.allowAnySHA1InWant",
+			"false"); err != nil {
 			t.Fatal(err)
 		}
 		s.git.SetHook(parts.OldGit)
 		first := pushWord(t, server, "first")
 		pushWord(t, server, "second")
-		if head := s.ensure(t, pinion.OutcomeBuilt); c != oldOwn && head.Fetch.Strategy != buildkit.StrategyCommit {
+		if head := s.ensure(t, pinion.OutcomeBuilt); c != oldOwn &&
+			head.Fetch.Strategy != buildkit.StrategyCommit {
 			t.Errorf("the head was fetched by %s", head.Fetch.Strategy)
 		}
 		s.wantWord(t, first, "first")
@@ -92,7 +101,8 @@ func TestServerThatGivesOnlyHeads(t *testing.T) {
 // pushWord pushes a commit whose image prints a word.
 func pushWord(t *testing.T, server *parts.GitHTTP, word string) git.Revision {
 	t.Helper()
-	sha, err := server.Push(t.Context(), "t-"+runtime, parts.Commit{Files: busybox(t, "CMD echo "+word), Message: t.Name()})
+	sha, err := server.Push(t.Context(), "t-"+runtime,
+		parts.Commit{Files: busybox(t, "CMD echo "+word), Message: t.Name()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -115,7 +125,8 @@ func (s *scene) wantWord(t *testing.T, rev git.Revision, word string) {
 	}
 }
 
-// TestServerWithoutShallowFetches: the commit comes with its history then, and is the one asked for.
+// TestServerWithoutShallowFetches: the commit comes with its history then, and is the one asked
+// for.
 func TestServerWithoutShallowFetches(t *testing.T) {
 	onCells(t, []cell{containerdOwn, classicStandalone}, func(t *testing.T, c cell) {
 		s, server := gitBackend(t, c)
@@ -131,7 +142,8 @@ func TestServerWithoutShallowFetches(t *testing.T) {
 func TestServerThatRefusesTheCommit(t *testing.T) {
 	onCells(t, []cell{containerdOwn, classicStandalone}, func(t *testing.T, c cell) {
 		s, server := gitBackend(t, c)
-		sha, err := server.Push(t.Context(), "t-"+runtime, parts.Commit{Files: busybox(t, "RUN echo refused by "+c.String())})
+		sha, err := server.Push(t.Context(), "t-"+runtime,
+			parts.Commit{Files: busybox(t, "RUN echo refused by "+c.String())})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -41,7 +41,9 @@ func parseImages(t *testing.T, r result) (images []pinion.Image) {
 func (u user) lockFile(t *testing.T) string {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(u.cacheDir(), "locks", "*"))
-	files = slices.DeleteFunc(files, func(f string) bool { return strings.HasPrefix(filepath.Base(f), "buildkit-") })
+	files = slices.DeleteFunc(files, func(f string) bool {
+		return strings.HasPrefix(filepath.Base(f), "buildkit-")
+	})
 	if err != nil || len(files) != 1 {
 		t.Fatalf("lock files are %q, %v", files, err)
 	}

@@ -10,7 +10,8 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/test/parts"
 )
 
-// TestMainFlow is the life of a template in each store, from each builder: built, hit, moved on, forced back.
+// TestMainFlow is the life of a template in each store, from each builder: built, hit, moved on,
+// forced back.
 func TestMainFlow(t *testing.T) {
 	onCells(t, allCells(), func(t *testing.T, c cell) {
 		s := newScene(t, c)
@@ -25,9 +26,11 @@ func TestMainFlow(t *testing.T) {
 
 		s.reset()
 		// A hit needs no builder, so it works with one that is not there.
-		hit := s.with("BUILDKIT_HOST", "unix:///nowhere/buildkitd.sock").ensure(t, pinion.OutcomeHit)
+		hit := s.with("BUILDKIT_HOST", "unix:///nowhere/buildkitd.sock").ensure(t,
+			pinion.OutcomeHit)
 		s.wantHitTraffic(t)
-		if hit.ID != built.ID || hit.Reference != built.Reference || hit.Revision != built.Revision || hit.Builder != nil {
+		if hit.ID != built.ID || hit.Reference != built.Reference ||
+			hit.Revision != built.Revision || hit.Builder != nil {
 			t.Errorf("built %+v and then hit %+v", built, hit)
 		}
 
@@ -35,7 +38,8 @@ func TestMainFlow(t *testing.T) {
 		moved := s.ensure(t, pinion.OutcomeBuilt)
 		wantBuilt(t, tmpl, moved, second)
 		s.wantImage(t, moved)
-		if c.standalone && (moved.Delivery.Method != buildkit.MethodDelta || moved.Delivery.LayersReused == 0 || moved.Delivery.LayersSent == 0) {
+		if c.standalone && (moved.Delivery.Method != buildkit.MethodDelta ||
+			moved.Delivery.LayersReused == 0 || moved.Delivery.LayersSent == 0) {
 			t.Errorf("the engine had most layers, and the delivery was %+v", moved.Delivery)
 		}
 		if moved.ID == built.ID || moved.Reason != "no image for this revision" {
@@ -44,7 +48,8 @@ func TestMainFlow(t *testing.T) {
 		if out := s.runContainer(t, moved.ID); out != "two\n" {
 			t.Errorf("the container prints %q", out)
 		}
-		if latest := s.id(t, "molecule-local/workspace-template-hermes:latest"); latest != moved.ID {
+		if latest := s.id(t,
+			"molecule-local/workspace-template-hermes:latest"); latest != moved.ID {
 			t.Errorf("latest is %s, not %s", latest, moved.ID)
 		}
 
@@ -65,21 +70,26 @@ func TestMainFlow(t *testing.T) {
 // wantBuilt checks what the receipt of a build says.
 func wantBuilt(t *testing.T, tmpl template, img pinion.Image, sha string) {
 	t.Helper()
-	if img.Reference != tmpl.reference(sha) || img.Revision.String() != sha || img.Repository != tmpl.url() || img.Platform != "linux/amd64" {
+	if img.Reference != tmpl.reference(sha) || img.Revision.String() != sha ||
+		img.Repository != tmpl.url() || img.Platform != "linux/amd64" {
 		t.Errorf("commit %s of %s gave %+v", sha, tmpl.url(), img)
 	}
 	kind, methods := buildkit.KindDocker, []buildkit.Method{buildkit.MethodMoby}
 	if tmpl.scene.standalone {
-		kind, methods = buildkit.KindBuildkitd, []buildkit.Method{buildkit.MethodDelta, buildkit.MethodFull}
+		kind, methods = buildkit.KindBuildkitd,
+			[]buildkit.Method{buildkit.MethodDelta, buildkit.MethodFull}
 	}
 	if img.Builder == nil || img.Builder.Kind != kind || img.Builder.Version == "" {
 		t.Errorf("builder is %+v, not %s", img.Builder, kind)
 	}
-	if img.Delivery == nil || !slices.Contains(methods, img.Delivery.Method) || (img.Delivery.Bytes > 0) != tmpl.scene.standalone {
+	if img.Delivery == nil || !slices.Contains(methods, img.Delivery.Method) ||
+		(img.Delivery.Bytes > 0) != tmpl.scene.standalone {
 		t.Errorf("delivery is %+v, not %s", img.Delivery, methods)
 	}
-	via := map[parts.Flavour]buildkit.Via{parts.Docker29Containerd: buildkit.ViaPull, parts.Docker29Classic: buildkit.ViaLoad, parts.Docker20: buildkit.ViaLoad}
-	if tmpl.scene.standalone && (img.Delivery.Via != via[tmpl.scene.store] || img.Delivery.Reason != "") {
+	via := map[parts.Flavour]buildkit.Via{parts.Docker29Containerd: buildkit.ViaPull,
+		parts.Docker29Classic: buildkit.ViaLoad, parts.Docker20: buildkit.ViaLoad}
+	if tmpl.scene.standalone && (img.Delivery.Via != via[tmpl.scene.store] ||
+		img.Delivery.Reason != "") {
 		t.Errorf("delivery is %+v, not via %s", img.Delivery, via[tmpl.scene.store])
 	}
 	strategy := buildkit.StrategyCommit
@@ -116,9 +126,11 @@ func TestDockerignore(t *testing.T) {
 		s := newScene(t, c)
 		tmpl := s.template(t, runtime, parts.RepoOptions{})
 		tmpl.push(t, append(busybox(t, "COPY . /context", "CMD find /context -type f"),
-			parts.Text(".dockerignore", "*.md\n!keep.md\nlogs\n"), parts.Text("a.md", ""), parts.Text("keep.md", ""), parts.Text("logs/1", ""))...)
+			parts.Text(".dockerignore", "*.md\n!keep.md\nlogs\n"), parts.Text("a.md", ""),
+			parts.Text("keep.md", ""), parts.Text("logs/1", ""))...)
 		out := s.runContainer(t, s.ensure(t, pinion.OutcomeBuilt).ID)
-		if !strings.Contains(out, "/context/keep.md") || strings.Contains(out, "a.md") || strings.Contains(out, "logs") {
+		if !strings.Contains(out, "/context/keep.md") || strings.Contains(out, "a.md") ||
+			strings.Contains(out, "logs") {
 			t.Errorf("the context is\n%s", out)
 		}
 	})

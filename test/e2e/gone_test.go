@@ -15,7 +15,8 @@ type mortal interface {
 	Restart(ctx context.Context) error
 }
 
-// goneCode is what a scene's user gets while the builder is gone: with the engine the image store is gone too.
+// goneCode is what a scene's user gets while the builder is gone: with the engine the image store
+// is gone too.
 func goneCode(s *scene) int {
 	if s.env["BUILDKIT_HOST"] == "" {
 		return exitStore
@@ -39,7 +40,8 @@ func TestEngineGone(t *testing.T) {
 	s.ensure(t, pinion.OutcomeHit)
 }
 
-// TestBuilderGone: one that was named and does not answer is an error, and the engine's own does not stand in for it. A hit needs neither.
+// TestBuilderGone: one that was named and does not answer is an error, and the engine's own does
+// not stand in for it. A hit needs neither.
 func TestBuilderGone(t *testing.T) {
 	own := partstest.Buildkitd(t, parts.BuildkitdOptions{})
 	s := newScene(t, classicOwn)

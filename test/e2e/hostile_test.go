@@ -16,21 +16,26 @@ func TestFault54_FrontendIsRefused(t *testing.T) {
 		registry := newTap(t)
 		registry.open()
 		image := strings.TrimPrefix(registry.url, "http://") + "/evil/frontend"
-		s.template(t, runtime, parts.RepoOptions{}).push(t, parts.Text("Dockerfile", "# syntax="+image+"\nFROM scratch\n"))
+		s.template(t, runtime, parts.RepoOptions{}).push(t,
+			parts.Text("Dockerfile", "# syntax="+image+"\nFROM scratch\n"))
 		s.fail(t, exitBuild, []string{"line 1", image, "not allowed"}, "ensure", runtime)
 		if len(registry.arrived) != 0 {
 			t.Error("the frontend's registry was asked")
 		}
 		wantNoTrace(t, s)
 		// The operator may allow it: then it is asked for. (There is none.)
-		config := write(t, filepath.Join(s.env["HOME"], "allow.yaml"), "frontends: ['"+image+"']\n", 0o600)
-		if r := s.run(t, "--config", config, "ensure", runtime); r.code != exitBuild || strings.Contains(r.stderr, "not allowed") || len(registry.arrived) == 0 {
-			t.Errorf("exit code %d after %d requests for the frontend\n%s", r.code, len(registry.arrived), r.stderr)
+		config := write(t, filepath.Join(s.env["HOME"], "allow.yaml"), "frontends: ['"+image+"']\n",
+			0o600)
+		if r := s.run(t, "--config", config, "ensure", runtime); r.code != exitBuild ||
+			strings.Contains(r.stderr, "not allowed") || len(registry.arrived) == 0 {
+			t.Errorf("exit code %d after %d requests for the frontend\n%s", r.code,
+				len(registry.arrived), r.stderr)
 		}
 	})
 }
 
-// TestFault57_SubmodulesAreNotBuilt: they are left out where the builder can, else the repository is refused.
+// TestFault57_SubmodulesAreNotBuilt: they are left out where the builder can, else the repository
+// is refused.
 func TestFault57_SubmodulesAreNotBuilt(t *testing.T) {
 	onCells(t, []cell{containerdOwn, oldOwn, classicStandalone}, func(t *testing.T, c cell) {
 		s := newScene(t, c)
@@ -38,14 +43,17 @@ func TestFault57_SubmodulesAreNotBuilt(t *testing.T) {
 		if err := other.CreateRepo(t.Context(), "module", ""); err != nil {
 			t.Fatal(err)
 		}
-		sha, err := other.Push(t.Context(), "module", parts.Commit{Files: []parts.File{parts.Text("payload", "x")}})
+		sha, err := other.Push(t.Context(), "module",
+			parts.Commit{Files: []parts.File{parts.Text("payload", "x")}})
 		if err != nil {
 			t.Fatal(err)
 		}
 		module := partstest.Proxy(t, other.URL())
 		tmpl := s.template(t, runtime, parts.RepoOptions{})
-		tmpl.push(t, append(busybox(t, "COPY . /context", "CMD find /context"), parts.Submodule("m", sha),
-			parts.Text(".gitmodules", "[submodule \"m\"]\n\tpath = m\n\turl = "+module.URL()+"/module.git\n"))...)
+		tmpl.push(t, append(busybox(t, "COPY . /context", "CMD find /context"),
+			parts.Submodule("m", sha),
+			parts.Text(".gitmodules",
+				"[submodule \"m\"]\n\tpath = m\n\turl = "+module.URL()+"/module.git\n"))...)
 		if c == oldOwn {
 			s.fail(t, exitBuild, []string{"submodules"}, "ensure", runtime)
 			wantNoTrace(t, s)
@@ -58,7 +66,8 @@ func TestFault57_SubmodulesAreNotBuilt(t *testing.T) {
 		if asked := module.Requests(); len(asked) != 0 {
 			t.Errorf("the submodule's server was asked %+v", asked)
 		}
-		if out := s.runContainer(t, strings.TrimSpace(r.stdout)); strings.Contains(out, "payload") || !strings.Contains(out, "/context/Dockerfile") {
+		if out := s.runContainer(t, strings.TrimSpace(r.stdout)); strings.Contains(out,
+			"payload") || !strings.Contains(out, "/context/Dockerfile") {
 			t.Errorf("the context is\n%s", out)
 		}
 	})
@@ -70,7 +79,8 @@ func TestFault58_HostileOutput(t *testing.T) {
 		s := newScene(t, c)
 		s.ready(t, `RUN printf '\033]0;owned\007\342\200\256evil\033[2J\n' && exit 1`)
 		for _, format := range []string{"text", "json"} {
-			r := s.fail(t, exitBuild, []string{"evil"}, "ensure", runtime, "--progress", "plain", "--format", format)
+			r := s.fail(t, exitBuild, []string{"evil"}, "ensure", runtime, "--progress", "plain",
+				"--format", format)
 			if strings.ContainsAny(r.stderr, "\x1b\x07\u202e") {
 				t.Errorf("control characters came through: %q", r.stderr)
 			}
@@ -85,7 +95,8 @@ func TestFault55_EntitlementsAreRefused(t *testing.T) {
 		tmpl := s.template(t, runtime, parts.RepoOptions{})
 		for _, flag := range []string{"--network=host", "--security=insecure"} {
 			tmpl.busybox(t, "RUN "+flag+" echo granted-$((1+1))")
-			if r := s.fail(t, exitBuild, nil, "ensure", runtime); strings.Contains(r.stderr, "granted-2") {
+			if r := s.fail(t, exitBuild, nil, "ensure", runtime); strings.Contains(r.stderr,
+				"granted-2") {
 				t.Errorf("%s was granted:\n%s", flag, r.stderr)
 			}
 		}

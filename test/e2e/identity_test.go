@@ -15,7 +15,8 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/test/parts/partstest"
 )
 
-// atFetch starts an Ensure and holds the builder's fetch while meanwhile runs: the look-up is over by then.
+// atFetch starts an Ensure and holds the builder's fetch while meanwhile runs: the look-up is over
+// by then.
 func atFetch(t *testing.T, s *scene, meanwhile func()) answer {
 	t.Helper()
 	hook, arrived, release := parts.GatePath("/info/refs")
@@ -29,18 +30,22 @@ func atFetch(t *testing.T, s *scene, meanwhile func()) answer {
 	return receive(t, "the answer", got)
 }
 
-// TestFault28_HEADMovesAfterTheLookUp: what was pinned is built, and the receipt says what came after it.
+// TestFault28_HEADMovesAfterTheLookUp: what was pinned is built, and the receipt says what came
+// after it.
 func TestFault28_HEADMovesAfterTheLookUp(t *testing.T) {
 	onCells(t, []cell{containerdOwn, oldOwn, classicStandalone}, func(t *testing.T, c cell) {
 		s := newScene(t, c)
 		tmpl, pinned := s.ready(t, "RUN echo pinned > /word", "CMD cat /word")
 		var next string
-		got := atFetch(t, s, func() { next = tmpl.busybox(t, "RUN echo next > /word", "CMD cat /word") })
+		got := atFetch(t, s, func() {
+			next = tmpl.busybox(t, "RUN echo next > /word", "CMD cat /word")
+		})
 		if got.err != nil {
 			t.Fatal(got.err)
 		}
 		if got.image.Revision.String() != pinned || got.image.SupersededBy.String() != next {
-			t.Errorf("pinned %s, then pushed %s: built %s, superseded by %s", pinned, next, got.image.Revision, got.image.SupersededBy)
+			t.Errorf("pinned %s, then pushed %s: built %s, superseded by %s", pinned, next,
+				got.image.Revision, got.image.SupersededBy)
 		}
 		if out := s.runContainer(t, got.image.ID); out != "pinned\n" {
 			t.Errorf("the container prints %q", out)
@@ -51,7 +56,8 @@ func TestFault28_HEADMovesAfterTheLookUp(t *testing.T) {
 	})
 }
 
-// TestFault29_ForcePushBeforeTheFetch: that commit or none. Gitea still has what no branch leads to.
+// TestFault29_ForcePushBeforeTheFetch: that commit or none. Gitea still has what no branch leads
+// to.
 func TestFault29_ForcePushBeforeTheFetch(t *testing.T) {
 	onCells(t, []cell{containerdOwn, oldOwn, classicStandalone}, func(t *testing.T, c cell) {
 		s := newScene(t, c)
@@ -87,7 +93,8 @@ func TestFault29_CommitIsGone(t *testing.T) {
 			t.Fatal(err)
 		}
 		push := func(line string) string {
-			sha, err := server.Push(t.Context(), "t-"+runtime, parts.Commit{Orphan: true, Message: line, Files: busybox(t, line)})
+			sha, err := server.Push(t.Context(), "t-"+runtime,
+				parts.Commit{Orphan: true, Message: line, Files: busybox(t, line)})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -119,7 +126,8 @@ func wantGone(t *testing.T, s *scene, err error, pinned, next string) {
 // prune removes what no branch of a repository leads to.
 func prune(t *testing.T, repo string) {
 	t.Helper()
-	for _, args := range [][]string{{"reflog", "expire", "--expire=now", "--all"}, {"gc", "--quiet", "--prune=now"}} {
+	for _, args := range [][]string{{"reflog", "expire", "--expire=now", "--all"},
+		{"gc", "--quiet", "--prune=now"}} {
 		cmd := exec.CommandContext(t.Context(), "git", args...)
 		cmd.Dir = repo
 		if out, err := cmd.CombinedOutput(); err != nil {
@@ -128,7 +136,8 @@ func prune(t *testing.T, repo string) {
 	}
 }
 
-// TestFault30_TagsHaveNoEffect: neither one that moves nor one that is called like the branch or the commit.
+// TestFault30_TagsHaveNoEffect: neither one that moves nor one that is called like the branch or
+// the commit.
 func TestFault30_TagsHaveNoEffect(t *testing.T) {
 	s := newScene(t, containerdOwn)
 	tmpl, first := s.ready(t, "RUN echo first")
@@ -153,14 +162,16 @@ func TestFault30_TagsHaveNoEffect(t *testing.T) {
 	s.ensure(t, pinion.OutcomeHit)
 }
 
-// TestFault31_OneCommitInTwoRepositories: BuildKit takes it for the same and does not fetch it again, but each repository is
-// looked up with the caller's own credential first, and its image and record are its own.
+// TestFault31_OneCommitInTwoRepositories: BuildKit takes it for the same and does not fetch it
+// again, but each repository is looked up with the caller's own credential first, and its image and
+// record are its own.
 func TestFault31_OneCommitInTwoRepositories(t *testing.T) {
 	const other = "langgraph"
 	for i, c := range []cell{containerdOwn, oldOwn, containerdStandalone} {
 		t.Run(c.String(), func(t *testing.T) {
 			s := newScene(t, c)
-			same := parts.Commit{Message: t.Name(), When: time.Unix(1_700_000_000+int64(i), 0), Files: busybox(t, "RUN echo shared > /word", "CMD cat /word")}
+			same := parts.Commit{Message: t.Name(), When: time.Unix(1_700_000_000+int64(i), 0),
+				Files: busybox(t, "RUN echo shared > /word", "CMD cat /word")}
 			push := func(tmpl template) string {
 				sha, err := s.gitea.Push(t.Context(), tmpl.repo, same)
 				if err != nil {
@@ -168,7 +179,8 @@ func TestFault31_OneCommitInTwoRepositories(t *testing.T) {
 				}
 				return sha
 			}
-			public, private := s.template(t, runtime, parts.RepoOptions{}), s.template(t, other, parts.RepoOptions{Private: true})
+			public, private := s.template(t, runtime, parts.RepoOptions{}),
+				s.template(t, other, parts.RepoOptions{Private: true})
 			sha := push(public)
 			if again := push(private); again != sha {
 				t.Fatalf("two commits, %s and %s", sha, again)
@@ -178,24 +190,29 @@ func TestFault31_OneCommitInTwoRepositories(t *testing.T) {
 			s.reset()
 			_, err := s.open(t).Ensure(t.Context(), other)
 			wantError(t, err, pinion.ErrNotFound, private.url())
-			if n := s.engine.Count("/grpc") + s.engine.Count("/session"); n != 0 || s.git.Count(private.repo.String()) == 0 {
-				t.Errorf("a stranger had the builder contacted %d times, and the repository asked %d times", n, s.git.Count(private.repo.String()))
+			if n := s.engine.Count("/grpc") + s.engine.Count("/session"); n != 0 ||
+				s.git.Count(private.repo.String()) == 0 {
+				t.Errorf("a stranger had the builder contacted %d times, and the repository "+
+					"asked %d times", n, s.git.Count(private.repo.String()))
 			}
 
 			s.reset()
-			second, err := s.with("MOLECULE_GITEA_TOKEN", s.token(t)).open(t).Ensure(t.Context(), other)
+			second, err := s.with("MOLECULE_GITEA_TOKEN", s.token(t)).open(t).Ensure(t.Context(),
+				other)
 			if err != nil {
 				t.Fatal(err)
 			}
 			if n := s.fetches(); n != 0 {
 				t.Errorf("the builder fetched %d times what it has", n)
 			}
-			if second.Outcome != pinion.OutcomeBuilt || second.ID == first.ID || second.Revision != first.Revision {
+			if second.Outcome != pinion.OutcomeBuilt || second.ID == first.ID ||
+				second.Revision != first.Revision {
 				t.Errorf("built %+v, then %+v", first, second)
 			}
 			for tmpl, img := range map[template]pinion.Image{public: first, private: second} {
 				labels := s.labels(t, img.ID)
-				if source := labels[pinion.LabelSource]; source != tmpl.url() || labels[pinion.LabelRevision] != sha || img.Reference != tmpl.reference(sha) {
+				if source := labels[pinion.LabelSource]; source != tmpl.url() ||
+					labels[pinion.LabelRevision] != sha || img.Reference != tmpl.reference(sha) {
 					t.Errorf("%s is of %s", img.Reference, source)
 				}
 			}
@@ -204,14 +221,16 @@ func TestFault31_OneCommitInTwoRepositories(t *testing.T) {
 	}
 }
 
-// TestFault33_CallerWithoutAccess: an image is there, but not for those who may not read its repository.
+// TestFault33_CallerWithoutAccess: an image is there, but not for those who may not read its
+// repository.
 func TestFault33_CallerWithoutAccess(t *testing.T) {
 	s := newScene(t, containerdOwn)
 	tmpl := s.template(t, runtime, parts.RepoOptions{Private: true})
 	tmpl.busybox(t, "RUN echo mine")
 	member := s.with("MOLECULE_GITEA_TOKEN", s.token(t))
 	member.ensure(t, pinion.OutcomeBuilt)
-	strangers := map[string]user{"without a token": s.user, "with a bad token": s.with("MOLECULE_GITEA_TOKEN", "bad")}
+	strangers := map[string]user{"without a token": s.user,
+		"with a bad token": s.with("MOLECULE_GITEA_TOKEN", "bad")}
 	for name, stranger := range strangers {
 		if img, err := stranger.try(t); err == nil {
 			t.Errorf("a caller %s got %+v", name, img)
@@ -226,7 +245,8 @@ func TestFault33_CallerWithoutAccess(t *testing.T) {
 	outside := ask(t.Context(), s.open(t))
 	receive(t, "the stranger's own look-up", arrived)
 	release()
-	if got := receive(t, "the member's answer", inside); got.err != nil || got.image.Outcome != pinion.OutcomeHit {
+	if got := receive(t, "the member's answer", inside); got.err != nil ||
+		got.image.Outcome != pinion.OutcomeHit {
 		t.Errorf("the member got %+v", got)
 	}
 	if got := receive(t, "the stranger's answer", outside); got.err == nil {
@@ -236,32 +256,34 @@ func TestFault33_CallerWithoutAccess(t *testing.T) {
 
 // TestFault34_ForeignImage: the expected name, even with the expected labels, makes no hit.
 func TestFault34_ForeignImage(t *testing.T) {
-	onCells(t, []cell{containerdOwn, classicOwn, oldOwn, containerdStandalone}, func(t *testing.T, c cell) {
-		s := newScene(t, c)
-		tmpl, sha := s.ready(t, "RUN echo ours")
-		ref := tmpl.reference(sha)
+	onCells(t, []cell{containerdOwn, classicOwn, oldOwn, containerdStandalone},
+		func(t *testing.T, c cell) {
+			s := newScene(t, c)
+			tmpl, sha := s.ready(t, "RUN echo ours")
+			ref := tmpl.reference(sha)
 
-		s.foreign(t, storetest.Spec{Tag: ref, Content: "foreign"})
-		foreign := s.id(t, ref)
-		ours := s.ensure(t, pinion.OutcomeBuilt)
-		if ours.ID == foreign || s.id(t, ref) != ours.ID {
-			t.Errorf("foreign is %s, ours %s, the name means %s", foreign, ours.ID, s.id(t, ref))
-		}
-
-		labels := s.labels(t, ours.ID)
-		for name, spec := range map[string]storetest.Spec{
-			"without labels":  {Tag: ref, Content: "foreign again"},
-			"with our labels": {Tag: ref, Content: "forged", Labels: labels},
-		} {
-			s.foreign(t, spec)
-			again := s.ensure(t, pinion.OutcomeBuilt)
-			if !strings.Contains(again.Reason, "not built here") {
-				t.Errorf("%s: the reason is %q", name, again.Reason)
+			s.foreign(t, storetest.Spec{Tag: ref, Content: "foreign"})
+			foreign := s.id(t, ref)
+			ours := s.ensure(t, pinion.OutcomeBuilt)
+			if ours.ID == foreign || s.id(t, ref) != ours.ID {
+				t.Errorf("foreign is %s, ours %s, the name means %s", foreign, ours.ID,
+					s.id(t, ref))
 			}
-			s.wantImage(t, again)
-			s.ensure(t, pinion.OutcomeHit)
-		}
-	})
+
+			labels := s.labels(t, ours.ID)
+			for name, spec := range map[string]storetest.Spec{
+				"without labels":  {Tag: ref, Content: "foreign again"},
+				"with our labels": {Tag: ref, Content: "forged", Labels: labels},
+			} {
+				s.foreign(t, spec)
+				again := s.ensure(t, pinion.OutcomeBuilt)
+				if !strings.Contains(again.Reason, "not built here") {
+					t.Errorf("%s: the reason is %q", name, again.Reason)
+				}
+				s.wantImage(t, again)
+				s.ensure(t, pinion.OutcomeHit)
+			}
+		})
 }
 
 // labels are those of an image in the engine.
@@ -292,20 +314,21 @@ func TestFault35_TagMovesAfterTheCheck(t *testing.T) {
 
 // TestFault37_ImagePruned: a record alone is no image.
 func TestFault37_ImagePruned(t *testing.T) {
-	onCells(t, []cell{containerdOwn, classicOwn, oldOwn, classicStandalone}, func(t *testing.T, c cell) {
-		s := newScene(t, c)
-		s.ready(t, "RUN echo pruned")
-		img := s.ensure(t, pinion.OutcomeBuilt)
-		s.remove(t, img.ID, true)
-		if s.id(t, img.ID) != "" {
-			t.Fatal("the image is still there")
-		}
-		again := s.ensure(t, pinion.OutcomeBuilt)
-		if !strings.Contains(again.Reason, "no longer in the image store") {
-			t.Errorf("the reason is %q", again.Reason)
-		}
-		s.wantImage(t, again)
-	})
+	onCells(t, []cell{containerdOwn, classicOwn, oldOwn, classicStandalone},
+		func(t *testing.T, c cell) {
+			s := newScene(t, c)
+			s.ready(t, "RUN echo pruned")
+			img := s.ensure(t, pinion.OutcomeBuilt)
+			s.remove(t, img.ID, true)
+			if s.id(t, img.ID) != "" {
+				t.Fatal("the image is still there")
+			}
+			again := s.ensure(t, pinion.OutcomeBuilt)
+			if !strings.Contains(again.Reason, "no longer in the image store") {
+				t.Errorf("the reason is %q", again.Reason)
+			}
+			s.wantImage(t, again)
+		})
 }
 
 // TestFault37_StoreSwitched has another store answer at the same address, and then the first again.
@@ -339,7 +362,8 @@ func TestFault37_StoreSwitched(t *testing.T) {
 	wantRecords(t, s, 2)
 }
 
-// TestFault42_LostName: the image is there by its ID, so it gets its name back and nothing is built.
+// TestFault42_LostName: the image is there by its ID, so it gets its name back and nothing is
+// built.
 func TestFault42_LostName(t *testing.T) {
 	onCells(t, []cell{containerdOwn, classicOwn, oldOwn}, func(t *testing.T, c cell) {
 		s := newScene(t, c)
@@ -350,7 +374,8 @@ func TestFault42_LostName(t *testing.T) {
 			t.Fatal("not the name alone was removed")
 		}
 		s.reset()
-		if again := s.ensure(t, pinion.OutcomeHit); again.ID != img.ID || s.id(t, img.Reference) != img.ID {
+		if again := s.ensure(t, pinion.OutcomeHit); again.ID != img.ID ||
+			s.id(t, img.Reference) != img.ID {
 			t.Errorf("had %s, got %s, the name means %s", img.ID, again.ID, s.id(t, img.Reference))
 		}
 		if n := s.engine.Count("/grpc"); n != 0 {

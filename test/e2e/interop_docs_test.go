@@ -11,7 +11,8 @@ import (
 // recipes are the commands that stand under a heading of docs/buildx.md.
 func recipes(t *testing.T, heading string) []string {
 	t.Helper()
-	_, text, ok := strings.Cut(read(t, filepath.Join(root(t), "docs", "buildx.md")), "\n## "+heading+"\n")
+	_, text, ok := strings.Cut(read(t, filepath.Join(root(t), "docs", "buildx.md")),
+		"\n## "+heading+"\n")
 	text, _, _ = strings.Cut(text, "\n## ")
 	var blocks []string
 	for i, part := range strings.Split(text, "```") {
@@ -33,8 +34,11 @@ func TestProvenanceDocs(t *testing.T) {
 	u := d.loggedIn(t, s.user, depotPassword)
 	sha := s.template(t, "claude-code", parts.RepoOptions{}).busybox(t, "RUN echo documented")
 	for _, recipe := range recipes(t, "Provenance") {
-		r := u.shell(t, strings.ReplaceAll(recipe, "registry.example/team", d.host+"/"+s.prefix+"team"))
-		if r.code != 0 || !strings.Contains(r.stdout, sha) || !strings.Contains(r.stdout, "buildDefinition") || !strings.Contains(r.stdout, "echo documented") {
+		r := u.shell(t, strings.ReplaceAll(recipe, "registry.example/team",
+			d.host+"/"+s.prefix+"team"))
+		if r.code != 0 || !strings.Contains(r.stdout, sha) ||
+			!strings.Contains(r.stdout, "buildDefinition") ||
+			!strings.Contains(r.stdout, "echo documented") {
 			t.Errorf("%s: exit code %d\n%s\n%s", recipe, r.code, r.stdout, r.stderr)
 		}
 	}
@@ -51,14 +55,17 @@ func TestInteropDocs(t *testing.T) {
 	sha := tmpl.busybox(t, "RUN echo documented")
 	s.template(t, "hermes", parts.RepoOptions{}).busybox(t, "RUN echo documented too")
 	here := strings.NewReplacer(
-		"registry.example/team", d.host+"/"+s.prefix+"team", "registry.example", d.host, "<sha>", sha,
-		"https://git.moleculesai.app/molecule-ai/molecule-ai-workspace-template-claude-code", tmpl.url(),
+		"registry.example/team", d.host+"/"+s.prefix+"team", "registry.example", d.host, "<sha>",
+		sha,
+		"https://git.moleculesai.app/molecule-ai/molecule-ai-workspace-template-claude-code",
+		tmpl.url(),
 		"make install PREFIX=$HOME/.local\n", "", // which TestInstall tries
 	)
 	ref := tmpl.reference(sha)
 	for _, c := range []struct{ heading, want string }{
 		{"Bake", ""}, {"`docker pinion`", ref + "\n"}, {"Flags that you know", "sha256:"},
-		{"The team's registry", d.host + "/" + s.prefix + "team/workspace-template-claude-code:latest\n"},
+		{"The team's registry", d.host + "/" + s.prefix +
+			"team/workspace-template-claude-code:latest\n"},
 	} {
 		out := ""
 		for _, recipe := range recipes(t, c.heading) {

@@ -10,7 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"git.moleculesai.app/molecule-ai/pinion/internal/daemon"
 	"git.moleculesai.app/molecule-ai/pinion/test/parts"
 	"git.moleculesai.app/molecule-ai/pinion/test/parts/partstest"
 )
@@ -30,11 +29,13 @@ func newManagedScene(t *testing.T) managedScene {
 	if err := server.CreateRepo(t.Context(), "x-"+runtime, parts.SHA1); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := server.Push(t.Context(), "x-"+runtime, parts.Commit{Files: busybox(t, "RUN echo built")}); err != nil {
+	if _, err := server.Push(t.Context(), "x-"+runtime,
+		parts.Commit{Files: busybox(t, "RUN echo built")}); err != nil {
 		t.Fatal(err)
 	}
 	m.prefix = server.URL() + "/x-"
-	m.user = newUser(t).with("PINION_BUILDKIT_ROOT", m.state, "MOLECULE_LOCAL_TEMPLATE_REPO_PREFIX", m.prefix)
+	m.user = newUser(t).with("PINION_BUILDKIT_ROOT", m.state, "MOLECULE_LOCAL_TEMPLATE_REPO_PREFIX",
+		m.prefix)
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
@@ -47,8 +48,8 @@ func newManagedScene(t *testing.T) managedScene {
 	return m
 }
 
-// The command line from a template to a container's image, with a builder of its own beside an engine: start, hit,
-// status, and stop.
+// The command line from a template to a container's image, with a builder of its own beside an
+// engine: start, hit, status, and stop.
 func TestManagedBuilderOnTheCommandLine(t *testing.T) {
 	m := newManagedScene(t)
 	u := m.with("DOCKER_HOST", partstest.Dockerd(t, parts.Docker20).Host())
@@ -62,15 +63,26 @@ func TestManagedBuilderOnTheCommandLine(t *testing.T) {
 		Builder struct{ Kind, Version string }
 	}
 	decode(t, pinion("ensure", "--builder", "managed", "--format", "json", runtime), &img)
-	if img.Outcome != "built" || img.Builder.Kind != "managed" || !strings.HasPrefix(img.Builder.Version, "v0.") || strings.Contains(img.Builder.Version, "unknown") {
+	if img.Outcome != "built" || img.Builder.Kind != "managed" ||
+		!strings.HasPrefix(img.Builder.Version, "v0.") ||
+		strings.Contains(img.Builder.Version, "unknown") {
 		t.Errorf("got %+v", img)
 	}
-	var st daemon.Status
+	var st struct {
+		Running bool
+		Root    string
+		Process *struct {
+			ActiveBuilds int   `json:"active_builds"`
+			DiskUsage    int64 `json:"disk_usage"`
+		}
+	}
 	decode(t, pinion("builder", "status", "--format", "json"), &st)
-	if !st.Running || st.Root != m.state || st.Process.ActiveBuilds != 0 || st.Process.DiskUsage == 0 {
+	if !st.Running || st.Root != m.state || st.Process.ActiveBuilds != 0 ||
+		st.Process.DiskUsage == 0 {
 		t.Errorf("got %+v, %+v", st, st.Process)
 	}
-	if out := pinion("doctor", "--builder", "managed", "--repo-prefix", m.prefix); !strings.Contains(out, "managed "+img.Builder.Version) {
+	if out := pinion("doctor", "--builder", "managed", "--repo-prefix",
+		m.prefix); !strings.Contains(out, "managed "+img.Builder.Version) {
 		t.Errorf("got %s", out)
 	}
 	pinion("builder", "stop")
@@ -81,11 +93,12 @@ func TestManagedBuilderOnTheCommandLine(t *testing.T) {
 	}
 }
 
-// The managed builder delivers into both stores of today's engine, layer by layer, and its log can be followed across
-// its end and its next start.
+// The managed builder delivers into both stores of today's engine, layer by layer, and its log can
+// be followed across its end and its next start.
 func TestManagedBuilderIntoBothStores(t *testing.T) {
 	m := newManagedScene(t)
-	runBinary(t, m.with("PINION_STORE", "oci:"+t.TempDir()), m.bin, "ensure", "--builder", "managed", runtime)
+	runBinary(t, m.with("PINION_STORE", "oci:"+t.TempDir()), m.bin, "ensure", "--builder",
+		"managed", runtime)
 	follower := m.startProgram(t, m.bin, "builder", "logs", "--follow")
 	serves := func() int { return strings.Count(follower.stdout.String(), "serves") }
 	eventually(t, "what is in the log", func() bool { return serves() == 1 })
@@ -103,10 +116,13 @@ func TestManagedBuilderIntoBothStores(t *testing.T) {
 			}
 		}
 		ensure := func() {
-			decode(t, runBinary(t, u, m.bin, "ensure", "--builder", "managed", "--format", "json", runtime), &img)
+			decode(t, runBinary(t, u, m.bin, "ensure", "--builder", "managed", "--format", "json",
+				runtime), &img)
 		}
 		ensure()
-		if img.Outcome != "built" || img.Builder.Kind != "managed" || img.Delivery.Method != "full" && img.Delivery.Method != "delta" || img.Delivery.Bytes == 0 {
+		if img.Outcome != "built" || img.Builder.Kind != "managed" ||
+			img.Delivery.Method != "full" && img.Delivery.Method != "delta" ||
+			img.Delivery.Bytes == 0 {
 			t.Errorf("%s: got %+v", flavour, img)
 		}
 		if _, err := dockerClient(t, docker.Host()).ImageInspect(t.Context(), img.ID); err != nil {
@@ -129,7 +145,8 @@ func TestManagedBuilderIntoBothStores(t *testing.T) {
 func bothBinaries(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
-	cmd := exec.Command("go", "build", "-ldflags=-X main.version=v0-test", "-o", dir+string(os.PathSeparator), "./cmd/pinion", "./cmd/pinion-buildkitd")
+	cmd := exec.Command("go", "build", "-ldflags=-X main.version=v0-test", "-o",
+		dir+string(os.PathSeparator), "./cmd/pinion", "./cmd/pinion-buildkitd")
 	cmd.Dir = root(t)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("go build: %v\n%s", err, out)

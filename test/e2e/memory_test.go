@@ -11,7 +11,8 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion"
 )
 
-// TestMemoryOfADelivery: a layer passes through the client in small pieces, however big it is. `make bench` does it with 2 GB.
+// TestMemoryOfADelivery: a layer passes through the client in small pieces, however big it is.
+// `make bench` does it with 2 GB.
 func TestMemoryOfADelivery(t *testing.T) {
 	const (
 		layers, layerSize = 3, 200 << 20
@@ -31,7 +32,8 @@ func TestMemoryOfADelivery(t *testing.T) {
 		if err := json.Unmarshal([]byte(r.stdout), &img); err != nil || r.code != 0 {
 			t.Fatalf("exit code %d, %v\n%s", r.code, err, r.stderr)
 		}
-		t.Logf("%d bytes delivered by %s in %d ms, %d MB resident at most", img.Delivery.Bytes, img.Delivery.Method, img.Durations.Deliver, peak>>20)
+		t.Logf("%d bytes delivered by %s in %d ms, %d MB resident at most", img.Delivery.Bytes,
+			img.Delivery.Method, img.Durations.Deliver, peak>>20)
 		if img.Delivery.Bytes < layers*layerSize {
 			t.Errorf("the delivery is %+v", img.Delivery)
 		}
@@ -42,8 +44,9 @@ func TestMemoryOfADelivery(t *testing.T) {
 	})
 }
 
-// residentAtMost waits for the end of the process and returns the most memory that it had, in bytes, by proc_pid_status(5). What wait4(2)
-// tells would count the test's own, which the process had before it became the command.
+// residentAtMost waits for the end of the process and returns the most memory that it had, in
+// bytes, by proc_pid_status(5). What wait4(2) tells would count the test's own, which the process
+// had before it became the command.
 func (p *process) residentAtMost(t *testing.T) (peak int64) {
 	t.Helper()
 	tick := time.NewTicker(10 * time.Millisecond)

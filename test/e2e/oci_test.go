@@ -93,8 +93,8 @@ func (l layout) packed(t *testing.T) io.Reader {
 	return bytes.NewReader(archive)
 }
 
-// TestLayoutFlow is the life of a template in a folder, from each builder: built, hit, moved on with one layer, lost,
-// pruned. An engine reads what is there.
+// TestLayoutFlow is the life of a template in a folder, from each builder: built, hit, moved on
+// with one layer, lost, pruned. An engine reads what is there.
 func TestLayoutFlow(t *testing.T) {
 	onCells(t, []cell{containerdStandalone, containerdOwn}, func(t *testing.T, c cell) {
 		l := newLayout(t, c)
@@ -106,15 +106,18 @@ func TestLayoutFlow(t *testing.T) {
 			t.Errorf("the delivery was %+v", built.Delivery)
 		}
 		latest := "molecule-local/workspace-template-hermes:latest"
-		if names := l.names(t); len(names) != 2 || names[built.Reference] != built.ID || names[latest] != built.ID {
+		if names := l.names(t); len(names) != 2 || names[built.Reference] != built.ID ||
+			names[latest] != built.ID {
 			t.Errorf("names are %v", names)
 		}
 		before := l.blobs(t)
 
 		l.reset()
-		hit := l.with("BUILDKIT_HOST", "unix:///nowhere/buildkitd.sock").ensure(t, pinion.OutcomeHit)
+		hit := l.with("BUILDKIT_HOST", "unix:///nowhere/buildkitd.sock").ensure(t,
+			pinion.OutcomeHit)
 		if hit.ID != built.ID || len(l.git.Requests()) != 1 || len(l.engine.Requests()) != 0 {
-			t.Errorf("hit %+v, git server asked %+v, engine asked %+v", hit, l.git.Requests(), l.engine.Requests())
+			t.Errorf("hit %+v, git server asked %+v, engine asked %+v", hit, l.git.Requests(),
+				l.engine.Requests())
 		}
 
 		second := tmpl.busybox(t, "RUN echo two > /word", "CMD cat /word")
@@ -149,7 +152,8 @@ func TestLayoutFlow(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if names := l.names(t); len(names) != 2 || names[tmpl.reference(third)] == "" || report.Reclaimed == 0 {
+		if names := l.names(t); len(names) != 2 || names[tmpl.reference(third)] == "" ||
+			report.Reclaimed == 0 {
 			t.Errorf("after the prune there is %v; %+v", names, report)
 		}
 		l.noTrace(t)
@@ -159,7 +163,8 @@ func TestLayoutFlow(t *testing.T) {
 
 func (l layout) wantLayout(t *testing.T, tmpl template, img pinion.Image, sha string) {
 	t.Helper()
-	if img.Reference != tmpl.reference(sha) || img.ID != img.ManifestDigest || img.Delivery.Method != buildkit.MethodOCI || img.Delivery.Reason != "" {
+	if img.Reference != tmpl.reference(sha) || img.ID != img.ManifestDigest ||
+		img.Delivery.Method != buildkit.MethodOCI || img.Delivery.Reason != "" {
 		t.Errorf("commit %s gave %+v, %+v", sha, img, img.Delivery)
 	}
 	kind := buildkit.KindDocker
@@ -172,7 +177,8 @@ func (l layout) wantLayout(t *testing.T, tmpl template, img pinion.Image, sha st
 	if l.hasInEngine(t, img.Reference) {
 		t.Errorf("%s is in the engine too", img.Reference)
 	}
-	if list, err := l.open(t).List(t.Context()); err != nil || len(list) == 0 || list[0].ImageID != img.ID {
+	if list, err := l.open(t).List(t.Context()); err != nil || len(list) == 0 ||
+		list[0].ImageID != img.ID {
 		t.Errorf("list is %+v, %v", list, err)
 	}
 }
@@ -199,7 +205,8 @@ func (l layout) wantReadable(t *testing.T, ref, output string) {
 		t.Errorf("the container prints %q", out)
 	}
 	for name := range l.names(t) {
-		if _, err := l.docker.ImageRemove(t.Context(), name, client.ImageRemoveOptions{}); err != nil {
+		if _, err := l.docker.ImageRemove(t.Context(), name,
+			client.ImageRemoveOptions{}); err != nil {
 			t.Error(err)
 		}
 	}
@@ -236,8 +243,8 @@ func TestLayoutWriters(t *testing.T) {
 	}
 }
 
-// TestFault43_KilledWhileReceiving: kill -9 between the blobs and the name. Nothing is named, the next run works, and
-// what the killed one left is swept.
+// TestFault43_KilledWhileReceiving: kill -9 between the blobs and the name. Nothing is named, the
+// next run works, and what the killed one left is swept.
 func TestFault43_KilledWhileReceiving(t *testing.T) {
 	l := newLayout(t, containerdStandalone)
 	tmpl, first := l.ready(t, "RUN echo killed > /word")
@@ -260,19 +267,22 @@ func TestFault43_KilledWhileReceiving(t *testing.T) {
 	// The next commit needs only some of the blobs.
 	second := tmpl.busybox(t, "RUN echo alive > /word")
 	img := l.ensure(t, pinion.OutcomeBuilt)
-	if names := l.names(t); names[tmpl.reference(second)] != img.ID || names[tmpl.reference(first)] != "" || img.Delivery.LayersReused == 0 {
+	if names := l.names(t); names[tmpl.reference(second)] != img.ID ||
+		names[tmpl.reference(first)] != "" || img.Delivery.LayersReused == 0 {
 		t.Errorf("names are %v, delivery %+v", names, img.Delivery)
 	}
 	l.noTrace(t)
 	var manifest ocispec.Manifest
-	decode(t, read(t, filepath.Join(l.dir, "blobs", "sha256", strings.TrimPrefix(img.ID, "sha256:"))), &manifest)
+	decode(t, read(t, filepath.Join(l.dir, "blobs", "sha256",
+		strings.TrimPrefix(img.ID, "sha256:"))), &manifest)
 	if n := len(l.blobs(t)); n != 2+len(manifest.Layers) {
 		t.Errorf("%d blobs are left of an image with %d layers", n, len(manifest.Layers))
 	}
 	l.ensure(t, pinion.OutcomeHit)
 }
 
-// TestLayoutWithoutEngine: nothing is named, no engine answers, and the managed builder fills the folder.
+// TestLayoutWithoutEngine: nothing is named, no engine answers, and the managed builder fills the
+// folder.
 func TestLayoutWithoutEngine(t *testing.T) {
 	m := newManagedScene(t)
 	dir := filepath.Join(t.TempDir(), "images")
@@ -283,10 +293,12 @@ func TestLayoutWithoutEngine(t *testing.T) {
 		Delivery          struct{ Method string }
 	}) {
 		t.Helper()
-		decode(t, runBinary(t, u, m.bin, append([]string{"ensure", "--format", "json", runtime}, args...)...), &img)
+		decode(t, runBinary(t, u, m.bin,
+			append([]string{"ensure", "--format", "json", runtime}, args...)...), &img)
 		return img
 	}
-	if img := ensure("--platform", "native"); img.Outcome != "built" || img.Builder.Kind != "managed" || img.Delivery.Method != "oci" {
+	if img := ensure("--platform", "native"); img.Outcome != "built" ||
+		img.Builder.Kind != "managed" || img.Delivery.Method != "oci" {
 		t.Errorf("got %+v", img)
 	}
 	runBinary(t, u, m.bin, "builder", "stop")
@@ -294,14 +306,16 @@ func TestLayoutWithoutEngine(t *testing.T) {
 		t.Errorf("got %+v", img)
 	}
 	out := runBinary(t, u, m.bin, "doctor", "--repo-prefix", m.prefix)
-	for _, word := range []string{"OCI layout in " + dir, "managed v0.", "no Docker engine answers"} {
+	for _, word := range []string{"OCI layout in " + dir, "managed v0.",
+		"no Docker engine answers"} {
 		if !strings.Contains(out, word) {
 			t.Errorf("doctor does not say %q:\n%s", word, out)
 		}
 	}
 }
 
-// withoutEngine is a user whose Docker context leads to an engine that is not there. Nothing names it.
+// withoutEngine is a user whose Docker context leads to an engine that is not there. Nothing names
+// it.
 func (u user) withoutEngine(t *testing.T) user {
 	t.Helper()
 	u = u.with()
@@ -309,11 +323,13 @@ func (u user) withoutEngine(t *testing.T) user {
 	docker := filepath.Join(u.env["HOME"], ".docker")
 	sum := sha256.Sum256([]byte("gone"))
 	write(t, filepath.Join(docker, "config.json"), `{"currentContext":"gone"}`, 0o600)
-	meta, err := json.Marshal(map[string]any{"Name": "gone", "Endpoints": map[string]any{"docker": map[string]any{"Host": "unix:///nowhere/docker.sock"}}})
+	meta, err := json.Marshal(map[string]any{"Name": "gone",
+		"Endpoints": map[string]any{"docker": map[string]any{"Host": "unix:///nowhere/docker.sock"}}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	write(t, filepath.Join(docker, "contexts", "meta", hex.EncodeToString(sum[:]), "meta.json"), string(meta), 0o600)
+	write(t, filepath.Join(docker, "contexts", "meta", hex.EncodeToString(sum[:]), "meta.json"),
+		string(meta), 0o600)
 	return u
 }
 
@@ -325,16 +341,20 @@ func TestNoEngine(t *testing.T) {
 	u.fail(t, exitStore, []string{"start it", "--store oci:DIR"}, "ensure", runtime)
 	// One that was named is never replaced by another builder.
 	delete(u.env, "BUILDKIT_HOST")
-	named := u.with("DOCKER_HOST", "unix:///nowhere/docker.sock", "PINION_STORE", "oci:"+t.TempDir())
+	named := u.with("DOCKER_HOST", "unix:///nowhere/docker.sock", "PINION_STORE",
+		"oci:"+t.TempDir())
 	named.fail(t, exitNoBuilder, []string{"/nowhere/docker.sock"}, "ensure", runtime)
-	// The classic store's BuildKit hands out no layers; this test's binary has no program for a managed one beside it.
-	classic := u.with("DOCKER_HOST", engine(t, parts.Docker29Classic).Host(), "PINION_STORE", "oci:"+t.TempDir())
+	// The classic store's BuildKit hands out no layers; this test's binary has no program for a
+	// managed one beside it.
+	classic := u.with("DOCKER_HOST", engine(t, parts.Docker29Classic).Host(), "PINION_STORE",
+		"oci:"+t.TempDir())
 	classic.fail(t, exitNoBuilder, []string{"classic image store"}, "ensure", runtime)
 	u.with("PINION_STORE", "tar:x").fail(t, exitUsage, []string{"oci:DIR"}, "ensure", runtime)
 }
 
 // TestLayoutInRegistryMode: only an engine pulls.
 func TestLayoutInRegistryMode(t *testing.T) {
-	u := newUser(t).with("PINION_STORE", "oci:"+t.TempDir(), "MOLECULE_IMAGE_REGISTRY", "registry.example.com")
+	u := newUser(t).with("PINION_STORE", "oci:"+t.TempDir(), "MOLECULE_IMAGE_REGISTRY",
+		"registry.example.com")
 	u.fail(t, exitStore, []string{"only a Docker engine pulls"}, "ensure", runtime)
 }

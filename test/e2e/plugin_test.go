@@ -47,14 +47,16 @@ func plugged(t *testing.T, config string) {
 	}
 }
 
-// TestPlugin calls Pinion through Docker's client, whose flags before the plugin's name choose the engine.
+// TestPlugin calls Pinion through Docker's client, whose flags before the plugin's name choose the
+// engine.
 func TestPlugin(t *testing.T) {
 	s := newScene(t, containerdOwn)
 	tmpl, sha := s.ready(t, "RUN echo plugged in")
 	home := filepath.Join(s.env["HOME"], ".docker")
 	plugged(t, home)
 	ref := tmpl.reference(sha) + "\n"
-	if r := s.dockerSucceed(t, "pinion", "ensure", runtime); r.stdout != ref || !strings.Contains(r.stderr, "plugged in") {
+	if r := s.dockerSucceed(t, "pinion", "ensure", runtime); r.stdout != ref ||
+		!strings.Contains(r.stderr, "plugged in") {
 		t.Errorf("stdout is %q, stderr\n%s", r.stdout, r.stderr)
 	}
 
@@ -64,7 +66,8 @@ func TestPlugin(t *testing.T) {
 	u.dockerSucceed(t, "context", "create", "there", "--docker", "host="+s.engine.URL())
 	other := t.TempDir()
 	plugged(t, other)
-	if err := os.CopyFS(filepath.Join(other, "contexts"), os.DirFS(filepath.Join(home, "contexts"))); err != nil {
+	if err := os.CopyFS(filepath.Join(other, "contexts"),
+		os.DirFS(filepath.Join(home, "contexts"))); err != nil {
 		t.Fatal(err)
 	}
 	write(t, filepath.Join(other, "config.json"), `{"currentContext":"there"}`, 0o600)
@@ -90,13 +93,16 @@ func TestPlugin(t *testing.T) {
 	if r := s.dockerSucceed(t, "-D", "pinion", "ensure", "--no-cache", runtime); r.stdout != ref {
 		t.Errorf("stdout is %q", r.stdout)
 	}
-	if r := s.dockerSucceed(t, "-l", "error", "pinion", "ensure", "--progress", "quiet", runtime); strings.Contains(r.stderr, "Provisioner") {
+	if r := s.dockerSucceed(t, "-l", "error", "pinion", "ensure", "--progress", "quiet",
+		runtime); strings.Contains(r.stderr, "Provisioner") {
 		t.Errorf("-l error shows\n%s", r.stderr)
 	}
-	if r := s.dockerCLI(t, "pinion", "ensure", "unknown-thing").result(t); r.code != exitNotFound || !strings.Contains(r.stderr, "unknown-thing") {
+	if r := s.dockerCLI(t, "pinion", "ensure", "unknown-thing").result(t); r.code != exitNotFound ||
+		!strings.Contains(r.stderr, "unknown-thing") {
 		t.Errorf("exit code %d\n%s", r.code, r.stderr)
 	}
-	if r := s.dockerCLI(t, "pinion", "ensure").result(t); r.code != exitUsage || !strings.Contains(r.stderr, "docker pinion ensure --help") {
+	if r := s.dockerCLI(t, "pinion", "ensure").result(t); r.code != exitUsage ||
+		!strings.Contains(r.stderr, "docker pinion ensure --help") {
 		t.Errorf("exit code %d\n%s", r.code, r.stderr)
 	}
 }
@@ -110,9 +116,11 @@ func TestPluginHelp(t *testing.T) {
 		words []string
 	}{
 		{[]string{"help"}, []string{"pinion*", "pinned Git commit"}},
-		{[]string{"help", "pinion"}, []string{"docker pinion [flags]", "docker pinion exit-codes", "BUILDKIT_HOST"}},
+		{[]string{"help", "pinion"}, []string{"docker pinion [flags]", "docker pinion exit-codes",
+			"BUILDKIT_HOST"}},
 		{[]string{"pinion", "--help"}, []string{"docker pinion [command]"}},
-		{[]string{"pinion", "ensure", "--help"}, []string{"docker pinion ensure [flags] NAME...", "--metadata-file"}},
+		{[]string{"pinion", "ensure", "--help"},
+			[]string{"docker pinion ensure [flags] NAME...", "--metadata-file"}},
 		{[]string{"pinion", "help", "exit-codes"}, []string{"130  cancelled"}},
 	} {
 		r := u.dockerSucceed(t, c.args...)
@@ -123,12 +131,15 @@ func TestPluginHelp(t *testing.T) {
 		}
 	}
 	var told struct{ SchemaVersion, Vendor, Version, ShortDescription string }
-	text := u.startProgram(t, filepath.Join(u.env["HOME"], ".docker", "cli-plugins", "docker-pinion"), "docker-cli-plugin-metadata").result(t).stdout
-	if err := json.Unmarshal([]byte(text), &told); err != nil || told.SchemaVersion != "0.1.0" || told.Vendor == "" || told.Version == "" {
+	text := u.startProgram(t, filepath.Join(u.env["HOME"], ".docker", "cli-plugins",
+		"docker-pinion"), "docker-cli-plugin-metadata").result(t).stdout
+	if err := json.Unmarshal([]byte(text), &told); err != nil || told.SchemaVersion != "0.1.0" ||
+		told.Vendor == "" || told.Version == "" {
 		t.Errorf("the metadata are %+v, %v", told, err)
 	}
 	// Docker's client of 20.10 completes no plugins.
-	if version := u.dockerSucceed(t, "--version").stdout; !strings.Contains(version, "version 20.") {
+	if version := u.dockerSucceed(t, "--version").stdout; !strings.Contains(version,
+		"version 20.") {
 		for _, c := range []struct{ args, words []string }{
 			{[]string{"ensure", "cl"}, []string{"claude-code\n", "hermes\n"}},
 			{[]string{"ensure", "--prog"}, []string{"--progress"}},
@@ -166,22 +177,27 @@ func TestPluginInterrupted(t *testing.T) {
 	wantNoTrace(t, s)
 }
 
-// TestInstall: what `make install` leaves is found by Docker's client, and `make uninstall` removes it.
+// TestInstall: what `make install` leaves is found by Docker's client, and `make uninstall` removes
+// it.
 func TestInstall(t *testing.T) {
 	partstest.Need(t, parts.NameDocker)
 	u := newUser(t)
 	prefix := filepath.Join(u.env["HOME"], ".local")
 	run := func(target string, vars ...string) {
 		t.Helper()
-		cmd := exec.CommandContext(t.Context(), "make", append([]string{"-C", root(t), target}, vars...)...)
-		cmd.Env = append(os.Environ(), "HOME="+u.env["HOME"], "DOCKER_CONFIG=", "GOPATH="+goEnv(t, "GOPATH"), "GOCACHE="+goEnv(t, "GOCACHE"))
+		cmd := exec.CommandContext(t.Context(), "make",
+			append([]string{"-C", root(t), target}, vars...)...)
+		cmd.Env = append(os.Environ(), "HOME="+u.env["HOME"], "DOCKER_CONFIG=",
+			"GOPATH="+goEnv(t, "GOPATH"), "GOCACHE="+goEnv(t, "GOCACHE"))
 		if out, err := cmd.CombinedOutput(); err != nil {
 			t.Fatalf("make %s: %v\n%s", target, err, out)
 		}
 	}
 	run("install", "PREFIX="+prefix)
 	for name, run := range map[string]func() result{
-		"pinion":        func() result { return u.startProgram(t, filepath.Join(prefix, "bin", "pinion"), "version").result(t) },
+		"pinion": func() result {
+			return u.startProgram(t, filepath.Join(prefix, "bin", "pinion"), "version").result(t)
+		},
 		"docker pinion": func() result { return u.dockerCLI(t, "pinion", "version").result(t) },
 	} {
 		if r := run(); r.code != 0 || !strings.HasPrefix(r.stdout, "pinion ") {
@@ -190,7 +206,8 @@ func TestInstall(t *testing.T) {
 	}
 	staged := t.TempDir()
 	run("install", "PREFIX=/usr", "DESTDIR="+staged)
-	if to, err := os.Readlink(filepath.Join(staged, "usr/libexec/docker/cli-plugins/docker-pinion")); err != nil || to != "/usr/bin/pinion" {
+	if to, err := os.Readlink(filepath.Join(staged,
+		"usr/libexec/docker/cli-plugins/docker-pinion")); err != nil || to != "/usr/bin/pinion" {
 		t.Errorf("the link leads to %q, %v", to, err)
 	}
 	run("uninstall", "PREFIX=/usr", "DESTDIR="+staged)

@@ -25,11 +25,14 @@ func pruneScene(t *testing.T, flavour parts.Flavour) (s *scene, push func() stri
 		t.Fatal(err)
 	}
 	s = &scene{engine: partstest.Proxy(t, host), docker: dockerClient(t, host)}
-	s.user = newUser(t).with("DOCKER_HOST", s.engine.URL(), "MOLECULE_LOCAL_TEMPLATE_REPO_PREFIX", server.URL()+"/t-")
+	s.user = newUser(t).with("DOCKER_HOST", s.engine.URL(), "MOLECULE_LOCAL_TEMPLATE_REPO_PREFIX",
+		server.URL()+"/t-")
 	return s, func() string {
 		t.Helper()
 		unique := fmt.Sprintf("%s %d", t.Name(), scenes.Add(1))
-		sha, err := server.Push(t.Context(), "t-"+runtime, parts.Commit{Message: unique, Files: busybox(t, "RUN echo "+unique+" > /word", "CMD cat /word")})
+		sha, err := server.Push(t.Context(), "t-"+runtime,
+			parts.Commit{Message: unique,
+				Files: busybox(t, "RUN echo "+unique+" > /word", "CMD cat /word")})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -42,18 +45,22 @@ func (s *scene) stopped(t *testing.T, image string) string {
 	t.Helper()
 	name := fmt.Sprintf("pinion-prune-%d", scenes.Add(1))
 	made, err := s.docker.ContainerCreate(t.Context(), client.ContainerCreateOptions{
-		Name: name, Config: &container.Config{Image: image}, HostConfig: &container.HostConfig{NetworkMode: "none"},
+		Name: name, Config: &container.Config{Image: image},
+		HostConfig: &container.HostConfig{NetworkMode: "none"},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if _, err := s.docker.ContainerRemove(context.WithoutCancel(t.Context()), made.ID, client.ContainerRemoveOptions{}); err != nil {
+		if _, err := s.docker.ContainerRemove(context.WithoutCancel(t.Context()), made.ID,
+			client.ContainerRemoveOptions{}); err != nil {
 			t.Error(err)
 		}
 	})
-	wait := s.docker.ContainerWait(t.Context(), made.ID, client.ContainerWaitOptions{Condition: container.WaitConditionNextExit})
-	if _, err := s.docker.ContainerStart(t.Context(), made.ID, client.ContainerStartOptions{}); err != nil {
+	wait := s.docker.ContainerWait(t.Context(), made.ID,
+		client.ContainerWaitOptions{Condition: container.WaitConditionNextExit})
+	if _, err := s.docker.ContainerStart(t.Context(), made.ID,
+		client.ContainerStartOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	select {
@@ -67,7 +74,8 @@ func (s *scene) stopped(t *testing.T, image string) string {
 // tidy removes a name after the test.
 func (s *scene) tidy(t *testing.T, ref string) {
 	t.Cleanup(func() {
-		if _, err := s.docker.ImageRemove(context.WithoutCancel(t.Context()), ref, client.ImageRemoveOptions{}); err != nil {
+		if _, err := s.docker.ImageRemove(context.WithoutCancel(t.Context()), ref,
+			client.ImageRemoveOptions{}); err != nil {
 			t.Error(err)
 		}
 	})
@@ -82,7 +90,8 @@ func (s *scene) prune(t *testing.T, opts pinion.PruneOptions) pinion.PruneReport
 	return report
 }
 
-// wantPruned compares what became of references; those that are not named must not be in the report.
+// wantPruned compares what became of references; those that are not named must not be in the
+// report.
 func wantPruned(t *testing.T, report pinion.PruneReport, want map[string]pinion.PruneAction) {
 	t.Helper()
 	got := map[string]pinion.PruneAction{}
@@ -134,13 +143,17 @@ func TestPrune(t *testing.T) {
 
 			// Neither the name nor the labels make an image ours.
 			foreign := "molecule-local/workspace-template-" + runtime + ":mine"
-			s.foreign(t, storetest.Spec{Tag: foreign, Content: t.Name(), Labels: s.labels(t, old.ID)})
+			s.foreign(t, storetest.Spec{Tag: foreign, Content: t.Name(),
+				Labels: s.labels(t, old.ID)})
 			s.tidy(t, foreign)
-			movedTo, latest := s.id(t, moved.Reference), "molecule-local/workspace-template-"+runtime+":latest"
+			movedTo, latest := s.id(t, moved.Reference),
+				"molecule-local/workspace-template-"+runtime+":latest"
 			want := map[string]pinion.PruneAction{
-				used.Reference: pinion.PruneKept, old.Reference: pinion.PruneRemoved, shared.Reference: pinion.PruneRemoved,
-				moved.Reference: pinion.PruneKept, gone.Reference: pinion.PruneForgotten,
-				second.Reference: pinion.PruneKept, newest.Reference: pinion.PruneKept, temporary: pinion.PruneRemoved,
+				used.Reference: pinion.PruneKept, old.Reference: pinion.PruneRemoved,
+				shared.Reference: pinion.PruneRemoved,
+				moved.Reference:  pinion.PruneKept, gone.Reference: pinion.PruneForgotten,
+				second.Reference: pinion.PruneKept, newest.Reference: pinion.PruneKept,
+				temporary: pinion.PruneRemoved,
 			}
 
 			before := s.tags(t, runtime)
@@ -158,13 +171,17 @@ func TestPrune(t *testing.T) {
 					t.Errorf("the used one is kept because %q", i.Reason)
 				}
 			}
-			if done.Reclaimed <= 0 || done.Reclaimed != dry.Reclaimed || done.Remaining != dry.Remaining {
-				t.Errorf("reclaimed %d, the dry run said %d; remaining %d, %d", done.Reclaimed, dry.Reclaimed, done.Remaining, dry.Remaining)
+			if done.Reclaimed <= 0 || done.Reclaimed != dry.Reclaimed ||
+				done.Remaining != dry.Remaining {
+				t.Errorf("reclaimed %d, the dry run said %d; remaining %d, %d", done.Reclaimed,
+					dry.Reclaimed, done.Remaining, dry.Remaining)
 			}
 			wantRecords(t, s, 4)
 			for ref, id := range map[string]string{
-				used.Reference: used.ID, old.Reference: "", old.ID: "", shared.Reference: "", shared.ID: shared.ID, "somebody/else:1": shared.ID,
-				moved.Reference: movedTo, second.Reference: second.ID, newest.Reference: newest.ID, temporary: "", latest: newest.ID,
+				used.Reference: used.ID, old.Reference: "", old.ID: "", shared.Reference: "",
+				shared.ID: shared.ID, "somebody/else:1": shared.ID,
+				moved.Reference: movedTo, second.Reference: second.ID, newest.Reference: newest.ID,
+				temporary: "", latest: newest.ID,
 			} {
 				if got := s.id(t, ref); got != id {
 					t.Errorf("%s is %q, not %q", ref, got, id)
@@ -175,7 +192,8 @@ func TestPrune(t *testing.T) {
 			}
 
 			out := s.run(t, "prune", "--dry-run", "--keep", "1").stdout
-			for _, word := range []string{"remove", second.Revision.String()[:12], "the container " + name + " uses it", "Would reclaim"} {
+			for _, word := range []string{"remove", second.Revision.String()[:12],
+				"the container " + name + " uses it", "Would reclaim"} {
 				if !strings.Contains(out, word) {
 					t.Errorf("the command does not say %q:\n%s", word, out)
 				}
@@ -191,7 +209,8 @@ func TestPrune(t *testing.T) {
 				t.Errorf("got %+v", img)
 			}
 			usage, err := s.open(t).DiskUsage(t.Context())
-			if err != nil || len(usage.Templates) != 1 || usage.Templates[0].Images != 2 || usage.Templates[0].InUse != 1 || usage.Unverified != 0 || usage.Size <= 0 {
+			if err != nil || len(usage.Templates) != 1 || usage.Templates[0].Images != 2 ||
+				usage.Templates[0].InUse != 1 || usage.Unverified != 0 || usage.Size <= 0 {
 				t.Errorf("usage %+v, %v", usage, err)
 			}
 		})
@@ -219,9 +238,11 @@ func TestPruneWhatTheEngineRefuses(t *testing.T) {
 				return true
 			})
 			report := s.prune(t, pinion.PruneOptions{Keep: 1})
-			wantPruned(t, report, map[string]pinion.PruneAction{old.Reference: pinion.PruneKept, newest.Reference: pinion.PruneKept})
+			wantPruned(t, report, map[string]pinion.PruneAction{old.Reference: pinion.PruneKept,
+				newest.Reference: pinion.PruneKept})
 			for _, i := range report.Items {
-				if i.Reference == old.Reference && !strings.Contains(i.Reason, "the engine refuses") {
+				if i.Reference == old.Reference &&
+					!strings.Contains(i.Reason, "the engine refuses") {
 					t.Errorf("kept because %q", i.Reason)
 				}
 			}
@@ -245,9 +266,15 @@ func TestPruneIsKilled(t *testing.T) {
 		path   func(old pinion.Image) string
 		want   pinion.PruneAction // of the next call
 	}{
-		{"before latest", http.MethodDelete, func(pinion.Image) string { return latest }, pinion.PruneRemoved},
-		{"before the pinned name", http.MethodDelete, func(old pinion.Image) string { return old.Reference }, pinion.PruneRemoved},
-		{"before the record", http.MethodGet, func(old pinion.Image) string { return old.ID }, pinion.PruneForgotten},
+		{"before latest", http.MethodDelete, func(pinion.Image) string {
+			return latest
+		}, pinion.PruneRemoved},
+		{"before the pinned name", http.MethodDelete, func(old pinion.Image) string {
+			return old.Reference
+		}, pinion.PruneRemoved},
+		{"before the record", http.MethodGet, func(old pinion.Image) string {
+			return old.ID
+		}, pinion.PruneForgotten},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			push()

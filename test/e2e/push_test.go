@@ -16,14 +16,17 @@ import (
 )
 
 // manifest is what the registry has under a tag or a digest, "" and nothing if it has none.
-func (d *depot) manifest(t *testing.T, repository, reference string) (digest string, m ocispec.Manifest) {
+func (d *depot) manifest(t *testing.T, repository,
+	reference string) (digest string, m ocispec.Manifest) {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, d.registry.URL()+"/v2/"+repository+"/manifests/"+reference, nil)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet,
+		d.registry.URL()+"/v2/"+repository+"/manifests/"+reference, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	req.SetBasicAuth(depotUser, depotPassword)
-	req.Header["Accept"] = []string{ocispec.MediaTypeImageManifest, "application/vnd.docker.distribution.manifest.v2+json", ocispec.MediaTypeImageIndex}
+	req.Header["Accept"] = []string{ocispec.MediaTypeImageManifest,
+		"application/vnd.docker.distribution.manifest.v2+json", ocispec.MediaTypeImageIndex}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		t.Fatal(err)
@@ -42,11 +45,13 @@ func (d *depot) manifest(t *testing.T, repository, reference string) (digest str
 	return resp.Header.Get("Docker-Content-Digest"), m
 }
 
-// TestPush fills the registry from one machine, and another machine in registry mode runs the very same image.
+// TestPush fills the registry from one machine, and another machine in registry mode runs the very
+// same image.
 func TestPush(t *testing.T) {
 	d := newDepot(t)
 	for _, c := range []struct{ from, to cell }{
-		{containerdOwn, classicOwn}, {containerdStandalone, oldOwn}, {classicOwn, containerdOwn}, {oldOwn, classicOwn}, {containerdOwn, containerdOwn},
+		{containerdOwn, classicOwn}, {containerdStandalone, oldOwn}, {classicOwn, containerdOwn},
+		{oldOwn, classicOwn}, {containerdOwn, containerdOwn},
 	} {
 		t.Run(c.from.String()+" to "+c.to.String(), func(t *testing.T) {
 			a := newScene(t, c.from)
@@ -56,22 +61,27 @@ func TestPush(t *testing.T) {
 			repository, prefix := path+"/workspace-template-hermes", d.host+"/"+path
 			member := d.loggedIn(t, a.user, depotPassword)
 
-			r := member.succeed(t, "ensure", runtime, "--push", "--registry", prefix, "--format", "json")
+			r := member.succeed(t, "ensure", runtime, "--push", "--registry", prefix, "--format",
+				"json")
 			img := parseImage(t, r)
-			pinned, latest := prefix+"/workspace-template-hermes:"+sha[:12], prefix+"/workspace-template-hermes:latest"
-			if img.Reference != tmpl.reference(sha) || len(img.Pushed) != 2 || img.Pushed[0].Reference != pinned || img.Pushed[1].Reference != latest {
+			pinned, latest := prefix+"/workspace-template-hermes:"+sha[:12],
+				prefix+"/workspace-template-hermes:latest"
+			if img.Reference != tmpl.reference(sha) || len(img.Pushed) != 2 ||
+				img.Pushed[0].Reference != pinned || img.Pushed[1].Reference != latest {
 				t.Fatalf("the receipt is %+v", img)
 			}
 			var config string
 			for i, tag := range []string{sha[:12], "latest"} {
 				digest, m := d.manifest(t, repository, tag)
 				if digest == "" || digest != img.Pushed[i].Digest {
-					t.Errorf("the registry has %q under %s, the receipt says %s", digest, tag, img.Pushed[i].Digest)
+					t.Errorf("the registry has %q under %s, the receipt says %s", digest, tag,
+						img.Pushed[i].Digest)
 				}
 				config = m.Config.Digest.String()
 			}
 			if img.ID != config && img.ID != img.Pushed[0].Digest {
-				t.Errorf("pushed was %s with the config %s, not %s", img.Pushed[0].Digest, config, img.ID)
+				t.Errorf("pushed was %s with the config %s, not %s", img.Pushed[0].Digest, config,
+					img.ID)
 			}
 			for _, name := range []string{pinned, latest} {
 				if a.id(t, name) != "" {
@@ -90,13 +100,15 @@ func TestPush(t *testing.T) {
 				a.remove(t, img.ID, true)
 			}
 			b := newScene(t, c.to)
-			there := d.loggedIn(t, b.with("MOLECULE_IMAGE_REGISTRY", prefix, "BUILDKIT_HOST", "unix:///nowhere"), depotPassword)
+			there := d.loggedIn(t, b.with("MOLECULE_IMAGE_REGISTRY", prefix, "BUILDKIT_HOST",
+				"unix:///nowhere"), depotPassword)
 			got := parseImage(t, there.run(t, "ensure", runtime, "--format", "json"))
 			if got.Outcome != pinion.OutcomePulled || got.Reference != latest {
 				t.Fatalf("got %+v", got)
 			}
 			if got.ID != config && got.ID != img.Pushed[0].Digest {
-				t.Errorf("pulled was %s, pushed %s with the config %s", got.ID, img.Pushed[0].Digest, config)
+				t.Errorf("pulled was %s, pushed %s with the config %s", got.ID,
+					img.Pushed[0].Digest, config)
 			}
 			if !slices.Equal(b.layers(t, latest), layers) || b.runContainer(t, latest) != word {
 				t.Error("it is another image")
@@ -115,7 +127,9 @@ func TestPushHits(t *testing.T) {
 	u := d.loggedIn(t, s.user, depotPassword)
 	push := func(args ...string) pinion.Image {
 		t.Helper()
-		return parseImage(t, u.succeed(t, append([]string{"ensure", runtime, "--push", "--registry", prefix, "--format", "json"}, args...)...))
+		return parseImage(t, u.succeed(t,
+			append([]string{"ensure", runtime, "--push", "--registry", prefix, "--format", "json"},
+				args...)...))
 	}
 	first := push()
 	d.Reset()
@@ -148,7 +162,8 @@ func TestPushHits(t *testing.T) {
 	}
 	// Another platform stays apart.
 	other := push("--platform", "linux/386")
-	if !strings.HasSuffix(other.Pushed[0].Reference, head[:12]+"-linux-386") || !strings.HasSuffix(other.Pushed[1].Reference, ":latest-linux-386") {
+	if !strings.HasSuffix(other.Pushed[0].Reference, head[:12]+"-linux-386") ||
+		!strings.HasSuffix(other.Pushed[1].Reference, ":latest-linux-386") {
 		t.Errorf("got %+v", other.Pushed)
 	}
 	if now, _ := d.manifest(t, repository, "latest"); now != latest {
@@ -168,7 +183,8 @@ func TestPushErrors(t *testing.T) {
 		}
 		words := []string{prefix + "/workspace-template-hermes", "docker login"}
 		s.fail(t, exitUnauthorized, words, push(prefix)...)
-		r := d.loggedIn(t, s.user, "wrong-password").fail(t, exitUnauthorized, words, push(prefix)...)
+		r := d.loggedIn(t, s.user, "wrong-password").fail(t, exitUnauthorized, words,
+			push(prefix)...)
 		if strings.Contains(r.stderr, "wrong-password") {
 			t.Errorf("the password is in %q", r.stderr)
 		}
@@ -182,15 +198,18 @@ func TestPushErrors(t *testing.T) {
 		s.fail(t, exitUsage, []string{"--registry"}, "ensure", runtime, "--push")
 		s.fail(t, exitUsage, []string{"--push"}, "ensure", runtime, "--registry", prefix)
 		s.fail(t, exitUsage, []string{"no image reference"}, push("REGISTRY/X y")...)
-		s.with("MOLECULE_IMAGE_REGISTRY", prefix).fail(t, exitUsage, []string{"MOLECULE_IMAGE_REGISTRY"}, push(prefix)...)
-		s.fail(t, exitUsage, []string{"skopeo"}, push(prefix, "--store", "oci:"+filepath.Join(t.TempDir(), "images"))...)
+		s.with("MOLECULE_IMAGE_REGISTRY", prefix).fail(t, exitUsage,
+			[]string{"MOLECULE_IMAGE_REGISTRY"}, push(prefix)...)
+		s.fail(t, exitUsage, []string{"skopeo"},
+			push(prefix, "--store", "oci:"+filepath.Join(t.TempDir(), "images"))...)
 		if n := len(s.git.Requests()) + len(s.engine.Requests()); n != 0 {
 			t.Errorf("what was refused cost %d requests", n)
 		}
 	})
 }
 
-// TestPushedNameOfSomebodyElse: whoever gives the name to another image while it is lent keeps it, and the push fails.
+// TestPushedNameOfSomebodyElse: whoever gives the name to another image while it is lent keeps it,
+// and the push fails.
 func TestPushedNameOfSomebodyElse(t *testing.T) {
 	d := newDepot(t)
 	s := newScene(t, classicOwn)
@@ -205,7 +224,8 @@ func TestPushedNameOfSomebodyElse(t *testing.T) {
 		}
 		return false
 	})
-	r := d.loggedIn(t, s.user, depotPassword).run(t, "ensure", runtime, "--push", "--registry", d.host+"/"+path)
+	r := d.loggedIn(t, s.user, depotPassword).run(t, "ensure", runtime, "--push", "--registry",
+		d.host+"/"+path)
 	if r.code != exitStore || !strings.Contains(r.stderr, "somebody else moved the name") {
 		t.Errorf("exit code %d\n%s", r.code, r.stderr)
 	}

@@ -9,7 +9,8 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/test/parts"
 )
 
-// TestRegistryMode pulls with the credentials of the Docker config, and asks neither a git server nor a builder.
+// TestRegistryMode pulls with the credentials of the Docker config, and asks neither a git server
+// nor a builder.
 func TestRegistryMode(t *testing.T) {
 	d := newDepot(t)
 	stores := []cell{containerdOwn, classicOwn, oldOwn}
@@ -17,17 +18,21 @@ func TestRegistryMode(t *testing.T) {
 		s := newScene(t, c)
 		// A repository of its own for each store, so that no engine has it from before.
 		path := s.prefix + "images"
-		image := d.push(t, path+"/workspace-template-hermes", "latest", storetest.Spec{Content: "first"})
+		image := d.push(t, path+"/workspace-template-hermes", "latest",
+			storetest.Spec{Content: "first"})
 		prefix := d.host + "/" + path
-		u := d.loggedIn(t, s.with("MOLECULE_IMAGE_REGISTRY", prefix, "BUILDKIT_HOST", "unix:///nowhere"), depotPassword)
+		u := d.loggedIn(t, s.with("MOLECULE_IMAGE_REGISTRY", prefix, "BUILDKIT_HOST",
+			"unix:///nowhere"), depotPassword)
 
 		d.Reset()
 		r := u.run(t, "ensure", runtime, "--format", "json")
 		img := parseImage(t, r)
-		if img.Outcome != pinion.OutcomePulled || img.Mode != "registry" || img.Reference != prefix+"/workspace-template-hermes:latest" || !img.Revision.IsZero() {
+		if img.Outcome != pinion.OutcomePulled || img.Mode != "registry" ||
+			img.Reference != prefix+"/workspace-template-hermes:latest" || !img.Revision.IsZero() {
 			t.Errorf("got %+v", img)
 		}
-		if got := s.id(t, img.Reference); got != img.ID || got != image.ConfigDigest.String() && got != image.ManifestDigest.String() {
+		if got := s.id(t, img.Reference); got != img.ID || got != image.ConfigDigest.String() &&
+			got != image.ManifestDigest.String() {
 			t.Errorf("the engine has %s, the receipt says %s", got, img.ID)
 		}
 		if d.Count("/v2/") == 0 {
@@ -46,15 +51,18 @@ func TestRegistryMode(t *testing.T) {
 		}
 
 		d.push(t, path+"/workspace-template-hermes", "latest", storetest.Spec{Content: "second"})
-		if stale := parseImage(t, u.run(t, "ensure", runtime, "--format", "json")); stale.Outcome != pinion.OutcomeHit || stale.ID != img.ID {
+		if stale := parseImage(t, u.run(t, "ensure", runtime, "--format",
+			"json")); stale.Outcome != pinion.OutcomeHit || stale.ID != img.ID {
 			t.Errorf("without --pull: %+v", stale)
 		}
 		fresh := parseImage(t, u.run(t, "ensure", runtime, "--pull", "--format", "json"))
-		if fresh.Outcome != pinion.OutcomePulled || fresh.ID == img.ID || fresh.Reference != img.Reference || s.id(t, img.Reference) != fresh.ID {
+		if fresh.Outcome != pinion.OutcomePulled || fresh.ID == img.ID ||
+			fresh.Reference != img.Reference || s.id(t, img.Reference) != fresh.ID {
 			t.Errorf("with --pull: %+v", fresh)
 		}
 
-		if n := len(s.git.Requests()) + s.engine.Count("/grpc") + s.engine.Count("/session"); n != 0 {
+		if n := len(s.git.Requests()) + s.engine.Count("/grpc") +
+			s.engine.Count("/session"); n != 0 {
 			t.Errorf("git server and builder were asked %d times", n)
 		}
 		for _, text := range []string{r.stdout, r.stderr} {
@@ -71,7 +79,8 @@ func TestRegistryCredentialHelper(t *testing.T) {
 	d.push(t, s.prefix+"x/workspace-template-hermes", "latest", storetest.Spec{Content: "helped"})
 	u := d.helped(t, s.with("MOLECULE_IMAGE_REGISTRY", d.host+"/"+s.prefix+"x"))
 	// The helper has to be on the PATH of the process, so this is for the command alone.
-	if img := parseImage(t, u.run(t, "ensure", runtime, "--format", "json")); img.Outcome != pinion.OutcomePulled {
+	if img := parseImage(t, u.run(t, "ensure", runtime, "--format",
+		"json")); img.Outcome != pinion.OutcomePulled {
 		t.Errorf("got %+v", img)
 	}
 }
@@ -81,20 +90,26 @@ func TestRegistryErrors(t *testing.T) {
 	onCells(t, []cell{containerdOwn, classicOwn, oldOwn}, func(t *testing.T, c cell) {
 		s := newScene(t, c)
 		prefix := d.host + "/" + s.prefix + "x"
-		d.push(t, s.prefix+"x/workspace-template-hermes", "latest", storetest.Spec{Content: "guarded"})
+		d.push(t, s.prefix+"x/workspace-template-hermes", "latest",
+			storetest.Spec{Content: "guarded"})
 		ref := prefix + "/workspace-template-hermes:latest"
 		u := s.with("MOLECULE_IMAGE_REGISTRY", prefix)
 		u.fail(t, exitUnauthorized, []string{ref, "docker login"}, "ensure", runtime)
-		r := d.loggedIn(t, u, "wrong-password").fail(t, exitUnauthorized, []string{ref, "docker login"}, "ensure", runtime)
+		r := d.loggedIn(t, u, "wrong-password").fail(t, exitUnauthorized,
+			[]string{ref, "docker login"}, "ensure", runtime)
 		if strings.Contains(r.stderr, "wrong-password") {
 			t.Errorf("the password is in %q", r.stderr)
 		}
 		member := d.loggedIn(t, u, depotPassword)
-		member.fail(t, exitNotFound, []string{prefix + "/workspace-template-autogen:latest"}, "ensure", "autogen")
+		member.fail(t, exitNotFound, []string{prefix + "/workspace-template-autogen:latest"},
+			"ensure", "autogen")
 		member.fail(t, exitNotFound, []string{"unknown-thing"}, "ensure", "unknown-thing")
-		member.with("MOLECULE_IMAGE_REGISTRY", "127.0.0.1:1/x").fail(t, exitUnreachable, []string{"127.0.0.1:1"}, "ensure", runtime)
-		member.fail(t, exitUsage, []string{"MOLECULE_IMAGE_REGISTRY"}, "ensure", runtime, "--no-cache")
-		if n := len(s.git.Requests()) + s.engine.Count("/grpc") + s.engine.Count("/session"); n != 0 {
+		member.with("MOLECULE_IMAGE_REGISTRY", "127.0.0.1:1/x").fail(t, exitUnreachable,
+			[]string{"127.0.0.1:1"}, "ensure", runtime)
+		member.fail(t, exitUsage, []string{"MOLECULE_IMAGE_REGISTRY"}, "ensure", runtime,
+			"--no-cache")
+		if n := len(s.git.Requests()) + s.engine.Count("/grpc") +
+			s.engine.Count("/session"); n != 0 {
 			t.Errorf("git server and builder were asked %d times: never a fallback", n)
 		}
 	})
@@ -105,28 +120,34 @@ func TestRegistryOtherPlatform(t *testing.T) {
 	d := newDepot(t)
 	onCells(t, []cell{containerdOwn, classicOwn}, func(t *testing.T, c cell) {
 		s := newScene(t, c)
-		u := d.loggedIn(t, s.with("MOLECULE_IMAGE_REGISTRY", d.host+"/"+s.prefix+"x"), depotPassword)
+		u := d.loggedIn(t, s.with("MOLECULE_IMAGE_REGISTRY", d.host+"/"+s.prefix+"x"),
+			depotPassword)
 		repo := s.prefix + "x/workspace-template-hermes"
 		d.push(t, repo, "latest", storetest.Spec{Content: "arm", Architecture: "arm64"})
-		img := parseImage(t, u.run(t, "ensure", runtime, "--platform", "linux/arm64", "--format", "json"))
+		img := parseImage(t, u.run(t, "ensure", runtime, "--platform", "linux/arm64", "--format",
+			"json"))
 		if img.Outcome != pinion.OutcomePulled || img.Platform != "linux/arm64" {
 			t.Errorf("got %+v", img)
 		}
-		if again := parseImage(t, u.run(t, "ensure", runtime, "--platform", "linux/arm64", "--format", "json")); again.Outcome != pinion.OutcomeHit {
+		if again := parseImage(t, u.run(t, "ensure", runtime, "--platform", "linux/arm64",
+			"--format", "json")); again.Outcome != pinion.OutcomeHit {
 			t.Errorf("got %+v", again)
 		}
 		d.push(t, repo, "latest", storetest.Spec{Content: "amd"})
 		amd := parseImage(t, u.run(t, "ensure", runtime, "--format", "json"))
-		if amd.Outcome != pinion.OutcomePulled || amd.Platform != "linux/amd64" || amd.Reason == "" || amd.ID == img.ID {
+		if amd.Outcome != pinion.OutcomePulled || amd.Platform != "linux/amd64" ||
+			amd.Reason == "" || amd.ID == img.ID {
 			t.Errorf("got %+v", amd)
 		}
 	})
 }
 
-// TestRegistryReference is byte for byte what the prefix says, and the library's call contacts nobody.
+// TestRegistryReference is byte for byte what the prefix says, and the library's call contacts
+// nobody.
 func TestRegistryReference(t *testing.T) {
 	s := newScene(t, containerdOwn)
-	for _, prefix := range []string{"registry.example/molecule", "registry.example/molecule/", "REGISTRY.example:5000", "x//"} {
+	for _, prefix := range []string{"registry.example/molecule", "registry.example/molecule/",
+		"REGISTRY.example:5000", "x//"} {
 		u := s.with("MOLECULE_IMAGE_REGISTRY", prefix)
 		want := prefix + "/workspace-template-hermes:latest"
 		if got, err := u.open(t).EnsureLocalImage(t.Context(), runtime); err != nil || got != want {
@@ -147,30 +168,34 @@ func TestRegistryReference(t *testing.T) {
 // TestPrivateBaseImage: FROM names an image that wants the credentials of the Docker config.
 func TestPrivateBaseImage(t *testing.T) {
 	d := newDepot(t)
-	onCells(t, []cell{containerdOwn, classicOwn, oldOwn, containerdStandalone}, func(t *testing.T, c cell) {
-		s := newScene(t, c)
-		base := s.prefix + "base"
-		d.push(t, base, "1", storetest.Spec{Content: "the base of " + t.Name()})
-		s.template(t, runtime, parts.RepoOptions{}).push(t, parts.Text("Dockerfile", "FROM "+d.host+"/"+base+":1\nCOPY word /\n"), parts.Text("word", "x"))
-		words := []string{d.host + "/" + base, "Unauthorized"}
-		if c != oldOwn {
-			words = []string{"Dockerfile:1", d.host + "/" + base}
-		}
-		s.fail(t, exitBuild, words, "ensure", runtime)
-		d.Reset()
-		r := d.loggedIn(t, s.user, depotPassword).succeed(t, "ensure", runtime, "--format", "json")
-		s.wantImage(t, parseImage(t, r))
-		authorized := 0
-		for _, asked := range d.Requests() {
-			if asked.Authorization != "" {
-				authorized++
+	onCells(t, []cell{containerdOwn, classicOwn, oldOwn, containerdStandalone},
+		func(t *testing.T, c cell) {
+			s := newScene(t, c)
+			base := s.prefix + "base"
+			d.push(t, base, "1", storetest.Spec{Content: "the base of " + t.Name()})
+			s.template(t, runtime, parts.RepoOptions{}).push(t,
+				parts.Text("Dockerfile", "FROM "+d.host+"/"+base+":1\nCOPY word /\n"),
+				parts.Text("word", "x"))
+			words := []string{d.host + "/" + base, "Unauthorized"}
+			if c != oldOwn {
+				words = []string{"Dockerfile:1", d.host + "/" + base}
 			}
-		}
-		if authorized == 0 {
-			t.Error("the registry saw no credentials")
-		}
-		if strings.Contains(r.stderr, depotPassword) {
-			t.Errorf("the password is in %q", r.stderr)
-		}
-	})
+			s.fail(t, exitBuild, words, "ensure", runtime)
+			d.Reset()
+			r := d.loggedIn(t, s.user, depotPassword).succeed(t, "ensure", runtime, "--format",
+				"json")
+			s.wantImage(t, parseImage(t, r))
+			authorized := 0
+			for _, asked := range d.Requests() {
+				if asked.Authorization != "" {
+					authorized++
+				}
+			}
+			if authorized == 0 {
+				t.Error("the registry saw no credentials")
+			}
+			if strings.Contains(r.stderr, depotPassword) {
+				t.Errorf("the password is in %q", r.stderr)
+			}
+		})
 }

@@ -20,7 +20,8 @@ func TestPrivateRepository(t *testing.T) {
 
 		// Gitea shows a private repository to nobody else: it is like one that is missing.
 		s.refused(t, pinion.ErrNotFound, tmpl.url(), "private", "MOLECULE_GITEA_TOKEN")
-		s.with("MOLECULE_GITEA_TOKEN", strings.Repeat("0", 40)).refused(t, pinion.ErrUnauthorized, "MOLECULE_GITEA_TOKEN")
+		s.with("MOLECULE_GITEA_TOKEN", strings.Repeat("0", 40)).refused(t, pinion.ErrUnauthorized,
+			"MOLECULE_GITEA_TOKEN")
 		if n := s.engine.Count("/grpc") + s.engine.Count("/session"); n != 0 {
 			t.Errorf("the builder was contacted %d times for what may not be read", n)
 		}
@@ -37,7 +38,8 @@ func TestPrivateRepository(t *testing.T) {
 func TestBadTokenOnPublicRepository(t *testing.T) {
 	s := newScene(t, containerdOwn)
 	s.ready(t)
-	s.with("MOLECULE_GITEA_TOKEN", "bad").refused(t, pinion.ErrUnauthorized, "MOLECULE_GITEA_TOKEN", "rejected")
+	s.with("MOLECULE_GITEA_TOKEN", "bad").refused(t, pinion.ErrUnauthorized, "MOLECULE_GITEA_TOKEN",
+		"rejected")
 }
 
 func TestRepositoriesWithoutACommitToBuild(t *testing.T) {
@@ -104,7 +106,8 @@ func TestUnbornHEADTakesTheDefaultBranch(t *testing.T) {
 func TestDefaultBranchDecides(t *testing.T) {
 	s := newScene(t, containerdOwn)
 	tmpl, _ := s.ready(t, "RUN echo main")
-	other := tmpl.commit(t, parts.Commit{Branch: "other", From: "main", Files: busybox(t, "RUN echo other")})
+	other := tmpl.commit(t, parts.Commit{Branch: "other", From: "main",
+		Files: busybox(t, "RUN echo other")})
 	if err := s.gitea.SetDefaultBranch(t.Context(), tmpl.repo, "other"); err != nil {
 		t.Fatal(err)
 	}
@@ -113,7 +116,8 @@ func TestDefaultBranchDecides(t *testing.T) {
 	}
 }
 
-// TestFirstPushIsSeenAtOnce asks in the second in which Gitea's own API does not know the branch yet.
+// TestFirstPushIsSeenAtOnce asks in the second in which Gitea's own API does not know the branch
+// yet.
 func TestFirstPushIsSeenAtOnce(t *testing.T) {
 	s := newScene(t, containerdOwn)
 	o := s.open(t)
@@ -142,8 +146,10 @@ func TestServerTrouble(t *testing.T) {
 	}{
 		{"500", parts.FailPath("/", http.StatusInternalServerError, "boom"), pinion.ErrUnavailable},
 		{"403", parts.FailPath("/", http.StatusForbidden, "no"), pinion.ErrUnauthorized},
-		{"429", parts.FailPath("/", http.StatusTooManyRequests, "slow down"), pinion.ErrRateLimited},
-		{"HTML", parts.FailPath("/", http.StatusOK, "<html>sign in</html>"), pinion.ErrInvalidAnswer},
+		{"429", parts.FailPath("/", http.StatusTooManyRequests, "slow down"),
+			pinion.ErrRateLimited},
+		{"HTML", parts.FailPath("/", http.StatusOK, "<html>sign in</html>"),
+			pinion.ErrInvalidAnswer},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s.git.SetHook(c.hook)
@@ -154,7 +160,8 @@ func TestServerTrouble(t *testing.T) {
 	s.ensure(t, pinion.OutcomeHit)
 }
 
-// TestSHA256Repository runs on Gitea where its git is new enough, and on git's own server everywhere.
+// TestSHA256Repository runs on Gitea where its git is new enough, and on git's own server
+// everywhere.
 func TestSHA256Repository(t *testing.T) {
 	t.Run("gitea", func(t *testing.T) {
 		if ok, err := gitea(t).SupportsSHA256(t.Context()); err != nil || !ok {
@@ -170,7 +177,8 @@ func TestSHA256Repository(t *testing.T) {
 		if err := server.CreateRepo(t.Context(), "t-"+runtime, parts.SHA256); err != nil {
 			t.Fatal(err)
 		}
-		sha, err := server.Push(t.Context(), "t-"+runtime, parts.Commit{Files: busybox(t, "RUN echo sha256")})
+		sha, err := server.Push(t.Context(), "t-"+runtime,
+			parts.Commit{Files: busybox(t, "RUN echo sha256")})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -194,7 +202,8 @@ func buildSHA256(t *testing.T, s *scene, sha string) {
 func TestMissingDockerfile(t *testing.T) {
 	onCells(t, builders(), func(t *testing.T, c cell) {
 		s := newScene(t, c)
-		s.template(t, runtime, parts.RepoOptions{}).push(t, parts.Text("README.md", "no Dockerfile"))
+		s.template(t, runtime, parts.RepoOptions{}).push(t,
+			parts.Text("README.md", "no Dockerfile"))
 		s.refused(t, pinion.ErrRefused, "Dockerfile")
 		wantNoTrace(t, s)
 	})
@@ -232,7 +241,8 @@ func TestFailingStepBesideOthers(t *testing.T) {
 		s.ready(t, "ADD "+s.git.URL()+"/nowhere /x")
 		_, err := s.try(t)
 		wantError(t, err, pinion.ErrBuild, "404")
-		if step := asStep(err); strings.Contains(step.Step, "busybox") || step.Line != 0 && step.Line != 4 {
+		if step := asStep(err); strings.Contains(step.Step, "busybox") || step.Line != 0 &&
+			step.Line != 4 {
 			t.Errorf("the step is %+v", step)
 		}
 	})

@@ -17,7 +17,8 @@ import (
 // stores are one cell for each engine and image store.
 func stores() []cell { return []cell{containerdOwn, classicOwn, oldOwn} }
 
-// direct is the scene's user without the proxy before the engine, which cannot close one direction of a connection.
+// direct is the scene's user without the proxy before the engine, which cannot close one direction
+// of a connection.
 func (s *scene) direct(t *testing.T) user {
 	t.Helper()
 	return s.with("DOCKER_HOST", engine(t, s.store).Host())
@@ -44,7 +45,8 @@ func (s *scene) hasContainer(t *testing.T, name string) bool {
 
 func (s *scene) removeContainer(t *testing.T, name string) {
 	t.Helper()
-	if _, err := s.docker.ContainerRemove(t.Context(), name, client.ContainerRemoveOptions{Force: true}); err != nil {
+	if _, err := s.docker.ContainerRemove(t.Context(), name,
+		client.ContainerRemoveOptions{Force: true}); err != nil {
 		t.Error(err)
 	}
 }
@@ -52,11 +54,13 @@ func (s *scene) removeContainer(t *testing.T, name string) {
 func TestRun(t *testing.T) {
 	onCells(t, stores(), func(t *testing.T, c cell) {
 		s := newScene(t, c)
-		_, sha := s.ready(t, "RUN echo built > /word", `CMD ["sh", "-c", "cat /word; echo oops >&2; exit 3"]`)
+		_, sha := s.ready(t, "RUN echo built > /word",
+			`CMD ["sh", "-c", "cat /word; echo oops >&2; exit 3"]`)
 		u := s.direct(t)
 
 		r := u.run(t, "run", runtime, "--rm", "--name", s.prefix+"first")
-		if r.code != 3 || r.stdout != "built\n" || !strings.HasSuffix(r.stderr, "oops\n") || strings.Contains(r.stderr, "pinion: error") {
+		if r.code != 3 || r.stdout != "built\n" || !strings.HasSuffix(r.stderr, "oops\n") ||
+			strings.Contains(r.stderr, "pinion: error") {
 			t.Errorf("got %+v", r)
 		}
 		if s.hasContainer(t, s.prefix+"first") {
@@ -64,16 +68,20 @@ func TestRun(t *testing.T) {
 		}
 
 		// A hit; stdin to its end; and what stands behind -- instead of the image's command.
-		piped := u.startReading(t, strings.NewReader("one\ntwo\n"), "run", "-i", "--rm", runtime, "--", "sh", "-c", "cat; echo end").result(t)
+		piped := u.startReading(t, strings.NewReader("one\ntwo\n"), "run", "-i", "--rm", runtime,
+			"--", "sh", "-c", "cat; echo end").result(t)
 		if piped.code != 0 || piped.stdout != "one\ntwo\nend\n" {
 			t.Errorf("got %+v", piped)
 		}
-		if closed := u.startReading(t, strings.NewReader("unread"), "run", "--rm", runtime, "--", "sh", "-c", "cat").result(t); closed.code != 0 || closed.stdout != "" {
+		if closed := u.startReading(t, strings.NewReader("unread"), "run", "--rm", runtime, "--",
+			"sh", "-c", "cat").result(t); closed.code != 0 || closed.stdout != "" {
 			t.Errorf("without -i: %+v", closed)
 		}
 
-		env := u.with("TIER", "2", "MINE", "m").succeed(t, "run", "--rm", "-e", "MINE", "-e", "PLATFORM_URL=http://p", runtime, "--", "sh", "-c", "env").stdout
-		for _, want := range []string{"TIER=2\n", "MINE=m\n", "PLATFORM_URL=http://p\n", "WORKSPACE_ID="} {
+		env := u.with("TIER", "2", "MINE", "m").succeed(t, "run", "--rm", "-e", "MINE", "-e",
+			"PLATFORM_URL=http://p", runtime, "--", "sh", "-c", "env").stdout
+		for _, want := range []string{"TIER=2\n", "MINE=m\n", "PLATFORM_URL=http://p\n",
+			"WORKSPACE_ID="} {
 			if !strings.Contains(env, want) {
 				t.Errorf("the variables lack %s:\n%s", want, env)
 			}
@@ -82,11 +90,15 @@ func TestRun(t *testing.T) {
 			t.Errorf("the variables are\n%s", env)
 		}
 
-		id := strings.TrimSpace(u.succeed(t, "run", "-d", "--name", s.prefix+"kept", runtime, "--", "sh", "-c", "sleep 600").stdout)
+		id := strings.TrimSpace(u.succeed(t, "run", "-d", "--name", s.prefix+"kept", runtime, "--",
+			"sh", "-c", "sleep 600").stdout)
 		defer s.removeContainer(t, s.prefix+"kept")
 		got := s.container(t, id)
-		if want := s.id(t, "molecule-local/workspace-template-hermes:"+sha[:12]); got.Image != want || got.Config.Image != want || !got.State.Running {
-			t.Errorf("container of %s (%s), running %t; want %s", got.Image, got.Config.Image, got.State.Running, want)
+		if want := s.id(t,
+			"molecule-local/workspace-template-hermes:"+sha[:12]); got.Image != want ||
+			got.Config.Image != want || !got.State.Running {
+			t.Errorf("container of %s (%s), running %t; want %s", got.Image, got.Config.Image,
+				got.State.Running, want)
 		}
 	})
 }
@@ -99,13 +111,15 @@ func TestRunFailures(t *testing.T) {
 		u := s.direct(t)
 		u.fail(t, exitUsage, []string{"the name of a template is missing"}, "run")
 		u.fail(t, exitNotFound, []string{"nosuch"}, "run", "nosuch")
-		u.fail(t, exitContainer, []string{"start the container", "/nosuch"}, "run", "--name", s.prefix+"none", runtime, "--", "/nosuch")
+		u.fail(t, exitContainer, []string{"start the container", "/nosuch"}, "run", "--name",
+			s.prefix+"none", runtime, "--", "/nosuch")
 		if s.hasContainer(t, s.prefix+"none") {
 			t.Error("a container that was not started is left")
 		}
 		u.succeed(t, "run", "--name", s.prefix+"one", runtime)
 		defer s.removeContainer(t, s.prefix+"one")
-		u.fail(t, exitContainer, []string{"create the container", s.prefix + "one"}, "run", "--name", s.prefix+"one", runtime)
+		u.fail(t, exitContainer, []string{"create the container", s.prefix + "one"}, "run",
+			"--name", s.prefix+"one", runtime)
 	})
 }
 
@@ -114,9 +128,13 @@ func TestRunForwardsSignals(t *testing.T) {
 		s := newScene(t, c)
 		s.ready(t, "CMD true")
 		script := `trap 'echo terminated; exit 9' TERM; trap 'echo interrupted; exit 8' INT; echo ready; while :; do sleep 0.1; done`
-		for sig, want := range map[os.Signal]result{syscall.SIGTERM: {stdout: "ready\nterminated\n", code: 9}, syscall.SIGINT: {stdout: "ready\ninterrupted\n", code: 8}} {
-			p := s.direct(t).start(t, "run", "--rm", "--name", s.prefix+"sig", runtime, "--", "sh", "-c", script)
-			eventually(t, "the container is ready", func() bool { return strings.Contains(p.stdout.String(), "ready") })
+		for sig, want := range map[os.Signal]result{syscall.SIGTERM: {stdout: "ready\nterminated\n",
+			code: 9}, syscall.SIGINT: {stdout: "ready\ninterrupted\n", code: 8}} {
+			p := s.direct(t).start(t, "run", "--rm", "--name", s.prefix+"sig", runtime, "--", "sh",
+				"-c", script)
+			eventually(t, "the container is ready", func() bool {
+				return strings.Contains(p.stdout.String(), "ready")
+			})
 			if err := p.Process.Signal(sig); err != nil {
 				t.Fatal(err)
 			}
@@ -140,12 +158,14 @@ func TestRunCancelledDuringTheBuild(t *testing.T) {
 	if err := p.Process.Signal(os.Interrupt); err != nil {
 		t.Fatal(err)
 	}
-	if r := p.result(t); r.code != exitCancelled || r.stdout != "" || s.hasContainer(t, s.prefix+"never") {
+	if r := p.result(t); r.code != exitCancelled || r.stdout != "" ||
+		s.hasContainer(t, s.prefix+"never") {
 		t.Errorf("got %+v", r)
 	}
 }
 
-// TestFault35_ContainersAreMadeOfTheID: a tag that is moved between the check and the container has no effect.
+// TestFault35_ContainersAreMadeOfTheID: a tag that is moved between the check and the container has
+// no effect.
 func TestFault35_ContainersAreMadeOfTheID(t *testing.T) {
 	onCells(t, stores(), func(t *testing.T, c cell) {
 		s := newScene(t, c)

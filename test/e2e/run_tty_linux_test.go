@@ -12,7 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestRunOnATerminal: the container has a terminal of the same size, keys go to it, and ours is afterwards what it was.
+// TestRunOnATerminal: the container has a terminal of the same size, keys go to it, and ours is
+// afterwards what it was.
 func TestRunOnATerminal(t *testing.T) {
 	onCells(t, []cell{containerdOwn, oldOwn}, func(t *testing.T, c cell) {
 		s := newScene(t, c)
@@ -39,7 +40,8 @@ func TestRunOnATerminal(t *testing.T) {
 
 		// Ctrl-C is a key: it interrupts what runs in the container.
 		script := `trap 'echo interrupted' INT; until [ "$(stty size)" = "37 101" ]; do sleep 0.1; done; echo sized; sleep 600; read word; echo "got <$word>"; exit 4`
-		cmd := exec.Command(pinionBinary(t), "run", "--rm", "--name", s.prefix+"tty", runtime, "--", "sh", "-c", script)
+		cmd := exec.Command(pinionBinary(t), "run", "--rm", "--name", s.prefix+"tty", runtime, "--",
+			"sh", "-c", script)
 		cmd.Env = append(s.direct(t).environ(), "BUILDKIT_PROGRESS=plain")
 		cmd.Stdin, cmd.Stdout, cmd.Stderr = tty, tty, tty
 		cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
@@ -54,7 +56,9 @@ func TestRunOnATerminal(t *testing.T) {
 		t.Cleanup(func() { _ = cmd.Process.Kill(); <-done })
 		shows := func(text string) {
 			t.Helper()
-			eventually(t, text+" on the screen", func() bool { return strings.Contains(shown.String(), text) })
+			eventually(t, text+" on the screen", func() bool {
+				return strings.Contains(shown.String(), text)
+			})
 		}
 		shows("sized")
 		_, _ = master.Write([]byte("\x03"))

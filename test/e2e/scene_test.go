@@ -84,15 +84,19 @@ func newSceneOn(t *testing.T, host string) *scene {
 	t.Helper()
 	g := gitea(t)
 	s := &scene{
-		gitea: g, git: partstest.Proxy(t, g.URL()), engine: partstest.Proxy(t, host), docker: dockerClient(t, host),
+		gitea: g, git: partstest.Proxy(t, g.URL()), engine: partstest.Proxy(t, host),
+		docker: dockerClient(t, host),
 		prefix: fmt.Sprintf("s%d-", scenes.Add(1)),
 	}
-	s.user = newUser(t).with("DOCKER_HOST", s.engine.URL(), "MOLECULE_LOCAL_TEMPLATE_REPO_PREFIX", s.repoPrefix(s.git.URL()))
+	s.user = newUser(t).with("DOCKER_HOST", s.engine.URL(), "MOLECULE_LOCAL_TEMPLATE_REPO_PREFIX",
+		s.repoPrefix(s.git.URL()))
 	return s
 }
 
 // repoPrefix is what a runtime's name is appended to, for the git server at an address.
-func (s *scene) repoPrefix(server string) string { return server + "/" + parts.Admin + "/" + s.prefix }
+func (s *scene) repoPrefix(server string) string {
+	return server + "/" + parts.Admin + "/" + s.prefix
+}
 
 // reset forgets what the proxies have seen.
 func (s *scene) reset() {
@@ -135,7 +139,8 @@ func (tmpl template) push(t *testing.T, files ...parts.File) string {
 	return tmpl.commit(t, parts.Commit{Files: files})
 }
 
-// commit pushes a commit that no other test has: equal ones would have one SHA, and with it one tag.
+// commit pushes a commit that no other test has: equal ones would have one SHA, and with it one
+// tag.
 func (tmpl template) commit(t *testing.T, c parts.Commit) string {
 	t.Helper()
 	c.Message = fmt.Sprintf("%s %d", tmpl.repo, scenes.Add(1))
@@ -164,11 +169,13 @@ func (s *scene) token(t *testing.T) string {
 	return token
 }
 
-// wantHitTraffic checks that a hit cost what it may: one request to the git server, and of the engine a ping and inspections.
+// wantHitTraffic checks that a hit cost what it may: one request to the git server, and of the
+// engine a ping and inspections.
 func (s *scene) wantHitTraffic(t *testing.T) {
 	t.Helper()
 	asked := s.git.Requests()
-	if len(asked) != 1 || asked[0].Method != "POST" || !strings.HasSuffix(asked[0].Path, ".git/git-upload-pack") {
+	if len(asked) != 1 || asked[0].Method != "POST" ||
+		!strings.HasSuffix(asked[0].Path, ".git/git-upload-pack") {
 		t.Errorf("a hit asked the git server %+v", asked)
 	}
 	s.wantOnlyInspections(t)
@@ -181,7 +188,8 @@ func (s *scene) wantOnlyInspections(t *testing.T) {
 		switch {
 		case strings.HasSuffix(r.Path, "/_ping"):
 			pings++
-		case r.Method == "GET" && strings.Contains(r.Path, "/images/") && strings.HasSuffix(r.Path, "/json"):
+		case r.Method == "GET" && strings.Contains(r.Path, "/images/") &&
+			strings.HasSuffix(r.Path, "/json"):
 			inspections++
 		default:
 			t.Errorf("a hit asked the engine %s %s", r.Method, r.Path)

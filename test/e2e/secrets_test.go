@@ -28,9 +28,12 @@ import (
 // canary is a credential that works, and that must turn up nowhere.
 type canary struct{ token string }
 
-// forms are the texts that give it away: itself, and in base64 alone or behind the user's name that it is sent with.
+// forms are the texts that give it away: itself, and in base64 alone or behind the user's name that
+// it is sent with.
 func (c canary) forms() []string {
-	encode := func(s string) string { return strings.TrimRight(base64.StdEncoding.EncodeToString([]byte(s)), "=") }
+	encode := func(s string) string {
+		return strings.TrimRight(base64.StdEncoding.EncodeToString([]byte(s)), "=")
+	}
 	basic := encode("x-access-token:" + c.token)
 	// The last digit also depends on what follows.
 	return []string{c.token, encode(c.token), basic, basic[:len(basic)-1]}
@@ -52,7 +55,8 @@ func (c canary) absent(t *testing.T, where, text string) {
 	}
 }
 
-// marker is in each secretive Dockerfile and so in what the searches go through: who does not find it has searched nothing.
+// marker is in each secretive Dockerfile and so in what the searches go through: who does not find
+// it has searched nothing.
 const marker = "pinion-canary-marker"
 
 // absentBelow searches all files of a folder.
@@ -86,11 +90,13 @@ type daemonDir struct {
 	dir  string
 	stop func()
 	old  bool // BuildKit of the 0.8 line
-	// history asks the builder for what it remembers of its builds; nil where it cannot be reached from here.
+	// history asks the builder for what it remembers of its builds; nil where it cannot be reached
+	// from here.
 	history func(*testing.T) string
 }
 
-// TestSecrets builds from a private repository whose Dockerfile tries to get at the credential, and searches for it everywhere.
+// TestSecrets builds from a private repository whose Dockerfile tries to get at the credential, and
+// searches for it everywhere.
 func TestSecrets(t *testing.T) {
 	t.Run("buildkitd", func(t *testing.T) {
 		partstest.Need(t, parts.NameBuildkitd)
@@ -102,7 +108,9 @@ func TestSecrets(t *testing.T) {
 		t.Cleanup(func() { b.Close() })
 		s := newScene(t, containerdOwn)
 		s.user = s.with("BUILDKIT_HOST", b.Addr())
-		secrets(t, s, daemonDir{dir: dir, stop: b.Stop, history: func(t *testing.T) string { return buildHistory(t, b.Addr()) }})
+		secrets(t, s, daemonDir{dir: dir, stop: b.Stop, history: func(t *testing.T) string {
+			return buildHistory(t, b.Addr())
+		}})
 	})
 	for _, flavour := range []parts.Flavour{parts.Docker29Containerd, parts.Docker20} {
 		t.Run(string(flavour), func(t *testing.T) {
@@ -113,7 +121,8 @@ func TestSecrets(t *testing.T) {
 				t.Fatal(err)
 			}
 			t.Cleanup(func() { d.Close() })
-			secrets(t, newSceneOn(t, d.Host()), daemonDir{dir: dir, stop: d.Stop, old: flavour == parts.Docker20})
+			secrets(t, newSceneOn(t, d.Host()),
+				daemonDir{dir: dir, stop: d.Stop, old: flavour == parts.Docker20})
 		})
 	}
 }
@@ -133,8 +142,10 @@ func secrets(t *testing.T, s *scene, d daemonDir) {
 	}
 	tmpl.busybox(t, lines...)
 	meta := filepath.Join(s.env["HOME"], "meta.json")
-	built := u.succeed(t, "ensure", runtime, "--progress", "plain", "--debug", "--format", "json", "--metadata-file", meta)
-	if !strings.Contains(built.stderr, marker) || !strings.Contains(built.stderr, "no secrets here") {
+	built := u.succeed(t, "ensure", runtime, "--progress", "plain", "--debug", "--format", "json",
+		"--metadata-file", meta)
+	if !strings.Contains(built.stderr, marker) ||
+		!strings.Contains(built.stderr, "no secrets here") {
 		t.Errorf("the steps did not pry, or found something:\n%s", built.stderr)
 	}
 	c.absent(t, "stdout", built.stdout)
@@ -145,7 +156,8 @@ func secrets(t *testing.T, s *scene, d daemonDir) {
 		stranger.wantNoCredentials(t, c)
 	}
 
-	// The builder was given the credential for the one repository, or the search would prove nothing.
+	// The builder was given the credential for the one repository, or the search would prove
+	// nothing.
 	authorized := 0
 	for _, r := range s.git.Requests() {
 		if c.in([]byte(r.Authorization)) && strings.Contains(r.Path, "info/refs") {
@@ -182,8 +194,11 @@ func secrets(t *testing.T, s *scene, d daemonDir) {
 // prying are the lines of a Dockerfile that goes for the credential in all ways that BuildKit has.
 func prying(host string) []string {
 	var mounts []string
-	for _, id := range []string{"GIT_AUTH_TOKEN", "GIT_AUTH_HEADER", "GIT_AUTH_TOKEN." + host, "GIT_AUTH_HEADER." + host, "MOLECULE_GITEA_TOKEN"} {
-		mounts = append(mounts, "--mount=type=secret,id="+id+",target=/run/secrets/"+strings.NewReplacer(".", "_", ":", "_").Replace(id))
+	for _, id := range []string{"GIT_AUTH_TOKEN", "GIT_AUTH_HEADER", "GIT_AUTH_TOKEN." + host,
+		"GIT_AUTH_HEADER." + host, "MOLECULE_GITEA_TOKEN"} {
+		mounts = append(mounts,
+			"--mount=type=secret,id="+id+",target=/run/secrets/"+strings.NewReplacer(".", "_", ":",
+				"_").Replace(id))
 	}
 	return []string{
 		"RUN echo " + marker + `; echo in-the-"layer" > /proof`,
@@ -206,7 +221,8 @@ func (c canary) failures(t *testing.T, s *scene, u user, tmpl template) {
 	tmpl.busybox(t, "RUN exit 3")
 	tell("a failing RUN", u.run(t, args...), exitBuild)
 
-	// Another private repository of the same server: the credential would do, but the gate is closed by now.
+	// Another private repository of the same server: the credential would do, but the gate is
+	// closed by now.
 	other := s.template(t, "autogen", parts.RepoOptions{Private: true})
 	other.busybox(t)
 	tmpl.busybox(t, "ADD "+other.url()+".git /stolen")
@@ -300,7 +316,8 @@ func newStranger(t *testing.T) recorder {
 	if err := server.CreateRepo(t.Context(), "x", ""); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := server.Push(t.Context(), "x", parts.Commit{Files: []parts.File{parts.Text("word", "x")}}); err != nil {
+	if _, err := server.Push(t.Context(), "x",
+		parts.Commit{Files: []parts.File{parts.Text("word", "x")}}); err != nil {
 		t.Fatal(err)
 	}
 	p := partstest.Proxy(t, server.URL())
@@ -315,7 +332,8 @@ func newAsker(t *testing.T) recorder {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		mu.Lock()
 		defer mu.Unlock()
-		asked = append(asked, parts.Request{Method: r.Method, Path: r.URL.Path, Authorization: r.Header.Get("Authorization")})
+		asked = append(asked, parts.Request{Method: r.Method, Path: r.URL.Path,
+			Authorization: r.Header.Get("Authorization")})
 		w.Header().Set("WWW-Authenticate", `Basic realm="more"`)
 		w.WriteHeader(http.StatusUnauthorized)
 	}))
@@ -340,7 +358,8 @@ func buildHistory(t *testing.T, addr string) string {
 		all.WriteString(event.String())
 		for _, d := range documents(event.Record) {
 			desc := ocispec.Descriptor{Digest: digest.Digest(d.Digest), Size: d.Size}
-			body, err := content.ReadBlob(t.Context(), proxy.NewContentStore(c.ContentClient()), desc)
+			body, err := content.ReadBlob(t.Context(), proxy.NewContentStore(c.ContentClient()),
+				desc)
 			if err != nil {
 				t.Fatalf("read the %s of a build: %v", d.MediaType, err)
 			}
@@ -352,7 +371,8 @@ func buildHistory(t *testing.T, addr string) string {
 
 // documents are what a record of the history leads to: logs, traces, errors and attestations.
 func documents(record *controlapi.BuildHistoryRecord) (all []*controlapi.Descriptor) {
-	for _, d := range append(record.GetResult().GetAttestations(), record.GetLogs(), record.GetTrace(), record.GetExternalError()) {
+	for _, d := range append(record.GetResult().GetAttestations(), record.GetLogs(),
+		record.GetTrace(), record.GetExternalError()) {
 		if d != nil {
 			all = append(all, d)
 		}

@@ -28,7 +28,8 @@ func TestServerDocument(t *testing.T) {
 	path := filepath.Join(runtimeDir, "pinion", "pinion.sock")
 	eventually(t, "a socket", func() bool { _, err := os.Stat(path); return err == nil })
 	var script strings.Builder
-	for _, block := range regexp.MustCompile("(?s)\n```sh\n(.*?)```").FindAllStringSubmatch(read(t, filepath.Join(root(t), "docs", "server.md")), -1) {
+	for _, block := range regexp.MustCompile("(?s)\n```sh\n(.*?)```").FindAllStringSubmatch(read(t,
+		filepath.Join(root(t), "docs", "server.md")), -1) {
 		script.WriteString(block[1])
 	}
 	cmd := exec.CommandContext(t.Context(), "bash", "-eu", "-o", "pipefail", "-c", script.String())
@@ -37,7 +38,8 @@ func TestServerDocument(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	for _, word := range []string{"sha256:", "event: resolved", "event: done", tmpl.reference(sha), "claude-code\tdone", "hermes"} {
+	for _, word := range []string{"sha256:", "event: resolved", "event: done", tmpl.reference(sha),
+		"claude-code\tdone", "hermes"} {
 		if !strings.Contains(string(out), word) {
 			t.Errorf("nothing says %q:\n%s", word, out)
 		}

@@ -7,7 +7,8 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/test/parts"
 )
 
-// TestFault51_FailuresOverHTTP: who asks after a failure, or after a cancellation, gets a build of its own, and no record says that there was one.
+// TestFault51_FailuresOverHTTP: who asks after a failure, or after a cancellation, gets a build of
+// its own, and no record says that there was one.
 func TestFault51_FailuresOverHTTP(t *testing.T) {
 	s := newScene(t, containerdOwn)
 	s.ready(t, "ADD "+s.git.URL()+"/sometimes /x")
@@ -29,12 +30,16 @@ func TestFault51_FailuresOverHTTP(t *testing.T) {
 	if got := srv.withdraw(t.Context(), begun); got != 204 {
 		t.Fatal(got)
 	}
-	eventually(t, "no build under way", func() bool { return len(states(srv.builds(t))[pinion.BuildRunning]) == 0 })
+	eventually(t, "no build under way", func() bool {
+		return len(states(srv.builds(t))[pinion.BuildRunning]) == 0
+	})
 	if all := states(srv.builds(t)); len(all[pinion.BuildFailed]) != 3 || len(all) != 1 {
 		t.Errorf("builds are %v", all)
 	}
 	wantRecords(t, s, 0)
-	if list := want[struct{ Images []pinion.Built }](t, srv.ask(t.Context(), "GET", "/v1/images", ""), 200); len(list.Images) != 0 {
+	if list := want[struct {
+		Images []pinion.Built
+	}](t, srv.ask(t.Context(), "GET", "/v1/images", ""), 200); len(list.Images) != 0 {
 		t.Errorf("images are %+v", list.Images)
 	}
 

@@ -14,8 +14,9 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/test/parts/partstest"
 )
 
-// TestFault59_AFloodOverHTTP: a step with 200 MB of output, on a builder that does not cut it short, with one who follows it, one who takes
-// nothing, and one who comes late. The server holds little of it, and both who read get the newest lines and the end.
+// TestFault59_AFloodOverHTTP: a step with 200 MB of output, on a builder that does not cut it
+// short, with one who follows it, one who takes nothing, and one who comes late. The server holds
+// little of it, and both who read get the newest lines and the end.
 func TestFault59_AFloodOverHTTP(t *testing.T) {
 	const (
 		flood = 200_000_000
@@ -24,9 +25,12 @@ func TestFault59_AFloodOverHTTP(t *testing.T) {
 		end   = "the last line"
 	)
 	s := newScene(t, containerdOwn)
-	b := partstest.Buildkitd(t, parts.BuildkitdOptions{Env: []string{"BUILDKIT_STEP_LOG_MAX_SIZE=-1", "BUILDKIT_STEP_LOG_MAX_SPEED=-1"}})
+	b := partstest.Buildkitd(t,
+		parts.BuildkitdOptions{Env: []string{"BUILDKIT_STEP_LOG_MAX_SIZE=-1",
+			"BUILDKIT_STEP_LOG_MAX_SPEED=-1"}})
 	water := newTap(t)
-	s.ready(t, water.add(), fmt.Sprintf("RUN yes %s | head -c %d && echo && echo %s", strings.Repeat("x", 999), flood, end))
+	s.ready(t, water.add(), fmt.Sprintf("RUN yes %s | head -c %d && echo && echo %s",
+		strings.Repeat("x", 999), flood, end))
 	p, srv := s.with("BUILDKIT_HOST", b.Addr()).serve(t)
 	id := srv.begin(t, runtime).Build.ID
 	receive(t, "the build", water.arrived)
@@ -46,7 +50,8 @@ func TestFault59_AFloodOverHTTP(t *testing.T) {
 		t.Errorf("%d bytes of output were kept", late.output)
 	}
 	peak := p.residentSoFar()
-	t.Logf("%d bytes of output, %d of them read by who followed, %d kept; %d MB resident at most", flood, got.output, late.output, peak>>20)
+	t.Logf("%d bytes of output, %d of them read by who followed, %d kept; %d MB resident at most",
+		flood, got.output, late.output, peak>>20)
 	if peak == 0 || peak > limit {
 		t.Errorf("%d MB were resident, and %d are allowed", peak>>20, limit>>20)
 	}
@@ -101,7 +106,9 @@ func (s *served) follow(ctx context.Context, id string) (f followed) {
 // wantWhole expects the events in their order, the last line of output, and the image at the end.
 func (f followed) wantWhole(t *testing.T, who, line string) {
 	t.Helper()
-	if f.err != nil || f.disorder || f.line != line || f.last.Type != pinion.EventDone || f.last.Image == nil {
-		t.Errorf("%s got %d lines of %d bytes up to %.60q, and at last %s; out of order: %t; %v", who, f.lines, f.output, f.line, f.last.Type, f.disorder, f.err)
+	if f.err != nil || f.disorder || f.line != line || f.last.Type != pinion.EventDone ||
+		f.last.Image == nil {
+		t.Errorf("%s got %d lines of %d bytes up to %.60q, and at last %s; out of order: %t; %v",
+			who, f.lines, f.output, f.line, f.last.Type, f.disorder, f.err)
 	}
 }

@@ -12,7 +12,8 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion"
 )
 
-// TestNothingIsLeftAfterAThousandRequests of all kinds: of a server in this process no goroutine, of one that is a process no file descriptor.
+// TestNothingIsLeftAfterAThousandRequests of all kinds: of a server in this process no goroutine,
+// of one that is a process no file descriptor.
 func TestNothingIsLeftAfterAThousandRequests(t *testing.T) {
 	const requests, spare = 1000, 10
 	s := newScene(t, containerdOwn)
@@ -29,7 +30,10 @@ func TestNothingIsLeftAfterAThousandRequests(t *testing.T) {
 	s.many(t, srv, requests)
 	var now int
 	// Connections that wait for the next request come and go.
-	eventually(t, "no more files than before", func() bool { now = p.files(t); return now <= files+spare })
+	eventually(t, "no more files than before", func() bool {
+		now = p.files(t)
+		return now <= files+spare
+	})
 	t.Logf("%d goroutines; %d files before, %d after", before, files, now)
 }
 
@@ -57,7 +61,9 @@ func (s *scene) many(t *testing.T, srv *served, n int) {
 	}
 	srv.client.CloseIdleConnections()
 	eventually(t, "no build under way", func() bool {
-		return !slices.ContainsFunc(srv.builds(t), func(b pinion.BuildStatus) bool { return b.Ended.IsZero() })
+		return !slices.ContainsFunc(srv.builds(t), func(b pinion.BuildStatus) bool {
+			return b.Ended.IsZero()
+		})
 	})
 	srv.client.CloseIdleConnections()
 }

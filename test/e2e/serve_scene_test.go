@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"git.moleculesai.app/molecule-ai/pinion"
-	"git.moleculesai.app/molecule-ai/pinion/internal/server"
+	"git.moleculesai.app/molecule-ai/pinion/cmd/servetest"
 )
 
 // served is a server and whoever asks it.
@@ -44,28 +44,26 @@ func socket(t *testing.T) string {
 
 func clientOf(t *testing.T, path string) *served {
 	t.Helper()
-	transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+	transport := &http.Transport{DialContext: func(ctx context.Context, _,
+		_ string) (net.Conn, error) {
 		var d net.Dialer
 		return d.DialContext(ctx, "unix", path)
 	}}
 	t.Cleanup(transport.CloseIdleConnections)
-	return &served{client: &http.Client{Transport: transport}, url: "http://pinion", header: http.Header{}}
+	return &served{client: &http.Client{Transport: transport}, url: "http://pinion",
+		header: http.Header{}}
 }
 
 // serveHere serves an orchestrator in this process, so that the test can see who waits.
 func serveHere(t *testing.T, o *pinion.Orchestrator) *served {
 	t.Helper()
 	path := socket(t)
-	l, err := server.Listen("unix://" + path)
+	stop, err := servetest.Serve(o, "unix://"+path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, stop := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- server.New(server.For(o)).Serve(ctx, l, 0) }()
 	t.Cleanup(func() {
-		stop()
-		if err := <-done; err != nil {
+		if err := stop(); err != nil {
 			t.Error(err)
 		}
 	})
@@ -78,7 +76,9 @@ func (u user) serve(t *testing.T, args ...string) (*process, *served) {
 	path := socket(t)
 	p := u.start(t, append([]string{"serve", "--listen", "unix://" + path}, args...)...)
 	s := clientOf(t, path)
-	eventually(t, "a server", func() bool { return s.ask(t.Context(), "GET", "/healthz", "").status == 200 })
+	eventually(t, "a server", func() bool {
+		return s.ask(t.Context(), "GET", "/healthz", "").status == 200
+	})
 	return p, s
 }
 
@@ -133,7 +133,9 @@ func (s *served) begin(t *testing.T, name string) accepted {
 
 func (s *served) builds(t *testing.T) []pinion.BuildStatus {
 	t.Helper()
-	return want[struct{ Builds []pinion.BuildStatus }](t, s.ask(t.Context(), "GET", "/v1/builds", ""), 200).Builds
+	return want[struct {
+		Builds []pinion.BuildStatus
+	}](t, s.ask(t.Context(), "GET", "/v1/builds", ""), 200).Builds
 }
 
 func (s *served) withdraw(ctx context.Context, a accepted) int {

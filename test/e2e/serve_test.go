@@ -13,7 +13,8 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/test/parts"
 )
 
-// TestTwoHundredCallers for one name, over HTTP and by the library: one solve, one load, equal answers.
+// TestTwoHundredCallers for one name, over HTTP and by the library: one solve, one load, equal
+// answers.
 func TestTwoHundredCallers(t *testing.T) {
 	onCells(t, []cell{containerdOwn, classicStandalone}, func(t *testing.T, c cell) {
 		s := newScene(t, c)
@@ -50,7 +51,8 @@ func TestTwoHundredCallers(t *testing.T) {
 			t.Errorf("%d solves, answers %v", n, ids)
 		}
 		if n := s.engine.Count("/images/load"); c.standalone && (n < 1 || n > 2) {
-			t.Errorf("%d loads", n) // a delta has one pass to learn what is missing and one to bring it
+			// a delta has one pass to learn what is missing and one to bring it
+			t.Errorf("%d loads", n)
 		}
 		if n := s.engine.Count("/session"); !c.standalone && n != 1 {
 			t.Errorf("%d Build sessions, not 1", n)
@@ -96,13 +98,16 @@ func TestEightNamesTwoAtOnce(t *testing.T) {
 			return b.State != pinion.BuildDone
 		})
 	})
-	list := want[struct{ Images []pinion.Built }](t, srv.ask(t.Context(), "GET", "/v1/images", ""), 200)
+	list := want[struct {
+		Images []pinion.Built
+	}](t, srv.ask(t.Context(), "GET", "/v1/images", ""), 200)
 	if len(list.Images) != len(names) {
 		t.Errorf("%d images", len(list.Images))
 	}
 }
 
-// TestFault49And50_InterestsOverHTTP: one who leaves disturbs nobody, and when all have left the solve ends.
+// TestFault49And50_InterestsOverHTTP: one who leaves disturbs nobody, and when all have left the
+// solve ends.
 func TestFault49And50_InterestsOverHTTP(t *testing.T) {
 	onCells(t, []cell{containerdOwn, classicStandalone}, func(t *testing.T, c cell) {
 		s := newScene(t, c)
@@ -121,7 +126,8 @@ func TestFault49And50_InterestsOverHTTP(t *testing.T) {
 		hangUp()
 		receive(t, "who hung up", waiting)
 		waitForSharing(t, 0)
-		if b := srv.builds(t); len(b) != 1 || b[0].State != pinion.BuildRunning || len(water.gone) != 0 {
+		if b := srv.builds(t); len(b) != 1 || b[0].State != pinion.BuildRunning ||
+			len(water.gone) != 0 {
 			t.Fatalf("%+v, %d gone", b, len(water.gone))
 		}
 		left := time.Now()
@@ -130,10 +136,13 @@ func TestFault49And50_InterestsOverHTTP(t *testing.T) {
 		}
 		receive(t, "the end of the solve", water.gone)
 		within(t, "the end of the solve", left, 5*time.Second)
-		eventually(t, "the failed build", func() bool { return srv.builds(t)[0].State == pinion.BuildFailed })
+		eventually(t, "the failed build", func() bool {
+			return srv.builds(t)[0].State == pinion.BuildFailed
+		})
 		// Fault 51: it is not remembered as anything.
 		water.open()
-		if img := want[pinion.Image](t, srv.ensure(t.Context()), 200); img.Outcome != pinion.OutcomeBuilt {
+		if img := want[pinion.Image](t, srv.ensure(t.Context()),
+			200); img.Outcome != pinion.OutcomeBuilt {
 			t.Errorf("outcome is %s", img.Outcome)
 		}
 	})
@@ -152,13 +161,16 @@ func TestFault43_ServerKilledWhileItBuilds(t *testing.T) {
 	water.open()
 	at := p.Args[3]
 	s.start(t, "serve", "--listen", at)
-	eventually(t, "a server", func() bool { return srv.ask(t.Context(), "GET", "/readyz", "").status == 200 })
+	eventually(t, "a server", func() bool {
+		return srv.ask(t.Context(), "GET", "/readyz", "").status == 200
+	})
 	img := want[pinion.Image](t, srv.ensure(t.Context()), 200)
 	if img.Outcome != pinion.OutcomeBuilt {
 		t.Errorf("outcome is %s", img.Outcome)
 	}
 	s.wantImage(t, img)
-	if again := want[pinion.Image](t, srv.ensure(t.Context()), 200); again.Outcome != pinion.OutcomeHit || again.ID != img.ID {
+	if again := want[pinion.Image](t, srv.ensure(t.Context()),
+		200); again.Outcome != pinion.OutcomeHit || again.ID != img.ID {
 		t.Errorf("%+v", again)
 	}
 }
@@ -179,12 +191,14 @@ func TestServeWhileTheGitServerIsDown(t *testing.T) {
 		t.Errorf("%+v", slow)
 	}
 	s.git.SetHook(nil)
-	if back := want[pinion.Image](t, srv.ensure(t.Context()), 200); back.Outcome != pinion.OutcomeHit {
+	if back := want[pinion.Image](t, srv.ensure(t.Context()),
+		200); back.Outcome != pinion.OutcomeHit {
 		t.Errorf("%+v", back)
 	}
 }
 
-// TestFault33_NoAccessOverHTTP: an image that is there is not shown by a server that may not read the repository.
+// TestFault33_NoAccessOverHTTP: an image that is there is not shown by a server that may not read
+// the repository.
 func TestFault33_NoAccessOverHTTP(t *testing.T) {
 	s := newScene(t, containerdOwn)
 	tmpl := s.template(t, runtime, parts.RepoOptions{Private: true})
@@ -194,7 +208,8 @@ func TestFault33_NoAccessOverHTTP(t *testing.T) {
 	mayNot := serveHere(t, s.open(t))
 	r := mayNot.ensure(t.Context())
 	// To who may not read it, the git server says that there is no such repository.
-	if got := want[map[string]any](t, r, 404); got["class"] != "not-found" || strings.Contains(r.text, img.ID) {
+	if got := want[map[string]any](t, r, 404); got["class"] != "not-found" ||
+		strings.Contains(r.text, img.ID) {
 		t.Errorf("%v", got)
 	}
 }
@@ -226,7 +241,8 @@ func TestTwoHundredEventStreams(t *testing.T) {
 	}
 	for range readers - 1 {
 		r := receive(t, "a stream's end", all)
-		if r.err != nil || len(r.events) != len(first.events) || r.events[len(r.events)-1].ID != first.events[len(first.events)-1].ID {
+		if r.err != nil || len(r.events) != len(first.events) ||
+			r.events[len(r.events)-1].ID != first.events[len(first.events)-1].ID {
 			t.Fatalf("%d events and not %d, %v", len(r.events), len(first.events), r.err)
 		}
 	}
@@ -255,7 +271,9 @@ func TestServeDrains(t *testing.T) {
 	if err := p.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "no readiness", func() bool { return srv.ask(t.Context(), "GET", "/readyz", "").status == 503 })
+	eventually(t, "no readiness", func() bool {
+		return srv.ask(t.Context(), "GET", "/readyz", "").status == 503
+	})
 	if r := srv.ask(t.Context(), "POST", "/v1/images/"+runtime, ""); r.status != 503 {
 		t.Errorf("a new request is answered by %d", r.status)
 	}

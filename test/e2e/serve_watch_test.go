@@ -25,7 +25,8 @@ func (u user) serveOnPort(t *testing.T, args ...string) (*process, *served) {
 	t.Helper()
 	u = u.with("PINION_SERVE_TOKEN", serveToken, "PINION_HOOK_SECRET", hookSecret)
 	p := u.start(t, append([]string{"serve", "--listen", "tcp://127.0.0.1:0"}, args...)...)
-	s := &served{client: &http.Client{}, header: http.Header{"Authorization": {"Bearer " + serveToken}}}
+	s := &served{client: &http.Client{},
+		header: http.Header{"Authorization": {"Bearer " + serveToken}}}
 	eventually(t, "a server", func() bool {
 		_, after, ok := strings.Cut(p.stderr.String(), "serving at tcp://")
 		at, _, ended := strings.Cut(after, "\n")
@@ -70,7 +71,8 @@ func TestWatchByWebhook(t *testing.T) {
 	}
 	err := s.gitea.Call(t.Context(), "POST", "/repos/"+tmpl.repo.String()+"/hooks", map[string]any{
 		"type": "gitea", "active": true, "events": []string{"push"},
-		"config": map[string]string{"url": srv.url + "/v1/hooks/gitea", "content_type": "json", "secret": hookSecret},
+		"config": map[string]string{"url": srv.url + "/v1/hooks/gitea", "content_type": "json",
+			"secret": hookSecret},
 	}, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -87,10 +89,12 @@ func TestWatchByWebhook(t *testing.T) {
 		t.Errorf("a hit made %d requests to the git server", n)
 	}
 	s.wantOnlyInspections(t)
-	if log := p.stderr.String(); strings.Contains(log, serveToken) || strings.Contains(log, hookSecret) {
+	if log := p.stderr.String(); strings.Contains(log, serveToken) ||
+		strings.Contains(log, hookSecret) {
 		t.Errorf("a secret is in the log:\n%s", log)
 	}
-	if r := srv.ask(t.Context(), "GET", "/v1/builds", "", "Authorization", "Bearer wrong"); r.status != 401 {
+	if r := srv.ask(t.Context(), "GET", "/v1/builds", "", "Authorization",
+		"Bearer wrong"); r.status != 401 {
 		t.Errorf("a wrong token is answered by %d", r.status)
 	}
 }
@@ -108,30 +112,38 @@ func TestWatchByPolling(t *testing.T) {
 		t.Errorf("what nobody asked for was looked up %d times", n)
 	}
 	// Now it is.
-	if img := want[pinion.Image](t, srv.ask(t.Context(), "POST", "/v1/images/langgraph?wait=1", ""), 200); img.Prewarmed {
+	if img := want[pinion.Image](t, srv.ask(t.Context(), "POST", "/v1/images/langgraph?wait=1", ""),
+		200); img.Prewarmed {
 		t.Errorf("%+v", img)
 	}
 	s.reset()
-	eventually(t, "a look-up of what was asked for", func() bool { return s.git.Count("langgraph") > 0 })
+	eventually(t, "a look-up of what was asked for", func() bool {
+		return s.git.Count("langgraph") > 0
+	})
 }
 
-// push is Gitea's webhook. Each delivery has a body of its own: one that was taken is not taken again.
+// push is Gitea's webhook. Each delivery has a body of its own: one that was taken is not taken
+// again.
 func (s *served) push(t *testing.T, tmpl template, delivery, sha string) int {
 	t.Helper()
-	body := fmt.Sprintf(`{"ref":"refs/heads/main","after":%q,"delivery":%q,"repository":{"full_name":%q}}`, sha, delivery, tmpl.repo)
+	body := fmt.Sprintf(
+		`{"ref":"refs/heads/main","after":%q,"delivery":%q,"repository":{"full_name":%q}}`, sha,
+		delivery, tmpl.repo,
+	)
 	mac := hmac.New(sha256.New, []byte(hookSecret))
 	mac.Write([]byte(body))
 	return s.ask(t.Context(), "POST", "/v1/hooks/gitea", body, "X-Gitea-Event", "push",
 		"X-Gitea-Signature", hex.EncodeToString(mac.Sum(nil))).status
 }
 
-// TestAStormOfWebhooks: 500 of them and 20 commits while one build runs. That one is finished and marked, and after it
-// comes the last commit.
+// TestAStormOfWebhooks: 500 of them and 20 commits while one build runs. That one is finished and
+// marked, and after it comes the last commit.
 func TestAStormOfWebhooks(t *testing.T) {
 	s := newScene(t, containerdStandalone)
 	water := newTap(t)
 	tmpl, first := s.ready(t, water.add())
-	_, srv := s.serveOnPort(t, "--watch", "--warm", runtime, "--watch-interval", "1h", "--max-parallel", "1")
+	_, srv := s.serveOnPort(t, "--watch", "--warm", runtime, "--watch-interval", "1h",
+		"--max-parallel", "1")
 	receive(t, "the first build", water.arrived)
 	const pushes, commits = 500, 20
 	var last string
@@ -141,8 +153,10 @@ func TestAStormOfWebhooks(t *testing.T) {
 			last = tmpl.busybox(t, fmt.Sprintf("RUN echo %d", i))
 		}
 		all.Go(func() {
-			// A lie about the commit changes nothing. Where there are too many at once, the sender is told.
-			if got := srv.push(t, tmpl, fmt.Sprint(i), strings.Repeat("f", 40)); got != 202 && got != 503 {
+			// A lie about the commit changes nothing. Where there are too many at once, the sender
+			// is told.
+			if got := srv.push(t, tmpl, fmt.Sprint(i), strings.Repeat("f", 40)); got != 202 &&
+				got != 503 {
 				t.Errorf("a push is answered by %d", got)
 			}
 		})
@@ -153,7 +167,8 @@ func TestAStormOfWebhooks(t *testing.T) {
 	}
 	eventually(t, "that the first is superseded by the last", func() bool {
 		b := srv.of(t, first)
-		return len(b) == 1 && b[0].SupersededBy.String() == last && b[0].State == pinion.BuildRunning
+		return len(b) == 1 && b[0].SupersededBy.String() == last &&
+			b[0].State == pinion.BuildRunning
 	})
 	water.open()
 	if b := srv.waitFor(t, first, pinion.BuildDone); b.SupersededBy.String() != last {
@@ -168,7 +183,8 @@ func TestAStormOfWebhooks(t *testing.T) {
 	} else {
 		t.Logf("%d requests to the git server", n)
 	}
-	if img := want[pinion.Image](t, srv.ensure(t.Context()), 200); img.Outcome != pinion.OutcomeHit || !img.Prewarmed || img.Revision.String() != last {
+	if img := want[pinion.Image](t, srv.ensure(t.Context()),
+		200); img.Outcome != pinion.OutcomeHit || !img.Prewarmed || img.Revision.String() != last {
 		t.Errorf("%+v", img)
 	}
 }

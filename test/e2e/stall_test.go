@@ -8,7 +8,8 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion"
 )
 
-// TestFault63_AStepThatStalls is given up by its name; a build that says something now and then is not.
+// TestFault63_AStepThatStalls is given up by its name; a build that says something now and then is
+// not.
 func TestFault63_AStepThatStalls(t *testing.T) {
 	onCells(t, []cell{containerdOwn, oldOwn, classicStandalone}, func(t *testing.T, c cell) {
 		s := newScene(t, c)
@@ -32,7 +33,9 @@ func TestEventsOfARealBuild(t *testing.T) {
 		_, sha := s.ready(t, "RUN head -c 99999 /dev/urandom >/noise && echo hello events")
 		var events []pinion.Event
 		o := s.open(t)
-		img, err := o.Ensure(t.Context(), runtime, pinion.OnEvent(func(e pinion.Event) { events = append(events, e) }))
+		img, err := o.Ensure(t.Context(), runtime, pinion.OnEvent(func(e pinion.Event) {
+			events = append(events, e)
+		}))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -47,10 +50,12 @@ func TestEventsOfARealBuild(t *testing.T) {
 				lines = append(lines, e.Text)
 			}
 		}
-		if first, last := events[0], events[len(events)-1]; first.Revision.String() != sha || last.Image.ID != img.ID {
+		if first, last := events[0], events[len(events)-1]; first.Revision.String() != sha ||
+			last.Image.ID != img.ID {
 			t.Errorf("from %+v to %+v", first, last)
 		}
-		for _, want := range []pinion.EventType{pinion.EventResolved, pinion.EventFetching, pinion.EventDone} {
+		for _, want := range []pinion.EventType{pinion.EventResolved, pinion.EventFetching,
+			pinion.EventDone} {
 			if seen[want] != 1 {
 				t.Errorf("%d events of type %s", seen[want], want)
 			}
@@ -58,7 +63,8 @@ func TestEventsOfARealBuild(t *testing.T) {
 		if c.standalone && seen[pinion.EventDelivering] == 0 {
 			t.Error("nothing was said of the delivery")
 		}
-		if got := strings.Join(steps, "\n"); !strings.Contains(got, "hello events started") || !strings.Contains(got, "hello events done") {
+		if got := strings.Join(steps, "\n"); !strings.Contains(got, "hello events started") ||
+			!strings.Contains(got, "hello events done") {
 			t.Errorf("the steps are\n%s", got)
 		}
 		if got := strings.Join(lines, "\n"); !strings.Contains(got, "hello events") {

@@ -52,9 +52,11 @@ func stacks(words ...string) (found []string) {
 	return found
 }
 
-// sharing counts the callers that wait for a shared build; those that wait for a shared look-up are in the resolver.
+// sharing counts the callers that wait for a shared build; those that wait for a shared look-up are
+// in the resolver.
 func sharing() (n int) {
-	for _, stack := range stacks("pinion/internal/flight.(*Ticket[...]).Wait(", "molecule-ai/pinion.(*Call).Wait(") {
+	for _, stack := range stacks("pinion/internal/flight.(*Ticket[...]).Wait(",
+		"molecule-ai/pinion.(*Call).Wait(") {
 		if !strings.Contains(stack, "pinion/resolver.") {
 			n++
 		}
@@ -113,7 +115,9 @@ func TestFault46_OneBuildForAllProcesses(t *testing.T) {
 			all = append(all, s.start(t, "ensure", runtime, "--format", "json"))
 		}
 		receive(t, "the build", water.arrived)
-		eventually(t, "all but one at the lock", func() bool { return waitingAtLock(all) == len(all)-1 })
+		eventually(t, "all but one at the lock", func() bool {
+			return waitingAtLock(all) == len(all)-1
+		})
 		water.open()
 		outcomes, started := map[pinion.Outcome]int{}, 0
 		for _, p := range all {
@@ -154,7 +158,9 @@ func TestFault47_LockOfAKilledProcess(t *testing.T) {
 	receive(t, "the build", water.arrived)
 	before := inode(t, s.lockFile(t))
 	waiter := s.start(t, "ensure", runtime, "--format", "json")
-	eventually(t, "a second process at the lock", func() bool { return waitingAtLock([]*process{waiter}) == 1 })
+	eventually(t, "a second process at the lock", func() bool {
+		return waitingAtLock([]*process{waiter}) == 1
+	})
 	if log := waiter.stderr.String(); strings.Contains(log, "solving") {
 		t.Errorf("the second process did not wait:\n%s", log)
 	}
@@ -211,7 +217,8 @@ func TestFault49_FirstWaiterLeaves(t *testing.T) {
 	})
 }
 
-// TestFault50_AllWaitersLeave: the builder drops the solve, and this process all that it had for it.
+// TestFault50_AllWaitersLeave: the builder drops the solve, and this process all that it had for
+// it.
 func TestFault50_AllWaitersLeave(t *testing.T) {
 	onCells(t, []cell{containerdOwn, oldOwn, classicStandalone}, func(t *testing.T, c cell) {
 		s := newScene(t, c)
@@ -246,14 +253,19 @@ func TestFault50_AllWaitersLeave(t *testing.T) {
 	})
 }
 
-// goroutines counts those of the product: what the HTTP clients, servers and proxies of the suite keep comes and goes.
+// goroutines counts those of the product: what the HTTP clients, servers and proxies of the suite
+// keep comes and goes.
 func goroutines() (n int) {
 	ours := []string{
-		"moby/buildkit", "google.golang.org/grpc", "molecule-ai/pinion.", "pinion/buildkit.", "pinion/cache.", "pinion/resolver.",
-		"pinion/internal/flight.", "pinion/internal/feed.", "pinion/internal/queue.", "pinion/internal/server.",
+		"moby/buildkit", "google.golang.org/grpc", "molecule-ai/pinion.", "pinion/buildkit.",
+		"pinion/cache.", "pinion/resolver.",
+		"pinion/internal/flight.", "pinion/internal/feed.", "pinion/internal/queue.",
+		"pinion/cmd/internal/server.",
 	}
 	for _, stack := range stacks() {
-		if slices.ContainsFunc(ours, func(word string) bool { return strings.Contains(stack, word) }) {
+		if slices.ContainsFunc(ours, func(word string) bool {
+			return strings.Contains(stack, word)
+		}) {
 			n++
 		}
 	}

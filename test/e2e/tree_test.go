@@ -35,25 +35,33 @@ func TestWorkingTree(t *testing.T) {
 	onCells(t, builders(), func(t *testing.T, c cell) {
 		s := newScene(t, c)
 		canary := "s3cret-of-" + s.prefix + runtime
-		dir := workingTree(t, append(busybox(t, "COPY . /context", "COPY run /run-me", "CMD /run-me"),
-			parts.Program("run", []byte("#!/bin/sh\ncat /context/word\nfind /context -type f\nreadlink /context/link\n")),
-			parts.Text("word", "one "+s.prefix+"\n"), parts.Text("empty", ""),
-			parts.Text(".dockerignore", "*.env\nprivate\n"), parts.Text("local.env", canary), parts.Text("private/key", canary))...)
+		dir := workingTree(t,
+			append(busybox(t, "COPY . /context", "COPY run /run-me", "CMD /run-me"),
+				parts.Program("run",
+					[]byte("#!/bin/sh\ncat /context/word\nfind /context -type f\nreadlink "+
+						"/context/link\n")),
+				parts.Text("word", "one "+s.prefix+"\n"), parts.Text("empty", ""),
+				parts.Text(".dockerignore", "*.env\nprivate\n"), parts.Text("local.env", canary),
+				parts.Text("private/key", canary))...)
 		if err := os.Symlink("/etc/shadow", filepath.Join(dir, "link")); err != nil {
 			t.Fatal(err)
 		}
 		at := pinion.AtPath(dir)
 
 		first := s.ensure(t, pinion.OutcomeBuilt, at)
-		if !strings.HasPrefix(first.Reference, "molecule-local/workspace-template-hermes:dev-") || !strings.HasPrefix(first.Tree, "sha256:"+first.Reference[len(first.Reference)-12:]) {
+		if !strings.HasPrefix(first.Reference, "molecule-local/workspace-template-hermes:dev-") ||
+			!strings.HasPrefix(first.Tree, "sha256:"+first.Reference[len(first.Reference)-12:]) {
 			t.Errorf("reference %s, tree %s", first.Reference, first.Tree)
 		}
-		if !first.Revision.IsZero() || first.Repository != "" || first.Fetch == nil || first.Fetch.Strategy != buildkit.StrategyLocal || !first.Ignored || len(first.Warnings) > 0 {
+		if !first.Revision.IsZero() || first.Repository != "" || first.Fetch == nil ||
+			first.Fetch.Strategy != buildkit.StrategyLocal || !first.Ignored ||
+			len(first.Warnings) > 0 {
 			t.Errorf("got %+v", first)
 		}
 		s.wantTree(t, first)
 		out := s.runContainer(t, first.ID)
-		if !strings.HasPrefix(out, "one ") || !strings.Contains(out, "/context/empty\n") || !strings.HasSuffix(out, "/etc/shadow\n") {
+		if !strings.HasPrefix(out, "one ") || !strings.Contains(out, "/context/empty\n") ||
+			!strings.HasSuffix(out, "/etc/shadow\n") {
 			t.Errorf("the container prints\n%s", out)
 		}
 		for _, absent := range []string{"env", "private", ".git"} {
@@ -86,7 +94,9 @@ func TestWorkingTree(t *testing.T) {
 		if n := len(s.git.Requests()); n != 0 {
 			t.Errorf("the git server was asked %d times", n)
 		}
-		if latest := s.id(t, "molecule-local/workspace-template-hermes:latest"); latest == first.ID || latest == changed.ID {
+		if latest := s.id(t,
+			"molecule-local/workspace-template-hermes:latest"); latest == first.ID ||
+			latest == changed.ID {
 			t.Error("latest was moved to a working tree")
 		}
 		s.wantNotKept(t, canary, "two "+s.prefix)
@@ -101,14 +111,15 @@ func (s *scene) wantTree(t *testing.T, img pinion.Image) {
 		t.Fatal(err)
 	}
 	labels := got.Config.Labels
-	if got.ID != img.ID || labels[pinion.LabelTree] != img.Tree || labels[pinion.LabelRevision] != "" || labels[pinion.LabelSource] != "" {
+	if got.ID != img.ID || labels[pinion.LabelTree] != img.Tree ||
+		labels[pinion.LabelRevision] != "" || labels[pinion.LabelSource] != "" {
 		t.Errorf("%s has %s and %v", img.Reference, got.ID, labels)
 	}
 	s.wantNothingTemporary(t, img.Name)
 }
 
-// wantNotKept searches the files of the builder, and of the engine, for what was ignored; marker is in what was not, so
-// that a search which finds nothing is known to have looked.
+// wantNotKept searches the files of the builder, and of the engine, for what was ignored; marker is
+// in what was not, so that a search which finds nothing is known to have looked.
 func (s *scene) wantNotKept(t *testing.T, ignored, marker string) {
 	t.Helper()
 	logs := []string{engine(t, s.store).Log()}
@@ -139,7 +150,8 @@ func (s *scene) wantNotKept(t *testing.T, ignored, marker string) {
 func TestWorkingTreeThatChangesOnTheWay(t *testing.T) {
 	onCells(t, []cell{containerdOwn, oldOwn}, func(t *testing.T, c cell) {
 		s := newScene(t, c)
-		dir := workingTree(t, append(busybox(t, "COPY word /"), parts.Text("word", "before "+s.prefix))...)
+		dir := workingTree(t, append(busybox(t, "COPY word /"),
+			parts.Text("word", "before "+s.prefix))...)
 		word := filepath.Join(dir, "word")
 		s.engine.SetHook(func(_ http.ResponseWriter, r *http.Request) bool {
 			if strings.HasSuffix(r.URL.Path, "/session") {
@@ -160,16 +172,19 @@ func TestWorkingTreeThatChangesOnTheWay(t *testing.T) {
 
 func TestWorkingTreeOnTheCommandLine(t *testing.T) {
 	s := newScene(t, containerdOwn)
-	dir := workingTree(t, append(busybox(t, "COPY word /", "CMD cat /word"), parts.Text("word", "tried "+s.prefix+"\n"))...)
+	dir := workingTree(t, append(busybox(t, "COPY word /", "CMD cat /word"),
+		parts.Text("word", "tried "+s.prefix+"\n"))...)
 	r := s.succeed(t, "ensure", runtime, "--path", dir, "--format", "json")
 	var fields map[string]any
 	if err := json.Unmarshal([]byte(r.stdout), &fields); err != nil {
 		t.Fatal(err)
 	}
-	if fields["tree"] == nil || fields["revision"] != nil || fields["repository"] != nil || fields["fetch"].(map[string]any)["strategy"] != "local" {
+	if fields["tree"] == nil || fields["revision"] != nil || fields["repository"] != nil ||
+		fields["fetch"].(map[string]any)["strategy"] != "local" {
 		t.Errorf("the receipt is %s", r.stdout)
 	}
-	if ran := s.succeed(t, "run", runtime, "--rm", "--path", dir); ran.stdout != "tried "+s.prefix+"\n" {
+	if ran := s.succeed(t, "run", runtime, "--rm", "--path",
+		dir); ran.stdout != "tried "+s.prefix+"\n" {
 		t.Errorf("got %+v", ran)
 	}
 	if ls := s.succeed(t, "ls"); !strings.Contains(ls.stdout, "dev-") {
@@ -177,13 +192,17 @@ func TestWorkingTreeOnTheCommandLine(t *testing.T) {
 	}
 	empty := t.TempDir()
 	s.fail(t, exitBuild, []string{"has no Dockerfile"}, "ensure", runtime, "--path", empty)
-	s.fail(t, exitUsage, []string{"not a folder"}, "ensure", runtime, "--path", filepath.Join(dir, "word"))
-	s.fail(t, exitUsage, []string{"no such file"}, "ensure", runtime, "--path", filepath.Join(dir, "nosuch"))
+	s.fail(t, exitUsage, []string{"not a folder"}, "ensure", runtime, "--path",
+		filepath.Join(dir, "word"))
+	s.fail(t, exitUsage, []string{"no such file"}, "ensure", runtime, "--path",
+		filepath.Join(dir, "nosuch"))
 	s.fail(t, exitUsage, []string{"empty"}, "ensure", runtime, "--path", "")
 	s.fail(t, exitUsage, []string{"--path"}, "ensure", runtime, "claude-code", "--path", dir)
-	s.fail(t, exitUsage, []string{"--path"}, "ensure", runtime, "--path", dir, "--sha", strings.Repeat("a", 40))
+	s.fail(t, exitUsage, []string{"--path"}, "ensure", runtime, "--path", dir, "--sha",
+		strings.Repeat("a", 40))
 	s.fail(t, exitNotFound, []string{"nosuch"}, "ensure", "nosuch", "--path", dir)
-	s.with("MOLECULE_IMAGE_REGISTRY", "registry.example/x").fail(t, exitUsage, []string{"MOLECULE_IMAGE_REGISTRY"}, "ensure", runtime, "--path", dir)
+	s.with("MOLECULE_IMAGE_REGISTRY", "registry.example/x").fail(t, exitUsage,
+		[]string{"MOLECULE_IMAGE_REGISTRY"}, "ensure", runtime, "--path", dir)
 }
 
 // TestPruneKeepsWorkingTreesApart: trying things out pushes no commit's image out.
@@ -201,7 +220,8 @@ func TestPruneKeepsWorkingTreesApart(t *testing.T) {
 		t.Fatal(err)
 	}
 	for ref, want := range map[string]string{
-		commit.Reference: commit.ID, "molecule-local/workspace-template-hermes:" + sha[:12]: commit.ID,
+		commit.Reference: commit.ID, "molecule-local/workspace-template-hermes:" +
+			sha[:12]: commit.ID,
 		dev[0].Reference: "", dev[1].Reference: "", dev[2].Reference: dev[2].ID,
 	} {
 		if got := s.id(t, ref); got != want {

@@ -13,14 +13,16 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion"
 )
 
-// user is somebody who asks Pinion, as a library or on the command line: an environment, with a home and a cache folder of its own.
+// user is somebody who asks Pinion, as a library or on the command line: an environment, with a
+// home and a cache folder of its own.
 type user struct{ env map[string]string }
 
 func newUser(t *testing.T) user {
 	t.Helper()
 	home := t.TempDir()
 	return user{map[string]string{
-		"HOME": home, "PATH": os.Getenv("PATH"), "MOLECULE_LOCAL_BUILD_CACHE": filepath.Join(home, "cache"),
+		"HOME": home, "PATH": os.Getenv("PATH"),
+		"MOLECULE_LOCAL_BUILD_CACHE": filepath.Join(home, "cache"),
 	}}
 }
 

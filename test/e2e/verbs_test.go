@@ -13,17 +13,20 @@ func TestCommandResolve(t *testing.T) {
 	s := newScene(t, containerdOwn)
 	tmpl, sha := s.ready(t)
 	text := s.succeed(t, "resolve", runtime).stdout
-	for _, word := range []string{"local-build", tmpl.url(), "refs/heads/main", sha, tmpl.reference(sha)} {
+	for _, word := range []string{"local-build", tmpl.url(), "refs/heads/main", sha,
+		tmpl.reference(sha)} {
 		if !strings.Contains(text, word) {
 			t.Errorf("it does not say %q:\n%s", word, text)
 		}
 	}
 	var got pinion.Resolution
-	if err := json.Unmarshal([]byte(s.succeed(t, "resolve", runtime, "--format", "json").stdout), &got); err != nil {
+	if err := json.Unmarshal([]byte(s.succeed(t, "resolve", runtime, "--format", "json").stdout),
+		&got); err != nil {
 		t.Fatal(err)
 	}
 	if want := (pinion.Resolution{
-		Name: runtime, Mode: "local-build", Reference: tmpl.reference(sha), Repository: tmpl.url(), Ref: "refs/heads/main", Revision: got.Revision,
+		Name: runtime, Mode: "local-build", Reference: tmpl.reference(sha), Repository: tmpl.url(),
+		Ref: "refs/heads/main", Revision: got.Revision,
 	}); got != want || got.Revision.String() != sha {
 		t.Errorf("got %+v, not %+v", got, want)
 	}
@@ -46,7 +49,8 @@ func TestCommandLs(t *testing.T) {
 		}
 		listed = append(listed, built)
 	}
-	if len(listed) != 2 || listed[0].ImageID != b.ID || listed[1].ImageID != a.ID || listed[1].Revision != first || listed[0].Size <= 0 {
+	if len(listed) != 2 || listed[0].ImageID != b.ID || listed[1].ImageID != a.ID ||
+		listed[1].Revision != first || listed[0].Size <= 0 {
 		t.Errorf("listed are %+v", listed)
 	}
 	table := s.succeed(t, "ls").stdout
@@ -57,7 +61,8 @@ func TestCommandLs(t *testing.T) {
 	if table := s.succeed(t, "ls").stdout; strings.Contains(table, first[:12]) {
 		t.Errorf("what was removed is listed:\n%s", table)
 	}
-	if out := newUser(t).with("DOCKER_HOST", s.env["DOCKER_HOST"]).succeed(t, "ls", "-q").stdout; out != "" {
+	if out := newUser(t).with("DOCKER_HOST", s.env["DOCKER_HOST"]).succeed(t, "ls",
+		"-q").stdout; out != "" {
 		t.Errorf("somebody else's images are listed: %q", out)
 	}
 }
@@ -67,7 +72,8 @@ func TestCommandDoctor(t *testing.T) {
 		s := newScene(t, c)
 		s.template(t, "claude-code", parts.RepoOptions{}).busybox(t)
 		checks := doctor(t, s.user, 0)
-		for _, name := range []string{"mode", "token", "git server", "engine", "builder", "platform", "cache folder", "disk"} {
+		for _, name := range []string{"mode", "token", "git server", "engine", "builder",
+			"platform", "cache folder", "disk"} {
 			check, ok := checks[name]
 			if !ok || check.Status == pinion.StatusFail || check.Detail == "" {
 				t.Errorf("%s: %+v", name, check)
@@ -88,7 +94,8 @@ func TestCommandDoctor(t *testing.T) {
 			{s.with("DOCKER_HOST", "unix:///nowhere"), "engine", exitStore},
 			{s.with("BUILDKIT_HOST", "unix:///nowhere"), "builder", exitNoBuilder},
 			{s.with("MOLECULE_IMAGE_PLATFORM", "linux/s390x"), "platform", exitNoBuilder},
-			{s.with("MOLECULE_LOCAL_TEMPLATE_REPO_PREFIX", "http://127.0.0.1:1/t-"), "git server", exitUnreachable},
+			{s.with("MOLECULE_LOCAL_TEMPLATE_REPO_PREFIX", "http://127.0.0.1:1/t-"), "git server",
+				exitUnreachable},
 		} {
 			if checks := doctor(t, c.user, c.code); checks[c.check].Status != pinion.StatusFail {
 				t.Errorf("%s: %+v", c.check, checks)

@@ -43,10 +43,12 @@ func receive[T any](t *testing.T, what string, from <-chan T) T {
 	}
 }
 
-// tap is a web server that an ADD in a Dockerfile asks, whatever the builder: it holds a build in the middle of its solve until it is opened.
+// tap is a web server that an ADD in a Dockerfile asks, whatever the builder: it holds a build in
+// the middle of its solve until it is opened.
 type tap struct {
 	url string
-	// arrived gets a value for each request, gone one for each whose client left before it was answered.
+	// arrived gets a value for each request, gone one for each whose client left before it was
+	// answered.
 	arrived, gone chan struct{}
 	open          func()
 }
@@ -54,7 +56,10 @@ type tap struct {
 func newTap(t *testing.T) *tap {
 	t.Helper()
 	opened := make(chan struct{})
-	p := &tap{arrived: make(chan struct{}, 64), gone: make(chan struct{}, 64), open: sync.OnceFunc(func() { close(opened) })}
+	p := &tap{arrived: make(chan struct{}, 64), gone: make(chan struct{}, 64),
+		open: sync.OnceFunc(func() {
+			close(opened)
+		})}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		p.arrived <- struct{}{}
 		select {

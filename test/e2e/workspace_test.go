@@ -31,7 +31,9 @@ var listening = regexp.MustCompile(`listening on (http://\S+)`)
 
 func startWorkspaceServer(t *testing.T, u user) *workspaceServer {
 	t.Helper()
-	w := &workspaceServer{cmd: exec.Command(buildPackage(t, "workspace-server", "./examples/workspace-server"), "-listen", "127.0.0.1:0", "-platform-url", "http://platform"), logs: &output{}, done: make(chan struct{})}
+	w := &workspaceServer{cmd: exec.Command(buildPackage(t, "workspace-server",
+		"./examples/workspace-server"), "-listen", "127.0.0.1:0", "-platform-url",
+		"http://platform"), logs: &output{}, done: make(chan struct{})}
 	w.cmd.Env, w.cmd.Stderr = u.environ(), w.logs
 	if err := w.cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -101,8 +103,10 @@ func (s *scene) wantWorkspace(t *testing.T, l line, env ...string) {
 	t.Helper()
 	defer s.removeContainer(t, l.ContainerID)
 	got := s.container(t, l.ContainerID)
-	if got.Image != l.ImageID || got.Config.Image != l.ImageID || !strings.HasPrefix(l.ImageID, "sha256:") || !got.State.Running {
-		t.Errorf("the container is of %s (%s), running %t; want %s", got.Image, got.Config.Image, got.State.Running, l.ImageID)
+	if got.Image != l.ImageID || got.Config.Image != l.ImageID ||
+		!strings.HasPrefix(l.ImageID, "sha256:") || !got.State.Running {
+		t.Errorf("the container is of %s (%s), running %t; want %s", got.Image, got.Config.Image,
+			got.State.Running, l.ImageID)
 	}
 	have := strings.Join(got.Config.Env, "\n") + "\n"
 	for _, want := range env {
@@ -112,18 +116,22 @@ func (s *scene) wantWorkspace(t *testing.T, l line, env ...string) {
 	}
 }
 
-// TestWorkspaceServer runs the example: two who ask for one runtime at once share a build and get a container each.
+// TestWorkspaceServer runs the example: two who ask for one runtime at once share a build and get a
+// container each.
 func TestWorkspaceServer(t *testing.T) {
 	onCells(t, []cell{containerdOwn, classicOwn, oldOwn}, func(t *testing.T, c cell) {
 		s := newScene(t, c)
-		_, sha := s.ready(t, "RUN sleep 1; echo built at $(head -c 8 /dev/urandom | od -x)", `CMD ["sh", "-c", "sleep 600"]`)
+		_, sha := s.ready(t, "RUN sleep 1; echo built at $(head -c 8 /dev/urandom | od -x)",
+			`CMD ["sh", "-c", "sleep 600"]`)
 		w := startWorkspaceServer(t, s.user)
 		var both sync.WaitGroup
 		got := map[string]line{}
 		var mu sync.Mutex
 		for _, id := range []string{s.prefix + "a", s.prefix + "b"} {
 			both.Go(func() {
-				l, _ := w.start(t, `{"runtime": "hermes", "workspace_id": "`+id+`", "tier": 2, "parent_id": "ws-0", "model_provider": "acme"}`)
+				l,
+					_ := w.start(t,
+					`{"runtime": "hermes", "workspace_id": "`+id+`", "tier": 2, "parent_id": "ws-0", "model_provider": "acme"}`)
 				mu.Lock()
 				defer mu.Unlock()
 				got[id] = l
@@ -138,7 +146,8 @@ func TestWorkspaceServer(t *testing.T) {
 			if l.ImageID != want {
 				t.Errorf("%s is of %s, not %s", id, l.ImageID, want)
 			}
-			s.wantWorkspace(t, l, "WORKSPACE_ID="+id, "WORKSPACE_CONFIG_PATH=/configs", "MODEL_PROVIDER=acme", "TIER=2",
+			s.wantWorkspace(t, l, "WORKSPACE_ID="+id, "WORKSPACE_CONFIG_PATH=/configs",
+				"MODEL_PROVIDER=acme", "TIER=2",
 				"PLATFORM_URL=http://platform", "PARENT_ID=ws-0")
 		}
 		if n := strings.Count(w.logs.String(), "local-build: solving"); n != 1 {
@@ -152,7 +161,8 @@ func TestFault35_WorkspaceServer(t *testing.T) {
 	onCells(t, []cell{containerdOwn, classicOwn}, func(t *testing.T, c cell) {
 		s := newScene(t, c)
 		tmpl, sha := s.ready(t, `CMD ["sh", "-c", "sleep 600"]`)
-		s.foreign(t, storetest.Spec{Content: "foreign " + s.prefix, Tag: "foreign/" + s.prefix + "x:1"})
+		s.foreign(t, storetest.Spec{Content: "foreign " + s.prefix, Tag: "foreign/" + s.prefix +
+			"x:1"})
 		other := s.id(t, "foreign/"+s.prefix+"x:1")
 		w := startWorkspaceServer(t, s.user)
 		s.engine.SetHook(func(_ http.ResponseWriter, r *http.Request) bool {
@@ -166,7 +176,8 @@ func TestFault35_WorkspaceServer(t *testing.T) {
 			return
 		}
 		if l.ImageID == other || s.id(t, tmpl.reference(sha)) != other {
-			t.Errorf("the image is %s, and the tag means %s", l.ImageID, s.id(t, tmpl.reference(sha)))
+			t.Errorf("the image is %s, and the tag means %s", l.ImageID,
+				s.id(t, tmpl.reference(sha)))
 		}
 		s.wantWorkspace(t, l, "WORKSPACE_ID="+s.prefix+"moved")
 	})
@@ -176,7 +187,8 @@ func TestFault35_WorkspaceServer(t *testing.T) {
 func (s *scene) push(t *testing.T, id, ref string) {
 	t.Helper()
 	s.tag(t, id, ref)
-	auth, err := authconfig.Encode(registry.AuthConfig{Username: depotUser, Password: depotPassword})
+	auth, err := authconfig.Encode(registry.AuthConfig{Username: depotUser,
+		Password: depotPassword})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -201,15 +213,18 @@ func TestWorkspaceServerInRegistryMode(t *testing.T) {
 		// What the registry has must be able to run, and the registry's image is of no commit.
 		path := s.prefix + "images"
 		// Past the proxy: the registry has the engine continue at its own address.
-		s.push(t, built.ID, strings.TrimPrefix(d.registry.URL(), "http://")+"/"+path+"/workspace-template-hermes:latest")
+		s.push(t, built.ID, strings.TrimPrefix(d.registry.URL(),
+			"http://")+"/"+path+"/workspace-template-hermes:latest")
 		u := d.loggedIn(t, s.with("MOLECULE_IMAGE_REGISTRY", d.host+"/"+path), depotPassword)
 		s.reset()
-		l, all := startWorkspaceServer(t, u).start(t, `{"runtime": "hermes", "workspace_id": "`+s.prefix+`pulled"}`)
+		l, all := startWorkspaceServer(t, u).start(t,
+			`{"runtime": "hermes", "workspace_id": "`+s.prefix+`pulled"}`)
 		if l.ContainerID == "" {
 			return
 		}
 		s.wantWorkspace(t, l, "WORKSPACE_ID="+s.prefix+"pulled")
-		if n := len(s.git.Requests()) + s.engine.Count("/grpc") + s.engine.Count("/session"); n != 0 || all[0].Type != "resolved" {
+		if n := len(s.git.Requests()) + s.engine.Count("/grpc") +
+			s.engine.Count("/session"); n != 0 || all[0].Type != "resolved" {
 			t.Errorf("git server and builder were asked %d times; %+v", n, all)
 		}
 	})
@@ -219,8 +234,9 @@ func TestWorkspaceServerRefuses(t *testing.T) {
 	s := newScene(t, containerdOwn)
 	w := startWorkspaceServer(t, s.user)
 	for body, want := range map[string]int{
-		`{"runtime": "nosuch"}`:                                  http.StatusNotFound,
-		`{"runtime": "hermes"}`:                                  http.StatusNotFound, // there is no such repository
+		`{"runtime": "nosuch"}`: http.StatusNotFound,
+		// there is no such repository
+		`{"runtime": "hermes"}`:                                  http.StatusNotFound,
 		`{"runtime": "../x"}`:                                    http.StatusBadRequest,
 		`{"runtime": "hermes", "workspace_id": "a b"}`:           http.StatusBadRequest,
 		`{"runtime": "hermes", "image": "x"}`:                    http.StatusBadRequest,
@@ -229,11 +245,13 @@ func TestWorkspaceServerRefuses(t *testing.T) {
 		`{"runtime": "hermes", "tier": -1}`:                      http.StatusBadRequest,
 		`{"runtime": "hermes", "parent_id": "x\ninjected=true"}`: http.StatusBadRequest,
 	} {
-		if status, lines := w.post(t, body); status != want || len(lines) != 1 || lines[0].Error == "" {
+		if status, lines := w.post(t, body); status != want || len(lines) != 1 ||
+			lines[0].Error == "" {
 			t.Errorf("%.60s: %d %+v", body, status, lines)
 		}
 	}
-	resp, err := http.Post(w.url+"/workspaces", "text/plain", strings.NewReader(`{"runtime": "hermes"}`))
+	resp, err := http.Post(w.url+"/workspaces", "text/plain",
+		strings.NewReader(`{"runtime": "hermes"}`))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -21,14 +21,16 @@ const (
 
 // AvailableNames are all names that Available knows.
 func AvailableNames() []string {
-	names := []string{NameGitea, NameBuildkitd, NameRegistry, NameBuildx, NameGit, NameBusybox, NameDocker, NameRunc}
+	names := []string{NameGitea, NameBuildkitd, NameRegistry, NameBuildx, NameGit, NameBusybox,
+		NameDocker, NameRunc}
 	for _, f := range Flavours() {
 		names = append(names, string(f))
 	}
 	return names
 }
 
-// Available says whether this machine can run a part. The error wraps ErrMissing or ErrNeedsRoot and says what to do.
+// Available says whether this machine can run a part. The error wraps ErrMissing or ErrNeedsRoot
+// and says what to do.
 func Available(ctx context.Context, name string) error {
 	var err error
 	switch name {

@@ -11,12 +11,12 @@ import (
 // bridgePrefix starts the names of our bridges. A link's name has at most 15 characters.
 const bridgePrefix = "pin"
 
-// bridge is a network bridge for one Docker engine. Without one of its own, an engine takes (and on some settings deletes) docker0, which
-// belongs to the machine's real engine.
+// bridge is a network bridge for one Docker engine. Without one of its own, an engine takes (and on
+// some settings deletes) docker0, which belongs to the machine's real engine.
 type bridge struct{ name string }
 
-// newBridge makes a bridge with an address from the range that RFC 2544 keeps for benchmarks, where nobody's real network is. It first
-// removes bridges that killed processes left behind.
+// newBridge makes a bridge with an address from the range that RFC 2544 keeps for benchmarks, where
+// nobody's real network is. It first removes bridges that killed processes left behind.
 func newBridge(ctx context.Context) (*bridge, error) {
 	if err := removeOrphanedBridges(ctx); err != nil {
 		return nil, err
@@ -54,14 +54,16 @@ func removeOrphanedBridges(ctx context.Context) error {
 
 func (b *bridge) remove(ctx context.Context) error { return ip(ctx, "link", "delete", b.name) }
 
-// freeSubnet returns an address with its prefix length, from a /24 in which no link of this machine is.
+// freeSubnet returns an address with its prefix length, from a /24 in which no link of this machine
+// is.
 func freeSubnet() (string, error) {
 	addrs, err := net.InterfaceAddrs()
 	if err != nil {
 		return "", fmt.Errorf("find a free subnet: %w", err)
 	}
 	for n := range 512 {
-		candidate := net.IPNet{IP: net.IPv4(198, byte(18+n/256), byte(n%256), 1), Mask: net.CIDRMask(24, 32)}
+		candidate := net.IPNet{IP: net.IPv4(198, byte(18+n/256), byte(n%256), 1),
+			Mask: net.CIDRMask(24, 32)}
 		if !taken(candidate, addrs) {
 			return candidate.String(), nil
 		}
@@ -71,7 +73,8 @@ func freeSubnet() (string, error) {
 
 func taken(candidate net.IPNet, addrs []net.Addr) bool {
 	for _, a := range addrs {
-		if have, ok := a.(*net.IPNet); ok && (candidate.Contains(have.IP) || have.Contains(candidate.IP)) {
+		if have, ok := a.(*net.IPNet); ok &&
+			(candidate.Contains(have.IP) || have.Contains(candidate.IP)) {
 			return true
 		}
 	}

@@ -12,7 +12,8 @@ import (
 
 // BuildkitdOptions are choices for StartBuildkitd; the zero value is a plain daemon.
 type BuildkitdOptions struct {
-	// Config is added to the daemon's buildkitd.toml, for instance registry mirrors. The table [worker.oci] is taken: use Args for it.
+	// Config is added to the daemon's buildkitd.toml, for instance registry mirrors. The table
+	// [worker.oci] is taken: use Args for it.
 	Config string
 	// Args are added to the command line.
 	Args []string
@@ -20,8 +21,8 @@ type BuildkitdOptions struct {
 	Env []string
 }
 
-// Buildkitd is a standalone BuildKit daemon with a runc worker. RUN steps, git fetches and ADD of a URL use the host's network, so they reach
-// servers on loopback.
+// Buildkitd is a standalone BuildKit daemon with a runc worker. RUN steps, git fetches and ADD of a
+// URL use the host's network, so they reach servers on loopback.
 type Buildkitd struct {
 	command command
 	process *process
@@ -64,7 +65,8 @@ func (b *Buildkitd) configure(path, sockets string, opts BuildkitdOptions) error
 	}
 	args := []string{
 		"--config", config, "--root", filepath.Join(b.dir, "root"), "--addr", b.Addr(),
-		"--otel-socket-path", filepath.Join(sockets, "o.sock"), "--containerd-worker=false", "--oci-worker=true",
+		"--otel-socket-path", filepath.Join(sockets, "o.sock"), "--containerd-worker=false",
+		"--oci-worker=true",
 		"--oci-worker-net=host", "--oci-worker-snapshotter=overlayfs", "--debug",
 	}
 	b.command = command{
@@ -82,7 +84,8 @@ func (b *Buildkitd) Restart(ctx context.Context) error {
 		return err
 	}
 	b.process = p
-	// An open socket is not an answer: the daemon listens before its worker is set up, but serves only afterwards.
+	// An open socket is not an answer: the daemon listens before its worker is set up, but serves
+	// only afterwards.
 	return p.ready(ctx, func(ctx context.Context) error { return dialable(ctx, b.socket) })
 }
 
@@ -95,7 +98,8 @@ func (b *Buildkitd) Socket() string { return b.socket }
 // Log is the path of the daemon's log.
 func (b *Buildkitd) Log() string { return filepath.Join(b.dir, "buildkitd.log") }
 
-// Kill ends the daemon as a crash would (SIGKILL), with everything that it runs. Restart brings it back.
+// Kill ends the daemon as a crash would (SIGKILL), with everything that it runs. Restart brings it
+// back.
 func (b *Buildkitd) Kill() {
 	if b.process != nil {
 		b.process.kill()
@@ -109,7 +113,8 @@ func (b *Buildkitd) Stop() {
 	}
 }
 
-// Close ends the daemon at once and removes what it made outside its folder. It may be called again.
+// Close ends the daemon at once and removes what it made outside its folder. It may be called
+// again.
 func (b *Buildkitd) Close() error {
 	b.Kill()
 	return errors.Join(removeCgroups(b.cgroup), os.RemoveAll(filepath.Dir(b.socket)))

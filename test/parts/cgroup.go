@@ -30,14 +30,16 @@ func removeCgroups(name string) error {
 	return failed
 }
 
-// findCgroups returns the folders that match pattern at the top of each hierarchy: version 2 has one, version 1 one for each controller.
+// findCgroups returns the folders that match pattern at the top of each hierarchy: version 2 has
+// one, version 1 one for each controller.
 func findCgroups(pattern string) []string {
 	unified, _ := filepath.Glob("/sys/fs/cgroup/" + pattern)
 	separate, _ := filepath.Glob("/sys/fs/cgroup/*/" + pattern)
 	return append(unified, separate...)
 }
 
-// removeGroup removes one control group and those below it. The files inside are the kernel's and go with their folder.
+// removeGroup removes one control group and those below it. The files inside are the kernel's and
+// go with their folder.
 func removeGroup(dir string) error {
 	entries, err := os.ReadDir(dir)
 	if err != nil {

@@ -25,7 +25,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// TestKilledParentLeavesNoProcesses kills a process that runs parts: the kernel has to take their daemons, and the next start the rest.
+// TestKilledParentLeavesNoProcesses kills a process that runs parts: the kernel has to take their
+// daemons, and the next start the rest.
 func TestKilledParentLeavesNoProcesses(t *testing.T) {
 	partstest.Need(t, parts.NameGitea, parts.NameBuildkitd, string(parts.Docker29Containerd))
 	dir := partstest.Dir(t)
@@ -51,9 +52,13 @@ func TestKilledParentLeavesNoProcesses(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = child.Wait() // killed, as it should be
-	awaitNothing(t, "ps -eo pid=,args= | grep -F '"+dir+"' | grep -v grep; grep -F '"+dir+"' /proc/self/mountinfo; true")
+	awaitNothing(t,
+		"ps -eo pid=,args= | grep -F '"+dir+"' | grep -v grep; grep -F '"+dir+"' /proc/self/mountinfo; true")
 	partstest.Dockerd(t, parts.Docker29Containerd)
-	awaitNothing(t, "ip -o link | grep '"+bridge+"'; find /sys/fs/cgroup -name 'pinion"+fmt.Sprint(child.Process.Pid)+"-*'; true")
+	awaitNothing(t,
+		"ip -o link | grep '"+bridge+"'; find /sys/fs/cgroup -name 'pinion"+fmt.Sprint(
+			child.Process.Pid,
+		)+"-*'; true")
 }
 
 // startAndWait is the child: it starts parts, says so and waits for its end.

@@ -27,7 +27,8 @@ type Dockerd struct {
 // DockerdOption is a choice for StartDockerd.
 type DockerdOption func(config map[string]any)
 
-// WithDaemonConfig adds keys to the engine's daemon.json, for instance "registry-mirrors". Default: none.
+// WithDaemonConfig adds keys to the engine's daemon.json, for instance "registry-mirrors". Default:
+// none.
 func WithDaemonConfig(keys map[string]any) DockerdOption {
 	return func(config map[string]any) {
 		for k, v := range keys {
@@ -36,9 +37,11 @@ func WithDaemonConfig(keys map[string]any) DockerdOption {
 	}
 }
 
-// StartDockerd starts a Docker engine with all of its state below dir. It needs root, containerd, runc and ip. RUN steps of a build are on a
-// bridge without a way out; git fetches and ADD of a URL use the host's network, so they reach servers on loopback.
-func StartDockerd(ctx context.Context, dir string, flavour Flavour, opts ...DockerdOption) (*Dockerd, error) {
+// StartDockerd starts a Docker engine with all of its state below dir. It needs root, containerd,
+// runc and ip. RUN steps of a build are on a bridge without a way out; git fetches and ADD of a URL
+// use the host's network, so they reach servers on loopback.
+func StartDockerd(ctx context.Context, dir string, flavour Flavour,
+	opts ...DockerdOption) (*Dockerd, error) {
 	path, err := flavour.locate(ctx)
 	if err != nil {
 		return nil, err
@@ -76,16 +79,20 @@ func (d *Dockerd) configure(path string, opts []DockerdOption) error {
 		return fmt.Errorf("configure dockerd: %w", err)
 	}
 	d.command = command{
-		name: "dockerd", dir: d.dir, path: path, args: append(d.args(), "--config-file="+file), isolated: true, grace: 15 * time.Second,
+		name: "dockerd", dir: d.dir, path: path, args: append(d.args(), "--config-file="+file),
+		isolated: true, grace: 15 * time.Second,
 	}
 	return nil
 }
 
 func (d *Dockerd) args() []string {
 	args := []string{
-		"--host=" + d.Host(), "--data-root=" + filepath.Join(d.dir, "data"), "--exec-root=" + filepath.Join(d.sockets, "x"),
-		"--pidfile=" + filepath.Join(d.sockets, "d.pid"), "--bridge=" + d.bridge.name, "--iptables=false", "--ip6tables=false",
-		"--ip-forward=false", "--userland-proxy=false", "--exec-opt=native.cgroupdriver=cgroupfs", "--cgroup-parent=/" + d.cgroup,
+		"--host=" + d.Host(), "--data-root=" + filepath.Join(d.dir, "data"), "--exec-root=" +
+			filepath.Join(d.sockets, "x"),
+		"--pidfile=" + filepath.Join(d.sockets, "d.pid"), "--bridge=" + d.bridge.name,
+		"--iptables=false", "--ip6tables=false",
+		"--ip-forward=false", "--userland-proxy=false", "--exec-opt=native.cgroupdriver=cgroupfs",
+		"--cgroup-parent=/" + d.cgroup,
 	}
 	if d.flavour != Docker20 {
 		// runc before 1.2 knows no time namespaces.
@@ -114,7 +121,8 @@ func (d *Dockerd) Restart(ctx context.Context) error {
 	return p.ready(ctx, d.ping)
 }
 
-// removePIDFiles removes what a killed engine left: in its new process namespace the numbers in them belong to other, living processes.
+// removePIDFiles removes what a killed engine left: in its new process namespace the numbers in
+// them belong to other, living processes.
 func (d *Dockerd) removePIDFiles() error {
 	err := filepath.WalkDir(d.sockets, func(path string, _ fs.DirEntry, err error) error {
 		if err == nil && strings.HasSuffix(path, ".pid") {
@@ -158,7 +166,8 @@ func (d *Dockerd) Flavour() Flavour { return d.flavour }
 // Log is the path of the engine's log.
 func (d *Dockerd) Log() string { return filepath.Join(d.dir, "dockerd.log") }
 
-// Kill ends the engine as a crash would (SIGKILL), with everything that it runs. Restart brings it back.
+// Kill ends the engine as a crash would (SIGKILL), with everything that it runs. Restart brings it
+// back.
 func (d *Dockerd) Kill() {
 	if d.process != nil {
 		d.process.kill()
@@ -172,9 +181,11 @@ func (d *Dockerd) Stop() {
 	}
 }
 
-// Close ends the engine at once and removes what it made outside its folder: bridge, control groups, sockets. It may be called again.
+// Close ends the engine at once and removes what it made outside its folder: bridge, control
+// groups, sockets. It may be called again.
 func (d *Dockerd) Close() error {
-	d.Kill() // an engine takes a second to stop in good order, and nobody asks it for anything again
+	// an engine takes a second to stop in good order, and nobody asks it for anything again
+	d.Kill()
 	failed := errors.Join(removeCgroups(d.cgroup), os.RemoveAll(d.sockets))
 	if d.bridge != nil {
 		failed = errors.Join(failed, d.bridge.remove(context.Background()))

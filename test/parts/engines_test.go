@@ -11,7 +11,8 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/test/parts/partstest"
 )
 
-// TestEnginesSideBySide builds in all flavours while all of them run, and looks at what is left when they are closed.
+// TestEnginesSideBySide builds in all flavours while all of them run, and looks at what is left
+// when they are closed.
 func TestEnginesSideBySide(t *testing.T) {
 	partstest.Need(t, parts.NameBuildx, parts.NameBusybox)
 	before := traces(t)
@@ -25,7 +26,8 @@ func TestEnginesSideBySide(t *testing.T) {
 				if err := d.Restart(t.Context()); err != nil {
 					t.Fatal(err)
 				}
-				buildx(t, []string{"DOCKER_HOST=" + d.Host()}, "build", "-t", "demo", "--no-cache", dir)
+				buildx(t, []string{"DOCKER_HOST=" + d.Host()}, "build", "-t", "demo", "--no-cache",
+					dir)
 			})
 		}
 	})
@@ -42,7 +44,8 @@ func TestBuildkitd(t *testing.T) {
 		b := partstest.Buildkitd(t, parts.BuildkitdOptions{})
 		env := []string{"BUILDX_CONFIG=" + t.TempDir()}
 		buildx(t, env, "create", "--name", "own", "--driver", "remote", b.Addr())
-		buildx(t, env, "build", "--builder", "own", "--output", "type=oci,dest="+filepath.Join(t.TempDir(), "image.tar"), dir)
+		buildx(t, env, "build", "--builder", "own", "--output",
+			"type=oci,dest="+filepath.Join(t.TempDir(), "image.tar"), dir)
 		b.Kill()
 		if err := b.Restart(t.Context()); err != nil {
 			t.Fatal(err)
@@ -79,8 +82,8 @@ func buildx(t *testing.T, env []string, args ...string) {
 	}
 }
 
-// traces is what parts of this process could leave on the machine: links, mounts, control groups, processes and files of daemons. What parts
-// of other processes have is not looked at.
+// traces is what parts of this process could leave on the machine: links, mounts, control groups,
+// processes and files of daemons. What parts of other processes have is not looked at.
 func traces(t *testing.T) string {
 	t.Helper()
 	me := strconv.Itoa(os.Getpid())

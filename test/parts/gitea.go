@@ -21,8 +21,8 @@ const Admin = "admin-user"
 // adminPassword guards a server that only this machine reaches, for the time of a test.
 const adminPassword = "not-a-secret-1"
 
-// appINI is Gitea's configuration: everything below one folder, loopback only, nothing from outside, no background work that a test could
-// race with.
+// appINI is Gitea's configuration: everything below one folder, loopback only, nothing from
+// outside, no background work that a test could race with.
 var appINI = template.Must(template.New("app.ini").Parse(`APP_NAME = Pinion test
 RUN_MODE = prod
 WORK_PATH = {{.Work}}
@@ -65,8 +65,8 @@ ALLOWED_HOST_LIST = loopback
 ENABLED = false
 `))
 
-// Gitea is a Gitea server on loopback with SQLite and one administrator. Its methods may be used by several goroutines, but what pushes to one
-// repository by one at a time.
+// Gitea is a Gitea server on loopback with SQLite and one administrator. Its methods may be used by
+// several goroutines, but what pushes to one repository by one at a time.
 type Gitea struct {
 	process *process
 	dir     string
@@ -85,13 +85,15 @@ func StartGitea(ctx context.Context, dir string) (*Gitea, error) {
 	if err != nil {
 		return nil, err
 	}
-	g := &Gitea{dir: dir, url: fmt.Sprintf("http://127.0.0.1:%d", port), benches: map[Repo]*workbench{}}
+	g := &Gitea{dir: dir, url: fmt.Sprintf("http://127.0.0.1:%d", port),
+		benches: map[Repo]*workbench{}}
 	config, err := g.configure(ctx, port)
 	if err != nil {
 		return nil, err
 	}
 	g.process, err = run(command{
-		name: "gitea", dir: dir, path: path, args: []string{"web", "--config", config}, grace: 5 * time.Second,
+		name: "gitea", dir: dir, path: path, args: []string{"web", "--config", config},
+		grace: 5 * time.Second,
 	})
 	if err != nil {
 		return nil, err
@@ -119,7 +121,8 @@ func (g *Gitea) configure(ctx context.Context, port int) (string, error) {
 		return "", fmt.Errorf("configure gitea: %w", err)
 	}
 	var ini bytes.Buffer
-	if err := appINI.Execute(&ini, map[string]any{"Work": work, "Port": port, "Static": static}); err != nil {
+	if err := appINI.Execute(&ini, map[string]any{"Work": work, "Port": port,
+		"Static": static}); err != nil {
 		return "", fmt.Errorf("configure gitea: %w", err)
 	}
 	config := filepath.Join(work, "app.ini")
@@ -129,7 +132,8 @@ func (g *Gitea) configure(ctx context.Context, port int) (string, error) {
 	return config, nil
 }
 
-// giteaModule is the folder of Gitea's source in the module cache: its templates and translations are read from there.
+// giteaModule is the folder of Gitea's source in the module cache: its templates and translations
+// are read from there.
 func giteaModule(ctx context.Context) (string, error) {
 	root, err := sourceRoot()
 	if err != nil {
@@ -162,8 +166,10 @@ func (g *Gitea) healthy(ctx context.Context) error {
 }
 
 func (g *Gitea) createAdmin(ctx context.Context, path, config string) error {
-	cmd := exec.CommandContext(ctx, path, "admin", "user", "create", "--config", config, "--admin", "--username", Admin,
-		"--password", adminPassword, "--email", Admin+"@pinion.invalid", "--must-change-password=false")
+	cmd := exec.CommandContext(ctx, path, "admin", "user", "create", "--config", config, "--admin",
+		"--username", Admin,
+		"--password", adminPassword, "--email", Admin+"@pinion.invalid",
+		"--must-change-password=false")
 	cmd.Env = []string{childPath, "HOME=" + g.dir}
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("create gitea's administrator: %w: %s", err, bytes.TrimSpace(out))

@@ -19,7 +19,8 @@ const settleTimeout = 30 * time.Second
 // User is an account on a Gitea.
 type User struct{ Name, Password string }
 
-// RepoOptions are choices for CreateRepo; the zero value is an empty public sha1 repository whose default branch is main.
+// RepoOptions are choices for CreateRepo; the zero value is an empty public sha1 repository whose
+// default branch is main.
 type RepoOptions struct {
 	Private       bool
 	ObjectFormat  ObjectFormat
@@ -30,7 +31,8 @@ type RepoOptions struct {
 func (g *Gitea) CreateUser(ctx context.Context, name string) (User, error) {
 	u := User{Name: name, Password: adminPassword}
 	return u, g.Call(ctx, http.MethodPost, "/admin/users", map[string]any{
-		"username": name, "password": u.Password, "email": name + "@pinion.invalid", "must_change_password": false,
+		"username": name, "password": u.Password, "email": name + "@pinion.invalid",
+		"must_change_password": false,
 	}, nil)
 }
 
@@ -56,7 +58,8 @@ func (g *Gitea) CreateOrganization(ctx context.Context, name string) error {
 }
 
 // CreateRepo makes an empty repository of a user or an organization.
-func (g *Gitea) CreateRepo(ctx context.Context, owner, name string, opts RepoOptions) (Repo, error) {
+func (g *Gitea) CreateRepo(ctx context.Context, owner, name string,
+	opts RepoOptions) (Repo, error) {
 	r := Repo{Owner: owner, Name: name}
 	body := map[string]any{"name": name, "private": opts.Private, "auto_init": false}
 	if opts.DefaultBranch != "" {
@@ -79,8 +82,9 @@ func (g *Gitea) CreateRepo(ctx context.Context, owner, name string, opts RepoOpt
 	return r, nil
 }
 
-// Settle waits until the branches API shows what was pushed last. Git's own protocol is right as soon as Push returns, but Gitea brings its
-// database up to date in the background, and until then refuses or forgets what is done to a branch through the API.
+// Settle waits until the branches API shows what was pushed last. Git's own protocol is right as
+// soon as Push returns, but Gitea brings its database up to date in the background, and until then
+// refuses or forgets what is done to a branch through the API.
 func (g *Gitea) Settle(ctx context.Context, r Repo) error {
 	ctx, cancel := context.WithTimeout(ctx, settleTimeout)
 	defer cancel()
@@ -88,7 +92,8 @@ func (g *Gitea) Settle(ctx context.Context, r Repo) error {
 	if err != nil {
 		return err
 	}
-	refs, err := w.git(ctx, nil, "for-each-ref", "--format=%(refname:lstrip=2) %(objectname)", "refs/heads/")
+	refs, err := w.git(ctx, nil, "for-each-ref", "--format=%(refname:lstrip=2) %(objectname)",
+		"refs/heads/")
 	if err != nil {
 		return err
 	}
@@ -112,18 +117,21 @@ func (g *Gitea) branchTip(ctx context.Context, r Repo, branch string) string {
 	var b struct {
 		Commit struct{ ID string }
 	}
-	if err := g.Call(ctx, http.MethodGet, "/repos/"+r.String()+"/branches/"+branch, nil, &b); err != nil {
+	if err := g.Call(ctx, http.MethodGet, "/repos/"+r.String()+"/branches/"+branch, nil,
+		&b); err != nil {
 		return ""
 	}
 	return b.Commit.ID
 }
 
-// Rename gives a repository another name; the server answers requests for the old one with a redirect.
+// Rename gives a repository another name; the server answers requests for the old one with a
+// redirect.
 func (g *Gitea) Rename(ctx context.Context, r Repo, name string) (Repo, error) {
 	if err := g.Settle(ctx, r); err != nil {
 		return Repo{}, err
 	}
-	if err := g.Call(ctx, http.MethodPatch, "/repos/"+r.String(), map[string]any{"name": name}, nil); err != nil {
+	if err := g.Call(ctx, http.MethodPatch, "/repos/"+r.String(), map[string]any{"name": name},
+		nil); err != nil {
 		return Repo{}, err
 	}
 	renamed := Repo{Owner: r.Owner, Name: name}
@@ -147,7 +155,8 @@ func (g *Gitea) Delete(ctx context.Context, r Repo) error {
 
 // SetPrivate makes a repository private or public.
 func (g *Gitea) SetPrivate(ctx context.Context, r Repo, private bool) error {
-	return g.Call(ctx, http.MethodPatch, "/repos/"+r.String(), map[string]any{"private": private}, nil)
+	return g.Call(ctx, http.MethodPatch, "/repos/"+r.String(), map[string]any{"private": private},
+		nil)
 }
 
 // SetDefaultBranch makes an existing branch the default one.
@@ -155,7 +164,8 @@ func (g *Gitea) SetDefaultBranch(ctx context.Context, r Repo, branch string) err
 	if err := g.Settle(ctx, r); err != nil {
 		return err
 	}
-	return g.Call(ctx, http.MethodPatch, "/repos/"+r.String(), map[string]any{"default_branch": branch}, nil)
+	return g.Call(ctx, http.MethodPatch, "/repos/"+r.String(),
+		map[string]any{"default_branch": branch}, nil)
 }
 
 // CreateBranch makes a branch at an existing commit, branch or tag.
@@ -172,7 +182,8 @@ func (g *Gitea) DeleteBranch(ctx context.Context, r Repo, name string) error {
 	if err := g.Settle(ctx, r); err != nil {
 		return err
 	}
-	if err := g.Call(ctx, http.MethodDelete, "/repos/"+r.String()+"/branches/"+name, nil, nil); err != nil {
+	if err := g.Call(ctx, http.MethodDelete, "/repos/"+r.String()+"/branches/"+name, nil,
+		nil); err != nil {
 		return err
 	}
 	w, err := g.bench(r)
@@ -190,7 +201,8 @@ func (g *Gitea) Version(ctx context.Context) (string, error) {
 	return v.Version, err
 }
 
-// SupportsSHA256 says whether the server makes sha256 repositories: Gitea does with git 2.42 and newer.
+// SupportsSHA256 says whether the server makes sha256 repositories: Gitea does with git 2.42 and
+// newer.
 func (g *Gitea) SupportsSHA256(ctx context.Context) (bool, error) {
 	bench := &workbench{dir: g.dir}
 	out, err := bench.git(ctx, nil, "version")
@@ -204,7 +216,8 @@ func (g *Gitea) SupportsSHA256(ctx context.Context) (bool, error) {
 	return major > 2 || major == 2 && minor >= 42, nil
 }
 
-// Call makes a request to /api/v1 as the administrator. A body is sent as JSON, and the answer is decoded into out unless that is nil.
+// Call makes a request to /api/v1 as the administrator. A body is sent as JSON, and the answer is
+// decoded into out unless that is nil.
 func (g *Gitea) Call(ctx context.Context, method, path string, body, out any) error {
 	return g.call(ctx, g.Administrator(), method, path, body, out)
 }
@@ -232,7 +245,8 @@ func (g *Gitea) call(ctx context.Context, u User, method, path string, body, out
 		return fmt.Errorf("gitea: %s %s: %w", method, path, err)
 	}
 	if resp.StatusCode >= http.StatusMultipleChoices {
-		return fmt.Errorf("gitea: %s %s: %s: %s", method, path, resp.Status, strings.TrimSpace(string(answer)))
+		return fmt.Errorf("gitea: %s %s: %s: %s", method, path, resp.Status,
+			strings.TrimSpace(string(answer)))
 	}
 	if out == nil {
 		return nil

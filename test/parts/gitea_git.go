@@ -36,9 +36,11 @@ func (g *Gitea) Tag(ctx context.Context, r Repo, name, sha string) (string, erro
 	return w.tag(ctx, g.RepoURL(r)+".git", name, sha)
 }
 
-// SetHEAD points the repository's HEAD at a branch behind Gitea's back, whether or not the branch exists: an unborn HEAD.
+// SetHEAD points the repository's HEAD at a branch behind Gitea's back, whether or not the branch
+// exists: an unborn HEAD.
 func (g *Gitea) SetHEAD(ctx context.Context, r Repo, branch string) error {
-	bare := &workbench{dir: filepath.Join(g.dir, "repositories", strings.ToLower(r.Owner), strings.ToLower(r.Name)+".git")}
+	bare := &workbench{dir: filepath.Join(g.dir, "repositories", strings.ToLower(r.Owner),
+		strings.ToLower(r.Name)+".git")}
 	_, err := bare.git(ctx, nil, "symbolic-ref", "HEAD", "refs/heads/"+branch)
 	return err
 }
@@ -52,10 +54,12 @@ func (g *Gitea) bench(r Repo) (*workbench, error) {
 	return nil, fmt.Errorf("repository %s was not made by CreateRepo", r)
 }
 
-// basicAuth gives git the administrator's credential for one server, without writing it into an argument or a file.
+// basicAuth gives git the administrator's credential for one server, without writing it into an
+// argument or a file.
 func basicAuth(url, user, password string) []string {
 	value := base64.StdEncoding.EncodeToString([]byte(user + ":" + password))
 	return []string{
-		"GIT_CONFIG_COUNT=1", "GIT_CONFIG_KEY_0=http." + url + "/.extraHeader", "GIT_CONFIG_VALUE_0=Authorization: Basic " + value,
+		"GIT_CONFIG_COUNT=1", "GIT_CONFIG_KEY_0=http." + url + "/.extraHeader",
+		"GIT_CONFIG_VALUE_0=Authorization: Basic " + value,
 	}
 }

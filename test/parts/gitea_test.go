@@ -21,11 +21,14 @@ func TestGitea(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	first := push(t, g, repo, parts.Commit{Files: parts.Files(map[string]string{"Dockerfile": "FROM scratch\n"})})
+	first := push(t, g, repo,
+		parts.Commit{Files: parts.Files(map[string]string{"Dockerfile": "FROM scratch\n"})})
 	if got := tip(t, g, repo, "main"); got != first {
 		t.Errorf("tip = %s, want the pushed %s", got, first)
 	}
-	second := push(t, g, repo, parts.Commit{Files: []parts.File{parts.Program("run", []byte("x")), parts.Link("l", "run")}})
+	second := push(t, g, repo,
+		parts.Commit{Files: []parts.File{parts.Program("run", []byte("x")),
+			parts.Link("l", "run")}})
 	if second == first {
 		t.Error("two pushes gave one commit")
 	}
@@ -38,7 +41,8 @@ func TestGitea(t *testing.T) {
 	if tag, err := g.Tag(t.Context(), repo, "v1", first); err != nil || tag == first {
 		t.Errorf("Tag = %q, %v; want the hash of a tag object", tag, err)
 	}
-	private, err := g.CreateRepo(t.Context(), owner.Name, "private", parts.RepoOptions{Private: true})
+	private, err := g.CreateRepo(t.Context(), owner.Name, "private",
+		parts.RepoOptions{Private: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,7 +71,8 @@ func TestGiteaMovesThings(t *testing.T) {
 	if repo, err = g.Rename(t.Context(), repo, "new"); err != nil {
 		t.Fatal(err)
 	}
-	side := push(t, g, repo, parts.Commit{Branch: "side", From: "main", Files: parts.Files(map[string]string{"a": "2"})})
+	side := push(t, g, repo, parts.Commit{Branch: "side", From: "main",
+		Files: parts.Files(map[string]string{"a": "2"})})
 	if err := g.SetDefaultBranch(t.Context(), repo, "side"); err != nil {
 		t.Fatal(err)
 	}
@@ -107,7 +112,8 @@ func tip(t *testing.T, g *parts.Gitea, r parts.Repo, branch string) string {
 	var refs []struct {
 		Object struct{ SHA string }
 	}
-	if err := g.Call(t.Context(), http.MethodGet, "/repos/"+r.String()+"/git/refs/heads/"+branch, nil, &refs); err != nil {
+	if err := g.Call(t.Context(), http.MethodGet, "/repos/"+r.String()+"/git/refs/heads/"+branch,
+		nil, &refs); err != nil {
 		t.Fatal(err)
 	}
 	if len(refs) != 1 {
@@ -118,7 +124,8 @@ func tip(t *testing.T, g *parts.Gitea, r parts.Repo, branch string) string {
 
 func discovery(t *testing.T, repo, token string) int {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, repo+".git/info/refs?service=git-upload-pack", nil)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet,
+		repo+".git/info/refs?service=git-upload-pack", nil)
 	if err != nil {
 		t.Fatal(err)
 	}

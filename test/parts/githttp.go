@@ -13,7 +13,8 @@ import (
 	"time"
 )
 
-// GitHTTP serves repositories with git's own `git http-backend` on loopback: read-only, without credentials, any commit may be asked for.
+// GitHTTP serves repositories with git's own `git http-backend` on loopback: read-only, without
+// credentials, any commit may be asked for.
 type GitHTTP struct {
 	dir     string
 	url     string
@@ -36,19 +37,22 @@ func StartGitHTTP(dir string) (*GitHTTP, error) {
 	if err != nil {
 		return nil, fmt.Errorf("start the git server: %w", err)
 	}
-	g := &GitHTTP{dir: root, url: "http://" + listener.Addr().String(), benches: map[string]*workbench{}}
+	g := &GitHTTP{dir: root, url: "http://" + listener.Addr().String(),
+		benches: map[string]*workbench{}}
 	g.server = &http.Server{Handler: backend(path, root), ReadHeaderTimeout: 10 * time.Second}
 	go func() { _ = g.server.Serve(listener) }()
 	return g, nil
 }
 
-// backend runs `git http-backend` for each request. CGI passes no Git-Protocol header on as git wants it (git-http-backend(1)), so each
-// request gets a handler with its own environment; without it the answer would be of protocol version 0.
+// backend runs `git http-backend` for each request. CGI passes no Git-Protocol header on as git
+// wants it (git-http-backend(1)), so each request gets a handler with its own environment; without
+// it the answer would be of protocol version 0.
 func backend(git, root string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		handler := cgi.Handler{
 			Path: git, Args: []string{"http-backend"}, Dir: root, Stderr: io.Discard,
-			Env: append(gitEnv(root), "GIT_PROJECT_ROOT="+root, "GIT_HTTP_EXPORT_ALL=1", "GIT_PROTOCOL="+r.Header.Get("Git-Protocol")),
+			Env: append(gitEnv(root), "GIT_PROJECT_ROOT="+root, "GIT_HTTP_EXPORT_ALL=1",
+				"GIT_PROTOCOL="+r.Header.Get("Git-Protocol")),
 		}
 		handler.ServeHTTP(w, r)
 	})

@@ -7,8 +7,9 @@ import (
 	"math/rand/v2"
 )
 
-// History is a row of commits. The first one adds Files; each of the others writes Bytes of data that no program can compress into one of
-// Slots files, in turn. So a tree has at most Slots*Bytes besides Files, and the whole history Commits*Bytes.
+// History is a row of commits. The first one adds Files; each of the others writes Bytes of data
+// that no program can compress into one of Slots files, in turn. So a tree has at most Slots*Bytes
+// besides Files, and the whole history Commits*Bytes.
 type History struct {
 	Commits, Bytes, Slots int
 	Files                 []File
@@ -59,8 +60,11 @@ func (h History) write(w io.Writer) error {
 		if i == 0 {
 			from = "from refs/heads/main^0\n"
 		}
-		_, err := fmt.Fprintf(w, "commit refs/heads/main\ncommitter Pinion Tests <tests@pinion.invalid> %d +0000\ndata 6\nchange\n%s"+
-			"M %s inline data/%d\ndata %d\n%s\n", i, from, Regular, i%h.Slots, len(data), data)
+		_,
+			err := fmt.Fprintf(w,
+			"commit refs/heads/main\ncommitter Pinion Tests <tests@pinion.invalid> %d "+
+				"+0000\ndata 6\nchange\n%s"+
+				"M %s inline data/%d\ndata %d\n%s\n", i, from, Regular, i%h.Slots, len(data), data)
 		if err != nil {
 			return err
 		}

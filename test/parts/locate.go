@@ -10,17 +10,21 @@ import (
 )
 
 var (
-	// ErrMissing means that a component's program is not on this machine. `make tools` builds those that come from Go modules.
+	// ErrMissing means that a component's program is not on this machine. `make tools` builds those
+	// that come from Go modules.
 	ErrMissing = errors.New("missing part")
 	// ErrNeedsRoot means that a component can only be run by root on Linux.
 	ErrNeedsRoot = errors.New("needs root on Linux")
 )
 
-// systemDirs are searched after PATH: Debian keeps daemons where an ordinary user's PATH does not reach.
-var systemDirs = []string{"/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/local/bin", "/usr/bin", "/bin"}
+// systemDirs are searched after PATH: Debian keeps daemons where an ordinary user's PATH does not
+// reach.
+var systemDirs = []string{"/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/local/bin", "/usr/bin",
+	"/bin"}
 
-// Locate returns the path of a program: from .tools/bin of the source tree around the working folder, else from PATH, else from the system's
-// folders. The error wraps ErrMissing and says how to get the program.
+// Locate returns the path of a program: from .tools/bin of the source tree around the working
+// folder, else from PATH, else from the system's folders. The error wraps ErrMissing and says how
+// to get the program.
 func Locate(name string) (string, error) {
 	if p, err := locateTool(name); err == nil {
 		return p, nil
@@ -41,7 +45,8 @@ func locateTool(name string) (string, error) {
 	return p, nil
 }
 
-// locateSystem is Locate without the tools that we build: for programs that exist in both places in different versions.
+// locateSystem is Locate without the tools that we build: for programs that exist in both places in
+// different versions.
 func locateSystem(name string) (string, error) {
 	if p, err := exec.LookPath(name); err == nil {
 		return p, nil
@@ -85,7 +90,8 @@ func remedy(name string) string {
 	}
 }
 
-// sourceRoot is the folder of Pinion's source tree around the working folder: the nearest one above that has the tools' modules.
+// sourceRoot is the folder of Pinion's source tree around the working folder: the nearest one above
+// that has the tools' modules.
 func sourceRoot() (string, error) {
 	dir, err := os.Getwd()
 	if err != nil {
@@ -97,7 +103,8 @@ func sourceRoot() (string, error) {
 		}
 		up := filepath.Dir(dir)
 		if up == dir {
-			return "", fmt.Errorf("%w: no source tree of Pinion around the working folder", ErrMissing)
+			return "", fmt.Errorf("%w: no source tree of Pinion around the working folder",
+				ErrMissing)
 		}
 		dir = up
 	}

@@ -14,12 +14,14 @@ import (
 // counter numbers what this process names in the system's shared spaces.
 var counter atomic.Int64
 
-// unique returns a name that no other part on this machine has: prefix, our process ID and a number.
+// unique returns a name that no other part on this machine has: prefix, our process ID and a
+// number.
 func unique(prefix string) string {
 	return fmt.Sprintf("%s%d-%d", prefix, os.Getpid(), counter.Add(1))
 }
 
-// socketDir makes a folder for sockets. It is in /tmp, wherever other temporary files go: a socket's path has at most 107 bytes.
+// socketDir makes a folder for sockets. It is in /tmp, wherever other temporary files go: a
+// socket's path has at most 107 bytes.
 func socketDir() (string, error) {
 	dir, err := os.MkdirTemp("/tmp", fmt.Sprintf("pinion%d-", os.Getpid()))
 	if err != nil {

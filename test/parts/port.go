@@ -5,8 +5,8 @@ import (
 	"net"
 )
 
-// freePort asks the kernel for a free port on 127.0.0.1. Another process may take it before we do: the kernel hands ports out in a wide
-// circle, so that needs thousands of them in between.
+// freePort asks the kernel for a free port on 127.0.0.1. Another process may take it before we do:
+// the kernel hands ports out in a wide circle, so that needs thousands of them in between.
 func freePort() (int, error) {
 	l, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {

@@ -14,7 +14,8 @@ import (
 	"time"
 )
 
-// childPath is the PATH that daemons get: fixed, so that a caller's environment never decides which runc is run.
+// childPath is the PATH that daemons get: fixed, so that a caller's environment never decides which
+// runc is run.
 const childPath = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 // command says how a component is run.
@@ -24,8 +25,8 @@ type command struct {
 	path string
 	args []string
 	env  []string // added to PATH and HOME
-	// isolated gives the process mount and process namespaces and an empty /run of its own. When it ends, the kernel ends everything it
-	// started and drops every mount it made.
+	// isolated gives the process mount and process namespaces and an empty /run of its own. When it
+	// ends, the kernel ends everything it started and drops every mount it made.
 	isolated bool
 	// grace is how long the process has after SIGTERM before it is killed; 0 kills at once.
 	grace time.Duration
@@ -45,7 +46,8 @@ func run(c command) (*process, error) {
 	if err := os.MkdirAll(c.dir, 0o700); err != nil {
 		return nil, fmt.Errorf("start %s: %w", c.name, err)
 	}
-	p := &process{command: c, logPath: filepath.Join(c.dir, c.name+".log"), done: make(chan struct{})}
+	p := &process{command: c, logPath: filepath.Join(c.dir, c.name+".log"),
+		done: make(chan struct{})}
 	log, err := os.OpenFile(p.logPath, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("start %s: %w", c.name, err)
@@ -71,8 +73,9 @@ func (c command) build() *exec.Cmd {
 	return cmd
 }
 
-// launch starts cmd and waits for it in a goroutine that keeps its thread: the parent-death signal is sent when the starting thread ends, not
-// the process, so that thread has to live as long as the child does.
+// launch starts cmd and waits for it in a goroutine that keeps its thread: the parent-death signal
+// is sent when the starting thread ends, not the process, so that thread has to live as long as the
+// child does.
 func (p *process) launch(cmd *exec.Cmd) error {
 	started := make(chan error)
 	go func() {
@@ -90,8 +93,8 @@ func (p *process) launch(cmd *exec.Cmd) error {
 	return <-started
 }
 
-// ready polls probe until it succeeds. It gives up when the process ends or ctx does, and then ends the process; the error carries the last
-// lines of the log.
+// ready polls probe until it succeeds. It gives up when the process ends or ctx does, and then ends
+// the process; the error carries the last lines of the log.
 func (p *process) ready(ctx context.Context, probe func(context.Context) error) error {
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
@@ -105,13 +108,15 @@ func (p *process) ready(ctx context.Context, probe func(context.Context) error) 
 			return p.explain(fmt.Errorf("ended while starting: %w", errors.Join(p.err, err)))
 		case <-ctx.Done():
 			p.kill()
-			return p.explain(fmt.Errorf("did not become ready: %w (last answer: %w)", ctx.Err(), err))
+			return p.explain(fmt.Errorf("did not become ready: %w (last answer: %w)", ctx.Err(),
+				err))
 		case <-tick.C:
 		}
 	}
 }
 
-// stop ends the process: SIGTERM, the grace time, SIGKILL. It returns when the process is gone, and may be called again.
+// stop ends the process: SIGTERM, the grace time, SIGKILL. It returns when the process is gone, and
+// may be called again.
 func (p *process) stop() {
 	if p.grace > 0 {
 		_ = p.signal(syscall.SIGTERM)

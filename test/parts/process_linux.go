@@ -6,7 +6,8 @@ import (
 	"syscall"
 )
 
-// attributes puts the child into a group of its own, so that a terminal's Ctrl-C goes to us alone, and has the kernel end it when we are gone.
+// attributes puts the child into a group of its own, so that a terminal's Ctrl-C goes to us alone,
+// and has the kernel end it when we are gone.
 func attributes(isolated bool) *syscall.SysProcAttr {
 	attr := &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	if isolated {
@@ -16,10 +17,12 @@ func attributes(isolated bool) *syscall.SysProcAttr {
 	return attr
 }
 
-// initScript is the first process of a daemon's namespaces. It makes what is private there: a /proc of the new process namespace (runc reads
-// /proc/self), and empty folders where daemons write whatever they were told to use (in /run runc's state and containerd's shims, in /etc/docker
-// the key of an old engine). Then it runs the daemon, hands SIGTERM on to it, and reaps what the daemon's children leave: containerd waits for
-// its shims to be gone, and a daemon that is the first process itself reaps nobody else's.
+// initScript is the first process of a daemon's namespaces. It makes what is private there: a /proc
+// of the new process namespace (runc reads /proc/self), and empty folders where daemons write
+// whatever they were told to use (in /run runc's state and containerd's shims, in /etc/docker the
+// key of an old engine). Then it runs the daemon, hands SIGTERM on to it, and reaps what the
+// daemon's children leave: containerd waits for its shims to be gone, and a daemon that is the
+// first process itself reaps nobody else's.
 const initScript = `set -e
 mount -t proc proc /proc
 for dir in /run /etc/docker; do
@@ -40,7 +43,8 @@ func isolate(c command) (string, []string) {
 	return "/bin/sh", append([]string{"-c", initScript, "sh", c.path}, c.args...)
 }
 
-// signal sends sig to the process's group. SIGTERM goes to the process alone: a daemon ends its children in its own order.
+// signal sends sig to the process's group. SIGTERM goes to the process alone: a daemon ends its
+// children in its own order.
 func (p *process) signal(sig syscall.Signal) error {
 	select {
 	case <-p.done:

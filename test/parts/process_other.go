@@ -4,7 +4,8 @@ package parts
 
 import "syscall"
 
-// Elsewhere only the parts that need no namespaces run; requireRoot keeps the others from getting here.
+// Elsewhere only the parts that need no namespaces run; requireRoot keeps the others from getting
+// here.
 
 func attributes(bool) *syscall.SysProcAttr { return nil }
 

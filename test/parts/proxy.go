@@ -26,7 +26,8 @@ type Request struct {
 // Hook sees a request before it is passed on. It returns true if it has answered it itself.
 type Hook func(w http.ResponseWriter, r *http.Request) bool
 
-// Proxy stands before a server, counts what it is asked and fails on demand. Connection upgrades and streams pass through.
+// Proxy stands before a server, counts what it is asked and fails on demand. Connection upgrades
+// and streams pass through.
 type Proxy struct {
 	server   *http.Server
 	url      string
@@ -52,7 +53,8 @@ func NewProxy(target string) (*Proxy, error) {
 	return p, nil
 }
 
-// NewSocketProxy serves on a unix socket of its own what the server behind target, a socket's path, answers over HTTP/1.
+// NewSocketProxy serves on a unix socket of its own what the server behind target, a socket's path,
+// answers over HTTP/1.
 func NewSocketProxy(target string) (*Proxy, error) {
 	dir, err := socketDir()
 	if err != nil {
@@ -85,7 +87,8 @@ func (p *Proxy) watch(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		p.mu.Lock()
 		p.requests = append(p.requests, Request{
-			Method: r.Method, Path: r.URL.Path, Query: r.URL.RawQuery, Authorization: r.Header.Get("Authorization"),
+			Method: r.Method, Path: r.URL.Path, Query: r.URL.RawQuery,
+			Authorization: r.Header.Get("Authorization"),
 		})
 		hook := p.hook
 		p.mu.Unlock()
@@ -125,7 +128,8 @@ func (p *Proxy) Reset() {
 	p.bytes.Store(0)
 }
 
-// SetHook replaces the hook; nil takes it away. Requests that are being answered keep the one they began with.
+// SetHook replaces the hook; nil takes it away. Requests that are being answered keep the one they
+// began with.
 func (p *Proxy) SetHook(h Hook) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -170,7 +174,8 @@ func DelayPath(part string, delay time.Duration) Hook {
 	}
 }
 
-// GatePath holds requests whose path contains part back until release is called. arrived gets a value for each of them.
+// GatePath holds requests whose path contains part back until release is called. arrived gets a
+// value for each of them.
 func GatePath(part string) (hook Hook, arrived <-chan struct{}, release func()) {
 	came, open := make(chan struct{}, 64), make(chan struct{})
 	hook = func(_ http.ResponseWriter, r *http.Request) bool {

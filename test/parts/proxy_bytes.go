@@ -20,5 +20,6 @@ func (c counted) Write(p []byte) (int, error) {
 // Unwrap lets net/http flush and upgrade the connection.
 func (c counted) Unwrap() http.ResponseWriter { return c.ResponseWriter }
 
-// Bytes is the size of all answers' bodies since the start or the last Reset. What an upgraded connection carries is not in it.
+// Bytes is the size of all answers' bodies since the start or the last Reset. What an upgraded
+// connection carries is not in it.
 func (p *Proxy) Bytes() int64 { return p.bytes.Load() }

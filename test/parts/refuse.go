@@ -9,8 +9,9 @@ import (
 	"strings"
 )
 
-// RefuseFetch stands for a git server that does not do all that a fetch can ask for: it answers a fetch (protocol version 2) whose request has
-// a line that begins with one of the words, such as "deepen" or "want <hash>", with an error, as git's own server does.
+// RefuseFetch stands for a git server that does not do all that a fetch can ask for: it answers a
+// fetch (protocol version 2) whose request has a line that begins with one of the words, such as
+// "deepen" or "want <hash>", with an error, as git's own server does.
 func RefuseFetch(message string, words ...string) Hook {
 	return func(w http.ResponseWriter, r *http.Request) bool {
 		if r.Method != http.MethodPost || !strings.HasSuffix(r.URL.Path, "/git-upload-pack") {
@@ -32,8 +33,8 @@ func RefuseFetch(message string, words ...string) Hook {
 	}
 }
 
-// OldGit makes git speak its old protocol (version 0) with the server, which lets it have only what a ref points to unless the server is
-// configured otherwise. Those who are not git are not changed.
+// OldGit makes git speak its old protocol (version 0) with the server, which lets it have only what
+// a ref points to unless the server is configured otherwise. Those who are not git are not changed.
 func OldGit(_ http.ResponseWriter, r *http.Request) bool {
 	if strings.HasPrefix(r.UserAgent(), "git/") {
 		r.Header.Del("Git-Protocol")
@@ -41,7 +42,8 @@ func OldGit(_ http.ResponseWriter, r *http.Request) bool {
 	return false
 }
 
-// asksFor looks at the packet lines: a length of four hexadecimal digits, which stand for a flush or a delimiter if less than 4, and a line.
+// asksFor looks at the packet lines: a length of four hexadecimal digits, which stand for a flush
+// or a delimiter if less than 4, and a line.
 func asksFor(body []byte, words []string) bool {
 	var length int
 	for len(body) >= 4 {

@@ -12,7 +12,8 @@ import (
 	"time"
 )
 
-// RegistryOptions are choices for StartRegistry; the zero value is a registry that anybody may push to.
+// RegistryOptions are choices for StartRegistry; the zero value is a registry that anybody may push
+// to.
 type RegistryOptions struct {
 	// User and Password, if given, are asked for on every request.
 	User, Password string
@@ -40,8 +41,9 @@ func StartRegistry(ctx context.Context, dir string, opts RegistryOptions) (*Regi
 		return nil, err
 	}
 	r.process, err = run(command{
-		name: "registry", dir: dir, path: path, args: []string{"serve", config}, grace: 5 * time.Second,
-		env: []string{"OTEL_TRACES_EXPORTER=none"},
+		name: "registry", dir: dir, path: path, args: []string{"serve", config},
+		grace: 5 * time.Second,
+		env:   []string{"OTEL_TRACES_EXPORTER=none"},
 	})
 	if err != nil {
 		return nil, err
@@ -52,14 +54,18 @@ func StartRegistry(ctx context.Context, dir string, opts RegistryOptions) (*Regi
 	return r, nil
 }
 
-func (r *Registry) configure(ctx context.Context, dir string, opts RegistryOptions) (string, error) {
+func (r *Registry) configure(ctx context.Context, dir string,
+	opts RegistryOptions) (string, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return "", fmt.Errorf("configure registry: %w", err)
 	}
 	var yaml bytes.Buffer
 	// Absolute places for uploads would lead a client past a proxy.
-	fmt.Fprintf(&yaml, "version: 0.1\nlog: {level: info, accesslog: {disabled: false}}\nhttp: {addr: %q, relativeurls: true}\n", r.host)
-	fmt.Fprintf(&yaml, "storage: {filesystem: {rootdirectory: %q}, delete: {enabled: true}}\n", filepath.Join(dir, "data"))
+	fmt.Fprintf(&yaml,
+		"version: 0.1\nlog: {level: info, accesslog: {disabled: false}}\nhttp: {addr: %q, "+
+			"relativeurls: true}\n", r.host)
+	fmt.Fprintf(&yaml, "storage: {filesystem: {rootdirectory: %q}, delete: {enabled: true}}\n",
+		filepath.Join(dir, "data"))
 	if opts.User != "" {
 		file := filepath.Join(dir, "htpasswd")
 		if err := writePasswords(ctx, file, opts); err != nil {
@@ -74,7 +80,8 @@ func (r *Registry) configure(ctx context.Context, dir string, opts RegistryOptio
 	return config, nil
 }
 
-// writePasswords has a tool of the registry's module make the line, so that our own module needs no bcrypt.
+// writePasswords has a tool of the registry's module make the line, so that our own module needs no
+// bcrypt.
 func writePasswords(ctx context.Context, file string, opts RegistryOptions) error {
 	path, err := Locate("registry-passwd")
 	if err != nil {
@@ -104,7 +111,8 @@ func (r *Registry) healthy(ctx context.Context) error {
 	return resp.Body.Close()
 }
 
-// Host is "127.0.0.1:<port>", as it stands in an image's name. Docker and BuildKit take a registry there as insecure by themselves.
+// Host is "127.0.0.1:<port>", as it stands in an image's name. Docker and BuildKit take a registry
+// there as insecure by themselves.
 func (r *Registry) Host() string { return r.host }
 
 // URL is the registry's address.

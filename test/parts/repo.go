@@ -33,11 +33,14 @@ type Commit struct {
 	Branch  string // default "main"
 	Message string // default "change"
 	Files   []File
-	// Orphan makes a commit without parents and forces the branch to it. Otherwise the parent is the last commit pushed to the branch here.
+	// Orphan makes a commit without parents and forces the branch to it. Otherwise the parent is
+	// the last commit pushed to the branch here.
 	Orphan bool
-	// From is the branch whose tip is the parent, for a first commit on Branch. Default: Branch itself.
+	// From is the branch whose tip is the parent, for a first commit on Branch. Default: Branch
+	// itself.
 	From string
-	// When is the time of the commit. Default: now, so equal trees give different commits only if a second has passed or the parents differ.
+	// When is the time of the commit. Default: now, so equal trees give different commits only if a
+	// second has passed or the parents differ.
 	When time.Time
 }
 
@@ -48,7 +51,8 @@ type workbench struct {
 }
 
 // newWorkbench makes one in dir if there is none.
-func newWorkbench(ctx context.Context, dir string, format ObjectFormat, env []string) (*workbench, error) {
+func newWorkbench(ctx context.Context, dir string, format ObjectFormat,
+	env []string) (*workbench, error) {
 	w := &workbench{dir: dir, env: env}
 	if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
 		return w, err
@@ -59,7 +63,8 @@ func newWorkbench(ctx context.Context, dir string, format ObjectFormat, env []st
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make a repository: %w", err)
 	}
-	if _, err := w.git(ctx, nil, "init", "--quiet", "--bare", "--object-format="+string(format)); err != nil {
+	if _, err := w.git(ctx, nil, "init", "--quiet", "--bare",
+		"--object-format="+string(format)); err != nil {
 		return nil, err
 	}
 	// Busybox is in most commits, and compressing it takes longer than all else that a push does.
@@ -93,7 +98,8 @@ func (w *workbench) commit(ctx context.Context, c Commit) (string, error) {
 }
 
 // send pushes a revision of the workbench to ref at url and returns its full hash.
-func (w *workbench) send(ctx context.Context, url, revision, ref string, force bool) (string, error) {
+func (w *workbench) send(ctx context.Context, url, revision, ref string,
+	force bool) (string, error) {
 	sha, err := w.git(ctx, nil, "rev-parse", "--verify", revision)
 	if err != nil {
 		return "", err
@@ -109,10 +115,12 @@ func (w *workbench) send(ctx context.Context, url, revision, ref string, force b
 	return sha, err
 }
 
-// tag makes an annotated tag, pushes it and returns the hash of the tag object, which is not the commit's.
+// tag makes an annotated tag, pushes it and returns the hash of the tag object, which is not the
+// commit's.
 func (w *workbench) tag(ctx context.Context, url, name, sha string) (string, error) {
 	identity := []string{"-c", "user.name=Pinion Tests", "-c", "user.email=tests@pinion.invalid"}
-	if _, err := w.git(ctx, nil, append(identity, "tag", "--force", "--annotate", "--message", name, name, sha)...); err != nil {
+	if _, err := w.git(ctx, nil, append(identity, "tag", "--force", "--annotate", "--message", name,
+		name, sha)...); err != nil {
 		return "", err
 	}
 	ref := "refs/tags/" + name
@@ -124,7 +132,8 @@ func (w *workbench) git(ctx context.Context, stdin []byte, args ...string) (stri
 	return w.gitReading(ctx, bytes.NewReader(stdin), args...)
 }
 
-func (w *workbench) gitReading(ctx context.Context, stdin io.Reader, args ...string) (string, error) {
+func (w *workbench) gitReading(ctx context.Context, stdin io.Reader,
+	args ...string) (string, error) {
 	path, err := locateSystem("git")
 	if err != nil {
 		return "", err
@@ -144,7 +153,8 @@ func (w *workbench) gitReading(ctx context.Context, stdin io.Reader, args ...str
 // gitEnv is an environment in which git reads no configuration but its own and never asks.
 func gitEnv(home string) []string {
 	return []string{
-		childPath, "HOME=" + home, "LC_ALL=C", "GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=" + os.DevNull, "GIT_TERMINAL_PROMPT=0",
+		childPath, "HOME=" + home, "LC_ALL=C", "GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=" +
+			os.DevNull, "GIT_TERMINAL_PROMPT=0",
 		"GIT_ASKPASS=", "NO_PROXY=*",
 	}
 }
@@ -156,7 +166,8 @@ func (c Commit) branch() string {
 	return c.Branch
 }
 
-// stream is the commit in git fast-import's format (git-fast-import(1)): it carries modes, links and submodules without a work tree.
+// stream is the commit in git fast-import's format (git-fast-import(1)): it carries modes, links
+// and submodules without a work tree.
 func (c Commit) stream(parent string) []byte {
 	message, when := c.Message, c.When
 	if message == "" {
@@ -167,7 +178,8 @@ func (c Commit) stream(parent string) []byte {
 	}
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "reset refs/heads/%s\n\ncommit refs/heads/%s\n", c.branch(), c.branch())
-	fmt.Fprintf(&b, "committer Pinion Tests <tests@pinion.invalid> %d +0000\ndata %d\n%s\n", when.Unix(), len(message), message)
+	fmt.Fprintf(&b, "committer Pinion Tests <tests@pinion.invalid> %d +0000\ndata %d\n%s\n",
+		when.Unix(), len(message), message)
 	if parent != "" {
 		fmt.Fprintf(&b, "from %s\n", parent)
 	}

@@ -18,7 +18,8 @@ func TestRegistry(t *testing.T) {
 	for _, tc := range []struct {
 		password string
 		want     int
-	}{{"secret", http.StatusOK}, {"wrong", http.StatusUnauthorized}, {"", http.StatusUnauthorized}} {
+	}{{"secret", http.StatusOK}, {"wrong", http.StatusUnauthorized},
+		{"", http.StatusUnauthorized}} {
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, r.URL()+"/v2/", nil)
 		if err != nil {
 			t.Fatal(err)
@@ -42,7 +43,8 @@ func TestGitHTTP(t *testing.T) {
 			}
 			var commits []string
 			for _, body := range []string{"1", "2"} {
-				sha, err := g.Push(t.Context(), name, parts.Commit{Files: parts.Files(map[string]string{"a": body})})
+				sha, err := g.Push(t.Context(), name,
+					parts.Commit{Files: parts.Files(map[string]string{"a": body})})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -57,7 +59,8 @@ func TestGitHTTP(t *testing.T) {
 			}
 			clone := filepath.Join(t.TempDir(), "clone")
 			git(t, "init", "--quiet", "--object-format="+string(format), clone)
-			git(t, "-C", clone, "-c", "protocol.version=2", "fetch", "--quiet", "--depth=1", g.RepoURL(name)+".git", commits[1])
+			git(t, "-C", clone, "-c", "protocol.version=2", "fetch", "--quiet", "--depth=1",
+				g.RepoURL(name)+".git", commits[1])
 			if got := git(t, "-C", clone, "show", "FETCH_HEAD:a"); got != "2" {
 				t.Errorf("file a of the commit that no ref has is %q, want 2", got)
 			}
@@ -70,7 +73,8 @@ func TestProxy(t *testing.T) {
 	if err := g.CreateRepo(t.Context(), "repo", parts.SHA1); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := g.Push(t.Context(), "repo", parts.Commit{Files: parts.Files(map[string]string{"a": "1"})}); err != nil {
+	if _, err := g.Push(t.Context(), "repo",
+		parts.Commit{Files: parts.Files(map[string]string{"a": "1"})}); err != nil {
 		t.Fatal(err)
 	}
 	p := partstest.Proxy(t, g.URL())
@@ -85,14 +89,17 @@ func TestProxy(t *testing.T) {
 		hook       parts.Hook
 		want       int
 	}{
-		{"fails on demand", "/repo.git/HEAD", parts.FailPath("/repo.git", http.StatusTeapot, "short and stout"), http.StatusTeapot},
-		{"fails elsewhere", "/repo.git/HEAD", parts.FailPath("/other.git", http.StatusTeapot, ""), http.StatusOK},
+		{"fails on demand", "/repo.git/HEAD",
+			parts.FailPath("/repo.git", http.StatusTeapot, "short and stout"), http.StatusTeapot},
+		{"fails elsewhere", "/repo.git/HEAD", parts.FailPath("/other.git", http.StatusTeapot, ""),
+			http.StatusOK},
 		{"delays", "/repo.git/HEAD", parts.DelayPath("/repo.git", time.Millisecond), http.StatusOK},
 		{"opens a gate", "/gated", hook, http.StatusNotFound},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			p.SetHook(tc.hook)
-			req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, p.URL()+tc.path, nil)
+			req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, p.URL()+tc.path,
+				nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -117,7 +124,8 @@ func TestSocketProxy(t *testing.T) {
 	partstest.Need(t, parts.NameBuildx, parts.NameBusybox)
 	d := partstest.Dockerd(t, parts.Docker29Containerd)
 	p := partstest.Proxy(t, d.Host())
-	buildx(t, []string{"DOCKER_HOST=" + p.URL()}, "build", "-t", "demo", template(t, "RUN echo hello > /greeting"))
+	buildx(t, []string{"DOCKER_HOST=" + p.URL()}, "build", "-t", "demo",
+		template(t, "RUN echo hello > /greeting"))
 	if p.Count("/grpc") == 0 && p.Count("/session") == 0 {
 		t.Errorf("no build went through the proxy: %v", p.Requests())
 	}
@@ -136,7 +144,8 @@ func status(t *testing.T, req *http.Request) int {
 func git(t *testing.T, args ...string) string {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "git", args...)
-	cmd.Env = append(os.Environ(), "GIT_CONFIG_GLOBAL="+os.DevNull, "GIT_CONFIG_NOSYSTEM=1", "GIT_TERMINAL_PROMPT=0")
+	cmd.Env = append(os.Environ(), "GIT_CONFIG_GLOBAL="+os.DevNull, "GIT_CONFIG_NOSYSTEM=1",
+		"GIT_TERMINAL_PROMPT=0")
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Fatalf("git %v: %v\n%s", args, err, out)

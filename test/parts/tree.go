@@ -29,12 +29,15 @@ type File struct {
 func Text(path, body string) File { return File{Path: path, Data: []byte(body), Mode: Regular} }
 
 // Program is an executable file.
-func Program(path string, body []byte) File { return File{Path: path, Data: body, Mode: Executable} }
+func Program(path string, body []byte) File {
+	return File{Path: path, Data: body, Mode: Executable}
+}
 
 // Link is a symbolic link.
 func Link(path, target string) File { return File{Path: path, Data: []byte(target), Mode: Symlink} }
 
-// Submodule is the entry of a submodule at a commit. The .gitmodules that belongs to it is a plain file.
+// Submodule is the entry of a submodule at a commit. The .gitmodules that belongs to it is a plain
+// file.
 func Submodule(path, commit string) File {
 	return File{Path: path, Data: []byte(commit), Mode: Gitlink}
 }
@@ -49,8 +52,9 @@ func Files(bodies map[string]string) []File {
 	return files
 }
 
-// BusyboxTemplate is a template repo that needs no registry: a Dockerfile FROM scratch with the machine's static busybox as /bin/busybox,
-// then the given lines. RUN works in its shell form: /bin/sh is there.
+// BusyboxTemplate is a template repo that needs no registry: a Dockerfile FROM scratch with the
+// machine's static busybox as /bin/busybox, then the given lines. RUN works in its shell form:
+// /bin/sh is there.
 func BusyboxTemplate(lines ...string) ([]File, error) {
 	path, err := locateSystem("busybox")
 	if err != nil {
@@ -65,5 +69,6 @@ func BusyboxTemplate(lines ...string) ([]File, error) {
 		"COPY busybox /bin/busybox",
 		`RUN ["/bin/busybox", "ln", "-s", "busybox", "/bin/sh"]`,
 	}, lines...)
-	return []File{Text("Dockerfile", strings.Join(dockerfile, "\n")+"\n"), Program("busybox", body)}, nil
+	return []File{Text("Dockerfile", strings.Join(dockerfile, "\n")+"\n"),
+		Program("busybox", body)}, nil
 }

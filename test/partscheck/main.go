@@ -1,5 +1,6 @@
-// Command partscheck says which of the real parts of the end-to-end tests this machine can run, and how to get the others. Tests skip what is
-// missing, quietly unless `go test -v` runs them; this says it aloud beforehand. With CI=true something missing is a failure.
+// Command partscheck says which of the real parts of the end-to-end tests this machine can run, and
+// how to get the others. Tests skip what is missing, quietly unless `go test -v` runs them; this
+// says it aloud beforehand. With CI=true something missing is a failure.
 package main
 
 import (

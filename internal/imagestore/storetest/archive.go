@@ -58,7 +58,8 @@ func Build(spec Spec) Archive {
 		Config:    describe(ocispec.MediaTypeImageConfig, config),
 		Layers:    []ocispec.Descriptor{describe(ocispec.MediaTypeImageLayer, layer)},
 	}))
-	a := Archive{Config: config, ConfigDigest: digest.FromBytes(config), Manifest: manifest, ManifestDigest: digest.FromBytes(manifest), Layer: layer}
+	a := Archive{Config: config, ConfigDigest: digest.FromBytes(config), Manifest: manifest,
+		ManifestDigest: digest.FromBytes(manifest), Layer: layer}
 	files := []file{
 		{"oci-layout", []byte(`{"imageLayoutVersion":"1.0.0"}`)},
 		{"index.json", indexOf(spec, manifest)},
@@ -118,7 +119,8 @@ func dockerManifest(spec Spec, a Archive) []byte {
 }
 
 func describe(mediaType string, data []byte) ocispec.Descriptor {
-	return ocispec.Descriptor{MediaType: mediaType, Digest: digest.FromBytes(data), Size: int64(len(data))}
+	return ocispec.Descriptor{MediaType: mediaType, Digest: digest.FromBytes(data),
+		Size: int64(len(data))}
 }
 
 type file struct {
@@ -127,14 +129,16 @@ type file struct {
 }
 
 func blob(data []byte) file {
-	return file{path.Join("blobs", strings.Replace(digest.FromBytes(data).String(), ":", "/", 1)), data}
+	return file{path.Join("blobs", strings.Replace(digest.FromBytes(data).String(), ":", "/", 1)),
+		data}
 }
 
 func packFiles(files ...file) []byte {
 	var buf bytes.Buffer
 	w := tar.NewWriter(&buf)
 	for _, f := range files {
-		must(0, w.WriteHeader(&tar.Header{Name: f.name, Mode: 0o644, Size: int64(len(f.data)), Format: tar.FormatUSTAR}))
+		must(0, w.WriteHeader(&tar.Header{Name: f.name, Mode: 0o644, Size: int64(len(f.data)),
+			Format: tar.FormatUSTAR}))
 		must(w.Write(f.data))
 	}
 	must(0, w.Close())

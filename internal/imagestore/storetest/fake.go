@@ -53,7 +53,8 @@ func StartFake(t testing.TB, kind imagestore.Kind, apiVersion string) *Fake {
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	f := &Fake{
 		kind: kind, apiVersion: apiVersion, socket: filepath.Join(dir, "d.sock"),
-		images: map[string]fakeImage{}, tags: map[string]string{}, published: map[string]published{}, handlers: map[string]http.HandlerFunc{},
+		images: map[string]fakeImage{}, tags: map[string]string{},
+		published: map[string]published{}, handlers: map[string]http.HandlerFunc{},
 	}
 	listener, err := net.Listen("unix", f.socket)
 	if err != nil {

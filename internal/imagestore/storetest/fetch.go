@@ -13,20 +13,25 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
-// fetch pulls from a registry on this machine, as an engine with a containerd store does: what it lacks, by digest,
-// with the credential only after it was asked for.
-func (f *Fake) fetch(w http.ResponseWriter, r *http.Request, auth *registry.AuthConfig, name, tag string) {
+// fetch pulls from a registry on this machine, as an engine with a containerd store does: what it
+// lacks, by digest, with the credential only after it was asked for.
+func (f *Fake) fetch(w http.ResponseWriter, r *http.Request, auth *registry.AuthConfig, name,
+	tag string) {
 	w.Header().Set("Content-Type", "application/json")
 	img, err := f.fetchImage(r, auth, name, tag)
 	if err != nil {
-		_ = json.NewEncoder(w).Encode(map[string]any{"errorDetail": map[string]string{"message": err.Error()}, "error": err.Error()})
+		_ = json.NewEncoder(w).Encode(
+			map[string]any{"errorDetail": map[string]string{"message": err.Error()},
+				"error": err.Error()},
+		)
 		return
 	}
 	f.add(img)
 	_, _ = io.WriteString(w, `{"status":"Status: Downloaded newer image"}`+"\n")
 }
 
-func (f *Fake) fetchImage(r *http.Request, auth *registry.AuthConfig, name, tag string) (loaded, error) {
+func (f *Fake) fetchImage(r *http.Request, auth *registry.AuthConfig, name,
+	tag string) (loaded, error) {
 	host, repository, _ := strings.Cut(name, "/")
 	get := func(path, want string) ([]byte, error) {
 		return fetchDocument(r, auth, "http://"+host+"/v2/"+repository+path, want)
@@ -39,8 +44,10 @@ func (f *Fake) fetchImage(r *http.Request, auth *registry.AuthConfig, name, tag 
 	if err := json.Unmarshal(raw, &manifest); err != nil {
 		return loaded{}, err
 	}
-	img := loaded{id: digest.FromBytes(raw).String(), tags: []string{name + ":" + tag}, complete: true}
-	if img.config, err = get("/blobs/"+manifest.Config.Digest.String(), manifest.Config.Digest.String()); err != nil {
+	img := loaded{id: digest.FromBytes(raw).String(), tags: []string{name + ":" + tag},
+		complete: true}
+	if img.config, err = get("/blobs/"+manifest.Config.Digest.String(),
+		manifest.Config.Digest.String()); err != nil {
 		return loaded{}, err
 	}
 	held := f.held()
@@ -70,13 +77,15 @@ func fetchDocument(r *http.Request, auth *registry.AuthConfig, url, want string)
 	if err != nil {
 		return nil, err
 	}
-	if got := digest.FromBytes(body).String(); status != http.StatusOK || want != "" && got != want {
+	if got := digest.FromBytes(body).String(); status != http.StatusOK || want != "" &&
+		got != want {
 		return nil, fmt.Errorf("%s: status %d, digest %s", url, status, got)
 	}
 	return body, nil
 }
 
-func get(r *http.Request, url string, auth *registry.AuthConfig) (status int, body []byte, err error) {
+func get(r *http.Request, url string,
+	auth *registry.AuthConfig) (status int, body []byte, err error) {
 	req, err := http.NewRequestWithContext(r.Context(), http.MethodGet, url, nil)
 	if err != nil {
 		return 0, nil, err

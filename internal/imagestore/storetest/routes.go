@@ -59,7 +59,8 @@ func (f *Fake) info(w http.ResponseWriter, _ *http.Request) {
 		status = [][2]string{{"driver-type", "io.containerd.snapshotter.v1"}}
 	}
 	machine := map[string]string{"amd64": "x86_64", "arm64": "aarch64"}[runtime.GOARCH]
-	answer(w, http.StatusOK, map[string]any{"ServerVersion": "99.0.0-fake", "OSType": "linux", "Architecture": machine, "DriverStatus": status})
+	answer(w, http.StatusOK, map[string]any{"ServerVersion": "99.0.0-fake", "OSType": "linux",
+		"Architecture": machine, "DriverStatus": status})
 }
 
 func (f *Fake) inspect(w http.ResponseWriter, name string, manifests bool) {
@@ -73,11 +74,14 @@ func (f *Fake) inspect(w http.ResponseWriter, name string, manifests bool) {
 	var config ocispec.Image
 	must(0, json.Unmarshal(img.archive.config, &config))
 	described := map[string]any{
-		"Id": img.id, "RepoTags": f.tagsOf(img.id), "Os": config.OS, "Architecture": config.Architecture, "Variant": config.Variant,
-		"Created": config.Created, "Size": img.archive.size, "Config": map[string]any{"Labels": config.Config.Labels},
+		"Id": img.id, "RepoTags": f.tagsOf(img.id), "Os": config.OS,
+		"Architecture": config.Architecture, "Variant": config.Variant,
+		"Created": config.Created, "Size": img.archive.size,
+		"Config": map[string]any{"Labels": config.Config.Labels},
 	}
 	if manifests && f.kind == imagestore.KindContainerd {
-		described["Manifests"] = []image.ManifestSummary{{ID: img.id, Kind: image.ManifestKindImage, Available: img.archive.complete}}
+		described["Manifests"] = []image.ManifestSummary{{ID: img.id, Kind: image.ManifestKindImage,
+			Available: img.archive.complete}}
 	}
 	answer(w, http.StatusOK, described)
 }
@@ -93,7 +97,8 @@ func (f *Fake) list(w http.ResponseWriter, r *http.Request) {
 		must(0, json.Unmarshal(img.archive.config, &config))
 		if hasLabels(config.Config.Labels, filters.Label) {
 			all = append(all, image.Summary{
-				ID: img.id, RepoTags: f.tagsOf(img.id), Labels: config.Config.Labels, Created: config.Created.Unix(), Size: img.archive.size,
+				ID: img.id, RepoTags: f.tagsOf(img.id), Labels: config.Config.Labels,
+				Created: config.Created.Unix(), Size: img.archive.size,
 			})
 		}
 	}
@@ -176,6 +181,9 @@ func hijack(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer conn.Close()
-	_, _ = io.WriteString(conn, "HTTP/1.1 101 UPGRADED\r\nConnection: Upgrade\r\nUpgrade: "+r.Header.Get("Upgrade")+"\r\n\r\n")
+	_, _ = io.WriteString(conn,
+		"HTTP/1.1 101 UPGRADED\r\nConnection: Upgrade\r\nUpgrade: "+r.Header.Get(
+			"Upgrade",
+		)+"\r\n\r\n")
 	_, _ = io.Copy(conn, buf)
 }

@@ -67,7 +67,8 @@ func (s suite) info(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if info.Kind != s.kind || info.OSType != "linux" || info.Version == "" || !strings.HasPrefix(info.Platform, "linux/") {
+	if info.Kind != s.kind || info.OSType != "linux" || info.Version == "" ||
+		!strings.HasPrefix(info.Platform, "linux/") {
 		t.Errorf("info = %+v, want kind %s on linux", info, s.kind)
 	}
 	if (info.APIVersion != "") != (s.kind != imagestore.KindOCI) {
@@ -83,19 +84,23 @@ func (s suite) missing(t *testing.T) {
 	_, err := s.store.Inspect(t.Context(), tag)
 	wantError(t, err, imagestore.ErrNotFound)
 	wantError(t, s.store.Untag(t.Context(), tag), imagestore.ErrNotFound)
-	wantError(t, s.store.Tag(t.Context(), "sha256:"+strings.Repeat("ab", 32), tag), imagestore.ErrNotFound)
+	wantError(t, s.store.Tag(t.Context(), "sha256:"+strings.Repeat("ab", 32), tag),
+		imagestore.ErrNotFound)
 }
 
 func (s suite) loadAndInspect(t *testing.T) {
-	spec := Spec{Tag: name(t, "one"), Labels: map[string]string{"org.example.a": "1", "org.example.b": ""}, Content: t.Name()}
+	spec := Spec{Tag: name(t, "one"), Labels: map[string]string{"org.example.a": "1",
+		"org.example.b": ""}, Content: t.Name()}
 	archive := s.load(t, spec)
 	for _, ref := range []string{spec.Tag, archive.ID(s.kind)} {
 		img := s.inspect(t, ref)
-		if img.ID != archive.ID(s.kind) || img.Platform != platform || !img.Created.Equal(Created) || img.Size <= 0 {
+		if img.ID != archive.ID(s.kind) || img.Platform != platform ||
+			!img.Created.Equal(Created) || img.Size <= 0 {
 			t.Errorf("inspect %s = %+v, want ID %s", ref, img, archive.ID(s.kind))
 		}
 		if !maps.Equal(img.Labels, spec.Labels) || !slices.Equal(img.Tags, []string{spec.Tag}) {
-			t.Errorf("inspect %s: labels %v and tags %v, want %v and %s", ref, img.Labels, img.Tags, spec.Labels, spec.Tag)
+			t.Errorf("inspect %s: labels %v and tags %v, want %v and %s", ref, img.Labels, img.Tags,
+				spec.Labels, spec.Tag)
 		}
 	}
 }
@@ -117,7 +122,8 @@ func (s suite) platforms(t *testing.T) {
 		{"arm64", "", "linux/arm64"},
 		{"arm", "v7", "linux/arm/v7"},
 	} {
-		spec := Spec{Tag: name(t, c.arch+c.variant), Content: t.Name(), Architecture: c.arch, Variant: c.variant}
+		spec := Spec{Tag: name(t, c.arch+c.variant), Content: t.Name(), Architecture: c.arch,
+			Variant: c.variant}
 		s.cleanUp(t, spec.Tag)
 		if err := s.store.Load(t.Context(), bytes.NewReader(Build(spec).Tar), c.want); err != nil {
 			t.Fatal(err)
@@ -129,8 +135,10 @@ func (s suite) platforms(t *testing.T) {
 }
 
 func (s suite) list(t *testing.T) {
-	labelled := s.load(t, Spec{Tag: name(t, "with"), Labels: map[string]string{"org.example.list": "yes"}, Content: "with"})
-	s.load(t, Spec{Tag: name(t, "without"), Labels: map[string]string{"org.example.other": "yes"}, Content: "without"})
+	labelled := s.load(t, Spec{Tag: name(t, "with"),
+		Labels: map[string]string{"org.example.list": "yes"}, Content: "with"})
+	s.load(t, Spec{Tag: name(t, "without"), Labels: map[string]string{"org.example.other": "yes"},
+		Content: "without"})
 	images, err := s.store.List(t.Context(), "org.example.list")
 	if err != nil {
 		t.Fatal(err)
@@ -138,7 +146,8 @@ func (s suite) list(t *testing.T) {
 	if len(images) != 1 {
 		t.Fatalf("list = %+v, want one image", images)
 	}
-	if img := images[0]; img.ID != labelled.ID(s.kind) || !slices.Equal(img.Tags, []string{name(t, "with")}) ||
+	if img := images[0]; img.ID != labelled.ID(s.kind) ||
+		!slices.Equal(img.Tags, []string{name(t, "with")}) ||
 		img.Labels["org.example.list"] != "yes" || !img.Created.Equal(Created) || img.Size <= 0 {
 		t.Errorf("list = %+v", img)
 	}
@@ -166,7 +175,8 @@ func (s suite) untag(t *testing.T) {
 func (s suite) untagRefuses(t *testing.T) {
 	id := s.load(t, Spec{Tag: name(t, "one"), Content: t.Name()}).ID(s.kind)
 	hex := strings.TrimPrefix(id, "sha256:")
-	for _, ref := range []string{"", id, hex, hex[:12], "name-without-tag", "name@" + id, "UPPER:tag"} {
+	for _, ref := range []string{"", id, hex, hex[:12], "name-without-tag", "name@" + id,
+		"UPPER:tag"} {
 		if err := s.store.Untag(t.Context(), ref); err == nil {
 			t.Errorf("untag accepted %q", ref)
 		}
@@ -261,11 +271,13 @@ func (s suite) concurrent(t *testing.T) {
 		wg.Go(func() {
 			archive := Build(Spec{Tag: name(t, n), Content: t.Name() + n})
 			s.cleanUp(t, name(t, n))
-			if err := s.store.Load(t.Context(), bytes.NewReader(archive.Tar), platform); err != nil {
+			if err := s.store.Load(t.Context(), bytes.NewReader(archive.Tar),
+				platform); err != nil {
 				t.Error(err)
 				return
 			}
-			if img, err := s.store.Inspect(t.Context(), name(t, n)); err != nil || img.ID != archive.ID(s.kind) {
+			if img, err := s.store.Inspect(t.Context(), name(t, n)); err != nil ||
+				img.ID != archive.ID(s.kind) {
 				t.Errorf("%s: %+v, %v", n, img, err)
 			}
 		})

@@ -38,13 +38,16 @@ func (f *Fake) load(w http.ResponseWriter, r *http.Request) {
 		err = errors.New("content digest: not found")
 	}
 	if err != nil {
-		_ = stream.Encode(map[string]any{"errorDetail": map[string]string{"message": err.Error()}, "error": err.Error()})
+		_ = stream.Encode(map[string]any{"errorDetail": map[string]string{"message": err.Error()},
+			"error": err.Error()})
 		return
 	}
 	f.add(img)
-	_ = stream.Encode(map[string]string{"stream": fmt.Sprintf("Loaded image: %s\n", strings.Join(img.tags, ","))})
+	_ = stream.Encode(map[string]string{"stream": fmt.Sprintf("Loaded image: %s\n",
+		strings.Join(img.tags, ","))})
 	if !img.complete {
-		_ = stream.Encode(map[string]string{"stream": "Error unpacking image: content digest: not found\n"})
+		_ = stream.Encode(map[string]string{"stream": "Error unpacking image: content digest: " +
+			"not found\n"})
 	}
 }
 
@@ -86,8 +89,10 @@ func (f *Fake) read(files map[string][]byte, img *loaded) error {
 	img.id = digest.FromBytes(img.config).String()
 	if f.kind == imagestore.KindContainerd {
 		var index struct{ Manifests []struct{ Digest string } }
-		if err := json.Unmarshal(files["index.json"], &index); err != nil || len(index.Manifests) != 1 {
-			return fmt.Errorf("index.json with one image wanted, not %d: %w", len(index.Manifests), err)
+		if err := json.Unmarshal(files["index.json"], &index); err != nil ||
+			len(index.Manifests) != 1 {
+			return fmt.Errorf("index.json with one image wanted, not %d: %w", len(index.Manifests),
+				err)
 		}
 		img.id = index.Manifests[0].Digest
 	}
@@ -115,8 +120,8 @@ func (f *Fake) held() map[digest.Digest]bool {
 	return held
 }
 
-// Pull is the engine's own answer to POST /images/create, for a handler that does something before or after. It
-// speaks in the words of the engine, which are all that it gives.
+// Pull is the engine's own answer to POST /images/create, for a handler that does something before
+// or after. It speaks in the words of the engine, which are all that it gives.
 func (f *Fake) Pull(w http.ResponseWriter, r *http.Request) {
 	name, tag := r.URL.Query().Get("fromImage"), r.URL.Query().Get("tag")
 	f.mu.Lock()
@@ -131,14 +136,19 @@ func (f *Fake) Pull(w http.ResponseWriter, r *http.Request) {
 		f.fetch(w, r, auth, name, tag)
 		return
 	case !ok:
-		refuse(w, http.StatusNotFound, fmt.Sprintf("manifest for %s:%s not found: manifest unknown: manifest unknown", name, tag))
+		refuse(w, http.StatusNotFound,
+			fmt.Sprintf("manifest for %s:%s not found: manifest unknown: manifest unknown", name,
+				tag))
 		return
 	case source.user != "" && auth.Username == "":
-		refuse(w, http.StatusInternalServerError, fmt.Sprintf("Head \"https://%s/v2/manifests/%s\": no basic auth credentials", name, tag))
+		refuse(w, http.StatusInternalServerError,
+			fmt.Sprintf("Head \"https://%s/v2/manifests/%s\": no basic auth credentials", name,
+				tag))
 		return
 	case auth.Username != source.user || auth.Password != source.password:
 		// Some registries echo what they were sent.
-		refuse(w, http.StatusInternalServerError, "unauthorized: incorrect username or password "+auth.Password)
+		refuse(w, http.StatusInternalServerError,
+			"unauthorized: incorrect username or password "+auth.Password)
 		return
 	}
 	f.add(f.fetched(source.archive, name+":"+tag))
@@ -154,5 +164,6 @@ func (f *Fake) Pull(w http.ResponseWriter, r *http.Request) {
 }
 
 func (f *Fake) fetched(a Archive, ref string) loaded {
-	return loaded{id: a.ID(f.kind), config: a.Config, tags: []string{ref}, layers: []digest.Digest{digest.FromBytes(a.Layer)}, size: int64(len(a.Tar)), complete: true}
+	return loaded{id: a.ID(f.kind), config: a.Config, tags: []string{ref},
+		layers: []digest.Digest{digest.FromBytes(a.Layer)}, size: int64(len(a.Tar)), complete: true}
 }

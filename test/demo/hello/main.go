@@ -1,4 +1,5 @@
-// Command hello is what the demo's template consists of. It says hello, and with --write FILE it does so into a file.
+// Command hello is what the demo's template consists of. It says hello, and with --write FILE it
+// does so into a file.
 package main
 
 import (

@@ -12,7 +12,8 @@ import (
 // BuildHistory is what a buildkitd remembers of its builds, one event each.
 func BuildHistory(t *testing.T, c *client.Client) (all []*controlapi.BuildHistoryEvent) {
 	t.Helper()
-	events, err := c.ControlClient().ListenBuildHistory(t.Context(), &controlapi.BuildHistoryRequest{EarlyExit: true})
+	events, err := c.ControlClient().ListenBuildHistory(t.Context(),
+		&controlapi.BuildHistoryRequest{EarlyExit: true})
 	if err != nil {
 		t.Fatal(err)
 	}

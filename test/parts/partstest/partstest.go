@@ -1,4 +1,5 @@
-// Package partstest joins package parts to tests: parts that end with the test, and tests that need a part which this machine lacks.
+// Package partstest joins package parts to tests: parts that end with the test, and tests that need
+// a part which this machine lacks.
 package partstest
 
 import (
@@ -16,8 +17,9 @@ import (
 // startTimeout bounds the start of one part on a busy machine.
 const startTimeout = 2 * time.Minute
 
-// Need skips the test, with one line that says how to get what is missing, if this machine cannot run one of the parts (see parts.Available
-// for their names). Under -short it skips too. With CI=true a missing part fails the test: a suite that silently ran nothing proves nothing.
+// Need skips the test, with one line that says how to get what is missing, if this machine cannot
+// run one of the parts (see parts.Available for their names). Under -short it skips too. With
+// CI=true a missing part fails the test: a suite that silently ran nothing proves nothing.
 func Need(t testing.TB, names ...string) {
 	t.Helper()
 	if testing.Short() {
@@ -41,14 +43,18 @@ func Need(t testing.TB, names ...string) {
 func Gitea(t testing.TB) *parts.Gitea {
 	t.Helper()
 	Need(t, "gitea")
-	return start(t, func(ctx context.Context) (*parts.Gitea, error) { return parts.StartGitea(ctx, Dir(t)) })
+	return start(t, func(ctx context.Context) (*parts.Gitea, error) {
+		return parts.StartGitea(ctx, Dir(t))
+	})
 }
 
 // Buildkitd starts a buildkitd that ends with the test.
 func Buildkitd(t testing.TB, opts parts.BuildkitdOptions) *parts.Buildkitd {
 	t.Helper()
 	Need(t, "buildkitd")
-	return start(t, func(ctx context.Context) (*parts.Buildkitd, error) { return parts.StartBuildkitd(ctx, Dir(t), opts) })
+	return start(t, func(ctx context.Context) (*parts.Buildkitd, error) {
+		return parts.StartBuildkitd(ctx, Dir(t), opts)
+	})
 }
 
 // Dockerd starts a Docker engine that ends with the test.
@@ -64,17 +70,22 @@ func Dockerd(t testing.TB, flavour parts.Flavour, opts ...parts.DockerdOption) *
 func Registry(t testing.TB, opts parts.RegistryOptions) *parts.Registry {
 	t.Helper()
 	Need(t, "registry")
-	return start(t, func(ctx context.Context) (*parts.Registry, error) { return parts.StartRegistry(ctx, Dir(t), opts) })
+	return start(t, func(ctx context.Context) (*parts.Registry, error) {
+		return parts.StartRegistry(ctx, Dir(t), opts)
+	})
 }
 
 // GitHTTP starts a plain git server that ends with the test.
 func GitHTTP(t testing.TB) *parts.GitHTTP {
 	t.Helper()
 	Need(t, "git")
-	return start(t, func(context.Context) (*parts.GitHTTP, error) { return parts.StartGitHTTP(Dir(t)) })
+	return start(t, func(context.Context) (*parts.GitHTTP, error) {
+		return parts.StartGitHTTP(Dir(t))
+	})
 }
 
-// Proxy starts a proxy before a URL or, if target begins with "unix://", before a socket. It ends with the test.
+// Proxy starts a proxy before a URL or, if target begins with "unix://", before a socket. It ends
+// with the test.
 func Proxy(t testing.TB, target string) *parts.Proxy {
 	t.Helper()
 	return start(t, func(context.Context) (*parts.Proxy, error) {
@@ -96,8 +107,8 @@ func BusyboxTemplate(t testing.TB, lines ...string) []parts.File {
 	return files
 }
 
-// Dir makes a folder that is removed after the test. Its path is short, unlike t.TempDir's, and what the test put there is removed even if it
-// is read-only.
+// Dir makes a folder that is removed after the test. Its path is short, unlike t.TempDir's, and
+// what the test put there is removed even if it is read-only.
 func Dir(t testing.TB) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", fmt.Sprintf("pinion%d-", os.Getpid()))

@@ -6,8 +6,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"git.moleculesai.app/molecule-ai/pinion"
+	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/terminal"
 	"git.moleculesai.app/molecule-ai/pinion/internal/redact"
-	"git.moleculesai.app/molecule-ai/pinion/internal/terminal"
 	"git.moleculesai.app/molecule-ai/pinion/internal/termtext"
 )
 
@@ -67,7 +67,8 @@ func (a *app) open(d display) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	o, err := a.program.Open(append(opts, pinion.WithLogger(log), pinion.WithProgress(term.Progress), pinion.WithManagedBuilder(builder.Ensure))...)
+	o, err := a.program.Open(append(opts, pinion.WithLogger(log),
+		pinion.WithProgress(term.Progress), pinion.WithManagedBuilder(builder.Ensure))...)
 	if err != nil {
 		return nil, err
 	}

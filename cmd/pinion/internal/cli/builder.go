@@ -9,7 +9,7 @@ import (
 	units "github.com/docker/go-units"
 	"github.com/spf13/cobra"
 
-	"git.moleculesai.app/molecule-ai/pinion/internal/daemon"
+	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/daemon"
 )
 
 const builderLong = `Look after the managed BuildKit, the builder for those who have neither a Docker engine nor a builder.
@@ -41,7 +41,8 @@ func (a *app) builderCommand() *cobra.Command {
 		Args:    noCommand,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(a.builderStatusCommand(), a.builderStopCommand(), a.builderLogsCommand(), a.builderPruneCommand())
+	cmd.AddCommand(a.builderStatusCommand(), a.builderStopCommand(), a.builderLogsCommand(),
+		a.builderPruneCommand())
 	return cmd
 }
 
@@ -91,7 +92,8 @@ and are cancelled then. Its cache stays. That it does not run is no error.`,
 		},
 	}
 	formatFlag(cmd.Flags(), &format, formatText)
-	cmd.Flags().DurationVar(&grace, "timeout", 10*time.Second, "how long builds under way may go on")
+	cmd.Flags().DurationVar(&grace, "timeout", 10*time.Second,
+		"how long builds under way may go on")
 	completeChoices(cmd, "format", formatText, formatJSON)
 	return cmd
 }
@@ -123,8 +125,9 @@ func (a *app) builderPruneCommand() *cobra.Command {
 		Short: "Remove build cache of the managed BuildKit",
 		Long: `Remove build cache of the managed BuildKit that no build under way uses. Images in the image store are not
 touched. It is started if it does not run.`,
-		Example: "  pinion builder prune\n  pinion builder prune --all --keep-storage 5GB --older-than 48h",
-		Args:    positional(cobra.NoArgs),
+		Example: "  pinion builder prune\n  pinion builder prune --all --keep-storage 5GB " +
+			"--older-than 48h",
+		Args: positional(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if keep != "" {
 				n, err := units.FromHumanSize(keep)
@@ -143,9 +146,12 @@ touched. It is started if it does not run.`,
 		},
 	}
 	formatFlag(cmd.Flags(), &format, formatText)
-	cmd.Flags().BoolVarP(&what.All, "all", "a", false, "also what BuildKit keeps for itself, such as frontends")
-	cmd.Flags().StringVar(&keep, "keep-storage", "", "leave this `size`, for example 5GB (default nothing)")
-	cmd.Flags().DurationVar(&what.OlderThan, "older-than", 0, "leave what was used within this time")
+	cmd.Flags().BoolVarP(&what.All, "all", "a", false,
+		"also what BuildKit keeps for itself, such as frontends")
+	cmd.Flags().StringVar(&keep, "keep-storage", "",
+		"leave this `size`, for example 5GB (default nothing)")
+	cmd.Flags().DurationVar(&what.OlderThan, "older-than", 0,
+		"leave what was used within this time")
 	completeChoices(cmd, "format", formatText, formatJSON)
 	return cmd
 }
@@ -168,7 +174,9 @@ func (a *app) withBuilder(format string, run func(managed) error) error {
 	if err := oneOf("format", format, formatText, formatJSON); err != nil {
 		return err
 	}
-	m, err := a.managedBuilder(func(notice string) { _, _ = fmt.Fprintln(a.program.Stderr, "pinion: "+a.clean(notice)) })
+	m, err := a.managedBuilder(func(notice string) {
+		_, _ = fmt.Fprintln(a.program.Stderr, "pinion: "+a.clean(notice))
+	})
 	if err != nil {
 		return err
 	}
@@ -197,7 +205,8 @@ func (a *app) printStatus(w io.Writer, format string, st daemon.Status) error {
 			{"Version", fmt.Sprintf("%s (BuildKit %s)", p.Version, p.BuildKit)},
 			{"Root", st.Root}, {"Log", st.Log}, {"Snapshots", p.Snapshotter},
 			{"Uptime", (time.Duration(p.Uptime) * time.Second).String()},
-			{"Disk usage", fmt.Sprintf("%s (garbage collection leaves %s)", size(p.DiskUsage), size(p.KeepStorage))},
+			{"Disk usage", fmt.Sprintf("%s (garbage collection leaves %s)", size(p.DiskUsage),
+				size(p.KeepStorage))},
 			{"Active builds", fmt.Sprint(p.ActiveBuilds)}, {"Idle exit", idle},
 		}
 	}

@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"git.moleculesai.app/molecule-ai/pinion/internal/daemon"
+	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/daemon"
 )
 
 // fakeManaged is a managed builder that does what it is told.
@@ -55,16 +55,21 @@ func TestBuilderVerbs(t *testing.T) {
 	runs := &fakeManaged{stopped: true, freed: 1_500_000_000, status: daemon.Status{
 		Running: true, Root: "/var/lib/pinion", Log: "/var/lib/pinion/buildkitd.log",
 		Process: &daemon.Process{
-			PID: 4711, Address: "unix:///var/lib/pinion/buildkitd.sock", Version: "v1.2.3", BuildKit: "v0.34.2", Snapshotter: "overlayfs",
-			Started: time.Date(2026, 11, 23, 11, 0, 0, 0, time.UTC), Uptime: 3661, DiskUsage: 1_230_000_000, KeepStorage: 20_000_000_000,
+			PID: 4711, Address: "unix:///var/lib/pinion/buildkitd.sock", Version: "v1.2.3",
+			BuildKit: "v0.34.2", Snapshotter: "overlayfs",
+			Started: time.Date(2026, 11, 23, 11, 0, 0, 0, time.UTC), Uptime: 3661,
+			DiskUsage: 1_230_000_000, KeepStorage: 20_000_000_000,
 			IdleExit: 900, ActiveBuilds: 2,
 		},
 	}}
 	for file, args := range map[string]string{
-		"builder-status.txt": "builder status", "builder-status.json": "builder status --format json",
-		"builder-stop.txt": "builder stop --timeout 3s", "builder-stop.json": "builder stop --format json",
-		"builder-prune.txt":  "builder prune --all --keep-storage 5GB --older-than 48h",
-		"builder-prune.json": "builder prune --format json", "builder-logs.txt": "builder logs -n 5",
+		"builder-status.txt":  "builder status",
+		"builder-status.json": "builder status --format json",
+		"builder-stop.txt":    "builder stop --timeout 3s",
+		"builder-stop.json":   "builder stop --format json",
+		"builder-prune.txt":   "builder prune --all --keep-storage 5GB --older-than 48h",
+		"builder-prune.json":  "builder prune --format json",
+		"builder-logs.txt":    "builder logs -n 5",
 	} {
 		got := callManaged(t, runs, args)
 		if got.code != 0 || got.stderr != "" {
@@ -76,7 +81,9 @@ func TestBuilderVerbs(t *testing.T) {
 		t.Errorf("grace is %s", runs.grace)
 	}
 	want := daemon.Prune{All: true, KeepStorage: 5_000_000_000, OlderThan: 48 * time.Hour}
-	if callManaged(t, runs, "builder prune -a --keep-storage 5GB --older-than 48h"); runs.what != want || runs.lines != 5 {
+	if callManaged(t, runs,
+		"builder prune -a --keep-storage 5GB --older-than 48h"); runs.what != want ||
+		runs.lines != 5 {
 		t.Errorf("prune %+v, lines %d", runs.what, runs.lines)
 	}
 	idle := &fakeManaged{status: daemon.Status{Root: "/r", Log: "/r/buildkitd.log"}}
@@ -85,7 +92,8 @@ func TestBuilderVerbs(t *testing.T) {
 
 func TestBuilderThatCannotRunExits13(t *testing.T) {
 	f := &fakeManaged{err: &daemon.Error{Op: "prune", Err: daemon.ErrRights}}
-	if got := callManaged(t, f, "builder prune"); got.code != 13 || !strings.Contains(got.stderr, "not enough rights") {
+	if got := callManaged(t, f, "builder prune"); got.code != 13 ||
+		!strings.Contains(got.stderr, "not enough rights") {
 		t.Errorf("got %+v", got)
 	}
 }
@@ -108,7 +116,8 @@ func TestBuilderUsage(t *testing.T) {
 			t.Errorf("%s: got %+v, want %q", args, got, want)
 		}
 	}
-	got := callWith(t.Context(), nil, map[string]string{"PINION_BUILDKIT_IDLE": "soon"}, "builder", "status")
+	got := callWith(t.Context(), nil, map[string]string{"PINION_BUILDKIT_IDLE": "soon"}, "builder",
+		"status")
 	if got.code != 64 || !strings.Contains(got.stderr, "PINION_BUILDKIT_IDLE: ") {
 		t.Errorf("got %+v", got)
 	}

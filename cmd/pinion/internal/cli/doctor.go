@@ -35,7 +35,9 @@ func (a *app) doctorCommand() *cobra.Command {
 		Long:    doctorLong,
 		Example: doctorExample,
 		Args:    positional(cobra.NoArgs),
-		RunE:    func(cmd *cobra.Command, _ []string) error { return a.doctor(cmd.Context(), format) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return a.doctor(cmd.Context(), format)
+		},
 	}
 	formatFlag(cmd.Flags(), &format, formatText)
 	completeChoices(cmd, "format", formatText, formatJSON)
@@ -63,7 +65,8 @@ func (a *app) doctor(ctx context.Context, format string) error {
 	return nil
 }
 
-func (a *app) printChecks(ctx context.Context, w io.Writer, format string, checks []pinion.Check) error {
+func (a *app) printChecks(ctx context.Context, w io.Writer, format string,
+	checks []pinion.Check) error {
 	for i := range checks {
 		checks[i].Detail = a.clean(checks[i].Detail)
 	}

@@ -68,17 +68,21 @@ func (a *app) printUsage(w io.Writer, u pinion.DiskUsage) error {
 			name += " (working trees)"
 		}
 		rows = append(rows, []string{
-			a.clean(name), a.clean(t.Platform), strconv.Itoa(t.Images), strconv.Itoa(t.InUse), size(t.Size), size(t.Reclaimable),
+			a.clean(name), a.clean(t.Platform), strconv.Itoa(t.Images), strconv.Itoa(t.InUse),
+			size(t.Size), size(t.Reclaimable),
 		})
 	}
-	if err := writeTable(w, []string{"NAME", "PLATFORM", "IMAGES", "IN USE", "SIZE", "RECLAIMABLE"}, rows); err != nil {
+	if err := writeTable(w, []string{"NAME", "PLATFORM", "IMAGES", "IN USE", "SIZE", "RECLAIMABLE"},
+		rows); err != nil {
 		return err
 	}
 	unverified := ""
 	if u.Unverified > 0 {
-		unverified = fmt.Sprintf(" (with %d left over from builds that did not finish)", u.Unverified)
+		unverified = fmt.Sprintf(" (with %d left over from builds that did not finish)",
+			u.Unverified)
 	}
-	if _, err := fmt.Fprintf(w, "\nTotal: %s, reclaimable: %s%s\n", size(u.Size), size(u.Reclaimable), unverified); err != nil || u.BuildCache == 0 {
+	if _, err := fmt.Fprintf(w, "\nTotal: %s, reclaimable: %s%s\n", size(u.Size),
+		size(u.Reclaimable), unverified); err != nil || u.BuildCache == 0 {
 		return err
 	}
 	_, err := fmt.Fprintf(w, "Saved build caches: %s\n", size(u.BuildCache))

@@ -60,8 +60,8 @@ func (a *app) ensureCommand() *cobra.Command {
 	return cmd
 }
 
-// ensure refuses what it can before it starts anything: bad flags, names outside the catalogue, files that
-// cannot be written.
+// ensure refuses what it can before it starts anything: bad flags, names outside the catalogue,
+// files that cannot be written.
 func (a *app) ensure(ctx context.Context, names []string, f *ensureFlags) (err error) {
 	show, err := f.display(a.env, len(names))
 	if err != nil {
@@ -109,7 +109,8 @@ func unknownNames(n namer, names []string) (unknown []string) {
 }
 
 // ensureAll prints each result as soon as all before it are printed.
-func (a *app) ensureAll(ctx context.Context, s *session, names []string, opts []pinion.EnsureOption, f *ensureFlags) ([]pinion.Image, error) {
+func (a *app) ensureAll(ctx context.Context, s *session, names []string, opts []pinion.EnsureOption,
+	f *ensureFlags) ([]pinion.Image, error) {
 	stdout, stderr := s.term.Stdout(a.program.Stdout), s.term.Stderr()
 	var images []pinion.Image
 	failed := 0
@@ -145,7 +146,8 @@ type result struct {
 }
 
 // sideBySide starts them all and returns where each result will be.
-func sideBySide(ctx context.Context, e ensurer, names []string, opts []pinion.EnsureOption) []<-chan result {
+func sideBySide(ctx context.Context, e ensurer, names []string,
+	opts []pinion.EnsureOption) []<-chan result {
 	results := make([]<-chan result, len(names))
 	for i, name := range names {
 		c := make(chan result, 1)

@@ -12,8 +12,8 @@ import (
 // resultFiles are --iidfile and --metadata-file. Both are written only if all names succeeded.
 type resultFiles struct{ iid, metadata *pendingFile }
 
-// prepare finds out whether the files can be written. Like buildx it removes an image ID of old, so that none
-// is taken for that of a build which failed.
+// prepare finds out whether the files can be written. Like buildx it removes an image ID of old, so
+// that none is taken for that of a build which failed.
 func (f *ensureFlags) prepare() (files resultFiles, err error) {
 	if f.iidFile != "" {
 		if files.iid, err = openPending(f.iidFile); err != nil {
@@ -59,14 +59,15 @@ func (r resultFiles) commit(images []pinion.Image) error {
 	return r.metadata.commit(text)
 }
 
-// metadata has the keys of buildx's file of that name (github.com/docker/buildx, "build --metadata-file").
-// Like buildx it leaves out what is not known.
+// metadata has the keys of buildx's file of that name (github.com/docker/buildx, "build
+// --metadata-file"). Like buildx it leaves out what is not known.
 type metadata struct {
 	BuildRef string `json:"buildx.build.ref,omitempty"`
 	Config   string `json:"containerimage.config.digest,omitempty"`
 	// Descriptor is the manifest's or the index's.
 	Descriptor *ocispecs.Descriptor `json:"containerimage.descriptor,omitempty"`
-	// Digest is the manifest's; where the builder told none (a hit in registry mode), the store's ID.
+	// Digest is the manifest's; where the builder told none (a hit in registry mode), the store's
+	// ID.
 	Digest string `json:"containerimage.digest"`
 	Name   string `json:"image.name"`
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"git.moleculesai.app/molecule-ai/pinion"
-	"git.moleculesai.app/molecule-ai/pinion/internal/terminal"
+	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/terminal"
 	"git.moleculesai.app/molecule-ai/pinion/resolver/git"
 )
 
@@ -40,33 +40,50 @@ func (f *ensureFlags) register(cmd *cobra.Command) {
 	fs := cmd.Flags()
 	fs.SortFlags = false
 	formatFlag(fs, &f.format, formatText)
-	fs.BoolVarP(&f.quiet, "quiet", "q", false, "print the image ID alone; no progress and no log lines")
+	fs.BoolVarP(&f.quiet, "quiet", "q", false,
+		"print the image ID alone; no progress and no log lines")
 	f.registerProgress(cmd)
 	fs.StringVar(&f.iidFile, "iidfile", "", "write the image ID to a `file`; with one name only")
-	fs.StringVar(&f.metadataFile, "metadata-file", "", "write digests, descriptor, name and build reference to a `file` as JSON, with the keys of docker buildx; with several names an object by name")
+	fs.StringVar(&f.metadataFile, "metadata-file", "",
+		"write digests, descriptor, name and build reference to a `file` as JSON, with the keys "+
+			"of docker buildx; with several names an object by name")
 	f.registerSource(fs)
-	fs.StringArrayVar(&f.labels, "label", nil, "put a label on the image, `key=value`; its tag tells it from the one without")
-	fs.StringArrayVar(&f.attest, "attest", nil, "attach how the image was made, `type=provenance,mode=max` or mode=min; its tag tells it from the one without")
-	fs.StringArrayVar(&f.cacheFrom, "cache-from", nil, "a cache to read besides --cache, `type=registry,ref=...` or type=local,src=...")
-	fs.StringArrayVar(&f.cacheTo, "cache-to", nil, "where to save the cache of a build besides --cache, `type=registry,ref=...` or type=local,dest=...; with one name only")
+	fs.StringArrayVar(&f.labels, "label", nil,
+		"put a label on the image, `key=value`; its tag tells it from the one without")
+	fs.StringArrayVar(&f.attest, "attest", nil,
+		"attach how the image was made, `type=provenance,mode=max` or mode=min; its tag tells it "+
+			"from the one without")
+	fs.StringArrayVar(&f.cacheFrom, "cache-from", nil,
+		"a cache to read besides --cache, `type=registry,ref=...` or type=local,src=...")
+	fs.StringArrayVar(&f.cacheTo, "cache-to", nil,
+		"where to save the cache of a build besides --cache, `type=registry,ref=...` or "+
+			"type=local,dest=...; with one name only")
 	fs.StringArrayVar(&f.buildArgs, "build-arg", nil, "")
 	_ = fs.MarkHidden("build-arg") // it is there
-	fs.BoolVar(&f.push, "push", false, "push to --registry too, under the commit and, without --sha, as latest")
-	fs.StringVar(&f.registry, "registry", "", "where --push takes the images: what MOLECULE_IMAGE_REGISTRY is elsewhere, a `prefix`")
+	fs.BoolVar(&f.push, "push", false,
+		"push to --registry too, under the commit and, without --sha, as latest")
+	fs.StringVar(&f.registry, "registry", "",
+		"where --push takes the images: what MOLECULE_IMAGE_REGISTRY is elsewhere, a `prefix`")
 	completeChoices(cmd, "format", formatText, formatJSON)
 }
 
 // registerSource adds the flags that say what the image is made of.
 func (f *ensureFlags) registerSource(fs *pflag.FlagSet) {
-	fs.StringVar(&f.sha, "sha", "", "take this `commit`, 40 or 64 hex digits, instead of the branch's head; with one name only")
-	fs.BoolVar(&f.allowAnySHA, "allow-any-sha", false, "let --sha name a commit that is not on the template's branch")
-	fs.StringVar(&f.path, "path", "", "take the working tree in this `folder`, the repository's root, instead of a commit; with one name only")
-	fs.BoolVar(&f.pull, "pull", false, "ask the registries again for images, those in FROM included")
+	fs.StringVar(&f.sha, "sha", "",
+		"take this `commit`, 40 or 64 hex digits, instead of the branch's head; with one name only")
+	fs.BoolVar(&f.allowAnySHA, "allow-any-sha", false,
+		"let --sha name a commit that is not on the template's branch")
+	fs.StringVar(&f.path, "path", "",
+		"take the working tree in this `folder`, the repository's root, instead of a commit; "+
+			"with one name only")
+	fs.BoolVar(&f.pull, "pull", false,
+		"ask the registries again for images, those in FROM included")
 	fs.BoolVar(&f.noCache, "no-cache", false, "run every step again")
 }
 
 func (f *ensureFlags) registerProgress(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&f.progress, "progress", "", "progress `mode`: auto, plain, tty, quiet or rawjson (BUILDKIT_PROGRESS, default auto)")
+	cmd.Flags().StringVar(&f.progress, "progress", "",
+		"progress `mode`: auto, plain, tty, quiet or rawjson (BUILDKIT_PROGRESS, default auto)")
 	var modes []string
 	for _, m := range terminal.Modes() {
 		modes = append(modes, string(m))
@@ -98,7 +115,8 @@ func (f *ensureFlags) display(env environment, names int) (display, error) {
 	case err != nil:
 		return display{}, usage("%s: %w", source, err)
 	case f.quiet && f.json():
-		return display{}, usage("--quiet prints image IDs and --format json objects; give one of them")
+		return display{},
+			usage("--quiet prints image IDs and --format json objects; give one of them")
 	case f.quiet && mode != terminal.Quiet:
 		return display{}, usage("--quiet shows no progress, so it goes without --progress %s", mode)
 	}
@@ -108,9 +126,11 @@ func (f *ensureFlags) display(env environment, names int) (display, error) {
 func (f *ensureFlags) forNames(names int) error {
 	switch {
 	case f.iidFile != "" && names > 1:
-		return usage("--iidfile holds one image ID, and %d names were given; --metadata-file holds several", names)
+		return usage("--iidfile holds one image ID, and %d names were given; --metadata-file "+
+			"holds several", names)
 	case len(f.cacheTo) > 0 && names > 1:
-		return usage("--cache-to is the cache of one template, and %d names were given; --cache holds several", names)
+		return usage("--cache-to is the cache of one template, and %d names were given; --cache "+
+			"holds several", names)
 	case f.sha != "" && names > 1:
 		return usage("--sha is a commit of one template, and %d names were given", names)
 	case f.pathGiven && names > 1:
@@ -122,9 +142,12 @@ func (f *ensureFlags) forNames(names int) error {
 func (f *ensureFlags) options() (opts []pinion.EnsureOption, err error) {
 	switch {
 	case len(f.buildArgs) > 0:
-		return nil, usage("--build-arg: nothing from outside enters a build, so that a commit is one image; give ARG a default in the Dockerfile")
+		return nil,
+			usage("--build-arg: nothing from outside enters a build, so that a commit is one " +
+				"image; give ARG a default in the Dockerfile")
 	case f.push != (strings.TrimSpace(f.registry) != ""):
-		return nil, usage("--push and --registry go together: --push --registry registry.example/team")
+		return nil,
+			usage("--push and --registry go together: --push --registry registry.example/team")
 	case f.push && f.pathGiven:
 		return nil, usage("--push is for commits, and --path is a working tree")
 	case f.sha == "" && f.allowAnySHA:
@@ -186,6 +209,7 @@ func warn(log *slog.Logger, img pinion.Image) {
 		log.Warn(img.Name + ": " + w)
 	}
 	if !img.SupersededBy.IsZero() {
-		log.Warn(fmt.Sprintf("%s: the branch has moved to %s meanwhile; ask again to build that", img.Name, img.SupersededBy.Short()))
+		log.Warn(fmt.Sprintf("%s: the branch has moved to %s meanwhile; ask again to build that",
+			img.Name, img.SupersededBy.Short()))
 	}
 }

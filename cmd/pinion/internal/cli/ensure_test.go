@@ -29,7 +29,8 @@ func TestEnsureQuietPrintsIDs(t *testing.T) {
 	img := image("two")
 	img.Warnings = []string{"something"}
 	f.results["two"] = result{image: img}
-	got := callWith(t.Context(), f, map[string]string{"BUILDKIT_PROGRESS": "plain"}, "ensure", "-q", "one", "two")
+	got := callWith(t.Context(), f, map[string]string{"BUILDKIT_PROGRESS": "plain"}, "ensure", "-q",
+		"one", "two")
 	if got != (run{0, "sha256:one\nsha256:two\n", ""}) {
 		t.Errorf("got %+v", got)
 	}
@@ -43,7 +44,8 @@ func TestEnsureJSON(t *testing.T) {
 	}
 }
 
-// The first argument's result is printed while the second still runs, and never the other way round.
+// The first argument's result is printed while the second still runs, and never the other way
+// round.
 func TestEnsureKeepsTheOrderOfTheArguments(t *testing.T) {
 	f := twoGood()
 	f.gates = map[string]chan struct{}{"one": make(chan struct{}), "two": make(chan struct{})}
@@ -93,10 +95,12 @@ func TestEnsureFailures(t *testing.T) {
 			f := twoGood()
 			f.results = c.results
 			got := call(t.Context(), f, "ensure", "one", "two")
-			if got.code != c.code || !strings.Contains(got.stderr, "pinion: error: two: git server: not authorized") {
+			if got.code != c.code || !strings.Contains(got.stderr,
+				"pinion: error: two: git server: not authorized") {
 				t.Errorf("got %+v", got)
 			}
-			if ok := c.results["one"].err == nil; ok != strings.Contains(got.stdout, image("one").Reference) {
+			if ok := c.results["one"].err == nil; ok != strings.Contains(got.stdout,
+				image("one").Reference) {
 				t.Errorf("stdout %q", got.stdout)
 			}
 		})
@@ -105,7 +109,8 @@ func TestEnsureFailures(t *testing.T) {
 
 func TestEnsureErrorObjects(t *testing.T) {
 	f := twoGood()
-	f.results["one"] = failed("one", pinion.OriginGit, fmt.Errorf("%w: \x1b[2J\u202etxt", pinion.ErrUnavailable))
+	f.results["one"] = failed("one", pinion.OriginGit,
+		fmt.Errorf("%w: \x1b[2J\u202etxt", pinion.ErrUnavailable))
 	got := call(t.Context(), f, "ensure", "--format=json", "one", "two")
 	if got.code != 12 || strings.Count(got.stdout, "\n") != 1 {
 		t.Errorf("got %+v", got)
@@ -120,7 +125,8 @@ func TestEnsureErrorObjects(t *testing.T) {
 func TestEnsureUsageErrorAsObject(t *testing.T) {
 	got := call(t.Context(), nil, "ensure", "--format=json")
 	var object failure
-	if err := json.Unmarshal([]byte(got.stderr), &object); err != nil || object.Code != 64 || got.code != 64 {
+	if err := json.Unmarshal([]byte(got.stderr), &object); err != nil || object.Code != 64 ||
+		got.code != 64 {
 		t.Errorf("got %+v, %v", got, err)
 	}
 }
@@ -129,7 +135,8 @@ func TestEnsureUsageErrorAsObject(t *testing.T) {
 func TestEnsureChecksAllNamesFirst(t *testing.T) {
 	f := twoGood()
 	got := call(t.Context(), f, "ensure", "one", "tow", "two", "three")
-	if got.code != 10 || got.stdout != "" || !strings.Contains(got.stderr, "tow") || !strings.Contains(got.stderr, "three") {
+	if got.code != 10 || got.stdout != "" || !strings.Contains(got.stderr, "tow") ||
+		!strings.Contains(got.stderr, "three") {
 		t.Errorf("got %+v", got)
 	}
 	slices.Sort(f.asked)
@@ -158,7 +165,8 @@ func TestFault01_NamesStartingWithADashAreNoFlags(t *testing.T) {
 }
 
 func TestFault27_TokenIsNeverPrinted(t *testing.T) {
-	leak := fmt.Errorf("%w: the server said %s and https://u:%[2]s@x/y", pinion.ErrUnavailable, canary, canary)
+	leak := fmt.Errorf("%w: the server said %s and https://u:%[2]s@x/y", pinion.ErrUnavailable,
+		canary, canary)
 	f := twoGood()
 	f.results["one"] = failed("one", pinion.OriginGit, leak)
 	img := image("two")
@@ -167,7 +175,8 @@ func TestFault27_TokenIsNeverPrinted(t *testing.T) {
 	f.err = leak
 	f.checks = []pinion.Check{{Name: "git server", Status: pinion.StatusFail, Detail: leak.Error()}}
 	for _, args := range [][]string{
-		{"ensure", "one", "two"}, {"ensure", "one", "two", "--progress=rawjson"}, {"ensure", "one", "--format=json"},
+		{"ensure", "one", "two"}, {"ensure", "one", "two", "--progress=rawjson"},
+		{"ensure", "one", "--format=json"},
 		{"resolve", "one"}, {"ls"}, {"doctor"}, {"doctor", "--format=json"},
 	} {
 		got := call(t.Context(), f, args...)
@@ -180,8 +189,11 @@ func TestFault27_TokenIsNeverPrinted(t *testing.T) {
 func TestFault27_TokenInAnErrorBeforeThereIsAnOrchestrator(t *testing.T) {
 	var stderr bytes.Buffer
 	p := program(nil, map[string]string{"MOLECULE_GITEA_TOKEN": canary}, &bytes.Buffer{}, &stderr)
-	p.Open = func(...pinion.Option) (Orchestrator, error) { return nil, errors.New("bad " + canary) }
-	if code := Run(t.Context(), p, []string{"ls"}); code != 1 || stderr.String() != "pinion: error: bad ***\n" {
+	p.Open = func(...pinion.Option) (Orchestrator, error) {
+		return nil, errors.New("bad " + canary)
+	}
+	if code := Run(t.Context(), p, []string{"ls"}); code != 1 ||
+		stderr.String() != "pinion: error: bad ***\n" {
 		t.Errorf("%d %q", code, stderr.String())
 	}
 }
@@ -192,7 +204,8 @@ func TestFault58_EscapesInErrorsAndTables(t *testing.T) {
 	f.results["one"] = failed("one", pinion.OriginGit, errors.New(evil))
 	f.checks = []pinion.Check{{Name: "engine", Status: pinion.StatusOK, Detail: evil}}
 	f.built = []pinion.Built{{Name: evil}}
-	for _, args := range [][]string{{"ensure", "one"}, {"doctor"}, {"ls"}, {"ls", "--format=json"}, {"ensure", "\x1b[2J"}} {
+	for _, args := range [][]string{{"ensure", "one"}, {"doctor"}, {"ls"}, {"ls", "--format=json"},
+		{"ensure", "\x1b[2J"}} {
 		got := call(t.Context(), f, args...)
 		if strings.ContainsAny(got.stdout+got.stderr, "\x1b\x07\u202e") {
 			t.Errorf("%v: got %+v", args, got)
@@ -210,7 +223,8 @@ func TestEnsureCancelled(t *testing.T) {
 		f.gates = map[string]chan struct{}{"one": make(chan struct{}), "two": make(chan struct{})}
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		if got := call(ctx, f, "ensure", "--format", format, "one", "two"); got != (run{130, "", want}) {
+		if got := call(ctx, f, "ensure", "--format", format, "one",
+			"two"); got != (run{130, "", want}) {
 			t.Errorf("%s: got %+v", format, got)
 		}
 	}
@@ -234,12 +248,15 @@ func TestEnsureWarns(t *testing.T) {
 
 func TestErrorSaysWhatToDo(t *testing.T) {
 	f := twoGood()
-	f.results["one"] = failed("one", pinion.OriginDocker, fmt.Errorf("%w: %w", pinion.ErrStore, imagestore.ErrUnavailable))
+	f.results["one"] = failed("one", pinion.OriginDocker,
+		fmt.Errorf("%w: %w", pinion.ErrStore, imagestore.ErrUnavailable))
 	got := call(t.Context(), f, "ensure", "one")
-	if !strings.HasSuffix(got.stderr, "\npinion: run `pinion doctor` to see what works and what does not\n") {
+	if !strings.HasSuffix(got.stderr,
+		"\npinion: run `pinion doctor` to see what works and what does not\n") {
 		t.Errorf("stderr %q", got.stderr)
 	}
-	if got := call(t.Context(), f, "ensure", "--nope"); !strings.Contains(got.stderr, "run `pinion ensure --help`") {
+	if got := call(t.Context(), f, "ensure", "--nope"); !strings.Contains(got.stderr,
+		"run `pinion ensure --help`") {
 		t.Errorf("stderr %q", got.stderr)
 	}
 }
@@ -252,7 +269,8 @@ func TestEnsureStdoutThatBreaks(t *testing.T) {
 	var stderr bytes.Buffer
 	p := program(twoGood(), nil, nil, &stderr)
 	p.Stdout = brokenWriter{}
-	if code := Run(t.Context(), p, []string{"ensure", "one"}); code != 1 || !strings.Contains(stderr.String(), "stdout: ") {
+	if code := Run(t.Context(), p, []string{"ensure", "one"}); code != 1 ||
+		!strings.Contains(stderr.String(), "stdout: ") {
 		t.Errorf("%d %q", code, stderr.String())
 	}
 }

@@ -20,7 +20,8 @@ const (
 // envRuntimeDir is where a server's socket lies by default.
 const envRuntimeDir = "XDG_RUNTIME_DIR"
 
-// environment is what the command line takes from the environment besides what pinion.OptionsFromEnv does.
+// environment is what the command line takes from the environment besides what
+// pinion.OptionsFromEnv does.
 type environment struct {
 	progress                                                 string
 	builder                                                  string
@@ -44,6 +45,7 @@ func readEnvironment(lookup func(string) (string, bool)) environment {
 		progress: get(envProgress), builder: get(pinion.EnvBuilder), token: get(pinion.EnvToken),
 		buildkitIdle: get(envBuildKitIdle), buildkitKeep: get(envBuildKitKeep),
 		buildkitRoot: get(envBuildKitRoot), buildkitConfig: get(envBuildKitConfig),
-		serveToken: get(pinion.EnvServeToken), hookSecret: get(pinion.EnvHookSecret), runtimeDir: get(envRuntimeDir),
+		serveToken: get(pinion.EnvServeToken), hookSecret: get(pinion.EnvHookSecret),
+		runtimeDir: get(envRuntimeDir),
 	}
 }

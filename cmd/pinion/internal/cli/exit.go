@@ -6,7 +6,7 @@ import (
 	"fmt"
 
 	"git.moleculesai.app/molecule-ai/pinion"
-	"git.moleculesai.app/molecule-ai/pinion/internal/container"
+	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/container"
 )
 
 // Exit codes; those of pinion.Class.ExitCode by name.
@@ -22,8 +22,9 @@ const (
 	exitLock         = 16
 	exitBuild        = 20
 	exitUsage        = 64
-	exitContainer    = 125 // docker run's own for an engine that did not create or start the container
-	exitCancelled    = 130
+	// docker run's own for an engine that did not create or start the container
+	exitContainer = 125
+	exitCancelled = 130
 )
 
 // exitCode of an error. Whatever a call that was cancelled says, it was cancelled.

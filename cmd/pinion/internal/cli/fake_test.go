@@ -49,14 +49,16 @@ func (f *fake) Names() []string { return f.names }
 
 func (f *fake) DockerClient() (*client.Client, error) {
 	if f.engine == nil {
-		return nil, &pinion.Error{Origin: pinion.OriginDocker, Err: fmt.Errorf("%w: no engine", pinion.ErrInvalidInput)}
+		return nil, &pinion.Error{Origin: pinion.OriginDocker,
+			Err: fmt.Errorf("%w: no engine", pinion.ErrInvalidInput)}
 	}
 	return f.engine, nil
 }
 
 func (f *fake) Redact(s string) string { return redact.New(canary).String(s) }
 
-func (f *fake) Ensure(ctx context.Context, name string, _ ...pinion.EnsureOption) (pinion.Image, error) {
+func (f *fake) Ensure(ctx context.Context, name string,
+	_ ...pinion.EnsureOption) (pinion.Image, error) {
 	f.mu.Lock()
 	f.asked = append(f.asked, name)
 	f.mu.Unlock()
@@ -69,7 +71,8 @@ func (f *fake) Ensure(ctx context.Context, name string, _ ...pinion.EnsureOption
 	}
 	r, ok := f.results[name]
 	if !ok {
-		r.err = &pinion.Error{Name: name, Origin: pinion.OriginCatalogue, Err: pinion.ErrUnknownTemplate}
+		r.err = &pinion.Error{Name: name, Origin: pinion.OriginCatalogue,
+			Err: pinion.ErrUnknownTemplate}
 	}
 	return r.image, r.err
 }
@@ -81,10 +84,12 @@ func (f *fake) Templates() []pinion.Resolution { return nil }
 func (f *fake) Ready(context.Context) error    { return f.err }
 func (f *fake) Close(context.Context) error    { return nil }
 
-func (f *fake) Resolve(context.Context, string) (pinion.Resolution, error) { return f.answer, f.err }
-func (f *fake) List(context.Context) ([]pinion.Built, error)               { return f.built, f.err }
-func (f *fake) Doctor(context.Context) []pinion.Check                      { return f.checks }
-func (f *fake) DiskUsage(context.Context) (pinion.DiskUsage, error)        { return f.usage, f.err }
+func (f *fake) Resolve(context.Context, string) (pinion.Resolution, error) {
+	return f.answer, f.err
+}
+func (f *fake) List(context.Context) ([]pinion.Built, error)        { return f.built, f.err }
+func (f *fake) Doctor(context.Context) []pinion.Check               { return f.checks }
+func (f *fake) DiskUsage(context.Context) (pinion.DiskUsage, error) { return f.usage, f.err }
 
 func (f *fake) Prune(_ context.Context, opts pinion.PruneOptions) (pinion.PruneReport, error) {
 	f.limits = append(f.limits, opts)

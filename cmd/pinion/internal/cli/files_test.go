@@ -19,9 +19,13 @@ func TestEnsureWritesFiles(t *testing.T) {
 		t.Fatalf("got %+v", got)
 	}
 	want(t, iid, "sha256:one")
-	want(t, meta, "{\n  \"containerimage.digest\": \"sha256:one\",\n  \"image.name\": \""+image("one").Reference+"\"\n}")
+	want(t, meta,
+		"{\n  \"containerimage.digest\": \"sha256:one\",\n  \"image.name\": \""+image(
+			"one",
+		).Reference+"\"\n}")
 
-	if got := call(t.Context(), twoGood(), "ensure", "two", "one", "--metadata-file", meta); got.code != 0 {
+	if got := call(t.Context(), twoGood(), "ensure", "two", "one", "--metadata-file",
+		meta); got.code != 0 {
 		t.Fatalf("got %+v", got)
 	}
 	text, err := os.ReadFile(meta)
@@ -35,8 +39,10 @@ func TestEnsureWritesFiles(t *testing.T) {
 func TestMetadataOfABuild(t *testing.T) {
 	f, meta := twoGood(), filepath.Join(t.TempDir(), "meta.json")
 	img := image("one")
-	img.ConfigDigest, img.ManifestDigest, img.BuildRef = "sha256:config", "sha256:manifest", "team/team0/ref"
-	img.Descriptor = &ocispecs.Descriptor{MediaType: ocispecs.MediaTypeImageManifest, Digest: "sha256:manifest", Size: 855}
+	img.ConfigDigest, img.ManifestDigest, img.BuildRef = "sha256:config", "sha256:manifest",
+		"team/team0/ref"
+	img.Descriptor = &ocispecs.Descriptor{MediaType: ocispecs.MediaTypeImageManifest,
+		Digest: "sha256:manifest", Size: 855}
 	f.results["one"] = result{image: img}
 	if got := call(t.Context(), f, "ensure", "one", "--metadata-file", meta); got.code != 0 {
 		t.Fatalf("got %+v", got)
@@ -58,7 +64,8 @@ func TestEnsureWritesFilesOnlyOnSuccess(t *testing.T) {
 	}
 	f := twoGood()
 	f.results["one"] = failed("one", pinion.OriginBuildKit, pinion.ErrBuild)
-	if got := call(t.Context(), f, "ensure", "one", "--iidfile", iid, "--metadata-file", meta); got.code != 20 {
+	if got := call(t.Context(), f, "ensure", "one", "--iidfile", iid, "--metadata-file",
+		meta); got.code != 20 {
 		t.Fatalf("got %+v", got)
 	}
 	// Like buildx: no old image ID survives a failed build.
@@ -89,7 +96,8 @@ func TestEnsureWritesThroughLinksAndDevices(t *testing.T) {
 	if err := os.Symlink(target, link); err != nil {
 		t.Fatal(err)
 	}
-	got := call(t.Context(), twoGood(), "ensure", "one", "--metadata-file", link, "--iidfile", os.DevNull)
+	got := call(t.Context(), twoGood(), "ensure", "one", "--metadata-file", link, "--iidfile",
+		os.DevNull)
 	if got.code != 0 {
 		t.Fatalf("got %+v", got)
 	}

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"git.moleculesai.app/molecule-ai/pinion/internal/terminal"
+	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/terminal"
 )
 
 // Each is refused before the orchestrator is opened.
@@ -33,7 +33,8 @@ func TestUsageErrors(t *testing.T) {
 		`--progress: progress mode "loud"`:                "ensure one --progress loud",
 		"stderr is not a terminal":                        "ensure one --progress tty",
 		"--host and --context both name an engine":        "ls --host unix:///x --context y",
-		"--tlsdir goes without":                           "ls --addr tcp://x:1 --tlsdir . --tlskey k",
+		"--tlsdir goes without": "ls --addr tcp://x:1 --tlsdir . " +
+			"--tlskey k",
 		"--tlscert and --tlskey go together":              "ls --addr tcp://x:1 --tlscert c",
 		"the --tls flags are for a buildkitd":             "ls --tlsservername x",
 		"--keep 0: at least 1":                            "prune --keep 0",
@@ -47,7 +48,8 @@ func TestUsageErrors(t *testing.T) {
 		if got.code != 64 || got.stdout != "" || !strings.Contains(got.stderr, want) {
 			t.Errorf("%s: got %+v, want %q", args, got, want)
 		}
-		if !strings.HasPrefix(got.stderr, "{") && !strings.Contains(got.stderr, "--help` to see how it is called") {
+		if !strings.HasPrefix(got.stderr, "{") &&
+			!strings.Contains(got.stderr, "--help` to see how it is called") {
 			t.Errorf("%s: no next step in %q", args, got.stderr)
 		}
 	}
@@ -67,13 +69,15 @@ func TestProgressMode(t *testing.T) {
 		{env: "nonsense", flag: "plain", want: terminal.Plain},
 		{env: "nonsense", quiet: true, want: terminal.Quiet},
 	} {
-		f := ensureFlags{format: formatText, quiet: c.quiet, progress: c.flag, progressGiven: c.flag != ""}
+		f := ensureFlags{format: formatText, quiet: c.quiet, progress: c.flag,
+			progressGiven: c.flag != ""}
 		got, err := f.display(environment{progress: c.env}, 1)
 		if err != nil || got.mode != c.want || got.silent != c.quiet || got.names {
 			t.Errorf("%+v: got %+v, %v", c, got, err)
 		}
 	}
-	got := callWith(t.Context(), nil, map[string]string{"BUILDKIT_PROGRESS": "nonsense"}, "ensure", "one")
+	got := callWith(t.Context(), nil, map[string]string{"BUILDKIT_PROGRESS": "nonsense"}, "ensure",
+		"one")
 	if got.code != 64 || !strings.Contains(got.stderr, "BUILDKIT_PROGRESS: ") {
 		t.Errorf("got %+v", got)
 	}
@@ -87,18 +91,22 @@ func TestTLSDir(t *testing.T) {
 		}
 	}
 	got, err := (&tlsFlags{dir: dir, serverName: "x"}).files()
-	if err != nil || got.CACert != filepath.Join(dir, "ca.pem") || got.Cert != filepath.Join(dir, "tls.crt") ||
+	if err != nil || got.CACert != filepath.Join(dir, "ca.pem") ||
+		got.Cert != filepath.Join(dir, "tls.crt") ||
 		got.Key != filepath.Join(dir, "key.pem") || got.ServerName != "x" {
 		t.Errorf("got %+v, %v", got, err)
 	}
-	if _, err := (&tlsFlags{dir: t.TempDir()}).files(); err == nil || exitCode(t.Context(), err) != 64 {
+	if _, err := (&tlsFlags{dir: t.TempDir()}).files(); err == nil ||
+		exitCode(t.Context(), err) != 64 {
 		t.Errorf("an empty folder: %v", err)
 	}
 }
 
 func TestAddressFromTheEnvironmentGetsTheTLSFlags(t *testing.T) {
 	g := globalFlags{tls: tlsFlags{serverName: "x"}}
-	if _, err := g.options(func(string) (string, bool) { return "", false }, environment{builder: "tcp://x:1"}); err != nil {
+	if _, err := g.options(func(string) (string, bool) {
+		return "", false
+	}, environment{builder: "tcp://x:1"}); err != nil {
 		t.Error(err)
 	}
 }

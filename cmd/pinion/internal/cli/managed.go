@@ -7,8 +7,8 @@ import (
 
 	units "github.com/docker/go-units"
 
-	"git.moleculesai.app/molecule-ai/pinion/internal/buildversion"
-	"git.moleculesai.app/molecule-ai/pinion/internal/daemon"
+	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/buildversion"
+	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/daemon"
 )
 
 // builderManaged is the value of --builder that names no builder of buildx.
@@ -37,7 +37,8 @@ func (a *app) managedBuilder(notice func(string)) (managed, error) {
 		parse                          func(string) (daemon.Option, error)
 	}{
 		{"--builder-idle", a.global.builderIdle, envBuildKitIdle, a.env.buildkitIdle, parseIdle},
-		{"--builder-keep-storage", a.global.builderKeep, envBuildKitKeep, a.env.buildkitKeep, parseKeep},
+		{"--builder-keep-storage", a.global.builderKeep, envBuildKitKeep, a.env.buildkitKeep,
+			parseKeep},
 	} {
 		source, value := o.flag, o.flagValue
 		if value == "" {

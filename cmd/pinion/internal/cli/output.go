@@ -31,11 +31,12 @@ func formatFlag(fs *pflag.FlagSet, to *string, people string) {
 // completeChoices completes a flag's value from a fixed list.
 func completeChoices(cmd *cobra.Command, flag string, choices ...string) {
 	// It fails for a flag that is not there, which the tests would show.
-	_ = cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(choices, cobra.ShellCompDirectiveNoFileComp))
+	_ = cmd.RegisterFlagCompletionFunc(flag,
+		cobra.FixedCompletions(choices, cobra.ShellCompDirectiveNoFileComp))
 }
 
-// writeJSON writes v on one line. Invisible format characters, bidi controls among them, are escaped: JSON
-// allows them in strings, a terminal should not get them.
+// writeJSON writes v on one line. Invisible format characters, bidi controls among them, are
+// escaped: JSON allows them in strings, a terminal should not get them.
 func writeJSON(w io.Writer, v any) error {
 	text, err := json.Marshal(v)
 	if err != nil {
@@ -46,7 +47,9 @@ func writeJSON(w io.Writer, v any) error {
 }
 
 func escapeFormat(s string) string {
-	hidden := func(r rune) bool { return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp) }
+	hidden := func(r rune) bool {
+		return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp)
+	}
 	if !strings.ContainsFunc(s, hidden) {
 		return s
 	}

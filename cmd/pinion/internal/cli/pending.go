@@ -9,8 +9,8 @@ import (
 	"path/filepath"
 )
 
-// pendingFile is a file that appears whole or not at all: it is written beside its place and renamed. What is
-// no regular file, such as /dev/stdout or a pipe, is written to directly.
+// pendingFile is a file that appears whole or not at all: it is written beside its place and
+// renamed. What is no regular file, such as /dev/stdout or a pipe, is written to directly.
 type pendingFile struct {
 	path   string
 	file   *os.File
@@ -33,7 +33,9 @@ func openPending(path string) (*pendingFile, error) {
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
 		return nil, err
 	}
-	f, err := os.OpenFile(path+".pinion-"+rand.Text(), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644) //nolint:gosec // as buildx writes it: a result, for others to read
+	// as buildx writes it: a result, for others to read
+	f, err := os.OpenFile(path+".pinion-"+rand.Text(), os.O_WRONLY|os.O_CREATE|os.O_EXCL,
+		0o644) //nolint:gosec
 	if err != nil {
 		return nil, err
 	}

@@ -10,21 +10,24 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"git.moleculesai.app/molecule-ai/pinion/internal/buildversion"
+	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/buildversion"
 )
 
-// IsPlugin says whether a program of that name is called by Docker's CLI, as the plugin "docker pinion".
+// IsPlugin says whether a program of that name is called by Docker's CLI, as the plugin "docker
+// pinion".
 func IsPlugin(program string) bool {
 	name := strings.TrimSuffix(filepath.Base(program), ".exe")
 	return name == protocol.NamePrefix+"pinion"
 }
 
-// plugin is the command line as Docker's CLI calls it: `docker [Docker's flags] pinion ...`, with the words after
-// "docker" as the arguments. The flags between the two are Docker's and mean what they mean there; those behind are
-// Pinion's. It speaks the protocol of docker/cli (cli-plugins/metadata, cli/flags) without its plugin package, which
-// brings a second client of the engine along and 10 % more time for each start.
+// plugin is the command line as Docker's CLI calls it: `docker [Docker's flags] pinion ...`, with
+// the words after "docker" as the arguments. The flags between the two are Docker's and mean what
+// they mean there; those behind are Pinion's. It speaks the protocol of docker/cli
+// (cli-plugins/metadata, cli/flags) without its plugin package, which brings a second client of the
+// engine along and 10 % more time for each start.
 func (a *app) plugin() *cobra.Command {
-	docker := &cobra.Command{Use: "docker", TraverseChildren: true, Args: noCommand, SilenceErrors: true, SilenceUsage: true}
+	docker := &cobra.Command{Use: "docker", TraverseChildren: true, Args: noCommand,
+		SilenceErrors: true, SilenceUsage: true}
 	docker.CompletionOptions.DisableDefaultCmd = true
 	docker.SetOut(a.program.Stdout)
 	docker.SetErr(a.program.Stderr)
@@ -33,7 +36,9 @@ func (a *app) plugin() *cobra.Command {
 	opts.InstallFlags(docker.Flags())
 
 	pinion := a.root()
-	pinion.PersistentPreRunE = func(*cobra.Command, []string) error { return a.obeyDocker(docker.Flags(), opts) }
+	pinion.PersistentPreRunE = func(*cobra.Command, []string) error {
+		return a.obeyDocker(docker.Flags(), opts)
+	}
 	for _, cmd := range pinion.Commands() {
 		if cmd.Name() == "completion" { // Docker's own completes plugins too
 			pinion.RemoveCommand(cmd)
@@ -50,7 +55,8 @@ func (a *app) metadataCommand() *cobra.Command {
 		Use: protocol.MetadataSubcommandName, Hidden: true, Args: positional(cobra.NoArgs),
 		RunE: func(*cobra.Command, []string) error {
 			return json.NewEncoder(a.program.Stdout).Encode(protocol.Metadata{
-				SchemaVersion: "0.1.0", Vendor: "Molecule AI", Version: buildversion.Of(a.program.Version),
+				SchemaVersion: "0.1.0", Vendor: "Molecule AI",
+				Version:          buildversion.Of(a.program.Version),
 				ShortDescription: "Images of templates, built from a pinned Git commit",
 			})
 		},
@@ -120,10 +126,12 @@ func dockerVariables(fs *pflag.FlagSet, opts *flags.ClientOptions) (map[string]s
 	return vars, tlsFolder(fs, vars)
 }
 
-// tlsFolder finds the folder that Docker's three flags mean. There is no variable for each of the files.
+// tlsFolder finds the folder that Docker's three flags mean. There is no variable for each of the
+// files.
 func tlsFolder(fs *pflag.FlagSet, vars map[string]string) error {
 	for flag, name := range map[string]string{
-		"tlscacert": flags.DefaultCaFile, "tlscert": flags.DefaultCertFile, "tlskey": flags.DefaultKeyFile,
+		"tlscacert": flags.DefaultCaFile, "tlscert": flags.DefaultCertFile,
+		"tlskey": flags.DefaultKeyFile,
 	} {
 		f := fs.Lookup(flag)
 		if !f.Changed {
@@ -131,7 +139,8 @@ func tlsFolder(fs *pflag.FlagSet, vars map[string]string) error {
 		}
 		dir, file := filepath.Split(f.Value.String())
 		if before, ok := vars["DOCKER_CERT_PATH"]; file != name || ok && before != dir {
-			return usage("docker's --%s %s: Pinion takes ca.pem, cert.pem and key.pem of one folder; name it by DOCKER_CERT_PATH, or make a Docker context", flag, f.Value)
+			return usage("docker's --%s %s: Pinion takes ca.pem, cert.pem and key.pem of one "+
+				"folder; name it by DOCKER_CERT_PATH, or make a Docker context", flag, f.Value)
 		}
 		vars["DOCKER_CERT_PATH"] = dir
 	}

@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"git.moleculesai.app/molecule-ai/pinion"
-	"git.moleculesai.app/molecule-ai/pinion/internal/daemon"
-	"git.moleculesai.app/molecule-ai/pinion/internal/server"
+	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/daemon"
+	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/server"
 )
 
 // Program is what a run gets from the process it is in.
@@ -61,7 +61,9 @@ func (p Program) withDefaults() Program {
 		p.Open = openPinion
 	}
 	if p.Managed == nil {
-		p.Managed = func(version string, opts ...daemon.Option) managed { return daemon.New(version, p.Lookup, opts...) }
+		p.Managed = func(version string, opts ...daemon.Option) managed {
+			return daemon.New(version, p.Lookup, opts...)
+		}
 	}
 	if p.Now == nil {
 		p.Now = time.Now
@@ -78,8 +80,8 @@ func openPinion(opts ...pinion.Option) (Orchestrator, error) {
 	return o, nil
 }
 
-// Run executes the arguments (without the program's name) and returns the exit code. Cancelling ctx stops what
-// is under way; the code is 130 then.
+// Run executes the arguments (without the program's name) and returns the exit code. Cancelling ctx
+// stops what is under way; the code is 130 then.
 func Run(ctx context.Context, p Program, args []string) int {
 	a := newApp(p)
 	root := a.root

@@ -54,9 +54,12 @@ func (a *app) pruneCommand() *cobra.Command {
 	}
 	flags := cmd.Flags()
 	flags.BoolVar(&f.dryRun, "dry-run", false, "change nothing, and show what would be removed")
-	flags.IntVar(&f.keep, "keep", pinion.DefaultKeep, "`number` of images to keep of each template, the newest")
-	flags.StringVar(&f.maxSize, "max-size", "", "`size` that all images may take together, as 20GB or 512MiB (default: no bound)")
-	flags.StringVar(&f.cacheMaxSize, "cache-max-size", "", "`size` that all saved build caches may take together (default 10GB)")
+	flags.IntVar(&f.keep, "keep", pinion.DefaultKeep,
+		"`number` of images to keep of each template, the newest")
+	flags.StringVar(&f.maxSize, "max-size", "",
+		"`size` that all images may take together, as 20GB or 512MiB (default: no bound)")
+	flags.StringVar(&f.cacheMaxSize, "cache-max-size", "",
+		"`size` that all saved build caches may take together (default 10GB)")
 	flags.BoolVar(&f.noTrunc, "no-trunc", false, "show commits and image IDs in full")
 	formatFlag(flags, &f.format, formatTable)
 	completeChoices(cmd, "format", formatTable, formatJSON)
@@ -69,24 +72,28 @@ func (f *pruneFlags) options() (pinion.PruneOptions, error) {
 		return opts, err
 	}
 	if f.keep < 1 {
-		return opts, usage("--keep %d: at least 1, the newest image of a template is always kept", f.keep)
+		return opts, usage("--keep %d: at least 1, the newest image of a template is always kept",
+			f.keep)
 	}
 	for _, bound := range []struct {
 		flag, value string
 		to          *int64
-	}{{"max-size", f.maxSize, &opts.MaxSize}, {"cache-max-size", f.cacheMaxSize, &opts.CacheMaxSize}} {
+	}{{"max-size", f.maxSize, &opts.MaxSize},
+		{"cache-max-size", f.cacheMaxSize, &opts.CacheMaxSize}} {
 		if bound.value == "" {
 			continue
 		}
 		var err error
 		if *bound.to, err = parseSize(bound.value); err != nil || *bound.to <= 0 {
-			return opts, usage("--%s %q: write a number above 0 with a unit, as 20GB or 512MiB", bound.flag, bound.value)
+			return opts, usage("--%s %q: write a number above 0 with a unit, as 20GB or 512MiB",
+				bound.flag, bound.value)
 		}
 	}
 	return opts, nil
 }
 
-// parseSize takes the units at their word: GB is ten to the ninth, as in what is printed, GiB two to the thirtieth.
+// parseSize takes the units at their word: GB is ten to the ninth, as in what is printed, GiB two
+// to the thirtieth.
 func parseSize(s string) (int64, error) {
 	if strings.Contains(strings.ToLower(s), "ib") {
 		return units.RAMInBytes(s)
@@ -113,7 +120,8 @@ func (a *app) prune(ctx context.Context, f *pruneFlags) error {
 	return err
 }
 
-func (a *app) printPruned(w io.Writer, f *pruneFlags, opts pinion.PruneOptions, r pinion.PruneReport) error {
+func (a *app) printPruned(w io.Writer, f *pruneFlags, opts pinion.PruneOptions,
+	r pinion.PruneReport) error {
 	if f.format == formatJSON {
 		return writeJSON(w, struct {
 			Schema int `json:"schema"`
@@ -124,18 +132,21 @@ func (a *app) printPruned(w io.Writer, f *pruneFlags, opts pinion.PruneOptions, 
 	var rows [][]string
 	for _, i := range r.Items {
 		rows = append(rows, []string{
-			actionOf(i, r.DryRun), a.clean(i.Name), a.clean(names.sha(i.Built)), a.clean(names.id(i.Built)),
+			actionOf(i, r.DryRun), a.clean(i.Name), a.clean(names.sha(i.Built)),
+			a.clean(names.id(i.Built)),
 			size(i.Size), a.clean(i.Reason),
 		})
 	}
-	if err := writeTable(w, []string{"ACTION", "NAME", "SHA", "IMAGE ID", "SIZE", "REASON"}, rows); err != nil {
+	if err := writeTable(w, []string{"ACTION", "NAME", "SHA", "IMAGE ID", "SIZE", "REASON"},
+		rows); err != nil {
 		return err
 	}
 	did := "Reclaimed"
 	if r.DryRun {
 		did = "Would reclaim"
 	}
-	if _, err := fmt.Fprintf(w, "\n%s: %s, remaining: %s%s\n", did, size(r.Reclaimed), size(r.Remaining), tooMuch(opts, r)); err != nil {
+	if _, err := fmt.Fprintf(w, "\n%s: %s, remaining: %s%s\n", did, size(r.Reclaimed),
+		size(r.Remaining), tooMuch(opts, r)); err != nil {
 		return err
 	}
 	c := r.BuildCache
@@ -146,7 +157,8 @@ func (a *app) printPruned(w io.Writer, f *pruneFlags, opts pinion.PruneOptions, 
 	if c.Busy > 0 {
 		busy = fmt.Sprintf(" (%d in use were left alone)", c.Busy)
 	}
-	_, err := fmt.Fprintf(w, "%s of saved build caches: %s (of %d commits), remaining: %s (of %d)%s\n",
+	_, err := fmt.Fprintf(w,
+		"%s of saved build caches: %s (of %d commits), remaining: %s (of %d)%s\n",
 		did, size(c.Reclaimed), len(c.Removed), size(c.Remaining), len(c.Kept), busy)
 	return err
 }

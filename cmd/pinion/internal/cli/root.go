@@ -60,7 +60,8 @@ func (a *app) root() *cobra.Command {
 	a.global.register(cmd.PersistentFlags())
 	completeChoices(cmd, "log-level", logLevels()...)
 	cmd.AddCommand(
-		a.ensureCommand(), a.bakeCommand(), a.runCommand(), a.resolveCommand(), a.lsCommand(), a.pruneCommand(), a.duCommand(),
+		a.ensureCommand(), a.bakeCommand(), a.runCommand(), a.resolveCommand(), a.lsCommand(),
+		a.pruneCommand(), a.duCommand(),
 		a.serveCommand(), a.doctorCommand(), a.builderCommand(), a.buildkitdCommand(),
 		a.versionCommand(), a.completionCommand(), exitCodesTopic(),
 	)
@@ -69,7 +70,8 @@ func (a *app) root() *cobra.Command {
 
 // completeNames completes template names from the catalogue, which is local.
 func (a *app) completeNames(most int) cobra.CompletionFunc {
-	return func(_ *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	return func(_ *cobra.Command, args []string,
+		_ string) ([]cobra.Completion, cobra.ShellCompDirective) {
 		s, err := a.open(display{silent: true})
 		if err != nil || most > 0 && len(args) >= most {
 			return nil, cobra.ShellCompDirectiveNoFileComp

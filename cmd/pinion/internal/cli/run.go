@@ -9,7 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"git.moleculesai.app/molecule-ai/pinion"
-	"git.moleculesai.app/molecule-ai/pinion/internal/container"
+	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/container"
 )
 
 const runLong = `Ensure a template's image and run a container of it, as docker run does.
@@ -70,7 +70,8 @@ func nameThenDash(args []string, dash int) error {
 	case names == 0:
 		return errors.New("the name of a template is missing")
 	case names > 1:
-		return fmt.Errorf("one name, and then -- before what the container gets: pinion run %s -- %s", args[0], args[1])
+		return fmt.Errorf("one name, and then -- before what the container gets: pinion run %s "+
+			"-- %s", args[0], args[1])
 	}
 	return nil
 }
@@ -103,7 +104,8 @@ func (a *app) run(ctx context.Context, name string, args []string, f *runFlags) 
 }
 
 // ready looks for the engine first: without one there is nothing to build for.
-func (s *session) ready(ctx context.Context, name string, opts []pinion.EnsureOption) (pinion.Image, *client.Client, error) {
+func (s *session) ready(ctx context.Context, name string,
+	opts []pinion.EnsureOption) (pinion.Image, *client.Client, error) {
 	api, err := s.DockerClient()
 	if err != nil {
 		return pinion.Image{}, nil, err
@@ -115,7 +117,8 @@ func (s *session) ready(ctx context.Context, name string, opts []pinion.EnsureOp
 	return img, api, err
 }
 
-func (a *app) runContainer(ctx context.Context, s *session, api *client.Client, spec container.Spec) error {
+func (a *app) runContainer(ctx context.Context, s *session, api *client.Client,
+	spec container.Spec) error {
 	// From here on a signal is the container's; one that came before has cancelled ctx.
 	signals, stop := container.Signals()
 	defer stop()

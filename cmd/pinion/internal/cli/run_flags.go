@@ -4,10 +4,11 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"git.moleculesai.app/molecule-ai/pinion/internal/container"
+	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/container"
 )
 
-// runFlags are those of docker run, under its names, and those of ensure that make sense for one container.
+// runFlags are those of docker run, under its names, and those of ensure that make sense for one
+// container.
 type runFlags struct {
 	ensureFlags
 	detach, remove   bool
@@ -24,7 +25,9 @@ func (f *runFlags) register(cmd *cobra.Command) {
 	fs.BoolVarP(&f.detach, "detach", "d", false, "leave the container running and print its ID")
 	fs.BoolVar(&f.remove, "rm", false, "remove the container when it ends")
 	fs.StringVar(&f.name, "name", "", "`name` of the container")
-	fs.StringArrayVarP(&f.env, "env", "e", nil, "`variable` for the container, NAME=value, or NAME for the value that it has here; can be repeated")
+	fs.StringArrayVarP(&f.env, "env", "e", nil,
+		"`variable` for the container, NAME=value, or NAME for the value that it has here; can "+
+			"be repeated")
 	fs.BoolVarP(&f.interactive, "interactive", "i", false, "keep the container's stdin open")
 	fs.BoolVarP(&f.tty, "tty", "t", false, "give the container a terminal")
 	f.registerSource(fs)
@@ -44,10 +47,13 @@ func (f *runFlags) spec(p Program) (container.Spec, error) {
 		f.tty = f.interactive
 	}
 	if f.tty && f.interactive && !f.detach && !keys {
-		return container.Spec{}, usage("--tty with --interactive wants a terminal on stdin, and there is none; leave --tty out")
+		return container.Spec{},
+			usage("--tty with --interactive wants a terminal on stdin, and there is none; leave " +
+				"--tty out")
 	}
 	env, err := workspaceEnv(f.env, p.Lookup)
 	return container.Spec{
-		Name: f.name, Env: env, TTY: f.tty, Stdin: f.interactive, Detached: f.detach, Remove: f.remove,
+		Name: f.name, Env: env, TTY: f.tty, Stdin: f.interactive, Detached: f.detach,
+		Remove: f.remove,
 	}, err
 }

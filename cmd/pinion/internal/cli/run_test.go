@@ -22,7 +22,8 @@ func TestRunUsage(t *testing.T) {
 	} {
 		f := twoGood()
 		got := call(t.Context(), f, strings.Fields(c.args)...)
-		if got.code != exitUsage || got.stdout != "" || !strings.Contains(got.stderr, c.says) || len(f.asked) != 0 {
+		if got.code != exitUsage || got.stdout != "" || !strings.Contains(got.stderr, c.says) ||
+			len(f.asked) != 0 {
 			t.Errorf("%s: got %+v, asked %v", c.args, got, f.asked)
 		}
 	}
@@ -30,7 +31,8 @@ func TestRunUsage(t *testing.T) {
 
 func TestWorkspaceEnv(t *testing.T) {
 	lookup := func(name string) (string, bool) {
-		v, ok := map[string]string{"TIER": "2", "PARENT_ID": "", "WORKSPACE_ID": "ws-1", "MINE": "m", "PLATFORM_URL": "http://x"}[name]
+		v, ok := map[string]string{"TIER": "2", "PARENT_ID": "", "WORKSPACE_ID": "ws-1",
+			"MINE": "m", "PLATFORM_URL": "http://x"}[name]
 		return v, ok
 	}
 	got, err := workspaceEnv([]string{"PLATFORM_URL=http://y", "MINE", "NOT_SET", "EMPTY="}, lookup)
@@ -41,7 +43,8 @@ func TestWorkspaceEnv(t *testing.T) {
 	nothing := func(string) (string, bool) { return "", false }
 	a, _ := workspaceEnv(nil, nothing)
 	b, _ := workspaceEnv(nil, nothing)
-	if len(a) != 1 || !strings.HasPrefix(a[0], "WORKSPACE_ID=") || len(a[0]) != len("WORKSPACE_ID=")+36 || a[0] == b[0] {
+	if len(a) != 1 || !strings.HasPrefix(a[0], "WORKSPACE_ID=") ||
+		len(a[0]) != len("WORKSPACE_ID=")+36 || a[0] == b[0] {
 		t.Errorf("got %q and %q", a, b)
 	}
 }

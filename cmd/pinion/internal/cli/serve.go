@@ -13,10 +13,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"git.moleculesai.app/molecule-ai/pinion"
-	"git.moleculesai.app/molecule-ai/pinion/internal/buildversion"
+	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/buildversion"
+	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/server"
+	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/watch"
 	"git.moleculesai.app/molecule-ai/pinion/internal/redact"
-	"git.moleculesai.app/molecule-ai/pinion/internal/server"
-	"git.moleculesai.app/molecule-ai/pinion/internal/watch"
 )
 
 const serveLong = `Answer requests for images over HTTP, for programs in any language. docs/server.md and /openapi.yaml have the interface.
@@ -59,14 +59,21 @@ func (a *app) serveCommand() *cobra.Command {
 	}
 	fs := cmd.Flags()
 	fs.SortFlags = false
-	fs.StringVar(&f.listen, "listen", "", "`address` to listen at: unix:///path or tcp://host:port (default unix://$XDG_RUNTIME_DIR/pinion/pinion.sock)")
-	fs.StringVar(&f.tokenFile, "token-file", "", "`file` with the token that callers have to send (PINION_SERVE_TOKEN)")
-	fs.DurationVar(&f.drain, "drain-timeout", 30*time.Second, "how long requests and builds under way may go on at the end, a `duration`")
+	fs.StringVar(&f.listen, "listen", "",
+		"`address` to listen at: unix:///path or tcp://host:port (default "+
+			"unix://$XDG_RUNTIME_DIR/pinion/pinion.sock)")
+	fs.StringVar(&f.tokenFile, "token-file", "",
+		"`file` with the token that callers have to send (PINION_SERVE_TOKEN)")
+	fs.DurationVar(&f.drain, "drain-timeout", 30*time.Second,
+		"how long requests and builds under way may go on at the end, a `duration`")
 	fs.BoolVar(&f.watch, "watch", false, "build what is pushed before it is asked for")
-	fs.DurationVar(&f.interval, "watch-interval", watch.DefaultInterval, "time between two look-ups of a branch, about, a `duration`")
+	fs.DurationVar(&f.interval, "watch-interval", watch.DefaultInterval,
+		"time between two look-ups of a branch, about, a `duration`")
 	fs.StringSliceVar(&f.warm, "warm", nil, "follow the templates of these `names` from the start")
-	fs.StringVar(&f.secretFile, "hook-secret-file", "", "`file` with the secret of Gitea's webhooks (PINION_HOOK_SECRET)")
-	fs.BoolVar(&f.anySHA, "allow-any-sha", false, "let callers ask for commits that are not on the template's branch")
+	fs.StringVar(&f.secretFile, "hook-secret-file", "",
+		"`file` with the secret of Gitea's webhooks (PINION_HOOK_SECRET)")
+	fs.BoolVar(&f.anySHA, "allow-any-sha", false,
+		"let callers ask for commits that are not on the template's branch")
 	return cmd
 }
 
@@ -77,19 +84,24 @@ type secrets struct{ token, hook string }
 func (f *serveFlags) check(env environment) (s secrets, err error) {
 	if f.listen == "" {
 		if !filepath.IsAbs(env.runtimeDir) {
-			return s, usage("there is no XDG_RUNTIME_DIR to put a socket into; name one by --listen unix:///path")
+			return s,
+				usage("there is no XDG_RUNTIME_DIR to put a socket into; name one by --listen " +
+					"unix:///path")
 		}
 		f.listen = "unix://" + filepath.Join(env.runtimeDir, "pinion", "pinion.sock")
 	}
-	if s.token, err = secret("--token-file", f.tokenFile, pinion.EnvServeToken, env.serveToken); err != nil {
+	if s.token, err = secret("--token-file", f.tokenFile, pinion.EnvServeToken,
+		env.serveToken); err != nil {
 		return s, err
 	}
-	if s.hook, err = secret("--hook-secret-file", f.secretFile, pinion.EnvHookSecret, env.hookSecret); err != nil {
+	if s.hook, err = secret("--hook-secret-file", f.secretFile, pinion.EnvHookSecret,
+		env.hookSecret); err != nil {
 		return s, err
 	}
 	switch {
 	case strings.HasPrefix(f.listen, "tcp://") && s.token == "":
-		return s, usage("--listen %s: on TCP a token is wanted; give one by --token-file or %s", f.listen, pinion.EnvServeToken)
+		return s, usage("--listen %s: on TCP a token is wanted; give one by --token-file or %s",
+			f.listen, pinion.EnvServeToken)
 	case f.drain < 0:
 		return s, usage("--drain-timeout %s is negative", f.drain)
 	case f.interval < time.Second:
@@ -113,7 +125,9 @@ func secret(flag, file, variable, value string) (string, error) {
 	}
 	value = strings.TrimSpace(value)
 	if (value != "" || file != "") && len(value) < server.MinToken {
-		return "", usage("%s: fewer than %d characters could be guessed; `openssl rand -hex 32` makes a good one", source, server.MinToken)
+		return "",
+			usage("%s: fewer than %d characters could be guessed; `openssl rand -hex 32` makes a "+
+				"good one", source, server.MinToken)
 	}
 	return value, nil
 }
@@ -142,7 +156,9 @@ func (a *app) serve(ctx context.Context, f *serveFlags) error {
 	if err != nil {
 		return err
 	}
-	own := redact.New(slices.DeleteFunc([]string{hidden.token, hidden.hook}, func(s string) bool { return s == "" })...)
+	own := redact.New(slices.DeleteFunc([]string{hidden.token, hidden.hook}, func(s string) bool {
+		return s == ""
+	})...)
 	s, err := a.open(display{})
 	if err != nil {
 		return err
@@ -152,13 +168,15 @@ func (a *app) serve(ctx context.Context, f *serveFlags) error {
 	inner := a.redact
 	a.redact = func(text string) string { return own.String(inner(text)) }
 	if unknown := unknownNames(s, f.warm); len(unknown) > 0 {
-		return usage("--warm %s: not in the catalogue; known are %s", unknown[0], strings.Join(s.Names(), ", "))
+		return usage("--warm %s: not in the catalogue; known are %s", unknown[0],
+			strings.Join(s.Names(), ", "))
 	}
 	l, err := server.Listen(f.listen)
 	if err != nil {
 		return err
 	}
-	opts := []server.Option{server.WithLogger(s.log), server.WithVersion(buildversion.Of(a.program.Version))}
+	opts := []server.Option{server.WithLogger(s.log),
+		server.WithVersion(buildversion.Of(a.program.Version))}
 	if hidden.token != "" {
 		opts = append(opts, server.WithToken(hidden.token))
 	}

@@ -18,23 +18,30 @@ func TestServeRefusesBeforeItOpensAnything(t *testing.T) {
 	for name, c := range map[string]struct {
 		args, env, word string
 	}{
-		"no runtime dir":  {"", "", "--listen"},
-		"tcp, no token":   {"--listen tcp://127.0.0.1:0", "", "token"},
-		"short token":     {"--listen tcp://127.0.0.1:0 --token-file " + short, "", "--token-file"},
-		"missing token":   {"--listen tcp://127.0.0.1:0 --token-file " + dir + "/none", "", "--token-file"},
-		"short variable":  {"--listen tcp://127.0.0.1:0", "PINION_SERVE_TOKEN=abc", "PINION_SERVE_TOKEN"},
-		"warm, no watch":  {"--listen tcp://127.0.0.1:0 --warm one", "PINION_SERVE_TOKEN=" + token, "--watch"},
-		"hook, no watch":  {"--listen unix:///x --hook-secret-file " + short, "", "fewer than"},
-		"often":           {"--listen unix:///x --watch --watch-interval 1ms", "", "--watch-interval"},
-		"negative drain":  {"--listen unix:///x --drain-timeout -1s", "", "--drain-timeout"},
-		"an argument":     {"one", "", "unknown command"},
-		"short secret":    {"--listen unix:///x --watch", "PINION_HOOK_SECRET=abc", "PINION_HOOK_SECRET"},
+		"no runtime dir": {"", "", "--listen"},
+		"tcp, no token":  {"--listen tcp://127.0.0.1:0", "", "token"},
+		"short token":    {"--listen tcp://127.0.0.1:0 --token-file " + short, "", "--token-file"},
+		"missing token": {"--listen tcp://127.0.0.1:0 --token-file " + dir + "/none", "",
+			"--token-file"},
+		"short variable": {"--listen tcp://127.0.0.1:0", "PINION_SERVE_TOKEN=abc",
+			"PINION_SERVE_TOKEN"},
+		"warm, no watch": {"--listen tcp://127.0.0.1:0 --warm one", "PINION_SERVE_TOKEN=" + token,
+			"--watch"},
+		"hook, no watch": {"--listen unix:///x --hook-secret-file " + short, "", "fewer than"},
+		"often": {"--listen unix:///x --watch --watch-interval 1ms", "",
+			"--watch-interval"},
+		"negative drain": {"--listen unix:///x --drain-timeout -1s", "", "--drain-timeout"},
+		"an argument":    {"one", "", "unknown command"},
+		"short secret": {"--listen unix:///x --watch", "PINION_HOOK_SECRET=abc",
+			"PINION_HOOK_SECRET"},
 		"empty tokenfile": {"--listen unix:///x --token-file /dev/null", "", "--token-file"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			variable, value, _ := strings.Cut(c.env, "=")
-			r := callWith(t.Context(), nil, map[string]string{variable: value}, append([]string{"serve"}, strings.Fields(c.args)...)...)
-			if r.code != exitUsage || !strings.Contains(r.stderr, c.word) || strings.Contains(r.stderr, "abc") {
+			r := callWith(t.Context(), nil, map[string]string{variable: value},
+				append([]string{"serve"}, strings.Fields(c.args)...)...)
+			if r.code != exitUsage || !strings.Contains(r.stderr, c.word) ||
+				strings.Contains(r.stderr, "abc") {
 				t.Errorf("exit code %d\n%s", r.code, r.stderr)
 			}
 		})
@@ -51,11 +58,13 @@ func TestServeEndsWithZero(t *testing.T) {
 	stop()
 	for _, args := range [][]string{{"serve"}, {"serve", "--watch", "--warm", "one"}} {
 		r := callWith(ctx, twoGood(), map[string]string{"XDG_RUNTIME_DIR": dir}, args...)
-		if r.code != 0 || r.stdout != "" || !strings.Contains(r.stderr, filepath.Join(dir, "pinion", "pinion.sock")) {
+		if r.code != 0 || r.stdout != "" ||
+			!strings.Contains(r.stderr, filepath.Join(dir, "pinion", "pinion.sock")) {
 			t.Errorf("%v: exit code %d, stdout %q\n%s", args, r.code, r.stdout, r.stderr)
 		}
 	}
-	if r := callWith(ctx, twoGood(), map[string]string{"XDG_RUNTIME_DIR": dir}, "serve", "--watch", "--warm", "no-such"); r.code != exitUsage {
+	if r := callWith(ctx, twoGood(), map[string]string{"XDG_RUNTIME_DIR": dir}, "serve", "--watch",
+		"--warm", "no-such"); r.code != exitUsage {
 		t.Errorf("exit code %d\n%s", r.code, r.stderr)
 	}
 }

@@ -6,12 +6,13 @@ import (
 	"net"
 	"sync"
 
-	"git.moleculesai.app/molecule-ai/pinion/internal/server"
-	"git.moleculesai.app/molecule-ai/pinion/internal/watch"
+	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/server"
+	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/watch"
 )
 
 // serveAndWatch ends both with ctx.
-func (a *app) serveAndWatch(ctx context.Context, s *session, f *serveFlags, hidden secrets, opts []server.Option, l net.Listener) error {
+func (a *app) serveAndWatch(ctx context.Context, s *session, f *serveFlags, hidden secrets,
+	opts []server.Option, l net.Listener) error {
 	warmer := &warmer{}
 	w := watch.New(s, warmer, s.Templates(), f.interval, s.log)
 	opts = append(opts, server.WithAsked(w.Follow))
@@ -38,7 +39,8 @@ func (a *app) serveAndWatch(ctx context.Context, s *session, f *serveFlags, hidd
 func followKnown(ctx context.Context, s *session, w *watch.Watcher) {
 	built, err := s.List(ctx)
 	if err != nil && ctx.Err() == nil {
-		s.log.Warn(fmt.Sprintf("watch: which images are here cannot be said, so only what is asked for or named is followed: %v", err))
+		s.log.Warn(fmt.Sprintf("watch: which images are here cannot be said, so only what is "+
+			"asked for or named is followed: %v", err))
 	}
 	for _, b := range built {
 		w.Follow(b.Name)

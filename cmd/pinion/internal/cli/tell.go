@@ -21,8 +21,8 @@ type failure struct {
 	Code   int           `json:"exit_code"`
 }
 
-// tell prints an error: a line for people with what to do next, or one object. The name is the template's
-// where the error does not say it.
+// tell prints an error: a line for people with what to do next, or one object. The name is the
+// template's where the error does not say it.
 func (a *app) tell(ctx context.Context, w io.Writer, asJSON bool, name string, err error) {
 	f := a.failure(ctx, name, err)
 	if asJSON {
@@ -53,7 +53,8 @@ func (a *app) failure(ctx context.Context, name string, err error) failure {
 	return f
 }
 
-// nextStep is the advice that depends on the kind of failure only. What depends on more is in the error.
+// nextStep is the advice that depends on the kind of failure only. What depends on more is in the
+// error.
 func nextStep(code int, err error) string {
 	switch code {
 	case exitUsage:
@@ -68,7 +69,8 @@ func nextStep(code int, err error) string {
 	case exitLock:
 		return "another pinion builds the same image; ask again when it is done"
 	case exitBuild:
-		return "the template's own Dockerfile failed or was refused; --progress plain shows all of its output"
+		return "the template's own Dockerfile failed or was refused; --progress plain shows all " +
+			"of its output"
 	}
 	return ""
 }

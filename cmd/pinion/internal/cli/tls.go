@@ -17,11 +17,13 @@ type tlsFlags struct {
 }
 
 func (t *tlsFlags) register(fs *pflag.FlagSet) {
-	fs.StringVar(&t.serverName, "tlsservername", "", "`name` that buildkitd's certificate is checked against")
+	fs.StringVar(&t.serverName, "tlsservername", "",
+		"`name` that buildkitd's certificate is checked against")
 	fs.StringVar(&t.caCert, "tlscacert", "", "`file` with the CA certificate for buildkitd")
 	fs.StringVar(&t.cert, "tlscert", "", "`file` with the client certificate for buildkitd")
 	fs.StringVar(&t.key, "tlskey", "", "`file` with the client key for buildkitd")
-	fs.StringVar(&t.dir, "tlsdir", "", "`folder` with ca.pem, cert.pem and key.pem (or ca.crt, tls.crt and tls.key) for buildkitd")
+	fs.StringVar(&t.dir, "tlsdir", "",
+		"`folder` with ca.pem, cert.pem and key.pem (or ca.crt, tls.crt and tls.key) for buildkitd")
 }
 
 func (t *tlsFlags) files() (buildkit.TLS, error) {

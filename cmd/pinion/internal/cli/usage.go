@@ -41,13 +41,15 @@ func someNames(_ *cobra.Command, args []string) error {
 	if len(args) > 0 {
 		return nil
 	}
-	return usage("no template is named: give one of %s, or of your config file", strings.Join(catalogue.KnownRuntimes(), ", "))
+	return usage("no template is named: give one of %s, or of your config file",
+		strings.Join(catalogue.KnownRuntimes(), ", "))
 }
 
 // oneName wants exactly one.
 func oneName(cmd *cobra.Command, args []string) error {
 	if len(args) > 1 {
-		return usage("%s takes one template's name, and %d were given", cmd.CommandPath(), len(args))
+		return usage("%s takes one template's name, and %d were given", cmd.CommandPath(),
+			len(args))
 	}
 	return someNames(cmd, args)
 }

@@ -24,34 +24,46 @@ func everything(t *testing.T) *fake {
 	}
 	f.built = []pinion.Built{
 		{
-			Name: "claude-code", Reference: image("claude-code").Reference, ImageID: "sha256:" + strings.Repeat("0123456789abcdef", 4),
-			Revision: sha, Platform: "linux/amd64", Size: 517_400_000, BuiltAt: time.Date(2026, 11, 23, 9, 30, 0, 0, time.UTC),
+			Name: "claude-code", Reference: image("claude-code").Reference, ImageID: "sha256:" +
+				strings.Repeat("0123456789abcdef", 4),
+			Revision: sha, Platform: "linux/amd64", Size: 517_400_000,
+			BuiltAt: time.Date(2026, 11, 23, 9, 30, 0, 0, time.UTC),
 		},
 		{
-			Name: "one", Reference: image("one").Reference, ImageID: "sha256:" + strings.Repeat("f", 64),
-			Revision: sha, Platform: "linux/amd64", Size: 7_340_032, BuiltAt: time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC),
+			Name: "one", Reference: image("one").Reference, ImageID: "sha256:" +
+				strings.Repeat("f", 64),
+			Revision: sha, Platform: "linux/amd64", Size: 7_340_032,
+			BuiltAt: time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC),
 		},
 	}
 	f.pruned = pinion.PruneReport{
 		Items: []pinion.PruneItem{
-			{Built: f.built[0], Action: pinion.PruneKept, Reason: "among the newest 2 of its template"},
-			{Built: f.built[1], Action: pinion.PruneKept, Reason: "the container web\x1b[31m uses it"},
-			{Built: f.built[1], Action: pinion.PruneRemoved, Reason: "not among the newest 2 of its template", Reclaimed: f.built[1].Size},
-			{Built: pinion.Built{Name: "one", ImageID: "sha256:" + strings.Repeat("e", 64), Revision: sha}, Action: pinion.PruneForgotten, Reason: "the image is no longer in the image store"},
+			{Built: f.built[0], Action: pinion.PruneKept,
+				Reason: "among the newest 2 of its template"},
+			{Built: f.built[1], Action: pinion.PruneKept,
+				Reason: "the container web\x1b[31m uses it"},
+			{Built: f.built[1], Action: pinion.PruneRemoved,
+				Reason: "not among the newest 2 of its template", Reclaimed: f.built[1].Size},
+			{Built: pinion.Built{Name: "one", ImageID: "sha256:" + strings.Repeat("e", 64),
+				Revision: sha}, Action: pinion.PruneForgotten,
+				Reason: "the image is no longer in the image store"},
 		},
 		Reclaimed: f.built[1].Size, Remaining: f.built[0].Size + f.built[1].Size,
 	}
 	f.usage = pinion.DiskUsage{
 		Templates: []pinion.TemplateUsage{
-			{Name: "claude-code", Repository: "https://git.example/one", Platform: "linux/amd64", Images: 3, InUse: 1, Size: 1_552_200_000, Reclaimable: 517_400_000},
-			{Name: "one", Repository: "https://git.example/one", Platform: "linux/arm64", Images: 1, Size: 7_340_032},
+			{Name: "claude-code", Repository: "https://git.example/one", Platform: "linux/amd64",
+				Images: 3, InUse: 1, Size: 1_552_200_000, Reclaimable: 517_400_000},
+			{Name: "one", Repository: "https://git.example/one", Platform: "linux/arm64", Images: 1,
+				Size: 7_340_032},
 		},
 		Unverified: 1, Size: 1_600_000_000, Reclaimable: 557_859_968,
 	}
 	f.checks = []pinion.Check{
 		{Name: "mode", Status: pinion.StatusOK, Detail: "local-build"},
 		{Name: "cache folder", Status: pinion.StatusWarn, Detail: "cannot be\n\twritten"},
-		{Name: "engine", Status: pinion.StatusFail, Detail: "does not answer", Err: pinion.ErrStore},
+		{Name: "engine", Status: pinion.StatusFail, Detail: "does not answer",
+			Err: pinion.ErrStore},
 	}
 	return f
 }
@@ -91,7 +103,8 @@ func TestVerbsOutput(t *testing.T) {
 
 func TestResolveInRegistryModeLeavesOutWhatThereIsNot(t *testing.T) {
 	f := twoGood()
-	f.answer = pinion.Resolution{Name: "one", Mode: pinionresolver.ModeRegistry, Reference: "reg/one:latest"}
+	f.answer = pinion.Resolution{Name: "one", Mode: pinionresolver.ModeRegistry,
+		Reference: "reg/one:latest"}
 	want := "Name:       one\nMode:       registry\nReference:  reg/one:latest\n"
 	if got := call(t.Context(), f, "resolve", "one"); got.stdout != want {
 		t.Errorf("got %q, want %q", got.stdout, want)
@@ -120,10 +133,12 @@ func TestDoctorExitCodes(t *testing.T) {
 }
 
 func TestVersion(t *testing.T) {
-	if got := call(t.Context(), nil, "version"); got.code != 0 || !strings.HasPrefix(got.stdout, "pinion v1.2.3 (") {
+	if got := call(t.Context(), nil, "version"); got.code != 0 ||
+		!strings.HasPrefix(got.stdout, "pinion v1.2.3 (") {
 		t.Errorf("got %+v", got)
 	}
-	if got := call(t.Context(), nil, "version", "--format=json"); !strings.HasPrefix(got.stdout, `{"schema":1,"version":"v1.2.3",`) {
+	if got := call(t.Context(), nil, "version", "--format=json"); !strings.HasPrefix(got.stdout,
+		`{"schema":1,"version":"v1.2.3",`) {
 		t.Errorf("got %+v", got)
 	}
 	if got := versionOf("").Version; got == "" {
@@ -133,7 +148,8 @@ func TestVersion(t *testing.T) {
 
 func TestCompletion(t *testing.T) {
 	for _, shell := range []string{"bash", "zsh", "fish", "powershell"} {
-		if got := call(t.Context(), nil, "completion", shell); got.code != 0 || !strings.Contains(got.stdout, "pinion") {
+		if got := call(t.Context(), nil, "completion", shell); got.code != 0 ||
+			!strings.Contains(got.stdout, "pinion") {
 			t.Errorf("%s: code %d, %d bytes", shell, got.code, len(got.stdout))
 		}
 	}
@@ -145,7 +161,8 @@ func TestCompletion(t *testing.T) {
 		"completion ":         "bash zsh fish powershell :4",
 		"ensure --log-level ": "debug info warn error :4",
 	} {
-		got := call(t.Context(), twoGood(), append([]string{"__complete"}, strings.Split(args, " ")...)...)
+		got := call(t.Context(), twoGood(),
+			append([]string{"__complete"}, strings.Split(args, " ")...)...)
 		if strings.Join(strings.Fields(got.stdout), " ") != want {
 			t.Errorf("%q: got %q, want %q", args, got.stdout, want)
 		}
@@ -160,7 +177,8 @@ func TestPruneLimits(t *testing.T) {
 		"prune --max-size 1.5gib --keep 3": {Keep: 3, MaxSize: 3 << 29},
 	} {
 		f := everything(t)
-		if got := call(t.Context(), f, strings.Fields(args)...); got.code != 0 || len(f.limits) != 1 || f.limits[0] != want {
+		if got := call(t.Context(), f, strings.Fields(args)...); got.code != 0 ||
+			len(f.limits) != 1 || f.limits[0] != want {
 			t.Errorf("%s: got %+v, asked for %+v", args, got, f.limits)
 		}
 	}

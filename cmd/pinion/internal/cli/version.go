@@ -8,7 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"git.moleculesai.app/molecule-ai/pinion/internal/buildversion"
+	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/buildversion"
 )
 
 // buildVersion describes this binary.

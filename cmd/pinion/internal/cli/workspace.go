@@ -10,11 +10,12 @@ const envWorkspaceID = "WORKSPACE_ID"
 
 // workspaceVariables are those that a workspace server gives to its containers.
 func workspaceVariables() []string {
-	return []string{envWorkspaceID, "WORKSPACE_CONFIG_PATH", "MODEL_PROVIDER", "TIER", "PLATFORM_URL", "PARENT_ID"}
+	return []string{envWorkspaceID, "WORKSPACE_CONFIG_PATH", "MODEL_PROVIDER", "TIER",
+		"PLATFORM_URL", "PARENT_ID"}
 }
 
-// workspaceEnv is what the container gets: the workspace's variables from the environment, and over them those that
-// were given.
+// workspaceEnv is what the container gets: the workspace's variables from the environment, and over
+// them those that were given.
 func workspaceEnv(given []string, lookup func(string) (string, bool)) (env []string, err error) {
 	names := map[string]bool{}
 	for _, v := range given {

@@ -1,10 +1,10 @@
-// Command gendocs writes the reference into a folder: of the command line, one Markdown file a verb, and of the
-// server's interface, openapi.yaml:
+// Command gendocs writes the reference into a folder: of the command line, one Markdown file a
+// verb, and of the server's interface, openapi.yaml:
 //
 //	go run ./cmd/pinion/internal/gendocs docs/reference
 //
-// The same commands give the same bytes, wherever and whenever it runs. Pages of verbs that are gone are
-// removed.
+// The same commands give the same bytes, wherever and whenever it runs. Pages of verbs that are
+// gone are removed.
 package main
 
 import (
@@ -14,8 +14,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/server"
 	"git.moleculesai.app/molecule-ai/pinion/cmd/pinion/internal/cli"
-	"git.moleculesai.app/molecule-ai/pinion/internal/server"
 )
 
 func main() {
@@ -25,7 +25,9 @@ func main() {
 	}
 	err := write(cli.Command(), os.Args[1])
 	if err == nil {
-		err = os.WriteFile(filepath.Join(os.Args[1], "openapi.yaml"), server.OpenAPI, 0o644) //nolint:gosec // documentation
+		// documentation
+		err = os.WriteFile(filepath.Join(os.Args[1], "openapi.yaml"), server.OpenAPI,
+			0o644) //nolint:gosec
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "gendocs:", err)
@@ -33,7 +35,8 @@ func main() {
 	}
 }
 
-// write makes the folder hold the pages of root and of what is below it, and no other pages of ours.
+// write makes the folder hold the pages of root and of what is below it, and no other pages of
+// ours.
 func write(root *cobra.Command, dir string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil { //nolint:gosec // documentation
 		return err
@@ -42,7 +45,8 @@ func write(root *cobra.Command, dir string) error {
 	for _, cmd := range tree(root) {
 		path := filepath.Join(dir, fileName(cmd))
 		wanted[path] = true
-		if err := os.WriteFile(path, []byte(page(cmd)), 0o644); err != nil { //nolint:gosec // documentation
+		// documentation
+		if err := os.WriteFile(path, []byte(page(cmd)), 0o644); err != nil { //nolint:gosec
 			return err
 		}
 	}

@@ -43,7 +43,8 @@ func page(cmd *cobra.Command) string {
 	}
 	flags(&b, "Flags", cmd.NonInheritedFlags())
 	if cmd.HasParent() && cmd.Runnable() {
-		fmt.Fprintf(&b, "\nThe flags of [%s](%s) work here too.\n", cmd.Root().Name(), fileName(cmd.Root()))
+		fmt.Fprintf(&b, "\nThe flags of [%s](%s) work here too.\n", cmd.Root().Name(),
+			fileName(cmd.Root()))
 	}
 	if !cmd.HasParent() {
 		commands(&b, cmd)
@@ -85,7 +86,8 @@ func flags(b *strings.Builder, title string, fs *pflag.FlagSet) {
 		if f.DefValue != "" && f.DefValue != "false" {
 			fallback = "`" + f.DefValue + "`"
 		}
-		fmt.Fprintf(&rows, "| `%s` | %s | %s |\n", name, fallback, strings.ReplaceAll(text, "|", `\|`))
+		fmt.Fprintf(&rows, "| `%s` | %s | %s |\n", name, fallback,
+			strings.ReplaceAll(text, "|", `\|`))
 	})
 	if rows.Len() == 0 {
 		return

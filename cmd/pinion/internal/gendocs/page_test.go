@@ -19,7 +19,8 @@ func small() *cobra.Command {
 	run := func(*cobra.Command, []string) {}
 	root := &cobra.Command{Use: "tool", Short: "A tool", Long: "A tool\n  with layout", Run: run}
 	root.PersistentFlags().StringP("host", "H", "", "`endpoint` of a | b")
-	sub := &cobra.Command{Use: "make [flags] NAME", Short: "Make things", Example: "  tool make a\n  tool make b", Run: run}
+	sub := &cobra.Command{Use: "make [flags] NAME", Short: "Make things",
+		Example: "  tool make a\n  tool make b", Run: run}
 	sub.Flags().String("format", "text", "output `format`")
 	sub.Flags().Bool("force", false, "always")
 	hidden := &cobra.Command{Use: "hidden", Hidden: true, Run: run}
@@ -47,7 +48,8 @@ func read(t *testing.T, dir string) map[string]string {
 
 func TestPages(t *testing.T) {
 	dir := t.TempDir()
-	for name, text := range map[string]string{"tool_gone.md": "a verb that is gone", "README.md": "not ours"} {
+	for name, text := range map[string]string{"tool_gone.md": "a verb that is gone",
+		"README.md": "not ours"} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -82,9 +84,12 @@ func TestEveryVerbHasAPageAndTheSameOneTwice(t *testing.T) {
 		t.Error("two runs differ")
 	}
 	want := []string{
-		"pinion.md", "pinion_bake.md", "pinion_builder.md", "pinion_builder_logs.md", "pinion_builder_prune.md", "pinion_builder_status.md",
-		"pinion_builder_stop.md", "pinion_completion.md", "pinion_doctor.md", "pinion_du.md", "pinion_ensure.md",
-		"pinion_exit-codes.md", "pinion_ls.md", "pinion_prune.md", "pinion_resolve.md", "pinion_run.md", "pinion_serve.md", "pinion_version.md",
+		"pinion.md", "pinion_bake.md", "pinion_builder.md", "pinion_builder_logs.md",
+		"pinion_builder_prune.md", "pinion_builder_status.md",
+		"pinion_builder_stop.md", "pinion_completion.md", "pinion_doctor.md", "pinion_du.md",
+		"pinion_ensure.md",
+		"pinion_exit-codes.md", "pinion_ls.md", "pinion_prune.md", "pinion_resolve.md",
+		"pinion_run.md", "pinion_serve.md", "pinion_version.md",
 	}
 	if names := slices.Sorted(maps.Keys(got)); !slices.Equal(names, want) {
 		t.Errorf("got %v", names)

@@ -1,4 +1,5 @@
-// Command registry-passwd prints a line for a registry's htpasswd file: the user is its argument, the password its standard input.
+// Command registry-passwd prints a line for a registry's htpasswd file: the user is its argument,
+// the password its standard input.
 package main
 
 import (

@@ -1,0 +1,19 @@
+//go:build unix
+
+package container
+
+import (
+	"os"
+	"syscall"
+)
+
+func forwarded() map[os.Signal]string {
+	return map[os.Signal]string{
+		syscall.SIGINT: "INT", syscall.SIGTERM: "TERM", syscall.SIGHUP: "HUP",
+		syscall.SIGQUIT: "QUIT",
+		syscall.SIGUSR1: "USR1", syscall.SIGUSR2: "USR2",
+	}
+}
+
+// resized is the signal that says that the terminal has another size.
+func resized() []os.Signal { return []os.Signal{syscall.SIGWINCH} }

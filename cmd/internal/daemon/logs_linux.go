@@ -1,0 +1,98 @@
+package daemon
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"time"
+)
+
+// followEvery is how often a log is looked at for more.
+const followEvery = 200 * time.Millisecond
+
+// Logs writes the last lines of the daemon's log, all that is kept if lines is negative. With
+// follow it goes on until ctx is cancelled, which is no error.
+func (m *Manager) Logs(ctx context.Context, w io.Writer, lines int, follow bool) error {
+	err := m.logs(ctx, w, lines, follow)
+	if follow && ctx.Err() != nil {
+		return nil
+	}
+	return m.failed(ctx, "logs", err)
+}
+
+func (m *Manager) logs(ctx context.Context, w io.Writer, lines int, follow bool) error {
+	if err := m.locate(); err != nil {
+		return err
+	}
+	f, err := os.Open(m.file(fileLog))
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%w and has no log yet (%s)", ErrNotRunning, m.file(fileLog))
+	}
+	if err != nil {
+		return err
+	}
+	defer func() { f.Close() }()
+	older, err := os.ReadFile(OldLog(m.file(fileLog)))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	newer, err := io.ReadAll(f)
+	if err != nil {
+		return err
+	}
+	if _, err := w.Write(lastLines(append(older, newer...), lines)); err != nil || !follow {
+		return err
+	}
+	tick := time.NewTicker(followEvery)
+	defer tick.Stop()
+	for {
+		if _, err := io.Copy(w, f); err != nil {
+			return err
+		}
+		// A log that was rotated away has been read to its end by now.
+		if next, err := m.rotated(f); err == nil && next != nil {
+			f.Close()
+			f = next
+			continue
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-tick.C:
+		}
+	}
+}
+
+// rotated opens the log anew if its name means another file by now.
+func (m *Manager) rotated(f *os.File) (*os.File, error) {
+	was, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	is, err := os.Stat(m.file(fileLog))
+	if err != nil || os.SameFile(was, is) {
+		return nil, err
+	}
+	return os.Open(m.file(fileLog))
+}
+
+func lastLines(text []byte, n int) []byte {
+	if n < 0 {
+		return text
+	}
+	at := len(bytes.TrimSuffix(text, []byte("\n")))
+	for ; n > 0; n-- {
+		at = bytes.LastIndexByte(text[:at], '\n')
+		if at < 0 {
+			return text
+		}
+	}
+	if at == len(text) {
+		return nil
+	}
+	return text[at+1:]
+}

@@ -1,0 +1,315 @@
+package server
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+	"go.yaml.in/yaml/v3"
+
+	"git.moleculesai.app/molecule-ai/pinion"
+)
+
+// document is openapi.yaml, to be held against answers.
+type document struct {
+	root     map[string]any
+	compiler *jsonschema.Compiler
+	// seen are the operations' statuses that an answer came with: "GET /healthz 200".
+	seen map[string]bool
+}
+
+const documentURL = "http://pinion.invalid/openapi.json"
+
+func readDocument(t *testing.T) *document {
+	t.Helper()
+	var tree any
+	if err := yaml.Unmarshal(OpenAPI, &tree); err != nil {
+		t.Fatal(err)
+	}
+	text, err := json.Marshal(tree)
+	if err != nil {
+		t.Fatal(err)
+	}
+	root, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Clients are to expect new members. Here none may be that the document does not name.
+	seal(root)
+	d := &document{root.(map[string]any), jsonschema.NewCompiler(), map[string]bool{}}
+	d.compiler.AssertFormat()
+	if err := d.compiler.AddResource(documentURL, root); err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+func seal(node any) {
+	switch n := node.(type) {
+	case map[string]any:
+		_, said := n["additionalProperties"]
+		if n["type"] == "object" && n["properties"] != nil && !said {
+			n["additionalProperties"] = false
+		}
+		for _, child := range n {
+			seal(child)
+		}
+	case []any:
+		for _, child := range n {
+			seal(child)
+		}
+	}
+}
+
+// resolve follows a reference inside the document and says where it leads.
+func (d *document) resolve(t *testing.T, node map[string]any, at string) (map[string]any, string) {
+	t.Helper()
+	ref, ok := node["$ref"].(string)
+	if !ok {
+		return node, at
+	}
+	var here any = d.root
+	for part := range strings.SplitSeq(strings.TrimPrefix(ref, "#/"), "/") {
+		here = here.(map[string]any)[part]
+	}
+	found, ok := here.(map[string]any)
+	if !ok {
+		t.Fatalf("%s leads nowhere", ref)
+	}
+	return found, ref
+}
+
+func escape(s string) string {
+	return strings.NewReplacer("~", "~0", "/", "~1").Replace(s)
+}
+
+// check holds an answer against the document.
+func (d *document) check(t *testing.T, method, path string, a answered) {
+	t.Helper()
+	what := fmt.Sprintf("%s %s %d", method, path, a.StatusCode)
+	d.seen[what] = true
+	operation,
+		_ := d.root["paths"].(map[string]any)[path].(map[string]any)[strings.ToLower(method)].(map[string]any)
+	if operation == nil {
+		t.Errorf("%s is not described", what)
+		return
+	}
+	status := fmt.Sprint(a.StatusCode)
+	found, ok := operation["responses"].(map[string]any)[status].(map[string]any)
+	if !ok {
+		t.Errorf("%s is not described: %s", what, a.text)
+		return
+	}
+	response, at := d.resolve(t, found,
+		"#/paths/"+escape(path)+"/"+strings.ToLower(method)+"/responses/"+status)
+	content, _ := response["content"].(map[string]any)
+	kind, _, _ := strings.Cut(a.Header.Get("Content-Type"), ";")
+	if content == nil {
+		if a.text != "" {
+			t.Errorf("%s has a body: %s", what, a.text)
+		}
+		return
+	}
+	if content[kind] == nil {
+		t.Errorf("%s has the type %q, described are %v", what, kind,
+			slices.Sorted(maps.Keys(content)))
+		return
+	}
+	if !strings.HasSuffix(kind, "json") {
+		return
+	}
+	d.validate(t, what, at+"/content/"+escape(kind)+"/schema", a.text)
+}
+
+func (d *document) validate(t *testing.T, what, at, text string) {
+	t.Helper()
+	schema, err := d.compiler.Compile(documentURL + at)
+	if err != nil {
+		t.Fatalf("%s: %v", at, err)
+	}
+	value, err := jsonschema.UnmarshalJSON(strings.NewReader(text))
+	if err != nil {
+		t.Fatalf("%s: %v: %s", what, err, text)
+	}
+	if err := schema.Validate(value); err != nil {
+		t.Errorf("%s: %v\n%s", what, err, text)
+	}
+}
+
+// TestOpenAPI holds the document against what the handlers answer: every operation, every status
+// that can be brought about here, every body.
+func TestOpenAPI(t *testing.T) {
+	d := readDocument(t)
+	s := newStage(t, WithToken(strings.Repeat("t", MinToken)),
+		WithHook(strings.Repeat("h", MinToken), func(string, string) []string {
+			return []string{"there"}
+		}),
+		withLimits(func(l *limits) { l.interests = 1 }))
+	token := []string{"Authorization", "Bearer " + strings.Repeat("t", MinToken)}
+	ask := func(method, path, at, body string, header ...string) answered {
+		t.Helper()
+		a := s.ask(t, method, at, body, append(slices.Clone(header), token...)...)
+		d.check(t, method, path, a)
+		return a
+	}
+	const images, builds, events, hook = "/v1/images/{name}", "/v1/builds/{id}",
+		"/v1/builds/{id}/events", "/v1/hooks/gitea"
+	for _, path := range []string{"/healthz", "/readyz", "/metrics", "/openapi.yaml", "/v1/images",
+		"/v1/templates", "/v1/builds"} {
+		ask(http.MethodGet, path, path, "")
+	}
+	for _, c := range []struct{ name, body string }{
+		{"there", ""}, {"unknown", ""}, {"leaks", ""}, {"there", `{"unheard":1}`}, {"panics", ""},
+		{"there", `{"no_cache":true,"pull":true}`}, {"there", strings.Repeat(" ", 20<<10)},
+		{"there", `{"revision":"` + strings.Repeat("a", 40) + `","any_revision":true}`},
+	} {
+		ask(http.MethodPost, images, "/v1/images/"+c.name, c.body)
+		s.interestsOf(t, 0)
+	}
+	d.check(t, http.MethodPost, images, s.ask(t, http.MethodPost, "/v1/images/there", "{}",
+		append(token, "Content-Type", "text/plain")...))
+
+	a := ask(http.MethodPost, images, "/v1/images/made", "")
+	ask(http.MethodPost, images, "/v1/images/made", "") // one too many
+	var got accepted
+	if err := json.Unmarshal([]byte(a.text), &got); err != nil {
+		t.Fatal(err)
+	}
+	at := "/v1/builds/" + got.Build.ID
+	if loc := a.Header.Get("Location"); loc != at {
+		t.Errorf("the location is %q", loc)
+	}
+	ask(http.MethodGet, builds, at, "")
+	ask(http.MethodGet, builds, "/v1/builds/no-such", "")
+	ask(http.MethodGet, events, "/v1/builds/no-such/events", "")
+	ask(http.MethodGet, events, at+"/events", "", "Last-Event-ID", "x")
+	ask(http.MethodDelete, builds, "/v1/builds/no-such", "")
+	ask(http.MethodDelete, builds, at, "", "Pinion-Interest", "another's")
+	ask(http.MethodDelete, builds, at, "", "Pinion-Interest", got.Interest)
+	eventually(t, "the end of the build", func() bool {
+		return s.ask(t, http.MethodDelete, at, "", token...).StatusCode == http.StatusConflict
+	})
+	ask(http.MethodDelete, builds, at, "")
+	ask(http.MethodGet, builds, at, "")
+	ask(http.MethodGet, "/v1/builds", "/v1/builds", "")
+	ask(http.MethodGet, events, at+"/events", "")
+	ask(http.MethodGet, events, at+"/events", "", "Last-Event-ID", "99")
+	for _, c := range []struct {
+		err    error
+		status int
+	}{{pinion.ErrBuild, 422}, {pinion.ErrStalled, 504}, {pinion.ErrUnavailable, 502},
+		{pinion.ErrUnauthorized, 502}, {pinion.ErrVerification, 500}, {pinion.ErrNoBuilder, 503}} {
+		done := make(chan answered)
+		go func() { done <- ask(http.MethodPost, images, "/v1/images/failing?wait=1", "") }()
+		eventually(t, "a build", func() bool { return s.backend.build("failing") != nil })
+		b := s.backend.build("failing")
+		s.backend.mu.Lock()
+		delete(s.backend.builds, "failing")
+		s.backend.mu.Unlock()
+		b.end(pinion.Image{}, &pinion.Error{Name: "failing", Origin: pinion.OriginBuildKit,
+			Err: c.err})
+		if got := <-done; got.StatusCode != c.status {
+			t.Errorf("%v is answered by %d", c.err, got.StatusCode)
+		}
+	}
+
+	push := `{"ref":"refs/heads/main","repository":{"full_name":"a/b"}}`
+	signed := func(body string) []string {
+		return []string{"X-Gitea-Event", "push", "X-Gitea-Signature",
+			sign(strings.Repeat("h", MinToken), body)}
+	}
+	ask(http.MethodPost, hook, hook, push, signed(push)...)
+	ask(http.MethodPost, hook, hook, push, signed(push)...)
+	ask(http.MethodPost, hook, hook, push, signed(push+" ")...)
+	ask(http.MethodPost, hook, hook, "{}", signed("{}")...)
+	ask(http.MethodPost, hook, hook, strings.Repeat(" ", 2<<20), signed("")...)
+
+	s.backend.ready = &pinion.Error{Origin: pinion.OriginDocker, Err: pinion.ErrStore}
+	ask(http.MethodGet, "/readyz", "/readyz", "")
+	ask(http.MethodGet, "/v1/images", "/v1/images", "")
+	s.door.shut()
+	ask(http.MethodGet, "/readyz", "/readyz", "")
+	ask(http.MethodPost, images, "/v1/images/there", "")
+	plain := newStage(t)
+	d.check(t, http.MethodPost, hook, plain.ask(t, http.MethodPost, hook, push))
+	token = nil
+	for path, item := range d.root["paths"].(map[string]any) {
+		for method := range item.(map[string]any) {
+			if method != "parameters" && path != "/healthz" && path != hook {
+				ask(strings.ToUpper(method), path,
+					strings.NewReplacer("{", "", "}", "").Replace(path), "")
+			}
+		}
+	}
+	d.wantAllOperations(t, s.routes())
+	d.validateEvents(t)
+}
+
+// validateEvents holds the library's own events against the document.
+func (d *document) validateEvents(t *testing.T) {
+	t.Helper()
+	img := imageOf("x", pinion.OutcomeBuilt)
+	for _, e := range []pinion.Event{
+		{Type: pinion.EventResolved, Revision: revision(t, "a"), Reference: "r:1", Prewarmed: true},
+		{Type: pinion.EventQueued, Position: 3},
+		{Type: pinion.EventStep, Step: &pinion.Step{Number: 1, Total: 2, Name: "RUN make",
+			State: pinion.StepCached}},
+		{Type: pinion.EventLog, Text: "x",
+			Step: &pinion.Step{Number: 1, Total: 2, Name: "RUN make"}},
+		{Type: pinion.EventDelivering, Bytes: 1}, {Type: pinion.EventDone, Image: &img},
+		{Type: pinion.EventFailed, Failure: &pinion.Failure{Message: "x", Class: pinion.ClassLock,
+			Origin: pinion.OriginCache}},
+	} {
+		e.ID, e.Name = 1, "x"
+		text, err := json.Marshal(e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		d.validate(t, "event "+string(e.Type), "#/components/schemas/Event", string(text))
+	}
+}
+
+// wantAllOperations compares the document with the routes, and both with what was asked.
+func (d *document) wantAllOperations(t *testing.T, routes []route) {
+	t.Helper()
+	routed := map[string]bool{}
+	for _, r := range routes {
+		routed[r.pattern] = true
+	}
+	for path, item := range d.root["paths"].(map[string]any) {
+		for method, operation := range item.(map[string]any) {
+			if method == "parameters" {
+				continue
+			}
+			pattern := strings.ToUpper(method) + " " + path
+			if !routed[pattern] {
+				t.Errorf("%s is described, and not there", pattern)
+			}
+			delete(routed, pattern)
+			for status := range operation.(map[string]any)["responses"].(map[string]any) {
+				// What needs time, or many callers at once, has tests of its own.
+				if what := pattern + " " + status; !d.seen[what] && status != "408" &&
+					!(status == "503" && strings.Contains(path, "events")) &&
+					!(status == "503" && strings.Contains(path, "hooks")) &&
+					what != "GET /v1/images 500" {
+					t.Errorf("%s is described, and was not seen", what)
+				}
+			}
+		}
+	}
+	for pattern := range routed {
+		t.Errorf("%s is there, and not described", pattern)
+	}
+}
+
+// interestsOf checks how many callers the server thinks it has.
+func (s *stage) interestsOf(t *testing.T, n int) {
+	t.Helper()
+	eventually(t, "callers that have gone", func() bool { return len(s.interests) == n })
+}

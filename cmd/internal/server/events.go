@@ -1,0 +1,136 @@
+package server
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"iter"
+	"net/http"
+	"strconv"
+	"time"
+
+	"git.moleculesai.app/molecule-ai/pinion"
+)
+
+// stream sends a build's events as they come (server-sent events, the HTML standard's section 9.2),
+// from the first that is kept or from behind the one that Last-Event-ID names. It ends with the
+// build. A reader that comes back for more gets 204 then, which tells a browser's EventSource to
+// stay away.
+func (s *Server) stream(w http.ResponseWriter, r *http.Request) {
+	build, status, ok := s.builds.get(r.PathValue("id"))
+	if !ok {
+		s.tell(w, r, noBuild())
+		return
+	}
+	after, err := lastEventID(r)
+	if err != nil {
+		s.tell(w, r, badRequest("Last-Event-ID is the id of an event"))
+		return
+	}
+	if !s.streams.take() {
+		s.tell(w, r, tooMany("event streams"))
+		return
+	}
+	defer s.streams.free()
+	if !status.Ended.IsZero() && !more(r.Context(), build, after) {
+		w.WriteHeader(http.StatusNoContent)
+		return
+	}
+	w.Header().Set("Content-Type", "text/event-stream")
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("X-Accel-Buffering", "no")
+	w.WriteHeader(http.StatusOK)
+	if r.Method == http.MethodHead {
+		return
+	}
+	out := &sender{w, http.NewResponseController(w), s.limits.write}
+	if out.send(": events of a build") != nil {
+		return
+	}
+	s.forward(r.Context(), out, build, after)
+}
+
+func lastEventID(r *http.Request) (int64, error) {
+	v := r.Header.Get("Last-Event-ID")
+	if v == "" {
+		return 0, nil
+	}
+	id, err := strconv.ParseInt(v, 10, 64)
+	if err != nil || id < 0 {
+		return 0, strconv.ErrSyntax
+	}
+	return id, nil
+}
+
+// more says whether a build that has ended has events behind that one.
+func more(ctx context.Context, b Build, after int64) bool {
+	for range b.Events(ctx, after) {
+		return true
+	}
+	return false
+}
+
+// forward sends events until there are no more, or until the reader takes nothing any longer.
+func (s *Server) forward(ctx context.Context, out *sender, b Build, after int64) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	events := channel(ctx, b.Events(ctx, after))
+	beat := time.NewTicker(s.limits.beat)
+	defer beat.Stop()
+	for {
+		var err error
+		select {
+		case e, ok := <-events:
+			if !ok {
+				return
+			}
+			err = out.event(e)
+		case <-beat.C:
+			err = out.send(":")
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+// channel makes a sequence something that can be waited for. It ends with ctx, or with the
+// sequence.
+func channel(ctx context.Context, events iter.Seq[pinion.Event]) <-chan pinion.Event {
+	c := make(chan pinion.Event)
+	go func() {
+		defer close(c)
+		for e := range events {
+			select {
+			case c <- e:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	return c
+}
+
+// sender gives the reader so long to take each piece.
+type sender struct {
+	w       io.Writer
+	control *http.ResponseController
+	within  time.Duration
+}
+
+func (o *sender) event(e pinion.Event) error {
+	data, err := json.Marshal(e)
+	if err != nil {
+		return err
+	}
+	return o.send(fmt.Sprintf("id: %d\nevent: %s\ndata: %s", e.ID, e.Type, data))
+}
+
+func (o *sender) send(text string) error {
+	_ = o.control.SetWriteDeadline(time.Now().Add(o.within)) // not on all connections
+	if _, err := io.WriteString(o.w, text+"\n\n"); err != nil {
+		return err
+	}
+	return o.control.Flush()
+}

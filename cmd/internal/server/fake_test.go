@@ -1,0 +1,324 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"git.moleculesai.app/molecule-ai/pinion"
+	"git.moleculesai.app/molecule-ai/pinion/buildkit"
+	"git.moleculesai.app/molecule-ai/pinion/internal/feed"
+	"git.moleculesai.app/molecule-ai/pinion/internal/redact"
+	"git.moleculesai.app/molecule-ai/pinion/resolver"
+	"git.moleculesai.app/molecule-ai/pinion/resolver/git"
+)
+
+// canary is a credential that must never be shown.
+const canary = "s3cr3t-canary-token"
+
+func revision(t *testing.T, digit string) git.Revision {
+	t.Helper()
+	r, err := git.ParseRevision(strings.Repeat(digit, 40))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func imageOf(name string, outcome pinion.Outcome) pinion.Image {
+	return pinion.Image{
+		Schema: 1, Name: name, Mode: resolver.ModeLocalBuild, Outcome: outcome,
+		Reference: "molecule-local/" + name + ":1",
+		ID:        "sha256:" + name, Platform: "linux/amd64",
+		Receipt: pinion.Receipt{Builder: &buildkit.Info{Kind: "docker", Endpoint: "unix:///x",
+			Version: "v1"}, Fetch: &buildkit.Fetch{Strategy: "commit"},
+			Delivery: &buildkit.Delivery{Method: "moby"}},
+	}
+}
+
+// fakeBackend shares a build by name, as the orchestrator does. Names: "there" is a hit, "unknown"
+// is not in the catalogue, "slow" looks up until the caller goes, "held" until the test lets it,
+// "panics" does; all others are built until they are told to end.
+type fakeBackend struct {
+	head  git.Revision
+	ready error
+	// lookUps holds those of the template "held": each sends once when it begins, and ends when it
+	// can send again.
+	lookUps chan struct{}
+
+	mu     sync.Mutex
+	builds map[string]*fakeBuild
+	asked  []int // number of options of each call
+	all    []*fakeBuild
+}
+
+func (f *fakeBackend) Start(ctx context.Context, name string,
+	opts ...pinion.EnsureOption) (Call, error) {
+	if name == "held" {
+		for range 2 {
+			select {
+			case f.lookUps <- struct{}{}:
+			case <-ctx.Done():
+				return nil, ctx.Err()
+			}
+		}
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.asked = append(f.asked, len(opts))
+	switch name {
+	case "unknown":
+		return nil, &pinion.Error{Name: name, Origin: pinion.OriginCatalogue,
+			Err: pinion.ErrUnknownTemplate}
+	case "leaks":
+		return nil, &pinion.Error{Name: name, Origin: pinion.OriginGit,
+			Err: errors.New("\x1b[31m" + canary)}
+	case "slow":
+		<-ctx.Done()
+		return nil, ctx.Err()
+	case "panics":
+		panic("with " + canary)
+	case "there":
+		b := newFakeBuild(f, name)
+		b.end(imageOf(name, pinion.OutcomeHit), nil)
+		return &fakeCall{b, true, nil}, nil
+	}
+	b := f.builds[name]
+	if b == nil {
+		b = newFakeBuild(f, name)
+		f.builds[name] = b
+		f.all = append(f.all, b)
+	}
+	b.callers++
+	return &fakeCall{b, false, sync.OnceFunc(b.left)}, nil
+}
+
+func (f *fakeBackend) build(name string) *fakeBuild {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.builds[name]
+}
+
+func (f *fakeBackend) List(context.Context) ([]pinion.Built, error) {
+	if f.ready != nil {
+		return nil, f.ready
+	}
+	return []pinion.Built{{Name: "there", Reference: "r:1", ImageID: "sha256:1",
+		Revision: f.head.String(), Platform: "linux/amd64", Size: 1,
+		BuiltAt: time.Unix(1, 0).UTC()}}, nil
+}
+
+func (f *fakeBackend) Templates() []pinion.Resolution {
+	return []pinion.Resolution{{Name: "there", Mode: resolver.ModeLocalBuild,
+		Repository: "https://git.example.com/a/b", Ref: "HEAD"}}
+}
+
+func (f *fakeBackend) Ready(context.Context) error { return f.ready }
+func (f *fakeBackend) Redact(s string) string      { return redact.New(canary).String(s) }
+
+type fakeBuild struct {
+	backend *fakeBackend
+	feed    *feed.Feed[pinion.Event]
+	done    chan struct{}
+	callers int // guarded by the backend's mu
+
+	mu     sync.Mutex
+	status pinion.BuildStatus
+	err    error
+}
+
+var ids = struct {
+	sync.Mutex
+	n int
+}{}
+
+func newFakeBuild(f *fakeBackend, name string) *fakeBuild {
+	ids.Lock()
+	defer ids.Unlock()
+	ids.n++
+	b := &fakeBuild{backend: f, feed: feed.New[pinion.Event](1 << 20), done: make(chan struct{}),
+		status: pinion.BuildStatus{
+			ID: fmt.Sprintf("build%d", ids.n), Name: name, State: pinion.BuildRunning,
+			Reference: "molecule-local/" + name + ":1",
+			Revision:  f.head, Started: time.Now().UTC(),
+		}}
+	b.emit(pinion.Event{Type: pinion.EventResolved, Revision: f.head,
+		Reference: b.status.Reference})
+	return b
+}
+
+func (b *fakeBuild) emit(e pinion.Event) {
+	e.Name, e.Time = b.status.Name, time.Now().UTC()
+	b.feed.Add(len(e.Text), func(n int64) pinion.Event { e.ID = n; return e })
+}
+
+func (b *fakeBuild) end(img pinion.Image, err error) {
+	b.mu.Lock()
+	b.status.Ended, b.err = time.Now().UTC(), err
+	if err == nil {
+		b.status.State, b.status.Image = pinion.BuildDone, &img
+	} else {
+		b.status.State, b.status.Failure = pinion.BuildFailed,
+			&pinion.Failure{Message: err.Error(), Class: pinion.ClassOf(err),
+				Origin: pinion.OriginBuildKit}
+	}
+	last := pinion.Event{Type: pinion.EventDone, Image: b.status.Image}
+	if err != nil {
+		last = pinion.Event{Type: pinion.EventFailed, Failure: b.status.Failure}
+	}
+	b.mu.Unlock()
+	b.emit(last)
+	b.feed.Close()
+	close(b.done)
+}
+
+// left is what a caller does who goes; the last one ends the build.
+func (b *fakeBuild) left() {
+	b.backend.mu.Lock()
+	defer b.backend.mu.Unlock()
+	b.callers--
+	if b.callers == 0 && b.backend.builds[b.status.Name] == b {
+		delete(b.backend.builds, b.status.Name)
+		select {
+		case <-b.done:
+		default:
+			b.end(pinion.Image{}, context.Canceled)
+		}
+	}
+}
+
+// finish lets the build succeed.
+func (b *fakeBuild) finish() {
+	b.backend.mu.Lock()
+	delete(b.backend.builds, b.status.Name)
+	b.backend.mu.Unlock()
+	b.end(imageOf(b.status.Name, pinion.OutcomeBuilt), nil)
+}
+
+func (b *fakeBuild) waiting() int {
+	b.backend.mu.Lock()
+	defer b.backend.mu.Unlock()
+	return b.callers
+}
+
+func (b *fakeBuild) ID() string            { return b.status.ID }
+func (b *fakeBuild) Done() <-chan struct{} { return b.done }
+func (b *fakeBuild) Events(ctx context.Context, after int64) iter.Seq[pinion.Event] {
+	return b.feed.After(ctx, after)
+}
+
+func (b *fakeBuild) Status() pinion.BuildStatus {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.status
+}
+
+type fakeCall struct {
+	build *fakeBuild
+	hit   bool
+	leave func()
+}
+
+func (c *fakeCall) Build() Build { return c.build }
+func (c *fakeCall) Hit() bool    { return c.hit }
+func (c *fakeCall) Leave() {
+	if c.leave != nil {
+		c.leave()
+	}
+}
+
+func (c *fakeCall) Wait(ctx context.Context) (pinion.Image, error) {
+	defer c.Leave()
+	select {
+	case <-c.build.done:
+		if s := c.build.Status(); s.Image != nil {
+			return *s.Image, nil
+		}
+		return pinion.Image{}, c.build.err
+	case <-ctx.Done():
+		return pinion.Image{}, ctx.Err()
+	}
+}
+
+// stage is a server on a port, with a backend that does as it is told.
+type stage struct {
+	*Server
+	backend *fakeBackend
+	url     string
+}
+
+func newStage(t *testing.T, opts ...Option) *stage {
+	t.Helper()
+	f := &fakeBackend{head: revision(t, "a"), builds: map[string]*fakeBuild{},
+		lookUps: make(chan struct{})}
+	s := New(f, opts...)
+	h := httptest.NewServer(s.Handler())
+	t.Cleanup(func() {
+		s.stop(context.Background(), 0)
+		h.Close()
+	})
+	return &stage{s, f, h.URL}
+}
+
+// withLimits changes what is bounded.
+func withLimits(change func(*limits)) Option { return func(s *Server) { change(&s.limits) } }
+
+// answered is an answer that was read whole.
+type answered struct {
+	*http.Response
+	text string
+}
+
+func (s *stage) ask(t *testing.T, method, path, body string, header ...string) answered {
+	t.Helper()
+	a, err := s.try(t.Context(), method, path, body, header...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+func (s *stage) try(ctx context.Context, method, path, body string,
+	header ...string) (answered, error) {
+	req, err := http.NewRequestWithContext(ctx, method, s.url+path, strings.NewReader(body))
+	if err != nil {
+		return answered{}, err
+	}
+	if body != "" {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	for i := 0; i+1 < len(header); i += 2 {
+		req.Header.Set(header[i], header[i+1])
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return answered{}, err
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	return answered{resp, string(text)}, err
+}
+
+// eventually waits for what another goroutine does.
+func eventually(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	deadline := time.NewTimer(20 * time.Second)
+	defer deadline.Stop()
+	tick := time.NewTicker(2 * time.Millisecond)
+	defer tick.Stop()
+	for !holds() {
+		select {
+		case <-deadline.C:
+			t.Fatalf("did not come about: %s", what)
+		case <-tick.C:
+		}
+	}
+}

@@ -1,0 +1,339 @@
+package watch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"git.moleculesai.app/molecule-ai/pinion"
+	"git.moleculesai.app/molecule-ai/pinion/resolver"
+	"git.moleculesai.app/molecule-ai/pinion/resolver/git"
+)
+
+// world is a git server with one repository and a builder.
+type world struct {
+	*Watcher
+	log strings.Builder
+
+	mu         sync.Mutex
+	head       git.Revision
+	err        error
+	asked      []time.Time
+	builds     []*build
+	queue      bool // builds queue until they are told to run
+	hits       bool // images are there
+	superseded []string
+}
+
+type build struct {
+	mu     sync.Mutex
+	status pinion.BuildStatus
+	done   chan struct{}
+	left   bool
+}
+
+func (b *build) Status() pinion.BuildStatus {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.status
+}
+
+func (b *build) Done() <-chan struct{} { return b.done }
+
+func (b *build) Leave() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.left = true
+}
+
+func (b *build) end(f *pinion.Failure) {
+	b.mu.Lock()
+	b.status.State, b.status.Failure = pinion.BuildDone, f
+	b.mu.Unlock()
+	close(b.done)
+}
+
+func revision(n int) git.Revision {
+	r, err := git.ParseRevision(fmt.Sprintf("%040x", n))
+	if err != nil {
+		panic(err)
+	}
+	return r
+}
+
+func (w *world) Resolve(context.Context, string) (pinion.Resolution, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.asked = append(w.asked, time.Now())
+	return pinion.Resolution{Revision: w.head}, w.err
+}
+
+func (w *world) Warm(_ context.Context, name string) (Warming, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	b := &build{done: make(chan struct{}),
+		status: pinion.BuildStatus{Name: name, Revision: w.head, State: pinion.BuildRunning}}
+	if w.queue {
+		b.status.State = pinion.BuildQueued
+	}
+	w.builds = append(w.builds, b)
+	if w.hits {
+		b.end(nil)
+	}
+	return b, nil
+}
+
+func (w *world) Superseded(name string, rev git.Revision, _ time.Time) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.superseded = append(w.superseded, name+" "+rev.Short())
+}
+
+func (w *world) push(n int) {
+	w.set(func() { w.head = revision(n) })
+	w.Pushed("acme/templates", "refs/heads/main")
+}
+
+func (w *world) set(change func()) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	change()
+}
+
+func (w *world) requests() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.asked)
+}
+
+func (w *world) built() []*build {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.builds)
+}
+
+func (w *world) marked() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.superseded)
+}
+
+// play runs a watcher of two templates in one repository and one elsewhere, with intervals that are
+// not spread.
+func play(t *testing.T, f func(t *testing.T, w *world)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{head: revision(1)}
+		at := func(name, repository, ref string) pinion.Resolution {
+			return pinion.Resolution{Name: name, Mode: resolver.ModeLocalBuild,
+				Repository: repository, Ref: ref}
+		}
+		w.Watcher = New(w, w, []pinion.Resolution{
+			at("one", "https://git.example.com/sub/Acme/templates", "HEAD"),
+			at("two", "https://git.example.com/sub/Acme/templates", "HEAD"),
+			at("three", "https://git.example.com/other/templates", "refs/heads/release"),
+			{Name: "pulled", Mode: resolver.ModeRegistry},
+		}, time.Minute, slog.New(slog.NewTextHandler(&w.log, nil)))
+		w.jitter = func(d time.Duration) time.Duration { return d }
+		ctx, stop := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() { w.Run(ctx); close(done) }()
+		synctest.Wait()
+		f(t, w)
+		stop()
+		<-done
+		for _, b := range w.built() {
+			select {
+			case <-b.done:
+			default:
+				close(b.done)
+			}
+		}
+	})
+}
+
+func pass(d time.Duration) {
+	time.Sleep(d) // of synctest's clock
+	synctest.Wait()
+}
+
+func TestWhatNobodyAskedForIsNotFollowed(t *testing.T) {
+	play(t, func(t *testing.T, w *world) {
+		w.Follow("no-such")
+		w.Follow("pulled")
+		pass(time.Hour)
+		if names := w.Pushed("acme/templates", "refs/heads/main"); w.requests() != 0 ||
+			len(names) != 0 {
+			t.Errorf("asked %d times, for %v", w.requests(), names)
+		}
+	})
+}
+
+func TestAMovedHeadIsBuiltOnce(t *testing.T) {
+	play(t, func(t *testing.T, w *world) {
+		w.Follow("one")
+		w.Follow("two")
+		pass(2 * time.Second)
+		// One request for both templates each time, however many live in the repository.
+		before := w.requests()
+		if before > 2 || len(w.built()) != 2 {
+			t.Fatalf("%d requests, %d builds", before, len(w.built()))
+		}
+		for _, b := range w.built() {
+			b.end(nil)
+		}
+		pass(10*time.Minute + 30*time.Second)
+		if n := w.requests() - before; n < 10 || n > 12 || len(w.built()) != 2 {
+			t.Errorf("%d requests in ten minutes, %d builds", n, len(w.built()))
+		}
+		w.set(func() { w.head = revision(2) })
+		pass(2 * time.Minute)
+		if len(w.built()) != 4 || w.built()[3].status.Revision != revision(2) {
+			t.Errorf("%d builds", len(w.built()))
+		}
+	})
+}
+
+func TestAHitIsSettled(t *testing.T) {
+	play(t, func(t *testing.T, w *world) {
+		w.set(func() { w.hits = true })
+		w.Follow("one")
+		pass(30 * time.Second)
+		if w.requests() != 1 || len(w.built()) != 1 {
+			t.Errorf("%d requests, %d builds", w.requests(), len(w.built()))
+		}
+		pass(time.Hour)
+		if len(w.built()) != 1 {
+			t.Errorf("%d builds", len(w.built()))
+		}
+	})
+}
+
+// TestAStormOfPushes: what runs is finished and marked, what queues is dropped, and the last commit
+// is built last.
+func TestAStormOfPushes(t *testing.T) {
+	play(t, func(t *testing.T, w *world) {
+		w.Follow("one")
+		pass(2 * time.Second)
+		w.set(func() { w.queue = true })
+		for i := range 500 {
+			w.push(2 + i)
+			pass(10 * time.Millisecond)
+		}
+		pass(2 * time.Second)
+		if n := w.requests(); n > 10 {
+			t.Errorf("%d requests in a storm of five seconds", n)
+		}
+		if len(w.built()) != 1 || w.built()[0].left || len(w.marked()) == 0 {
+			t.Fatalf("%d builds, superseded %v", len(w.built()), w.marked())
+		}
+		if last := w.marked()[len(w.marked())-1]; last != "one "+revision(501).Short() {
+			t.Errorf("superseded by %s at last", last)
+		}
+		w.built()[0].end(nil)
+		pass(2 * time.Second)
+		w.push(1000)
+		pass(2 * time.Second)
+		if len(w.built()) != 3 || !w.built()[1].left ||
+			w.built()[1].status.Revision != revision(501) {
+			t.Fatalf("%d builds", len(w.built()))
+		}
+		if last := w.built()[2]; last.left || last.status.Revision != revision(1000) {
+			t.Errorf("the last build is %+v", last.status)
+		}
+	})
+}
+
+func TestBackoff(t *testing.T) {
+	play(t, func(t *testing.T, w *world) {
+		w.set(func() { w.err = errors.New("the git server is down") })
+		w.Follow("one")
+		pass(3 * time.Hour)
+		// 1, 2, 4, 8, 16, 32 and then 30 minutes apart.
+		if n := w.requests(); n < 8 || n > 13 {
+			t.Errorf("%d requests to a server that is down, in three hours", n)
+		}
+		if n := strings.Count(w.log.String(), "down"); n != 1 {
+			t.Errorf("said %d times:\n%s", n, &w.log)
+		}
+		w.set(func() { w.err = nil })
+		pass(31 * time.Minute)
+		if len(w.built()) != 1 {
+			t.Errorf("%d builds when it was back", len(w.built()))
+		}
+	})
+}
+
+func TestFailuresOfBuilds(t *testing.T) {
+	play(t, func(t *testing.T, w *world) {
+		w.Follow("one")
+		pass(2 * time.Second)
+		w.built()[0].end(&pinion.Failure{Class: pinion.ClassStore, Message: "no space"})
+		pass(10 * time.Minute)
+		if len(w.built()) != 2 {
+			t.Fatalf("%d builds: what may work the next time is tried again", len(w.built()))
+		}
+		w.built()[1].end(&pinion.Failure{Class: pinion.ClassBuild, Message: "exit code 1"})
+		pass(time.Hour)
+		if len(w.built()) != 2 {
+			t.Errorf("%d builds: a broken Dockerfile is not built over and over", len(w.built()))
+		}
+		w.push(2)
+		pass(2 * time.Second)
+		if len(w.built()) != 3 {
+			t.Errorf("%d builds after a new commit", len(w.built()))
+		}
+	})
+}
+
+func TestWhichPushesConcern(t *testing.T) {
+	play(t, func(t *testing.T, w *world) {
+		for _, name := range []string{"one", "three"} {
+			w.Follow(name)
+		}
+		for _, c := range []struct {
+			repository, ref string
+			want            []string
+		}{
+			{"acme/templates", "refs/heads/main", []string{"one"}},
+			{"ACME/Templates", "refs/heads/other", []string{"one"}},
+			{"other/templates", "refs/heads/release", []string{"three"}},
+			{"other/templates", "refs/heads/main", nil},
+			{"templates", "refs/heads/main", []string{"one"}},
+			{"me/templates", "refs/heads/main", nil},
+			{"", "refs/heads/main", nil},
+		} {
+			if got := w.Pushed(c.repository, c.ref); !slices.Equal(got, c.want) {
+				t.Errorf("a push to %s of %s concerns %v, not %v", c.ref, c.repository, got, c.want)
+			}
+		}
+	})
+}
+
+func TestTheEndDropsWhatQueues(t *testing.T) {
+	var w *world
+	play(t, func(t *testing.T, played *world) {
+		w = played
+		w.set(func() { w.queue = true })
+		w.Follow("one")
+		pass(2 * time.Second)
+	})
+	if len(w.built()) != 1 || !w.built()[0].left {
+		t.Errorf("%d builds", len(w.built()))
+	}
+}
+
+func TestJitter(t *testing.T) {
+	for range 1000 {
+		if d := aQuarter(time.Minute); d < 45*time.Second || d > 75*time.Second {
+			t.Fatalf("%s", d)
+		}
+	}
+}

@@ -1,0 +1,26 @@
+// Package servetest runs the server of `pinion serve` in a test's own process, for tests outside
+// cmd that need its Orchestrator too.
+package servetest
+
+import (
+	"context"
+
+	"git.moleculesai.app/molecule-ai/pinion"
+	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/server"
+)
+
+// Serve serves o at address, in the form that `pinion serve --listen` takes. It returns a function
+// that ends the server and returns its error.
+func Serve(o *pinion.Orchestrator, address string) (stop func() error, err error) {
+	l, err := server.Listen(address)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- server.New(server.For(o)).Serve(ctx, l, 0) }()
+	return func() error {
+		cancel()
+		return <-done
+	}, nil
+}
