@@ -621,7 +621,7 @@ func openFiles(t *testing.T) int {
 
 // TestTheDocumentHasAllMetrics, and a server has all that the document names.
 func TestTheDocumentHasAllMetrics(t *testing.T) {
-	doc, err := os.ReadFile("../../docs/server.md")
+	doc, err := os.ReadFile("../../../docs/server.md")
 	if err != nil {
 		t.Fatal(err)
 	}

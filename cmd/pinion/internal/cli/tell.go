@@ -56,6 +56,9 @@ func (a *app) failure(ctx context.Context, name string, err error) failure {
 // nextStep is the advice that depends on the kind of failure only. What depends on more is in the
 // error.
 func nextStep(code int, err error) string {
+	if next := adviceFor(err); next != "" {
+		return next
+	}
 	switch code {
 	case exitUsage:
 		// Else it is a setting that is wrong, and its error says which.

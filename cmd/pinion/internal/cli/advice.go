@@ -1,0 +1,19 @@
+package cli
+
+import (
+	"strings"
+
+	"git.moleculesai.app/molecule-ai/pinion/internal/errdef"
+)
+
+// advice maps what is wrong to what to run or to set. "{}" stands for the situation's detail.
+var advice = map[errdef.Situation]string{
+	errdef.EngineUnreachable: "start the Docker engine, choose another with --host, --context or " +
+		"DOCKER_HOST, or build without one into a folder with --store oci:DIR",
+}
+
+// adviceFor returns what to do about err, or "" if the table has nothing for it.
+func adviceFor(err error) string {
+	situation, detail := errdef.SituationOf(err)
+	return strings.ReplaceAll(advice[situation], "{}", detail)
+}
