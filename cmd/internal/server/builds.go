@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"git.moleculesai.app/molecule-ai/pinion"
+	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/schema"
 )
 
 // interestHeader carries the token that a 202 answer gave.
@@ -14,7 +15,7 @@ func (s *Server) listBuilds(w http.ResponseWriter, _ *http.Request) {
 	s.answer(w, http.StatusOK, struct {
 		Schema int                  `json:"schema"`
 		Builds []pinion.BuildStatus `json:"builds"`
-	}{schemaVersion, s.builds.list()})
+	}{schema.Version, s.builds.list()})
 }
 
 func noBuild() *problem {
@@ -31,7 +32,7 @@ func (s *Server) showBuild(w http.ResponseWriter, r *http.Request) {
 	s.answer(w, http.StatusOK, struct {
 		Schema int `json:"schema"`
 		pinion.BuildStatus
-	}{schemaVersion, status})
+	}{schema.Version, status})
 }
 
 // withdraw is for callers who asked without waiting and don't want the image any more.

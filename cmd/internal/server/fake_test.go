@@ -89,7 +89,7 @@ func (f *fakeBackend) Start(ctx context.Context, name string,
 	case "there":
 		b := newFakeBuild(f, name)
 		b.end(imageOf(name, pinion.OutcomeHit), nil)
-		return &fakeCall{b, true, nil}, nil
+		return &fakeCall{fakeBuild: b, hit: true}, nil
 	}
 	b := f.builds[name]
 	if b == nil {
@@ -98,7 +98,7 @@ func (f *fakeBackend) Start(ctx context.Context, name string,
 		f.all = append(f.all, b)
 	}
 	b.callers++
-	return &fakeCall{b, false, sync.OnceFunc(b.left)}, nil
+	return &fakeCall{fakeBuild: b, leave: sync.OnceFunc(b.left)}, nil
 }
 
 func (f *fakeBackend) build(name string) *fakeBuild {
@@ -222,13 +222,12 @@ func (b *fakeBuild) Status() pinion.BuildStatus {
 }
 
 type fakeCall struct {
-	build *fakeBuild
+	*fakeBuild
 	hit   bool
 	leave func()
 }
 
-func (c *fakeCall) Build() Build { return c.build }
-func (c *fakeCall) Hit() bool    { return c.hit }
+func (c *fakeCall) Hit() bool { return c.hit }
 func (c *fakeCall) Leave() {
 	if c.leave != nil {
 		c.leave()
@@ -238,11 +237,11 @@ func (c *fakeCall) Leave() {
 func (c *fakeCall) Wait(ctx context.Context) (pinion.Image, error) {
 	defer c.Leave()
 	select {
-	case <-c.build.done:
-		if s := c.build.Status(); s.Image != nil {
+	case <-c.done:
+		if s := c.Status(); s.Image != nil {
 			return *s.Image, nil
 		}
-		return pinion.Image{}, c.build.err
+		return pinion.Image{}, c.err
 	case <-ctx.Done():
 		return pinion.Image{}, ctx.Err()
 	}
@@ -259,7 +258,7 @@ func newStage(t *testing.T, opts ...Option) *stage {
 	t.Helper()
 	f := &fakeBackend{head: revision(t, "a"), builds: map[string]*fakeBuild{},
 		lookUps: make(chan struct{})}
-	s := New(f, opts...)
+	s := newServer(f, opts...)
 	h := httptest.NewServer(s.Handler())
 	t.Cleanup(func() {
 		s.stop(context.Background(), 0)

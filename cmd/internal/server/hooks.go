@@ -8,6 +8,8 @@ import (
 	"io"
 	"net/http"
 	"sync"
+
+	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/schema"
 )
 
 // keptDeliveries is how many deliveries are remembered, the latest.
@@ -119,5 +121,5 @@ func (s *Server) gitea(w http.ResponseWriter, r *http.Request) {
 	s.answer(w, http.StatusAccepted, struct {
 		Schema    int      `json:"schema"`
 		Templates []string `json:"templates"`
-	}{schemaVersion, names})
+	}{schema.Version, names})
 }

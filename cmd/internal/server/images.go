@@ -12,11 +12,9 @@ import (
 	"time"
 
 	"git.moleculesai.app/molecule-ai/pinion"
+	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/schema"
 	"git.moleculesai.app/molecule-ai/pinion/resolver/git"
 )
-
-// schemaVersion of the JSON that this package makes.
-const schemaVersion = 1
 
 // wish is the body of a request for an image.
 type wish struct {
@@ -109,13 +107,13 @@ func (s *Server) ensured(w http.ResponseWriter, r *http.Request) (outcome string
 	defer cancel()
 	name := r.PathValue("name")
 	begun := time.Now()
-	c, err := s.backend.Start(ctx, name, opts...)
+	c, err := s.orchestrator.Start(ctx, name, opts...)
 	if err != nil {
 		return s.notStarted(ctx, err)
 	}
 	s.asked(name)
 	if !c.Hit() {
-		s.builds.add(c.Build(), asked.Revision == "", begun)
+		s.builds.add(c, asked.Revision == "", begun)
 		if !wait {
 			free = func() {} // the ledger does
 			s.accept(w, c)
@@ -172,7 +170,7 @@ func (s *Server) notWaited(ctx context.Context, c Call, err error) (string, *pro
 	if ctx.Err() != nil {
 		return s.left()
 	}
-	if f := c.Build().Status().Failure; f != nil {
+	if f := c.Status().Failure; f != nil {
 		return "failed", failed(*f)
 	}
 	return s.notStarted(ctx, err)
@@ -201,12 +199,12 @@ type accepted struct {
 // accept keeps the caller's interest until it is withdrawn or the build has ended.
 func (s *Server) accept(w http.ResponseWriter, c Call) {
 	token := s.builds.hold(c, s.interests.free)
-	w.Header().Set("Location", "/v1/builds/"+c.Build().ID())
-	s.answer(w, http.StatusAccepted, accepted{schemaVersion, c.Build().Status(), token})
+	w.Header().Set("Location", "/v1/builds/"+c.ID())
+	s.answer(w, http.StatusAccepted, accepted{schema.Version, c.Status(), token})
 }
 
 func (s *Server) listImages(w http.ResponseWriter, r *http.Request) {
-	list, err := s.backend.List(r.Context())
+	list, err := s.orchestrator.List(r.Context())
 	if err != nil {
 		if _, p := s.notStarted(r.Context(), err); p != nil {
 			s.tell(w, r, p)
@@ -219,14 +217,14 @@ func (s *Server) listImages(w http.ResponseWriter, r *http.Request) {
 	s.answer(w, http.StatusOK, struct {
 		Schema int            `json:"schema"`
 		Images []pinion.Built `json:"images"`
-	}{schemaVersion, list})
+	}{schema.Version, list})
 }
 
 func (s *Server) listTemplates(w http.ResponseWriter, _ *http.Request) {
 	s.answer(w, http.StatusOK, struct {
 		Schema    int                 `json:"schema"`
 		Templates []pinion.Resolution `json:"templates"`
-	}{schemaVersion, s.backend.Templates()})
+	}{schema.Version, s.orchestrator.Templates()})
 }
 
 func (s *Server) readiness(w http.ResponseWriter, r *http.Request) {
@@ -236,7 +234,7 @@ func (s *Server) readiness(w http.ResponseWriter, r *http.Request) {
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), s.limits.ready)
 	defer cancel()
-	if err := s.backend.Ready(ctx); err != nil {
+	if err := s.orchestrator.Ready(ctx); err != nil {
 		s.tell(w, r, failed(pinion.Failure{Message: err.Error(), Class: pinion.ClassStore,
 			Origin: pinion.OriginDocker}))
 		return

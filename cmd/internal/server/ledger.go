@@ -91,7 +91,7 @@ func (l *ledger) supersede(name string, rev git.Revision, begun time.Time) {
 func (l *ledger) hold(c Call, end func()) (token string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	e := l.entries[c.Build().ID()]
+	e := l.entries[c.ID()]
 	token = rand.Text()
 	if e == nil || e.over || l.left {
 		c.Leave()

@@ -18,12 +18,12 @@ import (
 
 // Server answers HTTP requests. Make it with [New].
 type Server struct {
-	backend Backend
-	limits  limits
-	log     *slog.Logger
-	version string
-	token   *[sha256.Size]byte // of the token; nil: none is wanted
-	hook    *hook              // nil: there is none
+	orchestrator Orchestrator[Call]
+	limits       limits
+	log          *slog.Logger
+	version      string
+	token        *[sha256.Size]byte // of the token; nil: none is wanted
+	hook         *hook              // nil: there is none
 	// anyRevision: callers may ask for commits that are not on the template's branch.
 	anyRevision bool
 	asked       func(name string)
@@ -79,9 +79,13 @@ func WithLogger(l *slog.Logger) Option { return func(s *Server) { s.log = l } }
 // WithVersion says which version /metrics shows.
 func WithVersion(version string) Option { return func(s *Server) { s.version = version } }
 
-// New makes a server. It contacts nobody.
-func New(b Backend, opts ...Option) *Server {
-	s := &Server{backend: b, limits: defaultLimits(), log: slog.New(slog.DiscardHandler),
+// New makes a server of an orchestrator. It makes no request.
+func New(o Orchestrator[*pinion.Call], opts ...Option) *Server {
+	return newServer(adapter{o}, opts...)
+}
+
+func newServer(o Orchestrator[Call], opts ...Option) *Server {
+	s := &Server{orchestrator: o, limits: defaultLimits(), log: slog.New(slog.DiscardHandler),
 		asked: func(string) {}}
 	for _, o := range opts {
 		o(s)
@@ -97,7 +101,7 @@ func New(b Backend, opts ...Option) *Server {
 }
 
 // clean makes a text fit to be shown.
-func (s *Server) clean(text string) string { return termtext.Sanitize(s.backend.Redact(text)) }
+func (s *Server) clean(text string) string { return termtext.Sanitize(s.orchestrator.Redact(text)) }
 
 // Serve answers on the listener, which it closes, until ctx ends. Then it drains: no new requests
 // for images, and those under way, with their builds, have the time given to end, or are cancelled.
@@ -147,31 +151,22 @@ func (s *Server) stop(ctx context.Context, drain time.Duration) {
 	s.builds.wait(rest)
 }
 
-// Warm begins to build a template that nobody waits for, for whoever watches heads. A hit has no
-// build. When the server ends, builds so begun are cancelled like all others.
+// Warm starts a build of a template before anyone has requested its image. A hit has no build. The
+// server cancels these builds, like all others, when it ends.
 func (s *Server) Warm(ctx context.Context, name string) (Call, error) {
 	if !s.door.enter() {
 		return nil, errors.New("the server is about to end")
 	}
 	defer s.door.leave()
 	begun := time.Now()
-	c, err := s.backend.Start(ctx, name, pinion.Prewarm())
+	c, err := s.orchestrator.Start(ctx, name, pinion.Prewarm())
 	if err != nil || c.Hit() {
 		return c, err
 	}
-	s.builds.add(c.Build(), true, begun)
-	token := s.builds.hold(c, func() {})
-	return held{c, func() { _ = s.builds.withdraw(c.Build().ID(), token) }}, nil
+	s.builds.add(c, true, begun)
+	s.builds.hold(c, func() {})
+	return c, nil
 }
-
-// held is a call whose interest the ledger keeps.
-type held struct {
-	Call
-	leave func()
-}
-
-// Leave withdraws the interest.
-func (h held) Leave() { h.leave() }
 
 // Superseded says that a look-up begun at that time found the head of the template's branch to be
 // rev: builds of others that were under way by then show it.

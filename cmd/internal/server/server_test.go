@@ -469,7 +469,7 @@ func TestWarm(t *testing.T) {
 		t.Errorf("%+v", l)
 	}
 	c.Leave()
-	<-c.Build().Done()
+	<-c.Done()
 	if hit, err := s.Warm(t.Context(), "there"); err != nil || !hit.Hit() {
 		t.Error(err)
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"git.moleculesai.app/molecule-ai/pinion"
+	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/server"
 	"git.moleculesai.app/molecule-ai/pinion/resolver/git"
 )
 
@@ -27,7 +28,7 @@ type follow struct {
 	// settled is the head for which there is nothing to do any more.
 	settled git.Revision
 	// warming is our build under way, of revision; nil if there is none.
-	warming  Warming
+	warming  server.Call
 	revision git.Revision
 }
 

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"git.moleculesai.app/molecule-ai/pinion"
+	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/server"
 	"git.moleculesai.app/molecule-ai/pinion/resolver"
 	"git.moleculesai.app/molecule-ai/pinion/resolver/git"
 )
@@ -31,28 +32,20 @@ type Heads interface {
 	Resolve(ctx context.Context, name string) (pinion.Resolution, error)
 }
 
-// Builder has images built that nobody waits for.
+// Builder builds images that no caller has requested yet. A [server.Server] is one.
 type Builder interface {
-	// Warm asks for the template's current head. It does not wait for the build.
-	Warm(ctx context.Context, name string) (Warming, error)
-	// Superseded is told that a template's head was rev, by a look-up begun at that time, while an
-	// older one is being built.
+	// Warm finds or builds the image of the template's current head. It does not wait for the
+	// build.
+	Warm(ctx context.Context, name string) (server.Call, error)
+	// Superseded marks the template's builds of older heads: a look-up that began at that time
+	// found the head to be rev.
 	Superseded(name string, rev git.Revision, begun time.Time)
-}
-
-// Warming is what [Builder.Warm] found or began.
-type Warming interface {
-	// Status of the build; that of a hit has ended.
-	Status() pinion.BuildStatus
-	Done() <-chan struct{}
-	// Leave gives the build up, unless somebody else wants it.
-	Leave()
 }
 
 // Watcher follows heads. Make it with [New].
 type Watcher struct {
 	heads    Heads
-	builder  Builder
+	builder  Builder // set by Run
 	interval time.Duration
 	log      *slog.Logger
 	jitter   func(time.Duration) time.Duration
@@ -62,9 +55,9 @@ type Watcher struct {
 
 // New makes a watcher of the templates, which it does not follow yet. The logger hears of what
 // failed.
-func New(h Heads, b Builder, templates []pinion.Resolution, interval time.Duration,
+func New(h Heads, templates []pinion.Resolution, interval time.Duration,
 	log *slog.Logger) *Watcher {
-	w := &Watcher{heads: h, builder: b, interval: interval, log: log, jitter: aQuarter,
+	w := &Watcher{heads: h, interval: interval, log: log, jitter: aQuarter,
 		repos: map[string]*repo{}}
 	type place struct{ repository, ref string }
 	at := map[place]*repo{}
@@ -119,8 +112,10 @@ func (w *Watcher) Pushed(repository, ref string) []string {
 	return names
 }
 
-// Run follows until ctx ends. Then it gives up what is queued; what runs goes on.
-func (w *Watcher) Run(ctx context.Context) {
+// Run follows the heads until ctx ends, and builds with b. It may be called once. At the end it
+// withdraws from queued builds; running builds continue.
+func (w *Watcher) Run(ctx context.Context, b Builder) {
+	w.builder = b
 	var all sync.WaitGroup
 	for _, r := range w.all {
 		all.Go(func() { r.run(ctx) })

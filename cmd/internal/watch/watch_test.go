@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"git.moleculesai.app/molecule-ai/pinion"
+	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/server"
 	"git.moleculesai.app/molecule-ai/pinion/resolver"
 	"git.moleculesai.app/molecule-ai/pinion/resolver/git"
 )
@@ -33,10 +34,11 @@ type world struct {
 }
 
 type build struct {
-	mu     sync.Mutex
-	status pinion.BuildStatus
-	done   chan struct{}
-	left   bool
+	server.Call // nil; the watcher uses no other methods
+	mu          sync.Mutex
+	status      pinion.BuildStatus
+	done        chan struct{}
+	left        bool
 }
 
 func (b *build) Status() pinion.BuildStatus {
@@ -75,7 +77,7 @@ func (w *world) Resolve(context.Context, string) (pinion.Resolution, error) {
 	return pinion.Resolution{Revision: w.head}, w.err
 }
 
-func (w *world) Warm(_ context.Context, name string) (Warming, error) {
+func (w *world) Warm(_ context.Context, name string) (server.Call, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	b := &build{done: make(chan struct{}),
@@ -135,7 +137,7 @@ func play(t *testing.T, f func(t *testing.T, w *world)) {
 			return pinion.Resolution{Name: name, Mode: resolver.ModeLocalBuild,
 				Repository: repository, Ref: ref}
 		}
-		w.Watcher = New(w, w, []pinion.Resolution{
+		w.Watcher = New(w, []pinion.Resolution{
 			at("one", "https://git.example.com/sub/Acme/templates", "HEAD"),
 			at("two", "https://git.example.com/sub/Acme/templates", "HEAD"),
 			at("three", "https://git.example.com/other/templates", "refs/heads/release"),
@@ -144,7 +146,7 @@ func play(t *testing.T, f func(t *testing.T, w *world)) {
 		w.jitter = func(d time.Duration) time.Duration { return d }
 		ctx, stop := context.WithCancel(t.Context())
 		done := make(chan struct{})
-		go func() { w.Run(ctx); close(done) }()
+		go func() { w.Run(ctx, w); close(done) }()
 		synctest.Wait()
 		f(t, w)
 		stop()

@@ -11,10 +11,12 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/schema"
 )
 
 // schemaVersion of the JSON that this package makes.
-const schemaVersion = 1
+const schemaVersion = schema.Version
 
 // Values of --format.
 const (

@@ -42,7 +42,7 @@ type Orchestrator interface {
 	measurer
 	examiner
 	engineOwner
-	server.Orchestrator
+	server.Orchestrator[*pinion.Call]
 	// Close waits for what goes on after Ensure.
 	Close(ctx context.Context) error
 }

@@ -185,7 +185,7 @@ func (a *app) serve(ctx context.Context, f *serveFlags) error {
 	}
 	s.log.Info("serving at " + shown(f.listen, l))
 	if !f.watch {
-		return server.New(server.For(s), opts...).Serve(ctx, l, f.drain)
+		return server.New(s, opts...).Serve(ctx, l, f.drain)
 	}
 	return a.serveAndWatch(ctx, s, f, hidden, opts, l)
 }

@@ -13,14 +13,12 @@ import (
 // serveAndWatch ends both with ctx.
 func (a *app) serveAndWatch(ctx context.Context, s *session, f *serveFlags, hidden secrets,
 	opts []server.Option, l net.Listener) error {
-	warmer := &warmer{}
-	w := watch.New(s, warmer, s.Templates(), f.interval, s.log)
+	w := watch.New(s, s.Templates(), f.interval, s.log)
 	opts = append(opts, server.WithAsked(w.Follow))
 	if hidden.hook != "" {
 		opts = append(opts, server.WithHook(hidden.hook, w.Pushed))
 	}
-	srv := server.New(server.For(s), opts...)
-	warmer.Server = srv
+	srv := server.New(s, opts...)
 	for _, name := range f.warm {
 		w.Follow(name)
 	}
@@ -28,7 +26,7 @@ func (a *app) serveAndWatch(ctx context.Context, s *session, f *serveFlags, hidd
 	defer stop()
 	var both sync.WaitGroup
 	both.Go(func() { followKnown(watching, s, w) })
-	both.Go(func() { w.Run(watching) })
+	both.Go(func() { w.Run(watching, srv) })
 	err := srv.Serve(ctx, l, f.drain)
 	stop()
 	both.Wait()
@@ -46,23 +44,3 @@ func followKnown(ctx context.Context, s *session, w *watch.Watcher) {
 		w.Follow(b.Name)
 	}
 }
-
-// warmer is a server as the watcher knows it.
-type warmer struct{ *server.Server }
-
-// Warm narrows the result.
-func (w *warmer) Warm(ctx context.Context, name string) (watch.Warming, error) {
-	c, err := w.Server.Warm(ctx, name)
-	if err != nil {
-		return nil, err
-	}
-	return warming{c.Build(), c.Leave}, nil
-}
-
-type warming struct {
-	server.Build
-	leave func()
-}
-
-// Leave implements watch.Warming.
-func (w warming) Leave() { w.leave() }
