@@ -80,63 +80,15 @@ func TestEventsOfAFailure(t *testing.T) {
 	}
 }
 
-// TestEventsOfSteps: states that change, lines, and bytes; nothing that is only repeated.
-func TestEventsOfSteps(t *testing.T) {
-	var got []string
-	s := newSteps(func(e Event) {
-		switch e.Type {
-		case EventStep:
-			got = append(got, fmt.Sprintf("%d/%d %s %s", e.Step.Number, e.Step.Total, e.Step.Name,
-				e.Step.State))
-		case EventLog:
-			got = append(got, fmt.Sprintf("%d: %s", e.Step.Number, e.Text))
-		case EventDelivering:
-			got = append(got, fmt.Sprintf("%d bytes", e.Bytes))
-		}
-	})
-	now := time.Now()
-	vertex := func(name string) *client.Vertex {
-		return &client.Vertex{Digest: digest.FromString(name), Name: name}
-	}
-	load, run, deliver := vertex("load"), vertex("[2/2] RUN make"), vertex(buildkit.DeliveryVertex)
-	tell := func(vs ...*client.Vertex) { s.tell(&client.SolveStatus{Vertexes: vs}) }
-	tell(load, run)
-	load.Cached = true
-	tell(load)
-	tell(load)
-	run.Started = &now
-	tell(run)
-	output := func(text string) {
-		s.tell(&client.SolveStatus{Logs: []*client.VertexLog{{Vertex: run.Digest,
-			Data: []byte(text)}}})
-	}
-	output("one\r\ntw")
-	output("o\nthree")
-	output(strings.Repeat("x", 3*maxLine))
-	run.Completed = &now
-	tell(run)
-	deliver.Started = &now
-	s.tell(&client.SolveStatus{Vertexes: []*client.Vertex{deliver},
-		Statuses: []*client.VertexStatus{{Vertex: deliver.Digest, Current: 7}}})
-	want := []string{
-		"1/2 load cached", "2/2 [2/2] RUN make started", "2: one", "2: two",
-		"2: three" + strings.Repeat("x", maxLine-len("three")), "2/2 [2/2] RUN make done",
-		"7 bytes",
-	}
-	if !slices.Equal(got, want) {
-		t.Errorf("got\n%s", strings.Join(got, "\n"))
-	}
-}
-
 // TestFault59_WhatATemplateCallsItsSteps: long names are cut, and thousands of steps may be dropped
 // as lines are.
 func TestFault59_WhatATemplateCallsItsSteps(t *testing.T) {
 	w := newWorld(t)
 	b := w.newBuild(Event{Type: EventResolved, Name: "x"})
-	s := newSteps(b.emit)
+	s := progressEvents(b.emit)
 	now := time.Now()
 	for i := range 20_000 {
-		s.tell(&client.SolveStatus{Vertexes: []*client.Vertex{{
+		s.Update(&client.SolveStatus{Vertexes: []*client.Vertex{{
 			Digest: digest.FromString(fmt.Sprint(i)), Name: strings.Repeat("n", 100_000),
 			Started: &now,
 		}}})

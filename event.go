@@ -56,35 +56,15 @@ type Event struct {
 	Failure   *Failure     `json:"failure,omitempty"`
 }
 
-// StepState is how far a step is.
-type StepState string
-
-// The states of a step. A cached one is never started.
-const (
-	StepStarted StepState = "started"
-	StepCached  StepState = "cached"
-	StepDone    StepState = "done"
-	StepFailed  StepState = "failed"
-)
-
-// Step is a vertex of BuildKit's build graph.
-type Step struct {
-	// Number counts the steps in the order in which they began, from 1. Total is how many are
-	// known; it grows as BuildKit tells of more.
-	Number int `json:"number"`
-	Total  int `json:"total"`
-	// Name as BuildKit shows it, for example "[2/3] RUN make"; a very long one is cut. Name and
-	// State are left out with the lines that the step prints.
-	Name  string    `json:"name,omitempty"`
-	State StepState `json:"state,omitempty"`
-}
-
 // Failure is why a run came to nothing.
 type Failure struct {
 	Message string `json:"error"`
 	Origin  Origin `json:"origin,omitempty"`
 	Class   Class  `json:"class"`
 }
+
+// maxSteps is the number of steps whose events are never dropped.
+const maxSteps = 1000
 
 // weight is what the event takes in memory, about, in bytes. 0 means that it must not be dropped.
 func (e Event) weight() int {

@@ -10,8 +10,11 @@ import (
 // reportEvery bounds how often progress is told while bytes flow.
 const reportEvery = 100 * time.Millisecond
 
-// DeliveryVertex is the name of the vertex that shows a delivery through this process.
-const DeliveryVertex = "deliver into the image store"
+// deliveryVertex is the name of the vertex that shows a delivery through this process.
+const deliveryVertex = "deliver into the image store"
+
+// isDelivery reports whether a vertex is a delivery and not a step.
+func isDelivery(v *client.Vertex) bool { return v.Name == deliveryVertex }
 
 // transfer shows a delivery through this process as one more vertex of the build: BuildKit's part
 // is over by then, and an export of several GB takes its time.
@@ -27,7 +30,7 @@ func (s *solve) delivering(deliver delivery, told map[string]string,
 	solveErr error) (Delivery, error) {
 	now := time.Now()
 	s.transfer = transfer{vertex: client.Vertex{
-		Digest: digest.FromString("deliver " + s.req.Reference), Name: DeliveryVertex,
+		Digest: digest.FromString("deliver " + s.req.Reference), Name: deliveryVertex,
 		Started: &now,
 	}}
 	d, err := deliver(told, solveErr)
