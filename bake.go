@@ -4,36 +4,21 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 
+	"git.moleculesai.app/molecule-ai/pinion/buildkit/buildx"
 	"git.moleculesai.app/molecule-ai/pinion/resolver"
 )
 
-// BakeFile is a definition that `docker buildx bake` takes
-// (https://docs.docker.com/build/bake/reference/): what Pinion would build at the moment, with the
-// same names, labels and layers.
-type BakeFile struct {
-	// Group has one entry, "default", with all targets in the order in which they were asked for.
-	Group  map[string]BakeGroup  `json:"group"`
-	Target map[string]BakeTarget `json:"target"`
-}
+// BakeFile is a definition that `docker buildx bake` takes: what Pinion would build at the moment,
+// with the same names, labels and layers. Its one group, "default", has all targets in the order in
+// which they were asked for.
+type BakeFile = buildx.BakeFile
 
 // BakeGroup names targets.
-type BakeGroup struct {
-	Targets []string `json:"targets"`
-}
+type BakeGroup = buildx.BakeGroup
 
-// BakeTarget is one image. There are no build arguments in it.
-type BakeTarget struct {
-	Context    string            `json:"context"`
-	Dockerfile string            `json:"dockerfile"`
-	Target     string            `json:"target,omitempty"`
-	Platforms  []string          `json:"platforms"`
-	Tags       []string          `json:"tags"`
-	Labels     map[string]string `json:"labels"`
-	Attest     []string          `json:"attest"`
-	Output     []string          `json:"output"`
-}
+// BakeTarget is one image. It has no build arguments.
+type BakeTarget = buildx.BakeTarget
 
 // Bake asks the git server for the commits of the templates and returns what builds them. Nothing
 // is built, and whoever builds it needs no credential: a private repository is refused, since bake
@@ -48,7 +33,7 @@ func (o *Orchestrator) Bake(ctx context.Context, names ...string) (BakeFile, err
 		if err != nil {
 			return BakeFile{}, fail(ctx, name, err)
 		}
-		key := bakeName(name)
+		key := buildx.BakeName(name)
 		if _, twice := file.Target[key]; !twice {
 			targets = append(targets, key)
 		}
@@ -117,21 +102,12 @@ func (r recipe) bake(t resolver.Template) BakeTarget {
 	}
 	labels := map[string]string{}
 	for k, v := range r.labels() {
-		labels[bakeLiteral(k)] = bakeLiteral(v)
+		labels[buildx.BakeLiteral(k)] = buildx.BakeLiteral(v)
 	}
 	return BakeTarget{
-		Context: bakeLiteral(source), Dockerfile: bakeLiteral(r.Dockerfile), Target: r.Target,
+		Context: buildx.BakeLiteral(source), Dockerfile: buildx.BakeLiteral(r.Dockerfile), Target: r.Target,
 		Platforms: []string{r.Platform}, Tags: []string{r.reference(), r.latest()}, Labels: labels,
 		Attest: []string{"type=provenance,disabled=true", "type=sbom,disabled=true"},
 		Output: []string{"type=docker,compression=uncompressed,force-compression=true"},
 	}
-}
-
-// bakeName makes a target's name of a template's: bake allows no dots there. A template's name has
-// no two separators side by side, so no two become one.
-func bakeName(name string) string { return strings.ReplaceAll(name, ".", "__") }
-
-// bakeLiteral keeps bake from taking a part of a string for an expression of HCL.
-func bakeLiteral(s string) string {
-	return strings.NewReplacer("${", "$${", "%{", "%%{").Replace(s)
 }
