@@ -2,9 +2,7 @@ package pinion
 
 import (
 	"context"
-	"encoding/csv"
 	"fmt"
-	"strings"
 
 	"git.moleculesai.app/molecule-ai/pinion/buildkit"
 	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore"
@@ -27,7 +25,7 @@ func Attest(entry string) EnsureOption {
 // provenance is the mode that was asked for; the last entry counts.
 func (a ask) provenance() (mode buildkit.Provenance, err error) {
 	for _, entry := range a.attest {
-		if mode, err = parseAttest(entry); err != nil {
+		if mode, err = buildkit.ParseProvenance(entry); err != nil {
 			return "", err
 		}
 	}
@@ -35,37 +33,6 @@ func (a ask) provenance() (mode buildkit.Provenance, err error) {
 		return "",
 			fmt.Errorf("%w: a working tree is of no commit, so there is no provenance to state; "+
 				"push the commit", ErrInvalidInput)
-	}
-	return mode, nil
-}
-
-// parseAttest reads the CSV of buildx strictly.
-func parseAttest(s string) (buildkit.Provenance, error) {
-	fields, err := csv.NewReader(strings.NewReader(s)).Read()
-	if err != nil {
-		fields = []string{""}
-	}
-	if len(fields) == 1 && !strings.Contains(fields[0], "=") {
-		fields[0] = "type=" + fields[0]
-	}
-	given := map[string]string{"mode": string(buildkit.ProvenanceMax)}
-	for _, field := range fields {
-		key, value, _ := strings.Cut(field, "=")
-		given[key] = value
-	}
-	mode := buildkit.Provenance(given["mode"])
-	switch {
-	case given["type"] == "sbom":
-		return "",
-			fmt.Errorf("%w: attest %q: a list of what is inside takes an image that scans, which "+
-				"is code from outside the template; "+
-				"scan the finished image, for example with `docker scout sbom` or syft",
-				ErrInvalidInput, s)
-	case given["type"] != "provenance", len(given) != 2, mode != buildkit.ProvenanceMin &&
-		mode != buildkit.ProvenanceMax:
-		return "",
-			fmt.Errorf("%w: attest %q: write type=provenance,mode=min or type=provenance,mode=max",
-				ErrInvalidInput, s)
 	}
 	return mode, nil
 }

@@ -3,11 +3,16 @@ package buildkit
 import (
 	"cmp"
 	"context"
+	"encoding/csv"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/moby/buildkit/util/attestation"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"git.moleculesai.app/molecule-ai/pinion/internal/errdef"
+	"git.moleculesai.app/molecule-ai/pinion/resolver/git"
 )
 
 // Provenance is how much an image tells of how it was made (BuildKit,
@@ -20,6 +25,36 @@ const (
 	// ProvenanceMax: all steps and the Dockerfile besides.
 	ProvenanceMax Provenance = "max"
 )
+
+// ParseProvenance returns the mode in an entry as `docker buildx build --attest` takes it:
+// type=provenance with mode=min or mode=max (the default), or the type alone. It rejects all other
+// entries with an error that is [git.ErrInvalid].
+func ParseProvenance(entry string) (Provenance, error) {
+	fields, err := csv.NewReader(strings.NewReader(entry)).Read()
+	if err != nil {
+		fields = []string{""}
+	}
+	if len(fields) == 1 && !strings.Contains(fields[0], "=") {
+		fields[0] = "type=" + fields[0]
+	}
+	attrs := map[string]string{"mode": string(ProvenanceMax)}
+	for _, field := range fields {
+		key, value, _ := strings.Cut(field, "=")
+		attrs[key] = value
+	}
+	mode := Provenance(attrs["mode"])
+	switch {
+	case attrs["type"] == "sbom":
+		return "", errdef.In(errdef.SBOMRequested, "", fmt.Errorf("%w: attest %q: a list of "+
+			"what is inside takes an image that scans, which is code from outside the template",
+			git.ErrInvalid, entry))
+	case attrs["type"] != "provenance", len(attrs) != 2,
+		mode != ProvenanceMin && mode != ProvenanceMax:
+		return "", fmt.Errorf("%w: attest %q is neither type=provenance,mode=min nor "+
+			"type=provenance,mode=max", git.ErrInvalid, entry)
+	}
+	return mode, nil
+}
 
 var errNotAttested = errors.New("the builder made no provenance; that takes BuildKit 0.11 or " +
 	"later (see `pinion doctor`)")

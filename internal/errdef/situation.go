@@ -11,6 +11,8 @@ type Situation string
 const (
 	// EngineUnreachable: no Docker engine answers at an address.
 	EngineUnreachable Situation = "engine unreachable"
+	// SBOMRequested: an SBOM was requested with the build, which makes none.
+	SBOMRequested Situation = "SBOM requested"
 )
 
 // situationError is an error in a situation. Its text is that of err.

@@ -10,6 +10,7 @@ import (
 var advice = map[errdef.Situation]string{
 	errdef.EngineUnreachable: "start the Docker engine, choose another with --host, --context or " +
 		"DOCKER_HOST, or build without one into a folder with --store oci:DIR",
+	errdef.SBOMRequested: "scan the finished image, for example with `docker scout sbom` or syft",
 }
 
 // adviceFor returns what to do about err, or "" if the table has nothing for it.
