@@ -3,8 +3,6 @@ package pinion
 import (
 	"context"
 	"fmt"
-	"os"
-	"path/filepath"
 	"time"
 
 	"git.moleculesai.app/molecule-ai/pinion/buildkit"
@@ -20,11 +18,8 @@ func (j *job) runTree(ctx context.Context) (*Call, error) {
 			ErrInvalidInput)
 	}
 	begun := time.Now()
-	dir, err := treeRoot(j.ask.path)
-	if err != nil {
-		return nil, err
-	}
-	j.tree, err = buildkit.ReadTree(ctx, dir, buildkit.TreeRequest{
+	var err error
+	j.tree, err = buildkit.ReadTree(ctx, j.ask.path, buildkit.TreeRequest{
 		Subdir: j.template.Subdir, Dockerfile: j.template.Dockerfile,
 		AllowedFrontends: j.o.frontends(),
 	})
@@ -35,25 +30,6 @@ func (j *job) runTree(ctx context.Context) (*Call, error) {
 	j.durations.Lookup = ms(time.Since(begun))
 	resolved := Event{Type: EventResolved, Name: j.template.Name, Reference: j.recipe.reference()}
 	return j.settle(ctx, resolved, j.bypass(), j.openHistory(), nil)
-}
-
-func treeRoot(dir string) (string, error) {
-	abs, err := filepath.Abs(dir)
-	switch {
-	case dir == "":
-		return "", fmt.Errorf("%w: working tree: the folder's name is empty", ErrInvalidInput)
-	case err != nil:
-		return "", fmt.Errorf("%w: working tree: %w", ErrInvalidInput, err)
-	}
-	switch info, err := os.Stat(abs); {
-	case err != nil:
-		return "", fmt.Errorf("%w: working tree: %w", ErrInvalidInput, err)
-	case !info.IsDir():
-		return "",
-			fmt.Errorf("%w: working tree: %s is not a folder; give the root of the template's "+
-				"repository", ErrInvalidInput, abs)
-	}
-	return abs, nil
 }
 
 // source names what is built, for people.

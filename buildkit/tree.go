@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"time"
 
@@ -43,12 +42,12 @@ type TreeRequest struct {
 
 // ReadTree reads a working tree, whose root is the folder dir, by the rules for a fetched one: it
 // refuses what must not reach the frontend, and leaves out what .dockerignore names. The root's
-// .git is left out too, as in a fetched tree. Nothing is followed out of dir. The error is an
-// [*Error] of kind [ErrRefused], or ctx's.
+// .git is left out too, as in a fetched tree. Nothing is followed out of dir. The error is
+// [git.ErrInvalid] if dir is no folder, an [*Error] of kind [ErrRefused], or ctx's.
 func ReadTree(ctx context.Context, dir string, req TreeRequest) (*Tree, error) {
-	root, err := os.OpenRoot(dir)
+	root, dir, err := openTree(dir)
 	if err != nil {
-		return nil, refuse("%w", err)
+		return nil, err
 	}
 	defer root.Close()
 	in, err := inspectFiles(ctx, folder{root},

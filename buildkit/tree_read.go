@@ -2,16 +2,46 @@ package buildkit
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"path"
+	"path/filepath"
 
 	gateway "github.com/moby/buildkit/frontend/gateway/client"
 	"github.com/moby/patternmatcher"
 	"github.com/opencontainers/go-digest"
 	fstypes "github.com/tonistiigi/fsutil/types"
+
+	"git.moleculesai.app/molecule-ai/pinion/resolver/git"
 )
+
+// openTree opens the root of a working tree and returns its absolute path too. The error is
+// [git.ErrInvalid] if dir is no folder that can be read.
+func openTree(dir string) (root *os.Root, abs string, err error) {
+	invalid := func(err error) (*os.Root, string, error) {
+		return nil, "", fmt.Errorf("%w: working tree: %w", git.ErrInvalid, err)
+	}
+	if dir == "" {
+		return invalid(errors.New("the folder's name is empty"))
+	}
+	abs, err = filepath.Abs(dir)
+	if err != nil {
+		return invalid(err)
+	}
+	switch info, err := os.Stat(abs); {
+	case err != nil:
+		return invalid(err)
+	case !info.IsDir():
+		return invalid(fmt.Errorf("%s is not a folder", abs))
+	}
+	if root, err = os.OpenRoot(abs); err != nil {
+		return nil, "", refuse("%w", err)
+	}
+	return root, abs, nil
+}
 
 // folder has the form in which a fetched tree is read. Links that lead out of it are errors.
 type folder struct{ root *os.Root }
