@@ -42,8 +42,8 @@ demo: ## Ensure a template of a git server of its own twice and show both receip
 	@$(GO) run ./test/demo
 
 .PHONY: docs
-docs: ## Write the generated reference
-	$(GO) run ./cmd/pinion/internal/gendocs docs/reference
+docs: ## Write the generated reference and tables
+	$(GO) run ./cmd/pinion/internal/gendocs .
 
 # --- tests
 
@@ -85,10 +85,11 @@ lint: $(TOOLS)/golangci-lint ## Run golangci-lint in its pinned version
 	$(TOOLS)/golangci-lint run ./...
 
 .PHONY: docs-check
-docs-check: ## Check that the generated reference is up to date
+docs-check: ## Check that the generated reference and tables are up to date
 	@dir=$$(mktemp -d); trap 'rm -rf "$$dir"' EXIT; \
-	$(GO) run ./cmd/pinion/internal/gendocs "$$dir"; \
-	diff -ru docs/reference "$$dir" || { echo 'docs/reference is out of date: run `make docs`' >&2; exit 1; }
+	cp -R README.md docs "$$dir" && $(GO) run ./cmd/pinion/internal/gendocs "$$dir" && \
+	diff -u README.md "$$dir/README.md" && diff -ru docs "$$dir/docs" || \
+	{ echo 'the documentation is out of date: run `make docs`' >&2; exit 1; }
 
 .PHONY: tidy-check
 tidy-check: ## Check that every module's files are tidy

@@ -10,22 +10,20 @@ import (
 	"github.com/spf13/cobra"
 
 	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/daemon"
+	"git.moleculesai.app/molecule-ai/pinion/cmd/pinion/internal/cli/envdoc"
 )
 
-const builderLong = `Look after the managed BuildKit, the builder for those who have neither a Docker engine nor a builder.
+const builderLong = `Manage Pinion's own BuildKit, for machines that have neither a Docker engine nor another builder.
 
-pinion ensure --builder managed starts it where it does not run, and so does --store oci:DIR where no builder is
-named and no Docker engine can build. It serves all commands of its user, outlives them, and ends by itself when
-nobody has wanted anything for a while. It needs Linux, root, runc and git. With
-RUN steps on the host's network and root's rights over the machine it trusts the templates' authors as a Docker
-engine does.
+pinion ensure starts it if it is not running: with --builder managed, and with --store oci:DIR if no
+builder is named and no Docker engine can build. It serves all commands of its user, outlives them,
+and ends when it has been idle for a while. It needs Linux, root, runc and git.
 
-What it is started with holds until it ends:
-  --builder-idle, PINION_BUILDKIT_IDLE                  how long it stays without work (default 15m; 0 is for ever)
-  --builder-keep-storage, PINION_BUILDKIT_KEEP_STORAGE  build cache that garbage collection leaves (default 20GB)
-  PINION_BUILDKIT_ROOT                                  folder for its state (default /var/lib/pinion)
-  PINION_BUILDKIT_CONFIG                                a buildkitd.toml; its registries are used and nothing else
-                                                        (default /etc/buildkit/buildkitd.toml if it exists)`
+RUN steps use the host's network and root's rights over the machine. Like a Docker engine, it trusts
+the authors of the templates.
+
+Its settings apply from its start to its end:
+`
 
 const builderExample = `  pinion builder status
   pinion builder logs --follow
@@ -36,7 +34,7 @@ func (a *app) builderCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "builder",
 		Short:   "Look after the managed BuildKit",
-		Long:    builderLong,
+		Long:    builderLong + envdoc.Text(envdoc.Managed()),
 		Example: builderExample,
 		Args:    noCommand,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },

@@ -2,38 +2,21 @@ package cli
 
 import (
 	"github.com/spf13/cobra"
+
+	"git.moleculesai.app/molecule-ai/pinion/cmd/pinion/internal/cli/envdoc"
 )
 
-const rootLong = `Pinion turns a template's name into an image in the local Docker image store, pinned to a Git commit,
-without cloning anything: it asks the git server for the commit, hands BuildKit the repository pinned at
-it, and brings the image home. Asking again costs one request to each.
+const rootLong = `Pinion turns a template's name into an image in the local Docker image store, pinned to a Git
+commit, without a clone. It asks the git server for the commit, passes the repository pinned at that
+commit to BuildKit, and loads the result into the image store. If the image exists already, that
+takes one request to the git server and two small ones to the engine.
 
-Without a Docker engine, --store oci:DIR keeps images in a folder in the format of the OCI image layout, which
-skopeo, ctr and others read. On Linux a BuildKit of Pinion's own builds them then (see pinion builder).
+Without a Docker engine, --store oci:DIR keeps images in a folder in the format of the OCI image
+layout, which skopeo, ctr and other programs read. On Linux, Pinion's own BuildKit then builds the
+images (see pinion builder).
 
-Environment (all of it optional; flags come first):
-  MOLECULE_IMAGE_REGISTRY              registry to pull from; unset or blank means that images are built here
-  MOLECULE_LOCAL_TEMPLATE_REPO_PREFIX  what a runtime's name is appended to
-                                       (default https://git.moleculesai.app/molecule-ai/molecule-ai-workspace-template-)
-  MOLECULE_GITEA_TOKEN                 credential for the git server in that prefix, and for no other
-  MOLECULE_IMAGE_PLATFORM              os/arch[/variant], or native for the builder's own (default linux/amd64)
-  MOLECULE_LOCAL_BUILD_CACHE           folder for records, locks and saved build caches
-                                       (default $XDG_CACHE_HOME or ~/.cache, then molecule/workspace-template-build)
-  PINION_CONFIG                        file with further templates (default $XDG_CONFIG_HOME/pinion/config.yaml)
-  PINION_CACHE                         where BuildKit's cache is saved and read: local is a folder in the one above,
-                                       registry:REPOSITORY a registry, off neither (default auto: local, but off for the
-                                       Docker engine's own BuildKit)
-  PINION_ALLOW_HTTP                    1 allows http for git servers elsewhere than on this machine
-  PINION_STORE                         where images are kept: docker, or oci:DIR for a folder (default docker)
-  BUILDKIT_HOST                        a standalone buildkitd (default: the builder that is selected in buildx)
-  BUILDX_BUILDER                       a builder of docker buildx (default: the one selected there, else the Docker engine's own BuildKit)
-  PINION_BUILDKIT_IDLE, PINION_BUILDKIT_KEEP_STORAGE, PINION_BUILDKIT_ROOT, PINION_BUILDKIT_CONFIG
-                                       for the managed BuildKit; see pinion builder
-  PINION_SERVE_TOKEN, PINION_HOOK_SECRET, XDG_RUNTIME_DIR
-                                       for pinion serve
-  BUILDKIT_PROGRESS                    auto, plain, tty, quiet or rawjson (default auto)
-  DOCKER_HOST, DOCKER_CONTEXT, DOCKER_CONFIG, DOCKER_TLS_VERIFY, DOCKER_CERT_PATH, NO_COLOR
-                                       as everywhere`
+Environment (all optional; a flag takes precedence over its variable):
+`
 
 const rootExample = `  docker run --rm $(pinion ensure claude-code)
   pinion ensure claude-code hermes --format json
@@ -45,7 +28,7 @@ func (a *app) root() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "pinion",
 		Short:   "Images of templates, built from a pinned Git commit",
-		Long:    rootLong,
+		Long:    rootLong + envdoc.Text(envdoc.Variables()),
 		Example: rootExample,
 		Args:    noCommand,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },

@@ -1,10 +1,10 @@
-// Command gendocs writes the reference into a folder: of the command line, one Markdown file a
-// verb, and of the server's interface, openapi.yaml:
+// Command gendocs writes the generated documentation of the repository in a folder:
 //
-//	go run ./cmd/pinion/internal/gendocs docs/reference
+//	go run ./cmd/pinion/internal/gendocs .
 //
-// The same commands give the same bytes, wherever and whenever it runs. Pages of verbs that are
-// gone are removed.
+// It writes docs/reference, which has one Markdown file for each verb and the server's
+// openapi.yaml, and the table of environment variables in README.md and the guide. The same
+// commands always give the same bytes. Pages of removed verbs are deleted.
 package main
 
 import (
@@ -16,6 +16,7 @@ import (
 
 	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/server"
 	"git.moleculesai.app/molecule-ai/pinion/cmd/pinion/internal/cli"
+	"git.moleculesai.app/molecule-ai/pinion/cmd/pinion/internal/cli/envdoc"
 )
 
 func main() {
@@ -23,20 +24,34 @@ func main() {
 		fmt.Fprintln(os.Stderr, "usage: gendocs FOLDER")
 		os.Exit(64)
 	}
-	err := write(cli.Command(), os.Args[1])
-	if err == nil {
-		// documentation
-		err = os.WriteFile(filepath.Join(os.Args[1], "openapi.yaml"), server.OpenAPI,
-			0o644) //nolint:gosec
-	}
-	if err != nil {
+	if err := generate(os.Args[1]); err != nil {
 		fmt.Fprintln(os.Stderr, "gendocs:", err)
 		os.Exit(1)
 	}
 }
 
-// write makes the folder hold the pages of root and of what is below it, and no other pages of
-// ours.
+// generate writes all generated documentation of the repository in root.
+func generate(root string) error {
+	reference := filepath.Join(root, "docs", "reference")
+	if err := write(cli.Command(), reference); err != nil {
+		return err
+	}
+	// documentation
+	if err := os.WriteFile(filepath.Join(reference, "openapi.yaml"), server.OpenAPI,
+		0o644); err != nil { //nolint:gosec
+		return err
+	}
+	for _, path := range []string{"README.md", "docs/development/local-development.md"} {
+		if err := insert(filepath.Join(root, filepath.FromSlash(path)), "env",
+			envdoc.Markdown(envdoc.Variables())); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// write writes the pages of root and its subcommands into the folder, and removes other pages of
+// root's name.
 func write(root *cobra.Command, dir string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil { //nolint:gosec // documentation
 		return err
