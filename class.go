@@ -5,8 +5,8 @@ import (
 	"errors"
 )
 
-// Class sorts failures by whose turn it is to do something. Exit codes and HTTP statuses follow
-// from it.
+// Class sorts failures by whose turn it is to do something. The exit codes of the command and the
+// HTTP statuses of its server follow from it.
 type Class string
 
 // The classes of failures.
@@ -37,35 +37,6 @@ const (
 	// ClassGeneral: anything else.
 	ClassGeneral Class = "general"
 )
-
-// ExitCode is what the command exits with for a failure of the class. A Go panic exits 2, so 2 is
-// none of them.
-func (c Class) ExitCode() int {
-	switch c {
-	case ClassUsage:
-		return 64
-	case ClassNotFound:
-		return 10
-	case ClassUnauthorized:
-		return 11
-	case ClassUnreachable:
-		return 12
-	case ClassNoBuilder:
-		return 13
-	case ClassStore:
-		return 14
-	case ClassVerification:
-		return 15
-	case ClassLock:
-		return 16
-	case ClassBuild, ClassStalled:
-		return 20
-	case ClassCancelled:
-		return 130
-	default:
-		return 1
-	}
-}
 
 // classes maps errors to classes; the first that fits decides. What another one may wrap stands
 // behind it: the image store's errors come from it alone, whatever they wrap, while a builder's may

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"git.moleculesai.app/molecule-ai/pinion"
+	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/exitcode"
 )
 
 // problem is an error as RFC 9457 wants it, with what `pinion ensure --format json` says of a
@@ -55,7 +56,7 @@ func failed(f pinion.Failure) *problem {
 	status, title := answerTo(f.Class)
 	p := &problem{
 		Type: problemType + string(f.Class), Title: title, Status: status, Detail: f.Message,
-		Class: f.Class, Origin: f.Origin, ExitCode: f.Class.ExitCode(),
+		Class: f.Class, Origin: f.Origin, ExitCode: exitcode.Of(f.Class),
 	}
 	if status == http.StatusServiceUnavailable {
 		p.retryAfter = "10"

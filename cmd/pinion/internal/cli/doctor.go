@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"git.moleculesai.app/molecule-ai/pinion"
+	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/exitcode"
 )
 
 const doctorLong = `Check everything that a build needs, and change nothing: mode, credential, git server, engine and image store,
@@ -59,7 +60,7 @@ func (a *app) doctor(ctx context.Context, format string) error {
 	if err := a.printChecks(ctx, a.program.Stdout, format, checks); err != nil {
 		return err
 	}
-	if code := checksCode(ctx, checks); code != exitOK {
+	if code := checksCode(ctx, checks); code != exitcode.OK {
 		return &toldError{code}
 	}
 	return nil
@@ -75,7 +76,7 @@ func (a *app) printChecks(ctx context.Context, w io.Writer, format string,
 			Schema int            `json:"schema"`
 			OK     bool           `json:"ok"`
 			Checks []pinion.Check `json:"checks"`
-		}{schemaVersion, checksCode(ctx, checks) == exitOK, checks})
+		}{schemaVersion, checksCode(ctx, checks) == exitcode.OK, checks})
 	}
 	rows := make([][]string, len(checks))
 	for i, c := range checks {
@@ -88,8 +89,8 @@ func (a *app) printChecks(ctx context.Context, w io.Writer, format string,
 func checksCode(ctx context.Context, checks []pinion.Check) int {
 	for _, c := range checks {
 		if c.Status == pinion.StatusFail {
-			return cmp.Or(exitCode(ctx, c.Err), exitGeneral)
+			return cmp.Or(exitCode(ctx, c.Err), exitcode.General)
 		}
 	}
-	return exitOK
+	return exitcode.OK
 }

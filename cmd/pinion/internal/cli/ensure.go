@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"git.moleculesai.app/molecule-ai/pinion"
+	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/exitcode"
 )
 
 const ensureLong = `Ensure that the image of each template's current commit is in the local image store, and print its reference.
@@ -126,7 +127,7 @@ func (a *app) ensureAll(ctx context.Context, s *session, names []string, opts []
 		}
 		code := exitCode(ctx, got.err)
 		// One line says for all of them that they were cancelled; for machines each has its object.
-		if f.json() || code != exitCancelled || failed != exitCancelled {
+		if f.json() || code != exitcode.Cancelled || failed != exitcode.Cancelled {
 			a.tell(ctx, stderr, f.json(), names[i], got.err)
 		}
 		if failed == 0 {

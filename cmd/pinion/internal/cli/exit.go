@@ -7,24 +7,7 @@ import (
 
 	"git.moleculesai.app/molecule-ai/pinion"
 	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/container"
-)
-
-// Exit codes; those of pinion.Class.ExitCode by name.
-const (
-	exitOK           = 0
-	exitGeneral      = 1
-	exitNotFound     = 10
-	exitUnauthorized = 11
-	exitUnreachable  = 12
-	exitNoBuilder    = 13
-	exitStore        = 14
-	exitVerification = 15
-	exitLock         = 16
-	exitBuild        = 20
-	exitUsage        = 64
-	// docker run's own for an engine that did not create or start the container
-	exitContainer = 125
-	exitCancelled = 130
+	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/exitcode"
 )
 
 // exitCode of an error. Whatever a call that was cancelled says, it was cancelled.
@@ -33,21 +16,21 @@ func exitCode(ctx context.Context, err error) int {
 	var wrong *usageError
 	switch {
 	case err == nil:
-		return exitOK
+		return exitcode.OK
 	case errors.As(err, &told):
 		return told.code
 	case errors.As(err, &wrong):
-		return exitUsage
+		return exitcode.Usage
 	case errors.Is(ctx.Err(), context.Canceled):
-		return exitCancelled
+		return exitcode.Cancelled
 	}
 	if _, ok := errors.AsType[*container.Error](err); ok {
-		return exitContainer
+		return exitcode.Container
 	}
-	if code := pinion.ClassOf(err).ExitCode(); code != exitGeneral || !isManaged(err) {
+	if code := exitcode.Of(pinion.ClassOf(err)); code != exitcode.General || !isManaged(err) {
 		return code
 	}
-	return exitNoBuilder
+	return exitcode.NoBuilder
 }
 
 // toldError ends a run whose failure has been printed already.

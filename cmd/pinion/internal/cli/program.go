@@ -9,6 +9,7 @@ import (
 
 	"git.moleculesai.app/molecule-ai/pinion"
 	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/daemon"
+	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/exitcode"
 	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/server"
 )
 
@@ -92,7 +93,7 @@ func Run(ctx context.Context, p Program, args []string) int {
 	tree.SetArgs(args)
 	cmd, err := tree.ExecuteContextC(ctx)
 	if err == nil {
-		return exitOK
+		return exitcode.OK
 	}
 	if wrong, ok := errors.AsType[*usageError](err); ok {
 		wrong.path = cmd.CommandPath()

@@ -10,6 +10,7 @@ import (
 
 	"git.moleculesai.app/molecule-ai/pinion"
 	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/container"
+	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/exitcode"
 )
 
 const runLong = `Ensure a template's image and run a container of it, as docker run does.
@@ -138,7 +139,7 @@ func (a *app) runContainer(ctx context.Context, s *session, api *client.Client,
 	}
 	streams := container.Streams{In: a.program.Stdin, Out: a.program.Stdout, Err: a.program.Stderr}
 	code, err := c.Run(ctx, streams, signals)
-	if err == nil && code != exitOK {
+	if err == nil && code != exitcode.OK {
 		return &toldError{code}
 	}
 	return err

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/exitcode"
 )
 
 func TestServeRefusesBeforeItOpensAnything(t *testing.T) {
@@ -40,7 +42,7 @@ func TestServeRefusesBeforeItOpensAnything(t *testing.T) {
 			variable, value, _ := strings.Cut(c.env, "=")
 			r := callWith(t.Context(), nil, map[string]string{variable: value},
 				append([]string{"serve"}, strings.Fields(c.args)...)...)
-			if r.code != exitUsage || !strings.Contains(r.stderr, c.word) ||
+			if r.code != exitcode.Usage || !strings.Contains(r.stderr, c.word) ||
 				strings.Contains(r.stderr, "abc") {
 				t.Errorf("exit code %d\n%s", r.code, r.stderr)
 			}
@@ -64,7 +66,7 @@ func TestServeEndsWithZero(t *testing.T) {
 		}
 	}
 	if r := callWith(ctx, twoGood(), map[string]string{"XDG_RUNTIME_DIR": dir}, "serve", "--watch",
-		"--warm", "no-such"); r.code != exitUsage {
+		"--warm", "no-such"); r.code != exitcode.Usage {
 		t.Errorf("exit code %d\n%s", r.code, r.stderr)
 	}
 }

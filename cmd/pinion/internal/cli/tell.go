@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"git.moleculesai.app/molecule-ai/pinion"
+	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/exitcode"
 )
 
 // failure is the JSON form of an error.
@@ -30,7 +31,7 @@ func (a *app) tell(ctx context.Context, w io.Writer, asJSON bool, name string, e
 		return
 	}
 	text := "pinion: error: " + a.clean(err.Error())
-	if f.Code == exitCancelled {
+	if f.Code == exitcode.Cancelled {
 		text = "pinion: error: " + f.Error
 	}
 	if next := nextStep(f.Code, err); next != "" {
@@ -47,7 +48,7 @@ func (a *app) failure(ctx context.Context, name string, err error) failure {
 		f.Name, f.Origin, cause = at.Name, at.Origin, at.Err
 	}
 	f.Error = a.clean(cause.Error())
-	if f.Code == exitCancelled {
+	if f.Code == exitcode.Cancelled {
 		f.Error = "cancelled"
 	}
 	return f
@@ -60,18 +61,18 @@ func nextStep(code int, err error) string {
 		return next
 	}
 	switch code {
-	case exitUsage:
+	case exitcode.Usage:
 		// Else it is a setting that is wrong, and its error says which.
 		if wrong, ok := errors.AsType[*usageError](err); ok {
 			return fmt.Sprintf("run `%s --help` to see how it is called", wrong.path)
 		}
-	case exitUnreachable, exitNoBuilder, exitStore:
+	case exitcode.Unreachable, exitcode.NoBuilder, exitcode.Store:
 		return "run `pinion doctor` to see what works and what does not"
-	case exitVerification:
+	case exitcode.Verification:
 		return "ask again, and with --no-cache if it stays so"
-	case exitLock:
+	case exitcode.Lock:
 		return "another pinion builds the same image; ask again when it is done"
-	case exitBuild:
+	case exitcode.Build:
 		return "the template's own Dockerfile failed or was refused; --progress plain shows all " +
 			"of its output"
 	}
