@@ -11,6 +11,7 @@ import (
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"git.moleculesai.app/molecule-ai/pinion/buildkit/buildx"
+	"git.moleculesai.app/molecule-ai/pinion/resolver"
 )
 
 // remarked is a builder with something to tell of how it was picked.
@@ -40,7 +41,7 @@ func pickNode(ctx context.Context, nodes []buildx.Node, platform string,
 	if platform == "" {
 		return dial(ctx, nodes[0])
 	}
-	p, err := parsePlatform(platform)
+	p, err := resolver.ParsePlatform(platform)
 	if err != nil {
 		return nil, err
 	}

@@ -183,7 +183,7 @@ func (o *Orchestrator) checkPlatform(b solver) Check {
 	if want == NativePlatform {
 		return ok("platform", "%s (native)", platforms.Format(b.Native()))
 	}
-	p, err := parsePlatform(want)
+	p, err := resolver.ParsePlatform(want)
 	if err == nil {
 		err = b.RequirePlatform(p)
 	}

@@ -42,7 +42,7 @@ func (j *job) run(ctx context.Context) (*Call, error) {
 	}
 
 	begun := time.Now()
-	rev, err := j.lookup(ctx, h.format())
+	rev, err := resolver.Commit(ctx, j.o.heads, j.template, j.ask.pin(), h.format())
 	if err = failpoint.At(ctx, failpoint.LookedUp, err); err != nil {
 		return nil, err
 	}
@@ -83,21 +83,6 @@ func (j *job) bypass() string {
 		return "asked to pull the base images again"
 	}
 	return ""
-}
-
-// lookup always asks, with the caller's own credential, before any record is believed.
-func (j *job) lookup(ctx context.Context, format git.ObjectFormat) (git.Revision, error) {
-	if j.ask.revision.IsZero() {
-		head, err := j.o.heads.Head(ctx, j.template.Remote, j.template.Ref, format)
-		return head.Revision, err
-	}
-	if j.ask.anyRevision {
-		// Whatever the head is: that we may ask for it is what counts.
-		_, err := j.o.heads.Head(ctx, j.template.Remote, j.template.Ref, format)
-		return j.ask.revision, err
-	}
-	return j.ask.revision, j.o.heads.RequireOnBranch(ctx, j.template.Remote, j.template.Ref,
-		j.ask.revision)
 }
 
 // build makes the image under the key's lock. What another process built while we waited for the
@@ -198,7 +183,7 @@ func (j *job) lock(ctx context.Context) (unlock func(), warnings []string, err e
 
 func (j *job) solve(ctx context.Context, b solver, to *sink,
 	imports []buildkit.CacheEntry) (buildkit.Result, error) {
-	platform, err := parsePlatform(j.recipe.Platform)
+	platform, err := resolver.ParsePlatform(j.recipe.Platform)
 	if err != nil {
 		return buildkit.Result{}, err
 	}

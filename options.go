@@ -5,12 +5,9 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -18,8 +15,8 @@ import (
 
 	"git.moleculesai.app/molecule-ai/pinion/buildkit"
 	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore"
+	"git.moleculesai.app/molecule-ai/pinion/internal/xdg"
 	"git.moleculesai.app/molecule-ai/pinion/resolver"
-	"git.moleculesai.app/molecule-ai/pinion/resolver/git"
 )
 
 // Environment variables that [OptionsFromEnv] reads. All are optional. Docker's own (DOCKER_HOST,
@@ -219,104 +216,20 @@ const DefaultStallAfter = 5 * time.Minute
 // unpacking. 0 is never. The default is [DefaultStallAfter].
 func WithStallAfter(d time.Duration) Option { return func(s *settings) { s.stallAfter = d } }
 
-// catalogue puts together what may be asked for.
-func (s *settings) catalogue() (*resolver.Catalogue, error) {
-	var opts []resolver.CatalogueOption
-	if s.allowHTTP {
-		opts = append(opts, resolver.AllowInsecureHTTP())
-	}
-	c, err := resolver.NewCatalogue(s.prefix, opts...)
-	if err != nil {
-		return nil, err
-	}
-	file, named := s.config, s.config != ""
-	if !named {
-		file = s.xdg("XDG_CONFIG_HOME", ".config", "pinion", "config.yaml")
-	}
-	if file == "" {
-		return c, nil
-	}
-	err = c.AddFile(file)
-	switch {
-	case !errors.Is(err, fs.ErrNotExist):
-		return c, err
-	case named:
-		return nil, fmt.Errorf("%w: %w: --config or %s names it", ErrInvalidInput, err, EnvConfig)
-	default:
-		return c, nil
-	}
-}
-
-// tokenHint says where a host's token comes from, in an error that asks for one.
-func (s *settings) tokenHint(c *resolver.Catalogue) func(host string) string {
-	names := c.TokenEnvs()
-	own := ""
-	if r, err := s.prefixRemote(); err == nil {
-		own = r.Host()
-	}
-	return func(host string) string {
-		if host == own {
-			return EnvToken
-		}
-		return cmp.Or(names[host], "a token_env for "+host+" under credentials in the config file")
-	}
-}
-
-// prefixRemote is a repository of the prefix, which itself ends in the middle of a path element.
-func (s *settings) prefixRemote() (git.Remote, error) {
-	var opts []git.RemoteOption
-	if s.allowHTTP {
-		opts = append(opts, git.AllowInsecureHTTP())
-	}
-	return git.ParseRemote(s.prefix+"x", opts...)
-}
-
-// credentials bind each token to its host: the environment's to the prefix's host, the others to
-// those that the config file names them for.
-func (s *settings) credentials(c *resolver.Catalogue) (resolver.Credentials, error) {
-	creds := resolver.Credentials{}
-	for host, name := range c.TokenEnvs() {
-		if v, _ := s.lookup(name); strings.TrimSpace(v) != "" {
-			creds[host] = strings.TrimSpace(v)
-		}
-	}
-	if s.token != "" {
-		r, err := s.prefixRemote()
-		if err != nil {
-			return nil, err
-		}
-		creds[r.Host()] = s.token
-	}
-	return creds, nil
+// load reads the config file and binds the tokens to their hosts.
+func (s *settings) load() (resolver.Setup, error) {
+	return resolver.Load(resolver.LoadConfig{
+		Prefix: s.prefix, AllowHTTP: s.allowHTTP, Token: s.token, Lookup: s.lookup,
+		File:     cmp.Or(s.config, xdg.ConfigFile(s.lookup, "pinion", "config.yaml")),
+		Required: s.config != "",
+	})
 }
 
 func (s *settings) cachePath() string {
 	if s.cacheDir != "" {
 		return s.cacheDir
 	}
-	return s.xdg("XDG_CACHE_HOME", ".cache", "molecule", "workspace-template-build")
-}
-
-// xdg is a path below a base directory as the XDG specification finds it; relative values are
-// ignored as it demands. Empty if there is no home.
-func (s *settings) xdg(variable, fallback string, elem ...string) string {
-	base, _ := s.lookup(variable)
-	if !filepath.IsAbs(base) {
-		home := s.home()
-		if home == "" {
-			return ""
-		}
-		base = filepath.Join(home, fallback)
-	}
-	return filepath.Join(append([]string{base}, elem...)...)
-}
-
-func (s *settings) home() string {
-	home, _ := s.lookup("HOME")
-	if home == "" {
-		home, _ = s.lookup("USERPROFILE")
-	}
-	return home
+	return xdg.CacheDir(s.lookup, "molecule", "workspace-template-build")
 }
 
 // owner tells apart those who use one engine without sharing a cache folder, and so without sharing

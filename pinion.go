@@ -11,6 +11,7 @@ import (
 
 	"git.moleculesai.app/molecule-ai/pinion/cache"
 	"git.moleculesai.app/molecule-ai/pinion/internal/flight"
+	"git.moleculesai.app/molecule-ai/pinion/internal/lazy"
 	"git.moleculesai.app/molecule-ai/pinion/internal/queue"
 	"git.moleculesai.app/molecule-ai/pinion/internal/redact"
 	"git.moleculesai.app/molecule-ai/pinion/resolver"
@@ -25,9 +26,9 @@ type Orchestrator struct {
 	source    resolver.RegistrySource
 	catalogue *resolver.Catalogue
 	creds     resolver.Credentials
-	heads     heads
+	heads     resolver.Heads
 	// public asks git servers without a credential.
-	public  heads
+	public  resolver.Heads
 	store   func() (store, error)
 	connect func(ctx context.Context, st store, platform string) (solver, error)
 	records func() (*cache.Dir, error)
@@ -41,13 +42,6 @@ type Orchestrator struct {
 	// owner keeps the temporary names of users of one engine apart.
 	owner string
 	log   *slog.Logger
-}
-
-// heads asks git servers.
-type heads interface {
-	Head(ctx context.Context, r git.Remote, ref git.Ref,
-		hint git.ObjectFormat) (resolver.Head, error)
-	RequireOnBranch(ctx context.Context, r git.Remote, ref git.Ref, rev git.Revision) error
 }
 
 // New puts an Orchestrator together. It reads the config file and contacts nobody; engine, builder
@@ -67,20 +61,17 @@ func New(opts ...Option) (*Orchestrator, error) {
 	if err != nil {
 		return nil, err
 	}
-	catalogue, err := s.catalogue()
+	from, err := s.load()
 	if err != nil {
 		return nil, err
 	}
-	s.secrets = secretVariables(catalogue)
-	creds, err := s.credentials(catalogue)
-	if err != nil {
-		return nil, err
-	}
+	s.secrets = secretVariables(from.Catalogue)
+	creds := from.Credentials
 	o := &Orchestrator{
-		settings: s, catalogue: catalogue, creds: creds, log: s.logger,
+		settings: s, catalogue: from.Catalogue, creds: creds, log: s.logger,
 		source:     resolver.Resolve(s.lookup),
-		heads:      resolver.NewClient(creds, resolver.WithTokenHint(s.tokenHint(catalogue))),
-		public:     resolver.NewClient(nil, resolver.WithTokenHint(s.tokenHint(catalogue))),
+		heads:      resolver.NewClient(creds, resolver.WithTokenHint(from.TokenHint)),
+		public:     resolver.NewClient(nil, resolver.WithTokenHint(from.TokenHint)),
 		redact:     redact.New(slices.Collect(maps.Values(creds))...),
 		owner:      s.owner(),
 		queue:      queue.New(s.maxParallel),
@@ -88,10 +79,10 @@ func New(opts ...Option) (*Orchestrator, error) {
 		buildCache: buildCache, after: newAfterwards(),
 	}
 	o.saves = newSaves(o.after)
-	o.records = kept(func() (*cache.Dir, error) {
+	o.records = lazy.New(func() (*cache.Dir, error) {
 		return cache.Open(s.cachePath())
-	}, (*cache.Dir).Exists)
-	o.store = kept(s.openStore, stillThere)
+	}, (*cache.Dir).Exists).Get
+	o.store = lazy.New(s.openStore, stillThere).Get
 	return o, nil
 }
 
@@ -143,6 +134,11 @@ func NoCache() EnsureOption { return func(a *ask) { a.noCache = true } }
 // Prewarm says that nobody waits for the image yet. It changes nothing but what the receipt says,
 // also that of those who find the image later on.
 func Prewarm() EnsureOption { return func(a *ask) { a.prewarm = true } }
+
+// pin is the commit that is asked for.
+func (a ask) pin() resolver.Pin {
+	return resolver.Pin{Revision: a.revision, OffBranch: a.anyRevision}
+}
 
 // flight keeps calls that want different work apart.
 func (a ask) flight(key string) string {

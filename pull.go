@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/containerd/platforms"
 	"github.com/distribution/reference"
 
 	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore"
@@ -76,16 +75,10 @@ func present(ctx context.Context, st store, ref, platform string) (id, miss stri
 		return "", "not in the image store", nil
 	case err != nil:
 		return "", "", storeError(err)
-	case !samePlatform(got.Platform, platform):
+	case !resolver.SamePlatform(got.Platform, platform):
 		return "", fmt.Sprintf("the one in the image store is for %s", got.Platform), nil
 	}
 	return got.ID, "", nil
-}
-
-func samePlatform(a, b string) bool {
-	p, errA := platforms.Parse(a)
-	q, errB := platforms.Parse(b)
-	return errA == nil && errB == nil && platforms.OnlyStrict(q).Match(p)
 }
 
 func (o *Orchestrator) fetchImage(ctx context.Context, st store, b *Build, ref,

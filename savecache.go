@@ -16,9 +16,9 @@ import (
 // What stays of the caches in the cache folder after each build.
 const (
 	// DefaultCacheKeep is how many commits' caches of a template stay.
-	DefaultCacheKeep = 3
+	DefaultCacheKeep = cache.DefaultKeep
 	// DefaultCacheMaxSize in bytes is what all of them may take together.
-	DefaultCacheMaxSize = 10_000_000_000
+	DefaultCacheMaxSize = cache.DefaultMaxSize
 )
 
 // saveWithin bounds the saving of one build's cache: long enough for gigabytes, and for a few that

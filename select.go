@@ -110,7 +110,7 @@ func (o *Orchestrator) recipe(ctx context.Context, st store, t resolver.Template
 			return recipe{}, err
 		}
 	}
-	parsed, err := parsePlatform(p)
+	parsed, err := resolver.ParsePlatform(p)
 	if err != nil {
 		return recipe{}, err
 	}
@@ -146,20 +146,10 @@ func managedPlatform() string {
 	return platforms.Format(platforms.Normalize(platforms.DefaultSpec()))
 }
 
-func parsePlatform(s string) (ocispecs.Platform, error) {
-	p, err := platforms.Parse(s)
-	if err != nil {
-		return p,
-			fmt.Errorf("%w: platform %q: %w (write os/arch[/variant], for example linux/arm64, "+
-				"or native)", ErrInvalidInput, s, err)
-	}
-	return platforms.Normalize(p), nil
-}
-
 func checkPlatform(s string) error {
 	if s == NativePlatform {
 		return nil
 	}
-	_, err := parsePlatform(s)
+	_, err := resolver.ParsePlatform(s)
 	return err
 }

@@ -13,6 +13,14 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/internal/filelock"
 )
 
+// The limits that Pinion keeps to by default.
+const (
+	// DefaultKeep is how many entries of a line stay.
+	DefaultKeep = 3
+	// DefaultMaxSize is what the entries of all lines may take together, in bytes.
+	DefaultMaxSize = 10_000_000_000
+)
+
 // Limits say what of the build caches may stay.
 type Limits struct {
 	// Keep is how many entries of each line stay, the newest.

@@ -13,6 +13,8 @@ const (
 	EngineUnreachable Situation = "engine unreachable"
 	// SBOMRequested: an SBOM was requested with the build, which makes none.
 	SBOMRequested Situation = "SBOM requested"
+	// ConfigMissing: the configuration file that the user names does not exist.
+	ConfigMissing Situation = "configuration file missing"
 )
 
 // situationError is an error in a situation. Its text is that of err.

@@ -1,0 +1,36 @@
+package resolver
+
+import (
+	"context"
+
+	"git.moleculesai.app/molecule-ai/pinion/resolver/git"
+)
+
+// Heads answers for the branches of repositories. A [Client] does.
+type Heads interface {
+	Head(ctx context.Context, remote git.Remote, ref git.Ref, hint git.ObjectFormat) (Head, error)
+	RequireOnBranch(ctx context.Context, remote git.Remote, ref git.Ref, rev git.Revision) error
+}
+
+// Pin says which commit of a template is wanted. The zero value is the head of its ref.
+type Pin struct {
+	Revision git.Revision // the commit; zero for the head
+	// OffBranch lets the Revision be on any branch, or on none.
+	OffBranch bool
+}
+
+// Commit returns the commit of a template. The server is asked in every case: who may not read the
+// template's ref gets an error and no commit. A Revision that is not on the ref is an
+// ErrNotOnBranch, unless it may be off the branch. hint is that of [Client.Head], and so are the
+// other errors.
+func Commit(ctx context.Context, heads Heads, t Template, want Pin,
+	hint git.ObjectFormat) (git.Revision, error) {
+	if !want.Revision.IsZero() && !want.OffBranch {
+		return want.Revision, heads.RequireOnBranch(ctx, t.Remote, t.Ref, want.Revision)
+	}
+	head, err := heads.Head(ctx, t.Remote, t.Ref, hint)
+	if want.Revision.IsZero() {
+		return head.Revision, err
+	}
+	return want.Revision, err
+}

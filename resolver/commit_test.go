@@ -1,0 +1,58 @@
+package resolver
+
+import (
+	"context"
+	"errors"
+	"testing"
+
+	"git.moleculesai.app/molecule-ai/pinion/resolver/git"
+)
+
+// fixedHeads has one commit on every branch.
+type fixedHeads struct {
+	head git.Revision
+	err  error
+	hint git.ObjectFormat // of the last call of Head
+}
+
+func (h *fixedHeads) Head(_ context.Context, _ git.Remote, _ git.Ref,
+	hint git.ObjectFormat) (Head, error) {
+	h.hint = hint
+	return Head{Revision: h.head}, h.err
+}
+
+func (h *fixedHeads) RequireOnBranch(_ context.Context, _ git.Remote, _ git.Ref,
+	rev git.Revision) error {
+	if h.err == nil && rev != h.head {
+		return ErrNotOnBranch
+	}
+	return h.err
+}
+
+func TestCommit(t *testing.T) {
+	newest, older := mustRevision(t, shaA), mustRevision(t, shaB)
+	for name, c := range map[string]struct {
+		want   Pin
+		server error
+		rev    git.Revision
+		err    error
+	}{
+		"head":               {Pin{}, nil, newest, nil},
+		"head, refused":      {Pin{}, ErrUnauthorized, newest, ErrUnauthorized},
+		"on the branch":      {Pin{Revision: newest}, nil, newest, nil},
+		"off the branch":     {Pin{Revision: older}, nil, older, ErrNotOnBranch},
+		"any commit":         {Pin{older, true}, nil, older, nil},
+		"any commit refused": {Pin{older, true}, ErrNotFound, older, ErrNotFound},
+	} {
+		t.Run(name, func(t *testing.T) {
+			heads := &fixedHeads{head: newest, err: c.server}
+			rev, err := Commit(t.Context(), heads, Template{}, c.want, git.SHA256)
+			if !errors.Is(err, c.err) || err == nil && rev != c.rev {
+				t.Errorf("got %s, %v", rev, err)
+			}
+			if c.want.Revision.IsZero() && heads.hint != git.SHA256 {
+				t.Errorf("the hint is %q", heads.hint)
+			}
+		})
+	}
+}
