@@ -94,8 +94,8 @@ func (d *document) check(t *testing.T, method, path string, a answered) {
 	t.Helper()
 	what := fmt.Sprintf("%s %s %d", method, path, a.StatusCode)
 	d.seen[what] = true
-	operation,
-		_ := d.root["paths"].(map[string]any)[path].(map[string]any)[strings.ToLower(method)].(map[string]any)
+	item, _ := d.root["paths"].(map[string]any)[path].(map[string]any)
+	operation, _ := item[strings.ToLower(method)].(map[string]any)
 	if operation == nil {
 		t.Errorf("%s is not described", what)
 		return
@@ -177,7 +177,7 @@ func TestOpenAPI(t *testing.T) {
 
 	a := ask(http.MethodPost, images, "/v1/images/made", "")
 	ask(http.MethodPost, images, "/v1/images/made", "") // one too many
-	var got accepted
+	var got acceptance
 	if err := json.Unmarshal([]byte(a.text), &got); err != nil {
 		t.Fatal(err)
 	}
@@ -233,7 +233,7 @@ func TestOpenAPI(t *testing.T) {
 	s.backend.ready = &pinion.Error{Origin: pinion.OriginDocker, Err: pinion.ErrStore}
 	ask(http.MethodGet, "/readyz", "/readyz", "")
 	ask(http.MethodGet, "/v1/images", "/v1/images", "")
-	s.door.shut()
+	s.gate.close()
 	ask(http.MethodGet, "/readyz", "/readyz", "")
 	ask(http.MethodPost, images, "/v1/images/there", "")
 	plain := newStage(t)

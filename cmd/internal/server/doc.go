@@ -1,10 +1,13 @@
-// Package server offers an orchestrator over HTTP, for programs in any language.
+// Package server serves an orchestrator over HTTP, for programs in any language. openapi.yaml
+// describes the interface.
 //
-// It promises that every input is bounded in size and time, that a caller can withdraw its own
-// interest in a build and nobody else's, that what it answers holds no credential and no control
-// character, and that it ends in good order: builds under way may end, and event streams are closed
-// after their last event. openapi.yaml describes the interface.
+// It guarantees that
+//   - every input is bounded in size and in time;
+//   - a caller can withdraw only its own interest in a build;
+//   - responses contain neither credentials nor control characters;
+//   - shutdown is graceful: running builds get time to end, and an event stream is closed after its
+//     last event.
 //
-// It does not tell callers apart beyond that: whoever may use the socket, or has the token, may ask
-// for any template of the catalogue and read all builds.
+// It does not guarantee isolation between callers. Every caller that can open the socket, or has
+// the token, may request any template of the catalogue and read all builds.
 package server

@@ -13,27 +13,26 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion"
 )
 
-// stream sends a build's events as they come (server-sent events, the HTML standard's section 9.2),
-// from the first that is kept or from behind the one that Last-Event-ID names. It ends with the
-// build. A reader that comes back for more gets 204 then, which tells a browser's EventSource to
-// stay away.
+// stream sends a build's events as server-sent events (HTML standard, section 9.2) until the build
+// ends. It starts at the oldest available event, or after the one in Last-Event-ID. A reader that
+// reconnects with all events of an ended build gets 204, which makes a browser's EventSource stop.
 func (s *Server) stream(w http.ResponseWriter, r *http.Request) {
 	build, status, ok := s.builds.get(r.PathValue("id"))
 	if !ok {
-		s.tell(w, r, noBuild())
+		s.writeProblem(w, r, noBuild())
 		return
 	}
 	after, err := lastEventID(r)
 	if err != nil {
-		s.tell(w, r, badRequest("Last-Event-ID is the id of an event"))
+		s.writeProblem(w, r, badRequest("Last-Event-ID must be the id of an event"))
 		return
 	}
 	if !s.streams.take() {
-		s.tell(w, r, tooMany("event streams"))
+		s.writeProblem(w, r, tooMany("event streams"))
 		return
 	}
 	defer s.streams.free()
-	if !status.Ended.IsZero() && !more(r.Context(), build, after) {
+	if !status.Ended.IsZero() && !hasMore(r.Context(), build, after) {
 		w.WriteHeader(http.StatusNoContent)
 		return
 	}
@@ -63,20 +62,20 @@ func lastEventID(r *http.Request) (int64, error) {
 	return id, nil
 }
 
-// more says whether a build that has ended has events behind that one.
-func more(ctx context.Context, b Build, after int64) bool {
+// hasMore reports whether a build that has ended has events after that ID.
+func hasMore(ctx context.Context, b Build, after int64) bool {
 	for range b.Events(ctx, after) {
 		return true
 	}
 	return false
 }
 
-// forward sends events until there are no more, or until the reader takes nothing any longer.
+// forward sends events until there are no more or the reader stops reading.
 func (s *Server) forward(ctx context.Context, out *sender, b Build, after int64) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	events := channel(ctx, b.Events(ctx, after))
-	beat := time.NewTicker(s.limits.beat)
+	events := toChannel(ctx, b.Events(ctx, after))
+	beat := time.NewTicker(s.limits.heartbeat)
 	defer beat.Stop()
 	for {
 		var err error
@@ -95,9 +94,9 @@ func (s *Server) forward(ctx context.Context, out *sender, b Build, after int64)
 	}
 }
 
-// channel makes a sequence something that can be waited for. It ends with ctx, or with the
-// sequence.
-func channel(ctx context.Context, events iter.Seq[pinion.Event]) <-chan pinion.Event {
+// toChannel sends the events of a sequence on a channel, for select. It closes the channel when the
+// sequence or ctx ends.
+func toChannel(ctx context.Context, events iter.Seq[pinion.Event]) <-chan pinion.Event {
 	c := make(chan pinion.Event)
 	go func() {
 		defer close(c)
@@ -112,11 +111,11 @@ func channel(ctx context.Context, events iter.Seq[pinion.Event]) <-chan pinion.E
 	return c
 }
 
-// sender gives the reader so long to take each piece.
+// sender writes to a reader that must accept each message within the timeout.
 type sender struct {
 	w       io.Writer
 	control *http.ResponseController
-	within  time.Duration
+	timeout time.Duration
 }
 
 func (o *sender) event(e pinion.Event) error {
@@ -128,7 +127,7 @@ func (o *sender) event(e pinion.Event) error {
 }
 
 func (o *sender) send(text string) error {
-	_ = o.control.SetWriteDeadline(time.Now().Add(o.within)) // not on all connections
+	_ = o.control.SetWriteDeadline(time.Now().Add(o.timeout)) // best effort
 	if _, err := io.WriteString(o.w, text+"\n\n"); err != nil {
 		return err
 	}

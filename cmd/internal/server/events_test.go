@@ -13,7 +13,7 @@ import (
 
 func (s *stage) begun(t *testing.T, name string) (path string, b *fakeBuild) {
 	t.Helper()
-	got := decode[accepted](t, s.ask(t, http.MethodPost, "/v1/images/"+name, ""))
+	got := decode[acceptance](t, s.ask(t, http.MethodPost, "/v1/images/"+name, ""))
 	return "/v1/builds/" + got.Build.ID + "/events", s.backend.build(name)
 }
 
@@ -70,7 +70,7 @@ func TestEventsAreStreamedAndResumed(t *testing.T) {
 }
 
 func TestHeartbeat(t *testing.T) {
-	s := newStage(t, withLimits(func(l *limits) { l.beat = time.Millisecond }))
+	s := newStage(t, withLimits(func(l *limits) { l.heartbeat = time.Millisecond }))
 	path, b := s.begun(t, "made")
 	resp, err := http.Get(s.url + path)
 	if err != nil {

@@ -14,79 +14,79 @@ import (
 	"time"
 )
 
-// watched logs each request in one line, without its query, and answers for what panics.
-func (s *Server) watched(next http.Handler) http.Handler {
+// observe logs each request in one line, without its query, and answers requests whose handler
+// panics.
+func (s *Server) observe(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		begun := time.Now()
+		start := time.Now()
 		if r.ContentLength != 0 {
-			// Also where the body is not wanted: net/http reads on for a while to keep the
-			// connection.
-			// not on all connections
-			_ = http.NewResponseController(w).SetReadDeadline(begun.Add(s.limits.body))
+			// Even a body that no handler reads needs a deadline: net/http reads the rest of it to
+			// reuse the connection. Some connections do not support deadlines.
+			_ = http.NewResponseController(w).SetReadDeadline(start.Add(s.limits.body))
 		}
-		noted := &notes{ResponseWriter: w}
+		rec := &statusRecorder{ResponseWriter: w}
 		defer func() {
 			if cause := recover(); cause != nil {
-				if cause == http.ErrAbortHandler { //nolint:errorlint // as net/http compares it
+				// net/http compares it in this way
+				if cause == http.ErrAbortHandler { //nolint:errorlint
 					panic(cause)
 				}
-				s.log.Error(fmt.Sprintf("a request made the server panic: %s",
+				s.log.Error(fmt.Sprintf("panic while serving a request: %s",
 					s.clean(fmt.Sprint(cause))), "stack", s.clean(string(debug.Stack())))
-				if noted.status == 0 {
-					s.tell(noted, r, refusal(http.StatusInternalServerError, "internal",
-						"Something went wrong",
-						"this is a fault of the server's; its log says more"))
+				if rec.status == 0 {
+					s.writeProblem(rec, r, refusal(http.StatusInternalServerError, "internal",
+						"Internal error",
+						"the server's log has the details"))
 				}
 			}
 			s.log.Debug("request", "method", r.Method, "path", r.URL.EscapedPath(), "status",
-				noted.status,
-				"note", noted.note, "ms", time.Since(begun).Milliseconds())
+				rec.status, "note", rec.note, "ms", time.Since(start).Milliseconds())
 		}()
-		next.ServeHTTP(noted, r)
+		next.ServeHTTP(rec, r)
 	})
 }
 
-// notes is an answer of which the log will tell.
-type notes struct {
+// statusRecorder records what the log says about a response.
+type statusRecorder struct {
 	http.ResponseWriter
 	status int
 	note   string
 }
 
 // WriteHeader implements http.ResponseWriter.
-func (n *notes) WriteHeader(status int) {
-	if n.status == 0 {
-		n.status = status
+func (r *statusRecorder) WriteHeader(status int) {
+	if r.status == 0 {
+		r.status = status
 	}
-	n.ResponseWriter.WriteHeader(status)
+	r.ResponseWriter.WriteHeader(status)
 }
 
 // Write implements http.ResponseWriter.
-func (n *notes) Write(p []byte) (int, error) {
-	if n.status == 0 {
-		n.status = http.StatusOK
+func (r *statusRecorder) Write(p []byte) (int, error) {
+	if r.status == 0 {
+		r.status = http.StatusOK
 	}
-	return n.ResponseWriter.Write(p)
+	return r.ResponseWriter.Write(p)
 }
 
-// Unwrap is for http.ResponseController.
-func (n *notes) Unwrap() http.ResponseWriter { return n.ResponseWriter }
+// Unwrap implements the interface of http.ResponseController.
+func (r *statusRecorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
 
 // note adds a word to the request's line in the log.
 func note(w http.ResponseWriter, word string) {
-	if n, ok := w.(*notes); ok {
-		n.note = word
+	if r, ok := w.(*statusRecorder); ok {
+		r.note = word
 	}
 }
 
-// authorized wants the token, if the server has one.
-func (s *Server) authorized(next http.Handler) http.Handler {
+// authenticate requires the token, if the server has one.
+func (s *Server) authenticate(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if s.token != nil && !s.knows(r.Header.Get("Authorization")) {
 			w.Header().Set("WWW-Authenticate", `Bearer realm="pinion"`)
-			w.Header().Set("Connection", "close") // a body that may come is not read
-			s.tell(w, r, refusal(http.StatusUnauthorized, "unauthenticated", "A token is wanted",
-				"send the header Authorization: Bearer with the server's token"))
+			w.Header().Set("Connection", "close") // without reading a body
+			s.writeProblem(w, r, refusal(http.StatusUnauthorized, "unauthenticated", "A token is required",
+				"send the server's token in the header Authorization: Bearer"))
 			return
 		}
 		next.ServeHTTP(w, r)
@@ -100,24 +100,24 @@ func (s *Server) knows(header string) bool {
 		strings.EqualFold(scheme, "bearer")
 }
 
-// vetted asks about a request before its body is read.
-func (s *Server) vetted(first func(*http.Request) *problem, next http.Handler) http.Handler {
+// precheck refuses a request by its header, before its body is read.
+func (s *Server) precheck(check func(*http.Request) *problem, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if p := first(r); p != nil {
-			w.Header().Set("Connection", "close") // a body that may come is not read
-			s.tell(w, r, p)
+		if p := check(r); p != nil {
+			w.Header().Set("Connection", "close") // without reading a body
+			s.writeProblem(w, r, p)
 			return
 		}
 		next.ServeHTTP(w, r)
 	})
 }
 
-// atOnce bounds how many requests are answered at once. Their bodies are here by then, so that no
-// slow sender holds a place.
-func (s *Server) atOnce(places slots, next http.HandlerFunc) http.HandlerFunc {
+// limit bounds the number of concurrent requests of a handler. Their bodies have been read by then,
+// so a slow sender does not take a slot.
+func (s *Server) limit(places slots, next http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		if !places.take() {
-			s.tell(w, r, tooMany("requests of this kind"))
+			s.writeProblem(w, r, tooMany("requests of this kind"))
 			return
 		}
 		defer places.free()
@@ -125,14 +125,14 @@ func (s *Server) atOnce(places slots, next http.HandlerFunc) http.HandlerFunc {
 	}
 }
 
-// bounded reads the body whole before anything is done, within its size and the time that watched
-// gives it. What comes late or does not end costs its sender the connection.
-func (s *Server) bounded(most int64, among *readers, next http.HandlerFunc) http.Handler {
+// bufferBody reads the whole body before it calls the handler. The body is bounded in size, and in
+// time by the deadline that observe sets. A body that exceeds either costs the connection.
+func (s *Server) bufferBody(maxBytes int64, queue *readers, next http.HandlerFunc) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.ContentLength != 0 {
-			if p := s.readBody(w, r, most, among); p != nil {
+			if p := s.readBody(w, r, maxBytes, queue); p != nil {
 				w.Header().Set("Connection", "close")
-				s.tell(w, r, p)
+				s.writeProblem(w, r, p)
 				return
 			}
 		}
@@ -140,28 +140,28 @@ func (s *Server) bounded(most int64, among *readers, next http.HandlerFunc) http
 	})
 }
 
-func (s *Server) readBody(w http.ResponseWriter, r *http.Request, most int64,
-	among *readers) *problem {
-	if among != nil {
+func (s *Server) readBody(w http.ResponseWriter, r *http.Request, maxBytes int64,
+	queue *readers) *problem {
+	if queue != nil {
 		from := addressOf(r)
-		if !among.take(from) {
-			return tooMany("bodies on their way")
+		if !queue.take(from) {
+			return tooMany("request bodies being received")
 		}
-		defer among.free(from)
+		defer queue.free(from)
 	}
-	text, err := io.ReadAll(http.MaxBytesReader(w, r.Body, most))
+	text, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBytes))
 	var large *http.MaxBytesError
 	switch {
 	case errors.As(err, &large):
 		return refusal(http.StatusRequestEntityTooLarge, "too-large", "The body is too large",
-			fmt.Sprintf("at most %d bytes are read here", most))
+			fmt.Sprintf("the limit is %d bytes", maxBytes))
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return refusal(http.StatusRequestTimeout, "timeout", "The body took too long",
-			fmt.Sprintf("it has to be here after %s", s.limits.body))
+			fmt.Sprintf("it must arrive within %s", s.limits.body))
 	case err != nil:
-		return badRequest("the body broke off")
+		return badRequest("the body is incomplete")
 	}
-	_ = http.NewResponseController(w).SetReadDeadline(time.Time{}) // not on all connections
+	_ = http.NewResponseController(w).SetReadDeadline(time.Time{}) // best effort
 	r.Body = io.NopCloser(bytes.NewReader(text))
 	return nil
 }

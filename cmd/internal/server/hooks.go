@@ -12,30 +12,31 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/schema"
 )
 
-// keptDeliveries is how many deliveries are remembered, the latest.
-const keptDeliveries = 1024
+// maxDeliveries is the number of remembered deliveries. The oldest is forgotten first.
+const maxDeliveries = 1024
 
 // signature is a body's HMAC-SHA256.
 type signature = [sha256.Size]byte
 
-// hook is Gitea's webhook. What a push says is believed only so far as to ask the git server where
-// the branch is.
+// hook receives Gitea's webhooks. A push event only causes a look-up of the branch at the git
+// server; nothing else in it is trusted.
 type hook struct {
 	secret []byte
-	pushed func(repository, ref string) []string
+	notify func(repository, ref string) []string
 
 	mu     sync.Mutex
 	seen   map[signature]bool
-	latest []signature // a ring
+	latest []signature // a ring buffer
 	next   int
 }
 
-func newHook(secret string, pushed func(repository, ref string) []string) *hook {
-	return &hook{secret: []byte(secret), pushed: pushed, seen: map[signature]bool{},
-		latest: make([]signature, keptDeliveries)}
+func newHook(secret string, notify func(repository, ref string) []string) *hook {
+	return &hook{secret: []byte(secret), notify: notify, seen: map[signature]bool{},
+		latest: make([]signature, maxDeliveries)}
 }
 
-// signatureOf reads what Gitea sends: the body's HMAC-SHA256 under the secret, in hex.
+// signatureOf returns the signature in Gitea's header: the body's HMAC-SHA256 under the secret, in
+// hex.
 func signatureOf(r *http.Request) (got signature, ok bool) {
 	text, err := hex.DecodeString(r.Header.Get("X-Gitea-Signature"))
 	if err != nil || len(text) != len(got) {
@@ -44,22 +45,22 @@ func signatureOf(r *http.Request) (got signature, ok bool) {
 	return signature(text), true
 }
 
-func (h *hook) signed(body []byte, got signature) bool {
+func (h *hook) verify(body []byte, got signature) bool {
 	mac := hmac.New(sha256.New, h.secret)
 	_, _ = mac.Write(body) // never fails
 	return hmac.Equal(got[:], mac.Sum(nil))
 }
 
-// known says whether a body was taken already. Its signature tells, since nothing else of a
-// delivery is signed. A replay could do no more than have the git server asked once more.
-func (h *hook) known(s signature) bool {
+// isReplay reports whether a body with this signature was accepted before. Nothing else of a
+// delivery is signed. A replay could only cause one more request to the git server.
+func (h *hook) isReplay(s signature) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.seen[s]
 }
 
-// taken remembers a body that led to something. All others may be delivered again.
-func (h *hook) taken(s signature) {
+// remember records a body that caused a look-up. All others may be delivered again.
+func (h *hook) remember(s signature) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.seen[s] {
@@ -70,7 +71,7 @@ func (h *hook) taken(s signature) {
 	h.next = (h.next + 1) % len(h.latest)
 }
 
-// push is what is read of a push event.
+// push is the part of a push event that the server reads.
 type push struct {
 	Ref        string `json:"ref"`
 	Repository struct {
@@ -78,47 +79,47 @@ type push struct {
 	} `json:"repository"`
 }
 
-// maySign refuses, before its body is read, what cannot be a signed webhook.
-func (s *Server) maySign(r *http.Request) *problem {
+// checkWebhook refuses a request that cannot be a signed webhook before its body is read.
+func (s *Server) checkWebhook(r *http.Request) *problem {
 	if s.hook == nil {
 		return refusal(http.StatusNotFound, "no-such-route", "There is no webhook",
 			"start the server with --watch and a secret for webhooks")
 	}
 	if _, ok := signatureOf(r); !ok {
-		return notSigned()
+		return badSignature()
 	}
 	return nil
 }
 
-func notSigned() *problem {
+func badSignature() *problem {
 	return refusal(http.StatusForbidden, "not-signed", "The signature is wrong",
-		"X-Gitea-Signature has to be the body's HMAC-SHA256 under the server's secret, in hex")
+		"X-Gitea-Signature must be the body's HMAC-SHA256 under the server's secret, in hex")
 }
 
-// gitea takes a push.
+// gitea handles a push event.
 func (s *Server) gitea(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(r.Body)
-	mark, _ := signatureOf(r)
-	if err != nil || !s.hook.signed(body, mark) {
-		s.tell(w, r, notSigned())
+	got, _ := signatureOf(r)
+	if err != nil || !s.hook.verify(body, got) {
+		s.writeProblem(w, r, badSignature())
 		return
 	}
 	var p push
 	switch {
-	case r.Header.Get("X-Gitea-Event") != "push" || s.hook.known(mark):
+	case r.Header.Get("X-Gitea-Event") != "push" || s.hook.isReplay(got):
 		w.WriteHeader(http.StatusNoContent)
 		return
 	case json.Unmarshal(body, &p) != nil || p.Repository.FullName == "":
-		s.tell(w, r, badRequest("the body is no push event"))
+		s.writeProblem(w, r, badRequest("the body is not a push event"))
 		return
 	}
-	names := s.hook.pushed(p.Repository.FullName, p.Ref)
+	names := s.hook.notify(p.Repository.FullName, p.Ref)
 	if len(names) == 0 {
 		w.WriteHeader(http.StatusNoContent)
 		return
 	}
-	s.hook.taken(mark)
-	s.answer(w, http.StatusAccepted, struct {
+	s.hook.remember(got)
+	s.writeJSON(w, http.StatusAccepted, struct {
 		Schema    int      `json:"schema"`
 		Templates []string `json:"templates"`
 	}{schema.Version, names})

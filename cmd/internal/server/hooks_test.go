@@ -73,10 +73,10 @@ func TestGiteasWebhook(t *testing.T) {
 		len(pushed) != 2 {
 		t.Errorf("a replay is answered by %d; got %v", got, pushed)
 	}
-	for i := range 3 * keptDeliveries {
-		s.hook.taken(sha256.Sum256([]byte(fmt.Sprint(i))))
+	for i := range 3 * maxDeliveries {
+		s.hook.remember(sha256.Sum256([]byte(fmt.Sprint(i))))
 	}
-	if n := len(s.hook.seen); n != keptDeliveries {
+	if n := len(s.hook.seen); n != maxDeliveries {
 		t.Errorf("%d deliveries are remembered", n)
 	}
 }
@@ -93,16 +93,15 @@ func TestFault62_SlowWebhooks(t *testing.T) {
 		}
 		t.Cleanup(func() { _ = c.Close() })
 		_ = c.SetDeadline(time.Now().Add(20 * time.Second))
-		_,
-			_ = fmt.Fprintf(c,
-			"POST /v1/hooks/gitea HTTP/1.1\r\nHost: x\r\nX-Gitea-Event: "+
-				"push\r\nX-Gitea-Signature: %s\r\nContent-Length: 10\r\n\r\n{", signature)
+		_, _ = fmt.Fprintf(c, "POST /v1/hooks/gitea HTTP/1.1\r\nHost: x\r\n"+
+			"X-Gitea-Event: push\r\nX-Gitea-Signature: %s\r\n"+
+			"Content-Length: 10\r\n\r\n{", signature)
 		return bufio.NewReader(c)
 	}
 	reading := func() int {
 		s.readers.mu.Lock()
 		defer s.readers.mu.Unlock()
-		return s.readers.n
+		return s.readers.total
 	}
 	for _, signature := range []string{"", "ff"} {
 		if line, err := slow(signature).ReadString('\n'); err != nil ||

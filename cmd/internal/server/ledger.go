@@ -12,30 +12,30 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/resolver/git"
 )
 
-// ledger knows the builds under way and those that ended last, and who has an interest in them
-// beyond a request.
+// ledger lists the running builds and those that ended last. It holds the interests that outlive
+// their request.
 type ledger struct {
-	keep    int
+	keep    int // ended builds
 	metrics *metrics
 
 	mu      sync.Mutex
-	left    bool
+	closed  bool // no interest is held any more
 	entries map[string]*entry
-	order   []*entry // as they began
-	ended   []*entry // as they ended
+	order   []*entry // by start
+	history []*entry // by end
 }
 
 type entry struct {
 	build Build
-	// head says that the branch's head was asked for, and no other commit.
-	head       bool
-	superseded git.Revision
-	interests  map[string]interest
-	over       bool
-	settled    chan struct{} // closed when over
+	// head is set if the request was for the branch's head, not for a given commit.
+	head         bool
+	supersededBy git.Revision
+	interests    map[string]interest
+	done         bool
+	ended        chan struct{} // closed when done
 }
 
-// interest is that of a caller who did not wait.
+// interest belongs to a caller that does not wait.
 type interest struct {
 	call Call
 	end  func()
@@ -45,19 +45,19 @@ func newLedger(keep int, m *metrics) *ledger {
 	return &ledger{keep: keep, metrics: m, entries: map[string]*entry{}}
 }
 
-// add enters a build, unless it is there already. Those of older heads of the same template are
-// marked. The look-up that led to it was begun at that time.
-func (l *ledger) add(b Build, head bool, begun time.Time) {
+// add enters a build, unless it is in the ledger. If it is of the branch's head, add marks the
+// template's builds of older heads as superseded. The look-up that found the head began at start.
+func (l *ledger) add(b Build, head bool, start time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.entries[b.ID()] != nil {
 		return
 	}
 	if s := b.Status(); head {
-		l.supersede(s.Name, s.Revision, begun)
+		l.markLocked(s.Name, s.Revision, start)
 	}
 	e := &entry{build: b, head: head, interests: map[string]interest{},
-		settled: make(chan struct{})}
+		ended: make(chan struct{})}
 	l.entries[b.ID()] = e
 	l.order = append(l.order, e)
 	l.metrics.inFlight.Add(1)
@@ -67,33 +67,33 @@ func (l *ledger) add(b Build, head bool, begun time.Time) {
 	}()
 }
 
-// superseded says that a look-up begun at that time found the head of the template's branch to be
-// rev.
-func (l *ledger) superseded(name string, rev git.Revision, begun time.Time) {
+// markSuperseded marks the template's builds of older heads: a look-up that began at start found
+// the head of the branch to be rev.
+func (l *ledger) markSuperseded(name string, rev git.Revision, start time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.supersede(name, rev, begun)
+	l.markLocked(name, rev, start)
 }
 
-// supersede marks what was looked up before the look-up began. Of two look-ups at the same time
-// nobody can tell which one saw the newer head.
-func (l *ledger) supersede(name string, rev git.Revision, begun time.Time) {
+// markLocked marks the builds that started before the look-up. It skips later ones: of two
+// concurrent look-ups either may have seen the newer head. The caller holds mu.
+func (l *ledger) markLocked(name string, rev git.Revision, start time.Time) {
 	for _, e := range l.order {
-		if s := e.build.Status(); e.head && !e.over && s.Name == name && s.Revision != rev &&
-			s.Started.Before(begun) {
-			e.superseded = rev
+		if s := e.build.Status(); e.head && !e.done && s.Name == name && s.Revision != rev &&
+			s.Started.Before(start) {
+			e.supersededBy = rev
 		}
 	}
 }
 
-// hold keeps a call until it is withdrawn with the token returned, or the build ends; then end is
-// called, once.
+// hold keeps a call until the caller withdraws it with the token, or until the build ends. Then it
+// calls end, once.
 func (l *ledger) hold(c Call, end func()) (token string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	e := l.entries[c.ID()]
 	token = rand.Text()
-	if e == nil || e.over || l.left {
+	if e == nil || e.done || l.closed {
 		c.Leave()
 		end()
 		return token
@@ -102,14 +102,14 @@ func (l *ledger) hold(c Call, end func()) (token string) {
 	return token
 }
 
-// What withdraw may say.
+// Errors of withdraw.
 var (
 	errNoBuild    = errors.New("no such build")
 	errNotYours   = errors.New("not the token of an interest in this build")
 	errBuildEnded = errors.New("the build has ended")
 )
 
-// withdraw ends the interest that the token stands for. The last one to go cancels the build.
+// withdraw ends the interest with that token. Withdrawing the last interest cancels the build.
 func (l *ledger) withdraw(id, token string) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -117,11 +117,11 @@ func (l *ledger) withdraw(id, token string) error {
 	if e == nil {
 		return errNoBuild
 	}
-	// The tokens are random and of this build alone, so that a look-up by hash tells nothing about
-	// others.
+	// The tokens are random and of this build alone, so the timing of a map look-up reveals nothing
+	// about others.
 	i, ok := e.interests[token]
 	switch {
-	case e.over:
+	case e.done:
 		return errBuildEnded
 	case !ok:
 		return errNotYours
@@ -136,16 +136,16 @@ func (l *ledger) end(e *entry) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.release(e)
-	e.over = true
-	l.ended = append(l.ended, e)
-	if len(l.ended) > l.keep {
-		old := l.ended[0]
-		l.ended = slices.Delete(l.ended, 0, 1)
+	e.done = true
+	l.history = append(l.history, e)
+	if len(l.history) > l.keep {
+		old := l.history[0]
+		l.history = slices.Delete(l.history, 0, 1)
 		delete(l.entries, old.build.ID())
 		l.order = slices.DeleteFunc(l.order, func(o *entry) bool { return o == old })
 	}
-	l.metrics.ended(e.build.Status())
-	close(e.settled)
+	l.metrics.countBuild(e.build.Status())
+	close(e.ended)
 }
 
 func (l *ledger) release(e *entry) {
@@ -156,39 +156,39 @@ func (l *ledger) release(e *entry) {
 	clear(e.interests)
 }
 
-// leave withdraws all interests, also those that come later.
+// leave withdraws all interests, later ones included.
 func (l *ledger) leave() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.left = true
+	l.closed = true
 	for _, e := range l.order {
 		l.release(e)
 	}
 }
 
-// wait waits until all builds have ended, or ctx has.
+// wait returns when all builds have ended or ctx has.
 func (l *ledger) wait(ctx context.Context) {
 	for e := l.underWay(); e != nil; e = l.underWay() {
 		select {
-		case <-e.settled:
+		case <-e.ended:
 		case <-ctx.Done():
 			return
 		}
 	}
 }
 
-// underWay is a build that has not ended, nil if there is none.
+// underWay returns a build that has not ended, or nil.
 func (l *ledger) underWay() *entry {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	i := slices.IndexFunc(l.order, func(e *entry) bool { return !e.over })
+	i := slices.IndexFunc(l.order, func(e *entry) bool { return !e.done })
 	if i < 0 {
 		return nil
 	}
 	return l.order[i]
 }
 
-// get returns a build and what is to be said of it.
+// get returns a build and its status.
 func (l *ledger) get(id string) (Build, pinion.BuildStatus, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -199,7 +199,7 @@ func (l *ledger) get(id string) (Build, pinion.BuildStatus, bool) {
 	return e.build, e.status(), true
 }
 
-// list returns all builds, the latest to begin first.
+// list returns all builds, newest first.
 func (l *ledger) list() []pinion.BuildStatus {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -213,7 +213,7 @@ func (l *ledger) list() []pinion.BuildStatus {
 func (e *entry) status() pinion.BuildStatus {
 	s := e.build.Status()
 	if s.SupersededBy.IsZero() {
-		s.SupersededBy = e.superseded
+		s.SupersededBy = e.supersededBy
 	}
 	return s
 }

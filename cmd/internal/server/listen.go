@@ -15,10 +15,10 @@ import (
 
 // Listen listens at unix:///path or tcp://host:port.
 //
-// A socket has the mode 0660, and its folder, if it is made here, 0700. One server has a socket at
-// a time: that of a server that has died is replaced, that of one that lives is an error. A lock
-// file beside it, which stays, settles who of two is first. Closing the listener removes the
-// socket.
+// The socket has the mode 0660. Listen creates its folder, with the mode 0700, if it does not
+// exist. A socket belongs to one server at a time: Listen replaces the socket of a dead server, and
+// fails if another server is alive. A lock file beside the socket, which is never removed, decides
+// between two servers that start together. Closing the listener removes the socket.
 func Listen(address string) (net.Listener, error) {
 	scheme, at, _ := strings.Cut(address, "://")
 	switch {
@@ -35,17 +35,17 @@ func Listen(address string) (net.Listener, error) {
 		}
 		return l, nil
 	}
-	return nil, fmt.Errorf("listen at %q: write unix:///path or tcp://host:port", address)
+	return nil, fmt.Errorf("listen at %q: the form is unix:///path or tcp://host:port", address)
 }
 
 const (
 	socketMode = 0o660
 	folderMode = 0o700
-	// livesWithin bounds the wait for whoever may listen at a socket already.
-	livesWithin = 5 * time.Second
+	// dialTimeout bounds the check whether a program listens at an existing socket.
+	dialTimeout = 5 * time.Second
 )
 
-// unixListener removes its socket and gives the lock back.
+// unixListener removes its socket and unlocks it when it is closed.
 type unixListener struct {
 	net.Listener
 	path string
@@ -68,7 +68,7 @@ func listenUnix(path string) (net.Listener, error) {
 	lock := flock.New(path+".lock", flock.SetPermissions(0o600))
 	locked, err := lock.TryLock()
 	if err == nil && !locked {
-		err = errors.New("another server has it; end that one, or choose another socket")
+		err = errors.New("another server uses it; stop that server, or choose another socket")
 	}
 	if err != nil {
 		return nil, err
@@ -80,32 +80,33 @@ func listenUnix(path string) (net.Listener, error) {
 	return &unixListener{l, path, lock}, nil
 }
 
-// bind puts a new socket in place in one step, with its mode: nobody can connect before.
+// bind creates the socket under a temporary name and renames it once its mode is set, so no client
+// can connect before.
 func bind(path string) (net.Listener, error) {
-	if err := vacant(path); err != nil {
+	if err := checkVacant(path); err != nil {
 		return nil, err
 	}
-	fresh := path + ".new"
-	if err := os.Remove(fresh); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	tmp := path + ".new"
+	if err := os.Remove(tmp); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
-	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: fresh, Net: "unix"})
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: tmp, Net: "unix"})
 	if err != nil {
 		return nil, err
 	}
-	l.SetUnlinkOnClose(false) // it goes by another name by then
-	err = os.Chmod(fresh, socketMode)
+	l.SetUnlinkOnClose(false) // the name changes below
+	err = os.Chmod(tmp, socketMode)
 	if err == nil {
-		err = os.Rename(fresh, path)
+		err = os.Rename(tmp, path)
 	}
 	if err != nil {
-		return nil, errors.Join(err, l.Close(), os.Remove(fresh))
+		return nil, errors.Join(err, l.Close(), os.Remove(tmp))
 	}
 	return l, nil
 }
 
-// vacant says whether the path may be taken: there is nothing, or a socket where nobody listens.
-func vacant(path string) error {
+// checkVacant returns nil if the path does not exist, or is a socket at which no program listens.
+func checkVacant(path string) error {
 	info, err := os.Lstat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -113,12 +114,12 @@ func vacant(path string) error {
 	case err != nil:
 		return err
 	case info.Mode().Type() != fs.ModeSocket:
-		return errors.New("there is something that is no socket")
+		return errors.New("the file exists and is no socket")
 	}
-	c, err := net.DialTimeout("unix", path, livesWithin)
+	c, err := net.DialTimeout("unix", path, dialTimeout)
 	if err != nil {
-		return nil // nobody, or nobody who answers
+		return nil // no program listens, or it does not answer
 	}
 	_ = c.Close()
-	return errors.New("another program listens there; end that one, or choose another socket")
+	return errors.New("another program listens there; stop that program, or choose another socket")
 }

@@ -16,8 +16,8 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion"
 )
 
-// metrics are written in Prometheus's text format, version 0.0.4. Prometheus's own library would
-// cost each start of the command 0.8 ms.
+// metrics are exposed in Prometheus's text format, version 0.0.4. Prometheus's own library would
+// add 0.8 ms to each start of the command.
 type metrics struct {
 	version  string
 	inFlight atomic.Int64
@@ -25,20 +25,22 @@ type metrics struct {
 	mu       sync.Mutex
 	builds   map[string]int64 // by result
 	requests map[string]int64 // by outcome
-	buckets  []int64          // by durationBounds, not cumulated
+	buckets  []int64          // by durationBounds, not cumulative
 	sum      float64          // seconds
 	count    int64
 }
 
-// durationBounds are the upper bounds of the duration's buckets, in seconds: from a build that
-// finds all steps cached to one of an hour.
+// durationBounds returns the upper bounds of the duration buckets, in seconds: from a build with
+// all steps cached to a build of an hour.
 func durationBounds() []float64 {
 	return []float64{0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1200, 3600}
 }
 
-// What becomes of a build, and of a request for an image. They are there from the start, with 0, so
-// that a rate of the first one can be seen.
+// buildResults returns the label values of builds. Each is exposed from the start, with 0, so that
+// a rate sees the first build.
 func buildResults() []string { return []string{"built", "pulled", "hit", "failed", "cancelled"} }
+
+// requestOutcomes returns the label values of requests for an image, exposed in the same way.
 func requestOutcomes() []string {
 	return []string{"hit", "built", "pulled", "accepted", "failed", "refused", "cancelled"}
 }
@@ -55,8 +57,8 @@ func newMetrics(version string) *metrics {
 	return m
 }
 
-// ended counts a build.
-func (m *metrics) ended(s pinion.BuildStatus) {
+// countBuild counts a build that has ended.
+func (m *metrics) countBuild(s pinion.BuildStatus) {
 	result := "failed"
 	switch {
 	case s.Image != nil:
@@ -76,8 +78,8 @@ func (m *metrics) ended(s pinion.BuildStatus) {
 	}
 }
 
-// request counts a request for an image.
-func (m *metrics) request(outcome string) {
+// countRequest counts a request for an image.
+func (m *metrics) countRequest(outcome string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.requests[outcome]++
@@ -88,23 +90,22 @@ func (s *Server) showMetrics(w http.ResponseWriter, _ *http.Request) {
 	s.metrics.write(&text)
 	w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store")
-	// not on all connections
+	// best effort
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(s.limits.write))
-	// the caller may have gone
-	_, _ = io.WriteString(w, text.String())
+	_, _ = io.WriteString(w, text.String()) // the caller may have disconnected
 }
 
 func (m *metrics) write(w io.Writer) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	// into memory
-	say := func(format string, args ...any) { _, _ = fmt.Fprintf(w, format+"\n", args...) }
+	// Writes to memory do not fail.
+	printf := func(format string, args ...any) { _, _ = fmt.Fprintf(w, format+"\n", args...) }
 	head := func(name, kind, help string) {
-		say("# HELP %s %s\n# TYPE %s %s", name, help, name, kind)
+		printf("# HELP %s %s\n# TYPE %s %s", name, help, name, kind)
 	}
 	counters := func(name, label string, values map[string]int64) {
 		for _, k := range slices.Sorted(maps.Keys(values)) {
-			say("%s{%s=%q} %d", name, label, k, values[k])
+			printf("%s{%s=%q} %d", name, label, k, values[k])
 		}
 	}
 	head("pinion_builds_total", "counter", "Builds and pulls that have ended.")
@@ -112,19 +113,19 @@ func (m *metrics) write(w io.Writer) {
 	head("pinion_requests_total", "counter", "Requests for an image.")
 	counters("pinion_requests_total", "outcome", m.requests)
 	head("pinion_builds_in_flight", "gauge", "Builds and pulls that are queued or run.")
-	say("pinion_builds_in_flight %d", m.inFlight.Load())
+	printf("pinion_builds_in_flight %d", m.inFlight.Load())
 	head("pinion_build_duration_seconds", "histogram",
 		"Time from the first request for a build or pull to its end, the queue included.")
 	var below int64
 	for i, bound := range durationBounds() {
 		below += m.buckets[i]
-		say("pinion_build_duration_seconds_bucket{le=%q} %d", number(bound), below)
+		printf("pinion_build_duration_seconds_bucket{le=%q} %d", formatFloat(bound), below)
 	}
-	say("pinion_build_duration_seconds_bucket{le=\"+Inf\"} %d", m.count)
-	say("pinion_build_duration_seconds_sum %s", number(m.sum))
-	say("pinion_build_duration_seconds_count %d", m.count)
+	printf("pinion_build_duration_seconds_bucket{le=\"+Inf\"} %d", m.count)
+	printf("pinion_build_duration_seconds_sum %s", formatFloat(m.sum))
+	printf("pinion_build_duration_seconds_count %d", m.count)
 	head("pinion_build_info", "gauge", "The version of Pinion, always 1.")
-	say("pinion_build_info{version=%q,goversion=%q} 1", m.version, runtime.Version())
+	printf("pinion_build_info{version=%q,goversion=%q} 1", m.version, runtime.Version())
 }
 
-func number(f float64) string { return strconv.FormatFloat(f, 'g', -1, 64) }
+func formatFloat(f float64) string { return strconv.FormatFloat(f, 'g', -1, 64) }

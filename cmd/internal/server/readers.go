@@ -6,42 +6,43 @@ import (
 	"sync"
 )
 
-// readers bound how many bodies are read at once that come without a credential: in all, and from
-// one address. Without the second one slow sender could keep all others out.
+// readers bounds the concurrent reads of bodies from unauthenticated senders, in total and for each
+// address. The bound for each address keeps one slow sender from blocking all others.
 type readers struct {
-	all, each int
+	max, maxPerAddress int
 
-	mu sync.Mutex
-	n  int            // guarded by mu
-	by map[string]int // guarded by mu
+	mu         sync.Mutex
+	total      int            // guarded by mu
+	perAddress map[string]int // guarded by mu
 }
 
-func newReaders(all, each int) *readers {
-	return &readers{all: all, each: each, by: map[string]int{}}
+func newReaders(max, maxPerAddress int) *readers {
+	return &readers{max: max, maxPerAddress: maxPerAddress, perAddress: map[string]int{}}
 }
 
-// take returns whether there was a place left for the sender. All on a unix socket are one.
+// take reports whether a body from that address may be read. If it may, the caller must call free.
+// All senders on a unix socket count as one address.
 func (r *readers) take(from string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.n >= r.all || r.by[from] >= r.each {
+	if r.total >= r.max || r.perAddress[from] >= r.maxPerAddress {
 		return false
 	}
-	r.n++
-	r.by[from]++
+	r.total++
+	r.perAddress[from]++
 	return true
 }
 
 func (r *readers) free(from string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.n--
-	if r.by[from]--; r.by[from] == 0 {
-		delete(r.by, from)
+	r.total--
+	if r.perAddress[from]--; r.perAddress[from] == 0 {
+		delete(r.perAddress, from)
 	}
 }
 
-// addressOf a request's sender, without the port.
+// addressOf returns the address of the request's sender, without the port.
 func addressOf(r *http.Request) string {
 	host, _, err := net.SplitHostPort(r.RemoteAddr)
 	if err != nil {

@@ -6,109 +6,109 @@ import (
 	"time"
 )
 
-// OpenAPI describes the interface, as YAML (OpenAPI 3.1).
+// OpenAPI is the description of the interface, in YAML (OpenAPI 3.1).
 //
 //go:embed openapi.yaml
 var OpenAPI []byte
 
-// route is a method and path with what answers it.
+// route is a method and path with its handler.
 type route struct {
 	pattern string
 	handle  http.HandlerFunc
-	// open ones want no token.
-	open bool
-	// body that may come, in bytes; how many may be read at once, and how many answered after that.
-	// nil is without limit.
-	body    int64
+	// public routes require no token.
+	public bool
+	// maxBody is the bound of the body, in bytes.
+	maxBody int64
+	// readers bounds the concurrent reads of bodies, and slots the concurrent calls of handle after
+	// that. nil means no limit.
 	readers *readers
-	places  slots
-	// first is asked before the body is read; nil: nobody is.
-	first func(r *http.Request) *problem
+	slots   slots
+	// check refuses requests before the body is read. nil refuses none.
+	check func(r *http.Request) *problem
 }
 
 func (s *Server) routes() []route {
 	return []route{
-		{pattern: "GET /healthz", handle: s.health, open: true},
+		{pattern: "GET /healthz", handle: s.health, public: true},
 		{pattern: "GET /readyz", handle: s.readiness},
 		{pattern: "GET /metrics", handle: s.showMetrics},
 		{pattern: "GET /openapi.yaml", handle: s.describe},
 		{pattern: "GET /v1/templates", handle: s.listTemplates},
 		{pattern: "GET /v1/images", handle: s.listImages},
-		{pattern: "POST /v1/images/{name}", handle: s.ensure, body: s.limits.bodyBytes},
+		{pattern: "POST /v1/images/{name}", handle: s.ensure, maxBody: s.limits.bodyBytes},
 		{pattern: "GET /v1/builds", handle: s.listBuilds},
 		{pattern: "GET /v1/builds/{id}", handle: s.showBuild},
 		{pattern: "DELETE /v1/builds/{id}", handle: s.withdraw},
 		{pattern: "GET /v1/builds/{id}/events", handle: s.stream},
-		{pattern: "POST /v1/hooks/gitea", handle: s.gitea, open: true, body: s.limits.hookBytes,
-			readers: s.readers, places: s.hooks, first: s.maySign},
+		{pattern: "POST /v1/hooks/gitea", handle: s.gitea, public: true, maxBody: s.limits.hookBytes,
+			readers: s.readers, slots: s.hooks, check: s.checkWebhook},
 	}
 }
 
-// Handler answers all requests.
+// Handler returns the handler of all requests.
 func (s *Server) Handler() http.Handler {
 	mux := http.NewServeMux()
 	for _, r := range s.routes() {
 		handle := r.handle
-		if r.places != nil {
-			handle = s.atOnce(r.places, handle)
+		if r.slots != nil {
+			handle = s.limit(r.slots, handle)
 		}
-		h := s.bounded(r.body, r.readers, handle)
-		if r.first != nil {
-			h = s.vetted(r.first, h)
+		h := s.bufferBody(r.maxBody, r.readers, handle)
+		if r.check != nil {
+			h = s.precheck(r.check, h)
 		}
-		if !r.open {
-			h = s.authorized(h)
+		if !r.public {
+			h = s.authenticate(h)
 		}
 		mux.Handle(r.pattern, h)
 	}
-	return s.watched(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return s.observe(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if h, pattern := mux.Handler(r); pattern == "" {
-			s.elsewhere(w, r, h)
+			s.noRoute(w, r, h)
 			return
 		}
 		mux.ServeHTTP(w, r)
 	}))
 }
 
-// elsewhere answers what has no route, by what the mux would have said to it.
-func (s *Server) elsewhere(w http.ResponseWriter, r *http.Request, h http.Handler) {
-	said := &unsent{header: http.Header{}}
-	h.ServeHTTP(said, r)
-	allow := said.header.Get("Allow")
+// noRoute answers a request without a route. The mux's own handler determines the allowed methods.
+func (s *Server) noRoute(w http.ResponseWriter, r *http.Request, h http.Handler) {
+	probe := &headerRecorder{header: http.Header{}}
+	h.ServeHTTP(probe, r)
+	allow := probe.header.Get("Allow")
 	switch {
 	case allow == "":
-		s.tell(w, r, refusal(http.StatusNotFound, "no-such-route", "There is nothing here",
-			"openapi.yaml says what there is"))
+		s.writeProblem(w, r, refusal(http.StatusNotFound, "no-such-route", "There is no such route",
+			"/openapi.yaml lists the routes"))
 	case r.Method == http.MethodOptions:
 		w.Header().Set("Allow", allow+", OPTIONS")
 		w.WriteHeader(http.StatusNoContent)
 	default:
 		w.Header().Set("Allow", allow+", OPTIONS")
-		s.tell(w, r, refusal(http.StatusMethodNotAllowed, "method-not-allowed",
-			"Not with this method", "allowed are "+allow))
+		s.writeProblem(w, r, refusal(http.StatusMethodNotAllowed, "method-not-allowed",
+			"The method is not allowed", "allowed methods: "+allow))
 	}
 }
 
-// unsent is an answer that is only looked at.
-type unsent struct{ header http.Header }
+// headerRecorder keeps the header of a response and discards the rest.
+type headerRecorder struct{ header http.Header }
 
 // Header implements http.ResponseWriter.
-func (u *unsent) Header() http.Header { return u.header }
+func (u *headerRecorder) Header() http.Header { return u.header }
 
 // Write implements http.ResponseWriter.
-func (u *unsent) Write(p []byte) (int, error) { return len(p), nil }
+func (u *headerRecorder) Write(p []byte) (int, error) { return len(p), nil }
 
 // WriteHeader implements http.ResponseWriter.
-func (u *unsent) WriteHeader(int) {}
+func (u *headerRecorder) WriteHeader(int) {}
 
 func (s *Server) describe(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "application/yaml")
-	// not on all connections
+	// best effort
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(s.limits.write))
-	// the caller may have gone
-	_, _ = w.Write(OpenAPI)
+	_, _ = w.Write(OpenAPI) // the caller may have disconnected
 }
 
 func (s *Server) health(w http.ResponseWriter, _ *http.Request) {
-	s.answer(w, http.StatusOK, map[string]string{"status": "ok"})
+	s.writeJSON(w, http.StatusOK, map[string]string{"status": "ok"})
 }

@@ -16,17 +16,17 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/resolver/git"
 )
 
-// Server answers HTTP requests. Make it with [New].
+// Server answers HTTP requests. [New] creates one.
 type Server struct {
 	orchestrator Orchestrator[Call]
 	limits       limits
 	log          *slog.Logger
 	version      string
-	token        *[sha256.Size]byte // of the token; nil: none is wanted
-	hook         *hook              // nil: there is none
-	// anyRevision: callers may ask for commits that are not on the template's branch.
+	token        *[sha256.Size]byte // of the token; nil requires none
+	hook         *hook              // nil without webhooks
+	// anyRevision lets callers request commits that are not on the template's branch.
 	anyRevision bool
-	asked       func(name string)
+	observer    func(name string)
 
 	builds    *ledger
 	metrics   *metrics
@@ -35,12 +35,12 @@ type Server struct {
 	hooks     slots
 	readers   *readers
 
-	// door is for those who ask for images, from the look-up to the answer. It is shut when the
-	// server drains.
-	door door
-	// hurry is closed when those who wait have to go.
-	hurry chan struct{}
-	rush  func()
+	// gate counts requests for images, from the look-up to the response. The server closes it to
+	// drain.
+	gate gate
+	// abort is closed when the drain time is up; it ends all waits.
+	abort      chan struct{}
+	abortWaits func()
 }
 
 // Option adjusts a [Server].
@@ -49,8 +49,8 @@ type Option func(*Server)
 // MinToken is the length below which a token could be guessed, in bytes.
 const MinToken = 16
 
-// WithToken has every request but /healthz and the webhook's, which is signed, carry the token as
-// `Authorization: Bearer`. The default is that whoever can connect may ask.
+// WithToken requires the token as `Authorization: Bearer` in every request, except for /healthz and
+// the webhook, which is signed. By default no token is required.
 func WithToken(token string) Option {
 	return func(s *Server) {
 		sum := sha256.Sum256([]byte(token))
@@ -58,25 +58,25 @@ func WithToken(token string) Option {
 	}
 }
 
-// WithHook accepts webhooks that are signed with the secret and hands on what they are about: the
-// repository as owner/name and the ref. pushed returns the templates that it concerns and must not
-// block. The default is none.
-func WithHook(secret string, pushed func(repository, ref string) []string) Option {
-	return func(s *Server) { s.hook = newHook(secret, pushed) }
+// WithHook accepts webhooks that are signed with the secret, and calls notify with the repository,
+// as owner/name, and the ref. notify returns the templates that the push affects; it must not
+// block. By default webhooks are refused.
+func WithHook(secret string, notify func(repository, ref string) []string) Option {
+	return func(s *Server) { s.hook = newHook(secret, notify) }
 }
 
-// WithAnyRevision lets callers ask for commits that are not on the template's branch. The default
-// is to refuse it.
+// WithAnyRevision lets callers request commits that are not on the template's branch. By default
+// they are refused.
 func WithAnyRevision() Option { return func(s *Server) { s.anyRevision = true } }
 
-// WithAsked sets who hears of each template that was asked for and found. It must not block. The
-// default is nobody.
-func WithAsked(f func(name string)) Option { return func(s *Server) { s.asked = f } }
+// WithObserver sets a function that is called with the name of each requested template, once the
+// template is found. It must not block. The default does nothing.
+func WithObserver(f func(name string)) Option { return func(s *Server) { s.observer = f } }
 
-// WithLogger sets where log lines go, one a request. The default is nowhere.
+// WithLogger sets the logger, which gets one line for each request. The default discards them.
 func WithLogger(l *slog.Logger) Option { return func(s *Server) { s.log = l } }
 
-// WithVersion says which version /metrics shows.
+// WithVersion sets the version that /metrics shows.
 func WithVersion(version string) Option { return func(s *Server) { s.version = version } }
 
 // New makes a server of an orchestrator. It makes no request.
@@ -86,26 +86,26 @@ func New(o Orchestrator[*pinion.Call], opts ...Option) *Server {
 
 func newServer(o Orchestrator[Call], opts ...Option) *Server {
 	s := &Server{orchestrator: o, limits: defaultLimits(), log: slog.New(slog.DiscardHandler),
-		asked: func(string) {}}
+		observer: func(string) {}}
 	for _, o := range opts {
 		o(s)
 	}
 	s.metrics = newMetrics(s.version)
-	s.builds = newLedger(s.limits.ended, s.metrics)
+	s.builds = newLedger(s.limits.history, s.metrics)
 	s.interests, s.streams, s.hooks = newSlots(s.limits.interests), newSlots(s.limits.streams),
 		newSlots(s.limits.hooks)
 	s.readers = newReaders(s.limits.readers, s.limits.readersEach)
-	s.hurry = make(chan struct{})
-	s.rush = sync.OnceFunc(func() { close(s.hurry) })
+	s.abort = make(chan struct{})
+	s.abortWaits = sync.OnceFunc(func() { close(s.abort) })
 	return s
 }
 
-// clean makes a text fit to be shown.
+// clean redacts and sanitizes a text from elsewhere.
 func (s *Server) clean(text string) string { return termtext.Sanitize(s.orchestrator.Redact(text)) }
 
-// Serve answers on the listener, which it closes, until ctx ends. Then it drains: no new requests
-// for images, and those under way, with their builds, have the time given to end, or are cancelled.
-// A server that has drained is no error.
+// Serve answers requests on the listener until ctx ends, and closes the listener. Then it drains:
+// it refuses new requests for images, gives running requests and builds the drain time to end, and
+// cancels the rest. It returns nil after draining.
 func (s *Server) Serve(ctx context.Context, l net.Listener, drain time.Duration) error {
 	h := &http.Server{
 		Handler:           s.Handler(),
@@ -122,12 +122,12 @@ func (s *Server) Serve(ctx context.Context, l net.Listener, drain time.Duration)
 		return fmt.Errorf("serve: %w", err)
 	case <-ctx.Done():
 	}
-	s.log.Info(fmt.Sprintf("draining: requests and builds under way have %s to end", drain))
+	s.log.Info(fmt.Sprintf("draining: running requests and builds have %s to end", drain))
 	s.stop(ctx, drain)
-	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.limits.farwell)
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.limits.shutdown)
 	defer cancel()
 	if err := h.Shutdown(last); err != nil {
-		_ = h.Close() // whoever does not take the answer has had the time
+		_ = h.Close() // the remaining callers do not read their responses
 	}
 	if err := <-ended; !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("serve: %w", err)
@@ -135,41 +135,41 @@ func (s *Server) Serve(ctx context.Context, l net.Listener, drain time.Duration)
 	return nil
 }
 
-// stop ends what was asked for: by waiting for it, and by leaving it when the time is up.
+// stop waits for requests and builds until the drain time is up, and cancels the rest.
 func (s *Server) stop(ctx context.Context, drain time.Duration) {
-	s.door.shut()
+	s.gate.close()
 	ctx = context.WithoutCancel(ctx)
-	patience, cancel := context.WithTimeout(ctx, drain)
+	graceful, cancel := context.WithTimeout(ctx, drain)
 	defer cancel()
-	s.door.wait(patience) // who still looks up may find that there is something to build
-	s.builds.wait(patience)
-	s.rush()
+	s.gate.wait(graceful) // a look-up in progress may start a build
+	s.builds.wait(graceful)
+	s.abortWaits()
 	s.builds.leave()
-	rest, cancel := context.WithTimeout(ctx, s.limits.farwell)
+	rest, cancel := context.WithTimeout(ctx, s.limits.shutdown)
 	defer cancel()
-	s.door.wait(rest)
+	s.gate.wait(rest)
 	s.builds.wait(rest)
 }
 
 // Warm starts a build of a template before anyone has requested its image. A hit has no build. The
 // server cancels these builds, like all others, when it ends.
 func (s *Server) Warm(ctx context.Context, name string) (Call, error) {
-	if !s.door.enter() {
-		return nil, errors.New("the server is about to end")
+	if !s.gate.enter() {
+		return nil, errors.New("the server is shutting down")
 	}
-	defer s.door.leave()
-	begun := time.Now()
+	defer s.gate.leave()
+	start := time.Now()
 	c, err := s.orchestrator.Start(ctx, name, pinion.Prewarm())
 	if err != nil || c.Hit() {
 		return c, err
 	}
-	s.builds.add(c, true, begun)
+	s.builds.add(c, true, start)
 	s.builds.hold(c, func() {})
 	return c, nil
 }
 
-// Superseded says that a look-up begun at that time found the head of the template's branch to be
-// rev: builds of others that were under way by then show it.
-func (s *Server) Superseded(name string, rev git.Revision, begun time.Time) {
-	s.builds.superseded(name, rev, begun)
+// MarkSuperseded marks the template's builds of older heads: a look-up that began at start found
+// the head of the branch to be rev.
+func (s *Server) MarkSuperseded(name string, rev git.Revision, start time.Time) {
+	s.builds.markSuperseded(name, rev, start)
 }

@@ -1,11 +1,12 @@
-// Package watch follows the heads of templates' branches and has what moved built before anybody
-// waits for it.
+// Package watch follows the heads of templates' branches and builds new commits before a caller
+// requests them.
 //
-// Each repository and branch is asked for by one request at a time, however many templates live on
-// it and however often a webhook says that something was pushed. A template has one build of the
-// watcher's at a time: a head that moves while the build queues takes its place, and one that moves
-// while it runs is built after it.
+// It guarantees that
+//   - each repository and branch is looked up by one request at a time, however many templates use
+//     it and however often a webhook reports a push;
+//   - a template has at most one build of the watcher at a time: a head that moves while the build
+//     is queued replaces it, and a head that moves while the build runs is built after it.
 //
-// It promises neither that every commit is built nor when: what it misses is built when it is asked
-// for.
+// It does not guarantee that every commit is built, nor when. A commit that it misses is built when
+// a caller requests it.
 package watch

@@ -13,67 +13,67 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/resolver/git"
 )
 
-// repo is a branch of a repository, with the templates on it that are followed.
+// repo is a branch of a repository, with the followed templates that use it.
 type repo struct {
 	watcher  *Watcher
 	url, ref string
-	nudged   chan struct{} // one nudge may wait; more say nothing new
+	nudges   chan struct{} // holds one; a second one adds nothing
 
-	mu       sync.Mutex
-	followed map[string]*follow // guarded by mu; the values are run's alone
+	mu        sync.Mutex
+	templates map[string]*template // by name; guarded by mu. Only run uses the values.
 }
 
-// follow is what is known of one template.
-type follow struct {
-	// settled is the head for which there is nothing to do any more.
-	settled git.Revision
-	// warming is our build under way, of revision; nil if there is none.
-	warming  server.Call
+// template is the state of a followed template.
+type template struct {
+	// finalHead is the head that needs no build any more.
+	finalHead git.Revision
+	// build is the watcher's build in progress, of revision; nil if there is none.
+	build    server.Call
 	revision git.Revision
 }
 
 func (r *repo) follow(name string) (added bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.followed[name] != nil {
+	if r.templates[name] != nil {
 		return false
 	}
-	r.followed[name] = &follow{}
+	r.templates[name] = &template{}
 	return true
 }
 
 func (r *repo) names() []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return slices.Sorted(maps.Keys(r.followed))
+	return slices.Sorted(maps.Keys(r.templates))
 }
 
-func (r *repo) of(name string) *follow {
+func (r *repo) template(name string) *template {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.followed[name]
+	return r.templates[name]
 }
 
 func (r *repo) nudge() {
 	select {
-	case r.nudged <- struct{}{}:
+	case r.nudges <- struct{}{}:
 	default:
 	}
 }
 
-// run looks up when it is time or when it is nudged, later and later as long as that fails.
+// run looks up the head at each interval and at each nudge. Failures increase the interval.
 func (r *repo) run(ctx context.Context) {
-	defer r.dropQueued()
+	defer r.leaveQueued()
 	failures := 0
 	for {
-		var due <-chan time.Time // never, as long as nothing is followed
+		var due <-chan time.Time // never, if no template is followed
 		if len(r.names()) > 0 {
 			due = time.After(r.watcher.jitter(r.pause(failures)))
 		}
 		select {
 		case <-ctx.Done():
 			return
-		case <-r.nudged:
+		case <-r.nudges:
 		case <-due:
 		}
 		if err := r.look(ctx); err == nil {
@@ -84,11 +84,11 @@ func (r *repo) run(ctx context.Context) {
 			}
 			failures++
 		}
-		// What is pushed meanwhile is one nudge.
+		// Pushes during the pause become one nudge.
 		select {
 		case <-ctx.Done():
 			return
-		case <-time.After(atLeastBetween):
+		case <-time.After(minPause):
 		}
 	}
 }
@@ -104,77 +104,78 @@ func (r *repo) pause(failures int) time.Duration {
 	return pause
 }
 
-// look asks once for all templates, and has built what moved. The first failure is returned; it
-// holds up no other template.
+// look looks up the head once for all templates, and starts the builds that it needs. It returns
+// the first failure, after it has handled all templates.
 func (r *repo) look(ctx context.Context) error {
 	names := r.names()
-	ctx, cancel := context.WithTimeout(ctx, lookupWithin)
+	ctx, cancel := context.WithTimeout(ctx, lookupTimeout)
 	defer cancel()
-	begun := time.Now()
+	start := time.Now()
 	head, err := r.watcher.heads.Resolve(ctx, names[0])
 	if err != nil {
 		return err
 	}
 	var first error
 	for _, name := range names {
-		if err := r.settle(ctx, name, head.Revision, begun); err != nil && first == nil {
+		if err := r.update(ctx, name, head.Revision, start); err != nil && first == nil {
 			first = err
 		}
 	}
 	return first
 }
 
-// settle does what the head asks for, which a look-up begun at that time found.
-func (r *repo) settle(ctx context.Context, name string, head git.Revision, begun time.Time) error {
-	f := r.of(name)
-	if err := f.harvest(); err != nil {
+// update builds the head unless it is built or being built. The look-up that found it began at
+// start.
+func (r *repo) update(ctx context.Context, name string, head git.Revision, start time.Time) error {
+	t := r.template(name)
+	if err := t.collect(); err != nil {
 		return err
 	}
-	if f.settled == head {
+	if t.finalHead == head {
 		return nil
 	}
-	if f.warming != nil {
+	if t.build != nil {
 		switch {
-		case f.revision == head:
+		case t.revision == head:
 			return nil
-		case f.warming.Status().State != pinion.BuildQueued:
-			r.watcher.builder.Superseded(name, head, begun)
-			return nil // run looks again when it has ended
+		case t.build.Status().State != pinion.BuildQueued:
+			r.watcher.builder.MarkSuperseded(name, head, start)
+			return nil // the end of the build causes another look-up
 		}
-		f.warming.Leave()
-		f.warming = nil
+		t.build.Leave()
+		t.build = nil
 	}
-	return r.warm(ctx, name, f)
+	return r.warm(ctx, name, t)
 }
 
-// harvest takes notice of a build that has ended. A template that cannot be built is not tried
-// again before its head moves; whatever else failed may work the next time.
-func (f *follow) harvest() error {
-	if f.warming == nil {
+// collect forgets a build that has ended and returns its failure. A head is final once it is built,
+// or once its own build has failed. After any other failure it is built again: a retry may succeed.
+func (t *template) collect() error {
+	if t.build == nil {
 		return nil
 	}
 	select {
-	case <-f.warming.Done():
+	case <-t.build.Done():
 	default:
 		return nil
 	}
-	status := f.warming.Status()
-	f.warming = nil
+	status := t.build.Status()
+	t.build = nil
 	if status.Failure == nil || status.Failure.Class == pinion.ClassBuild {
-		f.settled = f.revision
+		t.finalHead = t.revision
 		return nil
 	}
 	return fmt.Errorf("%s: %s", status.Name, status.Failure.Message)
 }
 
-// warm begins a build, of the head that it finds itself.
-func (r *repo) warm(ctx context.Context, name string, f *follow) error {
+// warm starts a build of the current head, which may be newer than the one looked up.
+func (r *repo) warm(ctx context.Context, name string, t *template) error {
 	b, err := r.watcher.builder.Warm(ctx, name)
 	if err != nil {
 		return err
 	}
-	f.warming, f.revision = b, b.Status().Revision
-	if err := f.harvest(); err != nil || f.warming == nil {
+	t.build, t.revision = b, b.Status().Revision
+	if err := t.collect(); err != nil || t.build == nil {
 		return err
 	}
 	go func() {
@@ -184,11 +185,11 @@ func (r *repo) warm(ctx context.Context, name string, f *follow) error {
 	return nil
 }
 
-// dropQueued gives up what has not begun.
-func (r *repo) dropQueued() {
+// leaveQueued withdraws from the queued builds.
+func (r *repo) leaveQueued() {
 	for _, name := range r.names() {
-		if f := r.of(name); f.warming != nil && f.warming.Status().State == pinion.BuildQueued {
-			f.warming.Leave()
+		if t := r.template(name); t.build != nil && t.build.Status().State == pinion.BuildQueued {
+			t.build.Leave()
 		}
 	}
 }

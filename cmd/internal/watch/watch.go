@@ -15,19 +15,19 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/resolver/git"
 )
 
-// DefaultInterval is the time between two look-ups of a head, about.
+// DefaultInterval is the mean time between two look-ups of a head.
 const DefaultInterval = time.Minute
 
 const (
-	// maxBackoff bounds the time between two look-ups that fail.
+	// maxBackoff bounds the time between look-ups that fail.
 	maxBackoff = 30 * time.Minute
-	// atLeastBetween is the time between two look-ups of one head, whoever asks for them.
-	atLeastBetween = time.Second
-	// lookupWithin bounds one look-up, and what is verified after it.
-	lookupWithin = 2 * time.Minute
+	// minPause is the least time between two look-ups of one head.
+	minPause = time.Second
+	// lookupTimeout bounds one look-up and the verification of hits after it.
+	lookupTimeout = 2 * time.Minute
 )
 
-// Heads asks git servers what a template's head is.
+// Heads looks up the head of a template at its git server.
 type Heads interface {
 	Resolve(ctx context.Context, name string) (pinion.Resolution, error)
 }
@@ -39,10 +39,10 @@ type Builder interface {
 	Warm(ctx context.Context, name string) (server.Call, error)
 	// Superseded marks the template's builds of older heads: a look-up that began at that time
 	// found the head to be rev.
-	Superseded(name string, rev git.Revision, begun time.Time)
+	MarkSuperseded(name string, rev git.Revision, begun time.Time)
 }
 
-// Watcher follows heads. Make it with [New].
+// Watcher follows heads. [New] creates one.
 type Watcher struct {
 	heads    Heads
 	builder  Builder // set by Run
@@ -53,23 +53,22 @@ type Watcher struct {
 	all      []*repo
 }
 
-// New makes a watcher of the templates, which it does not follow yet. The logger hears of what
-// failed.
+// New makes a watcher of the templates. It follows none of them yet. Failures go to the logger.
 func New(h Heads, templates []pinion.Resolution, interval time.Duration,
 	log *slog.Logger) *Watcher {
-	w := &Watcher{heads: h, interval: interval, log: log, jitter: aQuarter,
+	w := &Watcher{heads: h, interval: interval, log: log, jitter: spread,
 		repos: map[string]*repo{}}
 	type place struct{ repository, ref string }
 	at := map[place]*repo{}
 	for _, t := range templates {
 		if t.Mode != resolver.ModeLocalBuild {
-			continue // a registry's tag is not followed
+			continue // a registry's tag has no head
 		}
 		p := place{t.Repository, t.Ref}
 		if at[p] == nil {
 			at[p] = &repo{
 				watcher: w, url: t.Repository, ref: t.Ref,
-				nudged: make(chan struct{}, 1), followed: map[string]*follow{},
+				nudges: make(chan struct{}, 1), templates: map[string]*template{},
 			}
 			w.all = append(w.all, at[p])
 		}
@@ -78,23 +77,22 @@ func New(h Heads, templates []pinion.Resolution, interval time.Duration,
 	return w
 }
 
-// aQuarter spreads the look-ups of many servers and repositories.
-func aQuarter(d time.Duration) time.Duration {
-	return time.Duration(float64(d) * (0.75 + rand.Float64()/2)) //nolint:gosec // it guards nothing
+// spread varies a duration by a quarter, so that servers and repositories are not in step.
+func spread(d time.Duration) time.Duration {
+	return time.Duration(float64(d) * (0.75 + rand.Float64()/2)) //nolint:gosec // no secret
 }
 
-// Follow has the template's head followed from now on. Names that are not in the catalogue are
-// ignored.
+// Follow starts to follow the template's head. It ignores names that are not in the catalogue.
 func (w *Watcher) Follow(name string) {
 	if r := w.repos[name]; r != nil && r.follow(name) {
 		r.nudge()
 	}
 }
 
-// Pushed has the heads of a repository looked up, soon, and returns the templates that it concerns:
-// those followed whose repository's path ends in owner/name, and whose branch it is or may be. What
-// a server calls itself need not be what we call it, so its host is not looked at; a wrong guess
-// costs one request.
+// Pushed schedules a look-up of a repository's heads and returns the templates that the push may
+// affect: the followed ones whose repository path ends in owner/name, and whose branch is ref or
+// HEAD. It ignores the host, since the server's own name may differ from the one in the catalogue.
+// A false match costs one request.
 func (w *Watcher) Pushed(repository, ref string) []string {
 	var names []string
 	for _, r := range w.all {

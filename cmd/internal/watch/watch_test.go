@@ -92,7 +92,7 @@ func (w *world) Warm(_ context.Context, name string) (server.Call, error) {
 	return b, nil
 }
 
-func (w *world) Superseded(name string, rev git.Revision, _ time.Time) {
+func (w *world) MarkSuperseded(name string, rev git.Revision, _ time.Time) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.superseded = append(w.superseded, name+" "+rev.Short())
@@ -334,7 +334,7 @@ func TestTheEndDropsWhatQueues(t *testing.T) {
 
 func TestJitter(t *testing.T) {
 	for range 1000 {
-		if d := aQuarter(time.Minute); d < 45*time.Second || d > 75*time.Second {
+		if d := spread(time.Minute); d < 45*time.Second || d > 75*time.Second {
 			t.Fatalf("%s", d)
 		}
 	}

@@ -10,11 +10,11 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/watch"
 )
 
-// serveAndWatch ends both with ctx.
+// serveAndWatch serves requests and follows heads until ctx ends.
 func (a *app) serveAndWatch(ctx context.Context, s *session, f *serveFlags, hidden secrets,
 	opts []server.Option, l net.Listener) error {
 	w := watch.New(s, s.Templates(), f.interval, s.log)
-	opts = append(opts, server.WithAsked(w.Follow))
+	opts = append(opts, server.WithObserver(w.Follow))
 	if hidden.hook != "" {
 		opts = append(opts, server.WithHook(hidden.hook, w.Pushed))
 	}
@@ -25,7 +25,7 @@ func (a *app) serveAndWatch(ctx context.Context, s *session, f *serveFlags, hidd
 	watching, stop := context.WithCancel(ctx)
 	defer stop()
 	var both sync.WaitGroup
-	both.Go(func() { followKnown(watching, s, w) })
+	both.Go(func() { followBuilt(watching, s, w) })
 	both.Go(func() { w.Run(watching, srv) })
 	err := srv.Serve(ctx, l, f.drain)
 	stop()
@@ -33,12 +33,12 @@ func (a *app) serveAndWatch(ctx context.Context, s *session, f *serveFlags, hidd
 	return err
 }
 
-// followKnown follows what there is an image of.
-func followKnown(ctx context.Context, s *session, w *watch.Watcher) {
+// followBuilt follows the templates whose images are in the store.
+func followBuilt(ctx context.Context, s *session, w *watch.Watcher) {
 	built, err := s.List(ctx)
 	if err != nil && ctx.Err() == nil {
-		s.log.Warn(fmt.Sprintf("watch: which images are here cannot be said, so only what is "+
-			"asked for or named is followed: %v", err))
+		s.log.Warn(fmt.Sprintf("watch: the images in the store cannot be listed, so only "+
+			"requested and named templates are followed: %v", err))
 	}
 	for _, b := range built {
 		w.Follow(b.Name)

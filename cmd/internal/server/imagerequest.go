@@ -1,0 +1,85 @@
+package server
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"strconv"
+
+	"git.moleculesai.app/molecule-ai/pinion"
+	"git.moleculesai.app/molecule-ai/pinion/resolver/git"
+)
+
+// imageRequest is the body of a request for an image.
+type imageRequest struct {
+	Revision    string `json:"revision"`
+	AnyRevision bool   `json:"any_revision"`
+	Pull        bool   `json:"pull"`
+	NoCache     bool   `json:"no_cache"`
+}
+
+// readImageRequest accepts an empty body, or one object without unknown members.
+func readImageRequest(r *http.Request) (imageRequest, *problem) {
+	var req imageRequest
+	text, err := io.ReadAll(r.Body)
+	if err != nil || len(text) == 0 {
+		return req, nil // bufferBody has read it, so there is no error
+	}
+	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil ||
+		kind != "application/json" {
+		return req, refusal(http.StatusUnsupportedMediaType, "unsupported-media-type",
+			"The body is not JSON", "send it as application/json")
+	}
+	if err := decodeStrict(text, &req); err != nil {
+		return req, badRequest("the body: " + err.Error())
+	}
+	if req.AnyRevision && req.Revision == "" {
+		return req, badRequest("any_revision requires revision")
+	}
+	return req, nil
+}
+
+func (q imageRequest) options() (opts []pinion.EnsureOption, p *problem) {
+	if q.Revision != "" {
+		rev, err := git.ParseRevision(q.Revision)
+		if err != nil {
+			return nil, badRequest("revision: " + err.Error())
+		}
+		opts = append(opts, pinion.AtRevision(rev, q.AnyRevision))
+	}
+	if q.Pull {
+		opts = append(opts, pinion.Pull())
+	}
+	if q.NoCache {
+		opts = append(opts, pinion.NoCache())
+	}
+	return opts, nil
+}
+
+func wantsToWait(r *http.Request) (bool, *problem) {
+	v := r.URL.Query().Get("wait")
+	if v == "" {
+		return false, nil
+	}
+	wait, err := strconv.ParseBool(v)
+	if err != nil {
+		return false, badRequest("wait must be true or false")
+	}
+	return wait, nil
+}
+
+// decodeStrict decodes one value. It refuses unknown members and trailing data.
+func decodeStrict(text []byte, into any) error {
+	dec := json.NewDecoder(bytes.NewReader(text))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(into); err != nil {
+		return err
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return errors.New("unexpected data after the object")
+	}
+	return nil
+}
