@@ -45,6 +45,10 @@ demo: ## Ensure a template of a git server of its own twice and show both receip
 docs: ## Write the generated reference and tables
 	$(GO) run ./cmd/pinion/internal/gendocs .
 
+.PHONY: api
+api: ## Write api.txt, the list of what the root package exports
+	$(GO) test -count=1 ./test/house -run '^TestAPI$$' -update
+
 # --- tests
 
 .PHONY: test-unit
@@ -74,7 +78,7 @@ bench: tools ## Compare with a shell script, docker buildx and a clone; ask a se
 MODULES := . $(wildcard test/tools/*)
 
 .PHONY: verify
-verify: vet lint docs-check tidy-check ## Check the sources: vet, lint, generated docs, module files
+verify: vet lint house-check docs-check tidy-check ## Check the sources: vet, lint, imports, API, generated docs, module files
 
 .PHONY: vet
 vet: ## Run go vet
@@ -83,6 +87,11 @@ vet: ## Run go vet
 .PHONY: lint
 lint: $(TOOLS)/golangci-lint ## Run golangci-lint in its pinned version
 	$(TOOLS)/golangci-lint run ./...
+
+# Not from the test cache, which knows nothing of what `go list` read.
+.PHONY: house-check
+house-check: ## Check which package imports which, and the API of the root package with api.txt
+	$(GO) test -count=1 ./test/house
 
 .PHONY: docs-check
 docs-check: ## Check that the generated reference and tables are up to date
