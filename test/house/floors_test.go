@@ -29,9 +29,15 @@ var floors = [][]string{
 	{"."},
 	{
 		"cmd/internal/buildversion", "cmd/internal/container", "cmd/internal/daemon",
-		"cmd/internal/server", "cmd/internal/terminal", "cmd/internal/watch",
+		"cmd/internal/schema", "cmd/internal/terminal",
 	},
-	{"cmd/internal/daemon/serve", "cmd/pinion/internal/cli"},
+	{"cmd/internal/daemon/serve", "cmd/internal/server"},
+	{"cmd/internal/watch"},
+	{
+		"cmd/pinion/internal/cli/envdoc", "cmd/pinion/internal/cli/flags",
+		"cmd/pinion/internal/cli/output",
+	},
+	{"cmd/pinion/internal/cli"},
 	{
 		"cmd/pinion", "cmd/pinion-buildkitd", "cmd/pinion/internal/gendocs", "cmd/servetest",
 		"examples", "examples/library", "examples/workspace-server",
