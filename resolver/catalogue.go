@@ -1,11 +1,13 @@
 package resolver
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
 
+	"git.moleculesai.app/molecule-ai/pinion/internal/errdef"
 	"git.moleculesai.app/molecule-ai/pinion/resolver/git"
 )
 
@@ -13,8 +15,8 @@ import (
 // repository is the prefix with its name appended.
 const DefaultRepoPrefix = "https://git.moleculesai.app/molecule-ai/molecule-ai-workspace-template-"
 
-// Catalogue is the allow-list of templates. Only what is in it is ever asked
-// for or built. It isn't safe for use while it is being added to.
+// Catalogue is the allow-list of templates: no other is asked for or built. It
+// isn't safe for use while templates are being added.
 type Catalogue struct {
 	templates map[string]Template
 	images    map[string]string // image name -> template name
@@ -52,6 +54,9 @@ func NewCatalogue(prefix string, opts ...CatalogueOption) (*Catalogue, error) {
 	for _, name := range KnownRuntimes() {
 		remote, err := git.ParseRemote(prefix+name, rules.remote...)
 		if err != nil {
+			if errors.Is(err, git.ErrPlainHTTP) {
+				err = errdef.In(errdef.PlainHTTPPrefix, "", err)
+			}
 			return nil, &Error{Op: "use repository prefix", Err: err}
 		}
 		if err := c.add(Template{Name: name, Remote: remote}); err != nil {
@@ -78,12 +83,12 @@ func (c *Catalogue) add(t Template) error {
 	}
 	if _, taken := c.templates[t.Name]; taken {
 		return fmt.Errorf("%w: the catalogue has a template %s already: choose another name",
-			ErrInvalidInput, quoted(t.Name))
+			ErrInvalidInput, quote(t.Name))
 	}
 	if other, taken := c.images[t.Image]; taken {
 		return fmt.Errorf("%w: template %s would give the image %s, which is that of template "+
 			"%s: choose another image name",
-			ErrInvalidInput, quoted(t.Name), quoted(t.Image), quoted(other))
+			ErrInvalidInput, quote(t.Name), quote(t.Image), quote(other))
 	}
 	c.templates[t.Name] = t
 	c.images[t.Image] = t.Name
@@ -98,7 +103,7 @@ func (c *Catalogue) Template(name string) (Template, error) {
 	}
 	return Template{}, &Error{Op: "find template",
 		Err: fmt.Errorf("%w %s: known are %s; add others to the configuration file",
-			ErrUnknownTemplate, quoted(name), strings.Join(c.Names(), ", "))}
+			ErrUnknownTemplate, quote(name), strings.Join(c.Names(), ", "))}
 }
 
 // Names returns the names of all templates, sorted.
@@ -118,7 +123,7 @@ func (c *Catalogue) Frontends() []string {
 	return slices.Clone(c.frontends)
 }
 
-// clone lets a file be added as a whole or not at all.
+// clone returns a copy, so that a file can be added as a whole or not at all.
 func (c *Catalogue) clone() *Catalogue {
 	return &Catalogue{
 		templates: maps.Clone(c.templates),

@@ -35,15 +35,15 @@ type Client struct {
 	formats sync.Map // git.Remote -> git.ObjectFormat
 }
 
-// lookup is what callers must have in common to share one look-up. The
-// credential is a part of it: nobody gets an answer that another's token bought.
+// lookup is the key by which callers share a look-up. The credential is a part
+// of it, so no caller gets the answer to a request with another token.
 type lookup struct {
 	remote git.Remote
 	ref    git.Ref
 	token  string
 }
 
-// NewClient makes a client that sends each token to its own host alone.
+// NewClient returns a client that sends each token to its own host alone.
 func NewClient(creds Credentials, opts ...ClientOption) *Client {
 	c := &Client{
 		creds:     maps.Clone(creds),
@@ -70,7 +70,7 @@ func NewClient(creds Credentials, opts ...ClientOption) *Client {
 // one more request.
 //
 // Calls at the same moment for the same remote, ref and credential share one
-// look-up; it ends when the last of them has gone.
+// look-up, which is cancelled when the last of them has left.
 //
 // The error is an *Error around ErrNotFound (also a *MovedError),
 // ErrUnauthorized, ErrRateLimited, ErrUnavailable, ErrInvalidAnswer,
@@ -90,7 +90,7 @@ func (c *Client) Head(ctx context.Context, remote git.Remote, ref git.Ref,
 	return head, c.fail(op, remote, err)
 }
 
-// fail makes the boundary's error; it is nil for nil.
+// fail returns err as an *Error, nil for nil.
 func (c *Client) fail(op string, remote git.Remote, err error) error {
 	if err == nil {
 		return nil
@@ -104,7 +104,7 @@ func (c *Client) head(ctx context.Context, remote git.Remote, ref git.Ref,
 	switch {
 	case err != nil:
 		return c.fallBack(ctx, remote, ref, err)
-	case answer.found() && !answer.unborn:
+	case answer.exists() && !answer.unborn:
 		return headFrom(answer, ref)
 	case ref.IsHEAD():
 		return c.unbornHead(ctx, remote, hint)
@@ -128,22 +128,19 @@ func (c *Client) unbornHead(ctx context.Context, remote git.Remote,
 	if err != nil {
 		return Head{}, c.explain(ctx, remote, err)
 	}
-	if !answer.found() || answer.unborn {
+	if !answer.exists() || answer.unborn {
 		return Head{}, errEmptyRepository
 	}
 	return headFrom(answer, ref)
 }
 
-// headFrom reads the commit and the branch out of an answer for asked.
-func headFrom(answer refAnswer, asked git.Ref) (Head, error) {
-	head := Head{Revision: answer.revision, Ref: asked}
-	if !asked.IsHEAD() || answer.symref == "" {
-		return head, nil
+// headFrom returns the commit and the branch of an answer about ref.
+func headFrom(answer refAnswer, ref git.Ref) (Head, error) {
+	if ref.IsHEAD() && answer.symref != "" {
+		var err error
+		if ref, err = parseSymref(answer.symref); err != nil {
+			return Head{}, err
+		}
 	}
-	ref, err := parseSymref(answer.symref)
-	if err != nil {
-		return Head{}, err
-	}
-	head.Ref = ref
-	return head, nil
+	return Head{Revision: answer.revision, Ref: ref}, nil
 }

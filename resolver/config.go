@@ -41,8 +41,8 @@ type credentialConfig struct {
 	TokenEnv string `yaml:"token_env"`
 }
 
-// AddFile adds the templates, credentials and frontends of a YAML file, all of them or,
-// with an error, none. The error is an *Error: around fs.ErrNotExist if there
+// AddFile adds the templates, credentials and frontends of a YAML file. With an
+// error it adds none of them. The error is an *Error: around fs.ErrNotExist if there
 // is no such file, around ErrInvalidInput if its content is refused, with the
 // line of an unknown or misspelt key.
 func (c *Catalogue) AddFile(path string) error {
@@ -111,7 +111,11 @@ func (c *Catalogue) addConfig(entry templateConfig) error {
 		opts = append(opts, git.AllowInsecureHTTP())
 	}
 	var err error
-	if t.Remote, err = git.ParseRemote(entry.Repo, opts...); err != nil {
+	t.Remote, err = git.ParseRemote(entry.Repo, opts...)
+	if errors.Is(err, git.ErrPlainHTTP) {
+		err = fmt.Errorf("%w, and the entry does not set allow_insecure_http", err)
+	}
+	if err != nil {
 		return err
 	}
 	if entry.Branch != "" {
@@ -126,10 +130,10 @@ func (c *Catalogue) addCredential(entry credentialConfig) error {
 	remote, err := git.ParseRemote("https://" + entry.Host + "/host")
 	if err != nil || remote.Path() != "host" {
 		return fmt.Errorf("%w: host %s: give a host name, with its port if it has one",
-			ErrInvalidInput, quoted(entry.Host))
+			ErrInvalidInput, quote(entry.Host))
 	}
 	if !isEnvName(entry.TokenEnv) {
-		// It isn't repeated: it may well be the token.
+		// The error doesn't repeat it: it may be the token.
 		return fmt.Errorf("%w: token_env of host %s: give the name of an environment variable, "+
 			"never the token itself",
 			ErrInvalidInput, remote.Host())
@@ -141,16 +145,16 @@ func (c *Catalogue) addCredential(entry credentialConfig) error {
 	return nil
 }
 
-// addFrontend takes a name alone: who may push to it decides what its tags mean, so a tag would
-// promise too much.
+// addFrontend accepts a name without tag and digest: a tag moves with each push, so it would not
+// restrict anything.
 func (c *Catalogue) addFrontend(image string) error {
 	named, err := reference.ParseNormalizedNamed(image)
 	if err != nil || !reference.IsNameOnly(named) {
 		return fmt.Errorf("%w: %s: give an image's name without tag and digest, for example "+
-			"docker.io/team/frontend", ErrInvalidInput, quoted(image))
+			"docker.io/team/frontend", ErrInvalidInput, quote(image))
 	}
 	if slices.Contains(c.frontends, named.Name()) {
-		return fmt.Errorf("%w: %s is there already", ErrInvalidInput, quoted(image))
+		return fmt.Errorf("%w: %s is there already", ErrInvalidInput, quote(image))
 	}
 	c.frontends = append(c.frontends, named.Name())
 	return nil
@@ -174,8 +178,8 @@ func parseConfig(text []byte) (config, error) {
 	return cfg, nil
 }
 
-// isEnvName takes what a shell takes: letters, digits and underscores, with no
-// digit at the start.
+// isEnvName reports whether a shell accepts s: letters, digits and underscores,
+// with no digit at the start.
 func isEnvName(s string) bool {
 	for i, r := range s {
 		letter := r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r == '_'

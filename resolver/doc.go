@@ -1,6 +1,7 @@
 // Package resolver turns a template's name into the place it comes from: it
-// decides between pulling and building, knows which templates exist, and asks
-// the Git server for the commit to build.
+// decides between pulling and building, holds the catalogue of templates with
+// their credentials and platforms, and asks the Git server for the commit to
+// build.
 //
 // The guarantees: a name outside the catalogue and a malformed URL are refused
 // before any input or output; a commit is only ever returned if the server

@@ -7,29 +7,33 @@ import (
 	"strings"
 	"time"
 
+	"git.moleculesai.app/molecule-ai/pinion/internal/errdef"
 	"git.moleculesai.app/molecule-ai/pinion/internal/termtext"
 	"git.moleculesai.app/molecule-ai/pinion/resolver/git"
 )
 
-// The errors of this package, told apart by errors.Is.
+// The kinds of this package's errors, for errors.Is.
 var (
 	// ErrUnknownTemplate: the name isn't in the catalogue.
 	ErrUnknownTemplate = errors.New("unknown template")
 	// ErrNotFound: the repository or branch is missing, not mirrored, moved or empty.
-	ErrNotFound = errors.New("not found")
-	// ErrUnauthorized: the server wants a credential, or refused the one it got.
-	ErrUnauthorized = errors.New("not authorized")
-	// ErrRateLimited: the server wants to be asked later; see RateLimitError.
+	ErrNotFound = errdef.ErrNotFound
+	// ErrUnauthorized: the server requires a credential, or refused the one it got.
+	ErrUnauthorized = errdef.ErrUnauthorized
+	// ErrRateLimited: the server asks for a pause; see RateLimitError.
 	ErrRateLimited = errors.New("rate limited")
 	// ErrUnavailable: the server can't be reached, is too slow, or fails after retries.
-	ErrUnavailable = errors.New("git server unavailable")
-	// ErrInvalidAnswer: the server answered what no Git server should.
+	ErrUnavailable = errdef.ErrUnavailable
+	// ErrInvalidAnswer: the answer breaks Git's protocol or the forge's API.
 	ErrInvalidAnswer = errors.New("invalid answer")
 	// ErrNotOnBranch: a commit isn't, or can't be shown to be, on a branch.
 	ErrNotOnBranch = errors.New("not on the branch")
 	// ErrInvalidInput: a URL, branch, name or configuration is malformed.
 	ErrInvalidInput = git.ErrInvalid
 )
+
+// errServerUnavailable is an ErrUnavailable that names the side.
+var errServerUnavailable = fmt.Errorf("git server %w", ErrUnavailable)
 
 // Error is the typed error of this package's boundary. Its text is free of the
 // client's tokens and of terminal control sequences.
@@ -48,7 +52,7 @@ func (e *Error) Error() string {
 	return shorten(termtext.Sanitize(text + ": " + e.Err.Error()))
 }
 
-// shorten bounds what a server's words can make of an error. It comes last:
+// shorten bounds what a server's words add to an error. It comes last:
 // half a token, cut off before the redaction, would not be found by it.
 func shorten(s string) string {
 	const most = 2000 // bytes
@@ -58,8 +62,8 @@ func shorten(s string) string {
 	return strings.ToValidUTF8(s[:most], "") + "..."
 }
 
-// said quotes a server's words in full, for a redactor to see.
-func said(s string) string { return strconv.Quote(s) }
+// quoteAnswer quotes a server's words in full, for a redactor to see.
+func quoteAnswer(s string) string { return strconv.Quote(s) }
 
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
@@ -71,16 +75,16 @@ type MovedError struct {
 	To   git.Remote // as the server's Location header gives it
 }
 
-// Error names the new home.
+// Error returns a text with the new URL.
 func (e *MovedError) Error() string {
 	return fmt.Sprintf("the repository has moved to %s: use the new URL in the catalogue", e.To)
 }
 
-// Is reports that a moved repository is an ErrNotFound.
+// Is reports whether target is ErrNotFound.
 func (e *MovedError) Is(target error) bool { return target == ErrNotFound }
 
-// RateLimitError says how long the server wants to be left alone (RFC 9110,
-// section 10.2.3). It is an ErrRateLimited.
+// RateLimitError has the pause that the server asks for (RFC 9110, section
+// 10.2.3). It is an ErrRateLimited.
 type RateLimitError struct {
 	RetryAfter time.Duration // 0 if the server didn't say
 }
@@ -93,5 +97,5 @@ func (e *RateLimitError) Error() string {
 	return fmt.Sprintf("rate limited by the server: try again in %s", e.RetryAfter)
 }
 
-// Is reports that it is an ErrRateLimited.
+// Is reports whether target is ErrRateLimited.
 func (e *RateLimitError) Is(target error) bool { return target == ErrRateLimited }

@@ -19,7 +19,7 @@ var (
 
 func missingBranch(ref git.Ref) error {
 	return fmt.Errorf("%w: the repository has no branch %s: check its name, or push it",
-		ErrNotFound, quoted(ref.Branch()))
+		ErrNotFound, quote(ref.Branch()))
 }
 
 // missingRepository explains a repository that isn't there, as far as this
@@ -58,7 +58,7 @@ func (c *Client) unauthorized(remote git.Remote, denied *statusError) error {
 	return fmt.Errorf("%w: %s: %w", ErrUnauthorized, text, denied)
 }
 
-// isFinal picks the errors that say more than the one that is being explained.
+// isFinal reports whether err says more than the error that is being explained.
 func isFinal(err error) bool {
 	var moved *MovedError
 	return errors.As(err, &moved) || errors.Is(err, ErrRateLimited)

@@ -36,8 +36,8 @@ func isUnserved(status int) bool {
 	return false
 }
 
-// isUnknownAPI: the answer isn't from an API that is known here, so it says
-// nothing about the repository.
+// isUnknownAPI reports whether the answer isn't from an API that is known here,
+// and so says nothing about the repository.
 func isUnknownAPI(err error) bool {
 	var refused *statusError
 	return errors.Is(err, errNoForge) || errors.As(err, &refused) && !refused.isAPI
@@ -58,7 +58,7 @@ func (c *Client) explain(ctx context.Context, remote git.Remote, err error) erro
 	case refused.code == http.StatusConflict: // Gitea's answer for a repository without commits
 		return errEmptyRepository
 	case refused.code >= http.StatusInternalServerError:
-		return fmt.Errorf("%w: %w: try again later", ErrUnavailable, refused)
+		return fmt.Errorf("%w: %w: try again later", errServerUnavailable, refused)
 	default:
 		return fmt.Errorf("%w: %w: check that the URL is a git repository's", ErrInvalidAnswer,
 			refused)

@@ -34,8 +34,8 @@ func apiURL(remote git.Remote) (string, bool) {
 	return base + apiPath + strings.Join(parts[len(parts)-2:], "/"), true
 }
 
-// apiGet asks the API for something of a repository and hands a 200's body to
-// read. suffix must be escaped.
+// apiGet asks the API for something of a repository and passes an answer with
+// status 200 to read. suffix must be escaped.
 func (c *Client) apiGet(ctx context.Context, remote git.Remote, suffix string,
 	read func(*http.Response) error) error {
 	base, ok := apiURL(remote)
@@ -93,7 +93,7 @@ func (c *Client) repository(ctx context.Context, remote git.Remote) (repository,
 	if name != "" {
 		if repo.branch, err = git.ParseBranch(name); err != nil {
 			return repository{}, fmt.Errorf("%w: the default branch %s", ErrInvalidAnswer,
-				said(name))
+				quoteAnswer(name))
 		}
 	}
 	// Gitea before 1.22 knows SHA1 alone, and doesn't say.
@@ -103,8 +103,8 @@ func (c *Client) repository(ctx context.Context, remote git.Remote) (repository,
 	return repo, nil
 }
 
-// defaultBranch asks the API which branch HEAD should be. It is HEAD if nobody
-// knows; only a failure that a later try may not meet is an error.
+// defaultBranch asks the API which branch HEAD should be. It returns HEAD if the
+// API doesn't say. The error is a failure that a later request may not meet.
 func (c *Client) defaultBranch(ctx context.Context, remote git.Remote) (git.Ref, error) {
 	repo, err := c.repository(ctx, remote)
 	if err == nil {
@@ -142,7 +142,7 @@ func (c *Client) branchByAPI(ctx context.Context, remote git.Remote, ref git.Ref
 	return Head{Revision: revision, Ref: ref}, err
 }
 
-// branchCommit takes the commit out of the API's answer about exactly ref.
+// branchCommit returns the commit of the API's answer, which must be about ref.
 func branchCommit(answer object, ref git.Ref, format git.ObjectFormat) (git.Revision, error) {
 	name, err := answer.text("name")
 	if err != nil {
@@ -150,7 +150,7 @@ func branchCommit(answer object, ref git.Ref, format git.ObjectFormat) (git.Revi
 	}
 	if name != ref.Branch() {
 		return git.Revision{}, fmt.Errorf("%w: it is about the branch %s", ErrInvalidAnswer,
-			said(name))
+			quoteAnswer(name))
 	}
 	hex, err := answer.text("commit", "id")
 	if err != nil {

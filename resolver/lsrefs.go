@@ -17,10 +17,10 @@ type refAnswer struct {
 	name     string
 	revision git.Revision // zero if unborn; the commit, where the server peeled a tag
 	unborn   bool         // HEAD points to a branch that has no commit yet
-	symref   string       // where HEAD points to, "" if nowhere or not told
+	symref   string       // where HEAD points to, "" if that is nowhere or unknown
 }
 
-func (a refAnswer) found() bool { return a.name != "" }
+func (a refAnswer) exists() bool { return a.name != "" }
 
 // errRefused: the server ended the protocol instead of listing refs. That is
 // how git answers a wrong object format: by an ERR line, or by nothing at all.
@@ -45,9 +45,9 @@ func lsRefsRequest(format git.ObjectFormat, prefixes []string) []byte {
 }
 
 // readRefs reads an answer to ls-refs up to the first ref that is exactly one
-// of wanted: a prefix also matches longer names, in any number. It returns the
+// of names: a prefix also matches any number of longer names. It returns the
 // zero refAnswer if the list ends without one.
-func readRefs(r io.Reader, format git.ObjectFormat, wanted []string) (refAnswer, error) {
+func readRefs(r io.Reader, format git.ObjectFormat, names []string) (refAnswer, error) {
 	lines := newPktReader(r)
 	for first := true; ; first = false {
 		payload, mark, err := lines.next()
@@ -66,13 +66,13 @@ func readRefs(r io.Reader, format git.ObjectFormat, wanted []string) (refAnswer,
 		}
 		if message, isError := bytes.CutPrefix(payload, []byte("ERR ")); isError {
 			return refAnswer{}, fmt.Errorf("%w: it says %s", errRefused,
-				said(strings.TrimSpace(string(message))))
+				quoteAnswer(strings.TrimSpace(string(message))))
 		}
 		answer, err := parseRef(strings.TrimSuffix(string(payload), "\n"), format)
 		if err != nil {
 			return refAnswer{}, fmt.Errorf("%w: %w", ErrInvalidAnswer, err)
 		}
-		if slices.Contains(wanted, answer.name) {
+		if slices.Contains(names, answer.name) {
 			lines.finish()
 			return answer, nil
 		}
@@ -92,11 +92,11 @@ func bodyError(err error) error {
 func parseRef(line string, format git.ObjectFormat) (refAnswer, error) {
 	fields := strings.Split(line, " ")
 	if len(fields) < 2 || fields[1] == "" {
-		return refAnswer{}, fmt.Errorf("%s isn't a ref", said(line))
+		return refAnswer{}, fmt.Errorf("%s isn't a ref", quoteAnswer(line))
 	}
 	answer := refAnswer{name: fields[1], unborn: fields[0] == "unborn"}
 	if answer.unborn && answer.name != "HEAD" {
-		return refAnswer{}, fmt.Errorf("%s says unborn of a ref that isn't HEAD", said(line))
+		return refAnswer{}, fmt.Errorf("%s says unborn of a ref that isn't HEAD", quoteAnswer(line))
 	}
 	if !answer.unborn {
 		revision, err := parseObject(fields[0], format)
@@ -120,16 +120,16 @@ func parseRef(line string, format git.ObjectFormat) (refAnswer, error) {
 	return answer, nil
 }
 
-// parseObject takes a revision of the format that was asked for, no other.
+// parseObject parses a revision, and refuses one of another format.
 func parseObject(hex string, format git.ObjectFormat) (git.Revision, error) {
 	revision, err := git.ParseRevision(hex)
 	if err != nil {
 		// the server's fault: not an ErrInvalidInput
-		return git.Revision{}, fmt.Errorf("%s isn't a commit", said(hex))
+		return git.Revision{}, fmt.Errorf("%s isn't a commit", quoteAnswer(hex))
 	}
 	if revision.Format() != format {
 		return git.Revision{}, fmt.Errorf("%s isn't of the repository's object format %s",
-			said(hex), format)
+			quoteAnswer(hex), format)
 	}
 	return revision, nil
 }
@@ -142,7 +142,7 @@ func parseSymref(target string) (git.Ref, error) {
 		}
 	}
 	return git.Ref{}, fmt.Errorf("%w: HEAD points to %s, which isn't a branch's name",
-		ErrInvalidAnswer, said(target))
+		ErrInvalidAnswer, quoteAnswer(target))
 }
 
 // finish reads the end of the stream if it has arrived already, so that the

@@ -24,7 +24,7 @@ type RegistrySource struct {
 	Prefix string // the registry's prefix, byte for byte as given; "" in local-build mode
 }
 
-// Resolve decides the mode from the environment, given as os.LookupEnv has it:
+// Resolve decides the mode from the environment, by a lookup like os.LookupEnv:
 // registry mode when MOLECULE_IMAGE_REGISTRY is set and not blank, else
 // local-build mode. There is no other signal.
 func Resolve(lookup func(string) (string, bool)) RegistrySource {

@@ -6,18 +6,20 @@ import (
 	"fmt"
 	"net/http"
 
+	"git.moleculesai.app/molecule-ai/pinion/internal/errdef"
 	"git.moleculesai.app/molecule-ai/pinion/resolver/git"
 )
 
 // RequireOnBranch returns nil only if rev is a commit and is, right now, the
 // head of the branch that ref names or an ancestor of it. A commit of a fork,
-// of a pull request or of another branch can have a place in the same object
-// store and be fetched by its name, without anybody having accepted it.
+// of a pull request or of another branch can be in the same object store and be
+// fetched by its name, although no maintainer has accepted it.
 //
 // The answer is the forge's, by Gitea's API: compare/<branch>...<rev> with
 // total_commits 0, and the other way round with more than 0, since some
-// versions answer 0 for histories that share nothing. Whatever can't be shown
-// is refused: the error is an *Error around ErrNotOnBranch, or one of Head's.
+// versions answer 0 for histories that share nothing. A commit for which that
+// can't be shown is refused: the error is an *Error around ErrNotOnBranch, or
+// one of Head's.
 func (c *Client) RequireOnBranch(ctx context.Context, remote git.Remote, ref git.Ref,
 	rev git.Revision) error {
 	op := "check that " + rev.Short() + " is on " + ref.String() + " of"
@@ -53,12 +55,11 @@ func (c *Client) requireOnBranch(ctx context.Context, remote git.Remote, ref git
 }
 
 func notOnBranch(why string) error {
-	return fmt.Errorf("%w: %s: choose a commit of the branch, or allow any commit explicitly",
-		ErrNotOnBranch, why)
+	return errdef.In(errdef.CommitOffBranch, "", fmt.Errorf("%w: %s", ErrNotOnBranch, why))
 }
 
-// requireNoNamesake refuses a commit that a branch or a tag is named like: the
-// forge would compare that one instead.
+// requireNoNamesake refuses a commit whose name is also that of a branch or a
+// tag: the forge would compare the branch or tag instead.
 func (c *Client) requireNoNamesake(ctx context.Context, remote git.Remote, _ git.Ref,
 	rev git.Revision) error {
 	answer, err := c.askRefs(ctx, remote, rev.Format(), "refs/heads/"+rev.String(),
@@ -66,14 +67,14 @@ func (c *Client) requireNoNamesake(ctx context.Context, remote git.Remote, _ git
 	if err != nil {
 		return c.explain(ctx, remote, err)
 	}
-	if answer.found() {
+	if answer.exists() {
 		return notOnBranch(answer.name +
 			" is named like the commit, so that the forge can't tell them apart")
 	}
 	return nil
 }
 
-// requireCommit refuses what isn't a commit, such as an annotated tag's object:
+// requireCommit refuses an object that isn't a commit, such as an annotated tag:
 // the API answers for the commit that it points to.
 func (c *Client) requireCommit(ctx context.Context, remote git.Remote, _ git.Ref,
 	rev git.Revision) error {
@@ -91,7 +92,7 @@ func (c *Client) requireCommit(ctx context.Context, remote git.Remote, _ git.Ref
 		return err
 	}
 	if hex != rev.String() {
-		return notOnBranch("it isn't a commit but points to " + said(hex))
+		return notOnBranch("it isn't a commit but points to " + quoteAnswer(hex))
 	}
 	return nil
 }
@@ -99,11 +100,11 @@ func (c *Client) requireCommit(ctx context.Context, remote git.Remote, _ git.Ref
 func (c *Client) requireAncestor(ctx context.Context, remote git.Remote, branch git.Ref,
 	rev git.Revision) error {
 	name := escapePath(branch.Branch())
-	beyond, err := c.hasCommits(ctx, remote, name+"..."+rev.String())
+	ahead, err := c.hasCommits(ctx, remote, name+"..."+rev.String())
 	if err != nil {
 		return err
 	}
-	if beyond {
+	if ahead {
 		return notOnBranch("it has commits that " + branch.String() + " hasn't")
 	}
 	behind, err := c.hasCommits(ctx, remote, rev.String()+"..."+name)
@@ -140,7 +141,7 @@ func (c *Client) hasCommits(ctx context.Context, remote git.Remote, baseHead str
 	return total > 0, nil
 }
 
-// unverified explains a comparison that the forge didn't make. Gitea answers
+// unverified explains why the forge made no comparison. Gitea answers
 // 500 where the histories share nothing.
 func (c *Client) unverified(ctx context.Context, remote git.Remote, err error) error {
 	var refused *statusError

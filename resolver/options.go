@@ -35,7 +35,7 @@ func defaultTimeouts() Timeouts {
 type Backoff func(n int) time.Duration
 
 // defaultBackoff doubles from 250 ms, and adds up to half of that at random so
-// that many clients of one broken server don't come back at once.
+// that many clients of one broken server don't retry at the same moment.
 func defaultBackoff(n int) time.Duration {
 	wait := firstBackoff << n
 	return wait + rand.N(wait/2)

@@ -26,14 +26,14 @@ func (c *Client) sendRetrying(ctx context.Context,
 		if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) < wait {
 			return resp, nil
 		}
-		_ = resp.Body.Close() // nothing of it was wanted
+		_ = resp.Body.Close() // the body is not needed
 		if err := pause(ctx, wait); err != nil {
 			return nil, requestError(ctx, err)
 		}
 	}
 }
 
-// isTransient picks the 5xx statuses that can go away by themselves.
+// isTransient reports whether a status is a 5xx that a later request may not get.
 func isTransient(status int) bool {
 	switch status {
 	case http.StatusNotImplemented, http.StatusHTTPVersionNotSupported:
@@ -54,7 +54,8 @@ func pause(ctx context.Context, d time.Duration) error {
 }
 
 // retryAfter reads the Retry-After header, a number of seconds or a date
-// (RFC 9110, section 10.2.3). It is 0 if there is none that makes sense.
+// (RFC 9110, section 10.2.3). It returns 0 if there is none, or
+// a malformed one.
 func retryAfter(h http.Header) time.Duration {
 	const longest = 24 * time.Hour
 	value := strings.TrimSpace(h.Get("Retry-After"))

@@ -14,7 +14,7 @@ const maxBody = 64 << 10
 
 var errTooLarge = errors.New("the answer is larger than 64 KiB")
 
-// timeoutError is the cause that a deadline of ours cancels a request with.
+// timeoutError is the cause with which our own deadlines cancel a request.
 type timeoutError struct {
 	what string
 	in   time.Duration
@@ -52,20 +52,20 @@ func cancelAfter(cancel context.CancelCauseFunc, what string, d time.Duration) *
 	return time.AfterFunc(d, func() { cancel(&timeoutError{what, d}) })
 }
 
-// requestError tells our own deadlines and the network's failures, which are
-// ErrUnavailable, from the caller's cancellation, which is handed through.
+// requestError marks our own deadlines and the network's failures as
+// ErrUnavailable. It returns the caller's cancellation as it is.
 func requestError(ctx context.Context, err error) error {
 	cause := context.Cause(ctx)
 	var timeout *timeoutError
 	switch {
 	case errors.As(cause, &timeout):
 		return fmt.Errorf("%w: %w: try again, or check the network on the way to it",
-			ErrUnavailable, cause)
+			errServerUnavailable, cause)
 	case cause != nil:
 		return cause
 	default:
-		return fmt.Errorf("%w: %w: check the URL, the network, and proxy settings", ErrUnavailable,
-			err)
+		return fmt.Errorf("%w: %w: check the URL, the network, and proxy settings",
+			errServerUnavailable, err)
 	}
 }
 
@@ -99,7 +99,8 @@ func (b *guardedBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// probe tells a body of exactly the cap's length from a longer one.
+// probe returns io.EOF for a body of exactly the cap's length, and errTooLarge
+// for a longer one.
 func (b *guardedBody) probe() error {
 	var one [1]byte
 	switch n, err := b.inner.Read(one[:]); {
@@ -113,7 +114,7 @@ func (b *guardedBody) probe() error {
 	return nil
 }
 
-// Close ends the request, whatever is left of its answer.
+// Close ends the request and drops the rest of its answer.
 func (b *guardedBody) Close() error {
 	b.stall.Stop()
 	err := b.inner.Close()

@@ -27,7 +27,7 @@ type statusError struct {
 func (e *statusError) Error() string {
 	text := fmt.Sprintf("HTTP status %d", e.code)
 	if e.message != "" {
-		text += ": the server says " + said(e.message)
+		text += ": the server says " + quoteAnswer(e.message)
 	}
 	return text
 }
@@ -80,8 +80,8 @@ func isRedirect(status int) bool {
 }
 
 // redirectError reads a redirect without following it. On the same host it may
-// say where a renamed repository has gone; anywhere else it is refused, since
-// the credential is for this host alone.
+// name the new place of a renamed repository. A redirect to another host is
+// refused, since the credential is for this host alone.
 func redirectError(resp *http.Response, remote git.Remote) error {
 	target, err := resp.Request.URL.Parse(resp.Header.Get("Location"))
 	if err != nil {
@@ -90,22 +90,23 @@ func redirectError(resp *http.Response, remote git.Remote) error {
 	if !sameHost(target, resp.Request.URL) {
 		return fmt.Errorf("%w: a redirect to another host, %s, was not followed: if you trust "+
 			"it, use its URL in the catalogue",
-			ErrInvalidAnswer, said(target.Host))
+			ErrInvalidAnswer, quoteAnswer(target.Host))
 	}
 	to, err := movedTo(target, remote)
 	if err != nil {
-		return fmt.Errorf("%w: a redirect to %s: the server may want a sign-in; check the URL",
-			ErrInvalidAnswer, said(target.Path))
+		return fmt.Errorf("%w: a redirect to %s: the server may require a sign-in; check the URL",
+			ErrInvalidAnswer, quoteAnswer(target.Path))
 	}
 	return &MovedError{From: remote, To: to}
 }
 
-// sameHost ignores a default port, and takes https for an improvement on http.
-func sameHost(target, asked *url.URL) bool {
-	if target.Scheme != asked.Scheme && target.Scheme != "https" {
+// sameHost reports whether a redirect stays on its host. A default port makes no
+// difference, and https may take the place of http.
+func sameHost(target, origin *url.URL) bool {
+	if target.Scheme != origin.Scheme && target.Scheme != "https" {
 		return false
 	}
-	return strings.EqualFold(withoutDefaultPort(target), withoutDefaultPort(asked))
+	return strings.EqualFold(withoutDefaultPort(target), withoutDefaultPort(origin))
 }
 
 func withoutDefaultPort(u *url.URL) string {

@@ -60,7 +60,7 @@ func members(d *json.Decoder, depth int, visit func(string, any) (bool, error)) 
 		}
 		key := token.(string) // the decoder lets nothing else through here
 		if seen[key] {
-			return false, jsonError(fmt.Errorf("the key %s comes twice", said(key)))
+			return false, jsonError(fmt.Errorf("the key %s comes twice", quoteAnswer(key)))
 		}
 		seen[key] = true
 		value, err := decodeValue(d, depth)
@@ -114,8 +114,8 @@ func decodeArray(d *json.Decoder, depth int) ([]any, error) {
 	return list, nil
 }
 
-// jsonError marks what is wrong with the JSON, and leaves alone what went wrong
-// with the connection.
+// jsonError marks an error in the JSON as an ErrInvalidAnswer. It returns the
+// errors of the connection as they are.
 func jsonError(err error) error {
 	if errors.Is(err, ErrUnavailable) || errors.Is(err, context.Canceled) ||
 		errors.Is(err, context.DeadlineExceeded) {
@@ -149,7 +149,7 @@ func count(value any) (uint64, error) {
 	}
 	n, err := strconv.ParseUint(number.String(), 10, 32)
 	if err != nil {
-		return 0, fmt.Errorf("%w: the count %s", ErrInvalidAnswer, said(number.String()))
+		return 0, fmt.Errorf("%w: the count %s", ErrInvalidAnswer, quoteAnswer(number.String()))
 	}
 	return n, nil
 }

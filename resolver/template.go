@@ -31,7 +31,7 @@ type Template struct {
 	Image      string     // unique in the catalogue; "workspace-template-"+Name by default
 }
 
-// checkTemplate fills in the defaults and holds every field to its grammar.
+// checkTemplate fills in the defaults and checks every field's grammar.
 func checkTemplate(t Template) (Template, error) {
 	if err := checkName(t.Name); err != nil {
 		return Template{}, err
@@ -55,19 +55,19 @@ func checkTemplate(t Template) (Template, error) {
 	return t, cmp.Or(checkImage(t.Image), checkPlatform(t.Platform), checkTarget(t.Target))
 }
 
-// parseDockerfile holds the Dockerfile's path to the rules for a subdirectory.
+// parseDockerfile checks the Dockerfile's path by the rules for a subdirectory.
 func parseDockerfile(path string) (string, error) {
 	cleaned, err := git.ParseSubdir(path)
 	if err != nil || cleaned == "" || strings.HasSuffix(path, "/") {
 		return "",
 			fmt.Errorf("%w: Dockerfile %s: give a plain relative path below the subdirectory",
-				ErrInvalidInput, quoted(path))
+				ErrInvalidInput, quote(path))
 	}
 	return cleaned, nil
 }
 
-// isName holds a name to [a-z0-9]+([._-][a-z0-9]+)*, which is safe as a part of
-// a URL, of an image reference and of a file name.
+// isName reports whether s is [a-z0-9]+([._-][a-z0-9]+)*, which is safe as a
+// part of a URL, of an image reference and of a file name.
 func isName(s string) bool {
 	separated := true // a name can't start with a separator
 	for i := range len(s) {
@@ -87,7 +87,7 @@ func checkName(name string) error {
 	if len(name) > maxNameLen || !isName(name) {
 		return fmt.Errorf("%w: template name %s: use up to %d of a-z and 0-9, separated by "+
 			"single dots, dashes or underscores",
-			ErrInvalidInput, quoted(name), maxNameLen)
+			ErrInvalidInput, quote(name), maxNameLen)
 	}
 	return nil
 }
@@ -100,7 +100,7 @@ func checkImage(image string) error {
 	if !ok {
 		return fmt.Errorf("%w: image name %s: use up to %d of a-z and 0-9, separated by single "+
 			"dots, dashes, underscores or slashes",
-			ErrInvalidInput, quoted(image), maxImageLen)
+			ErrInvalidInput, quote(image), maxImageLen)
 	}
 	return nil
 }
@@ -116,12 +116,12 @@ func checkPlatform(platform string) error {
 	}
 	if !ok {
 		return fmt.Errorf(`%w: platform %s: give os/arch, os/arch/variant or "native"`,
-			ErrInvalidInput, quoted(platform))
+			ErrInvalidInput, quote(platform))
 	}
 	return nil
 }
 
-// checkTarget takes what Dockerfiles allow for a stage: a name or an index.
+// checkTarget accepts what Dockerfiles allow for a stage: a name or an index.
 func checkTarget(target string) error {
 	bad := strings.ContainsFunc(target, func(r rune) bool {
 		alnum := r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9'
@@ -130,13 +130,13 @@ func checkTarget(target string) error {
 	if bad || len(target) > maxTargetLen || strings.HasPrefix(target, "-") ||
 		strings.HasPrefix(target, ".") {
 		return fmt.Errorf("%w: target %s: give the name of a Dockerfile stage", ErrInvalidInput,
-			quoted(target))
+			quote(target))
 	}
 	return nil
 }
 
-// quoted makes an input harmless to print, and short.
-func quoted(s string) string {
+// quote returns an input in a short form that is harmless to print.
+func quote(s string) string {
 	const most = 80
 	if len(s) > most {
 		s = s[:most] + "..."

@@ -10,7 +10,7 @@ var (
 	// ErrNotFound: there is no such repository, commit or image, or the caller may not see it.
 	ErrNotFound = errors.New("not found")
 	// ErrUnauthorized: the other side needs another credential.
-	ErrUnauthorized = errors.New("unauthorized")
+	ErrUnauthorized = errors.New("not authorized")
 	// ErrUnavailable: the other side does not answer, or cannot at the moment.
 	ErrUnavailable = errors.New("unavailable")
 )

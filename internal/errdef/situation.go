@@ -15,6 +15,10 @@ const (
 	SBOMRequested Situation = "SBOM requested"
 	// ConfigMissing: the configuration file that the user names does not exist.
 	ConfigMissing Situation = "configuration file missing"
+	// PlainHTTPPrefix: the repository prefix is an http URL of a host that isn't loopback.
+	PlainHTTPPrefix Situation = "repository prefix with http"
+	// CommitOffBranch: the commit is not on the template's branch.
+	CommitOffBranch Situation = "commit off the branch"
 )
 
 // situationError is an error in a situation. Its text is that of err.

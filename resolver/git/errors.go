@@ -6,8 +6,13 @@ import (
 	"strings"
 )
 
-// ErrInvalid is what every error of this package is, as errors.Is tells.
-var ErrInvalid = errors.New("invalid input")
+var (
+	// ErrInvalid is the kind of every error of this package, for errors.Is.
+	ErrInvalid = errors.New("invalid input")
+	// ErrPlainHTTP is the kind of the error for an http URL of a host that isn't loopback, besides
+	// ErrInvalid.
+	ErrPlainHTTP = errors.New("http is only allowed for loopback hosts")
+)
 
 // InputError says which input was refused and why.
 type InputError struct {
@@ -21,8 +26,10 @@ func (e *InputError) Error() string {
 	return fmt.Sprintf("invalid %s %q: %s", e.Kind, e.Input, e.Reason)
 }
 
-// Is reports that every InputError is an ErrInvalid.
-func (e *InputError) Is(target error) bool { return target == ErrInvalid }
+// Is reports whether target is ErrInvalid, or the more precise kind of the error.
+func (e *InputError) Is(target error) bool {
+	return target == ErrInvalid || target == ErrPlainHTTP && e.Reason == ErrPlainHTTP.Error()
+}
 
 // maxShown is how much of a refused input an error repeats, in bytes.
 const maxShown = 200
@@ -37,8 +44,8 @@ func invalid(kind, input, reason string) error {
 	return &InputError{Kind: kind, Input: input, Reason: reason}
 }
 
-// maskURL hides what may be a credential: what stands before the last "@", and
-// the query. It is greedy, because the URL is known to be malformed.
+// maskURL masks everything before the last "@", and the query: either may hold a
+// credential. It masks more than needed, because the URL is malformed.
 func maskURL(raw string) string {
 	if i := strings.IndexByte(raw, '?'); i >= 0 {
 		raw = raw[:i] + "?***"

@@ -12,10 +12,10 @@ const (
 )
 
 // Ref is HEAD or one branch under its full name. It is comparable; the zero
-// value is HEAD. Tags can't be said: a template follows a branch.
+// value is HEAD. It can't name a tag: a template follows a branch.
 type Ref struct{ branch string }
 
-// HEAD is the server's default branch, whatever its name.
+// HEAD is the server's default branch.
 var HEAD Ref
 
 // ParseBranch takes a branch's short name ("main") or its full one

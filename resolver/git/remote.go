@@ -21,7 +21,7 @@ type Remote struct {
 	path   string // without the leading slash and ".git"
 }
 
-// RemoteOption loosens what ParseRemote takes.
+// RemoteOption loosens what ParseRemote accepts.
 type RemoteOption func(*remoteRules)
 
 type remoteRules struct{ insecureHTTP bool }
@@ -32,7 +32,7 @@ func AllowInsecureHTTP() RemoteOption {
 	return func(r *remoteRules) { r.insecureHTTP = true }
 }
 
-// ParseRemote takes an https URL (http for loopback) of a repository, with or
+// ParseRemote parses an https URL (http for loopback) of a repository, with or
 // without ".git". Everything that could be smuggled into a URL is an
 // ErrInvalid: userinfo, query, fragment, percent-escapes, control characters,
 // other schemes, scp-style addresses. The error never repeats userinfo.
@@ -59,7 +59,7 @@ func ParseRemote(raw string, opts ...RemoteOption) (Remote, error) {
 	return r, nil
 }
 
-// rawFault looks at the bytes before any parser has interpreted them.
+// rawFault checks the bytes before any parser has interpreted them.
 func rawFault(raw string) string {
 	if raw == "" {
 		return "it is empty"
@@ -73,7 +73,7 @@ func rawFault(raw string) string {
 			return "only printable ASCII without spaces is allowed (write an international host " +
 				"name as xn--...)"
 		case c == '#' || c == '?':
-			return `"#" and "?" aren't allowed: branch and subdirectory are set apart from the URL`
+			return `"#" and "?" aren't allowed: branch and subdirectory aren't parts of the URL`
 		case c == '%':
 			return "percent-escapes aren't allowed"
 		case c == '\\':
@@ -104,8 +104,7 @@ func schemeFault(u *url.URL) string {
 
 func (r remoteRules) httpFault(u *url.URL) string {
 	if u.Scheme == "http" && !r.insecureHTTP && !isLoopback(u.Hostname()) {
-		return "http is only allowed for loopback hosts; use https, or allow it: --allow-http " +
-			"for the repository prefix, allow_insecure_http for a template of the config file"
+		return ErrPlainHTTP.Error()
 	}
 	return ""
 }

@@ -54,7 +54,7 @@ func (r Revision) Short() string {
 	return r.hex[:shortDigits]
 }
 
-// Format tells the object format from the length, "" for the zero value.
+// Format returns the object format by the length, "" for the zero value.
 func (r Revision) Format() ObjectFormat {
 	switch len(r.hex) {
 	case sha1Digits:

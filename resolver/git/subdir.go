@@ -10,8 +10,8 @@ import (
 // ParseSubdir cleans a relative path inside a repository; "" and "." give "",
 // the root. It refuses what leaves the tree or means something to a shell, a
 // URL or git: an absolute path, "..", a part with a leading "-", any of #:?%\
-// and invisible characters. Symbolic links can't be seen here: whoever holds
-// the fetched tree checks them.
+// and invisible characters. Symbolic links can't be seen here; they
+// must be checked in the fetched tree.
 func ParseSubdir(s string) (string, error) {
 	if reason := subdirFault(s); reason != "" {
 		return "", invalid("subdirectory", s, reason)

@@ -10,8 +10,10 @@ import (
 var advice = map[errdef.Situation]string{
 	errdef.EngineUnreachable: "start the Docker engine, choose another with --host, --context or " +
 		"DOCKER_HOST, or build without one into a folder with --store oci:DIR",
-	errdef.SBOMRequested: "scan the finished image, for example with `docker scout sbom` or syft",
-	errdef.ConfigMissing: "create the file, or correct its name in --config or PINION_CONFIG",
+	errdef.SBOMRequested:   "scan the finished image, for example with `docker scout sbom` or syft",
+	errdef.PlainHTTPPrefix: "use https, or allow http with --allow-http or PINION_ALLOW_HTTP=1",
+	errdef.CommitOffBranch: "choose a commit of the branch, or allow any with --allow-any-sha",
+	errdef.ConfigMissing:   "create the file, or correct its name in --config or PINION_CONFIG",
 }
 
 // adviceFor returns what to do about err, or "" if the table has nothing for it.

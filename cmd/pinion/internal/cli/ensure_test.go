@@ -110,7 +110,7 @@ func TestEnsureFailures(t *testing.T) {
 func TestEnsureErrorObjects(t *testing.T) {
 	f := twoGood()
 	f.results["one"] = failed("one", pinion.OriginGit,
-		fmt.Errorf("%w: \x1b[2J\u202etxt", pinion.ErrUnavailable))
+		fmt.Errorf("git server %w: \x1b[2J\u202etxt", pinion.ErrUnavailable))
 	got := call(t.Context(), f, "ensure", "--format=json", "one", "two")
 	if got.code != 12 || strings.Count(got.stdout, "\n") != 1 {
 		t.Errorf("got %+v", got)

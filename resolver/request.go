@@ -17,17 +17,17 @@ const (
 	resultType  = "application/x-git-upload-pack-result"
 )
 
-// askRefs asks for the first of the wanted refs that exists. A repository that
+// askRefs asks for the first of the named refs that exists. A repository that
 // refuses the object format is asked once more with the other one, and the one
 // that worked is remembered. (No message is matched for that: git has no code
 // for it, and over HTTP often sends nothing but the end of the answer.)
 func (c *Client) askRefs(ctx context.Context, remote git.Remote, hint git.ObjectFormat,
-	wanted ...string) (refAnswer, error) {
+	names ...string) (refAnswer, error) {
 	format := c.formatOf(remote, hint)
-	answer, err := c.lsRefs(ctx, remote, format, wanted)
+	answer, err := c.lsRefs(ctx, remote, format, names)
 	if errors.Is(err, errRefused) {
 		other := otherFormat(format)
-		second, secondErr := c.lsRefs(ctx, remote, other, wanted)
+		second, secondErr := c.lsRefs(ctx, remote, other, names)
 		if errors.Is(secondErr, errRefused) {
 			return refAnswer{},
 				fmt.Errorf("%w: %w: it may not speak git's protocol version 2 (git 2.18 and "+
@@ -43,7 +43,7 @@ func (c *Client) askRefs(ctx context.Context, remote git.Remote, hint git.Object
 
 func (c *Client) formatOf(remote git.Remote, hint git.ObjectFormat) git.ObjectFormat {
 	if known, ok := c.formats.Load(remote); ok {
-		return known.(git.ObjectFormat) // nothing else is ever stored
+		return known.(git.ObjectFormat) // only askRefs stores
 	}
 	if hint == git.SHA256 {
 		return git.SHA256
@@ -61,8 +61,8 @@ func otherFormat(format git.ObjectFormat) git.ObjectFormat {
 // lsRefs makes the request. An answer that isn't a list of refs is an error: a
 // statusError, or what readRefs says.
 func (c *Client) lsRefs(ctx context.Context, remote git.Remote, format git.ObjectFormat,
-	wanted []string) (refAnswer, error) {
-	body := lsRefsRequest(format, wanted)
+	names []string) (refAnswer, error) {
+	body := lsRefsRequest(format, names)
 	resp, err := c.sendRetrying(ctx, func() (*http.Request, error) {
 		req, err := http.NewRequestWithContext(ctx, http.MethodPost, remote.GitURL()+uploadPackPath,
 			bytes.NewReader(body))
@@ -85,7 +85,7 @@ func (c *Client) lsRefs(ctx context.Context, remote git.Remote, format git.Objec
 	if err := requireType(resp, resultType); err != nil {
 		return refAnswer{}, err
 	}
-	return readRefs(resp.Body, format, wanted)
+	return readRefs(resp.Body, format, names)
 }
 
 // sign adds the credential for the remote's host, in the form that BuildKit
@@ -98,16 +98,16 @@ func (c *Client) sign(req *http.Request, remote git.Remote) {
 }
 
 // requireType refuses an answer of another media type, such as the login page
-// of a proxy, and one in an encoding that the transport didn't take off.
+// of a proxy, and one in an encoding that the transport didn't decode.
 func requireType(resp *http.Response, want string) error {
 	got, _, err := mime.ParseMediaType(resp.Header.Get("Content-Type"))
 	if err != nil || got != want {
 		return fmt.Errorf("%w: the content type is %s instead of %s: check that the URL is a git "+
 			"repository's and that no login page stands before it",
-			ErrInvalidAnswer, said(resp.Header.Get("Content-Type")), want)
+			ErrInvalidAnswer, quoteAnswer(resp.Header.Get("Content-Type")), want)
 	}
 	if encoding := resp.Header.Get("Content-Encoding"); encoding != "" && encoding != "identity" {
-		return fmt.Errorf("%w: content encoding %s", ErrInvalidAnswer, said(encoding))
+		return fmt.Errorf("%w: content encoding %s", ErrInvalidAnswer, quoteAnswer(encoding))
 	}
 	return nil
 }
