@@ -19,23 +19,25 @@ import (
 // buildCacheDir holds one OCI layout for each line of recipes.
 const buildCacheDir = "buildkit"
 
-// maxImports is how many commits' entries are offered to a builder. Each costs it a manifest to
-// read; what they have in common is known from the first.
+// maxImports is how many commits' entries a builder gets. It reads one manifest for each; the first
+// has most of what the others have.
 const maxImports = 3
 
 // BuildKitEntry is an entry of BuildKit's cache imports or exports: a type and its attributes, as
-// in `buildctl build --import-cache type=...,key=value`.
+// in `buildctl build --import-cache type=...,key=value`. It has the fields of buildkit.CacheEntry
+// and is a type of its own, since this package imports nothing of BuildKit's.
 type BuildKitEntry struct {
 	Type  string
 	Attrs map[string]string
 }
 
 // BuildCache is BuildKit's cache of one line of recipes in a folder of its own: an OCI layout with
-// an entry for each commit, tagged with it. BuildKit finds by content what of an entry fits; the
-// commits are for looking up and for retention. It is safe for concurrent use, by goroutines and by
+// an entry for each commit, tagged with it. BuildKit matches the parts of an entry by content; the
+// commits serve look-ups and retention. It is safe for concurrent use, by goroutines and by
 // processes.
 //
-// BuildKit believes what is in it: whoever can write to the folder can put layers into images.
+// BuildKit does not verify the content: a user who can write to the folder can put layers into
+// images.
 type BuildCache struct {
 	dir  *Dir
 	line string
@@ -48,7 +50,7 @@ type Entry struct {
 	Name     string    `json:"name"`     // the template
 	Revision string    `json:"revision"` // the commit
 	SavedAt  time.Time `json:"saved_at"`
-	// Size in bytes; what other entries share counts with each of them.
+	// Size in bytes. A blob that several entries share counts with each of them.
 	Size int64 `json:"size"`
 }
 
@@ -62,14 +64,14 @@ func (d *Dir) BuildCache(line string) (*BuildCache, error) {
 }
 
 // Imports returns what a builder may import for a commit: its own entry, then those saved last, the
-// newest first. An entry with a missing or truncated blob is left out, and what was wrong is in
-// warnings. Nothing is taken away from the folder until release is called.
+// newest first. An entry with a missing or truncated blob is left out, with a warning. Nothing is
+// removed from the folder until release is called.
 func (c *BuildCache) Imports(ctx context.Context,
 	revision string) (imports []BuildKitEntry, warnings []string, release func(), err error) {
 	if there, err := c.exists(); err != nil || !there {
 		return nil, nil, func() {}, err
 	}
-	// Who holds it alone only deletes a few files.
+	// A process that holds the lock alone only deletes a few files.
 	release, err = c.dir.lock(ctx, c.useLock(), 10*time.Second, filelock.Shared)
 	if err != nil {
 		return nil, nil, func() {}, err
@@ -95,16 +97,16 @@ func (c *BuildCache) Imports(ctx context.Context,
 	return imports, warnings, release, nil
 }
 
-// Export is what Save hands to whoever has BuildKit write: the entry to export to, and the content
-// store that stands for the entry's folder, and for that of the imports.
+// Export is what Save passes to the function that exports BuildKit's cache: the entry to export to,
+// and the content store of the entry's folder, which also holds the imports.
 type Export struct {
 	Entry  BuildKitEntry
 	Folder string
 	Store  content.Store
 }
 
-// Save adds a commit's entry, which export has BuildKit write; it returns the descriptor of the
-// cache's manifest. An entry that is there is left as it is, unless again. The entry appears when
+// Save adds a commit's entry. The function export writes it and returns the descriptor of the
+// cache's manifest. An existing entry stays as it is, unless again is true. The entry appears when
 // all of it has been written: a process killed at any step leaves at worst blobs that no entry
 // names, which the next Save removes. One Save at a time writes to the folder; the others wait. The
 // errors are export's, or *Error.
@@ -127,7 +129,7 @@ func (c *BuildCache) Save(ctx context.Context, name, revision string, again bool
 		return c.fail("save", err)
 	}
 	desc, err := export(ctx, Export{
-		// The builder has the layers uncompressed, for delivering them.
+		// The builder has the layers uncompressed, for the delivery.
 		Entry: BuildKitEntry{Type: "local", Attrs: map[string]string{
 			"dest": c.path(), "mode": "max", "compression": "uncompressed",
 		}},
@@ -142,17 +144,18 @@ func (c *BuildCache) Save(ctx context.Context, name, revision string, again bool
 	return c.writeIndex(idx.with(desc, name, revision, time.Now().UTC()))
 }
 
-// saveWait is how long one Save may wait for others, each of which may have gigabytes to write.
+// saveWait is how long one Save waits for others, each of which may write gigabytes.
 const saveWait = time.Hour
 
-// The lock files: one for who writes, one for who reads (shared) or takes away (alone). Who takes
-// away holds both.
+// There are two lock files. A writer holds the first, a reader shares the second. A process that
+// removes something holds both alone.
 func (c *BuildCache) saveLock() string { return "buildkit-save-" + c.line }
 func (c *BuildCache) useLock() string  { return "buildkit-use-" + c.line }
 
 func (c *BuildCache) path() string { return filepath.Join(c.dir.path, filepath.FromSlash(c.name)) }
 
-// exists refuses folders that are links: containerd's content store opens them by their paths.
+// exists reports whether the folder exists. It refuses folders that are links: containerd's content
+// store opens them by their paths.
 func (c *BuildCache) exists() (bool, error) {
 	for _, p := range []string{"..", ".", "blobs", "blobs/sha256", "ingest"} {
 		info, err := c.dir.root.Lstat(path.Join(c.name, p))

@@ -18,12 +18,12 @@ import (
 // annotationTemplate holds the template's name in an entry's descriptor.
 const annotationTemplate = "app.moleculesai.pinion.template"
 
-// maxDocument bounds what is read of an index or a manifest, in bytes.
-const maxDocument = 16 << 20
+// maxManifest bounds what is read of an index or a manifest, in bytes.
+const maxManifest = 16 << 20
 
-// index holds the entries, the newest first. On the disk it is the layout's index.json, so that any
-// tool for OCI layouts can read it. BuildKit's own writer of that file is not used, for it writes
-// in place.
+// index has the entries, the newest first. On the disk it is the layout's index.json, so that any
+// tool for OCI layouts can read it. BuildKit's own writer of that file is not used, because it
+// writes in place.
 type index []ocispecs.Descriptor
 
 func revisionOf(e ocispecs.Descriptor) string { return e.Annotations[ocispecs.AnnotationRefName] }
@@ -45,7 +45,7 @@ func (x index) without(revision string) index {
 	})
 }
 
-// from puts a revision's own entry before the others.
+// from returns the entries with that of the revision first.
 func (x index) from(revision string) index {
 	sorted := slices.Clone(x)
 	slices.SortStableFunc(sorted, func(a, b ocispecs.Descriptor) int {
@@ -68,9 +68,9 @@ func (x index) with(e ocispecs.Descriptor, name, revision string, at time.Time) 
 	return append(index{e}, x.without(revision)...)
 }
 
-// readIndex returns no entries where there is no index, or one that nobody can read: it is a cache.
+// readIndex returns no entries if there is no index or a malformed one.
 func (c *BuildCache) readIndex() (index, error) {
-	data, err := c.dir.readDocument(path.Join(c.name, ocispecs.ImageIndexFile))
+	data, err := c.dir.readManifest(path.Join(c.name, ocispecs.ImageIndexFile))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -105,14 +105,14 @@ func (c *BuildCache) writeIndex(x index) error {
 	return nil
 }
 
-// contents are the blobs of an entry and their sizes in bytes, the manifest's included. The error
+// contents returns the blobs of an entry and their sizes in bytes, the manifest included. The error
 // says which of them is missing or has another size.
 func (c *BuildCache) contents(e ocispecs.Descriptor) (map[digest.Digest]int64, error) {
 	blobs := map[digest.Digest]int64{}
 	if err := c.check(e, blobs); err != nil {
 		return nil, err
 	}
-	data, err := c.dir.readDocument(c.blob(e.Digest))
+	data, err := c.dir.readManifest(c.blob(e.Digest))
 	if err != nil {
 		return nil, err
 	}
@@ -138,6 +138,7 @@ func (c *BuildCache) contents(e ocispecs.Descriptor) (map[digest.Digest]int64, e
 	return blobs, nil
 }
 
+// check notes the size of a blob. The error says that the blob is missing or has another size.
 func (c *BuildCache) check(d ocispecs.Descriptor, into map[digest.Digest]int64) error {
 	if err := d.Digest.Validate(); err != nil {
 		return err
@@ -160,13 +161,14 @@ func (c *BuildCache) blob(d digest.Digest) string {
 	return path.Join(c.name, ocispecs.ImageBlobsDir, d.Algorithm().String(), d.Encoded())
 }
 
-func (d *Dir) readDocument(name string) ([]byte, error) {
+// readManifest reads an index or a manifest.
+func (d *Dir) readManifest(name string) ([]byte, error) {
 	info, err := d.root.Lstat(name)
 	if err != nil {
 		return nil, err
 	}
 	// Opening a pipe would block.
-	if !info.Mode().IsRegular() || info.Size() > maxDocument {
+	if !info.Mode().IsRegular() || info.Size() > maxManifest {
 		return nil, fmt.Errorf("%s: not a file of a cache", name)
 	}
 	f, err := d.root.Open(name)
@@ -174,5 +176,5 @@ func (d *Dir) readDocument(name string) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
-	return io.ReadAll(io.LimitReader(f, maxDocument))
+	return io.ReadAll(io.LimitReader(f, maxManifest))
 }

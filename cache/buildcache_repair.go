@@ -12,9 +12,9 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/internal/filelock"
 )
 
-// Repair reads all blobs of the line, and drops those that are not what their digests say and the
-// entries that need them. It is for when a builder could not read a cache, since it does not say
-// which blob of which entry, and since what else goes by sizes. The errors are ctx's, or *Error.
+// Repair compares all blobs of the line with their digests. It removes those that differ, and the
+// entries that name them. A builder that cannot read a cache does not say which blob is damaged,
+// and the other methods compare sizes alone. The errors are ctx's, or *Error.
 func (c *BuildCache) Repair(ctx context.Context) error {
 	unlock, err := c.dir.lock(ctx, c.saveLock(), saveWait, filelock.Alone)
 	if err != nil {
@@ -57,8 +57,8 @@ func (c *BuildCache) Repair(ctx context.Context) error {
 		if ok {
 			continue
 		}
-		// At once, though somebody may read: it is of no use to anybody, and who saves would take
-		// it for the blob.
+		// This does not wait for readers: they cannot use the blob, and the next Save would take
+		// it for a good one.
 		if err := ignoreMissing(c.dir.root.Remove(c.blob(d))); err != nil {
 			return c.fail("repair", err)
 		}
@@ -67,7 +67,7 @@ func (c *BuildCache) Repair(ctx context.Context) error {
 	return err
 }
 
-// compare notes whether a blob has the content of its digest.
+// compare notes in sound whether a blob has the content of its digest.
 func (c *BuildCache) compare(ctx context.Context, d digest.Digest,
 	sound map[digest.Digest]bool) error {
 	if _, done := sound[d]; done {

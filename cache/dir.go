@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"git.moleculesai.app/molecule-ai/pinion/internal/errdef"
 	"git.moleculesai.app/molecule-ai/pinion/internal/fileowner"
 )
 
@@ -16,7 +17,7 @@ import (
 type Dir struct {
 	path string
 	root *os.Root
-	// create opens a new temporary file; tests put failing disks here.
+	// create opens a new temporary file. Tests replace it by a disk that fails.
 	create func(name string) (tempFile, error)
 }
 
@@ -29,9 +30,8 @@ type tempFile interface {
 
 // Open opens the cache folder, and creates it with mode 0700 if it is missing.
 // A folder that is a symbolic link, belongs to another user, or is writable by
-// others is refused with ErrInsecure. An existing folder's mode is left as it
-// is: the path comes from the user and may have been meant for something else.
-// All errors are *Error.
+// others is refused with ErrInsecure. An existing folder keeps its mode, since
+// the user may have named a folder of another program. All errors are *Error.
 func Open(path string) (*Dir, error) {
 	d, err := open(path)
 	if err != nil {
@@ -42,7 +42,7 @@ func Open(path string) (*Dir, error) {
 
 func open(path string) (*Dir, error) {
 	if path == "" {
-		// filepath.Abs would make the current folder of it, whoever may write there.
+		// filepath.Abs would return the current folder.
 		return nil, errNoFolder
 	}
 	abs, err := filepath.Abs(path)
@@ -56,18 +56,19 @@ func open(path string) (*Dir, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := checkFolder(before); err != nil {
+	if err := checkFolder(abs, before); err != nil {
 		return nil, err
 	}
 	root, err := os.OpenRoot(abs)
 	if err != nil {
 		return nil, err
 	}
-	// What was checked must be what was opened.
+	// The folder may have been replaced since it was checked.
 	after, err := root.Stat(".")
 	if err != nil || !os.SameFile(before, after) {
-		return nil, errors.Join(fmt.Errorf("%w: it was exchanged while being opened", ErrInsecure),
-			err, root.Close())
+		return nil,
+			errors.Join(fmt.Errorf("%w: it was replaced while it was being opened", ErrInsecure),
+				err, root.Close())
 	}
 	d := &Dir{path: abs, root: root}
 	d.create = d.createTemp
@@ -75,42 +76,47 @@ func open(path string) (*Dir, error) {
 }
 
 // checkFolder refuses a folder that another user could change.
-func checkFolder(info fs.FileInfo) error {
+func checkFolder(path string, info fs.FileInfo) error {
 	switch {
 	case info.Mode()&fs.ModeSymlink != 0:
-		return fmt.Errorf("%w: it is a symbolic link; name the folder itself", ErrInsecure)
+		return unsuitable("it is a symbolic link")
 	case !info.IsDir():
-		return fmt.Errorf("%w: it is not a folder", ErrInsecure)
+		return unsuitable("it is not a folder")
 	case !fileowner.Ours(info):
-		return fmt.Errorf("%w: it belongs to another user; choose another folder with "+
-			"MOLECULE_LOCAL_BUILD_CACHE", ErrInsecure)
+		return unsuitable("it belongs to another user")
 	case writableByOthers(info):
-		return fmt.Errorf("%w: group or others may write to it; run chmod 700 on it", ErrInsecure)
+		return errdef.In(errdef.CacheFolderWritable, path,
+			fmt.Errorf("%w: group or others may write to it (mode %04o)", ErrInsecure,
+				info.Mode().Perm()))
 	}
 	return nil
 }
 
-// Exists says that the folder is still there under its path.
+func unsuitable(why string) error {
+	return errdef.In(errdef.CacheFolderUnsuitable, "", fmt.Errorf("%w: %s", ErrInsecure, why))
+}
+
+// Exists reports whether the folder still exists under its path.
 func (d *Dir) Exists() bool {
-	there, err := os.Stat(d.path)
+	current, err := os.Stat(d.path)
 	if err != nil {
 		return false
 	}
-	ours, err := d.root.Stat(".")
-	return err == nil && os.SameFile(there, ours)
+	opened, err := d.root.Stat(".")
+	return err == nil && os.SameFile(current, opened)
 }
 
-// Path is the folder's absolute path.
+// Path returns the folder's absolute path.
 func (d *Dir) Path() string { return d.path }
 
-// Close releases the folder. Locks that are held stay held.
+// Close releases the folder. It does not free locks.
 func (d *Dir) Close() error { return d.root.Close() }
 
 func (d *Dir) createTemp(name string) (tempFile, error) {
 	return d.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 }
 
-// fail makes the package's error for a path inside the folder.
+// fail returns err as an *Error for a path inside the folder.
 func (d *Dir) fail(op, name string, err error) error {
 	return &Error{Op: op, Path: filepath.Join(d.path, filepath.FromSlash(name)), Err: err}
 }

@@ -3,20 +3,20 @@ package cache
 import "errors"
 
 var (
-	// ErrInsecure says that the cache folder can be written by somebody else:
-	// it is a symbolic link, belongs to another user, or is writable by group
-	// or others.
+	// ErrInsecure: another user may be able to write to the cache folder. It is
+	// a symbolic link, belongs to another user, or is writable by group or
+	// others.
 	ErrInsecure = errors.New("cache folder is not safe to use")
-	// ErrLockTimeout says that another process held the lock for the whole
-	// time that the caller was ready to wait.
+	// ErrLockTimeout: another process held the lock for the whole time of the
+	// wait.
 	ErrLockTimeout = errors.New("timed out waiting for another build of the same recipe")
-	// ErrInvalidRecord says that a record, key or line cannot be filed: a
-	// field is missing or is not usable as part of a file name.
+	// ErrInvalidRecord: a record, key or line cannot be stored, since a field
+	// is missing or is not usable as part of a file name.
 	ErrInvalidRecord = errors.New("invalid cache record")
 )
 
-var errNoFolder = errors.New("no folder is named and there is no home folder: set " +
-	"MOLECULE_LOCAL_BUILD_CACHE")
+var errNoFolder = errors.New("MOLECULE_LOCAL_BUILD_CACHE names no folder, and there is no home " +
+	"folder")
 
 // Error is the one error type of this package. Err is one of the sentinels
 // above or an error of the operating system (fs.ErrPermission, syscall.ENOSPC

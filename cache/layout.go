@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// The folders and names inside the cache. Readers take recordSuffix alone for
-// records, so neither temporary files nor those put aside are ever believed.
+// The folders and names inside the cache. Readers read files with recordSuffix
+// alone, so neither temporary files nor rejected ones are ever used.
 const (
 	recordsDir   = "records"
 	locksDir     = "locks"
@@ -19,7 +19,7 @@ const (
 	tempPrefix   = ".tmp-"
 )
 
-// path gives the record's file relative to the cache folder:
+// path returns the record's file relative to the cache folder:
 // records/<line>/<store hash>/<key>-<kind>.json.
 func (r Record) path() (string, error) {
 	dir, err := recordFolder(r.Line, r.Store)
@@ -42,14 +42,14 @@ func recordFolder(line, store string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	// An endpoint has slashes and any length; half a digest tells endpoints
-	// apart, and the full endpoint in the record is compared as well.
+	// An endpoint has slashes and any length. Half a digest distinguishes
+	// endpoints, and the full endpoint in the record is compared as well.
 	sum := sha256.Sum256([]byte(store))
 	return path.Join(recordsDir, name, hex.EncodeToString(sum[:16])), nil
 }
 
-// component makes a digest or a word into one element of a path. It accepts
-// what cannot be misread by any file system: lower-case letters, digits, dots,
+// component returns a digest or a word as one element of a path. It accepts
+// what every file system treats alike: lower-case letters, digits, dots,
 // dashes and underscores, not starting with a dot or a dash.
 func component(what, s string) (string, error) {
 	name := strings.TrimPrefix(s, "sha256:")

@@ -11,8 +11,8 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/internal/filelock"
 )
 
-// lockPoll is how often a lock that is held is tried again. The system has no
-// wait with a deadline; a build takes seconds, so this adds nothing to notice.
+// lockPoll is the pause between two tries of a lock. The system has no wait
+// with a deadline. A build takes seconds, so the pause does not matter.
 const lockPoll = 20 * time.Millisecond
 
 // Lock takes the lock of one key, against other processes and against other

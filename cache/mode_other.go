@@ -4,6 +4,6 @@ package cache
 
 import "io/fs"
 
-// Elsewhere a folder below the user's profile is guarded by access lists that
-// it inherits, and mode bits say nothing.
+// writableByOthers returns false: a folder below the user's profile inherits
+// access lists, and mode bits have no meaning.
 func writableByOthers(fs.FileInfo) bool { return false }

@@ -9,9 +9,9 @@ import (
 	"time"
 )
 
-// Put files a record, mode 0600, replacing one of the same key, store and
-// kind. It appears whole or not at all: any failure (a full or read-only disk)
-// leaves the older record, if there was one, and no partial file. The caller
+// Put stores a record with mode 0600 and replaces one of the same key, store
+// and kind. It appears whole or not at all: a failure such as a full disk
+// leaves the older record, if there is one, and no partial file. The caller
 // holds the key's lock. All errors are *Error.
 func (d *Dir) Put(rec Record) error {
 	name, err := rec.path()
@@ -35,7 +35,7 @@ func (d *Dir) put(name string, rec Record) error {
 	return d.replace(name, data)
 }
 
-// replace gives a file new contents: all of them or none.
+// replace replaces the content of a file as a whole or not at all.
 func (d *Dir) replace(name string, data []byte) error {
 	dir := path.Dir(name)
 	if err := d.root.MkdirAll(dir, 0o700); err != nil {
@@ -46,15 +46,15 @@ func (d *Dir) replace(name string, data []byte) error {
 	if err := d.write(temp, data); err != nil {
 		return errors.Join(err, ignoreMissing(d.root.Remove(temp)))
 	}
-	// The folder itself is not synced: a record lost to a power cut is a miss.
+	// The folder is not synced: a record that a power cut loses is a miss.
 	if err := d.root.Rename(temp, name); err != nil {
 		return errors.Join(err, ignoreMissing(d.root.Remove(temp)))
 	}
 	return nil
 }
 
-// write fills a new file and has it on the disk before it returns, so that the
-// rename that follows cannot publish an empty file after a power cut.
+// write writes a new file and syncs it, so that the rename that follows cannot
+// publish an empty file after a power cut.
 func (d *Dir) write(name string, data []byte) error {
 	f, err := d.create(name)
 	if err != nil {
@@ -69,11 +69,12 @@ func (d *Dir) write(name string, data []byte) error {
 	return f.Close()
 }
 
-// staleTemp is far longer than a Put takes.
+// staleTemp is the age of an abandoned temporary file. It is far longer than a
+// Put takes.
 const staleTemp = time.Hour
 
-// sweep removes what killed processes left behind, best effort. A clock that
-// jumps can at worst make another process's Put fail, which costs a miss.
+// sweep removes the temporary files of killed processes and ignores errors. If
+// the clock jumps, it can make another process's Put fail, which costs a miss.
 func (d *Dir) sweep(dir string) {
 	entries, err := fs.ReadDir(d.root.FS(), dir)
 	if err != nil {
@@ -88,8 +89,8 @@ func (d *Dir) sweep(dir string) {
 	}
 }
 
-// Forget removes a record. One that is gone already is no error. The caller
-// holds the key's lock.
+// Forget removes a record. It is no error if there is none. The caller holds
+// the key's lock.
 func (d *Dir) Forget(rec Record) error {
 	name, err := rec.path()
 	if err != nil {

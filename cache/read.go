@@ -9,14 +9,13 @@ import (
 	"strings"
 )
 
-// Records returns the records of one line in one store, the newest BuiltAt
-// first. Files that are not records of this schema (truncated, garbled,
-// misplaced, or written by a newer version) are put aside by renaming them to
-// *.bad, and named in rejected by their paths relative to the cache folder. No
-// records at all is no error. All errors are *Error.
+// Records returns the records of one line in one store, the newest BuiltAt first. Files that are
+// not records of this schema (truncated, garbled, misplaced, or written by a newer version) are
+// renamed to *.bad; rejected has their paths relative to the cache folder. It is no error if there
+// are none. All errors are *Error.
 //
-// It takes no lock. A bad file that another process replaces at that very
-// moment may take the good one aside with it, which costs a miss.
+// It takes no lock. If another process replaces a bad file at that moment, the
+// new one may be renamed instead, which costs a miss.
 func (d *Dir) Records(line, store string) (recs []Record, rejected []string, err error) {
 	dir, err := recordFolder(line, store)
 	if err != nil {
@@ -27,15 +26,15 @@ func (d *Dir) Records(line, store string) (recs []Record, rejected []string, err
 		return nil, nil, err
 	}
 	for _, name := range bad {
-		// On a read-only disk the bad file stays, and is only named.
+		// On a read-only disk the file keeps its name.
 		_ = d.root.Rename(name, name+badSuffix)
 	}
 	newestFirst(recs)
 	return recs, bad, nil
 }
 
-// All returns every readable record, the newest BuiltAt first. It puts nothing
-// aside and skips what it cannot read. All errors are *Error.
+// All returns every readable record, the newest BuiltAt first. It skips files
+// that it cannot read and renames none. All errors are *Error.
 func (d *Dir) All() ([]Record, error) {
 	folders, err := fs.Glob(d.root.FS(), path.Join(recordsDir, "*", "*"))
 	if err != nil {
@@ -56,8 +55,8 @@ func (d *Dir) All() ([]Record, error) {
 	return all, nil
 }
 
-// readFolder tells the records of one folder from the files that only look
-// like records.
+// readFolder returns the records of one folder, and the names of the files that
+// are no records in spite of their suffix.
 func (d *Dir) readFolder(dir string) (recs []Record, bad []string, err error) {
 	entries, err := fs.ReadDir(d.root.FS(), dir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -75,7 +74,7 @@ func (d *Dir) readFolder(dir string) (recs []Record, bad []string, err error) {
 		switch {
 		case err == nil:
 			recs = append(recs, rec)
-		case errors.Is(err, fs.ErrNotExist): // forgotten meanwhile
+		case errors.Is(err, fs.ErrNotExist): // removed since the folder was read
 		case errors.Is(err, ErrInvalidRecord):
 			bad = append(bad, name)
 		default:
@@ -86,7 +85,7 @@ func (d *Dir) readFolder(dir string) (recs []Record, bad []string, err error) {
 }
 
 func (d *Dir) readFile(name string, mode fs.FileMode) (Record, error) {
-	// A symbolic link or a pipe is never ours, and opening a pipe would block.
+	// Put writes no symbolic links and pipes, and opening a pipe would block.
 	if !mode.IsRegular() {
 		return Record{}, fmt.Errorf("%w: not a regular file", ErrInvalidRecord)
 	}

@@ -17,7 +17,7 @@ const SchemaVersion = 1
 
 // Record says which image a build left in which image store. Line is the
 // digest of the recipe without its commit, so that the records of one template
-// lie together; Key is the digest of the whole recipe.
+// are in one folder; Key is the digest of the whole recipe.
 type Record struct {
 	Schema int    `json:"schema"` // set by Put
 	Key    string `json:"key"`    // digest of the recipe, lower-case hex, "sha256:" allowed
@@ -25,36 +25,37 @@ type Record struct {
 	Line string `json:"line"`
 	// the store's endpoint, as imagestore reports it
 	Store     string `json:"store"`
-	StoreKind string `json:"store_kind"` // "classic", "containerd" or "oci": it decides what ImageID is
+	StoreKind string `json:"store_kind"` // "classic", "containerd" or "oci"; it determines what ImageID is
 	Name      string `json:"name"`       // the template
 	Reference string `json:"reference"`  // repository:tag
-	// what the store calls the image: a config or a manifest digest
+	// the image's ID in the store: a config or a manifest digest
 	ImageID        string `json:"image_id"`
-	ConfigDigest   string `json:"config_digest"`   // "" if the builder did not say
-	ManifestDigest string `json:"manifest_digest"` // "" if the builder did not say
+	ConfigDigest   string `json:"config_digest"`   // "" if the builder did not report it
+	ManifestDigest string `json:"manifest_digest"` // "" if the builder did not report it
 	Revision       string `json:"revision"`        // the commit, full length; "" for a working tree
 	Tree           string `json:"tree,omitempty"`  // the working tree's digest; "" for a commit
 	// the ref that was looked up, HEAD or refs/heads/...
 	Ref        string            `json:"ref"`
 	Repository string            `json:"repository"`       // the repo's URL without credentials
 	Platform   string            `json:"platform"`         // os/arch[/variant]
-	Labels     map[string]string `json:"labels,omitempty"` // those that were asked for
+	Labels     map[string]string `json:"labels,omitempty"` // those that the caller set
 	Size       int64             `json:"size"`             // bytes, as the store counts them
-	// digests of the blobs that the store holds for the image, where we brought them
+	// digests of the blobs that were delivered to the store for the image, if they are known
 	Layers  []string  `json:"layers,omitempty"`
-	BuiltAt time.Time `json:"built_at"` // for people and for ordering only
+	BuiltAt time.Time `json:"built_at"` // for display and for ordering only
 	Builder Builder   `json:"builder"`
 
-	// Provenance is the statement that was asked for besides the image: "min", "max" or "" for
+	// Provenance is the attestation that was requested with the image: "min", "max" or "" for
 	// none.
 	Provenance string `json:"provenance,omitempty"`
-	// Descriptor is what the builder said of the image; nil if it did not, and in records of old.
+	// Descriptor is the builder's description of the image; nil if there is none, and in older
+	// records.
 	Descriptor *ocispecs.Descriptor `json:"descriptor,omitempty"`
-	// Prewarmed: nobody waited for the image when its build began.
+	// Prewarmed: no caller waited for the image when its build began.
 	Prewarmed bool `json:"prewarmed,omitempty"`
 }
 
-// Builder says what built the image.
+// Builder is what built the image.
 type Builder struct {
 	Kind     string `json:"kind"` // docker, buildkitd, buildx or managed
 	Endpoint string `json:"endpoint"`
@@ -65,8 +66,8 @@ type Builder struct {
 // takes about one kilobyte.
 const maxRecordSize = 1 << 20
 
-// decode reads exactly one record of this schema, with the fields without
-// which it could not be filed.
+// decode reads exactly one record of this schema, and requires the fields that
+// its path depends on.
 func decode(r io.Reader) (Record, error) {
 	data, err := io.ReadAll(io.LimitReader(r, maxRecordSize+1))
 	if err != nil {

@@ -5,7 +5,8 @@ import (
 	"os"
 )
 
-// Writable tries whether a record could be written, and leaves nothing behind.
+// Writable returns nil if a record can be written. It writes a temporary file
+// and removes it.
 func (d *Dir) Writable() error {
 	probe := fmt.Sprintf("%swritable-%d", tempPrefix, os.Getpid())
 	f, err := d.createTemp(probe)

@@ -17,6 +17,10 @@ const (
 	ConfigMissing Situation = "configuration file missing"
 	// PlainHTTPPrefix: the repository prefix is an http URL of a host that isn't loopback.
 	PlainHTTPPrefix Situation = "repository prefix with http"
+	// CacheFolderWritable: group or others may write to the cache folder. The detail is its path.
+	CacheFolderWritable Situation = "cache folder writable by others"
+	// CacheFolderUnsuitable: the cache folder is a link or no folder, or belongs to another user.
+	CacheFolderUnsuitable Situation = "cache folder unsuitable"
 	// CommitOffBranch: the commit is not on the template's branch.
 	CommitOffBranch Situation = "commit off the branch"
 )

@@ -11,15 +11,14 @@ import (
 	"time"
 )
 
-// At returns err if there is one; then the step before the point has failed and the point is not
-// reached. Else it does what [Env] plans for the point: returns an error, waits but no longer than
-// ctx lasts, or kills the process as `kill -9` does. A plan that makes no sense is an error at
-// every point.
+// At returns err if there is one: then the step before the point has failed. If there is none, it
+// takes the action that [Env] has for the point: it returns an error, waits until ctx ends at the
+// latest, or kills the process as `kill -9` does. If Env is malformed, every point is an error.
 func At(ctx context.Context, p Point, err error) error {
 	if err != nil {
 		return err
 	}
-	// in test builds alone, and no step has to know of it
+	// Only test builds have this code, and no step passes a lookup to it.
 	plan, err := parse(os.Getenv(Env)) //nolint:forbidigo
 	if err != nil {
 		return fmt.Errorf("%s: %w", Env, err)
@@ -37,6 +36,7 @@ type action struct {
 	delay time.Duration
 }
 
+// parse reads the value of [Env].
 func parse(s string) (map[Point]action, error) {
 	plan := map[Point]action{}
 	for entry := range strings.SplitSeq(s, ",") {
@@ -64,6 +64,7 @@ func parse(s string) (map[Point]action, error) {
 	return plan, nil
 }
 
+// run takes the action at a point.
 func (a action) run(ctx context.Context, p Point) error {
 	switch a.kind {
 	case "delay":
@@ -83,7 +84,7 @@ func (a action) run(ctx context.Context, p Point) error {
 		if err := self.Kill(); err != nil {
 			return err
 		}
-		select {} // no step is taken any more
+		select {} // the process ends before the next step
 	}
 	return fmt.Errorf("failpoint %s", p)
 }

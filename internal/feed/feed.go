@@ -1,9 +1,9 @@
-// Package feed keeps the events of one run for readers who come and go.
+// Package feed stores the events of one run for readers that may come at any time.
 //
-// A writer never waits for a reader, and every reader sees the events in their order, from the
-// first one that is still kept. What is kept is bounded: where it gets too much, the oldest events
-// that may be missed are dropped, and their numbers are missing from the sequence. The others are
-// all kept, so their number is for the writer to bound.
+// It guarantees that a writer never waits for a reader, and that every reader gets the events in
+// their order from the first one in the feed. The events with a weight are bounded: beyond the
+// bound the oldest of them are dropped, and their numbers are missing from the sequence. It does
+// not bound the events of weight 0; the writer must.
 package feed
 
 import (
@@ -13,40 +13,39 @@ import (
 	"sync"
 )
 
-// Feed is a sequence of events, numbered from 1. Make it with [New].
+// Feed is a sequence of events, numbered from 1. [New] makes one.
 type Feed[E any] struct {
 	limit int
 
 	mu      sync.Mutex
 	entries []entry[E]
 	last    int64
-	spare   int // weight of the entries that may be dropped
+	spare   int // total weight of the entries
 	closed  bool
 	changed chan struct{} // closed at the next change
 }
 
 type entry[E any] struct {
 	number int64
-	weight int // 0: must stay
+	weight int // 0 if it must stay
 	event  E
 }
 
-// New makes a feed that keeps droppable events up to the given total weight, in whatever unit
-// [Feed.Add] uses.
+// New returns a feed whose events have a total weight of at most limit, in the unit of [Feed.Add].
 func New[E any](limit int) *Feed[E] {
 	return &Feed[E]{limit: limit, changed: make(chan struct{})}
 }
 
-// Add appends the event that numbered returns for its number. An event of weight 0 is never
-// dropped. After Close it does nothing.
-func (f *Feed[E]) Add(weight int, numbered func(number int64) E) {
+// Add appends the event that event returns for its number. An event of weight 0 is never dropped.
+// After Close it does nothing.
+func (f *Feed[E]) Add(weight int, event func(number int64) E) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.closed {
 		return
 	}
 	f.last++
-	f.entries = append(f.entries, entry[E]{f.last, weight, numbered(f.last)})
+	f.entries = append(f.entries, entry[E]{f.last, weight, event(f.last)})
 	f.spare += weight
 	if f.spare > f.limit {
 		f.drop()
@@ -54,7 +53,7 @@ func (f *Feed[E]) Add(weight int, numbered func(number int64) E) {
 	f.wake()
 }
 
-// drop makes room for a quarter of the limit, so that it is not called for each event of a flood.
+// drop makes room for a quarter of the limit, so that it does not run for each event of a flood.
 func (f *Feed[E]) drop() {
 	f.entries = slices.DeleteFunc(f.entries, func(e entry[E]) bool {
 		if e.weight == 0 || f.spare <= f.limit*3/4 {
@@ -65,7 +64,7 @@ func (f *Feed[E]) drop() {
 	})
 }
 
-// Close ends the sequence for all readers once they have read what is there.
+// Close ends the sequence. Readers still get the events that are in the feed.
 func (f *Feed[E]) Close() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -75,13 +74,14 @@ func (f *Feed[E]) Close() {
 	}
 }
 
+// wake wakes the readers. The caller holds the lock.
 func (f *Feed[E]) wake() {
 	close(f.changed)
 	f.changed = make(chan struct{})
 }
 
-// After yields the events numbered above after, those to come included, until the feed is closed or
-// ctx ends.
+// After yields the events with numbers above after, and waits for new ones until the feed is closed
+// or ctx ends.
 func (f *Feed[E]) After(ctx context.Context, after int64) iter.Seq[E] {
 	return func(yield func(E) bool) {
 		for {
@@ -107,14 +107,16 @@ func (f *Feed[E]) After(ctx context.Context, after int64) iter.Seq[E] {
 	}
 }
 
-// readAtOnce bounds the copy that a reader makes.
-const readAtOnce = 256
+// batchSize bounds the number of events that a reader copies at once.
+const batchSize = 256
 
+// read returns the next events after a number, whether the feed is closed, and a channel that is
+// closed at the next change.
 func (f *Feed[E]) read(after int64) (batch []entry[E], closed bool, changed <-chan struct{}) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	i, _ := slices.BinarySearchFunc(f.entries, after+1, func(e entry[E], number int64) int {
 		return int(e.number - number)
 	})
-	return slices.Clone(f.entries[i:min(len(f.entries), i+readAtOnce)]), f.closed, f.changed
+	return slices.Clone(f.entries[i:min(len(f.entries), i+batchSize)]), f.closed, f.changed
 }

@@ -1,8 +1,10 @@
-// Package filelock locks files below a folder that is open, against other processes and other
-// goroutines. The kernel frees a lock when its holder ends, however that happens. The files stay:
-// one that was removed while somebody waits for it would lock nobody out.
+// Package filelock locks files below an open folder, against other processes and other goroutines.
 //
-// On network file systems it promises what they do, which may be nothing.
+// It guarantees that the kernel frees a lock when its holder ends, even if it crashes. The files
+// are never removed: if one were removed while a process waits for it, two processes could hold the
+// lock.
+//
+// It does not guarantee anything on network file systems, which may not support such locks.
 package filelock
 
 import (
@@ -18,24 +20,25 @@ import (
 	"github.com/gofrs/flock"
 )
 
-// ErrLink says that the file of a lock, or its folder, is a symbolic link.
-var ErrLink = errors.New("is a symbolic link; remove it")
+// ErrLink: the file of a lock, or its folder, is a symbolic link.
+var ErrLink = errors.New("is a symbolic link")
 
 // Mode is a way to hold a lock.
 type Mode int
 
 // The modes.
 const (
-	Alone  Mode = iota
-	Shared      // with others who hold it so
+	Alone  Mode = iota // without other holders
+	Shared             // with other holders that share it
 )
 
-// File is the file of one lock, which nobody holds yet.
+// File is the file of one lock.
 type File struct{ flock *flock.Flock }
 
-// Open makes sure that the file and its folder are there, made with perm (who may read may also
-// enter the folder), and that neither is a link: flock opens the file by its path and would follow
-// it. The root has to have been opened by an absolute path.
+// Open opens the file of a lock, and creates it and its folder with perm if they are missing (in
+// the folder a right to read is also one to search). It refuses both if they are links, because
+// flock opens the file by its path and would follow them. The root must have been opened by an
+// absolute path. Open takes no lock.
 func Open(root *os.Root, name string, perm fs.FileMode) (*File, error) {
 	dir := path.Dir(name)
 	if err := root.MkdirAll(dir, perm|perm&0o444>>2); err != nil {
@@ -59,7 +62,7 @@ func Open(root *os.Root, name string, perm fs.FileMode) (*File, error) {
 		flock.SetPermissions(perm))}, nil
 }
 
-// Try takes the lock if it is free, and says whether it was.
+// Try takes the lock if it is free, and reports whether it did.
 func (f *File) Try(mode Mode) (bool, error) {
 	if mode == Shared {
 		return f.flock.TryRLock()
@@ -67,16 +70,16 @@ func (f *File) Try(mode Mode) (bool, error) {
 	return f.flock.TryLock()
 }
 
-// Wait takes the lock, and tries again so often until it is free. The error is the context's or the
-// system's.
-func (f *File) Wait(ctx context.Context, mode Mode, again time.Duration) error {
+// Wait takes the lock as soon as it is free, and pauses between two tries. The error is the
+// context's or the system's.
+func (f *File) Wait(ctx context.Context, mode Mode, pause time.Duration) error {
 	try := f.flock.TryLockContext
 	if mode == Shared {
 		try = f.flock.TryRLockContext
 	}
-	_, err := try(ctx, again)
+	_, err := try(ctx, pause)
 	return err
 }
 
-// Close frees the lock, if it is held. It may be called again.
+// Close frees the lock if it is held. It may be called more than once.
 func (f *File) Close() error { return f.flock.Close() }

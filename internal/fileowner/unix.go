@@ -1,6 +1,9 @@
 //go:build unix
 
-// Package fileowner tells whose a file is.
+// Package fileowner compares the owner of a file with the user of this process.
+//
+// It guarantees nothing where the system has no such owners: there every file is Ours. It does not
+// look at the file's mode or access lists.
 package fileowner
 
 import (
@@ -9,7 +12,7 @@ import (
 	"syscall"
 )
 
-// Ours says whether the file belongs to the user that this process runs as.
+// Ours reports whether the file belongs to the effective user of this process.
 func Ours(info fs.FileInfo) bool {
 	st, ok := info.Sys().(*syscall.Stat_t)
 	return ok && int64(st.Uid) == int64(os.Geteuid())

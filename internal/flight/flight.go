@@ -1,7 +1,8 @@
-// Package flight lets callers who want the same thing at the same time share one run of it.
+// Package flight runs a function once for all callers that ask for the same key at the same time.
 //
-// Nothing outlives a run: a result, good or bad, goes to those who waited for it, and whoever comes
-// later starts another.
+// It guarantees that the callers of one run get the same result, that a caller can leave without an
+// effect on the others, and that the run is cancelled when the last one leaves. It stores no
+// result: a caller that comes after the end of a run starts another.
 package flight
 
 import (
@@ -9,8 +10,8 @@ import (
 	"sync"
 )
 
-// Group shares runs by key. All who share a run also share a value of type S, which is there from
-// its beginning: what the run tells of itself while it lasts. The zero value is ready.
+// Group shares runs by key. The callers of a run also share a value of type S from its beginning,
+// by which the run can report its progress. The zero value is ready to use.
 type Group[K comparable, S, V any] struct {
 	mu   sync.Mutex
 	runs map[K]*run[S, V]
@@ -25,15 +26,14 @@ type run[S, V any] struct {
 	err     error
 }
 
-// Ticket is one caller's interest in a run. It ends with Wait or Leave.
+// Ticket is one caller's place in a run. The caller must call Wait or Leave.
 type Ticket[S, V any] struct {
 	run   *run[S, V]
 	leave func() (last bool)
 }
 
-// Join makes the caller part of the run under way, or starts one: begin makes what is shared, and
-// fn does the work. The context that fn gets has the first caller's values and ends when the last
-// caller has left.
+// Join joins the run of the key, or starts one: begin returns the shared value, and fn is the run.
+// The context of fn has the first caller's values and ends when the last caller has left.
 func (g *Group[K, S, V]) Join(ctx context.Context, key K, begin func() S,
 	fn func(context.Context, S) (V, error)) *Ticket[S, V] {
 	g.mu.Lock()
@@ -43,10 +43,10 @@ func (g *Group[K, S, V]) Join(ctx context.Context, key K, begin func() S,
 		r = g.start(ctx, key, begin(), fn)
 	}
 	r.waiters++
-	return &Ticket[S, V]{run: r, leave: sync.OnceValue(func() bool { return g.left(key, r) })}
+	return &Ticket[S, V]{run: r, leave: sync.OnceValue(func() bool { return g.leave(key, r) })}
 }
 
-// Do joins with nothing shared, and waits.
+// Do joins without a shared value, and waits.
 func (g *Group[K, S, V]) Do(ctx context.Context, key K,
 	fn func(context.Context) (V, error)) (V, error) {
 	if err := ctx.Err(); err != nil {
@@ -75,12 +75,12 @@ func (g *Group[K, S, V]) start(ctx context.Context, key K, shared S,
 	return r
 }
 
-// Shared is what all who share the run have of it.
+// Shared returns the value that the callers of the run share.
 func (t *Ticket[S, V]) Shared() S { return t.run.shared }
 
-// Wait waits for the result or for ctx. One caller that gives up does not disturb the others. The
-// last one to give up cancels the run and stays until it has ended, so that nothing is left behind;
-// by then the run can no longer be joined.
+// Wait waits for the result or for the end of ctx, which has no effect on the other callers. The
+// last caller whose ctx ends cancels the run and waits for its end. From the cancellation on the
+// run cannot be joined.
 func (t *Ticket[S, V]) Wait(ctx context.Context) (V, error) {
 	select {
 	case <-t.run.done:
@@ -95,11 +95,12 @@ func (t *Ticket[S, V]) Wait(ctx context.Context) (V, error) {
 	}
 }
 
-// Leave ends the interest without waiting; the last one to leave cancels the run. It may be called
-// more than once, and after Wait.
+// Leave gives up the result without waiting. The last caller that leaves cancels the run. It may be
+// called more than once, and after Wait.
 func (t *Ticket[S, V]) Leave() { t.leave() }
 
-func (g *Group[K, S, V]) left(key K, r *run[S, V]) (last bool) {
+// leave removes one caller from the run, and cancels it after the last one.
+func (g *Group[K, S, V]) leave(key K, r *run[S, V]) (last bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	r.waiters--
@@ -113,7 +114,7 @@ func (g *Group[K, S, V]) left(key K, r *run[S, V]) (last bool) {
 	return true
 }
 
-// forget makes room for the next run as soon as this one has its result.
+// forget removes the run, so that the next caller starts another.
 func (g *Group[K, S, V]) forget(key K, r *run[S, V]) {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -1,5 +1,8 @@
-// Package queue lets a bounded number of runs go on at once. The others wait in the order in which
-// they came and are told their place.
+// Package queue bounds the number of runs at the same time. The others wait in the order in which
+// they came and get their positions.
+//
+// It guarantees that order, and that a caller that gives up loses no place. It does not guarantee
+// that a waiting caller gets every position: a newer one replaces an older one.
 package queue
 
 import (
@@ -8,7 +11,7 @@ import (
 	"sync"
 )
 
-// Queue is a door that so many may be behind at once. Make it with [New].
+// Queue is a number of places and the callers that wait for one. [New] makes one.
 type Queue struct {
 	mu      sync.Mutex
 	free    int
@@ -16,11 +19,11 @@ type Queue struct {
 }
 
 type waiter struct {
-	// moved has the latest place only: nobody waits for whoever reads it.
-	moved chan int
+	// position has the newest position alone, so that the writer never waits. 0 is a place.
+	position chan int
 }
 
-// New makes a queue with so many places; below 1 there is no bound.
+// New returns a queue with a number of places. Below 1 it returns nil, a queue without a bound.
 func New(places int) *Queue {
 	if places < 1 {
 		return nil
@@ -28,10 +31,10 @@ func New(places int) *Queue {
 	return &Queue{free: places}
 }
 
-// Enter waits for a place. told hears how many are to go first, the asker included (1 is the next),
-// whenever that changes; it is not called if there is a place at once. leave gives the place back
-// and may be called once. The error is the context's. A nil Queue has places without end.
-func (q *Queue) Enter(ctx context.Context, told func(position int)) (leave func(), err error) {
+// Enter waits for a place. It calls report with the caller's position (1 is the next) whenever that
+// changes, and not at all if a place is free. leave gives the place back and may be called once.
+// The error is the context's. A nil Queue always has a free place.
+func (q *Queue) Enter(ctx context.Context, report func(position int)) (leave func(), err error) {
 	if q == nil {
 		return func() {}, nil
 	}
@@ -41,11 +44,11 @@ func (q *Queue) Enter(ctx context.Context, told func(position int)) (leave func(
 	}
 	for {
 		select {
-		case position := <-w.moved:
+		case position := <-w.position:
 			if position == 0 {
 				return q.leave, nil
 			}
-			told(position)
+			report(position)
 		case <-ctx.Done():
 			q.withdraw(w)
 			return nil, ctx.Err()
@@ -53,7 +56,7 @@ func (q *Queue) Enter(ctx context.Context, told func(position int)) (leave func(
 	}
 }
 
-// join returns nil if there is a place.
+// join takes a place and returns nil, or returns a new waiter.
 func (q *Queue) join() *waiter {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -61,12 +64,13 @@ func (q *Queue) join() *waiter {
 		q.free--
 		return nil
 	}
-	w := &waiter{moved: make(chan int, 1)}
+	w := &waiter{position: make(chan int, 1)}
 	q.waiting = append(q.waiting, w)
-	w.tell(len(q.waiting))
+	w.send(len(q.waiting))
 	return w
 }
 
+// leave gives a place to the first waiter, or frees it.
 func (q *Queue) leave() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -74,18 +78,18 @@ func (q *Queue) leave() {
 		q.free++
 		return
 	}
-	q.waiting[0].tell(0)
+	q.waiting[0].send(0)
 	q.waiting = q.waiting[1:]
-	q.tellAll()
+	q.sendAll()
 }
 
-// withdraw takes a waiter out, or gives back the place that it got in that instant.
+// withdraw removes a waiter, or gives back the place if the waiter has just got one.
 func (q *Queue) withdraw(w *waiter) {
 	q.mu.Lock()
 	i := slices.Index(q.waiting, w)
 	if i >= 0 {
 		q.waiting = slices.Delete(q.waiting, i, i+1)
-		q.tellAll()
+		q.sendAll()
 	}
 	q.mu.Unlock()
 	if i < 0 {
@@ -93,17 +97,18 @@ func (q *Queue) withdraw(w *waiter) {
 	}
 }
 
-func (q *Queue) tellAll() {
+func (q *Queue) sendAll() {
 	for i, w := range q.waiting {
-		w.tell(i + 1)
+		w.send(i + 1)
 	}
 }
 
-// tell replaces what has not been read. The caller holds the queue's lock, so there is one writer.
-func (w *waiter) tell(position int) {
+// send replaces a position that has not been read. The caller holds the queue's lock, so there is
+// one writer.
+func (w *waiter) send(position int) {
 	select {
-	case <-w.moved:
+	case <-w.position:
 	default:
 	}
-	w.moved <- position
+	w.position <- position
 }

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// basicUser is the user name that a token travels with in Basic authentication;
+// basicUser is the user name that goes with a token in Basic authentication.
 // BuildKit sends the same.
 const basicUser = "x-access-token:"
 
@@ -15,10 +15,10 @@ const basicUser = "x-access-token:"
 // hit ordinary words.
 const minCore = 6
 
-// formsOf lists the texts that a secret may appear as.
+// formsOf returns the texts that a secret may appear as.
 func formsOf(secret string) []string {
-	forms := []string{secret, unquoted(strconv.Quote(secret)),
-		unquoted(strconv.QuoteToASCII(secret))}
+	forms := []string{secret, trimQuotes(strconv.Quote(secret)),
+		trimQuotes(strconv.QuoteToASCII(secret))}
 	for _, escaped := range []string{
 		url.QueryEscape(secret),
 		url.PathEscape(secret),
@@ -32,8 +32,8 @@ func formsOf(secret string) []string {
 	return forms
 }
 
-// base64Forms lists a secret's texts in one alphabet. What is found without
-// padding is found with it too; the padding would stay, so it is listed first.
+// base64Forms returns a secret's texts in one alphabet. The form without padding
+// is a part of the one with padding, which comes first so that no padding stays.
 func base64Forms(padded *base64.Encoding, secret string) []string {
 	raw := padded.WithPadding(base64.NoPadding)
 	forms := []string{
@@ -53,7 +53,8 @@ func base64Forms(padded *base64.Encoding, secret string) []string {
 	return forms
 }
 
-func unquoted(s string) string { return s[1 : len(s)-1] }
+// trimQuotes removes the quotes at both ends.
+func trimQuotes(s string) string { return s[1 : len(s)-1] }
 
 // core64 returns the part of a base64 text that a secret fixes when offset
 // bytes (modulo 3) stand before it and anything may follow.

@@ -4,8 +4,8 @@
 // The guarantee: no secret that a Redactor knows is left in its output as
 // itself, quoted, URL-escaped or in base64, alone or inside a longer base64
 // text such as an Authorization header; nor is any URL's userinfo, known or
-// not. What isn't covered: other encodings (hex, gzip), and a secret cut in two
-// by whoever splits a text before handing it over.
+// not. What isn't guaranteed: other encodings (hex, gzip), and a secret that is
+// split between two texts.
 package redact
 
 import (
@@ -14,14 +14,14 @@ import (
 	"strings"
 )
 
-// Mask stands where a secret was.
+// Mask takes the place of a secret.
 const Mask = "***"
 
 // Redactor replaces a fixed set of secrets. It is safe for concurrent use; a
 // nil Redactor masks URL userinfo alone.
 type Redactor struct{ replacer *strings.Replacer }
 
-// New prepares a Redactor. Empty secrets are ignored.
+// New returns a Redactor. Empty secrets are ignored.
 func New(secrets ...string) *Redactor {
 	var forms []string
 	for _, secret := range secrets {
@@ -30,7 +30,7 @@ func New(secrets ...string) *Redactor {
 		}
 	}
 	// The longest first: the replacer tries its pairs in order, and a form
-	// that is part of another would leave the rest of it standing.
+	// that is part of another would leave the rest of the other.
 	slices.SortFunc(forms, func(a, b string) int {
 		if len(a) != len(b) {
 			return len(b) - len(a)
@@ -65,19 +65,20 @@ func (r *Redactor) Error(err error) error {
 	}
 	text := err.Error()
 	if clean := r.String(text); clean != text {
-		return &redacted{text: clean, original: err}
+		return &maskedError{text: clean, original: err}
 	}
 	return err
 }
 
-type redacted struct {
+// maskedError is an error with a masked text.
+type maskedError struct {
 	text     string
 	original error
 }
 
-func (e *redacted) Error() string        { return e.text }
-func (e *redacted) Is(target error) bool { return errors.Is(e.original, target) }
-func (e *redacted) As(target any) bool   { return errors.As(e.original, target) }
+func (e *maskedError) Error() string        { return e.text }
+func (e *maskedError) Is(target error) bool { return errors.Is(e.original, target) }
+func (e *maskedError) As(target any) bool   { return errors.As(e.original, target) }
 
 // maskUserinfo masks what stands between "://" and the last "@" of a URL's
 // authority.

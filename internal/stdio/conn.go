@@ -1,6 +1,8 @@
-// Package stdio makes a connection of the standard streams of a command that proxies to a server,
-// as `buildctl dial-stdio` and `docker buildx dial-stdio` do. Deadlines are not supported: they are
-// accepted and have no effect.
+// Package stdio makes a connection out of the standard streams of a command that proxies to a
+// server, as `buildctl dial-stdio` and `docker buildx dial-stdio` do.
+//
+// It guarantees that the error at the end of the stream has what the command wrote to stderr, up to
+// a bound. It does not support deadlines: they are accepted and have no effect.
 package stdio
 
 import (
@@ -13,35 +15,36 @@ import (
 	"time"
 )
 
-// maxComplaint bounds in bytes what is kept of what the command writes to stderr.
-const maxComplaint = 4 << 10
+// maxStderr bounds how much of the command's stderr an error repeats, in bytes.
+const maxStderr = 4 << 10
 
-// Conn is a [net.Conn] to a command. What the command complains of is part of the error with which
-// reading ends.
+// Conn is a [net.Conn] to a command. Its errors include what the command wrote to stderr.
 type Conn struct {
 	name string
 	in   io.Writer
 	out  io.Reader
 	end  func() error
 
-	mu        sync.Mutex
-	complaint bytes.Buffer
+	mu     sync.Mutex
+	stderr bytes.Buffer
 }
 
-// New joins a command's stdin and stdout. end ends the command; it is called once.
+// New returns a Conn that writes to a command's stdin and reads from its stdout. end ends the
+// command; it is called once.
 func New(name string, in io.Writer, out io.Reader, end func() error) *Conn {
 	return &Conn{name: name, in: in, out: out, end: sync.OnceValue(end)}
 }
 
-// Stderr is where the command's complaints go.
-func (c *Conn) Stderr() io.Writer { return complaints{c} }
+// Stderr returns the writer for the command's stderr.
+func (c *Conn) Stderr() io.Writer { return stderrWriter{c} }
 
-type complaints struct{ *Conn }
+type stderrWriter struct{ *Conn }
 
-func (c complaints) Write(p []byte) (int, error) {
+// Write implements io.Writer. It drops what exceeds the bound.
+func (c stderrWriter) Write(p []byte) (int, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.complaint.Write(p[:min(len(p), maxComplaint-c.complaint.Len())])
+	c.stderr.Write(p[:min(len(p), maxStderr-c.stderr.Len())])
 	return len(p), nil
 }
 
@@ -57,17 +60,18 @@ func (c *Conn) Write(p []byte) (int, error) {
 	return n, c.explain(err)
 }
 
+// explain adds what the command wrote to stderr.
 func (c *Conn) explain(err error) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	said := bytes.TrimSpace(c.complaint.Bytes())
-	if err == nil || len(said) == 0 {
+	message := bytes.TrimSpace(c.stderr.Bytes())
+	if err == nil || len(message) == 0 {
 		return err
 	}
 	if errors.Is(err, io.EOF) {
 		err = io.ErrUnexpectedEOF
 	}
-	return fmt.Errorf("%s: %s: %w", c.name, said, err)
+	return fmt.Errorf("%s: %s: %w", c.name, message, err)
 }
 
 // Close implements net.Conn.

@@ -1,10 +1,10 @@
-// Package termtext makes text from elsewhere harmless on a terminal and in a
-// log: what a Git server, a builder or a Dockerfile's step says may hold escape
-// sequences that move the cursor, or bidi characters that reorder a line.
+// Package termtext makes foreign text harmless on a terminal and in a log: text
+// of a Git server, a builder or a Dockerfile's step may hold escape sequences
+// that move the cursor, or bidi characters that reorder a line.
 //
 // The guarantee: the result is valid UTF-8 and holds no control character but
 // newline and tab, and no invisible format character but the two joiners that
-// scripts and emoji need. It is for reading: it can't be turned back.
+// scripts and emoji need. What isn't guaranteed: that the original can be restored.
 package termtext
 
 import (
