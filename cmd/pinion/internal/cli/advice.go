@@ -1,8 +1,11 @@
 package cli
 
 import (
+	"errors"
 	"strings"
 
+	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/exitcode"
+	"git.moleculesai.app/molecule-ai/pinion/cmd/pinion/internal/cli/flags"
 	"git.moleculesai.app/molecule-ai/pinion/internal/errdef"
 )
 
@@ -20,8 +23,29 @@ var advice = map[errdef.Situation]string{
 	errdef.ConfigMissing:   "create the file, or correct its name in --config or PINION_CONFIG",
 }
 
-// adviceFor returns what to do about err, or "" if the table has nothing for it.
-func adviceFor(err error) string {
+// adviceByCode is the advice for errors that are in no situation of the table above.
+var adviceByCode = map[int]string{
+	exitcode.Unreachable: runDoctor,
+	exitcode.NoBuilder:   runDoctor,
+	exitcode.Store:       runDoctor,
+	exitcode.Verification: "run the command again; if the error stays, run `pinion ensure NAME " +
+		"--no-cache`",
+	exitcode.Lock: "another pinion builds the same image; run the command again when it is done",
+	exitcode.Build: "the template's Dockerfile failed or was refused; --progress plain shows its " +
+		"whole output",
+}
+
+const runDoctor = "run `pinion doctor` to see what works and what does not"
+
+// adviceFor returns what to do about err, which ends the command with an exit code, or "" if the
+// tables have nothing for it.
+func adviceFor(code int, err error) string {
 	situation, detail := errdef.SituationOf(err)
-	return strings.ReplaceAll(advice[situation], "{}", detail)
+	if text, ok := advice[situation]; ok {
+		return strings.ReplaceAll(text, "{}", detail)
+	}
+	if wrong, ok := errors.AsType[*flags.Error](err); ok {
+		return "run `" + wrong.Path + " --help` to see its arguments and flags"
+	}
+	return adviceByCode[code]
 }

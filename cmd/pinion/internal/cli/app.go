@@ -6,64 +6,53 @@ import (
 	"github.com/spf13/cobra"
 
 	"git.moleculesai.app/molecule-ai/pinion"
+	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/buildversion"
+	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/daemon"
 	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/terminal"
+	"git.moleculesai.app/molecule-ai/pinion/cmd/pinion/internal/cli/flags"
 	"git.moleculesai.app/molecule-ai/pinion/internal/redact"
 	"git.moleculesai.app/molecule-ai/pinion/internal/termtext"
 )
 
-// app is one run.
+// app is one run of the command line.
 type app struct {
 	program Program
-	env     environment
-	global  globalFlags
+	env     flags.Environment
+	global  flags.Global
 	redact  func(string) string
 }
 
 func newApp(p Program) *app {
 	p = p.withDefaults()
-	env := readEnvironment(p.Lookup)
-	return &app{program: p, env: env, redact: redact.New(env.token).String}
+	env := flags.ReadEnvironment(p.Lookup)
+	return &app{program: p, env: env, redact: redact.New(env.Token).String}
 }
 
-// Command is the tree of commands, for whoever documents it.
+// Command returns the tree of commands, for documentation.
 func Command() *cobra.Command { return newApp(Program{}).root() }
 
-// clean makes text from elsewhere fit to print.
+// clean removes credentials and control characters from text that comes from elsewhere.
 func (a *app) clean(s string) string { return termtext.Sanitize(a.redact(s)) }
 
-// session is an orchestrator and the terminal that it reports to.
+// session is an orchestrator and the terminal to which it reports.
 type session struct {
 	Orchestrator
 	term *terminal.Terminal
 	log  *slog.Logger
 }
 
-// open puts a session together. Nobody is contacted. Its terminal wants to be closed.
-func (a *app) open(d display) (*session, error) {
-	opts, err := a.global.options(a.program.Lookup, a.env)
+// open returns a session without any network access. A caller that shows progress must close the
+// session's terminal.
+func (a *app) open(d flags.Display) (*session, error) {
+	opts, err := a.global.Options(a.program.Lookup, a.env)
 	if err != nil {
 		return nil, err
 	}
-	level, err := a.global.level()
+	term, log, err := a.terminal(d)
 	if err != nil {
 		return nil, err
 	}
-	termOpts := []terminal.Option{terminal.WithMask(func(s string) string { return a.redact(s) })}
-	if d.names {
-		termOpts = append(termOpts, terminal.WithNames())
-	}
-	if d.mode == "" {
-		d.mode = terminal.Quiet
-	}
-	term, err := terminal.New(a.program.Stderr, d.mode, termOpts...)
-	if err != nil {
-		return nil, usage("%w", err)
-	}
-	log := term.Logger(level)
-	if d.silent {
-		log = slog.New(slog.DiscardHandler)
-	}
-	builder, err := a.managedBuilder(func(notice string) { log.Warn(notice) })
+	builder, err := a.manager(func(notice string) { log.Warn(notice) })
 	if err != nil {
 		return nil, err
 	}
@@ -72,14 +61,39 @@ func (a *app) open(d display) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	// Nothing has been logged so far that could hold a credential which only the config file names.
+	// Only the config file names some credentials. Nothing logged so far could contain them.
 	a.redact = o.Redact
 	return &session{Orchestrator: o, term: term, log: log}, nil
 }
 
-// display is what a verb shows on stderr besides errors. The zero value is log lines alone.
-type display struct {
-	mode   terminal.Mode
-	names  bool // several builds share it
-	silent bool // no log lines either
+func (a *app) terminal(d flags.Display) (*terminal.Terminal, *slog.Logger, error) {
+	level, err := a.global.Level()
+	if err != nil {
+		return nil, nil, err
+	}
+	opts := []terminal.Option{terminal.WithMask(func(s string) string { return a.redact(s) })}
+	if d.Names {
+		opts = append(opts, terminal.WithNames())
+	}
+	if d.Mode == "" {
+		d.Mode = terminal.Quiet
+	}
+	term, err := terminal.New(a.program.Stderr, d.Mode, opts...)
+	if err != nil {
+		return nil, nil, flags.Errorf("%w", err)
+	}
+	if d.Silent {
+		return term, slog.New(slog.DiscardHandler), nil
+	}
+	return term, term.Logger(level), nil
+}
+
+// manager returns the manager of the managed BuildKit. It reports notices to the given function.
+func (a *app) manager(notice func(string)) (Manager, error) {
+	opts, err := a.global.ManagedOptions(a.env)
+	if err != nil {
+		return nil, err
+	}
+	return a.program.Managed(buildversion.Of(a.program.Version),
+		append(opts, daemon.WithNotice(notice))...), nil
 }

@@ -1,9 +1,7 @@
 package cli
 
 import (
-	"errors"
 	"fmt"
-	"io"
 	"time"
 
 	units "github.com/docker/go-units"
@@ -11,6 +9,8 @@ import (
 
 	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/daemon"
 	"git.moleculesai.app/molecule-ai/pinion/cmd/pinion/internal/cli/envdoc"
+	"git.moleculesai.app/molecule-ai/pinion/cmd/pinion/internal/cli/flags"
+	"git.moleculesai.app/molecule-ai/pinion/cmd/pinion/internal/cli/output"
 )
 
 const builderLong = `Manage Pinion's own BuildKit, for machines that have neither a Docker engine nor another builder.
@@ -33,10 +33,10 @@ const builderExample = `  pinion builder status
 func (a *app) builderCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "builder",
-		Short:   "Look after the managed BuildKit",
+		Short:   "Manage Pinion's own BuildKit",
 		Long:    builderLong + envdoc.Text(envdoc.Managed()),
 		Example: builderExample,
-		Args:    noCommand,
+		Args:    flags.NoCommand,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(a.builderStatusCommand(), a.builderStopCommand(), a.builderLogsCommand(),
@@ -48,11 +48,11 @@ func (a *app) builderStatusCommand() *cobra.Command {
 	var format string
 	cmd := &cobra.Command{
 		Use:     "status [flags]",
-		Short:   "Show whether the managed BuildKit runs, and what it does",
+		Short:   "Show whether the managed BuildKit is running, and its state",
 		Example: "  pinion builder status\n  pinion builder status --format json",
-		Args:    positional(cobra.NoArgs),
+		Args:    flags.Positional(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.withBuilder(format, func(m managed) error {
+			return a.withManager(format, func(m Manager) error {
 				st, err := m.Status(cmd.Context())
 				if err != nil {
 					return err
@@ -61,8 +61,7 @@ func (a *app) builderStatusCommand() *cobra.Command {
 			})
 		},
 	}
-	formatFlag(cmd.Flags(), &format, formatText)
-	completeChoices(cmd, "format", formatText, formatJSON)
+	flags.AddFormat(cmd, &format, flags.FormatText)
 	return cmd
 }
 
@@ -71,16 +70,17 @@ func (a *app) builderStopCommand() *cobra.Command {
 	var grace time.Duration
 	cmd := &cobra.Command{
 		Use:   "stop [flags]",
-		Short: "End the managed BuildKit in good order",
-		Long: `End the managed BuildKit in good order. It takes no new builds at once; those under way have the timeout to end,
-and are cancelled then. Its cache stays. That it does not run is no error.`,
+		Short: "Stop the managed BuildKit",
+		Long: `Stop the managed BuildKit. It accepts no new builds from then on. Builds in progress may finish
+within the timeout and are cancelled after it. The build cache stays. It is no error if the managed
+BuildKit is not running.`,
 		Example: "  pinion builder stop\n  pinion builder stop --timeout 10m",
-		Args:    positional(cobra.NoArgs),
+		Args:    flags.Positional(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if grace < 0 {
-				return usage("--timeout %s is negative", grace)
+				return flags.Errorf("--timeout %s is negative", grace)
 			}
-			return a.withBuilder(format, func(m managed) error {
+			return a.withManager(format, func(m Manager) error {
 				stopped, err := m.Stop(cmd.Context(), grace)
 				if err != nil {
 					return err
@@ -89,10 +89,9 @@ and are cancelled then. Its cache stays. That it does not run is no error.`,
 			})
 		},
 	}
-	formatFlag(cmd.Flags(), &format, formatText)
+	flags.AddFormat(cmd, &format, flags.FormatText)
 	cmd.Flags().DurationVar(&grace, "timeout", 10*time.Second,
-		"how long builds under way may go on")
-	completeChoices(cmd, "format", formatText, formatJSON)
+		"how long builds in progress may continue")
 	return cmd
 }
 
@@ -103,15 +102,16 @@ func (a *app) builderLogsCommand() *cobra.Command {
 		Use:     "logs [flags]",
 		Short:   "Print the managed BuildKit's log",
 		Example: "  pinion builder logs --tail 50\n  pinion builder logs --follow",
-		Args:    positional(cobra.NoArgs),
+		Args:    flags.Positional(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.withBuilder(formatText, func(m managed) error {
-				return m.Logs(cmd.Context(), cleanWriter{a}, lines, follow)
+			return a.withManager(flags.FormatText, func(m Manager) error {
+				w := output.CleanWriter{W: a.program.Stdout, Clean: a.clean}
+				return m.Logs(cmd.Context(), w, lines, follow)
 			})
 		},
 	}
-	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "go on with what is written, until Ctrl-C")
-	cmd.Flags().IntVarP(&lines, "tail", "n", -1, "print the last `lines` alone")
+	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "print new lines as well, until Ctrl-C")
+	cmd.Flags().IntVarP(&lines, "tail", "n", -1, "print only the last `lines`")
 	return cmd
 }
 
@@ -121,20 +121,20 @@ func (a *app) builderPruneCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "prune [flags]",
 		Short: "Remove build cache of the managed BuildKit",
-		Long: `Remove build cache of the managed BuildKit that no build under way uses. Images in the image store are not
-touched. It is started if it does not run.`,
+		Long: `Remove build cache of the managed BuildKit that no build in progress uses. Images in the image store
+are not touched. The managed BuildKit is started if it is not running.`,
 		Example: "  pinion builder prune\n  pinion builder prune --all --keep-storage 5GB " +
 			"--older-than 48h",
-		Args: positional(cobra.NoArgs),
+		Args: flags.Positional(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if keep != "" {
 				n, err := units.FromHumanSize(keep)
 				if err != nil || n < 0 {
-					return usage("--keep-storage %q is no size, such as 5GB", keep)
+					return flags.Errorf("--keep-storage %q is not a size such as 5GB", keep)
 				}
 				what.KeepStorage = n
 			}
-			return a.withBuilder(format, func(m managed) error {
+			return a.withManager(format, func(m Manager) error {
 				freed, err := m.Prune(cmd.Context(), what)
 				if err != nil {
 					return err
@@ -143,22 +143,22 @@ touched. It is started if it does not run.`,
 			})
 		},
 	}
-	formatFlag(cmd.Flags(), &format, formatText)
+	flags.AddFormat(cmd, &format, flags.FormatText)
 	cmd.Flags().BoolVarP(&what.All, "all", "a", false,
-		"also what BuildKit keeps for itself, such as frontends")
+		"also remove BuildKit's internal records, such as frontends")
 	cmd.Flags().StringVar(&keep, "keep-storage", "",
-		"leave this `size`, for example 5GB (default nothing)")
+		"`size` of the cache to keep, for example 5GB (default nothing)")
 	cmd.Flags().DurationVar(&what.OlderThan, "older-than", 0,
-		"leave what was used within this time")
-	completeChoices(cmd, "format", formatText, formatJSON)
+		"keep cache that was used within this time")
 	return cmd
 }
 
-// buildkitdCommand is the daemon's own program, for those who look for it where its name is.
+// buildkitdCommand starts the program of the daemon, which users may look for under its name.
 func (a *app) buildkitdCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:                "buildkitd",
-		Short:              "The managed BuildKit itself; pinion starts it",
+		Short:              "Run the managed BuildKit itself, as pinion does when it needs it",
+		Example:            "  pinion buildkitd",
 		Hidden:             true,
 		DisableFlagParsing: true,
 		RunE: func(_ *cobra.Command, args []string) error {
@@ -167,93 +167,16 @@ func (a *app) buildkitdCommand() *cobra.Command {
 	}
 }
 
-// withBuilder runs a verb of the managed builder.
-func (a *app) withBuilder(format string, run func(managed) error) error {
-	if err := oneOf("format", format, formatText, formatJSON); err != nil {
+// withManager runs a verb on the managed BuildKit.
+func (a *app) withManager(format string, run func(Manager) error) error {
+	if err := flags.CheckFormat(format, flags.FormatText); err != nil {
 		return err
 	}
-	m, err := a.managedBuilder(func(notice string) {
+	m, err := a.manager(func(notice string) {
 		_, _ = fmt.Fprintln(a.program.Stderr, "pinion: "+a.clean(notice))
 	})
 	if err != nil {
 		return err
 	}
 	return run(m)
-}
-
-func (a *app) printStatus(w io.Writer, format string, st daemon.Status) error {
-	if format == formatJSON {
-		return writeJSON(w, struct {
-			Schema int `json:"schema"`
-			daemon.Status
-		}{schemaVersion, st})
-	}
-	rows := [][2]string{{"Running", "no"}, {"Root", st.Root}, {"Log", st.Log}}
-	if p := st.Process; p != nil {
-		idle := "never"
-		if p.IdleExit > 0 {
-			idle = "after " + (time.Duration(p.IdleExit) * time.Second).String()
-		}
-		running := "yes"
-		if p.Stopping {
-			running = "about to end"
-		}
-		rows = [][2]string{
-			{"Running", running}, {"PID", fmt.Sprint(p.PID)}, {"Address", p.Address},
-			{"Version", fmt.Sprintf("%s (BuildKit %s)", p.Version, p.BuildKit)},
-			{"Root", st.Root}, {"Log", st.Log}, {"Snapshots", p.Snapshotter},
-			{"Uptime", (time.Duration(p.Uptime) * time.Second).String()},
-			{"Disk usage", fmt.Sprintf("%s (garbage collection leaves %s)", size(p.DiskUsage),
-				size(p.KeepStorage))},
-			{"Active builds", fmt.Sprint(p.ActiveBuilds)}, {"Idle exit", idle},
-		}
-	}
-	for _, r := range rows {
-		if _, err := fmt.Fprintf(w, "%-15s%s\n", r[0]+":", a.clean(r[1])); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (a *app) printStopped(w io.Writer, format string, stopped bool) error {
-	if format == formatJSON {
-		return writeJSON(w, struct {
-			Schema  int  `json:"schema"`
-			Stopped bool `json:"stopped"`
-		}{schemaVersion, stopped})
-	}
-	text := "the managed BuildKit has ended"
-	if !stopped {
-		text = "the managed BuildKit does not run"
-	}
-	_, err := fmt.Fprintln(w, text)
-	return err
-}
-
-func (a *app) printFreed(w io.Writer, format string, freed int64) error {
-	if format == formatJSON {
-		return writeJSON(w, struct {
-			Schema int   `json:"schema"`
-			Freed  int64 `json:"freed_bytes"`
-		}{schemaVersion, freed})
-	}
-	_, err := fmt.Fprintln(w, "freed "+size(freed))
-	return err
-}
-
-// cleanWriter makes a log fit for the terminal.
-type cleanWriter struct{ a *app }
-
-func (c cleanWriter) Write(p []byte) (int, error) {
-	if _, err := io.WriteString(c.a.program.Stdout, c.a.clean(string(p))); err != nil {
-		return 0, err
-	}
-	return len(p), nil
-}
-
-// isManaged says whether an error is the managed builder's.
-func isManaged(err error) bool {
-	_, ok := errors.AsType[*daemon.Error](err)
-	return ok
 }

@@ -42,11 +42,11 @@ func (f *fakeManaged) Prune(_ context.Context, what daemon.Prune) (int64, error)
 	return f.freed, f.err
 }
 
-func callManaged(t *testing.T, m managed, args string) run {
+func callManaged(t *testing.T, m Manager, args string) run {
 	t.Helper()
 	var stdout, stderr bytes.Buffer
 	p := program(nil, nil, &stdout, &stderr)
-	p.Managed = func(string, ...daemon.Option) managed { return m }
+	p.Managed = func(string, ...daemon.Option) Manager { return m }
 	code := Run(t.Context(), p, strings.Fields(args))
 	return run{code, stdout.String(), stderr.String()}
 }
@@ -100,13 +100,13 @@ func TestBuilderThatCannotRunExits13(t *testing.T) {
 
 func TestBuilderUsage(t *testing.T) {
 	for want, args := range map[string]string{
-		"--builder managed goes without --addr":         "ls --builder managed --addr unix:///x",
-		"--builder mine goes without --addr":            "ls --builder mine --addr unix:///x",
+		"--builder managed excludes --addr":             "ls --builder managed --addr unix:///x",
+		"--builder mine excludes --addr":                "ls --builder mine --addr unix:///x",
 		"--builder-idle: ":                              "ls --builder-idle soon",
 		`--builder-idle: "-1s" is negative`:             "ls --builder-idle -1s",
-		`--builder-keep-storage: "0" is not more`:       "ls --builder-keep-storage 0",
+		`--builder-keep-storage: "0" is not above zero`: "ls --builder-keep-storage 0",
 		"--timeout -1s is negative":                     "builder stop --timeout -1s",
-		`--keep-storage "much" is no size`:              "builder prune --keep-storage much",
+		`--keep-storage "much" is not a size`:           "builder prune --keep-storage much",
 		`--format "yaml": choose one of text, json`:     "builder status --format yaml",
 		`unknown command "begin"`:                       "builder begin",
 		`unknown command "x" for "pinion builder logs"`: "builder logs x",

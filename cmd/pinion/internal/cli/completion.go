@@ -5,9 +5,12 @@ import (
 	"io"
 
 	"github.com/spf13/cobra"
+
+	"git.moleculesai.app/molecule-ai/pinion/cmd/pinion/internal/cli/flags"
 )
 
-const completionLong = `Print a script that makes a shell complete verbs, flags and the names in the catalogue. No network is used.`
+const completionLong = `Print a script for a shell that completes verbs, flags and the names in the catalogue, without any
+network access.`
 
 const completionExample = `  source <(pinion completion bash)
   pinion completion bash > /etc/bash_completion.d/pinion
@@ -23,7 +26,7 @@ func (a *app) completionCommand() *cobra.Command {
 		Long:              completionLong,
 		Example:           completionExample,
 		ValidArgs:         shells,
-		Args:              positional(cobra.MatchAll(cobra.ExactArgs(1), cobra.OnlyValidArgs)),
+		Args:              flags.Positional(cobra.MatchAll(cobra.ExactArgs(1), cobra.OnlyValidArgs)),
 		ValidArgsFunction: cobra.FixedCompletions(shells, cobra.ShellCompDirectiveNoFileComp),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return writeCompletion(cmd.Root(), a.program.Stdout, args[0])

@@ -1,6 +1,7 @@
-// Package cli is the command line: flags, exit codes and printing, one file a verb.
+// Package cli is the command line. It has one file for each verb; package flags has the shared
+// flags, and package output writes the results.
 //
-// It promises that stdout carries results and nothing else, that what it prints holds neither
-// control characters nor the credentials it was given, and that a call which is refused for its
-// arguments has touched nothing. What a user of the library would miss does not belong here.
+// It guarantees that stdout carries only results, that its output contains neither control
+// characters nor the credentials that it was given, and that a call with wrong arguments has no
+// effect. It adds nothing that a user of the library would miss.
 package cli

@@ -9,47 +9,44 @@ import (
 
 	"git.moleculesai.app/molecule-ai/pinion"
 	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/exitcode"
+	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/schema"
+	"git.moleculesai.app/molecule-ai/pinion/cmd/pinion/internal/cli/flags"
+	"git.moleculesai.app/molecule-ai/pinion/cmd/pinion/internal/cli/output"
 )
 
-const doctorLong = `Check everything that a build needs, and change nothing: mode, credential, git server, engine and image store,
-builder and its version, why it is that one, platform, cache folder and disk. If the managed BuildKit is the one, it
-is started if it does not run.
+const doctorLong = `Check everything that a build needs, without any changes: mode, credential, git server, engine and
+image store, the builder, its version and the reason for its choice, platform, cache folder and free
+space. If the managed BuildKit is the builder, it is started if it is not running.
 
-The exit code is 0 unless a check fails; then it is that of the first one which did (see pinion help exit-codes).
-A warning fails nothing.`
+The exit code is 0 if no check fails, and otherwise that of the first failed check (see pinion help
+exit-codes). Warnings do not change it.`
 
 const doctorExample = `  pinion doctor
   pinion doctor --addr tcp://builder:1234 --tlsdir ~/.buildkit
   pinion doctor --builder managed
   pinion doctor --format json`
 
-// examiner checks the surroundings.
-type examiner interface {
-	Doctor(ctx context.Context) []pinion.Check
-}
-
 func (a *app) doctorCommand() *cobra.Command {
 	var format string
 	cmd := &cobra.Command{
 		Use:     "doctor [flags]",
-		Short:   "Check what a build needs",
+		Short:   "Check everything that a build needs",
 		Long:    doctorLong,
 		Example: doctorExample,
-		Args:    positional(cobra.NoArgs),
+		Args:    flags.Positional(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.doctor(cmd.Context(), format)
 		},
 	}
-	formatFlag(cmd.Flags(), &format, formatText)
-	completeChoices(cmd, "format", formatText, formatJSON)
+	flags.AddFormat(cmd, &format, flags.FormatText)
 	return cmd
 }
 
 func (a *app) doctor(ctx context.Context, format string) error {
-	if err := oneOf("format", format, formatText, formatJSON); err != nil {
+	if err := flags.CheckFormat(format, flags.FormatText); err != nil {
 		return err
 	}
-	s, err := a.open(display{})
+	s, err := a.open(flags.Display{})
 	if err != nil {
 		return err
 	}
@@ -61,7 +58,7 @@ func (a *app) doctor(ctx context.Context, format string) error {
 		return err
 	}
 	if code := checksCode(ctx, checks); code != exitcode.OK {
-		return &toldError{code}
+		return &printedError{code}
 	}
 	return nil
 }
@@ -71,21 +68,21 @@ func (a *app) printChecks(ctx context.Context, w io.Writer, format string,
 	for i := range checks {
 		checks[i].Detail = a.clean(checks[i].Detail)
 	}
-	if format == formatJSON {
-		return writeJSON(w, struct {
+	if format == flags.FormatJSON {
+		return output.JSON(w, struct {
 			Schema int            `json:"schema"`
 			OK     bool           `json:"ok"`
 			Checks []pinion.Check `json:"checks"`
-		}{schemaVersion, checksCode(ctx, checks) == exitcode.OK, checks})
+		}{schema.Version, checksCode(ctx, checks) == exitcode.OK, checks})
 	}
 	rows := make([][]string, len(checks))
 	for i, c := range checks {
 		rows[i] = []string{string(c.Status), c.Name, c.Detail}
 	}
-	return writeTable(w, []string{"STATUS", "CHECK", "DETAIL"}, rows)
+	return output.Table(w, []string{"STATUS", "CHECK", "DETAIL"}, rows)
 }
 
-// checksCode is the exit code for the first check that failed.
+// checksCode returns the exit code for the first failed check.
 func checksCode(ctx context.Context, checks []pinion.Check) int {
 	for _, c := range checks {
 		if c.Status == pinion.StatusFail {

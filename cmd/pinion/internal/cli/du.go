@@ -9,41 +9,38 @@ import (
 	"github.com/spf13/cobra"
 
 	"git.moleculesai.app/molecule-ai/pinion"
+	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/schema"
+	"git.moleculesai.app/molecule-ai/pinion/cmd/pinion/internal/cli/flags"
+	"git.moleculesai.app/molecule-ai/pinion/cmd/pinion/internal/cli/output"
 )
 
-const duLong = `Show what the images take that Pinion built, and what "pinion prune" would remove of it by default, and what saved
-build caches take.
+const duLong = `Show the space used by images that Pinion built and by saved build caches, and how much of it "pinion
+prune" would free by default.
 
-Sizes are those of whole images: layers that several images share count with each of them.`
+Sizes are those of whole images: a layer shared by several images counts for each of them.`
 
 const duExample = `  pinion du
   pinion du --format json`
-
-// measurer knows what the images take.
-type measurer interface {
-	DiskUsage(ctx context.Context) (pinion.DiskUsage, error)
-}
 
 func (a *app) duCommand() *cobra.Command {
 	var format string
 	cmd := &cobra.Command{
 		Use:     "du [flags]",
-		Short:   "Show what the images take that Pinion built",
+		Short:   "Show the space used by images that Pinion built",
 		Long:    duLong,
 		Example: duExample,
-		Args:    positional(cobra.NoArgs),
+		Args:    flags.Positional(cobra.NoArgs),
 		RunE:    func(cmd *cobra.Command, _ []string) error { return a.du(cmd.Context(), format) },
 	}
-	formatFlag(cmd.Flags(), &format, formatTable)
-	completeChoices(cmd, "format", formatTable, formatJSON)
+	flags.AddFormat(cmd, &format, flags.FormatTable)
 	return cmd
 }
 
 func (a *app) du(ctx context.Context, format string) error {
-	if err := oneOf("format", format, formatTable, formatJSON); err != nil {
+	if err := flags.CheckFormat(format, flags.FormatTable); err != nil {
 		return err
 	}
-	s, err := a.open(display{})
+	s, err := a.open(flags.Display{})
 	if err != nil {
 		return err
 	}
@@ -51,16 +48,16 @@ func (a *app) du(ctx context.Context, format string) error {
 	if err != nil {
 		return err
 	}
-	if format == formatJSON {
-		return writeJSON(a.program.Stdout, struct {
+	if format == flags.FormatJSON {
+		return output.JSON(a.program.Stdout, struct {
 			Schema int `json:"schema"`
 			pinion.DiskUsage
-		}{schemaVersion, u})
+		}{schema.Version, u})
 	}
-	return a.printUsage(a.program.Stdout, u)
+	return a.printDiskUsage(a.program.Stdout, u)
 }
 
-func (a *app) printUsage(w io.Writer, u pinion.DiskUsage) error {
+func (a *app) printDiskUsage(w io.Writer, u pinion.DiskUsage) error {
 	var rows [][]string
 	for _, t := range u.Templates {
 		name := t.Name
@@ -69,10 +66,11 @@ func (a *app) printUsage(w io.Writer, u pinion.DiskUsage) error {
 		}
 		rows = append(rows, []string{
 			a.clean(name), a.clean(t.Platform), strconv.Itoa(t.Images), strconv.Itoa(t.InUse),
-			size(t.Size), size(t.Reclaimable),
+			output.Size(t.Size), output.Size(t.Reclaimable),
 		})
 	}
-	if err := writeTable(w, []string{"NAME", "PLATFORM", "IMAGES", "IN USE", "SIZE", "RECLAIMABLE"},
+	if err := output.Table(w,
+		[]string{"NAME", "PLATFORM", "IMAGES", "IN USE", "SIZE", "RECLAIMABLE"},
 		rows); err != nil {
 		return err
 	}
@@ -81,10 +79,10 @@ func (a *app) printUsage(w io.Writer, u pinion.DiskUsage) error {
 		unverified = fmt.Sprintf(" (with %d left over from builds that did not finish)",
 			u.Unverified)
 	}
-	if _, err := fmt.Fprintf(w, "\nTotal: %s, reclaimable: %s%s\n", size(u.Size),
-		size(u.Reclaimable), unverified); err != nil || u.BuildCache == 0 {
+	if _, err := fmt.Fprintf(w, "\nTotal: %s, reclaimable: %s%s\n", output.Size(u.Size),
+		output.Size(u.Reclaimable), unverified); err != nil || u.BuildCache == 0 {
 		return err
 	}
-	_, err := fmt.Fprintf(w, "Saved build caches: %s\n", size(u.BuildCache))
+	_, err := fmt.Fprintf(w, "Saved build caches: %s\n", output.Size(u.BuildCache))
 	return err
 }

@@ -4,74 +4,78 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"log/slog"
 	"slices"
 
 	"github.com/spf13/cobra"
 
 	"git.moleculesai.app/molecule-ai/pinion"
 	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/exitcode"
+	"git.moleculesai.app/molecule-ai/pinion/cmd/pinion/internal/cli/flags"
+	"git.moleculesai.app/molecule-ai/pinion/cmd/pinion/internal/cli/output"
 )
 
-const ensureLong = `Ensure that the image of each template's current commit is in the local image store, and print its reference.
+const ensureLong = `Ensure that the image of each template's current commit is in the local image store, and print its
+reference.
 
-What is there already is verified and used; what is missing is built by BuildKit from the pinned commit, or
-pulled where MOLECULE_IMAGE_REGISTRY names a registry. Several templates are built side by side. One that
-fails does not stop the others; the first that failed, in the order of the arguments, decides the exit code.
+An image that exists is verified and used. Otherwise BuildKit builds it from the pinned commit; if
+MOLECULE_IMAGE_REGISTRY names a registry, the image is pulled from there. Several templates are
+built in parallel. A failure of one does not stop the others; the first failure in the order of the
+arguments decides the exit code.
 
-With --path a working tree is built in place of the commit, by the same steps, and the git server is not asked. The
-tag is dev- and the digest of what the tree holds after .dockerignore; asking again for an unchanged one is a hit.
+With --path, a working tree is built instead of the commit, by the same steps and without the git
+server. The tag is dev- and the digest of the files that .dockerignore leaves; an unchanged tree is
+not built again.
 
-With a builder outside the Docker engine its cache is saved afterwards (--cache), so that another builder repeats
-no step that did not change; the command has printed its results by then, and interrupting it does no harm.
+The cache of a builder outside the Docker engine is saved after the build (--cache), so that other
+builders repeat only changed steps. The results are printed before that, and it is safe to interrupt
+the command then.
 
---push also takes the images to the registry that others name in MOLECULE_IMAGE_REGISTRY, with the credentials of
-docker login, and the receipt lists names and digests. :latest follows its commit, and stays where it is if the
-commit was chosen by --sha.
+--push also pushes the images to the registry that others name in MOLECULE_IMAGE_REGISTRY, with the
+credentials of docker login; the JSON result lists names and digests. A commit chosen by --sha does
+not move :latest.
 
-References go to stdout, one a line, in the order of the arguments. Progress and log lines go to stderr.`
+References are printed to stdout, one a line, in the order of the arguments. Progress and log lines
+are printed to stderr.`
 
 const ensureExample = `  pinion ensure claude-code
   docker run --rm $(pinion ensure claude-code)
   docker create $(pinion ensure -q hermes)
   pinion ensure claude-code hermes langgraph --format json
   pinion ensure claude-code --path ~/src/my-template
-  pinion ensure claude-code --sha c4ec4b2024cf5f7c0e9d2a1b3c4d5e6f708192a3 --metadata-file build.json
+  pinion ensure claude-code --sha c4ec4b2024cf5f7c0e9d2a1b3c4d5e6f708192a3
+  pinion ensure claude-code --metadata-file build.json
   pinion ensure claude-code hermes --push --registry registry.example/team`
 
-// ensurer is what makes images be there.
-type ensurer interface {
-	Ensure(ctx context.Context, name string, opts ...pinion.EnsureOption) (pinion.Image, error)
-}
-
 func (a *app) ensureCommand() *cobra.Command {
-	f := &ensureFlags{}
+	f := &flags.Ensure{}
 	cmd := &cobra.Command{
 		Use:               "ensure [flags] NAME...",
-		Short:             "Build or find the images of templates and print their references",
+		Short:             "Find or build the images of templates and print their references",
 		Long:              ensureLong,
 		Example:           ensureExample,
-		Args:              someNames,
+		Args:              flags.SomeNames,
 		ValidArgsFunction: a.completeNames(0),
 		RunE: func(cmd *cobra.Command, names []string) error {
-			f.given(cmd.Flags())
+			f.NoteSet(cmd.Flags())
 			return a.ensure(cmd.Context(), names, f)
 		},
 	}
-	f.register(cmd)
+	f.Register(cmd)
 	return cmd
 }
 
-// ensure refuses what it can before it starts anything: bad flags, names outside the catalogue,
-// files that cannot be written.
-func (a *app) ensure(ctx context.Context, names []string, f *ensureFlags) (err error) {
-	show, err := f.display(a.env, len(names))
+// ensure checks flags, names and files before it starts any work.
+func (a *app) ensure(ctx context.Context, names []string, f *flags.Ensure) (err error) {
+	show, err := f.Display(a.env, len(names))
 	if err != nil {
 		return err
 	}
-	if err := f.forNames(len(names)); err != nil {
+	if err := f.CheckNames(len(names)); err != nil {
 		return err
 	}
-	opts, err := f.options()
+	opts, err := f.Options()
 	if err != nil {
 		return err
 	}
@@ -79,15 +83,15 @@ func (a *app) ensure(ctx context.Context, names []string, f *ensureFlags) (err e
 	if err != nil {
 		return err
 	}
-	// Also what waited for the display may fail to be written.
+	// Close writes what waited for the display, which may fail.
 	defer func() { err = errors.Join(err, s.term.Close()) }()
-	// The result is printed and counts; who interrupts the rest has it all the same.
+	// Results are printed by then. An interrupt from here on does not change them.
 	defer func() { _ = s.Close(ctx) }()
-	if unknown := unknownNames(s, names); len(unknown) > 0 {
-		// They fail before any input or output, with the error that says what is known.
+	if unknown := unknownNames(s.Names(), names); len(unknown) > 0 {
+		// They fail before any input or output, with an error that lists the known names.
 		names, opts = unknown, nil
 	}
-	files, err := f.prepare()
+	files, err := openResultFiles(f)
 	if err != nil {
 		return err
 	}
@@ -99,8 +103,7 @@ func (a *app) ensure(ctx context.Context, names []string, f *ensureFlags) (err e
 	return files.commit(images)
 }
 
-func unknownNames(n namer, names []string) (unknown []string) {
-	known := n.Names()
+func unknownNames(known, names []string) (unknown []string) {
 	for _, name := range names {
 		if !slices.Contains(known, name) {
 			unknown = append(unknown, name)
@@ -109,54 +112,78 @@ func unknownNames(n namer, names []string) (unknown []string) {
 	return unknown
 }
 
-// ensureAll prints each result as soon as all before it are printed.
+// ensureAll prints each result as soon as all results before it are printed.
 func (a *app) ensureAll(ctx context.Context, s *session, names []string, opts []pinion.EnsureOption,
-	f *ensureFlags) ([]pinion.Image, error) {
+	f *flags.Ensure) ([]pinion.Image, error) {
 	stdout, stderr := s.term.Stdout(a.program.Stdout), s.term.Stderr()
 	var images []pinion.Image
 	failed := 0
-	for i, result := range sideBySide(ctx, s, names, opts) {
+	for i, result := range inParallel(ctx, s, names, opts) {
 		got := <-result
 		if got.err == nil {
 			images = append(images, got.image)
 			warn(s.log, got.image)
-			if err := f.print(stdout, got.image); err != nil {
+			if err := printImage(stdout, f, got.image); err != nil {
 				return nil, fmt.Errorf("stdout: %w", err)
 			}
 			continue
 		}
 		code := exitCode(ctx, got.err)
-		// One line says for all of them that they were cancelled; for machines each has its object.
-		if f.json() || code != exitcode.Cancelled || failed != exitcode.Cancelled {
-			a.tell(ctx, stderr, f.json(), names[i], got.err)
+		// One line reports that all of them were cancelled; in JSON, each has its object.
+		if f.JSON() || code != exitcode.Cancelled || failed != exitcode.Cancelled {
+			a.printError(ctx, stderr, f.JSON(), names[i], got.err)
 		}
 		if failed == 0 {
 			failed = code
 		}
 	}
 	if failed != 0 {
-		return nil, &toldError{failed}
+		return nil, &printedError{failed}
 	}
 	return images, nil
 }
 
-// result is what became of one name.
+// result is the outcome for one name.
 type result struct {
 	image pinion.Image
 	err   error
 }
 
-// sideBySide starts them all and returns where each result will be.
-func sideBySide(ctx context.Context, e ensurer, names []string,
+// inParallel starts all calls and returns a channel for each result.
+func inParallel(ctx context.Context, o Orchestrator, names []string,
 	opts []pinion.EnsureOption) []<-chan result {
 	results := make([]<-chan result, len(names))
 	for i, name := range names {
 		c := make(chan result, 1)
 		results[i] = c
 		go func() {
-			img, err := e.Ensure(ctx, name, opts...)
+			img, err := o.Ensure(ctx, name, opts...)
 			c <- result{img, err}
 		}()
 	}
 	return results
+}
+
+// printImage prints one result.
+func printImage(w io.Writer, f *flags.Ensure, img pinion.Image) error {
+	switch {
+	case f.JSON():
+		return output.JSON(w, img)
+	case f.Quiet:
+		_, err := fmt.Fprintln(w, img.ID)
+		return err
+	}
+	_, err := fmt.Fprintln(w, img.Reference)
+	return err
+}
+
+// warn logs the warnings of a result.
+func warn(log *slog.Logger, img pinion.Image) {
+	for _, w := range img.Warnings {
+		log.Warn(img.Name + ": " + w)
+	}
+	if !img.SupersededBy.IsZero() {
+		log.Warn(fmt.Sprintf("%s: the branch has moved to %s; run the command again to build that",
+			img.Name, img.SupersededBy.Short()))
+	}
 }

@@ -7,45 +7,47 @@ import (
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"git.moleculesai.app/molecule-ai/pinion"
+	"git.moleculesai.app/molecule-ai/pinion/cmd/pinion/internal/cli/flags"
+	"git.moleculesai.app/molecule-ai/pinion/cmd/pinion/internal/cli/output"
 )
 
-// resultFiles are --iidfile and --metadata-file. Both are written only if all names succeeded.
-type resultFiles struct{ iid, metadata *pendingFile }
+// resultFiles are --iidfile and --metadata-file. Both are written only if all names succeed.
+type resultFiles struct{ iid, metadata *output.PendingFile }
 
-// prepare finds out whether the files can be written. Like buildx it removes an image ID of old, so
-// that none is taken for that of a build which failed.
-func (f *ensureFlags) prepare() (files resultFiles, err error) {
-	if f.iidFile != "" {
-		if files.iid, err = openPending(f.iidFile); err != nil {
-			return resultFiles{}, usage("--iidfile: %w", err)
+// openResultFiles returns an error if the files cannot be written. Like buildx, it removes a stale
+// image ID, so that nobody takes it for the result of a failed build.
+func openResultFiles(f *flags.Ensure) (files resultFiles, err error) {
+	if f.IIDFile != "" {
+		if files.iid, err = output.OpenPending(f.IIDFile); err != nil {
+			return resultFiles{}, flags.Errorf("--iidfile: %w", err)
 		}
 	}
-	if f.metadataFile != "" {
-		if files.metadata, err = openPending(f.metadataFile); err != nil {
+	if f.MetadataFile != "" {
+		if files.metadata, err = output.OpenPending(f.MetadataFile); err != nil {
 			files.discard()
-			return resultFiles{}, usage("--metadata-file: %w", err)
+			return resultFiles{}, flags.Errorf("--metadata-file: %w", err)
 		}
 	}
 	if files.iid != nil {
-		if err := files.iid.removeOld(); err != nil {
+		if err := files.iid.RemoveOld(); err != nil {
 			files.discard()
-			return resultFiles{}, usage("--iidfile: %w", err)
+			return resultFiles{}, flags.Errorf("--iidfile: %w", err)
 		}
 	}
 	return files, nil
 }
 
 func (r resultFiles) discard() {
-	for _, p := range []*pendingFile{r.iid, r.metadata} {
+	for _, p := range []*output.PendingFile{r.iid, r.metadata} {
 		if p != nil {
-			p.discard()
+			p.Discard()
 		}
 	}
 }
 
 func (r resultFiles) commit(images []pinion.Image) error {
 	if r.iid != nil && len(images) == 1 {
-		if err := r.iid.commit([]byte(images[0].ID)); err != nil {
+		if err := r.iid.Commit([]byte(images[0].ID)); err != nil {
 			return err
 		}
 	}
@@ -56,23 +58,24 @@ func (r resultFiles) commit(images []pinion.Image) error {
 	if err != nil {
 		return err
 	}
-	return r.metadata.commit(text)
+	return r.metadata.Commit(text)
 }
 
-// metadata has the keys of buildx's file of that name (github.com/docker/buildx, "build
-// --metadata-file"). Like buildx it leaves out what is not known.
+// metadata has the keys of `docker buildx build --metadata-file` (github.com/docker/buildx). Like
+// buildx, it omits unknown values.
 type metadata struct {
 	BuildRef string `json:"buildx.build.ref,omitempty"`
 	Config   string `json:"containerimage.config.digest,omitempty"`
-	// Descriptor is the manifest's or the index's.
+	// Descriptor describes the manifest or the index.
 	Descriptor *ocispecs.Descriptor `json:"containerimage.descriptor,omitempty"`
-	// Digest is the manifest's; where the builder told none (a hit in registry mode), the store's
-	// ID.
+	// Digest is the manifest's. If the builder reported none (a hit in registry mode), it is the
+	// store's ID.
 	Digest string `json:"containerimage.digest"`
 	Name   string `json:"image.name"`
 }
 
-// metadataOf is the object of one image, or like `buildx bake`'s the objects by name.
+// metadataOf returns the object of one image, or the objects of several by name, like
+// `docker buildx bake`.
 func metadataOf(images []pinion.Image) any {
 	byName := map[string]metadata{}
 	for _, img := range images {

@@ -7,18 +7,21 @@ import (
 
 	"git.moleculesai.app/molecule-ai/pinion"
 	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/container"
+	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/daemon"
 	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/exitcode"
+	"git.moleculesai.app/molecule-ai/pinion/cmd/pinion/internal/cli/flags"
 )
 
-// exitCode of an error. Whatever a call that was cancelled says, it was cancelled.
+// exitCode returns the exit code for an error. If ctx is cancelled, it is that of a cancelled call
+// for all errors but those of the arguments.
 func exitCode(ctx context.Context, err error) int {
-	var told *toldError
-	var wrong *usageError
+	var printed *printedError
+	var wrong *flags.Error
 	switch {
 	case err == nil:
 		return exitcode.OK
-	case errors.As(err, &told):
-		return told.code
+	case errors.As(err, &printed):
+		return printed.code
 	case errors.As(err, &wrong):
 		return exitcode.Usage
 	case errors.Is(ctx.Err(), context.Canceled):
@@ -27,18 +30,19 @@ func exitCode(ctx context.Context, err error) int {
 	if _, ok := errors.AsType[*container.Error](err); ok {
 		return exitcode.Container
 	}
-	if code := exitcode.Of(pinion.ClassOf(err)); code != exitcode.General || !isManaged(err) {
-		return code
+	code := exitcode.Of(pinion.ClassOf(err))
+	if _, ok := errors.AsType[*daemon.Error](err); ok && code == exitcode.General {
+		return exitcode.NoBuilder
 	}
-	return exitcode.NoBuilder
+	return code
 }
 
-// toldError ends a run whose failure has been printed already.
-type toldError struct{ code int }
+// printedError ends a run whose failure is already printed.
+type printedError struct{ code int }
 
-func (e *toldError) Error() string { return fmt.Sprintf("exit code %d", e.code) }
+func (e *printedError) Error() string { return fmt.Sprintf("exit code %d", e.code) }
 
-func isTold(err error) bool {
-	var told *toldError
-	return errors.As(err, &told)
+func isPrinted(err error) bool {
+	_, ok := errors.AsType[*printedError](err)
+	return ok
 }

@@ -8,6 +8,7 @@ import (
 
 	"git.moleculesai.app/molecule-ai/pinion"
 	"git.moleculesai.app/molecule-ai/pinion/buildkit"
+	"git.moleculesai.app/molecule-ai/pinion/cmd/pinion/internal/cli/flags"
 	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore"
 )
 
@@ -20,7 +21,7 @@ func TestExitCode(t *testing.T) {
 		"none":                 {nil, 0},
 		"unknown kind":         {errors.New("x"), 1},
 		"deadline":             {context.DeadlineExceeded, 1},
-		"usage":                {usage("x"), 64},
+		"usage":                {flags.Errorf("x"), 64},
 		"invalid input":        {pinion.ErrInvalidInput, 64},
 		"not in the catalogue": {pinion.ErrUnknownTemplate, 10},
 		"not found":            {pinion.ErrNotFound, 10},
@@ -45,11 +46,11 @@ func TestExitCode(t *testing.T) {
 		"build":        {in(pinion.ErrBuild, &pinion.StepError{Err: errors.New("x")}), 20},
 		"refused":      {pinion.ErrRefused, 20},
 		"cancelled":    {context.Canceled, 130},
-		"told":         {errors.Join(&toldError{16}, errors.New("x")), 16},
+		"printed":      {errors.Join(&printedError{16}, errors.New("x")), 16},
 	} {
 		t.Run(name, func(t *testing.T) {
 			err := c.err
-			if err != nil && !isTold(err) && !errors.As(err, new(*usageError)) {
+			if err != nil && !isPrinted(err) && !errors.As(err, new(*flags.Error)) {
 				err = &pinion.Error{Name: "one", Err: err}
 			}
 			if got := exitCode(t.Context(), err); got != c.want {
@@ -66,7 +67,7 @@ func TestExitCodeOfWhatWasCancelled(t *testing.T) {
 	if got := exitCode(ctx, pinion.ErrNoBuilder); got != 130 {
 		t.Errorf("got %d, want 130", got)
 	}
-	if got := exitCode(ctx, usage("x")); got != 64 {
+	if got := exitCode(ctx, flags.Errorf("x")); got != 64 {
 		t.Errorf("usage: got %d, want 64", got)
 	}
 }

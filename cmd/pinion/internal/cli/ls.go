@@ -10,25 +10,23 @@ import (
 	"github.com/spf13/cobra"
 
 	"git.moleculesai.app/molecule-ai/pinion"
+	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/schema"
+	"git.moleculesai.app/molecule-ai/pinion/cmd/pinion/internal/cli/flags"
+	"git.moleculesai.app/molecule-ai/pinion/cmd/pinion/internal/cli/output"
 )
 
 const lsLong = `List the images that Pinion built and that are in the image store, newest first.
 
-An image whose name was removed, or given to another image, is left out.`
+Images whose name was removed, or was given to another image, are not listed.`
 
 const lsExample = `  pinion ls
   pinion ls --no-trunc
   pinion ls --format json`
 
-// lister knows what was built.
-type lister interface {
-	List(ctx context.Context) ([]pinion.Built, error)
-}
-
 type lsFlags struct {
-	format  string
-	noTrunc bool
-	quiet   bool
+	format string
+	quiet  bool
+	ids    idColumns
 }
 
 func (a *app) lsCommand() *cobra.Command {
@@ -36,27 +34,26 @@ func (a *app) lsCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "ls [flags]",
 		Aliases: []string{"list"},
-		Short:   "List the images that Pinion built",
+		Short:   "List images that Pinion built",
 		Long:    lsLong,
 		Example: lsExample,
-		Args:    positional(cobra.NoArgs),
+		Args:    flags.Positional(cobra.NoArgs),
 		RunE:    func(cmd *cobra.Command, _ []string) error { return a.ls(cmd.Context(), f) },
 	}
-	formatFlag(cmd.Flags(), &f.format, formatTable)
-	cmd.Flags().BoolVar(&f.noTrunc, "no-trunc", false, "show commits and image IDs in full")
-	cmd.Flags().BoolVarP(&f.quiet, "quiet", "q", false, "print image IDs alone")
-	completeChoices(cmd, "format", formatTable, formatJSON)
+	flags.AddFormat(cmd, &f.format, flags.FormatTable)
+	f.ids.register(cmd)
+	cmd.Flags().BoolVarP(&f.quiet, "quiet", "q", false, "print only image IDs")
 	return cmd
 }
 
 func (a *app) ls(ctx context.Context, f *lsFlags) error {
-	if err := oneOf("format", f.format, formatTable, formatJSON); err != nil {
+	if err := flags.CheckFormat(f.format, flags.FormatTable); err != nil {
 		return err
 	}
-	if f.quiet && f.format == formatJSON {
-		return usage("--quiet prints image IDs and --format json objects; give one of them")
+	if f.quiet && f.format == flags.FormatJSON {
+		return flags.Errorf("--quiet prints image IDs and --format json objects; use one of them")
 	}
-	s, err := a.open(display{})
+	s, err := a.open(flags.Display{})
 	if err != nil {
 		return err
 	}
@@ -71,49 +68,56 @@ func (a *app) printBuilt(w io.Writer, f *lsFlags, built []pinion.Built) error {
 	var rows [][]string
 	for _, b := range built {
 		switch {
-		case f.format == formatJSON:
-			if err := writeJSON(w, struct {
+		case f.format == flags.FormatJSON:
+			if err := output.JSON(w, struct {
 				Schema int `json:"schema"`
 				pinion.Built
-			}{schemaVersion, b}); err != nil {
+			}{schema.Version, b}); err != nil {
 				return err
 			}
 		case f.quiet:
-			if _, err := fmt.Fprintln(w, a.clean(f.id(b))); err != nil {
+			if _, err := fmt.Fprintln(w, a.clean(f.ids.image(b))); err != nil {
 				return err
 			}
 		default:
 			rows = append(rows, []string{
-				a.clean(b.Name), a.clean(f.sha(b)), a.clean(f.id(b)),
-				size(b.Size),
+				a.clean(b.Name), a.clean(f.ids.sha(b)), a.clean(f.ids.image(b)),
+				output.Size(b.Size),
 				units.HumanDuration(a.program.Now().Sub(b.BuiltAt)) + " ago",
 			})
 		}
 	}
-	if f.format == formatJSON || f.quiet {
+	if f.format == flags.FormatJSON || f.quiet {
 		return nil
 	}
-	return writeTable(w, []string{"NAME", "SHA", "IMAGE ID", "SIZE", "AGE"}, rows)
+	return output.Table(w, []string{"NAME", "SHA", "IMAGE ID", "SIZE", "AGE"}, rows)
 }
 
-// sha is the commit, or what stands in its place in the tag of a working tree's image.
-func (f *lsFlags) sha(b pinion.Built) string {
+// idColumns formats the commit and the image ID for a table.
+type idColumns struct{ full bool }
+
+func (c *idColumns) register(cmd *cobra.Command) {
+	cmd.Flags().BoolVar(&c.full, "no-trunc", false, "print commits and image IDs in full")
+}
+
+// sha returns the commit, or its counterpart in the tag of a working tree's image.
+func (c idColumns) sha(b pinion.Built) string {
 	if b.Tree != "" {
-		return "dev-" + f.short(strings.TrimPrefix(b.Tree, "sha256:"))
+		return "dev-" + c.short(strings.TrimPrefix(b.Tree, "sha256:"))
 	}
-	return f.short(b.Revision)
+	return c.short(b.Revision)
 }
 
-// id without its algorithm is what docker shows, and takes.
-func (f *lsFlags) id(b pinion.Built) string {
-	if f.noTrunc {
+// image returns the image ID; a short one has no algorithm, as in docker's tables.
+func (c idColumns) image(b pinion.Built) string {
+	if c.full {
 		return b.ImageID
 	}
-	return f.short(strings.TrimPrefix(b.ImageID, "sha256:"))
+	return c.short(strings.TrimPrefix(b.ImageID, "sha256:"))
 }
 
-func (f *lsFlags) short(s string) string {
-	if f.noTrunc {
+func (c idColumns) short(s string) string {
+	if c.full {
 		return s
 	}
 	return s[:min(12, len(s))]

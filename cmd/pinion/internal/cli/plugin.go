@@ -6,79 +6,79 @@ import (
 	"strings"
 
 	protocol "github.com/docker/cli/cli-plugins/metadata"
-	"github.com/docker/cli/cli/flags"
+	docker "github.com/docker/cli/cli/flags"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/buildversion"
+	"git.moleculesai.app/molecule-ai/pinion/cmd/pinion/internal/cli/flags"
 )
 
-// IsPlugin says whether a program of that name is called by Docker's CLI, as the plugin "docker
-// pinion".
+// IsPlugin reports whether a program of that name is Docker's plugin "docker pinion".
 func IsPlugin(program string) bool {
 	name := strings.TrimSuffix(filepath.Base(program), ".exe")
 	return name == protocol.NamePrefix+"pinion"
 }
 
-// plugin is the command line as Docker's CLI calls it: `docker [Docker's flags] pinion ...`, with
-// the words after "docker" as the arguments. The flags between the two are Docker's and mean what
-// they mean there; those behind are Pinion's. It speaks the protocol of docker/cli
-// (cli-plugins/metadata, cli/flags) without its plugin package, which brings a second client of the
-// engine along and 10 % more time for each start.
+// plugin returns the command line as Docker's CLI calls it: `docker [Docker's flags] pinion ...`. The
+// words after "docker" are the arguments. Flags before "pinion" are Docker's own and keep their
+// meaning; those after it are Pinion's. The protocol is that of docker/cli (cli-plugins/metadata,
+// cli/flags). Its plugin package is not used, because it links a second client of the engine and
+// makes each start 10 % slower.
 func (a *app) plugin() *cobra.Command {
-	docker := &cobra.Command{Use: "docker", TraverseChildren: true, Args: noCommand,
+	root := &cobra.Command{Use: "docker", TraverseChildren: true, Args: flags.NoCommand,
 		SilenceErrors: true, SilenceUsage: true}
-	docker.CompletionOptions.DisableDefaultCmd = true
-	docker.SetOut(a.program.Stdout)
-	docker.SetErr(a.program.Stderr)
-	docker.SetFlagErrorFunc(flagError)
-	opts := flags.NewClientOptions()
-	opts.InstallFlags(docker.Flags())
+	root.CompletionOptions.DisableDefaultCmd = true
+	root.SetOut(a.program.Stdout)
+	root.SetErr(a.program.Stderr)
+	root.SetFlagErrorFunc(flags.ParseError)
+	opts := docker.NewClientOptions()
+	opts.InstallFlags(root.Flags())
 
 	pinion := a.root()
 	pinion.PersistentPreRunE = func(*cobra.Command, []string) error {
-		return a.obeyDocker(docker.Flags(), opts)
+		return a.obeyDocker(root.Flags(), opts)
 	}
 	for _, cmd := range pinion.Commands() {
-		if cmd.Name() == "completion" { // Docker's own completes plugins too
+		if cmd.Name() == "completion" { // Docker's own command completes plugins too
 			pinion.RemoveCommand(cmd)
 		}
 	}
 	pinion.AddCommand(helpCommand(pinion))
-	docker.AddCommand(pinion, a.metadataCommand())
-	return docker
+	root.AddCommand(pinion, a.metadataCommand())
+	return root
 }
 
-// metadataCommand is what Docker's CLI asks a plugin first.
+// metadataCommand answers the first question of Docker's CLI to a plugin.
 func (a *app) metadataCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: protocol.MetadataSubcommandName, Hidden: true, Args: positional(cobra.NoArgs),
+		Use: protocol.MetadataSubcommandName, Hidden: true, Args: flags.Positional(cobra.NoArgs),
 		RunE: func(*cobra.Command, []string) error {
 			return json.NewEncoder(a.program.Stdout).Encode(protocol.Metadata{
 				SchemaVersion: "0.1.0", Vendor: "Molecule AI",
 				Version:          buildversion.Of(a.program.Version),
-				ShortDescription: "Images of templates, built from a pinned Git commit",
+				ShortDescription: "Build images of templates from a pinned Git commit",
 			})
 		},
 	}
 }
 
-// helpCommand is the verb that cobra gives to the first command of a tree alone.
+// helpCommand returns the verb help, which cobra adds only to the first command of a tree.
 func helpCommand(of *cobra.Command) *cobra.Command {
 	return &cobra.Command{
-		Use: "help [command]", Short: "Help about any command",
+		Use: "help [command]", Short: "Show help on a command",
 		RunE: func(_ *cobra.Command, args []string) error {
 			cmd, rest, err := of.Find(args)
 			if err != nil || len(rest) > 0 {
-				return usage("no help about %q", strings.Join(args, " "))
+				return flags.Errorf("no help on %q", strings.Join(args, " "))
 			}
 			return cmd.Help()
 		},
 	}
 }
 
-// obeyDocker has Docker's flags take the place of the variables that say the same.
-func (a *app) obeyDocker(fs *pflag.FlagSet, opts *flags.ClientOptions) error {
+// obeyDocker replaces variables of the environment by Docker's flags of the same meaning.
+func (a *app) obeyDocker(fs *pflag.FlagSet, opts *docker.ClientOptions) error {
 	vars, err := dockerVariables(fs, opts)
 	if err != nil {
 		return err
@@ -90,34 +90,34 @@ func (a *app) obeyDocker(fs *pflag.FlagSet, opts *flags.ClientOptions) error {
 		}
 		return env(name)
 	}
-	a.global.debug = a.global.debug || opts.Debug
+	a.global.Debug = a.global.Debug || opts.Debug
 	if fs.Changed("log-level") {
-		a.global.logLevel = strings.Replace(opts.LogLevel, "fatal", "error", 1)
+		a.global.LogLevel = strings.Replace(opts.LogLevel, "fatal", "error", 1)
 	}
 	return nil
 }
 
-func dockerVariables(fs *pflag.FlagSet, opts *flags.ClientOptions) (map[string]string, error) {
+func dockerVariables(fs *pflag.FlagSet, opts *docker.ClientOptions) (map[string]string, error) {
 	vars := map[string]string{}
 	if fs.Changed("config") {
 		vars["DOCKER_CONFIG"] = opts.ConfigDir
 	}
 	if fs.Changed("host") {
 		if fs.Changed("context") {
-			return nil, usage("docker's --host and --context both name an engine; give one of them")
+			return nil, flags.Errorf("docker's --host and --context both choose an engine; use one of them")
 		}
 		vars["DOCKER_HOST"] = opts.Hosts[0]
 	}
 	if fs.Changed("context") {
 		vars["DOCKER_CONTEXT"] = opts.Context
-		if opts.Context != "default" { // which is the one of DOCKER_HOST
+		if opts.Context != "default" { // the default context uses DOCKER_HOST
 			vars["DOCKER_HOST"] = ""
 		}
 	}
 	if opts.TLS {
 		vars["DOCKER_TLS"] = "1"
 	}
-	if fs.Changed(flags.FlagTLSVerify) {
+	if fs.Changed(docker.FlagTLSVerify) {
 		vars["DOCKER_TLS"], vars["DOCKER_TLS_VERIFY"] = "1", ""
 		if opts.TLSVerify {
 			vars["DOCKER_TLS_VERIFY"] = "1"
@@ -126,12 +126,12 @@ func dockerVariables(fs *pflag.FlagSet, opts *flags.ClientOptions) (map[string]s
 	return vars, tlsFolder(fs, vars)
 }
 
-// tlsFolder finds the folder that Docker's three flags mean. There is no variable for each of the
-// files.
+// tlsFolder sets the folder of the files in Docker's three flags. There is no variable for a single
+// file.
 func tlsFolder(fs *pflag.FlagSet, vars map[string]string) error {
 	for flag, name := range map[string]string{
-		"tlscacert": flags.DefaultCaFile, "tlscert": flags.DefaultCertFile,
-		"tlskey": flags.DefaultKeyFile,
+		"tlscacert": docker.DefaultCaFile, "tlscert": docker.DefaultCertFile,
+		"tlskey": docker.DefaultKeyFile,
 	} {
 		f := fs.Lookup(flag)
 		if !f.Changed {
@@ -139,8 +139,8 @@ func tlsFolder(fs *pflag.FlagSet, vars map[string]string) error {
 		}
 		dir, file := filepath.Split(f.Value.String())
 		if before, ok := vars["DOCKER_CERT_PATH"]; file != name || ok && before != dir {
-			return usage("docker's --%s %s: Pinion takes ca.pem, cert.pem and key.pem of one "+
-				"folder; name it by DOCKER_CERT_PATH, or make a Docker context", flag, f.Value)
+			return flags.Errorf("docker's --%s %s: Pinion needs ca.pem, cert.pem and key.pem in one "+
+				"folder; set DOCKER_CERT_PATH, or create a Docker context", flag, f.Value)
 		}
 		vars["DOCKER_CERT_PATH"] = dir
 	}

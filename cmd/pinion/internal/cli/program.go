@@ -7,49 +7,56 @@ import (
 	"strings"
 	"time"
 
+	"github.com/moby/moby/client"
+
 	"git.moleculesai.app/molecule-ai/pinion"
 	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/daemon"
 	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/exitcode"
 	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/server"
+	"git.moleculesai.app/molecule-ai/pinion/cmd/pinion/internal/cli/flags"
 )
 
-// Program is what a run gets from the process it is in.
+// Program describes the process in which the command line runs.
 type Program struct {
-	// Stdin is what run hands on to a container. Nil is empty.
+	// Stdin is passed to the container by the verb run. Nil means empty.
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer
 	// Lookup reads the environment, as os.LookupEnv does.
 	Lookup func(string) (string, bool)
-	// Plugin says that Docker's CLI calls, see IsPlugin.
+	// Plugin reports whether Docker's CLI is the caller, see IsPlugin.
 	Plugin bool
-	// Version is this build's; empty leaves it to the build info.
+	// Version of this build. If it is empty, the build info has the version.
 	Version string
-	// Open makes the orchestrator. The default is pinion.New.
+	// Open creates the orchestrator. The default is pinion.New.
 	Open func(...pinion.Option) (Orchestrator, error)
-	// Managed makes the manager of the managed BuildKit. The default is daemon.New with Lookup.
-	Managed func(version string, opts ...daemon.Option) managed
+	// Managed creates the manager of the managed BuildKit. The default is daemon.New with Lookup.
+	Managed func(version string, opts ...daemon.Option) Manager
 	// Now is the clock for ages. The default is time.Now.
 	Now func() time.Time
 }
 
-// Orchestrator is all that the verbs need of a pinion.Orchestrator.
+// Orchestrator is the part of a [pinion.Orchestrator] that the verbs use.
 type Orchestrator interface {
-	namer
-	ensurer
-	baker
-	resolver
-	lister
-	pruner
-	measurer
-	examiner
-	engineOwner
 	server.Orchestrator[*pinion.Call]
-	// Close waits for what goes on after Ensure.
+	Names() []string
+	Ensure(ctx context.Context, name string, opts ...pinion.EnsureOption) (pinion.Image, error)
+	Resolve(ctx context.Context, name string) (pinion.Resolution, error)
+	Bake(ctx context.Context, names ...string) (pinion.BakeFile, error)
+	Prune(ctx context.Context, opts pinion.PruneOptions) (pinion.PruneReport, error)
+	DiskUsage(ctx context.Context) (pinion.DiskUsage, error)
+	Doctor(ctx context.Context) []pinion.Check
+	DockerClient() (*client.Client, error)
 	Close(ctx context.Context) error
 }
 
-// namer knows the catalogue.
-type namer interface{ Names() []string }
+// Manager is the part of a [daemon.Manager] that the verbs use.
+type Manager interface {
+	Ensure(ctx context.Context) (addr string, err error)
+	Status(ctx context.Context) (daemon.Status, error)
+	Stop(ctx context.Context, grace time.Duration) (bool, error)
+	Logs(ctx context.Context, w io.Writer, lines int, follow bool) error
+	Prune(ctx context.Context, what daemon.Prune) (int64, error)
+}
 
 func (p Program) withDefaults() Program {
 	if p.Stdin == nil {
@@ -62,7 +69,7 @@ func (p Program) withDefaults() Program {
 		p.Open = openPinion
 	}
 	if p.Managed == nil {
-		p.Managed = func(version string, opts ...daemon.Option) managed {
+		p.Managed = func(version string, opts ...daemon.Option) Manager {
 			return daemon.New(version, p.Lookup, opts...)
 		}
 	}
@@ -72,7 +79,7 @@ func (p Program) withDefaults() Program {
 	return p
 }
 
-// openPinion keeps a nil pointer from becoming an interface that is not nil.
+// openPinion returns a nil interface on failure, not an interface around a nil pointer.
 func openPinion(opts ...pinion.Option) (Orchestrator, error) {
 	o, err := pinion.New(opts...)
 	if err != nil {
@@ -81,8 +88,8 @@ func openPinion(opts ...pinion.Option) (Orchestrator, error) {
 	return o, nil
 }
 
-// Run executes the arguments (without the program's name) and returns the exit code. Cancelling ctx
-// stops what is under way; the code is 130 then.
+// Run executes the arguments (without the program's name) and returns the exit code. If ctx is
+// cancelled, work in progress stops and the exit code is 130.
 func Run(ctx context.Context, p Program, args []string) int {
 	a := newApp(p)
 	root := a.root
@@ -95,12 +102,12 @@ func Run(ctx context.Context, p Program, args []string) int {
 	if err == nil {
 		return exitcode.OK
 	}
-	if wrong, ok := errors.AsType[*usageError](err); ok {
-		wrong.path = cmd.CommandPath()
+	if wrong, ok := errors.AsType[*flags.Error](err); ok {
+		wrong.Path = cmd.CommandPath()
 	}
 	code := exitCode(ctx, err)
-	if !isTold(err) {
-		a.tell(ctx, a.program.Stderr, jsonWanted(cmd), "", err)
+	if !isPrinted(err) {
+		a.printError(ctx, a.program.Stderr, wantsJSON(cmd), "", err)
 	}
 	return code
 }

@@ -2,25 +2,23 @@ package cli
 
 import (
 	"context"
-	"fmt"
 	"io"
+	"slices"
 
 	"github.com/spf13/cobra"
 
 	"git.moleculesai.app/molecule-ai/pinion"
+	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/schema"
+	"git.moleculesai.app/molecule-ai/pinion/cmd/pinion/internal/cli/flags"
+	"git.moleculesai.app/molecule-ai/pinion/cmd/pinion/internal/cli/output"
 )
 
-const resolveLong = `Show what a template's name stands for at the moment: mode, repository, branch, commit and reference.
+const resolveLong = `Show the mode, repository, branch, current commit and image reference of a template.
 
-The git server is asked, and nobody else; nothing is built. In registry mode nobody is asked.`
+Nothing is built. Only the git server is asked, and in registry mode no server at all.`
 
 const resolveExample = `  pinion resolve claude-code
   pinion resolve claude-code --format json`
-
-// resolver tells what names stand for.
-type resolver interface {
-	Resolve(ctx context.Context, name string) (pinion.Resolution, error)
-}
 
 func (a *app) resolveCommand() *cobra.Command {
 	var format string
@@ -29,49 +27,55 @@ func (a *app) resolveCommand() *cobra.Command {
 		Short:             "Show a template's repository and current commit",
 		Long:              resolveLong,
 		Example:           resolveExample,
-		Args:              oneName,
+		Args:              flags.OneName,
 		ValidArgsFunction: a.completeNames(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := oneOf("format", format, formatText, formatJSON); err != nil {
-				return err
-			}
-			s, err := a.open(display{})
-			if err != nil {
-				return err
-			}
-			r, err := s.Resolve(cmd.Context(), args[0])
-			if err != nil {
-				return err
-			}
-			return a.printResolution(a.program.Stdout, format, r)
+			return a.resolve(cmd.Context(), args[0], format)
 		},
 	}
-	formatFlag(cmd.Flags(), &format, formatText)
-	completeChoices(cmd, "format", formatText, formatJSON)
+	flags.AddFormat(cmd, &format, flags.FormatText)
 	return cmd
 }
 
+func (a *app) resolve(ctx context.Context, name, format string) error {
+	if err := flags.CheckFormat(format, flags.FormatText); err != nil {
+		return err
+	}
+	s, err := a.open(flags.Display{})
+	if err != nil {
+		return err
+	}
+	r, err := s.Resolve(ctx, name)
+	if err != nil {
+		return err
+	}
+	return a.printResolution(a.program.Stdout, format, r)
+}
+
 func (a *app) printResolution(w io.Writer, format string, r pinion.Resolution) error {
-	if format == formatJSON {
-		return writeJSON(w, struct {
+	if format == flags.FormatJSON {
+		return output.JSON(w, struct {
 			Schema int `json:"schema"`
 			pinion.Resolution
-		}{schemaVersion, r})
+		}{schema.Version, r})
 	}
 	revision := ""
 	if !r.Revision.IsZero() {
 		revision = r.Revision.String()
 	}
-	for _, line := range [][2]string{
+	fields := [][2]string{
 		{"Name", r.Name}, {"Mode", string(r.Mode)}, {"Repository", r.Repository},
 		{"Ref", r.Ref}, {"Revision", revision}, {"Reference", r.Reference},
-	} {
-		if line[1] == "" {
-			continue
-		}
-		if _, err := fmt.Fprintf(w, "%-12s%s\n", line[0]+":", a.clean(line[1])); err != nil {
-			return err
-		}
 	}
-	return nil
+	return a.printFields(w, 12, slices.DeleteFunc(fields, func(f [2]string) bool {
+		return f[1] == ""
+	}))
+}
+
+// printFields prints pairs of names and values, cleaned, with the values in the given column.
+func (a *app) printFields(w io.Writer, column int, fields [][2]string) error {
+	for i := range fields {
+		fields[i][1] = a.clean(fields[i][1])
+	}
+	return output.Fields(w, column, fields)
 }

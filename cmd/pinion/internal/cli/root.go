@@ -1,9 +1,12 @@
 package cli
 
 import (
+	"slices"
+
 	"github.com/spf13/cobra"
 
 	"git.moleculesai.app/molecule-ai/pinion/cmd/pinion/internal/cli/envdoc"
+	"git.moleculesai.app/molecule-ai/pinion/cmd/pinion/internal/cli/flags"
 )
 
 const rootLong = `Pinion turns a template's name into an image in the local Docker image store, pinned to a Git
@@ -23,25 +26,25 @@ const rootExample = `  docker run --rm $(pinion ensure claude-code)
   pinion ensure claude-code --store oci:/var/lib/images
   pinion doctor`
 
-// root is the command line's tree.
+// root returns the tree of commands.
 func (a *app) root() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "pinion",
-		Short:   "Images of templates, built from a pinned Git commit",
+		Short:   "Build images of templates from a pinned Git commit",
 		Long:    rootLong + envdoc.Text(envdoc.Variables()),
 		Example: rootExample,
-		Args:    noCommand,
+		Args:    flags.NoCommand,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-		// Errors are printed in one place, by Run, and with them what to do.
+		// Run prints errors, together with what to do about them.
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
 	cmd.CompletionOptions.DisableDefaultCmd = true
 	cmd.SetOut(a.program.Stdout)
 	cmd.SetErr(a.program.Stderr)
-	cmd.SetFlagErrorFunc(flagError)
-	a.global.register(cmd.PersistentFlags())
-	completeChoices(cmd, "log-level", logLevels()...)
+	cmd.SetFlagErrorFunc(flags.ParseError)
+	cmd.SetUsageFunc(printUsage)
+	a.global.Register(cmd)
 	cmd.AddCommand(
 		a.ensureCommand(), a.bakeCommand(), a.runCommand(), a.resolveCommand(), a.lsCommand(),
 		a.pruneCommand(), a.duCommand(),
@@ -51,21 +54,18 @@ func (a *app) root() *cobra.Command {
 	return cmd
 }
 
-// completeNames completes template names from the catalogue, which is local.
+// completeNames completes at most a number of template names from the catalogue; 0 means no limit.
+// The catalogue is local.
 func (a *app) completeNames(most int) cobra.CompletionFunc {
 	return func(_ *cobra.Command, args []string,
 		_ string) ([]cobra.Completion, cobra.ShellCompDirective) {
-		s, err := a.open(display{silent: true})
+		s, err := a.open(flags.Display{Silent: true})
 		if err != nil || most > 0 && len(args) >= most {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}
-		taken := map[string]bool{}
-		for _, name := range args {
-			taken[name] = true
-		}
 		var names []cobra.Completion
 		for _, name := range s.Names() {
-			if !taken[name] {
+			if !slices.Contains(args, name) {
 				names = append(names, name)
 			}
 		}

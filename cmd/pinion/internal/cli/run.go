@@ -11,35 +11,33 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion"
 	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/container"
 	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/exitcode"
+	"git.moleculesai.app/molecule-ai/pinion/cmd/pinion/internal/cli/flags"
 )
 
 const runLong = `Ensure a template's image and run a container of it, as docker run does.
 
-The container is created from the image's ID: whatever happens to the tag meanwhile, it runs the image that was
-ensured. It is a container like any other; docker ps, logs, exec and rm know it. What stands behind -- takes the
-place of the image's own command.
+The container is created from the image's ID and therefore runs the ensured image even if its tag
+moves. docker ps, logs, exec and rm work with the container as with any other. Arguments after --
+replace the image's own command.
 
-In the foreground pinion is the container's input and output until it ends, hands on signals, and exits with the
-container's exit code. Where stdin and stdout are terminals the container gets one too, as with -it; else its
-input is closed unless -i is given. There are no keys to detach; use --detach for that.
+In the foreground, pinion connects the container's input and output until it ends, forwards signals,
+and exits with the container's exit code. If stdin and stdout are terminals, the container has one
+too, as with -it; otherwise its input is closed unless -i is set. There are no keys to detach; use
+--detach instead.
 
-Like a workspace server it gives the container these variables, with the values that they have in pinion's own
-environment: WORKSPACE_ID (a new one if it has none), WORKSPACE_CONFIG_PATH, MODEL_PROVIDER, TIER, PLATFORM_URL
-and PARENT_ID. Those without a value are left out, and --env goes first.
+Like a workspace server, pinion passes these variables of its own environment to the container:
+WORKSPACE_ID (a new one if it is unset), WORKSPACE_CONFIG_PATH, MODEL_PROVIDER, TIER, PLATFORM_URL
+and PARENT_ID. Unset ones are omitted, and --env takes precedence.
 
-Exit codes: what keeps the image from being there has the code that ensure gives it (pinion exit-codes), and a
-container that the engine did not create or start has 125, as in docker run. All other codes are the container's.
-A container can exit with any of these codes too; only pinion's come with a line "pinion: error:" on stderr.`
+Exit codes: if there is no image, that of ensure (see pinion exit-codes); if the engine does not
+create or start the container, 125, as for docker run; otherwise that of the container. A container
+can exit with any of these codes too. Only Pinion's own failures print a line "pinion: error:" on
+stderr.`
 
 const runExample = `  pinion run claude-code
   pinion run hermes --rm -- sh -c 'echo $WORKSPACE_ID'
   pinion run hermes --detach --name ws-1 --env TIER=2
   pinion run hermes --rm --path ./my-template`
-
-// engineOwner knows the engine that holds the images.
-type engineOwner interface {
-	DockerClient() (*client.Client, error)
-}
 
 func (a *app) runCommand() *cobra.Command {
 	f := &runFlags{}
@@ -48,12 +46,12 @@ func (a *app) runCommand() *cobra.Command {
 		Short:   "Ensure a template's image and run a container of it",
 		Long:    runLong,
 		Example: runExample,
-		Args: positional(func(cmd *cobra.Command, args []string) error {
+		Args: flags.Positional(func(cmd *cobra.Command, args []string) error {
 			return nameThenDash(args, cmd.ArgsLenAtDash())
 		}),
 		ValidArgsFunction: a.completeNames(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			f.given(cmd.Flags())
+			f.NoteSet(cmd.Flags())
 			return a.run(cmd.Context(), args[0], args[1:], f)
 		},
 	}
@@ -61,7 +59,7 @@ func (a *app) runCommand() *cobra.Command {
 	return cmd
 }
 
-// nameThenDash keeps a forgotten -- from being taken for a second name.
+// nameThenDash rejects a second name, which may be an argument after a forgotten --.
 func nameThenDash(args []string, dash int) error {
 	names := len(args)
 	if dash >= 0 {
@@ -71,8 +69,8 @@ func nameThenDash(args []string, dash int) error {
 	case names == 0:
 		return errors.New("the name of a template is missing")
 	case names > 1:
-		return fmt.Errorf("one name, and then -- before what the container gets: pinion run %s "+
-			"-- %s", args[0], args[1])
+		return fmt.Errorf("only one name is allowed; put -- before the container's arguments: "+
+			"pinion run %s -- %s", args[0], args[1])
 	}
 	return nil
 }
@@ -82,11 +80,11 @@ func (a *app) run(ctx context.Context, name string, args []string, f *runFlags) 
 	if err != nil {
 		return err
 	}
-	opts, err := f.options()
+	opts, err := f.Options()
 	if err != nil {
 		return err
 	}
-	show, err := f.display(a.env, 1)
+	show, err := f.Display(a.env, 1)
 	if err != nil {
 		return err
 	}
@@ -94,7 +92,7 @@ func (a *app) run(ctx context.Context, name string, args []string, f *runFlags) 
 	if err != nil {
 		return err
 	}
-	// What a build leaves to be saved is saved while the container runs.
+	// The build cache is saved while the container runs.
 	defer func() { _ = s.Close(ctx) }()
 	img, api, err := s.ready(ctx, name, opts)
 	if err := errors.Join(err, s.term.Close()); err != nil {
@@ -104,7 +102,7 @@ func (a *app) run(ctx context.Context, name string, args []string, f *runFlags) 
 	return a.runContainer(ctx, s, api, spec)
 }
 
-// ready looks for the engine first: without one there is nothing to build for.
+// ready looks for the engine first, because an image is useless without one.
 func (s *session) ready(ctx context.Context, name string,
 	opts []pinion.EnsureOption) (pinion.Image, *client.Client, error) {
 	api, err := s.DockerClient()
@@ -120,7 +118,7 @@ func (s *session) ready(ctx context.Context, name string,
 
 func (a *app) runContainer(ctx context.Context, s *session, api *client.Client,
 	spec container.Spec) error {
-	// From here on a signal is the container's; one that came before has cancelled ctx.
+	// From here on, signals are forwarded to the container. An earlier one has cancelled ctx.
 	signals, stop := container.Signals()
 	defer stop()
 	c, err := container.Create(ctx, api, spec)
@@ -140,7 +138,7 @@ func (a *app) runContainer(ctx context.Context, s *session, api *client.Client,
 	streams := container.Streams{In: a.program.Stdin, Out: a.program.Stdout, Err: a.program.Stderr}
 	code, err := c.Run(ctx, streams, signals)
 	if err == nil && code != exitcode.OK {
-		return &toldError{code}
+		return &printedError{code}
 	}
 	return err
 }

@@ -5,18 +5,19 @@ import (
 	"github.com/spf13/pflag"
 
 	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/container"
+	"git.moleculesai.app/molecule-ai/pinion/cmd/pinion/internal/cli/flags"
 )
 
-// runFlags are those of docker run, under its names, and those of ensure that make sense for one
+// runFlags are flags of docker run, under the same names, and those of ensure that apply to one
 // container.
 type runFlags struct {
-	ensureFlags
+	flags.Ensure
 	detach, remove   bool
 	interactive, tty bool
-	// asked says that -i or -t was given, either way.
-	asked bool
-	name  string
-	env   []string
+	// streamsSet reports whether -i or -t is set, to either value.
+	streamsSet bool
+	name       string
+	env        []string
 }
 
 func (f *runFlags) register(cmd *cobra.Command) {
@@ -26,30 +27,30 @@ func (f *runFlags) register(cmd *cobra.Command) {
 	fs.BoolVar(&f.remove, "rm", false, "remove the container when it ends")
 	fs.StringVar(&f.name, "name", "", "`name` of the container")
 	fs.StringArrayVarP(&f.env, "env", "e", nil,
-		"`variable` for the container, NAME=value, or NAME for the value that it has here; can "+
-			"be repeated")
+		"`variable` for the container: NAME=value, or NAME for its current value; can be repeated")
 	fs.BoolVarP(&f.interactive, "interactive", "i", false, "keep the container's stdin open")
-	fs.BoolVarP(&f.tty, "tty", "t", false, "give the container a terminal")
-	f.registerSource(fs)
-	f.registerProgress(cmd)
+	fs.BoolVarP(&f.tty, "tty", "t", false, "allocate a terminal for the container")
+	f.RegisterSource(cmd)
+	f.RegisterProgress(cmd)
 }
 
-func (f *runFlags) given(fs *pflag.FlagSet) {
-	f.ensureFlags.given(fs)
-	f.format = formatText
-	f.asked = fs.Changed("interactive") || fs.Changed("tty")
+// NoteSet records which flags were set explicitly.
+func (f *runFlags) NoteSet(fs *pflag.FlagSet) {
+	f.Ensure.NoteSet(fs)
+	f.Format = flags.FormatText
+	f.streamsSet = fs.Changed("interactive") || fs.Changed("tty")
 }
 
+// spec returns the container's settings, but for the image and the arguments.
 func (f *runFlags) spec(p Program) (container.Spec, error) {
-	keys := container.IsTerminal(p.Stdin)
-	if !f.asked && !f.detach {
-		f.interactive = keys && container.IsTerminal(p.Stdout)
+	terminalIn := container.IsTerminal(p.Stdin)
+	if !f.streamsSet && !f.detach {
+		f.interactive = terminalIn && container.IsTerminal(p.Stdout)
 		f.tty = f.interactive
 	}
-	if f.tty && f.interactive && !f.detach && !keys {
+	if f.tty && f.interactive && !f.detach && !terminalIn {
 		return container.Spec{},
-			usage("--tty with --interactive wants a terminal on stdin, and there is none; leave " +
-				"--tty out")
+			flags.Errorf("--tty with --interactive needs a terminal on stdin; omit --tty")
 	}
 	env, err := workspaceEnv(f.env, p.Lookup)
 	return container.Spec{

@@ -2,9 +2,7 @@ package cli
 
 import (
 	"context"
-	"io"
 	"net"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -16,25 +14,30 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/buildversion"
 	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/server"
 	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/watch"
+	"git.moleculesai.app/molecule-ai/pinion/cmd/pinion/internal/cli/flags"
 	"git.moleculesai.app/molecule-ai/pinion/internal/redact"
 )
 
-const serveLong = `Answer requests for images over HTTP, for programs in any language. docs/server.md and /openapi.yaml have the interface.
+const serveLong = `Serve images over HTTP, for programs in any language. docs/server.md and /openapi.yaml describe the
+interface.
 
-By default it listens on a unix socket that its user and group may use. On TCP, loopback included, a token of at least
-16 characters is wanted of every caller; it comes from --token-file or PINION_SERVE_TOKEN. Give it TLS by a proxy.
+By default the server listens on a unix socket that its user and group may use. On TCP, including
+loopback, every caller must send a token of at least 16 characters, from --token-file or
+PINION_SERVE_TOKEN. The server has no TLS of its own; use a proxy for that.
 
-With --watch the branches of templates are followed, by polling and by Gitea's webhooks, and a commit that is new is
-built before anybody waits for it. Followed are the templates of which there is an image here, those that are asked
-for while the server runs, and those named by --warm; no others, since each may take gigabytes.
+With --watch the server follows the branches of templates, by polling and by Gitea's webhooks, and
+builds new commits before they are requested. It follows templates that have an image, templates
+that are requested while it runs, and those of --warm. It follows no others, because each may take
+gigabytes.
 
-On SIGTERM or Ctrl-C it takes no new builds, waits for those under way, and exits with 0. A second signal ends it at
-once.`
+On SIGTERM or Ctrl-C the server accepts no new builds, waits for those in progress, and exits with
+0. A second signal ends it at once.`
 
 const serveExample = `  pinion serve
-  curl --unix-socket "$XDG_RUNTIME_DIR/pinion/pinion.sock" -X POST 'http://pinion/v1/images/claude-code?wait=true'
+  curl --unix-socket "$XDG_RUNTIME_DIR/pinion/pinion.sock" -X POST \\
+    'http://pinion/v1/images/claude-code?wait=true'
   pinion serve --listen tcp://127.0.0.1:7466 --token-file /etc/pinion/token
-  pinion serve --watch --warm claude-code --hook-secret-file /etc/pinion/hook-secret --max-parallel 2`
+  pinion serve --watch --warm claude-code --hook-secret-file /etc/pinion/hook-secret`
 
 type serveFlags struct {
 	listen     string
@@ -51,99 +54,69 @@ func (a *app) serveCommand() *cobra.Command {
 	f := &serveFlags{}
 	cmd := &cobra.Command{
 		Use:     "serve [flags]",
-		Short:   "Answer requests for images over HTTP",
+		Short:   "Serve images over HTTP",
 		Long:    serveLong,
 		Example: serveExample,
-		Args:    positional(cobra.NoArgs),
+		Args:    flags.Positional(cobra.NoArgs),
 		RunE:    func(cmd *cobra.Command, _ []string) error { return a.serve(cmd.Context(), f) },
 	}
 	fs := cmd.Flags()
 	fs.SortFlags = false
 	fs.StringVar(&f.listen, "listen", "",
-		"`address` to listen at: unix:///path or tcp://host:port (default "+
+		"`address` to listen on: unix:///path or tcp://host:port (default "+
 			"unix://$XDG_RUNTIME_DIR/pinion/pinion.sock)")
 	fs.StringVar(&f.tokenFile, "token-file", "",
-		"`file` with the token that callers have to send (PINION_SERVE_TOKEN)")
+		"`file` with the token that callers must send (PINION_SERVE_TOKEN)")
 	fs.DurationVar(&f.drain, "drain-timeout", 30*time.Second,
-		"how long requests and builds under way may go on at the end, a `duration`")
-	fs.BoolVar(&f.watch, "watch", false, "build what is pushed before it is asked for")
+		"`duration` for which requests and builds in progress may continue at the end")
+	fs.BoolVar(&f.watch, "watch", false, "build new commits before they are requested")
 	fs.DurationVar(&f.interval, "watch-interval", watch.DefaultInterval,
-		"time between two look-ups of a branch, about, a `duration`")
-	fs.StringSliceVar(&f.warm, "warm", nil, "follow the templates of these `names` from the start")
+		"approximate `duration` between two look-ups of a branch")
+	fs.StringSliceVar(&f.warm, "warm", nil, "`names` of templates to follow from the start")
 	fs.StringVar(&f.secretFile, "hook-secret-file", "",
 		"`file` with the secret of Gitea's webhooks (PINION_HOOK_SECRET)")
 	fs.BoolVar(&f.anySHA, "allow-any-sha", false,
-		"let callers ask for commits that are not on the template's branch")
+		"allow requests for commits that are not on the template's branch")
 	return cmd
 }
 
-// secrets of a server; an empty one is none.
+// secrets of a server. An empty one is unset.
 type secrets struct{ token, hook string }
 
-// check refuses what makes no sense before anything is opened.
-func (f *serveFlags) check(env environment) (s secrets, err error) {
+// check rejects wrong flags, and returns the secrets.
+func (f *serveFlags) check(env flags.Environment) (s secrets, err error) {
 	if f.listen == "" {
-		if !filepath.IsAbs(env.runtimeDir) {
+		if !filepath.IsAbs(env.RuntimeDir) {
 			return s,
-				usage("there is no XDG_RUNTIME_DIR to put a socket into; name one by --listen " +
-					"unix:///path")
+				flags.Errorf("XDG_RUNTIME_DIR is unset, so there is no folder for the socket; use " +
+					"--listen unix:///path")
 		}
-		f.listen = "unix://" + filepath.Join(env.runtimeDir, "pinion", "pinion.sock")
+		f.listen = "unix://" + filepath.Join(env.RuntimeDir, "pinion", "pinion.sock")
 	}
-	if s.token, err = secret("--token-file", f.tokenFile, pinion.EnvServeToken,
-		env.serveToken); err != nil {
+	if s.token, err = flags.Secret("--token-file", f.tokenFile, pinion.EnvServeToken,
+		env.ServeToken, server.MinToken); err != nil {
 		return s, err
 	}
-	if s.hook, err = secret("--hook-secret-file", f.secretFile, pinion.EnvHookSecret,
-		env.hookSecret); err != nil {
+	if s.hook, err = flags.Secret("--hook-secret-file", f.secretFile, pinion.EnvHookSecret,
+		env.HookSecret, server.MinToken); err != nil {
 		return s, err
 	}
 	switch {
 	case strings.HasPrefix(f.listen, "tcp://") && s.token == "":
-		return s, usage("--listen %s: on TCP a token is wanted; give one by --token-file or %s",
+		return s, flags.Errorf("--listen %s: TCP needs a token; set --token-file or %s",
 			f.listen, pinion.EnvServeToken)
 	case f.drain < 0:
-		return s, usage("--drain-timeout %s is negative", f.drain)
+		return s, flags.Errorf("--drain-timeout %s is negative", f.drain)
 	case f.interval < time.Second:
-		return s, usage("--watch-interval %s: at least 1s", f.interval)
+		return s, flags.Errorf("--watch-interval %s: use at least 1s", f.interval)
 	case !f.watch && (len(f.warm) > 0 || f.secretFile != ""):
-		return s, usage("--warm and --hook-secret-file go with --watch")
+		return s, flags.Errorf("--warm and --hook-secret-file need --watch")
 	}
 	return s, nil
 }
 
-// secret is what a file holds, else a variable, without white space around it.
-func secret(flag, file, variable, value string) (string, error) {
-	source := variable
-	if file != "" {
-		source = flag
-		text, err := readSmall(file)
-		if err != nil {
-			return "", usage("%s: %w", flag, err)
-		}
-		value = text
-	}
-	value = strings.TrimSpace(value)
-	if (value != "" || file != "") && len(value) < server.MinToken {
-		return "",
-			usage("%s: fewer than %d characters could be guessed; `openssl rand -hex 32` makes a "+
-				"good one", source, server.MinToken)
-	}
-	return value, nil
-}
-
-// readSmall reads at most 4 KiB.
-func readSmall(path string) (string, error) {
-	file, err := os.Open(path)
-	if err != nil {
-		return "", err
-	}
-	defer file.Close()
-	text, err := io.ReadAll(io.LimitReader(file, 4<<10))
-	return string(text), err
-}
-
-// shown is where a server listens, with the port that it got where it asked for any.
+// shown returns the address on which a server listens, with the port that the system chose for
+// port 0.
 func shown(address string, l net.Listener) string {
 	if strings.HasPrefix(address, "tcp://") {
 		return "tcp://" + l.Addr().String()
@@ -159,16 +132,16 @@ func (a *app) serve(ctx context.Context, f *serveFlags) error {
 	own := redact.New(slices.DeleteFunc([]string{hidden.token, hidden.hook}, func(s string) bool {
 		return s == ""
 	})...)
-	s, err := a.open(display{})
+	s, err := a.open(flags.Display{})
 	if err != nil {
 		return err
 	}
-	// A build cache that is being saved at the end is given up: nobody's image depends on it.
+	// An unfinished save of a build cache is abandoned. No image depends on it.
 	defer func() { _ = s.Close(ctx) }()
 	inner := a.redact
 	a.redact = func(text string) string { return own.String(inner(text)) }
-	if unknown := unknownNames(s, f.warm); len(unknown) > 0 {
-		return usage("--warm %s: not in the catalogue; known are %s", unknown[0],
+	if unknown := unknownNames(s.Names(), f.warm); len(unknown) > 0 {
+		return flags.Errorf("--warm %s: not in the catalogue; known names are %s", unknown[0],
 			strings.Join(s.Names(), ", "))
 	}
 	l, err := server.Listen(f.listen)

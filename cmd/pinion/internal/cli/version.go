@@ -9,6 +9,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/buildversion"
+	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/schema"
+	"git.moleculesai.app/molecule-ai/pinion/cmd/pinion/internal/cli/flags"
+	"git.moleculesai.app/molecule-ai/pinion/cmd/pinion/internal/cli/output"
 )
 
 // buildVersion describes this binary.
@@ -27,23 +30,22 @@ func (a *app) versionCommand() *cobra.Command {
 		Use:     "version [flags]",
 		Short:   "Show the version",
 		Example: "  pinion version\n  pinion version --format json",
-		Args:    positional(cobra.NoArgs),
+		Args:    flags.Positional(cobra.NoArgs),
 		RunE: func(*cobra.Command, []string) error {
-			if err := oneOf("format", format, formatText, formatJSON); err != nil {
+			if err := flags.CheckFormat(format, flags.FormatText); err != nil {
 				return err
 			}
 			return versionOf(a.program.Version).print(a.program.Stdout, format)
 		},
 	}
-	formatFlag(cmd.Flags(), &format, formatText)
-	completeChoices(cmd, "format", formatText, formatJSON)
+	flags.AddFormat(cmd, &format, flags.FormatText)
 	return cmd
 }
 
-// versionOf takes what the linker was told, else what the go command has put into the binary.
+// versionOf returns the linker's version, or that of the build info if it is empty.
 func versionOf(linked string) buildVersion {
 	v := buildVersion{
-		Schema: schemaVersion, Version: buildversion.Of(linked),
+		Schema: schema.Version, Version: buildversion.Of(linked),
 		Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH,
 	}
 	info, ok := debug.ReadBuildInfo()
@@ -61,8 +63,8 @@ func versionOf(linked string) buildVersion {
 }
 
 func (v buildVersion) print(w io.Writer, format string) error {
-	if format == formatJSON {
-		return writeJSON(w, v)
+	if format == flags.FormatJSON {
+		return output.JSON(w, v)
 	}
 	commit := ""
 	if v.Revision != "" {

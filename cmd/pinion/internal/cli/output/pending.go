@@ -1,4 +1,4 @@
-package cli
+package output
 
 import (
 	"crypto/rand"
@@ -9,18 +9,19 @@ import (
 	"path/filepath"
 )
 
-// pendingFile is a file that appears whole or not at all: it is written beside its place and
-// renamed. What is no regular file, such as /dev/stdout or a pipe, is written to directly.
-type pendingFile struct {
+// PendingFile is a file that appears whole or not at all: it is written under a temporary name in
+// the same folder and then renamed. A path that is not a regular file, such as /dev/stdout or a
+// pipe, is written to directly.
+type PendingFile struct {
 	path   string
 	file   *os.File
 	direct bool
 	done   bool
 }
 
-// openPending fails if the file could not be written later on.
-func openPending(path string) (*pendingFile, error) {
-	// A link stays a link, and its target is what gets replaced.
+// OpenPending returns an error if the file at path could not be written later on.
+func OpenPending(path string) (*PendingFile, error) {
+	// A link stays a link; its target is replaced.
 	if target, err := filepath.EvalSymlinks(path); err == nil {
 		path = target
 	}
@@ -29,21 +30,21 @@ func openPending(path string) (*pendingFile, error) {
 		return nil, fmt.Errorf("%s is a folder", path)
 	case err == nil && !info.Mode().IsRegular():
 		f, err := os.OpenFile(path, os.O_WRONLY, 0)
-		return &pendingFile{path: path, file: f, direct: true}, err
+		return &PendingFile{path: path, file: f, direct: true}, err
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
 		return nil, err
 	}
-	// as buildx writes it: a result, for others to read
+	// buildx's mode: other users may read the result
 	f, err := os.OpenFile(path+".pinion-"+rand.Text(), os.O_WRONLY|os.O_CREATE|os.O_EXCL,
 		0o644) //nolint:gosec
 	if err != nil {
 		return nil, err
 	}
-	return &pendingFile{path: path, file: f}, nil
+	return &PendingFile{path: path, file: f}, nil
 }
 
-// removeOld removes what is in the file's place.
-func (p *pendingFile) removeOld() error {
+// RemoveOld removes the file that Commit would replace.
+func (p *PendingFile) RemoveOld() error {
 	if p.direct {
 		return nil
 	}
@@ -53,7 +54,8 @@ func (p *pendingFile) removeOld() error {
 	return nil
 }
 
-func (p *pendingFile) commit(text []byte) error {
+// Commit writes the text and moves the file to its path.
+func (p *PendingFile) Commit(text []byte) error {
 	if _, err := p.file.Write(text); err != nil {
 		return err
 	}
@@ -74,8 +76,8 @@ func (p *pendingFile) commit(text []byte) error {
 	return nil
 }
 
-// discard leaves no trace of a file that was not committed.
-func (p *pendingFile) discard() {
+// Discard removes the temporary file unless it was committed.
+func (p *PendingFile) Discard() {
 	if p.done {
 		return
 	}

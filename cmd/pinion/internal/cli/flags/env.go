@@ -1,4 +1,4 @@
-package cli
+package flags
 
 import (
 	"strings"
@@ -9,7 +9,7 @@ import (
 // envProgress is BuildKit's own variable for the progress mode.
 const envProgress = "BUILDKIT_PROGRESS"
 
-// What the managed BuildKit is started with.
+// Settings of the managed BuildKit.
 const (
 	envBuildKitIdle   = "PINION_BUILDKIT_IDLE"
 	envBuildKitKeep   = "PINION_BUILDKIT_KEEP_STORAGE"
@@ -17,23 +17,23 @@ const (
 	envBuildKitConfig = "PINION_BUILDKIT_CONFIG"
 )
 
-// envRuntimeDir is where a server's socket lies by default.
+// envRuntimeDir names the folder of a server's socket.
 const envRuntimeDir = "XDG_RUNTIME_DIR"
 
-// environment is what the command line takes from the environment besides what
-// pinion.OptionsFromEnv does.
-type environment struct {
+// Environment holds the variables that the command line reads itself. pinion.OptionsFromEnv reads
+// the others. Package envdoc describes all of them.
+type Environment struct {
+	ServeToken, HookSecret, RuntimeDir string
+	// Token is kept out of everything that is printed before there is an orchestrator.
+	Token string
+
 	progress                                                 string
 	builder                                                  string
 	buildkitIdle, buildkitKeep, buildkitRoot, buildkitConfig string
-
-	serveToken, hookSecret, runtimeDir string
-
-	token string // to keep it out of what is printed before there is an orchestrator
 }
 
-// readEnvironment is the only place here that reads variables.
-func readEnvironment(lookup func(string) (string, bool)) environment {
+// ReadEnvironment reads the variables. A blank variable counts as unset.
+func ReadEnvironment(lookup func(string) (string, bool)) Environment {
 	get := func(name string) string {
 		v, _ := lookup(name)
 		if strings.TrimSpace(v) == "" {
@@ -41,11 +41,11 @@ func readEnvironment(lookup func(string) (string, bool)) environment {
 		}
 		return v
 	}
-	return environment{
-		progress: get(envProgress), builder: get(pinion.EnvBuilder), token: get(pinion.EnvToken),
+	return Environment{
+		progress: get(envProgress), builder: get(pinion.EnvBuilder), Token: get(pinion.EnvToken),
 		buildkitIdle: get(envBuildKitIdle), buildkitKeep: get(envBuildKitKeep),
 		buildkitRoot: get(envBuildKitRoot), buildkitConfig: get(envBuildKitConfig),
-		serveToken: get(pinion.EnvServeToken), hookSecret: get(pinion.EnvHookSecret),
-		runtimeDir: get(envRuntimeDir),
+		ServeToken: get(pinion.EnvServeToken), HookSecret: get(pinion.EnvHookSecret),
+		RuntimeDir: get(envRuntimeDir),
 	}
 }

@@ -1,4 +1,4 @@
-package cli
+package flags
 
 import (
 	"errors"
@@ -11,14 +11,14 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/buildkit"
 )
 
-// tlsFlags have the names and meaning that they have in buildctl.
+// tlsFlags have the names and meanings of buildctl's flags.
 type tlsFlags struct {
 	serverName, caCert, cert, key, dir string
 }
 
 func (t *tlsFlags) register(fs *pflag.FlagSet) {
 	fs.StringVar(&t.serverName, "tlsservername", "",
-		"`name` that buildkitd's certificate is checked against")
+		"`name` to check buildkitd's certificate against")
 	fs.StringVar(&t.caCert, "tlscacert", "", "`file` with the CA certificate for buildkitd")
 	fs.StringVar(&t.cert, "tlscert", "", "`file` with the client certificate for buildkitd")
 	fs.StringVar(&t.key, "tlskey", "", "`file` with the client key for buildkitd")
@@ -30,7 +30,7 @@ func (t *tlsFlags) files() (buildkit.TLS, error) {
 	tls := buildkit.TLS{CACert: t.caCert, Cert: t.cert, Key: t.key, ServerName: t.serverName}
 	if t.dir != "" {
 		if t.caCert != "" || t.cert != "" || t.key != "" {
-			return tls, usage("--tlsdir goes without --tlscacert, --tlscert and --tlskey")
+			return tls, Errorf("--tlsdir excludes --tlscacert, --tlscert and --tlskey")
 		}
 		for _, f := range []struct {
 			to    *string
@@ -47,11 +47,12 @@ func (t *tlsFlags) files() (buildkit.TLS, error) {
 		}
 	}
 	if (tls.Cert == "") != (tls.Key == "") {
-		return tls, usage("--tlscert and --tlskey go together")
+		return tls, Errorf("--tlscert and --tlskey go together")
 	}
 	return tls, nil
 }
 
+// firstFile returns the path of the first name that exists in dir.
 func firstFile(dir string, names ...string) (string, error) {
 	for _, name := range names {
 		path := filepath.Join(dir, name)
@@ -59,8 +60,8 @@ func firstFile(dir string, names ...string) (string, error) {
 		case err == nil:
 			return path, nil
 		case !errors.Is(err, fs.ErrNotExist):
-			return "", usage("--tlsdir: %w", err)
+			return "", Errorf("--tlsdir: %w", err)
 		}
 	}
-	return "", usage("--tlsdir %s holds neither %s nor %s", dir, names[0], names[1])
+	return "", Errorf("--tlsdir %s contains neither %s nor %s", dir, names[0], names[1])
 }

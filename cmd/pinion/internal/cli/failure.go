@@ -1,0 +1,64 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"git.moleculesai.app/molecule-ai/pinion"
+	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/exitcode"
+	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/schema"
+	"git.moleculesai.app/molecule-ai/pinion/cmd/pinion/internal/cli/flags"
+	"git.moleculesai.app/molecule-ai/pinion/cmd/pinion/internal/cli/output"
+)
+
+// failure is the JSON form of an error.
+type failure struct {
+	Schema int           `json:"schema"`
+	Name   string        `json:"name,omitempty"`
+	Error  string        `json:"error"`
+	Origin pinion.Origin `json:"origin,omitempty"`
+	Code   int           `json:"exit_code"`
+}
+
+// printError prints an error, either as a line with advice below it or as one object. The name is
+// the template's, for errors that do not contain it.
+func (a *app) printError(ctx context.Context, w io.Writer, asJSON bool, name string, err error) {
+	f := a.failure(ctx, name, err)
+	if asJSON {
+		_ = output.JSON(w, f)
+		return
+	}
+	text := "pinion: error: " + a.clean(err.Error())
+	if f.Code == exitcode.Cancelled {
+		text = "pinion: error: " + f.Error
+	}
+	if next := adviceFor(f.Code, err); next != "" {
+		text += "\npinion: " + a.clean(next)
+	}
+	// A failure to write to stderr cannot be reported anywhere.
+	_, _ = fmt.Fprintln(w, text)
+}
+
+func (a *app) failure(ctx context.Context, name string, err error) failure {
+	f := failure{Schema: schema.Version, Name: name, Code: exitCode(ctx, err)}
+	cause := err
+	if at, ok := errors.AsType[*pinion.Error](err); ok {
+		f.Name, f.Origin, cause = at.Name, at.Origin, at.Err
+	}
+	f.Error = a.clean(cause.Error())
+	if f.Code == exitcode.Cancelled {
+		f.Error = "cancelled"
+	}
+	return f
+}
+
+// wantsJSON reports whether a command's --format asks for JSON, as far as it was parsed.
+func wantsJSON(cmd *cobra.Command) bool {
+	f := cmd.Flags().Lookup("format")
+	return f != nil && strings.EqualFold(f.Value.String(), flags.FormatJSON)
+}

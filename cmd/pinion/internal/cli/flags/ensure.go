@@ -1,0 +1,209 @@
+package flags
+
+import (
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"git.moleculesai.app/molecule-ai/pinion"
+	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/terminal"
+	"git.moleculesai.app/molecule-ai/pinion/resolver/git"
+)
+
+// Ensure holds the flags of ensure. The verb run registers some of them.
+type Ensure struct {
+	Format       string
+	Quiet        bool
+	IIDFile      string
+	MetadataFile string
+
+	progress    string
+	progressSet bool
+	sha         string
+	allowAnySHA bool
+	path        string
+	pathSet     bool
+	pull        bool
+	noCache     bool
+	labels      []string
+	attest      []string
+	cacheFrom   []string
+	cacheTo     []string
+	buildArgs   []string // rejected with an explanation
+	push        bool
+	registry    string
+}
+
+// Register adds all flags to a command.
+func (f *Ensure) Register(cmd *cobra.Command) {
+	fs := cmd.Flags()
+	fs.SortFlags = false
+	AddFormat(cmd, &f.Format, FormatText)
+	fs.BoolVarP(&f.Quiet, "quiet", "q", false,
+		"print only image IDs, without progress and log lines")
+	f.RegisterProgress(cmd)
+	fs.StringVar(&f.IIDFile, "iidfile", "", "write the image ID to a `file`; for one name only")
+	fs.StringVar(&f.MetadataFile, "metadata-file", "",
+		"write digests, descriptor, name and build reference to a `file` as JSON, with the keys "+
+			"of docker buildx; for several names, one object for each")
+	f.RegisterSource(cmd)
+	fs.StringArrayVar(&f.labels, "label", nil,
+		"add a label, `key=value`; the image's tag depends on its labels")
+	fs.StringArrayVar(&f.attest, "attest", nil,
+		"attach an `attestation`: type=provenance,mode=max or mode=min; the image's tag depends "+
+			"on it")
+	fs.StringArrayVar(&f.cacheFrom, "cache-from", nil,
+		"read a further build `cache`: type=registry,ref=... or type=local,src=...")
+	fs.StringArrayVar(&f.cacheTo, "cache-to", nil,
+		"save a further build `cache`: type=registry,ref=... or type=local,dest=...; for one "+
+			"name only")
+	fs.StringArrayVar(&f.buildArgs, "build-arg", nil, "")
+	_ = fs.MarkHidden("build-arg") // it fails only for a flag that does not exist
+	fs.BoolVar(&f.push, "push", false,
+		"also push the image to --registry, under its commit and, without --sha, as latest")
+	fs.StringVar(&f.registry, "registry", "",
+		"registry `prefix` for --push, which others set as MOLECULE_IMAGE_REGISTRY")
+}
+
+// RegisterSource adds the flags that choose what is built, and how.
+func (f *Ensure) RegisterSource(cmd *cobra.Command) {
+	fs := cmd.Flags()
+	fs.StringVar(&f.sha, "sha", "",
+		"build this `commit` (40 or 64 hex digits) instead of the branch's head; for one name only")
+	fs.BoolVar(&f.allowAnySHA, "allow-any-sha", false,
+		"allow a --sha that is not on the template's branch")
+	fs.StringVar(&f.path, "path", "",
+		"build the working tree in this `folder`, the repository's root, instead of a commit; "+
+			"for one name only")
+	fs.BoolVar(&f.pull, "pull", false,
+		"check the registries for newer images, including those in FROM")
+	fs.BoolVar(&f.noCache, "no-cache", false, "run every step of the Dockerfile again")
+}
+
+// RegisterProgress adds --progress.
+func (f *Ensure) RegisterProgress(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&f.progress, "progress", "",
+		"progress `mode`: auto, plain, tty, quiet or rawjson (BUILDKIT_PROGRESS, default auto)")
+	var modes []string
+	for _, m := range terminal.Modes() {
+		modes = append(modes, string(m))
+	}
+	CompleteChoices(cmd, "progress", modes...)
+}
+
+// NoteSet records which flags were set explicitly. It must be called after parsing.
+func (f *Ensure) NoteSet(fs *pflag.FlagSet) {
+	f.progressSet, f.pathSet = fs.Changed("progress"), fs.Changed("path")
+}
+
+// JSON reports whether results are printed as JSON.
+func (f *Ensure) JSON() bool { return f.Format == FormatJSON }
+
+// Display describes what a verb shows on stderr besides errors. The zero value shows only log
+// lines.
+type Display struct {
+	Mode   terminal.Mode
+	Names  bool // lines start with the template's name
+	Silent bool // no log lines
+}
+
+// Display returns what stderr shows for a number of templates. --progress takes precedence over
+// BUILDKIT_PROGRESS, and so does --quiet.
+func (f *Ensure) Display(env Environment, names int) (Display, error) {
+	if err := CheckFormat(f.Format, FormatText); err != nil {
+		return Display{}, err
+	}
+	value, source := env.progress, envProgress
+	if f.progressSet {
+		value, source = f.progress, "--progress"
+	}
+	if f.Quiet && !f.progressSet {
+		value = string(terminal.Quiet)
+	}
+	mode, err := terminal.ParseMode(value)
+	switch {
+	case err != nil:
+		return Display{}, Errorf("%s: %w", source, err)
+	case f.Quiet && f.JSON():
+		return Display{},
+			Errorf("--quiet prints image IDs and --format json objects; use one of them")
+	case f.Quiet && mode != terminal.Quiet:
+		return Display{}, Errorf("--quiet shows no progress and excludes --progress %s", mode)
+	}
+	return Display{Mode: mode, Names: names > 1, Silent: f.Quiet}, nil
+}
+
+// CheckNames rejects flags that need a single name if there are several.
+func (f *Ensure) CheckNames(names int) error {
+	switch {
+	case f.IIDFile != "" && names > 1:
+		return Errorf("--iidfile takes the image ID of one template, not of %d; --metadata-file "+
+			"takes several", names)
+	case len(f.cacheTo) > 0 && names > 1:
+		return Errorf("--cache-to takes the cache of one template, not of %d; --cache takes several", names)
+	case f.sha != "" && names > 1:
+		return Errorf("--sha is a commit of one template, not of %d", names)
+	case f.pathSet && names > 1:
+		return Errorf("--path is the working tree of one template, not of %d", names)
+	}
+	return nil
+}
+
+// Options returns the options of the call.
+func (f *Ensure) Options() (opts []pinion.EnsureOption, err error) {
+	if err := f.check(); err != nil {
+		return nil, err
+	}
+	if f.pathSet {
+		opts = append(opts, pinion.AtPath(f.path))
+	}
+	if f.sha != "" {
+		rev, err := git.ParseRevision(f.sha)
+		if err != nil {
+			return nil, Errorf("--sha: %w", err)
+		}
+		opts = append(opts, pinion.AtRevision(rev, f.allowAnySHA))
+	}
+	if f.pull {
+		opts = append(opts, pinion.Pull())
+	}
+	if f.noCache {
+		opts = append(opts, pinion.NoCache())
+	}
+	for _, l := range f.labels {
+		key, value, _ := strings.Cut(l, "=")
+		opts = append(opts, pinion.Label(key, value))
+	}
+	for _, entry := range f.attest {
+		opts = append(opts, pinion.Attest(entry))
+	}
+	for _, entry := range f.cacheFrom {
+		opts = append(opts, pinion.CacheFrom(entry))
+	}
+	for _, entry := range f.cacheTo {
+		opts = append(opts, pinion.CacheTo(entry))
+	}
+	if f.push {
+		opts = append(opts, pinion.PushTo(f.registry))
+	}
+	return opts, nil
+}
+
+// check rejects flags that are not supported or do not go together.
+func (f *Ensure) check() error {
+	switch {
+	case len(f.buildArgs) > 0:
+		return Errorf("--build-arg is not supported, because a commit determines its image; set the " +
+			"default of ARG in the Dockerfile")
+	case f.push != (strings.TrimSpace(f.registry) != ""):
+		return Errorf("--push and --registry go together: --push --registry registry.example/team")
+	case f.push && f.pathSet:
+		return Errorf("--push excludes --path: only images of commits are pushed")
+	case f.sha == "" && f.allowAnySHA:
+		return Errorf("--allow-any-sha needs --sha")
+	case f.sha != "" && f.pathSet:
+		return Errorf("--sha is a commit and --path a working tree; use one of them")
+	}
+	return nil
+}

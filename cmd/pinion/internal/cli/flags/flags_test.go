@@ -1,0 +1,60 @@
+package flags
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/terminal"
+)
+
+func TestProgressMode(t *testing.T) {
+	for _, c := range []struct {
+		flag, env string
+		quiet     bool
+		want      terminal.Mode
+	}{
+		{want: terminal.Auto},
+		{env: "plain", want: terminal.Plain},
+		{env: "plain", flag: "rawjson", want: terminal.RawJSON},
+		{env: "plain", quiet: true, want: terminal.Quiet},
+		{flag: "quiet", quiet: true, want: terminal.Quiet},
+		{env: "nonsense", flag: "plain", want: terminal.Plain},
+		{env: "nonsense", quiet: true, want: terminal.Quiet},
+	} {
+		f := Ensure{Format: FormatText, Quiet: c.quiet, progress: c.flag,
+			progressSet: c.flag != ""}
+		got, err := f.Display(Environment{progress: c.env}, 1)
+		if err != nil || got.Mode != c.want || got.Silent != c.quiet || got.Names {
+			t.Errorf("%+v: got %+v, %v", c, got, err)
+		}
+	}
+}
+
+func TestTLSDir(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"ca.pem", "tls.crt", "key.pem"} {
+		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := (&tlsFlags{dir: dir, serverName: "x"}).files()
+	if err != nil || got.CACert != filepath.Join(dir, "ca.pem") ||
+		got.Cert != filepath.Join(dir, "tls.crt") ||
+		got.Key != filepath.Join(dir, "key.pem") || got.ServerName != "x" {
+		t.Errorf("got %+v, %v", got, err)
+	}
+	if _, err := (&tlsFlags{dir: t.TempDir()}).files(); !errors.As(err, new(*Error)) {
+		t.Errorf("an empty folder: %v", err)
+	}
+}
+
+func TestAddressFromTheEnvironmentGetsTheTLSFlags(t *testing.T) {
+	g := Global{tls: tlsFlags{serverName: "x"}}
+	if _, err := g.Options(func(string) (string, bool) {
+		return "", false
+	}, Environment{builder: "tcp://x:1"}); err != nil {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,2 @@
+// Package output writes results: JSON, tables, sizes and files.
+package output
