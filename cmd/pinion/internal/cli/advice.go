@@ -40,12 +40,17 @@ const runDoctor = "run `pinion doctor` to see what works and what does not"
 // adviceFor returns what to do about err, which ends the command with an exit code, or "" if the
 // tables have nothing for it.
 func adviceFor(code int, err error) string {
-	situation, detail := errdef.SituationOf(err)
-	if text, ok := advice[situation]; ok {
-		return strings.ReplaceAll(text, "{}", detail)
+	if next := situationAdvice(err); next != "" {
+		return next
 	}
 	if wrong, ok := errors.AsType[*flags.Error](err); ok {
 		return "run `" + wrong.Path + " --help` to see its arguments and flags"
 	}
 	return adviceByCode[code]
+}
+
+// situationAdvice returns what to do in the situation of err, or "" if it is in none.
+func situationAdvice(err error) string {
+	situation, detail := errdef.SituationOf(err)
+	return strings.ReplaceAll(advice[situation], "{}", detail)
 }

@@ -11,8 +11,8 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/cmd/pinion/internal/cli/output"
 )
 
-const bakeLong = `Print a definition of the templates' images, pinned to their current commits, for docker buildx
-bake.
+const bakeLong = `Print a definition of the templates' images, pinned to their current commits, for
+docker buildx bake.
 
 On the same builder, bake produces the names, labels and layers of pinion ensure, and so the same
 image ID. Pinion trusts only images that it built itself. The next pinion ensure therefore builds

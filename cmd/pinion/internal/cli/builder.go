@@ -13,7 +13,8 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/cmd/pinion/internal/cli/output"
 )
 
-const builderLong = `Manage Pinion's own BuildKit, for machines that have neither a Docker engine nor another builder.
+const builderLong = `Manage Pinion's own BuildKit, for machines that have neither a Docker engine
+nor another builder.
 
 pinion ensure starts it if it is not running: with --builder managed, and with --store oci:DIR if no
 builder is named and no Docker engine can build. It serves all commands of its user, outlives them,
@@ -71,9 +72,9 @@ func (a *app) builderStopCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "stop [flags]",
 		Short: "Stop the managed BuildKit",
-		Long: `Stop the managed BuildKit. It accepts no new builds from then on. Builds in progress may finish
-within the timeout and are cancelled after it. The build cache stays. It is no error if the managed
-BuildKit is not running.`,
+		Long: `Stop the managed BuildKit. It accepts no new builds from then on. Builds in progress
+may finish within the timeout and are cancelled after it. The build cache stays. It is no error if
+the managed BuildKit is not running.`,
 		Example: "  pinion builder stop\n  pinion builder stop --timeout 10m",
 		Args:    flags.Positional(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -121,8 +122,8 @@ func (a *app) builderPruneCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "prune [flags]",
 		Short: "Remove build cache of the managed BuildKit",
-		Long: `Remove build cache of the managed BuildKit that no build in progress uses. Images in the image store
-are not touched. The managed BuildKit is started if it is not running.`,
+		Long: `Remove build cache of the managed BuildKit that no build in progress uses. Images in
+the image store are not touched. The managed BuildKit is started if it is not running.`,
 		Example: "  pinion builder prune\n  pinion builder prune --all --keep-storage 5GB " +
 			"--older-than 48h",
 		Args: flags.Positional(cobra.NoArgs),

@@ -9,8 +9,8 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/cmd/pinion/internal/cli/flags"
 )
 
-const completionLong = `Print a script for a shell that completes verbs, flags and the names in the catalogue, without any
-network access.`
+const completionLong = `Print a script for a shell that completes verbs, flags and the names in the
+catalogue, without any network access.`
 
 const completionExample = `  source <(pinion completion bash)
   pinion completion bash > /etc/bash_completion.d/pinion
@@ -21,12 +21,13 @@ const completionExample = `  source <(pinion completion bash)
 func (a *app) completionCommand() *cobra.Command {
 	shells := []cobra.Completion{"bash", "zsh", "fish", "powershell"}
 	return &cobra.Command{
-		Use:               "completion bash|zsh|fish|powershell",
-		Short:             "Print a shell's completion script",
-		Long:              completionLong,
-		Example:           completionExample,
-		ValidArgs:         shells,
-		Args:              flags.Positional(cobra.MatchAll(cobra.ExactArgs(1), cobra.OnlyValidArgs)),
+		Use:       "completion bash|zsh|fish|powershell",
+		Short:     "Print a shell's completion script",
+		Long:      completionLong,
+		Example:   completionExample,
+		ValidArgs: shells,
+		Args: flags.Positional(cobra.MatchAll(cobra.ExactArgs(1),
+			cobra.OnlyValidArgs)),
 		ValidArgsFunction: cobra.FixedCompletions(shells, cobra.ShellCompDirectiveNoFileComp),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return writeCompletion(cmd.Root(), a.program.Stdout, args[0])

@@ -14,9 +14,10 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/cmd/pinion/internal/cli/output"
 )
 
-const doctorLong = `Check everything that a build needs, without any changes: mode, credential, git server, engine and
-image store, the builder, its version and the reason for its choice, platform, cache folder and free
-space. If the managed BuildKit is the builder, it is started if it is not running.
+const doctorLong = `Check everything that a build needs, without any changes: mode, credential, git
+server, engine and image store, the builder, its version and the reason for its choice, platform,
+cache folder and free space. If the managed BuildKit is the builder, it is started if it is not
+running.
 
 The exit code is 0 if no check fails, and otherwise that of the first failed check (see pinion help
 exit-codes). Warnings do not change it.`
@@ -65,8 +66,8 @@ func (a *app) doctor(ctx context.Context, format string) error {
 
 func (a *app) printChecks(ctx context.Context, w io.Writer, format string,
 	checks []pinion.Check) error {
-	for i := range checks {
-		checks[i].Detail = a.clean(checks[i].Detail)
+	for i, c := range checks {
+		checks[i].Detail = a.clean(withAdvice(c))
 	}
 	if format == flags.FormatJSON {
 		return output.JSON(w, struct {
@@ -80,6 +81,14 @@ func (a *app) printChecks(ctx context.Context, w io.Writer, format string,
 		rows[i] = []string{string(c.Status), c.Name, c.Detail}
 	}
 	return output.Table(w, []string{"STATUS", "CHECK", "DETAIL"}, rows)
+}
+
+// withAdvice returns a check's detail and what to do about a failure.
+func withAdvice(c pinion.Check) string {
+	if next := situationAdvice(c.Err); next != "" {
+		return c.Detail + ": " + next
+	}
+	return c.Detail
 }
 
 // checksCode returns the exit code for the first failed check.

@@ -14,8 +14,8 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/cmd/pinion/internal/cli/output"
 )
 
-const duLong = `Show the space used by images that Pinion built and by saved build caches, and how much of it "pinion
-prune" would free by default.
+const duLong = `Show the space used by images that Pinion built and by saved build caches, and how
+much of it "pinion prune" would free by default.
 
 Sizes are those of whole images: a layer shared by several images counts for each of them.`
 

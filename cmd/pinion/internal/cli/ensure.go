@@ -16,8 +16,8 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/cmd/pinion/internal/cli/output"
 )
 
-const ensureLong = `Ensure that the image of each template's current commit is in the local image store, and print its
-reference.
+const ensureLong = `Ensure that the image of each template's current commit is in the local image
+store, and print its reference.
 
 An image that exists is verified and used. Otherwise BuildKit builds it from the pinned commit; if
 MOLECULE_IMAGE_REGISTRY names a registry, the image is pulled from there. Several templates are

@@ -20,8 +20,8 @@ func IsPlugin(program string) bool {
 	return name == protocol.NamePrefix+"pinion"
 }
 
-// plugin returns the command line as Docker's CLI calls it: `docker [Docker's flags] pinion ...`. The
-// words after "docker" are the arguments. Flags before "pinion" are Docker's own and keep their
+// plugin returns the command line as Docker's CLI calls it: `docker [Docker's flags] pinion ...`.
+// The words after "docker" are the arguments. Flags before "pinion" are Docker's own and keep their
 // meaning; those after it are Pinion's. The protocol is that of docker/cli (cli-plugins/metadata,
 // cli/flags). Its plugin package is not used, because it links a second client of the engine and
 // makes each start 10 % slower.
@@ -104,7 +104,8 @@ func dockerVariables(fs *pflag.FlagSet, opts *docker.ClientOptions) (map[string]
 	}
 	if fs.Changed("host") {
 		if fs.Changed("context") {
-			return nil, flags.Errorf("docker's --host and --context both choose an engine; use one of them")
+			return nil,
+				flags.Errorf("docker's --host and --context both choose an engine; use one of them")
 		}
 		vars["DOCKER_HOST"] = opts.Hosts[0]
 	}
@@ -139,8 +140,8 @@ func tlsFolder(fs *pflag.FlagSet, vars map[string]string) error {
 		}
 		dir, file := filepath.Split(f.Value.String())
 		if before, ok := vars["DOCKER_CERT_PATH"]; file != name || ok && before != dir {
-			return flags.Errorf("docker's --%s %s: Pinion needs ca.pem, cert.pem and key.pem in one "+
-				"folder; set DOCKER_CERT_PATH, or create a Docker context", flag, f.Value)
+			return flags.Errorf("docker's --%s %s: Pinion needs ca.pem, cert.pem and key.pem in "+
+				"one folder; set DOCKER_CERT_PATH, or create a Docker context", flag, f.Value)
 		}
 		vars["DOCKER_CERT_PATH"] = dir
 	}

@@ -13,7 +13,8 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/cmd/pinion/internal/cli/output"
 )
 
-const pruneLong = `Remove old images that Pinion built, and print which were removed, which were kept, and why.
+const pruneLong = `Remove old images that Pinion built, and print which were removed, which were
+kept, and why.
 
 Pinion keeps the newest images of each template, images that a container uses, running or stopped,
 and images that a build uses. It removes only its own names of an image and never forces a removal;

@@ -13,7 +13,8 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/cmd/pinion/internal/cli/output"
 )
 
-const resolveLong = `Show the mode, repository, branch, current commit and image reference of a template.
+const resolveLong = `Show the mode, repository, branch, current commit and image reference of a
+template.
 
 Nothing is built. Only the git server is asked, and in registry mode no server at all.`
 

@@ -9,10 +9,10 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/cmd/pinion/internal/cli/flags"
 )
 
-const rootLong = `Pinion turns a template's name into an image in the local Docker image store, pinned to a Git
-commit, without a clone. It asks the git server for the commit, passes the repository pinned at that
-commit to BuildKit, and loads the result into the image store. If the image exists already, that
-takes one request to the git server and two small ones to the engine.
+const rootLong = `Pinion turns a template's name into an image in the local Docker image store,
+pinned to a Git commit, without a clone. It asks the git server for the commit, passes the
+repository pinned at that commit to BuildKit, and loads the result into the image store. If the
+image exists already, that takes one request to the git server and two small ones to the engine.
 
 Without a Docker engine, --store oci:DIR keeps images in a folder in the format of the OCI image
 layout, which skopeo, ctr and other programs read. On Linux, Pinion's own BuildKit then builds the

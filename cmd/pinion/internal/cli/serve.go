@@ -18,8 +18,8 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/internal/redact"
 )
 
-const serveLong = `Serve images over HTTP, for programs in any language. docs/server.md and /openapi.yaml describe the
-interface.
+const serveLong = `Serve images over HTTP, for programs in any language. docs/server.md and
+/openapi.yaml describe the interface.
 
 By default the server listens on a unix socket that its user and group may use. On TCP, including
 loopback, every caller must send a token of at least 16 characters, from --token-file or
@@ -87,9 +87,8 @@ type secrets struct{ token, hook string }
 func (f *serveFlags) check(env flags.Environment) (s secrets, err error) {
 	if f.listen == "" {
 		if !filepath.IsAbs(env.RuntimeDir) {
-			return s,
-				flags.Errorf("XDG_RUNTIME_DIR is unset, so there is no folder for the socket; use " +
-					"--listen unix:///path")
+			return s, flags.Errorf("XDG_RUNTIME_DIR is unset, so there is no folder for the " +
+				"socket; use --listen unix:///path")
 		}
 		f.listen = "unix://" + filepath.Join(env.RuntimeDir, "pinion", "pinion.sock")
 	}

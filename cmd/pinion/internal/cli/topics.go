@@ -33,5 +33,6 @@ name or an origin has no such member.`
 
 // exitCodesTopic returns a help topic, which is a command that cannot be run.
 func exitCodesTopic() *cobra.Command {
-	return &cobra.Command{Use: "exit-codes", Short: "Meaning of the exit codes", Long: exitCodesText}
+	return &cobra.Command{Use: "exit-codes", Short: "Meaning of the exit codes",
+		Long: exitCodesText}
 }

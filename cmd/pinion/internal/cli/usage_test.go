@@ -9,11 +9,12 @@ import (
 func TestUsageErrors(t *testing.T) {
 	sha := strings.Repeat("ab", 20)
 	for want, args := range map[string]string{
-		`unknown command "ensur"; did you mean ensure?`:         "ensur",
-		"--build-arg is not supported":                          "ensure one --build-arg=a=b",
-		"--push and --registry go together: ":                   "ensure one --push",
-		"--push and --registry go together":                     "ensure one --registry x",
-		"--push excludes --path":                                "ensure one --push --registry x --path .",
+		`unknown command "ensur"; did you mean ensure?`: "ensur",
+		"--build-arg is not supported":                  "ensure one --build-arg=a=b",
+		"--push and --registry go together: ":           "ensure one --push",
+		"--push and --registry go together":             "ensure one --registry x",
+		"--push excludes --path": "ensure one --push --registry x " +
+			"--path .",
 		"the name of a template is missing: use one of autogen": "ensure",
 		"or one of your config file":                            "resolve",
 		"pinion resolve takes one template's name, not 2":       "resolve one two",
@@ -24,11 +25,12 @@ func TestUsageErrors(t *testing.T) {
 		"--sha is a commit of one template":                     "ensure one two --sha " + sha,
 		"--allow-any-sha needs --sha":                           "ensure one --allow-any-sha",
 		"--sha: ":                                               "ensure one --sha abcdef",
-		"--quiet prints image IDs":                              "ls -q --format table --format json",
-		"--quiet shows no progress":                             "ensure one -q --progress plain",
-		`--progress: progress mode "loud"`:                      "ensure one --progress loud",
-		"stderr is not a terminal":                              "ensure one --progress tty",
-		"--host and --context both choose an engine":            "ls --host unix:///x --context y",
+		"--quiet prints image IDs": "ls -q --format table " +
+			"--format json",
+		"--quiet shows no progress":                  "ensure one -q --progress plain",
+		`--progress: progress mode "loud"`:           "ensure one --progress loud",
+		"stderr is not a terminal":                   "ensure one --progress tty",
+		"--host and --context both choose an engine": "ls --host unix:///x --context y",
 		"--tlsdir excludes": "ls --addr tcp://x:1 --tlsdir . " +
 			"--tlskey k",
 		"--tlscert and --tlskey go together":              "ls --addr tcp://x:1 --tlscert c",

@@ -20,6 +20,6 @@ func insert(path, name, text string) error {
 		return fmt.Errorf("%s: the lines %q and %q are missing", path, strings.TrimSpace(begin),
 			strings.TrimSpace(end))
 	}
-	// documentation
-	return os.WriteFile(path, []byte(head+begin+text+end+tail), 0o644) //nolint:gosec
+	return os.WriteFile(path, []byte(head+begin+text+end+tail),
+		0o644) //nolint:gosec // others read it
 }

@@ -36,9 +36,8 @@ func generate(root string) error {
 	if err := write(cli.Command(), reference); err != nil {
 		return err
 	}
-	// documentation
 	if err := os.WriteFile(filepath.Join(reference, "openapi.yaml"), server.OpenAPI,
-		0o644); err != nil { //nolint:gosec
+		0o644); err != nil { //nolint:gosec // others read it
 		return err
 	}
 	for _, path := range []string{"README.md", "docs/development/local-development.md"} {
@@ -60,8 +59,8 @@ func write(root *cobra.Command, dir string) error {
 	for _, cmd := range tree(root) {
 		path := filepath.Join(dir, fileName(cmd))
 		wanted[path] = true
-		// documentation
-		if err := os.WriteFile(path, []byte(page(cmd)), 0o644); err != nil { //nolint:gosec
+		if err := os.WriteFile(path, []byte(page(cmd)),
+			0o644); err != nil { //nolint:gosec // others read it
 			return err
 		}
 	}

@@ -2,7 +2,10 @@
 // documentation print their tables from this list.
 package envdoc
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // Variable describes one variable. Meaning and Default may hold `code` in Markdown's notation.
 type Variable struct {
@@ -26,69 +29,69 @@ func Managed() (vars []Variable) {
 }
 
 // Variables returns all variables, in the order in which they are documented.
-func Variables() []Variable {
-	return []Variable{
-		{"MOLECULE_IMAGE_REGISTRY", "",
-			"registry prefix to pull from: `PREFIX/workspace-template-NAME:latest`, byte for " +
-				"byte. If unset or blank, images are built locally", ""},
-		{"MOLECULE_LOCAL_TEMPLATE_REPO_PREFIX", "--repo-prefix",
-			"URL prefix of the repositories. The template's name is appended as it is",
-			"`https://git.moleculesai.app/molecule-ai/molecule-ai-workspace-template-`"},
-		{"MOLECULE_GITEA_TOKEN", "",
-			"credential for the git server in that prefix. No other server receives it", ""},
-		{"MOLECULE_IMAGE_PLATFORM", "--platform",
-			"`os/arch[/variant]`, or `native` for the builder's own platform. The tag of an image " +
-				"for any platform but `linux/amd64` has a suffix", "`linux/amd64`"},
-		{"MOLECULE_LOCAL_BUILD_CACHE", "--cache-dir",
-			"folder for records, locks and saved build caches",
-			"`molecule/workspace-template-build` in `$XDG_CACHE_HOME` or `~/.cache`"},
-		{"PINION_CACHE", "--cache",
-			"where build caches are saved for other builders: `local` (in the folder above), " +
-				"`registry:REPOSITORY`, `off`, or `auto`, which is `local`, but `off` for the " +
-				"Docker engine's own BuildKit", "`auto`"},
-		{"PINION_CONFIG", "--config",
-			"file with further templates and credentials",
-			"`pinion/config.yaml` in `$XDG_CONFIG_HOME` or `~/.config`"},
-		{"PINION_ALLOW_HTTP", "--allow-http",
-			"`1` or `true` allows a repository prefix with http on another machine", "no"},
-		{"PINION_STORE", "--store",
-			"where images are stored: `docker`, or `oci:DIR` for a folder", "`docker`"},
-		{"BUILDKIT_HOST", "--addr",
-			"address of a standalone buildkitd: `unix://`, `tcp://`, `docker-container://` or " +
-				"`ssh://`", "the builder named by `BUILDX_BUILDER`"},
-		{"BUILDX_BUILDER", "--builder",
-			"name of a docker buildx builder; the flag also takes `managed`",
-			"the builder selected in buildx, otherwise the Docker engine's own BuildKit"},
-		{"BUILDX_CONFIG", "", "buildx's configuration folder",
-			"`buildx` in Docker's configuration folder"},
-		{"BUILDKIT_PROGRESS", "--progress",
-			"how builds report progress: `auto`, `plain`, `tty`, `quiet` or `rawjson`", "`auto`"},
-		{managedPrefix + "IDLE", "--builder-idle",
-			"how long the managed BuildKit stays without work; `0` means forever", "`15m`"},
-		{managedPrefix + "KEEP_STORAGE", "--builder-keep-storage",
-			"size of the build cache that the managed BuildKit's garbage collection leaves",
-			"`20GB`"},
-		{managedPrefix + "ROOT", "", "folder for the managed BuildKit's state",
-			"`/var/lib/pinion`"},
-		{managedPrefix + "CONFIG", "",
-			"`buildkitd.toml` from which the managed BuildKit takes its registries, and nothing " +
-				"else", "`/etc/buildkit/buildkitd.toml` if it exists"},
-		{"PINION_SERVE_TOKEN", "--token-file",
-			"token that callers of `pinion serve` must send", ""},
-		{"PINION_HOOK_SECRET", "--hook-secret-file",
-			"secret with which webhooks to `pinion serve` are signed", ""},
-		{"XDG_RUNTIME_DIR", "--listen",
-			"folder in which `pinion serve` creates its socket, `pinion/pinion.sock`", ""},
-		{"DOCKER_HOST", "--host", "Docker endpoint, as for `docker`", ""},
-		{"DOCKER_CONTEXT", "--context", "Docker context, as for `docker`",
-			"the context selected in Docker"},
-		{"DOCKER_CONFIG", "", "Docker's configuration folder", "`~/.docker`"},
-		{"DOCKER_AUTH_CONFIG", "", "registry credentials, as for `docker`", ""},
-		{"DOCKER_TLS, DOCKER_TLS_VERIFY, DOCKER_CERT_PATH", "",
-			"TLS to the Docker engine, as for `docker`", ""},
-		{"DOCKER_API_VERSION", "", "version of the engine's API, as for `docker`", "negotiated"},
-		{"HTTPS_PROXY, HTTP_PROXY, NO_PROXY", "",
-			"proxies for Pinion's own requests; a builder has its own settings", ""},
-		{"NO_COLOR", "", "if set, progress has no colors", ""},
-	}
+func Variables() []Variable { return slices.Clone(variables) }
+
+var variables = []Variable{
+	{"MOLECULE_IMAGE_REGISTRY", "",
+		"registry prefix to pull from: `PREFIX/workspace-template-NAME:latest`, byte for " +
+			"byte. If unset or blank, images are built locally", ""},
+	{"MOLECULE_LOCAL_TEMPLATE_REPO_PREFIX", "--repo-prefix",
+		"URL prefix of the repositories. The template's name is appended as it is",
+		"`https://git.moleculesai.app/molecule-ai/molecule-ai-workspace-template-`"},
+	{"MOLECULE_GITEA_TOKEN", "",
+		"credential for the git server in that prefix. No other server receives it", ""},
+	{"MOLECULE_IMAGE_PLATFORM", "--platform",
+		"`os/arch[/variant]`, or `native` for the builder's own platform. The tag of an image " +
+			"for any platform but `linux/amd64` has a suffix", "`linux/amd64`"},
+	{"MOLECULE_LOCAL_BUILD_CACHE", "--cache-dir",
+		"folder for records, locks and saved build caches",
+		"`molecule/workspace-template-build` in `$XDG_CACHE_HOME` or `~/.cache`"},
+	{"PINION_CACHE", "--cache",
+		"where build caches are saved for other builders: `local` (in the folder above), " +
+			"`registry:REPOSITORY`, `off`, or `auto`, which is `local`, but `off` for the " +
+			"Docker engine's own BuildKit", "`auto`"},
+	{"PINION_CONFIG", "--config",
+		"file with further templates and credentials",
+		"`pinion/config.yaml` in `$XDG_CONFIG_HOME` or `~/.config`"},
+	{"PINION_ALLOW_HTTP", "--allow-http",
+		"`1` or `true` allows a repository prefix with http on another machine", "no"},
+	{"PINION_STORE", "--store",
+		"where images are stored: `docker`, or `oci:DIR` for a folder", "`docker`"},
+	{"BUILDKIT_HOST", "--addr",
+		"address of a standalone buildkitd: `unix://`, `tcp://`, `docker-container://` or " +
+			"`ssh://`", "the builder named by `BUILDX_BUILDER`"},
+	{"BUILDX_BUILDER", "--builder",
+		"name of a docker buildx builder; the flag also takes `managed`",
+		"the builder selected in buildx, otherwise the Docker engine's own BuildKit"},
+	{"BUILDX_CONFIG", "", "buildx's configuration folder",
+		"`buildx` in Docker's configuration folder"},
+	{"BUILDKIT_PROGRESS", "--progress",
+		"how builds report progress: `auto`, `plain`, `tty`, `quiet` or `rawjson`", "`auto`"},
+	{managedPrefix + "IDLE", "--builder-idle",
+		"how long the managed BuildKit stays without work; `0` means forever", "`15m`"},
+	{managedPrefix + "KEEP_STORAGE", "--builder-keep-storage",
+		"size of the build cache that the managed BuildKit's garbage collection leaves",
+		"`20GB`"},
+	{managedPrefix + "ROOT", "", "folder for the managed BuildKit's state",
+		"`/var/lib/pinion`"},
+	{managedPrefix + "CONFIG", "",
+		"`buildkitd.toml` from which the managed BuildKit takes its registries, and nothing " +
+			"else", "`/etc/buildkit/buildkitd.toml` if it exists"},
+	{"PINION_SERVE_TOKEN", "--token-file",
+		"token that callers of `pinion serve` must send", ""},
+	{"PINION_HOOK_SECRET", "--hook-secret-file",
+		"secret with which webhooks to `pinion serve` are signed", ""},
+	{"XDG_RUNTIME_DIR", "--listen",
+		"folder in which `pinion serve` creates its socket, `pinion/pinion.sock`", ""},
+	{"DOCKER_HOST", "--host", "Docker endpoint, as for `docker`", ""},
+	{"DOCKER_CONTEXT", "--context", "Docker context, as for `docker`",
+		"the context selected in Docker"},
+	{"DOCKER_CONFIG", "", "Docker's configuration folder", "`~/.docker`"},
+	{"DOCKER_AUTH_CONFIG", "", "registry credentials, as for `docker`", ""},
+	{"DOCKER_TLS, DOCKER_TLS_VERIFY, DOCKER_CERT_PATH", "",
+		"TLS to the Docker engine, as for `docker`", ""},
+	{"DOCKER_API_VERSION", "", "version of the engine's API, as for `docker`", "negotiated"},
+	{"HTTPS_PROXY, HTTP_PROXY, NO_PROXY", "",
+		"proxies for Pinion's own requests; a builder has its own settings", ""},
+	{"NO_COLOR", "", "if set, progress has no colors", ""},
 }

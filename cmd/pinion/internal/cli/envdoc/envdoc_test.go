@@ -26,7 +26,8 @@ func TestEveryVariableIsListed(t *testing.T) {
 	}
 	root := filepath.Join("..", "..", "..", "..", "..")
 	found := 0
-	for _, dir := range []string{root, filepath.Join(root, "resolver"), filepath.Join("..", "flags")} {
+	for _, dir := range []string{root, filepath.Join(root, "resolver"),
+		filepath.Join("..", "flags")} {
 		for _, name := range constants(t, dir) {
 			found++
 			if !listed[name] {

@@ -141,7 +141,9 @@ func (f *Ensure) CheckNames(names int) error {
 		return Errorf("--iidfile takes the image ID of one template, not of %d; --metadata-file "+
 			"takes several", names)
 	case len(f.cacheTo) > 0 && names > 1:
-		return Errorf("--cache-to takes the cache of one template, not of %d; --cache takes several", names)
+		return Errorf(
+			"--cache-to takes the cache of one template, not of %d; --cache takes several", names,
+		)
 	case f.sha != "" && names > 1:
 		return Errorf("--sha is a commit of one template, not of %d", names)
 	case f.pathSet && names > 1:
@@ -194,8 +196,8 @@ func (f *Ensure) Options() (opts []pinion.EnsureOption, err error) {
 func (f *Ensure) check() error {
 	switch {
 	case len(f.buildArgs) > 0:
-		return Errorf("--build-arg is not supported, because a commit determines its image; set the " +
-			"default of ARG in the Dockerfile")
+		return Errorf("--build-arg is not supported, because a commit determines its image; set " +
+			"the default of ARG in the Dockerfile")
 	case f.push != (strings.TrimSpace(f.registry) != ""):
 		return Errorf("--push and --registry go together: --push --registry registry.example/team")
 	case f.push && f.pathSet:

@@ -36,7 +36,7 @@ func OpenPending(path string) (*PendingFile, error) {
 	}
 	// buildx's mode: other users may read the result
 	f, err := os.OpenFile(path+".pinion-"+rand.Text(), os.O_WRONLY|os.O_CREATE|os.O_EXCL,
-		0o644) //nolint:gosec
+		0o644) //nolint:gosec // others read it
 	if err != nil {
 		return nil, err
 	}
