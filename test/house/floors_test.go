@@ -132,7 +132,9 @@ func (g graph) read(t *testing.T, goos string) {
 			t.Fatal(err)
 		}
 		name, _ := below(pkg.ImportPath)
-		g[name] = slices.Clip(g[name]) // there, also without imports
+		if _, ok := g[name]; !ok {
+			g[name] = nil
+		}
 		for _, imported := range pkg.Imports {
 			if ours, ok := below(imported); ok && !slices.Contains(g[name], ours) {
 				g[name] = append(g[name], ours)
