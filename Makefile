@@ -76,9 +76,10 @@ bench: tools ## Compare with a shell script, docker buildx and a clone; ask a se
 # --- checks
 
 MODULES := . $(wildcard test/tools/*)
+CROSS := darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
 
 .PHONY: verify
-verify: vet lint house-check docs-check tidy-check ## Check the sources: vet, lint, imports, API, generated docs, module files
+verify: vet lint house-check docs-check tidy-check vulncheck ## Check the sources: vet, lint, imports, API, generated docs, module files, vulnerabilities
 
 .PHONY: vet
 vet: ## Run go vet
@@ -106,10 +107,30 @@ tidy-check: ## Check that every module's files are tidy
 		(cd "$$module" && $(GO) mod tidy -diff >/dev/null) || { echo "$$module is not tidy: run \`go mod tidy\` there" >&2; exit 1; }; \
 	done
 
+# A database of one's own is for networks without a way out: https://go.dev/doc/security/vuln/database.
+VULNDB ?= https://vuln.go.dev
+
+.PHONY: vulncheck
+vulncheck: $(TOOLS)/govulncheck ## Look for known vulnerabilities; PINION_REQUIRE_VULNDB=1 fails without VULNDB
+	@code=0; out=$$($(TOOLS)/govulncheck -db '$(VULNDB)' ./... 2>&1) || code=$$?; \
+	if [ $$code = 1 ] && [[ $$out == *'fetching vulnerabilities'* ]] && [ "$${PINION_REQUIRE_VULNDB:-0}" != 1 ]; then \
+		echo '!!! VULNERABILITIES WERE NOT CHECKED: $(VULNDB) is out of reach (PINION_REQUIRE_VULNDB=1 makes this a failure)' >&2; \
+	else \
+		echo "$$out"; exit $$code; \
+	fi
+
+.PHONY: cross
+cross: ## Build and vet for the other systems that pinion runs on
+	@for target in $(CROSS); do \
+		echo "go build and vet for $$target"; \
+		export CGO_ENABLED=0 GOOS=$${target%/*} GOARCH=$${target#*/}; \
+		$(GO) build ./... && $(GO) vet ./... || { echo "$$target fails" >&2; exit 1; }; \
+	done
+
 # --- tools: each heavy one is a module of its own, so that its dependencies never meet ours. Minutes on a cold build cache.
 
 PART_TOOLS := buildkitd dockerd buildx gitea registry
-MODULE_TOOLS := $(PART_TOOLS) golangci-lint
+MODULE_TOOLS := $(PART_TOOLS) golangci-lint govulncheck
 
 .PHONY: tools
 tools: $(PART_TOOLS:%=$(TOOLS)/%) $(TOOLS)/registry-passwd ## Build the real parts that come from Go modules
@@ -138,6 +159,9 @@ $(TOOLS)/registry: STAMP := github.com/distribution/distribution/v3/version.vers
 $(TOOLS)/golangci-lint: PACKAGE := github.com/golangci/golangci-lint/v2/cmd/golangci-lint
 $(TOOLS)/golangci-lint: MODULE := github.com/golangci/golangci-lint/v2
 $(TOOLS)/golangci-lint: STAMP := main.version=
+$(TOOLS)/govulncheck: PACKAGE := golang.org/x/vuln/cmd/govulncheck
+$(TOOLS)/govulncheck: MODULE := golang.org/x/vuln
+$(TOOLS)/govulncheck: STAMP := main.version=
 
 $(MODULE_TOOLS:%=$(TOOLS)/%): $(TOOLS)/%: test/tools/%/go.mod test/tools/%/go.sum
 	@echo "building $* of $(MODULE)"

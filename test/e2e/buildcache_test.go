@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 
 	bkclient "github.com/moby/buildkit/client"
@@ -522,42 +521,6 @@ func TestBuildCacheNoCache(t *testing.T) {
 	count.want(t, "step", 2)
 	if again.ConfigDigest == "" || again.Cache == nil {
 		t.Errorf("built %+v", again)
-	}
-}
-
-// TestFault44_BuildCacheDisk: a disk that is full or read-only costs a warning.
-func TestFault44_BuildCacheDisk(t *testing.T) {
-	for _, c := range []struct {
-		name    string
-		flags   uintptr
-		options string
-		word    string
-	}{
-		{"full", 0, "size=64k", "no space left"},
-		{"read-only", syscall.MS_RDONLY, "", "read-only file system"},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			s := newScene(t, containerdStandalone)
-			s.ready(t, "RUN echo disk")
-			dir := filepath.Join(s.cacheDir(), "buildkit")
-			if err := os.MkdirAll(dir, 0o700); err != nil {
-				t.Fatal(err)
-			}
-			if err := os.Chmod(s.cacheDir(), 0o700); err != nil {
-				t.Fatal(err)
-			}
-			if err := syscall.Mount("none", dir, "tmpfs", c.flags, c.options); err != nil {
-				t.Skipf("SKIPPED, NOTHING TESTED: cannot mount a tmpfs: %v", err)
-			}
-			t.Cleanup(func() {
-				if err := syscall.Unmount(dir, 0); err != nil {
-					t.Error(err)
-				}
-			})
-			r := s.succeed(t, "ensure", runtime)
-			wantWords(t, r.stderr, "the build cache was not saved", c.word)
-			s.ensure(t, pinion.OutcomeHit)
-		})
 	}
 }
 
