@@ -84,7 +84,7 @@ func TestFault44_DiskFailures(t *testing.T) {
 	}
 }
 
-// A name in the way stands for whatever keeps a folder from being made.
+// A file of the folder's name prevents its creation.
 func TestFault44_FolderCannotBeMade(t *testing.T) {
 	d := openDir(t, t.TempDir())
 	write(t, filepath.Join(d.Path(), recordsDir), "")
@@ -112,7 +112,7 @@ func TestFault43_TemporaryFilesAreIgnoredAndSwept(t *testing.T) {
 	old, young := filepath.Join(dir, tempPrefix+"old"),
 		filepath.Join(dir, tempPrefix+"young"+recordSuffix)
 	write(t, old, string(whole)) // killed before the rename
-	write(t, young, "{")         // being written by somebody now
+	write(t, young, "{")         // another process writes it now
 	long := time.Now().Add(-2 * staleTemp)
 	if err := os.Chtimes(old, long, long); err != nil {
 		t.Fatal(err)

@@ -2,6 +2,7 @@ package cache
 
 import "errors"
 
+// The kinds of this package's errors, for errors.Is.
 var (
 	// ErrInsecure: another user may be able to write to the cache folder. It is
 	// a symbolic link, belongs to another user, or is writable by group or

@@ -47,7 +47,7 @@ func put(t *testing.T, d *Dir, recs ...Record) {
 	}
 }
 
-// keys are the records' keys in order, and how many files were put aside.
+// keys returns the records' keys in order, and the number of rejected files.
 func keys(t *testing.T, d *Dir) (string, int) {
 	t.Helper()
 	recs, rejected, err := d.Records(testLine, testStore)
@@ -61,7 +61,7 @@ func keys(t *testing.T, d *Dir) (string, int) {
 	return strings.Join(all, " "), len(rejected)
 }
 
-// fileOf is where a record lies.
+// fileOf returns the path of a record.
 func fileOf(t *testing.T, d *Dir, rec Record) string {
 	t.Helper()
 	name, err := rec.path()

@@ -40,7 +40,7 @@ func TestLock(t *testing.T) {
 		other()
 	}
 	unlock()
-	unlock() // again is harmless, also to the next holder:
+	unlock() // a second call has no effect on the next holder:
 	second, err := d.Lock(t.Context(), "sha256:01", 0)
 	if err != nil {
 		t.Fatal(err)

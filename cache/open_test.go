@@ -63,8 +63,7 @@ func TestFault52_UnsafeFolders(t *testing.T) {
 	}
 }
 
-// Links planted inside the folder, by somebody who could write to it once,
-// lead nowhere.
+// Links in the folder, by a user who could write to it once, are not followed.
 func TestFault52_SymlinksInside(t *testing.T) {
 	rec := record("01")
 	for _, planted := range []string{"records", "records/aaaa", "records/aaaa/STORE",
@@ -97,7 +96,7 @@ func TestFault52_SymlinksInside(t *testing.T) {
 	}
 }
 
-// plant puts a link in the place of a folder or of a file.
+// plant replaces a folder or a file by a link.
 func plant(t *testing.T, d *Dir, where, outside, victim string) {
 	t.Helper()
 	path := fileOf(t, d, record("01"))
@@ -116,7 +115,7 @@ func plant(t *testing.T, d *Dir, where, outside, victim string) {
 	symlink(t, target, path)
 }
 
-// A lock must not be taken on a file that somebody else chose, even inside.
+// A lock must not be taken through a link, even to a file in the folder.
 func TestFault52_LockOnLinkInside(t *testing.T) {
 	d := openDir(t, t.TempDir())
 	write(t, filepath.Join(d.Path(), "locks", "other"), "")

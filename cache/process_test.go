@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// The test program started again with these variables is another process of
-// Pinion on the same cache.
+// With these variables the test program plays another process of Pinion on the
+// same cache.
 const (
 	roleVar = "PINION_TEST_ROLE"
 	pathVar = "PINION_TEST_CACHE"
@@ -40,7 +40,7 @@ func play(role, path string) error {
 	case "build":
 		return build(d)
 	}
-	// A step of Put at which to be killed.
+	// The step of Put at which the process is killed.
 	d.create = func(name string) (tempFile, error) {
 		f, err := d.createTemp(name)
 		return stoppingFile{f, role}, err
@@ -48,8 +48,8 @@ func play(role, path string) error {
 	return d.Put(record("02"))
 }
 
-// stop says that the process is where it should be, and waits to be killed. (An empty select is a
-// deadlock to the runtime, which would end the process first.)
+// stop reports that the process has reached its step, and waits to be killed. (The runtime would
+// treat an empty select as a deadlock and end the process.)
 func stop() {
 	fmt.Println("here")
 	time.Sleep(time.Hour)
@@ -91,7 +91,7 @@ func hold(d *Dir) error {
 	return nil
 }
 
-// build is what Ensure does: look, lock, look again, build, record.
+// build does what Ensure does: it looks, locks, looks again, builds and records.
 func build(d *Dir) error {
 	unlock, err := d.lockForTest()
 	if err != nil {
@@ -137,7 +137,7 @@ func start(t *testing.T, d *Dir, role string) (*exec.Cmd, *bufio.Scanner) {
 	return cmd, bufio.NewScanner(out)
 }
 
-// startAndKill runs a role up to where it stops, and ends it as kill -9 does.
+// startAndKill runs a role up to its stop, and ends it as kill -9 does.
 func startAndKill(t *testing.T, d *Dir, role string) {
 	t.Helper()
 	cmd, out := start(t, d, role)
@@ -147,7 +147,7 @@ func startAndKill(t *testing.T, d *Dir, role string) {
 	if err := cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
-	_ = cmd.Wait() // "killed", as wanted
+	_ = cmd.Wait() // the error is "killed"
 }
 
 func TestFault43_KilledAtEveryStepOfPut(t *testing.T) {
@@ -214,5 +214,5 @@ func TestFault47_LockOfAKilledProcess(t *testing.T) {
 	}
 }
 
-// longWait is for locks that are going to be freed.
+// longWait is for locks that will be freed.
 const longWait = time.Minute

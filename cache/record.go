@@ -24,10 +24,11 @@ type Record struct {
 	// digest of the recipe without the commit
 	Line string `json:"line"`
 	// the store's endpoint, as imagestore reports it
-	Store     string `json:"store"`
-	StoreKind string `json:"store_kind"` // "classic", "containerd" or "oci"; it determines what ImageID is
-	Name      string `json:"name"`       // the template
-	Reference string `json:"reference"`  // repository:tag
+	Store string `json:"store"`
+	// "classic", "containerd" or "oci"; it determines what ImageID is
+	StoreKind string `json:"store_kind"`
+	Name      string `json:"name"`      // the template
+	Reference string `json:"reference"` // repository:tag
 	// the image's ID in the store: a config or a manifest digest
 	ImageID        string `json:"image_id"`
 	ConfigDigest   string `json:"config_digest"`   // "" if the builder did not report it

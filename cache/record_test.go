@@ -40,8 +40,7 @@ func TestPutAndRead(t *testing.T) {
 	}
 }
 
-// A record keeps what it is given beyond what older versions wrote, and one without is read as
-// well.
+// A record has the fields that older versions do not write, and one without them is read as well.
 func TestDescriptorIsOptional(t *testing.T) {
 	d := openDir(t, t.TempDir())
 	with, without := record("01"), record("02")
@@ -160,7 +159,7 @@ func TestFault45_UnreadableRecordsArePutAside(t *testing.T) {
 				t.Errorf("rejected %q, want %q", rejected, want)
 			}
 			if _, err := os.Stat(path + badSuffix); err != nil {
-				t.Errorf("not put aside: %v", err)
+				t.Errorf("not renamed: %v", err)
 			}
 			if got, again := keys(t, d); got != "ff" || again != 0 {
 				t.Errorf("asked again: %s, %d rejected", got, again)
@@ -173,7 +172,7 @@ func TestFault45_UnreadableRecordsArePutAside(t *testing.T) {
 	}
 }
 
-// An unknown field is none of our business as long as the schema is ours.
+// An unknown field is ignored if the schema is known.
 func TestUnknownFieldsAreIgnored(t *testing.T) {
 	d := openDir(t, t.TempDir())
 	whole, err := encode(record("01"))
@@ -195,7 +194,7 @@ func TestFault53_ClockJumps(t *testing.T) {
 	never.BuiltAt = time.Time{}
 	put(t, d, past, future, never)
 	for _, rec := range []Record{past, future, never} {
-		// The files' own times do not count either.
+		// The times of the files do not matter either.
 		if err := os.Chtimes(fileOf(t, d, rec), rec.BuiltAt, rec.BuiltAt); err != nil {
 			t.Fatal(err)
 		}

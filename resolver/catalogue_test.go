@@ -25,7 +25,8 @@ func TestNewCatalogue(t *testing.T) {
 		want := Template{Name: "claude-code", Dockerfile: "Dockerfile",
 			Image: "workspace-template-claude-code",
 			Remote: mustRemote(t,
-				"https://git.moleculesai.app/molecule-ai/molecule-ai-workspace-template-claude-code")}
+				"https://git.moleculesai.app/molecule-ai/"+
+					"molecule-ai-workspace-template-claude-code")}
 		if err != nil || got != want {
 			t.Errorf("got %+v, %v", got, err)
 		}

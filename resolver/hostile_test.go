@@ -44,7 +44,7 @@ func newServer(t *testing.T, routes map[string]http.HandlerFunc) *server {
 	t.Helper()
 	s := &server{routes: routes}
 	s.Server = httptest.NewUnstartedServer(http.HandlerFunc(s.serve))
-	// clients that hang up are what many tests are about
+	// in many tests the client closes the connection
 	s.Config.ErrorLog = log.New(io.Discard, "", 0)
 	s.Start()
 	t.Cleanup(s.Close)
@@ -144,7 +144,7 @@ func answer(status int, contentType, body string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", contentType)
 		w.WriteHeader(status)
-		_, _ = io.WriteString(w, body) // a client that hangs up is what some tests are about
+		_, _ = io.WriteString(w, body) // the client may close the connection
 	}
 }
 
@@ -183,8 +183,10 @@ func byRef(answers map[string]http.HandlerFunc) http.HandlerFunc {
 }
 
 const (
-	apiNotFound     = `{"errors":[],"message":"The target couldn't be found.","url":"http://x/api/swagger"}`
-	apiUnauthorized = `{"message":"invalid username, password or token","url":"http://x/api/swagger"}`
+	apiNotFound = `{"errors":[],"message":"The target couldn't be found.",` +
+		`"url":"http://x/api/swagger"}`
+	apiUnauthorized = `{"message":"invalid username, password or token",` +
+		`"url":"http://x/api/swagger"}`
 )
 
 func repoJSON(defaultBranch, format string) string {
@@ -194,7 +196,7 @@ func repoJSON(defaultBranch, format string) string {
 	)
 }
 
-// serveInProcess is a repository that wants a credential, without a network.
+// serveInProcess is a repository that requires a credential, without a network.
 func serveInProcess(r *http.Request, signed bool) (*http.Response, error) {
 	w := httptest.NewRecorder()
 	if signed {

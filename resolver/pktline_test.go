@@ -42,7 +42,8 @@ func FuzzReadRefs(f *testing.F) {
 			t.Errorf("an answer with an error: %+v, %v", answer, err)
 		case err != nil && !errors.Is(err, ErrInvalidAnswer) && !errors.Is(err, errRefused):
 			t.Errorf("an error of no kind: %v", err)
-		case answer.exists() && (answer.name != "HEAD" || answer.unborn != answer.revision.IsZero()):
+		case answer.exists() &&
+			(answer.name != "HEAD" || answer.unborn != answer.revision.IsZero()):
 			t.Errorf("got %+v", answer)
 		}
 	})

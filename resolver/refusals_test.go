@@ -72,7 +72,7 @@ func TestFault17_RenamedRepository(t *testing.T) {
 		_, err := s.client().Head(t.Context(), s.remote(t), git.HEAD, "")
 		requireMoved(t, err, s.remote(t), s.URL+"/new/home")
 	})
-	t.Run("told by the API", func(t *testing.T) {
+	t.Run("by the API's answer", func(t *testing.T) {
 		s := newServer(t, map[string]http.HandlerFunc{packPath: answer(401, "text/plain", ""),
 			apiRepo: redirect(301, "/api/v1/repos/new/home")})
 		_, err := s.client().Head(t.Context(), s.remote(t), git.HEAD, "")
@@ -103,7 +103,7 @@ func requireMoved(t *testing.T, err error, from git.Remote, to string) {
 }
 
 func TestRedirectFromHTTPSToHTTPIsRefused(t *testing.T) {
-	asked := &url.URL{Scheme: "https", Host: "h.example"}
+	origin := &url.URL{Scheme: "https", Host: "h.example"}
 	for raw, want := range map[string]bool{"https://h.example/x": true,
 		"https://H.example:443/x": true, "http://h.example/x": false,
 		"https://h.example:80/x": false, "https://h.example.evil/x": false} {
@@ -111,7 +111,7 @@ func TestRedirectFromHTTPSToHTTPIsRefused(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := sameHost(target, asked); got != want {
+		if got := sameHost(target, origin); got != want {
 			t.Errorf("%s: %v", raw, got)
 		}
 	}

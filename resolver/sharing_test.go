@@ -18,11 +18,11 @@ func (f fakeTransport) RoundTrip(r *http.Request) (*http.Response, error) { retu
 func TestFault33_SharedPerCredential(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var mu sync.Mutex
-		asked := map[string]int{} // by URL and credential
+		requests := map[string]int{} // by URL and credential
 		release := make(chan struct{})
 		transport := fakeTransport(func(r *http.Request) (*http.Response, error) {
 			mu.Lock()
-			asked[r.URL.Host+" "+r.Header.Get("Authorization")]++
+			requests[r.URL.Host+" "+r.Header.Get("Authorization")]++
 			mu.Unlock()
 			<-release
 			return serveInProcess(r, r.Header.Get("Authorization") != "")
@@ -46,15 +46,15 @@ func TestFault33_SharedPerCredential(t *testing.T) {
 		}
 		synctest.Wait()
 		mu.Lock()
-		if len(asked) != 2 || asked["a.example "] != 1 ||
-			asked["a.example Basic eC1hY2Nlc3MtdG9rZW46eA=="] != 1 {
-			t.Errorf("asked %v", asked)
+		if len(requests) != 2 || requests["a.example "] != 1 ||
+			requests["a.example Basic eC1hY2Nlc3MtdG9rZW46eA=="] != 1 {
+			t.Errorf("requests %v", requests)
 		}
 		mu.Unlock()
 		close(release)
 		callers.Wait()
 	})
-	// The credential is a part of what callers share a look-up by.
+	// The credential is a part of the key of a shared look-up.
 	a, b := lookup{token: "a"}, lookup{token: "b"}
 	if a == b {
 		t.Error("two credentials share a look-up")

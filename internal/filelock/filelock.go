@@ -20,7 +20,7 @@ import (
 	"github.com/gofrs/flock"
 )
 
-// ErrLink: the file of a lock, or its folder, is a symbolic link.
+// ErrLink is the error for a lock whose file or folder is a symbolic link.
 var ErrLink = errors.New("is a symbolic link")
 
 // Mode is a way to hold a lock.

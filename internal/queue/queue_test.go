@@ -47,7 +47,7 @@ func TestInOrder(t *testing.T) {
 			t.Errorf("the order is %v", order)
 		}
 		if !slices.Equal(places[2], []int{3, 2, 1}) {
-			t.Errorf("the last was told %v", places[2])
+			t.Errorf("the last got %v", places[2])
 		}
 	})
 }
@@ -74,7 +74,7 @@ func TestWhoLeavesMakesRoom(t *testing.T) {
 		}
 		synctest.Wait()
 		if !slices.Equal(places, []int{2, 1}) {
-			t.Errorf("the other was told %v", places)
+			t.Errorf("the other got %v", places)
 		}
 		a()
 		(<-in)()
@@ -89,7 +89,8 @@ func TestWhoLeavesMakesRoom(t *testing.T) {
 	})
 }
 
-// TestGivingUpLosesNoPlace: whoever gives up in the instant that it gets the place gives it back.
+// TestGivingUpLosesNoPlace: a caller that gives up at the moment when it gets the place gives it
+// back.
 func TestGivingUpLosesNoPlace(t *testing.T) {
 	for range 200 {
 		q := queue.New(1)

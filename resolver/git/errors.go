@@ -16,8 +16,8 @@ var (
 
 // InputError says which input was refused and why.
 type InputError struct {
-	Kind   string // what it should have been: "repository URL", "branch", "revision", "subdirectory"
-	Input  string // as given, with any URL userinfo masked
+	Kind   string // of input: "repository URL", "branch", "revision" or "subdirectory"
+	Input  string // the refused input, with any URL userinfo masked
 	Reason string // why it was refused, and what to write instead
 }
 

@@ -50,7 +50,8 @@ func branchFault(name string) string {
 	}
 	for part := range strings.SplitSeq(name, "/") {
 		if part == "" || part[0] == '.' || part[0] == '-' || strings.HasSuffix(part, ".lock") {
-			return `a part between slashes can't be empty, start with "." or "-", or end with ".lock"`
+			return `a part between slashes can't be empty, start with "." or "-", or end ` +
+				`with ".lock"`
 		}
 	}
 	return ""
