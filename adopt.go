@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"sync"
 	"time"
@@ -14,21 +13,8 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore"
 )
 
-// store is what a job needs of an image store.
-type store interface {
-	// Endpoint is what records call the store.
-	Endpoint() string
-	shelf
-	Info(ctx context.Context) (imagestore.EngineInfo, error)
-	Inspect(ctx context.Context, ref string) (imagestore.Image, error)
-	InspectPlatform(ctx context.Context, ref, platform string) (imagestore.Image, error)
-	Tag(ctx context.Context, id, ref string) error
-	Untag(ctx context.Context, ref string) error
-	Receive(ctx context.Context, ref, platform string, src imagestore.Source,
-		given []imagestore.Given, onBytes func(int)) (imagestore.Received, error)
-	Load(ctx context.Context, archive io.Reader, platform string) error
-	Pull(ctx context.Context, ref, platform string, progress func(status string)) error
-}
+// store is the image store of a job.
+type store = imagestore.Store
 
 // builtImage is an image that was delivered and verified.
 type builtImage struct {
@@ -154,4 +140,4 @@ func storeOrVerification(err error) error {
 }
 
 // storeError marks an error as the store's.
-func storeError(err error) error { return fmt.Errorf("%w: %w", ErrStore, err) }
+func storeError(err error) error { return imagestore.StoreFailure(err) }

@@ -10,6 +10,7 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/buildkit"
 	"git.moleculesai.app/molecule-ai/pinion/buildkit/buildx"
 	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore"
+	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore/docker"
 )
 
 // checkStore refuses what [WithStore] does not know.
@@ -28,7 +29,7 @@ func (s settings) layoutDir() (string, bool) { return strings.CutPrefix(s.store,
 
 // stillThere says that a store that was opened is what its path leads to.
 func stillThere(st store) bool {
-	folder, ok := st.(interface{ Exists() bool })
+	folder, ok := st.(imagestore.Folder)
 	return !ok || folder.Exists()
 }
 
@@ -84,9 +85,9 @@ func (s settings) choose(ctx context.Context, st store) (choice, error) {
 
 // engineBeside asks the engine that plain `docker` would use what it is.
 func (s settings) engineBeside(ctx context.Context) (
-	*imagestore.Engine, imagestore.EngineInfo, error,
+	*docker.Engine, imagestore.EngineInfo, error,
 ) {
-	e, err := imagestore.Dial(s.engineConfig())
+	e, err := docker.Dial(s.engineConfig())
 	if err != nil {
 		return nil, imagestore.EngineInfo{}, err
 	}

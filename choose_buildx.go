@@ -8,7 +8,7 @@ import (
 
 	"git.moleculesai.app/molecule-ai/pinion/buildkit"
 	"git.moleculesai.app/molecule-ai/pinion/buildkit/buildx"
-	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore"
+	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore/docker"
 )
 
 // chooseBuildx reads what buildx would take. own says that a name means the engine's own BuildKit;
@@ -37,7 +37,7 @@ func (s settings) lookIntoBuildx() (c choice, own bool, err error) {
 	if err != nil {
 		return choice{}, false, nil
 	}
-	if name != imagestore.DefaultContext {
+	if name != docker.DefaultContext {
 		host = name
 	}
 	selected, ok, err := folder.Selected(host)
@@ -48,7 +48,7 @@ func (s settings) lookIntoBuildx() (c choice, own bool, err error) {
 }
 
 // byContext takes the engine's own BuildKit for the name of the Docker context in use.
-func (s settings) byContext(cfg imagestore.EngineConfig,
+func (s settings) byContext(cfg docker.Config,
 	unknown error) (c choice, own bool, err error) {
 	name, _, err := cfg.CurrentContext()
 	switch {
@@ -102,7 +102,7 @@ func (s settings) reach(b buildx.Builder, n buildx.Node) (buildkit.Node, error) 
 		return to, err
 	}
 	to.Dial = func(ctx context.Context) (net.Conn, error) {
-		e, err := imagestore.Dial(s.engineConfig().At(n.Endpoint))
+		e, err := docker.Dial(s.engineConfig().At(n.Endpoint))
 		if err != nil {
 			return nil, err
 		}

@@ -11,6 +11,7 @@ import (
 
 	"git.moleculesai.app/molecule-ai/pinion/buildkit"
 	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore"
+	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore/docker"
 	"git.moleculesai.app/molecule-ai/pinion/resolver"
 )
 
@@ -216,7 +217,7 @@ func checkDisk(endpoint string, info imagestore.EngineInfo) Check {
 	} else if _, err := os.Stat(root); err != nil || !strings.HasPrefix(endpoint, "unix://") {
 		return ok("disk", "the engine's disk is not on this machine")
 	}
-	free, err := freeBytes(root)
+	free, err := docker.FreeBytes(root)
 	switch {
 	case err != nil:
 		return warn("disk", "%s: %v", root, err)

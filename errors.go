@@ -31,14 +31,11 @@ var (
 	ErrStalled         = buildkit.ErrStalled
 	ErrChanged         = buildkit.ErrChanged
 	ErrLockTimeout     = cache.ErrLockTimeout
+	ErrStore           = imagestore.ErrStore
+	ErrRegistry        = imagestore.ErrRegistry
 
-	// ErrStore: the image store does not answer, or did not do what it was asked.
-	ErrStore = errors.New("image store")
 	// ErrVerification: an image was delivered and is not what was built.
 	ErrVerification = errors.New("verification failed")
-	// ErrRegistry: the registry did not give the image in registry mode, or did not take it.
-	// [ErrNotFound], [ErrUnauthorized] or [ErrUnavailable] beside it says why.
-	ErrRegistry = errors.New("registry")
 )
 
 // StepError places a failed build in the Dockerfile; errors.As finds it beneath [ErrBuild].

@@ -190,17 +190,19 @@ func (f *fakeStore) Load(_ context.Context, r io.Reader, _ string) error {
 }
 
 // Receive brings in what the fake builder has made, as an engine does by a pull.
-func (f *fakeStore) Receive(_ context.Context, ref, _ string, _ imagestore.Source,
-	_ []imagestore.Given, _ func(int)) (imagestore.Received, error) {
+func (f *fakeStore) Receive(_ context.Context,
+	t imagestore.Transfer) (imagestore.Result, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	got := imagestore.Received{Image: f.made, Kind: f.kind}
+	ref := t.Image.Reference
+	got := imagestore.Result{Image: f.made, Kind: f.kind,
+		Delivery: buildkit.Delivery{Method: buildkit.MethodDelta}}
 	if _, there := f.images[f.made.ID]; there {
 		if tags := f.tagsOf(f.made.ID); slices.Contains(tags, ref) {
 			got.Name = ref
 		}
 	} else {
-		got.Name, got.Via = "127.0.0.1:4000/"+ref, imagestore.ViaPull
+		got.Name, got.Via = "127.0.0.1:4000/"+ref, buildkit.ViaPull
 		f.put(f.made, got.Name)
 	}
 	got.Image.Tags = f.tagsOf(f.made.ID)

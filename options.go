@@ -14,7 +14,7 @@ import (
 	"github.com/moby/buildkit/client"
 
 	"git.moleculesai.app/molecule-ai/pinion/buildkit"
-	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore"
+	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore/docker"
 	"git.moleculesai.app/molecule-ai/pinion/internal/xdg"
 	"git.moleculesai.app/molecule-ai/pinion/resolver"
 )
@@ -54,7 +54,7 @@ type settings struct {
 	tls       buildkit.TLS
 	builder   string // its name in buildx
 	managed   func(context.Context) (addr string, err error)
-	engine    imagestore.EngineConfig
+	engine    docker.Config
 	store     string
 	frontends []string
 	lockWait  time.Duration

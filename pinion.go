@@ -11,6 +11,7 @@ import (
 
 	"git.moleculesai.app/molecule-ai/pinion/cache"
 	"git.moleculesai.app/molecule-ai/pinion/internal/flight"
+	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore"
 	"git.moleculesai.app/molecule-ai/pinion/internal/lazy"
 	"git.moleculesai.app/molecule-ai/pinion/internal/queue"
 	"git.moleculesai.app/molecule-ai/pinion/internal/redact"
@@ -248,7 +249,7 @@ func (o *Orchestrator) call(ctx context.Context, name string, a ask) (*Call, err
 		return nil, err
 	}
 	r = r.labelled(a.labels).attested(provenance)
-	var to pusher
+	var to imagestore.Pusher
 	if a.push {
 		if to, err = checkPush(t, st, a); err != nil {
 			return nil, err

@@ -38,7 +38,7 @@ func (p *pruning) remove(ctx context.Context, h *holding, reason string) error {
 	}
 	defer unlock()
 	// What has been begun is ended: each request has a bound of its own.
-	return storeErrorOrNil(p.locked(context.WithoutCancel(ctx), h, reason))
+	return storeError(p.locked(context.WithoutCancel(ctx), h, reason))
 }
 
 // locked looks again, now that no build can come in between, and removes.

@@ -9,13 +9,8 @@ import (
 
 	"git.moleculesai.app/molecule-ai/pinion/cache"
 	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore"
+	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore/docker"
 )
-
-// shelf is what an image store has to tell for its images to be counted and pruned.
-type shelf interface {
-	List(ctx context.Context, labelKey string) ([]imagestore.Image, error)
-	Uses(ctx context.Context) ([]imagestore.Use, error)
-}
 
 // found is what has become of a recorded image.
 type found int
@@ -94,7 +89,7 @@ func (o *Orchestrator) survey(ctx context.Context) (survey, error) {
 	if err := s.temporaries(ctx); err != nil {
 		return survey{}, storeError(err)
 	}
-	return s, storeErrorOrNil(s.containers(ctx))
+	return s, storeError(s.containers(ctx))
 }
 
 // look says what has become of a record's image.
@@ -164,7 +159,7 @@ func (s *survey) temporaries(ctx context.Context) error {
 
 // temporary is nil unless the tag is a temporary name of this owner for that image.
 func (s *survey) temporary(img imagestore.Image, tag string) *holding {
-	name, _ := imagestore.CutLoopback(tag)
+	name, _ := docker.CutLoopback(tag)
 	repository, _, _ := strings.Cut(name, ":")
 	image, ours := strings.CutPrefix(repository, namespace)
 	key := strings.TrimPrefix(img.Labels[LabelRecipe], "sha256:")
@@ -206,11 +201,4 @@ func (h *holding) last(names ...string) bool {
 	return !slices.ContainsFunc(h.tags, func(tag string) bool {
 		return !slices.Contains(names, tag)
 	})
-}
-
-func storeErrorOrNil(err error) error {
-	if err == nil {
-		return nil
-	}
-	return storeError(err)
 }

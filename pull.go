@@ -84,14 +84,10 @@ func present(ctx context.Context, st store, ref, platform string) (id, miss stri
 func (o *Orchestrator) fetchImage(ctx context.Context, st store, b *Build, ref,
 	platform string) error {
 	o.log.Info(fmt.Sprintf("Provisioner: registry mode → pulling %s for runtime %s", ref, b.name))
-	err := st.Pull(ctx, ref, platform, func(status string) {
+	return registryOrStore(st.Pull(ctx, ref, platform, func(status string) {
 		o.log.Debug(status)
 		b.emit(Event{Type: EventLog, Text: b.clean(status)})
-	})
-	if err != nil {
-		return registryOrStore(err)
-	}
-	return nil
+	}))
 }
 
 // registryKind gives the registry's refusals the names that the git server's have. It prints as

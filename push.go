@@ -30,14 +30,8 @@ type Pushed struct {
 // own and comes after the build's last event.
 func PushTo(prefix string) EnsureOption { return func(a *ask) { a.pushTo, a.push = prefix, true } }
 
-// pusher is a store that can push.
-type pusher interface {
-	Push(ctx context.Context, id, ref string,
-		progress func(status string)) (digest string, err error)
-}
-
 // checkPush refuses what could only be refused after the build.
-func checkPush(t resolver.Template, st store, a ask) (pusher, error) {
+func checkPush(t resolver.Template, st store, a ask) (imagestore.Pusher, error) {
 	if a.local {
 		return nil,
 			fmt.Errorf("%w: a working tree is of no commit, so its image is not for others; push "+
@@ -54,7 +48,7 @@ func checkPush(t resolver.Template, st store, a ask) (pusher, error) {
 			fmt.Errorf("%w: the registry to push to gives %q, which is no image reference: %w",
 				ErrInvalidInput, ref, err)
 	}
-	p, ok := st.(pusher)
+	p, ok := st.(imagestore.Pusher)
 	if !ok {
 		return nil,
 			fmt.Errorf("%w: pushing is the Docker engine's work, and the images are in %s; push "+
@@ -65,7 +59,7 @@ func checkPush(t resolver.Template, st store, a ask) (pusher, error) {
 
 // push sends a verified image under the key's lock, which keeps others from pushing and from
 // pruning it.
-func (j *job) push(ctx context.Context, p pusher, img Image) (Image, error) {
+func (j *job) push(ctx context.Context, p imagestore.Pusher, img Image) (Image, error) {
 	unlock, warnings, err := j.lock(ctx)
 	if err != nil {
 		return Image{}, err
@@ -88,6 +82,9 @@ func (j *job) push(ctx context.Context, p pusher, img Image) (Image, error) {
 			continue
 		}
 		digest, err := j.pushAs(ctx, p, img.ID, ref)
+		if errors.Is(err, ErrLockTimeout) {
+			return Image{}, err
+		}
 		if err != nil {
 			return Image{}, registryOrStore(err)
 		}
@@ -98,7 +95,7 @@ func (j *job) push(ctx context.Context, p pusher, img Image) (Image, error) {
 }
 
 // pushAs pushes under one name. Commits share names, so the key's lock is not enough for it.
-func (j *job) pushAs(ctx context.Context, p pusher, id, ref string) (string, error) {
+func (j *job) pushAs(ctx context.Context, p imagestore.Pusher, id, ref string) (string, error) {
 	if dir, err := j.o.records(); err == nil {
 		name := sha256.Sum256([]byte("push " + j.store.Endpoint() + " " + ref))
 		unlock, err := dir.Lock(ctx, hex.EncodeToString(name[:]), j.o.settings.lockWait)
@@ -114,9 +111,6 @@ func (j *job) pushAs(ctx context.Context, p pusher, id, ref string) (string, err
 // registryOrStore marks an error as the registry's or the store's.
 func registryOrStore(err error) error {
 	var at *imagestore.Error
-	if errors.Is(err, ErrLockTimeout) {
-		return err
-	}
 	if errors.As(err, &at) && at.Origin == imagestore.OriginRegistry {
 		return fmt.Errorf("%w: %w%w", ErrRegistry, kindOf(err), err)
 	}

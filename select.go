@@ -11,6 +11,8 @@ import (
 
 	"git.moleculesai.app/molecule-ai/pinion/buildkit"
 	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore"
+	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore/docker"
+	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore/layout"
 	"git.moleculesai.app/molecule-ai/pinion/resolver"
 )
 
@@ -79,7 +81,7 @@ func (s settings) connectManaged(ctx context.Context, opts ...buildkit.Option) (
 	return buildkit.Dial(ctx, addr, buildkit.TLS{}, append(opts, buildkit.Managed())...)
 }
 
-func (s settings) engineConfig() imagestore.EngineConfig {
+func (s settings) engineConfig() docker.Config {
 	cfg := s.engine
 	cfg.Lookup = s.lookup
 	return cfg
@@ -87,13 +89,13 @@ func (s settings) engineConfig() imagestore.EngineConfig {
 
 func (s settings) openStore() (store, error) {
 	if dir, ok := s.layoutDir(); ok {
-		l, err := imagestore.OpenLayout(dir)
+		l, err := layout.Open(dir)
 		if err != nil {
 			return nil, err
 		}
 		return l, nil
 	}
-	e, err := imagestore.Dial(s.engineConfig())
+	e, err := docker.Dial(s.engineConfig())
 	if err != nil {
 		return nil, err
 	}

@@ -15,9 +15,9 @@ import (
 type sink struct {
 	store    store
 	platform string
-	given    []imagestore.Given
+	given    []imagestore.LayerSet
 	// received is nil if nothing came by Receive.
-	received *imagestore.Received
+	received *imagestore.Result
 	// layers of the image that was received; they stand in its record, so that the next image may
 	// leave them out.
 	layers []string
@@ -29,7 +29,7 @@ func (j *job) sink() *sink {
 
 // given is what the records say of the blobs in this store. The store is asked whether it still has
 // the images.
-func (j *job) given() (given []imagestore.Given) {
+func (j *job) given() (given []imagestore.LayerSet) {
 	dir, err := j.o.records()
 	if err != nil {
 		return nil
@@ -40,7 +40,7 @@ func (j *job) given() (given []imagestore.Given) {
 	}
 	for _, r := range recs {
 		if r.Store == j.store.Endpoint() && len(r.Layers) > 0 {
-			given = append(given, imagestore.Given{ID: r.ImageID, Layers: r.Layers})
+			given = append(given, imagestore.LayerSet{ImageID: r.ImageID, Layers: r.Layers})
 		}
 	}
 	return given
@@ -48,22 +48,13 @@ func (j *job) given() (given []imagestore.Given) {
 
 func (s *sink) Receive(ctx context.Context, image buildkit.Solved,
 	onBytes func(int)) (buildkit.Delivery, error) {
-	src := imagestore.Source{Descriptor: image.Descriptor, Manifest: image.Manifest,
-		Config: image.Config, Around: image.Around, Open: image.Open}
-	got, err := s.store.Receive(ctx, image.Reference, s.platform, src, s.given, onBytes)
+	got, err := s.store.Receive(ctx, imagestore.Transfer{Image: image, Platform: s.platform,
+		Earlier: s.given, OnBytes: onBytes})
 	if err != nil {
 		return buildkit.Delivery{}, err
 	}
 	s.received, s.layers = &got, layersOf(image)
-	d := buildkit.Delivery{Method: buildkit.MethodDelta, Via: buildkit.Via(got.Via),
-		Bytes: got.Bytes, LayersSent: got.Sent, LayersReused: got.Reused, Reason: got.Reason}
-	switch {
-	case got.Kind == imagestore.KindOCI:
-		d.Method = buildkit.MethodOCI
-	case got.Full:
-		d.Method = buildkit.MethodFull
-	}
-	return d, nil
+	return got.Delivery, nil
 }
 
 func (s *sink) Load(ctx context.Context, archive io.Reader) error {

@@ -11,6 +11,32 @@ type Situation string
 const (
 	// EngineUnreachable: no Docker engine answers at an address.
 	EngineUnreachable Situation = "engine unreachable"
+	// EngineSlow: the Docker engine at an address takes too long to answer.
+	EngineSlow Situation = "engine slow"
+	// ContextUnknown: there is no Docker context of a name.
+	ContextUnknown Situation = "Docker context unknown"
+	// DockerConfigBroken: a file of the Docker config cannot be read.
+	DockerConfigBroken Situation = "Docker config broken"
+	// TLSFilesMissing: a folder lacks the TLS files of the Docker engine.
+	TLSFilesMissing Situation = "TLS files missing"
+	// CredentialHelperFailed: a Docker credential helper failed for a registry.
+	CredentialHelperFailed Situation = "credential helper failed"
+	// RegistryUnauthorized: a registry refused the credentials of the Docker config.
+	RegistryUnauthorized Situation = "registry unauthorized"
+	// RegistryImageMissing: a registry does not have the image of a reference.
+	RegistryImageMissing Situation = "image missing in registry"
+	// RegistryUnreachable: a registry does not answer the engine.
+	RegistryUnreachable Situation = "registry unreachable"
+	// PullNeedsEngine: a pull was requested from a store that is no engine.
+	PullNeedsEngine Situation = "pull needs an engine"
+	// DiskFull: there is no space below a folder.
+	DiskFull Situation = "disk full"
+	// FolderReadOnly: a folder for images is not writable.
+	FolderReadOnly Situation = "folder read-only"
+	// FolderForeign: a folder is in use for something else than images.
+	FolderForeign Situation = "folder foreign"
+	// LayoutBroken: the index of an OCI image layout in a folder is broken.
+	LayoutBroken Situation = "layout broken"
 	// SBOMRequested: an SBOM was requested with the build, which makes none.
 	SBOMRequested Situation = "SBOM requested"
 	// ConfigMissing: the configuration file that the user names does not exist.

@@ -2,23 +2,25 @@ package imagestore
 
 import (
 	"errors"
+	"fmt"
 	"strings"
+
+	"git.moleculesai.app/molecule-ai/pinion/internal/errdef"
 )
 
 var (
-	// ErrNotFound says that the image store (or the registry, for a pull) has
-	// no such image.
-	ErrNotFound = errors.New("no such image")
-	// ErrUnavailable says that the engine or the registry does not answer.
-	ErrUnavailable = errors.New("does not answer")
-	// ErrUnauthorized says that the registry refused the credentials of the
-	// Docker config, or wants some and there are none.
-	ErrUnauthorized = errors.New("not authorised")
-	// ErrConfig says that the Docker configuration does not lead to an engine:
-	// an unknown context, a malformed host or file.
-	ErrConfig = errors.New("invalid Docker configuration")
-	// ErrNoLayout says that a folder is no OCI image layout, or a broken one.
-	ErrNoLayout = errors.New("not an OCI image layout")
+	// ErrStore: the image store does not answer, or did not do what it was asked.
+	ErrStore = errors.New("image store")
+	// ErrRegistry: a registry did not give an image, or did not take one. ErrNotFound,
+	// ErrUnauthorized or ErrUnavailable beside it says why.
+	ErrRegistry = errors.New("registry")
+	// ErrNotFound: the image store, or the registry of a pull, has no such image.
+	ErrNotFound = errdef.ErrNotFound
+	// ErrUnavailable: the engine or the registry does not answer.
+	ErrUnavailable = errdef.ErrUnavailable
+	// ErrUnauthorized: the registry refused the credentials of the Docker config, or asked for
+	// credentials and there are none.
+	ErrUnauthorized = errdef.ErrUnauthorized
 )
 
 // Origin says which side failed.
@@ -31,9 +33,11 @@ const (
 	OriginRegistry Origin = "registry"
 )
 
-// Error is the one error type of this package.
+// Error is the error type of all image stores.
 type Error struct {
-	Op     string // "dial", "open", "info", "inspect", "list", "list containers", "tag", "untag", "load", "pull", "push" or "hijack"
+	// Op is "dial", "open", "context", "info", "inspect", "list", "list containers", "tag",
+	// "untag", "load", "pull", "push", "exec" or "hijack".
+	Op     string
 	Origin Origin
 	Ref    string // the image concerned, or ""
 	Err    error  // one of the sentinels with its cause, or the cause alone
@@ -50,3 +54,32 @@ func (e *Error) Error() string {
 
 // Unwrap gives errors.Is and errors.As the cause.
 func (e *Error) Unwrap() error { return e.Err }
+
+// StoreFailure marks an error as the image store's, with ErrStore. nil stays nil.
+func StoreFailure(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%w: %w", ErrStore, err)
+}
+
+// Failure marks an error of a pull or a push with ErrRegistry if the registry failed, and with
+// ErrStore otherwise. nil stays nil.
+func Failure(err error) error {
+	if at, ok := errors.AsType[*Error](err); ok && at.Origin == OriginRegistry {
+		return registryError{err}
+	}
+	return StoreFailure(err)
+}
+
+// registryError is a registry's failure. It is ErrUnavailable unless it is something more precise.
+type registryError struct{ err error }
+
+func (e registryError) Error() string { return ErrRegistry.Error() + ": " + e.err.Error() }
+
+func (e registryError) Unwrap() []error { return []error{ErrRegistry, e.err} }
+
+func (e registryError) Is(target error) bool {
+	return target == ErrUnavailable && !errors.Is(e.err, ErrUnauthorized) &&
+		!errors.Is(e.err, ErrNotFound)
+}

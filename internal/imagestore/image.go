@@ -1,18 +1,23 @@
 package imagestore
 
-import "time"
+import (
+	"time"
+
+	"github.com/containerd/platforms"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+)
 
 // Kind says how a store keeps images, which decides what an image ID is.
 type Kind string
 
 const (
-	// KindClassic is a graph driver's store: the ID is the config's digest.
+	// KindClassic is a graph driver's store. The ID is the config's digest.
 	KindClassic Kind = "classic"
-	// KindContainerd is containerd's store: the ID is the digest of the
-	// manifest, or of the index if there is one.
+	// KindContainerd is containerd's store. The ID is the digest of the manifest, or of the index
+	// if there is one.
 	KindContainerd Kind = "containerd"
-	// KindOCI is a Layout: the ID is the digest of the manifest, or of the
-	// index of an image with attestations.
+	// KindOCI is an OCI image layout. The ID is the digest of the manifest, or of the index of an
+	// image with attestations.
 	KindOCI Kind = "oci"
 )
 
@@ -21,17 +26,35 @@ type Image struct {
 	ID       string            // digest, see Kind
 	Tags     []string          // short form, as Docker prints them
 	Labels   map[string]string // of the image's config
-	Platform string            // linux/amd64, linux/arm/v7; "" from List, which is not told
+	Platform string            // linux/amd64, linux/arm/v7; "" from List of an engine
 	Size     int64             // bytes; the containerd store counts compressed content too
 	Created  time.Time         // the image's own claim; zero if it makes none
 }
 
-// EngineInfo describes an engine, or what stands for one.
+// EngineInfo describes an engine, or a layout.
 type EngineInfo struct {
 	Version    string // the engine's, for example 29.1.3; of a layout the format's
-	APIVersion string // the one agreed on with this client, for example 1.52; "" for a layout
+	APIVersion string // agreed on with this client, for example 1.52; "" for a layout
 	Kind       Kind
 	Platform   string // what the engine runs on, linux/amd64 style
 	OSType     string // linux or windows
 	RootDir    string // where the engine keeps its data, on its own machine
+}
+
+// Use is a container, running or not, and the image that it was made from.
+type Use struct {
+	Container string // its name, or its ID if it has none
+	// Images are the digests by which the engine names the image: its ID, and
+	// on the containerd store also the manifest of the platform that runs.
+	Images []string
+}
+
+// FormatPlatform returns the normal form: linux/arm64/v8 is linux/arm64, and linux/arm is
+// linux/arm/v7. It returns "" for an image that names no platform.
+func FormatPlatform(os, arch, variant string) string {
+	if os == "" || arch == "" {
+		return ""
+	}
+	return platforms.Format(platforms.Normalize(ocispec.Platform{OS: os, Architecture: arch,
+		Variant: variant}))
 }

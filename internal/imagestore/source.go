@@ -1,54 +1,88 @@
 package imagestore
 
 import (
-	"context"
-	"errors"
-	"io"
-	"sync"
+	"encoding/json"
+	"fmt"
+	"slices"
+
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"git.moleculesai.app/molecule-ai/pinion/buildkit"
 )
 
-// source hands a reader to an HTTP request. net/http waits for a Read of the
-// body that is under way even when the request is cancelled, and reports a
-// failing body and a failing connection alike. So the request gets one end of
-// a pipe, which is closed when ctx ends, and the reader's own failure is
-// remembered.
-type source struct {
-	body *io.PipeReader
-	stop func() bool // the watch on ctx
-	r    io.Reader
-
-	mu     sync.Mutex
-	failed error
+// Source is an image outside the store with its documents parsed.
+type Source struct {
+	buildkit.Solved
+	Parsed  ocispec.Manifest
+	DiffIDs []digest.Digest // one for each layer of the manifest
 }
 
-func newSource(ctx context.Context, r io.Reader) *source {
-	body, feed := io.Pipe()
-	stop := context.AfterFunc(ctx, func() { _ = body.CloseWithError(ctx.Err()) })
-	s := &source{body: body, stop: stop, r: r}
-	go func() {
-		_, err := io.Copy(feed, s)
-		_ = feed.CloseWithError(err) // never fails; nil is the end of the file
-	}()
-	return s
-}
-
-// Read is called by the copying goroutine alone.
-func (s *source) Read(p []byte) (int, error) {
-	n, err := s.r.Read(p)
-	if err != nil && !errors.Is(err, io.EOF) {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		s.failed = err
+// NewSource parses the documents of an image.
+func NewSource(image buildkit.Solved) (Source, error) {
+	s := Source{Solved: image}
+	var config ocispec.Image
+	if err := json.Unmarshal(image.Manifest, &s.Parsed); err != nil {
+		return s, fmt.Errorf("manifest: %w", err)
 	}
-	return n, err
+	if err := json.Unmarshal(image.Config, &config); err != nil {
+		return s, fmt.Errorf("config: %w", err)
+	}
+	s.DiffIDs = config.RootFS.DiffIDs
+	if len(s.DiffIDs) != len(s.Parsed.Layers) {
+		return s, fmt.Errorf("%d layers in the manifest and %d in the config",
+			len(s.Parsed.Layers), len(s.DiffIDs))
+	}
+	return s, nil
 }
 
-// end stops the copying, after a Read that may be under way, and returns the
-// reader's error if there was one by then.
-func (s *source) end() error {
-	s.stop()
-	_ = s.body.Close()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.failed
+// Attested reports whether the image has attestations, so that its root is an index.
+func (s Source) Attested() bool { return len(s.Around) > 0 }
+
+// Root is the document that identifies the image, with its content in Data: the manifest, or the
+// index of image and attestations.
+func (s Source) Root() ocispec.Descriptor {
+	if s.Attested() {
+		return s.Around[len(s.Around)-1]
+	}
+	root := s.Descriptor
+	root.Data = s.Manifest
+	return root
+}
+
+// Documents are all blobs except for the layers, with their content in Data. A document comes after
+// the blobs that it refers to.
+func (s Source) Documents() []ocispec.Descriptor {
+	config, manifest := s.Parsed.Config, s.Descriptor
+	config.Data, manifest.Data = s.Config, s.Manifest
+	return append([]ocispec.Descriptor{config, manifest}, s.Around...)
+}
+
+// Layers are the manifest's layers, each once.
+func (s Source) Layers() []ocispec.Descriptor {
+	seen := map[digest.Digest]bool{}
+	return slices.DeleteFunc(slices.Clone(s.Parsed.Layers), func(l ocispec.Descriptor) bool {
+		again := seen[l.Digest]
+		seen[l.Digest] = true
+		return again
+	})
+}
+
+// ID is the image's ID in a store of that kind.
+func (s Source) ID(k Kind) string {
+	if k == KindClassic {
+		return s.Parsed.Config.Digest.String()
+	}
+	return s.Root().Digest.String()
+}
+
+// BlobPath is the path of a blob in an OCI image layout (image-spec, image-layout.md).
+func BlobPath(d digest.Digest) string {
+	return ocispec.ImageBlobsDir + "/" + d.Algorithm().String() + "/" + d.Encoded()
+}
+
+// Bare is a descriptor without annotations and embedded content.
+func Bare(d ocispec.Descriptor) ocispec.Descriptor {
+	return ocispec.Descriptor{MediaType: d.MediaType, Digest: d.Digest, Size: d.Size,
+		Platform: d.Platform}
 }

@@ -12,13 +12,14 @@ import (
 	"time"
 
 	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore"
+	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore/docker"
 	"git.moleculesai.app/molecule-ai/pinion/test/parts"
 )
 
 // place is where the demo's image goes: the Docker engine that answers, or a folder that a BuildKit
 // of Pinion's own fills.
 type place struct {
-	engine *imagestore.Engine // nil for the folder
+	engine *docker.Engine // nil for the folder
 	what   string
 	arch   string // of what is built, as Go names it
 	env    []string
@@ -26,7 +27,7 @@ type place struct {
 
 // findPlace takes the engine that plain `docker` would use, or a folder if there is none.
 func findPlace(ctx context.Context, dir string) (*place, error) {
-	found, err := dial(ctx, imagestore.EngineConfig{Lookup: os.LookupEnv})
+	found, err := dial(ctx, docker.Config{Lookup: os.LookupEnv})
 	if err == nil {
 		return found, nil
 	}
@@ -53,8 +54,8 @@ func findPlace(ctx context.Context, dir string) (*place, error) {
 
 func named(variable string) bool { return os.Getenv(variable) != "" }
 
-func dial(ctx context.Context, cfg imagestore.EngineConfig) (*place, error) {
-	engine, err := imagestore.Dial(cfg)
+func dial(ctx context.Context, cfg docker.Config) (*place, error) {
+	engine, err := docker.Dial(cfg)
 	if err != nil {
 		return nil, err
 	}

@@ -11,7 +11,7 @@ import (
 	"github.com/moby/moby/client"
 
 	"git.moleculesai.app/molecule-ai/pinion"
-	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore"
+	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore/docker"
 	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore/storetest"
 )
 
@@ -71,7 +71,7 @@ func (s *scene) tags(t *testing.T, name string) (tags []string) {
 	for _, img := range list.Items {
 		for _, tag := range img.RepoTags {
 			// The engine pulls under a name with a registry before it.
-			local, _ := imagestore.CutLoopback(tag)
+			local, _ := docker.CutLoopback(tag)
 			if strings.HasPrefix(local, "molecule-local/workspace-template-"+name+":") {
 				tags = append(tags, tag)
 			}

@@ -32,7 +32,7 @@ func TestEngineGone(t *testing.T) {
 	s.ready(t, "RUN echo engine")
 	s.ensure(t, pinion.OutcomeBuilt)
 	own.Kill()
-	s.refused(t, pinion.ErrStore, own.Host(), "DOCKER_HOST")
+	s.refused(t, pinion.ErrStore, own.Host(), "does not answer")
 	s.fail(t, exitStore, []string{own.Host(), "pinion doctor"}, "ensure", runtime)
 	if err := own.Restart(t.Context()); err != nil {
 		t.Fatal(err)

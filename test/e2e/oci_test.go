@@ -338,7 +338,7 @@ func TestNoEngine(t *testing.T) {
 	s := newScene(t, containerdStandalone)
 	s.ready(t, "RUN echo nobody")
 	u := s.withoutEngine(t)
-	u.fail(t, exitStore, []string{"start it", "--store oci:DIR"}, "ensure", runtime)
+	u.fail(t, exitStore, []string{"start the Docker engine", "--store oci:DIR"}, "ensure", runtime)
 	// One that was named is never replaced by another builder.
 	delete(u.env, "BUILDKIT_HOST")
 	named := u.with("DOCKER_HOST", "unix:///nowhere/docker.sock", "PINION_STORE",

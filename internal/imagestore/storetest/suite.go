@@ -15,22 +15,12 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore"
 )
 
-// Store is what the suite asks of an engine's client or of a folder.
-type Store interface {
-	Info(ctx context.Context) (imagestore.EngineInfo, error)
-	Inspect(ctx context.Context, ref string) (imagestore.Image, error)
-	List(ctx context.Context, labelKey string) ([]imagestore.Image, error)
-	Tag(ctx context.Context, id, ref string) error
-	Untag(ctx context.Context, ref string) error
-	Load(ctx context.Context, archive io.Reader, platform string) error
-}
-
 // platform is the one of the suite's images unless they say otherwise.
 const platform = "linux/amd64"
 
 // Run checks that a store behaves as its kind should. The store may hold other
 // images; the suite removes its own.
-func Run(t *testing.T, store Store, kind imagestore.Kind) {
+func Run(t *testing.T, store imagestore.Store, kind imagestore.Kind) {
 	s := suite{store, kind}
 	for _, c := range []struct {
 		name string
@@ -58,7 +48,7 @@ func Run(t *testing.T, store Store, kind imagestore.Kind) {
 }
 
 type suite struct {
-	store Store
+	store imagestore.Store
 	kind  imagestore.Kind
 }
 

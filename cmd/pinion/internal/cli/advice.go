@@ -11,8 +11,24 @@ import (
 
 // advice maps what is wrong to what to run or to set. "{}" stands for the situation's detail.
 var advice = map[errdef.Situation]string{
-	errdef.EngineUnreachable: "start the Docker engine, choose another with --host, --context or " +
-		"DOCKER_HOST, or build without one into a folder with --store oci:DIR",
+	errdef.EngineUnreachable: "start the Docker engine, check that you may use its socket, " +
+		"choose another with --host, --context or DOCKER_HOST, or build without one into a " +
+		"folder with --store oci:DIR",
+	errdef.EngineSlow: "restart the Docker engine at {}, or choose another with --host, --context " +
+		"or DOCKER_HOST",
+	errdef.ContextUnknown:         "see `docker context ls`",
+	errdef.DockerConfigBroken:     "repair or remove the file",
+	errdef.TLSFilesMissing:        "set DOCKER_CERT_PATH to the folder of the files",
+	errdef.CredentialHelperFailed: "repair the helper, or run `docker login {}`",
+	errdef.RegistryUnauthorized:   "run `docker login {}` with an account that has access",
+	errdef.RegistryImageMissing:   "check the name and the tag of {}",
+	errdef.RegistryUnreachable:    "check the engine's network and proxy",
+	errdef.PullNeedsEngine:        "leave out --store, or unset MOLECULE_IMAGE_REGISTRY to build",
+	errdef.DiskFull:               "make room on the disk of {}, for example by `pinion prune`",
+	errdef.FolderReadOnly:         "make {} writable, or name another folder with --store",
+	errdef.FolderForeign:          "name another folder",
+	errdef.LayoutBroken:           "repair or remove {}",
+
 	errdef.SBOMRequested:   "scan the finished image, for example with `docker scout sbom` or syft",
 	errdef.PlainHTTPPrefix: "use https, or allow http with --allow-http or PINION_ALLOW_HTTP=1",
 	errdef.CacheFolderWritable: "run `chmod 700 {}`, or choose another folder with --cache-dir or " +

@@ -1,0 +1,84 @@
+package docker
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/docker/cli/cli/config"
+	"github.com/docker/cli/cli/config/configfile"
+	"github.com/docker/cli/cli/config/credentials"
+	"github.com/docker/cli/cli/config/types"
+	"github.com/moby/moby/api/pkg/authconfig"
+	"github.com/moby/moby/api/types/registry"
+)
+
+// hubKey is the name under which Docker configs keep the credentials of
+// docker.io (docker/cli, cli/config/configfile).
+const hubKey = "https://index.docker.io/v1/"
+
+// registryAuth gives the registry credentials of a Docker config.
+// configfile.GetAuthConfig would do, but takes DOCKER_AUTH_CONFIG from the
+// process's environment.
+type registryAuth struct {
+	file *configfile.ConfigFile
+	env  map[string]types.AuthConfig // DOCKER_AUTH_CONFIG, which beats the file
+}
+
+func newRegistryAuth(file *configfile.ConfigFile, env string) (registryAuth, error) {
+	auth := registryAuth{file: file}
+	if env == "" {
+		return auth, nil
+	}
+	fromEnv, err := config.LoadFromReader(strings.NewReader(env))
+	if err != nil {
+		// The parser's message may quote what it read.
+		return auth, fmt.Errorf("%w: DOCKER_AUTH_CONFIG is malformed", ErrConfig)
+	}
+	auth.env = fromEnv.AuthConfigs
+	return auth, nil
+}
+
+// forHost returns the credentials for a registry, zero for none. It runs the
+// credential helper that the config names for the registry, or for all.
+func (a registryAuth) forHost(host string) (types.AuthConfig, error) {
+	key := host
+	if host == "docker.io" || host == "index.docker.io" {
+		key = hubKey
+	}
+	if auth, ok := a.env[key]; ok {
+		return auth, nil
+	}
+	helper := a.file.CredentialsStore
+	if h, ok := a.file.CredentialHelpers[key]; ok {
+		helper = h
+	}
+	if helper == "" {
+		return credentials.NewFileStore(a.file).Get(key)
+	}
+	auth, err := credentials.NewNativeStore(a.file, helper).Get(key)
+	if err != nil {
+		return types.AuthConfig{}, fmt.Errorf("credential helper docker-credential-%s: %w", helper,
+			err)
+	}
+	return auth, nil
+}
+
+// header is the value of X-Registry-Auth, "" for none.
+func header(auth types.AuthConfig) (string, error) {
+	if auth.Username == "" && auth.Password == "" && auth.IdentityToken == "" &&
+		auth.RegistryToken == "" {
+		return "", nil
+	}
+	value, err := authconfig.Encode(registry.AuthConfig{
+		Username:      auth.Username,
+		Password:      auth.Password,
+		ServerAddress: auth.ServerAddress,
+		IdentityToken: auth.IdentityToken,
+		RegistryToken: auth.RegistryToken,
+	})
+	if err != nil {
+		return "", errors.New("registry credentials cannot be encoded")
+	}
+	return value, nil
+}

@@ -1,0 +1,11 @@
+//go:build !unix
+
+package docker
+
+import (
+	"errors"
+)
+
+func FreeBytes(string) (uint64, error) {
+	return 0, errors.New("free space is not known on this system")
+}

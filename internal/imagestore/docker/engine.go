@@ -1,0 +1,100 @@
+package docker
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"sync/atomic"
+	"time"
+
+	"github.com/moby/moby/client"
+
+	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore"
+)
+
+// Engine is a client of one Docker engine. It is safe for concurrent use.
+type Engine struct {
+	api      *client.Client
+	endpoint string
+	auth     registryAuth
+	// stallAfter is the constant's value outside of tests.
+	stallAfter time.Duration
+	// negotiated says that the API version has been agreed on, which happens once.
+	negotiated atomic.Bool
+}
+
+// Dial finds the engine that the configuration means. It reads the Docker
+// config and contexts, and does not contact the engine. Errors are *Error with
+// ErrConfig.
+func Dial(cfg Config) (*Engine, error) {
+	e, err := dial(cfg)
+	if err != nil {
+		return nil, &imagestore.Error{Op: "dial", Origin: imagestore.OriginDocker, Err: err}
+	}
+	return e, nil
+}
+
+func dial(cfg Config) (*Engine, error) {
+	file, err := cfg.DockerConfig()
+	if err != nil {
+		return nil, err
+	}
+	auth, err := newRegistryAuth(file, cfg.get("DOCKER_AUTH_CONFIG"))
+	if err != nil {
+		return nil, err
+	}
+	target, err := cfg.target(file)
+	if err != nil {
+		return nil, err
+	}
+	opts, err := transportOptions(target)
+	if err != nil {
+		return nil, err
+	}
+	opts = append(opts, client.WithUserAgent("pinion"),
+		client.WithAPIVersion(cfg.get("DOCKER_API_VERSION")))
+	if len(file.HTTPHeaders) > 0 {
+		opts = append(opts, client.WithHTTPHeaders(file.HTTPHeaders))
+	}
+	api, err := client.New(opts...)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrConfig, err)
+	}
+	return &Engine{api: api, endpoint: endpointOf(target.Host), auth: auth, stallAfter: stallAfter},
+		nil
+}
+
+// Endpoint is the engine's address, for example unix:///var/run/docker.sock:
+// the same string as long as the configuration leads to the same address. It
+// holds no password.
+func (e *Engine) Endpoint() string { return e.endpoint }
+
+// Client is the connection itself, for what this package does not do: containers.
+func (e *Engine) Client() *client.Client { return e.api }
+
+// Close frees idle connections. Connections from DialHijack stay open.
+func (e *Engine) Close() error { return e.api.Close() }
+
+// DialHijack opens a raw connection over the Engine API, as BuildKit's /grpc
+// and /session endpoints want it (POST with Upgrade: proto, usually h2c). url
+// is a path, without an API version. Errors are *Error.
+func (e *Engine) DialHijack(ctx context.Context, url, proto string,
+	meta map[string][]string) (net.Conn, error) {
+	conn, err := e.api.DialHijack(ctx, url, proto, meta)
+	if err != nil {
+		return nil, e.fail(ctx, "hijack", url, err)
+	}
+	return conn, nil
+}
+
+// apiVersion is the Engine API version agreed on, and asks the engine if that
+// has not happened yet.
+func (e *Engine) apiVersion(ctx context.Context) (string, error) {
+	if !e.negotiated.Load() {
+		if _, err := e.api.Ping(ctx, client.PingOptions{NegotiateAPIVersion: true}); err != nil {
+			return "", err
+		}
+		e.negotiated.Store(true)
+	}
+	return e.api.ClientVersion(), nil
+}

@@ -1,0 +1,59 @@
+package docker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"syscall"
+	"time"
+
+	cerrdefs "github.com/containerd/errdefs"
+	"github.com/moby/moby/client"
+
+	"git.moleculesai.app/molecule-ai/pinion/internal/errdef"
+	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore"
+)
+
+// answerWithin bounds every request that an engine can answer at once. Loads and pulls have no bound.
+const answerWithin = 30 * time.Second
+
+var errSlow = fmt.Errorf("no answer within %s", answerWithin)
+
+// brief returns the context of a request that the engine can answer at once.
+func brief(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeoutCause(ctx, answerWithin, errSlow)
+}
+
+// fail makes an *Error of an error that the Docker client returned.
+func (e *Engine) fail(ctx context.Context, op, ref string, err error) error {
+	switch {
+	case errors.Is(context.Cause(ctx), errSlow):
+		err = errdef.In(errdef.EngineSlow, e.endpoint, fmt.Errorf("%w: the engine at %s: %w",
+			imagestore.ErrUnavailable, e.endpoint, errSlow))
+	case ctx.Err() != nil:
+		// The connection ended because the caller ended it.
+		err = ctx.Err()
+		if cause := context.Cause(ctx); !errors.Is(cause, err) {
+			err = fmt.Errorf("%w: %w", err, cause)
+		}
+	case brokenConnection(err):
+		err = errdef.In(errdef.EngineUnreachable, e.endpoint,
+			fmt.Errorf("%w: the engine at %s does not answer: %w", imagestore.ErrUnavailable,
+				e.endpoint, err))
+	case cerrdefs.IsNotFound(err):
+		err = fmt.Errorf("%w: %w", imagestore.ErrNotFound, err)
+	}
+	return &imagestore.Error{Op: op, Origin: imagestore.OriginDocker, Ref: ref, Err: err}
+}
+
+// brokenConnection reports whether the engine is not there or went away. It is false for an engine
+// that answered.
+func brokenConnection(err error) bool {
+	var netErr net.Error
+	return client.IsErrConnectionFailed(err) ||
+		errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) ||
+		errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) ||
+		errors.As(err, &netErr)
+}

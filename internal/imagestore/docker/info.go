@@ -1,0 +1,60 @@
+package docker
+
+import (
+	"context"
+
+	"github.com/moby/moby/api/types/system"
+	"github.com/moby/moby/client"
+
+	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore"
+)
+
+// containerdDriver is how an engine names the containerd image store in the
+// driver status of GET /info (moby, daemon/info.go; since engine 24).
+const containerdDriver = "io.containerd.snapshotter.v1"
+
+// Info asks the engine what it is. Errors are *imagestore.Error, ErrUnavailable among
+// them.
+func (e *Engine) Info(ctx context.Context) (imagestore.EngineInfo, error) {
+	ctx, cancel := brief(ctx)
+	defer cancel()
+	version, err := e.apiVersion(ctx)
+	if err != nil {
+		return imagestore.EngineInfo{}, e.fail(ctx, "info", "", err)
+	}
+	result, err := e.api.Info(ctx, client.InfoOptions{})
+	if err != nil {
+		return imagestore.EngineInfo{}, e.fail(ctx, "info", "", err)
+	}
+	return imagestore.EngineInfo{
+		Version:    result.Info.ServerVersion,
+		APIVersion: version,
+		Kind:       kindOf(result.Info),
+		Platform:   machinePlatform(result.Info.OSType, result.Info.Architecture),
+		OSType:     result.Info.OSType,
+		RootDir:    result.Info.DockerRootDir,
+	}, nil
+}
+
+func kindOf(info system.Info) imagestore.Kind {
+	for _, pair := range info.DriverStatus {
+		if pair[0] == "driver-type" && pair[1] == containerdDriver {
+			return imagestore.KindContainerd
+		}
+	}
+	return imagestore.KindClassic
+}
+
+// machinePlatform makes a platform of GET /info's architecture, which is the
+// kernel's name for the machine (uname -m) and not the one that images use.
+func machinePlatform(os, machine string) string {
+	switch machine {
+	case "armv7l":
+		return imagestore.FormatPlatform(os, "arm", "v7")
+	case "armv6l":
+		return imagestore.FormatPlatform(os, "arm", "v6")
+	case "i686":
+		return imagestore.FormatPlatform(os, "386", "")
+	}
+	return imagestore.FormatPlatform(os, machine, "")
+}

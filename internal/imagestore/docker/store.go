@@ -1,0 +1,144 @@
+package docker
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/containerd/platforms"
+	"github.com/distribution/reference"
+	"github.com/moby/moby/api/types/image"
+	"github.com/moby/moby/client"
+	"github.com/moby/moby/client/pkg/versions"
+	"github.com/opencontainers/go-digest"
+
+	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore"
+)
+
+// inspectPlatformAPI is the first API version whose inspect takes a platform
+// (moby, api/docs/CHANGELOG.md, v1.49).
+const inspectPlatformAPI = "1.49"
+
+// Inspect describes the image that a tag or an ID names. Of a multi-platform
+// image on the containerd store it describes the variant that the engine would
+// run. Errors are *imagestore.Error, imagestore.ErrNotFound and ErrUnavailable among them.
+func (e *Engine) Inspect(ctx context.Context, ref string) (imagestore.Image, error) {
+	ctx, cancel := brief(ctx)
+	defer cancel()
+	result, err := e.api.ImageInspect(ctx, ref)
+	if err != nil {
+		return imagestore.Image{}, e.fail(ctx, "inspect", ref, err)
+	}
+	return fromInspect(result.InspectResponse), nil
+}
+
+// InspectPlatform is Inspect for one platform of a multi-platform image, where
+// the engine can tell them apart (API 1.49); elsewhere it is Inspect, and the
+// caller compares Image.Platform. ErrNotFound says that the store has no such
+// variant.
+func (e *Engine) InspectPlatform(ctx context.Context, ref, platform string) (imagestore.Image, error) {
+	ctx, cancel := brief(ctx)
+	defer cancel()
+	want, err := platforms.Parse(platform)
+	if err != nil {
+		return imagestore.Image{}, e.fail(ctx, "inspect", ref, err)
+	}
+	version, err := e.apiVersion(ctx)
+	if err != nil {
+		return imagestore.Image{}, e.fail(ctx, "inspect", ref, err)
+	}
+	if versions.LessThan(version, inspectPlatformAPI) {
+		return e.Inspect(ctx, ref)
+	}
+	result, err := e.api.ImageInspect(ctx, ref, client.ImageInspectWithPlatform(&want))
+	if err != nil {
+		return imagestore.Image{}, e.fail(ctx, "inspect", ref, err)
+	}
+	return fromInspect(result.InspectResponse), nil
+}
+
+// List describes the images that carry a label, whatever its value. Platform
+// is empty: the engine does not say. Errors are *Error.
+func (e *Engine) List(ctx context.Context, labelKey string) ([]imagestore.Image, error) {
+	ctx, cancel := brief(ctx)
+	defer cancel()
+	opts := client.ImageListOptions{Filters: make(client.Filters).Add("label", labelKey)}
+	result, err := e.api.ImageList(ctx, opts)
+	if err != nil {
+		return nil, e.fail(ctx, "list", "", err)
+	}
+	images := make([]imagestore.Image, 0, len(result.Items))
+	for _, item := range result.Items {
+		images = append(images, fromSummary(item))
+	}
+	return images, nil
+}
+
+// Tag makes ref name the image with this ID, whatever it named before. It
+// takes an ID and not a name, so that what was verified is what gets the tag.
+// Errors are *Error, ErrNotFound among them.
+func (e *Engine) Tag(ctx context.Context, id, ref string) error {
+	ctx, cancel := brief(ctx)
+	defer cancel()
+	if _, err := digest.Parse(id); err != nil {
+		return e.fail(ctx, "tag", ref, fmt.Errorf("image ID %q: %w", id, err))
+	}
+	if _, err := e.api.ImageTag(ctx, client.ImageTagOptions{Source: id, Target: ref}); err != nil {
+		return e.fail(ctx, "tag", ref, err)
+	}
+	return nil
+}
+
+// Untag removes one name, unforced; the image goes with its last name unless a
+// container uses it. Only a name with a tag is accepted, because the engine
+// would take an ID, or a name that looks like one, for the image itself.
+// Errors are *Error, ErrNotFound among them.
+func (e *Engine) Untag(ctx context.Context, ref string) error {
+	ctx, cancel := brief(ctx)
+	defer cancel()
+	named, err := reference.ParseNormalizedNamed(ref)
+	if err != nil {
+		return e.fail(ctx, "untag", ref, err)
+	}
+	_, isID := digest.Parse(ref)
+	if _, tagged := named.(reference.NamedTagged); !tagged || isID == nil {
+		return e.fail(ctx, "untag", ref, fmt.Errorf("%q is not a name with a tag", ref))
+	}
+	if _, err := e.api.ImageRemove(ctx, ref,
+		client.ImageRemoveOptions{PruneChildren: true}); err != nil {
+		return e.fail(ctx, "untag", ref, err)
+	}
+	return nil
+}
+
+func fromInspect(in image.InspectResponse) imagestore.Image {
+	img := imagestore.Image{
+		ID:       in.ID,
+		Tags:     realTags(in.RepoTags),
+		Platform: imagestore.FormatPlatform(in.Os, in.Architecture, in.Variant),
+		Size:     in.Size,
+	}
+	if in.Config != nil {
+		img.Labels = in.Config.Labels
+	}
+	// An unreadable time is an image's own fault and of no consequence.
+	img.Created, _ = time.Parse(time.RFC3339Nano, in.Created)
+	return img
+}
+
+func fromSummary(in image.Summary) imagestore.Image {
+	return imagestore.Image{ID: in.ID, Tags: realTags(in.RepoTags), Labels: in.Labels, Size: in.Size,
+		Created: time.Unix(in.Created, 0).UTC()}
+}
+
+// realTags leaves out the placeholder that old engines list for an image
+// without a tag.
+func realTags(tags []string) []string {
+	var names []string
+	for _, tag := range tags {
+		if tag != "<none>:<none>" {
+			names = append(names, tag)
+		}
+	}
+	return names
+}

@@ -1,0 +1,82 @@
+package imagestore
+
+import (
+	"context"
+	"io"
+)
+
+// Store is an image store. It is safe for concurrent use. All errors are *Error.
+//
+// Some stores can do more, and callers ask for that by a type assertion: a [Pusher], a [Folder], a
+// buildkit.Engine (an engine with a BuildKit of its own), and a store with the method
+// Client() *client.Client, which runs containers.
+type Store interface {
+	// Endpoint is the store's address. Records name the store by it. It holds no password.
+	Endpoint() string
+	// Info describes the store.
+	Info(ctx context.Context) (EngineInfo, error)
+	Inspector
+	Tagger
+	Receiver
+	Lister
+	Puller
+}
+
+// Inspector describes single images. A missing image is ErrNotFound.
+type Inspector interface {
+	// Inspect describes the image that a tag or an ID names.
+	Inspect(ctx context.Context, ref string) (Image, error)
+	// InspectPlatform is Inspect for one platform of a multi-platform image, if the store can tell
+	// them apart. Otherwise it is Inspect. The caller compares Image.Platform.
+	InspectPlatform(ctx context.Context, ref, platform string) (Image, error)
+}
+
+// Tagger gives and removes names. A missing image or name is ErrNotFound.
+type Tagger interface {
+	// Tag makes ref name the image with this ID. It takes an ID and not a name, so that the image
+	// that was verified gets the tag.
+	Tag(ctx context.Context, id, ref string) error
+	// Untag removes one name with a tag. The image goes with its last name, unless a container
+	// uses it.
+	Untag(ctx context.Context, ref string) error
+}
+
+// Receiver takes images that a builder outside the store made.
+type Receiver interface {
+	// Receive brings an image into the store and leaves out the layers that the store has. If the
+	// image already exists, Receive sends nothing.
+	Receive(ctx context.Context, t Transfer) (Result, error)
+	// Load streams an archive into the store. If archive fails, the error wraps its error.
+	// platform may be "".
+	Load(ctx context.Context, archive io.Reader, platform string) error
+}
+
+// Lister lists images and the containers that use them.
+type Lister interface {
+	// List describes the images that carry a label, whatever its value.
+	List(ctx context.Context, labelKey string) ([]Image, error)
+	// Uses lists all containers, including the stopped ones.
+	Uses(ctx context.Context) ([]Use, error)
+}
+
+// Puller fetches images from registries.
+type Puller interface {
+	// Pull fetches ref for a platform, "" for the store's own. progress may be nil. It gets one
+	// unsanitised line whenever a layer or the whole changes state. A store that cannot pull
+	// returns errors.ErrUnsupported.
+	Pull(ctx context.Context, ref, platform string, progress func(status string)) error
+}
+
+// Pusher is a store that can push.
+type Pusher interface {
+	// Push sends the image with this ID to a registry under ref, and returns the digest of the
+	// manifest that the registry shows under ref afterwards. progress is that of Pull.
+	Push(ctx context.Context, id, ref string,
+		progress func(status string)) (digest string, err error)
+}
+
+// Folder is a store that may be removed or replaced while it is open.
+type Folder interface {
+	// Exists reports whether the store's path still leads to the store.
+	Exists() bool
+}
