@@ -84,26 +84,8 @@ func present(ctx context.Context, st store, ref, platform string) (id, miss stri
 func (o *Orchestrator) fetchImage(ctx context.Context, st store, b *Build, ref,
 	platform string) error {
 	o.log.Info(fmt.Sprintf("Provisioner: registry mode → pulling %s for runtime %s", ref, b.name))
-	return registryOrStore(st.Pull(ctx, ref, platform, func(status string) {
+	return imagestore.Failure(st.Pull(ctx, ref, platform, func(status string) {
 		o.log.Debug(status)
 		b.emit(Event{Type: EventLog, Text: b.clean(status)})
 	}))
-}
-
-// registryKind gives the registry's refusals the names that the git server's have. It prints as
-// nothing, since the error beneath says it already.
-type registryKind struct{ error }
-
-func (registryKind) Error() string   { return "" }
-func (k registryKind) Unwrap() error { return k.error }
-
-func kindOf(err error) error {
-	switch {
-	case errors.Is(err, imagestore.ErrUnauthorized):
-		return registryKind{ErrUnauthorized}
-	case errors.Is(err, imagestore.ErrNotFound):
-		return registryKind{ErrNotFound}
-	default:
-		return registryKind{ErrUnavailable}
-	}
 }

@@ -86,7 +86,7 @@ func (j *job) push(ctx context.Context, p imagestore.Pusher, img Image) (Image, 
 			return Image{}, err
 		}
 		if err != nil {
-			return Image{}, registryOrStore(err)
+			return Image{}, imagestore.Failure(err)
 		}
 		img.Pushed = append(img.Pushed, Pushed{Reference: ref, Digest: digest})
 	}
@@ -106,13 +106,4 @@ func (j *job) pushAs(ctx context.Context, p imagestore.Pusher, id, ref string) (
 	}
 	j.o.log.Info(fmt.Sprintf("local-build: pushing %s", ref))
 	return p.Push(ctx, id, ref, func(status string) { j.o.log.Debug(status) })
-}
-
-// registryOrStore marks an error as the registry's or the store's.
-func registryOrStore(err error) error {
-	var at *imagestore.Error
-	if errors.As(err, &at) && at.Origin == imagestore.OriginRegistry {
-		return fmt.Errorf("%w: %w%w", ErrRegistry, kindOf(err), err)
-	}
-	return storeError(err)
 }

@@ -9,17 +9,17 @@ import (
 )
 
 var (
-	// ErrStore: the image store does not answer, or did not do what it was asked.
+	// ErrStore marks a failure of the image store: no answer, or a refusal.
 	ErrStore = errors.New("image store")
-	// ErrRegistry: a registry did not give an image, or did not take one. ErrNotFound,
-	// ErrUnauthorized or ErrUnavailable beside it says why.
+	// ErrRegistry marks a failure of a registry in a pull or a push. ErrNotFound, ErrUnauthorized
+	// or ErrUnavailable beside it is the reason.
 	ErrRegistry = errors.New("registry")
-	// ErrNotFound: the image store, or the registry of a pull, has no such image.
+	// ErrNotFound means that the image store, or the registry of a pull, has no such image.
 	ErrNotFound = errdef.ErrNotFound
-	// ErrUnavailable: the engine or the registry does not answer.
+	// ErrUnavailable means that the engine or the registry does not answer.
 	ErrUnavailable = errdef.ErrUnavailable
-	// ErrUnauthorized: the registry refused the credentials of the Docker config, or asked for
-	// credentials and there are none.
+	// ErrUnauthorized means that the registry refused the credentials of the Docker config, or
+	// asked for credentials and there are none.
 	ErrUnauthorized = errdef.ErrUnauthorized
 )
 

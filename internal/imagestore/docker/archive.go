@@ -118,8 +118,8 @@ func (c *countingWriter) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// index names the image by the annotation io.containerd.image.name, as containerd's importer expects
-// (core/images/archive).
+// index names the image by the annotation io.containerd.image.name, as containerd's importer
+// expects (core/images/archive).
 func (a *archive) index() ocispec.Index {
 	desc := imagestore.Bare(a.image.Root())
 	desc.Annotations = map[string]string{"io.containerd.image.name": "docker.io/" + a.ref}
@@ -137,7 +137,8 @@ type dockerManifest struct {
 }
 
 func (a *archive) docker() dockerManifest {
-	m := dockerManifest{Config: imagestore.BlobPath(a.image.Parsed.Config.Digest), RepoTags: []string{a.ref}}
+	m := dockerManifest{Config: imagestore.BlobPath(a.image.Parsed.Config.Digest),
+		RepoTags: []string{a.ref}}
 	for _, l := range a.image.Parsed.Layers {
 		m.Layers = append(m.Layers, imagestore.BlobPath(l.Digest))
 	}

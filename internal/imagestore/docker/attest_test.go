@@ -18,14 +18,16 @@ func TestReceiveAttested(t *testing.T) {
 		save: true}
 	steps := func(t *testing.T, way buildkit.Via, r *receiver) {
 		first := storetest.Attested(t, string(way)+" base", "top")
-		if got := r.receive(t, "molecule-local/x:1", first); got.Method != buildkit.MethodFull || got.Via != way {
+		if got := r.receive(t, "molecule-local/x:1", first); got.Method != buildkit.MethodFull ||
+			got.Via != way {
 			t.Errorf("first: %+v", got)
 		}
 		if got := r.receive(t, "molecule-local/x:2", first); got.LayersSent != 0 || got.Via != "" {
 			t.Errorf("unchanged: %+v", got)
 		}
 		if got := r.receive(t, "molecule-local/x:3",
-			storetest.Attested(t, string(way)+" base", "other top")); got.LayersSent != 1 || got.LayersReused != 1 ||
+			storetest.Attested(t, string(way)+" base", "other top")); got.LayersSent != 1 ||
+			got.LayersReused != 1 ||
 			got.Via != way {
 			t.Errorf("changed top: %+v", got)
 		}
@@ -36,7 +38,8 @@ func TestReceiveAttested(t *testing.T) {
 		steps(t, buildkit.ViaLoad, far)
 		lie := storetest.Attested(t, "never", "seen")
 		far.earlier[0].Layers = append(far.earlier[0].Layers, lie.Digests[0])
-		if got := far.receive(t, "molecule-local/x:lie", lie); got.Method != buildkit.MethodFull || got.LayersSent != 2 {
+		if got := far.receive(t, "molecule-local/x:lie", lie); got.Method != buildkit.MethodFull ||
+			got.LayersSent != 2 {
 			t.Errorf("after a lie: %+v", got)
 		}
 	})

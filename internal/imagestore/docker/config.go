@@ -15,8 +15,8 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/internal/errdef"
 )
 
-// ErrConfig: the Docker configuration does not lead to an engine. A context is unknown, or a host or
-// a file is malformed.
+// ErrConfig means that the Docker configuration does not lead to an engine: a context is unknown,
+// or a host or a file is malformed.
 var ErrConfig = errors.New("invalid Docker configuration")
 
 // Config selects an engine in the terms of Docker's CLI. The zero value with a Lookup selects the

@@ -258,7 +258,8 @@ func addContext(t *testing.T, dir, name, host string) string {
 	sum := sha256.Sum256([]byte(name))
 	id := hex.EncodeToString(sum[:])
 	writeFile(t, filepath.Join(dir, "contexts", "meta", id, "meta.json"),
-		`{"Name":"`+name+`","Metadata":{},"Endpoints":{"docker":{"Host":"`+host+`","SkipTLSVerify":false}}}`)
+		`{"Name":"`+name+`","Metadata":{},"Endpoints":{"docker":{"Host":"`+host+
+			`","SkipTLSVerify":false}}}`)
 	return id
 }
 

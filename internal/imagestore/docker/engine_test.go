@@ -198,9 +198,8 @@ func TestUses(t *testing.T) {
 		if r.URL.Query().Get("all") != "1" {
 			t.Errorf("query %s asks for the running ones alone", r.URL.RawQuery)
 		}
-		_,
-			_ = io.WriteString(w,
-			`[{"Id":"c1","Names":["/web"],"ImageID":"sha256:index","ImageManifestDescriptor":{"digest":"sha256:manifest"}},
+		_, _ = io.WriteString(w, `[{"Id":"c1","Names":["/web"],"ImageID":"sha256:index",
+			"ImageManifestDescriptor":{"digest":"sha256:manifest"}},
 			{"Id":"c2","ImageID":"sha256:config"}]`)
 	})
 	got, err := dial(t, fake.Host(), nil).Uses(t.Context())

@@ -16,7 +16,8 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore"
 )
 
-// answerWithin bounds every request that an engine can answer at once. Loads and pulls have no bound.
+// answerWithin bounds every request that an engine can answer at once. Loads and pulls have no
+// bound.
 const answerWithin = 30 * time.Second
 
 var errSlow = fmt.Errorf("no answer within %s", answerWithin)

@@ -42,7 +42,8 @@ func parseHost(raw string, withTLS bool) (string, error) {
 	case "ssh":
 		return raw, nil
 	}
-	return "", fmt.Errorf("%w: host %q: the scheme is none of unix://, tcp://, ssh:// and npipe://", ErrConfig,
+	return "", fmt.Errorf("%w: host %q: the scheme is none of unix://, tcp://, ssh:// and npipe://",
+		ErrConfig,
 		withoutPassword(raw))
 }
 

@@ -65,7 +65,8 @@ func (e *Engine) chains(ctx context.Context) (map[digest.Digest]bool, error) {
 			got, err := e.api.ImageInspect(ctx, img.ID)
 			if err != nil {
 				// Removed in the meantime: its layers do not count.
-				if failed := e.fail(ctx, "inspect", img.ID, err); !errors.Is(failed, imagestore.ErrNotFound) {
+				if failed := e.fail(ctx, "inspect", img.ID, err); !errors.Is(failed,
+					imagestore.ErrNotFound) {
 					return failed
 				}
 				return nil

@@ -63,11 +63,10 @@ func (e *Engine) registryFailure(ctx context.Context, op, ref string, login logi
 	return &imagestore.Error{Op: op, Origin: imagestore.OriginRegistry, Ref: ref, Err: err}
 }
 
-// registryCause classifies an engine's report of a failed pull or push. It returns nil if it cannot.
-// An engine answers 404 for "denied" and 500 for a refused login and for a
-// dead network alike, so the text decides before the status does. The words
-// are the error codes of the OCI distribution spec and their descriptions, and
-// what Go's net and Docker's registry client say.
+// registryCause classifies an engine's report of a failed pull or push. It returns nil if it
+// cannot. An engine answers 404 for "denied" and 500 for a refused login and for a dead network
+// alike, so the text decides before the status does. The words are the error codes of the OCI
+// distribution spec and their descriptions, and what Go's net and Docker's registry client say.
 func registryCause(err error, ref string) error {
 	// A repository may be called "denied".
 	text := strings.ToLower(strings.ReplaceAll(err.Error(), ref, ""))

@@ -146,7 +146,9 @@ func TestPullFailures(t *testing.T) {
 		{"unknown in the stream", 0, "manifest unknown", imagestore.ErrNotFound,
 			imagestore.OriginRegistry},
 		{"no network", 500,
-			`Get "https://registry.example/v2/": dial tcp 192.0.2.1:443: connect: connection refused`, imagestore.ErrUnavailable, imagestore.OriginRegistry},
+			`Get "https://registry.example/v2/": dial tcp 192.0.2.1:443: connect: ` +
+				`connection refused`,
+			imagestore.ErrUnavailable, imagestore.OriginRegistry},
 		{"no such host", 500,
 			`Get "https://registry.example/v2/": dial tcp: lookup registry.example: no such host`,
 			imagestore.ErrUnavailable, imagestore.OriginRegistry},
@@ -164,7 +166,8 @@ func TestPullFailures(t *testing.T) {
 				w.Header().Set("Content-Type", "application/json")
 				if c.status == 0 {
 					_, _ = io.WriteString(w,
-						`{"status":"Pulling"}`+"\r\n"+`{"errorDetail":{"message":"`+c.text+`"},"error":"`+c.text+`"}`+"\r\n")
+						`{"status":"Pulling"}`+"\r\n"+
+							`{"errorDetail":{"message":"`+c.text+`"},"error":"`+c.text+`"}`+"\r\n")
 					return
 				}
 				w.WriteHeader(c.status)

@@ -23,8 +23,9 @@ import (
 // what it named before, unless another process moved it. The caller prevents concurrent pushes of
 // one ref. progress is that of Pull.
 //
-// Errors are *imagestore.Error. From the registry (Origin says so): imagestore.ErrUnauthorized, ErrNotFound,
-// imagestore.ErrUnavailable. From the engine: imagestore.ErrNotFound (no such image), ErrUnavailable.
+// Errors are *imagestore.Error. From the registry (Origin says so): imagestore.ErrUnauthorized,
+// ErrNotFound, imagestore.ErrUnavailable. From the engine: imagestore.ErrNotFound (no such image),
+// ErrUnavailable.
 func (e *Engine) Push(ctx context.Context, id, ref string,
 	progress func(status string)) (string, error) {
 	named, err := reference.ParseNormalizedNamed(ref)
@@ -33,7 +34,8 @@ func (e *Engine) Push(ctx context.Context, id, ref string,
 	}
 	login, err := e.login(reference.Domain(named))
 	if err != nil {
-		return "", &imagestore.Error{Op: "push", Origin: imagestore.OriginRegistry, Ref: ref, Err: err}
+		return "", &imagestore.Error{Op: "push", Origin: imagestore.OriginRegistry, Ref: ref,
+			Err: err}
 	}
 	restore, err := e.lend(ctx, id, ref)
 	if err != nil {

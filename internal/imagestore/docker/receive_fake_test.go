@@ -46,7 +46,8 @@ func TestReceiveFake(t *testing.T) {
 	} {
 		t.Run(string(c.kind)+" "+c.api, func(t *testing.T) {
 			r, fake := newFakeReceiver(t, c.kind, c.api)
-			got := r.receive(t, "molecule-local/x:1", storetest.NewLayered(t, "base", "middle", "top"))
+			got := r.receive(t, "molecule-local/x:1",
+				storetest.NewLayered(t, "base", "middle", "top"))
 			if got.Via != c.via || got.LayersSent != 3 || got.Reason != "" {
 				t.Errorf("%+v", got)
 			}
@@ -104,7 +105,8 @@ func halfway(l *storetest.Layered) http.HandlerFunc {
 // TestReceiveLoadsWhatCannotBePulled: however a pull goes wrong, the image comes by a load, and
 // nothing of the pull is left.
 func TestReceiveLoadsWhatCannotBePulled(t *testing.T) {
-	small, large := storetest.NewLayered(t, "base", "top"), storetest.NewLayered(t, largerThanBuffers, "top")
+	small, large := storetest.NewLayered(t, "base", "top"),
+		storetest.NewLayered(t, largerThanBuffers, "top")
 	for name, c := range map[string]struct {
 		image *storetest.Layered
 		pull  http.HandlerFunc
@@ -126,7 +128,8 @@ func TestReceiveLoadsWhatCannotBePulled(t *testing.T) {
 				c.pull(w, req)
 			})
 			got := r.receive(t, ref, c.image)
-			if got.Via != buildkit.ViaLoad || got.LayersSent != 2 || got.Method != buildkit.MethodFull ||
+			if got.Via != buildkit.ViaLoad || got.LayersSent != 2 ||
+				got.Method != buildkit.MethodFull ||
 				!strings.Contains(got.Reason, c.why) {
 				t.Errorf("%+v", got)
 			}
@@ -314,7 +317,7 @@ func TestPullRegistry(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 	// nobody answers
-	if resp, err := http.Get("http://" + host + "/v2/"); err == nil { //nolint:noctx
+	if resp, err := http.Get("http://" + host + "/v2/"); err == nil {
 		_ = resp.Body.Close()
 		t.Error("the registry is still there after the pull")
 	}

@@ -163,7 +163,8 @@ func TestReceive(t *testing.T) {
 func (r *receiver) testDelta(t *testing.T, way buildkit.Via) {
 	t.Helper()
 	first := storetest.NewLayered(t, "base", "middle", "top")
-	if got := r.receive(t, "molecule-local/x:1", first); got.Method != buildkit.MethodFull || got.LayersSent != 3 ||
+	if got := r.receive(t, "molecule-local/x:1", first); got.Method != buildkit.MethodFull ||
+		got.LayersSent != 3 ||
 		got.LayersReused != 0 || got.Via != way {
 		t.Errorf("first: %+v", got)
 	}
@@ -242,13 +243,15 @@ func testOutOfReach(t *testing.T, d *parts.Dockerd) {
 		t.Errorf("first: %+v", got)
 	}
 	second := storetest.NewLayered(t, "far base", "far middle", "far other top")
-	if got := r.receive(t, "molecule-local/far:2", second); got.LayersSent != 1 || got.LayersReused != 2 ||
+	if got := r.receive(t, "molecule-local/far:2", second); got.LayersSent != 1 ||
+		got.LayersReused != 2 ||
 		got.Via != buildkit.ViaLoad {
 		t.Errorf("changed top: %+v", got)
 	}
 	lie := storetest.NewLayered(t, "never", "seen", "before")
 	r.earlier[0].Layers = append(r.earlier[0].Layers, lie.Digests[:2]...)
-	if got := r.receive(t, "molecule-local/far:lie", lie); got.Method != buildkit.MethodFull || got.LayersSent != 3 {
+	if got := r.receive(t, "molecule-local/far:lie", lie); got.Method != buildkit.MethodFull ||
+		got.LayersSent != 3 {
 		t.Errorf("after a lie: %+v", got)
 	}
 }
@@ -259,10 +262,12 @@ func (r *receiver) testBrokenSource(t *testing.T) {
 	gone := errors.New("the builder is gone")
 	l.Open = func(_ context.Context, layer ocispec.Descriptor) (io.ReadCloser, error) {
 		half := l.Layers[layer.Digest][:600]
-		return l.Reader(layer.Digest, io.MultiReader(bytes.NewReader(half), iotest.ErrReader(gone))), nil
+		return l.Reader(layer.Digest, io.MultiReader(bytes.NewReader(half),
+			iotest.ErrReader(gone))), nil
 	}
 	_, err := r.Receive(t.Context(), r.transfer("molecule-local/x:broken", l))
-	if !errors.Is(err, gone) || len(l.Opened()) != 1 || l.Opened()[digest.Digest(l.Digests[2])] != 1 {
+	if !errors.Is(err, gone) || len(l.Opened()) != 1 ||
+		l.Opened()[digest.Digest(l.Digests[2])] != 1 {
 		t.Errorf("error is %v after %v reads", err, l.Opened())
 	}
 	wantNoImage(t, r.Engine, l, "molecule-local/x:broken")

@@ -58,7 +58,8 @@ type oneImage struct {
 
 // serveOne begins to serve the image under a reference that gets the registry's address for its
 // host. ctx is that of the layers' sources.
-func serveOne(ctx context.Context, image imagestore.Source, ref string, onBytes func(int), moved func(),
+func serveOne(ctx context.Context, image imagestore.Source, ref string, onBytes func(int),
+	moved func(),
 	fail func(error)) (*oneImage, error) {
 	var lc net.ListenConfig
 	listener, err := lc.Listen(ctx, "tcp4", net.JoinHostPort(loopback, "0"))

@@ -36,7 +36,8 @@ func (e *Engine) Inspect(ctx context.Context, ref string) (imagestore.Image, err
 // the engine can tell them apart (API 1.49); elsewhere it is Inspect, and the
 // caller compares Image.Platform. ErrNotFound says that the store has no such
 // variant.
-func (e *Engine) InspectPlatform(ctx context.Context, ref, platform string) (imagestore.Image, error) {
+func (e *Engine) InspectPlatform(ctx context.Context, ref,
+	platform string) (imagestore.Image, error) {
 	ctx, cancel := brief(ctx)
 	defer cancel()
 	want, err := platforms.Parse(platform)
@@ -127,7 +128,8 @@ func fromInspect(in image.InspectResponse) imagestore.Image {
 }
 
 func fromSummary(in image.Summary) imagestore.Image {
-	return imagestore.Image{ID: in.ID, Tags: realTags(in.RepoTags), Labels: in.Labels, Size: in.Size,
+	return imagestore.Image{ID: in.ID, Tags: realTags(in.RepoTags), Labels: in.Labels,
+		Size:    in.Size,
 		Created: time.Unix(in.Created, 0).UTC()}
 }
 

@@ -118,8 +118,8 @@ func (c Config) tlsFiles() (*dockercontext.TLSData, error) {
 }
 
 // CurrentContext returns the name of the Docker context that the configuration leads to, "default"
-// if it leads to none, and the engine's address in the form of Docker's CLI. It does not contact the
-// engine. Errors are *Error with ErrConfig.
+// if it leads to none, and the engine's address in the form of Docker's CLI. It does not contact
+// the engine. Errors are *Error with ErrConfig.
 func (c Config) CurrentContext() (name, host string, err error) {
 	file, err := c.DockerConfig()
 	if err != nil {
@@ -132,8 +132,8 @@ func (c Config) CurrentContext() (name, host string, err error) {
 	return c.contextName(file), target.Host, nil
 }
 
-// At returns the configuration for the endpoint of a buildx node: a host, which contains a colon, or
-// the name of a context, which does not. The default context is that of c.
+// At returns the configuration for the endpoint of a buildx node: a host, which contains a colon,
+// or the name of a context, which does not. The default context is that of c.
 func (c Config) At(endpoint string) Config {
 	switch {
 	case strings.Contains(endpoint, ":"):

@@ -26,7 +26,8 @@ func (l *Layout) attested(d ocispec.Descriptor) (imagestore.Image, error) {
 	for _, m := range index.Manifests {
 		if m.Annotations[referenceType] != attestationType {
 			if only.Digest != "" {
-				return imagestore.Image{}, fmt.Errorf("%w: %s has several images", errDamaged, d.Digest)
+				return imagestore.Image{},
+					fmt.Errorf("%w: %s has several images", errDamaged, d.Digest)
 			}
 			only = m
 			continue

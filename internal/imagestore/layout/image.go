@@ -89,7 +89,8 @@ func (l *Layout) image(d ocispec.Descriptor) (imagestore.Image, error) {
 // single reads manifest and config, and checks that the layers are there.
 func (l *Layout) single(d ocispec.Descriptor) (imagestore.Image, error) {
 	if d.MediaType != ocispec.MediaTypeImageManifest && d.MediaType != dockerManifestType {
-		return imagestore.Image{}, fmt.Errorf("%w: %s is of type %q and no single image", errDamaged, d.Digest,
+		return imagestore.Image{}, fmt.Errorf("%w: %s is of type %q and no single image",
+			errDamaged, d.Digest,
 			d.MediaType)
 	}
 	var manifest ocispec.Manifest

@@ -18,7 +18,7 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore"
 )
 
-// ErrNoLayout: a folder is no OCI image layout, or a broken one.
+// ErrNoLayout means that a folder is no OCI image layout, or a broken one.
 var ErrNoLayout = errors.New("not an OCI image layout")
 
 // Layout is an image store of kind KindOCI in a folder. It is safe for concurrent use.
@@ -36,7 +36,8 @@ const privateDir = ".pinion"
 func Open(dir string) (*Layout, error) {
 	l, err := open(dir)
 	if err != nil {
-		return nil, &imagestore.Error{Op: "open", Origin: imagestore.OriginLayout, Ref: dir, Err: err}
+		return nil, &imagestore.Error{Op: "open", Origin: imagestore.OriginLayout, Ref: dir,
+			Err: err}
 	}
 	return l, nil
 }

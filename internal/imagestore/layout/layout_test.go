@@ -130,11 +130,13 @@ func (f folder) clean(t *testing.T) {
 func TestLayoutWritesOnlyMissingBlobs(t *testing.T) {
 	f := openLayout(t, filepath.Join(t.TempDir(), "new", "folder"))
 	first := storetest.NewLayered(t, "base", "middle", "top")
-	if got := f.receive(t, "molecule-local/x:1", first); got.LayersSent != 3 || got.LayersReused != 0 ||
+	if got := f.receive(t, "molecule-local/x:1", first); got.LayersSent != 3 ||
+		got.LayersReused != 0 ||
 		got.Bytes == 0 {
 		t.Errorf("first: %+v", got)
 	}
-	if got := f.receive(t, "molecule-local/x:2", first); got.LayersSent != 0 || got.LayersReused != 3 ||
+	if got := f.receive(t, "molecule-local/x:2", first); got.LayersSent != 0 ||
+		got.LayersReused != 3 ||
 		got.Bytes != 0 {
 		t.Errorf("unchanged: %+v", got)
 	}
@@ -145,7 +147,8 @@ func TestLayoutWritesOnlyMissingBlobs(t *testing.T) {
 		t.Errorf("changed top: %+v, opened %v", got, second.Opened())
 	}
 	for _, e := range f.index(t).Manifests {
-		if name := e.Annotations[ocispec.AnnotationRefName]; e.Annotations["io.containerd.image.name"] != "docker.io/"+name {
+		full := e.Annotations["io.containerd.image.name"]
+		if full != "docker.io/"+e.Annotations[ocispec.AnnotationRefName] {
 			t.Errorf("annotations are %v", e.Annotations)
 		}
 	}
@@ -190,12 +193,14 @@ func TestLayoutTagMoves(t *testing.T) {
 // Images of others stay as they are, with everything that their entries say.
 func TestLayoutKeepsForeignEntries(t *testing.T) {
 	f := openLayout(t, t.TempDir())
-	ours, theirs := storetest.NewLayered(t, "base", "ours"), storetest.NewLayered(t, "base", "theirs")
+	ours, theirs := storetest.NewLayered(t, "base", "ours"),
+		storetest.NewLayered(t, "base", "theirs")
 	f.receive(t, "molecule-local/x:1", theirs)
 	descriptor := theirs.Descriptor
 	foreign := `{"mediaType":"` + descriptor.MediaType + `","digest":"` +
 		descriptor.Digest.String() + `","size":` + asText(t, descriptor.Size) +
-		`,"com.example.unknown":{"z":1,"a":[2.50]},"annotations":{"org.opencontainers.image.ref.name":"stable"}}`
+		`,"com.example.unknown":{"z":1,"a":[2.50]},"annotations":` +
+		`{"org.opencontainers.image.ref.name":"stable"}}`
 	index := `{"schemaVersion":2,"com.example":"kept","manifests":[` + foreign +
 		`,{"mediaType":"application/x","digest":"nonsense","size":1}]}`
 	if err := os.WriteFile(filepath.Join(f.dir, "index.json"), []byte(index), 0o600); err != nil {
@@ -241,7 +246,8 @@ func TestLayoutConcurrentWriters(t *testing.T) {
 	dir := t.TempDir()
 	images := map[string]*storetest.Layered{}
 	for i := range 12 {
-		images["molecule-local/x:"+asText(t, i)] = storetest.NewLayered(t, "shared", "own "+asText(t, i))
+		images["molecule-local/x:"+asText(t, i)] = storetest.NewLayered(t, "shared",
+			"own "+asText(t, i))
 	}
 	doomed := storetest.NewLayered(t, "shared", "doomed")
 	var all sync.WaitGroup

@@ -126,7 +126,8 @@ func (l *Layout) sweep() {
 	}
 	for _, e := range l.list(looseDir) {
 		d := digest.Digest(strings.Replace(e.Name(), "-", ":", 1))
-		if d.Validate() == nil && !used[d] && ignoreMissing(l.root.Remove(imagestore.BlobPath(d))) != nil {
+		if d.Validate() == nil && !used[d] &&
+			ignoreMissing(l.root.Remove(imagestore.BlobPath(d))) != nil {
 			continue
 		}
 		_ = l.root.Remove(path.Join(looseDir, e.Name()))
