@@ -1,4 +1,4 @@
-// Package examples_test runs the examples as their comments say.
+// Package examples_test runs the examples as their comments describe.
 package examples_test
 
 import (
@@ -19,7 +19,8 @@ func TestLibrary(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := "registry.example.com/molecule/workspace-template-claude-code:latest\nregistry.example.com/molecule/workspace-template-hermes:latest\n"
+	want := "registry.example.com/molecule/workspace-template-claude-code:latest\n" +
+		"registry.example.com/molecule/workspace-template-hermes:latest\n"
 	if string(out) != want {
 		t.Errorf("printed %q, want %q", out, want)
 	}

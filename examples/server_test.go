@@ -11,7 +11,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// rules are Prometheus's rule files, as far as alerts go.
+// rules is the part of Prometheus's rule files that describes alerts.
 type rules struct {
 	Groups []struct {
 		Name  string `yaml:"name"`
@@ -25,7 +25,7 @@ type rules struct {
 	} `yaml:"groups"`
 }
 
-// TestAlerts: the file is a rule file, and names only metrics that docs/server.md has.
+// TestAlerts checks that the file is a rule file and names only metrics of docs/server.md.
 func TestAlerts(t *testing.T) {
 	file, err := os.Open("prometheus/alerts.yaml")
 	if err != nil {
@@ -67,17 +67,17 @@ func TestAlerts(t *testing.T) {
 	}
 }
 
-// TestSystemdUnit has systemd look at the unit, where it is.
+// TestSystemdUnit verifies the unit with systemd if it is installed.
 func TestSystemdUnit(t *testing.T) {
 	analyze, err := exec.LookPath("systemd-analyze")
 	if err != nil {
-		t.Skip("systemd-analyze is not here")
+		t.Skip("systemd-analyze is not installed")
 	}
 	text, err := os.ReadFile("systemd/pinion.service")
 	if err != nil {
 		t.Fatal(err)
 	}
-	// The program need not be installed here.
+	// Pinion may not be installed on this machine.
 	unit := filepath.Join(t.TempDir(), "pinion.service")
 	installed := strings.Replace(string(text), "/usr/local/bin/pinion", "/bin/true", 1)
 	if err := os.WriteFile(unit, []byte(installed), 0o600); err != nil {

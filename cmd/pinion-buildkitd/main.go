@@ -1,6 +1,6 @@
 //go:build linux
 
-// Command pinion-buildkitd is the managed BuildKit. Pinion starts it; it is of no use by hand.
+// Command pinion-buildkitd is the managed BuildKit. Only pinion starts it.
 package main
 
 import (
@@ -10,7 +10,7 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/daemon/serve"
 )
 
-// version is set by the release build, to the same as pinion's.
+// version is set by the release build to that of pinion.
 var version string
 
 func main() {

@@ -1,6 +1,6 @@
 //go:build !linux
 
-// Command pinion-buildkitd is the managed BuildKit. Pinion starts it; it is of no use by hand.
+// Command pinion-buildkitd is the managed BuildKit. Only pinion starts it.
 package main
 
 import (

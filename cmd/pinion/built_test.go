@@ -11,8 +11,8 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/internal/failpoint"
 )
 
-// TestProductHasNoFailpoints looks for the variable's name in the program, which has it only under
-// the tag.
+// TestProductHasNoFailpoints looks for the variable's name in the program, which contains it only
+// with the tag.
 func TestProductHasNoFailpoints(t *testing.T) {
 	if testing.Short() {
 		t.Skip("skipped: it links the program twice")
@@ -36,7 +36,7 @@ func TestProductHasNoFailpoints(t *testing.T) {
 	}
 }
 
-// TestLinksNoDaemon: what only a daemon needs would cost each start its time, a hit's too.
+// TestLinksNoDaemon fails if the program links packages of the daemon, which slow down every start.
 func TestLinksNoDaemon(t *testing.T) {
 	out, err := exec.Command("go", "list", "-deps", ".").Output()
 	if err != nil {

@@ -13,18 +13,18 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/cmd/pinion/internal/cli"
 )
 
-// version is set by the release build: -ldflags "-X main.version=v1.2.3". Else the build info says
-// it.
+// version is set by the release build: -ldflags "-X main.version=v1.2.3". If it is empty, the build
+// info has the version.
 var version string
 
 func main() {
-	// BuildKit's client and containerd's content store warn there of what they then do without; the
-	// errors come back.
+	// BuildKit's client and containerd's content store log warnings there about optional steps that
+	// failed. They return their errors as well.
 	logrus.SetOutput(io.Discard)
 	ctx, stop := interruptible(context.Background())
 	plugin := cli.IsPlugin(os.Args[0])
 	if plugin {
-		// A signal to Docker's CLI alone reaches its plugins in no other way.
+		// A signal that only Docker's CLI receives reaches the plugin through this socket.
 		socket.ConnectAndWait(stop)
 	}
 	code := cli.Run(ctx, cli.Program{

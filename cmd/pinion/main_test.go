@@ -29,7 +29,7 @@ func TestMain(m *testing.M) {
 	}
 }
 
-// stubborn does not come back when it is cancelled.
+// stubborn continues to run after it was cancelled.
 func stubborn() {
 	ctx, _ := interruptible(context.Background())
 	os.Stdout.WriteString("ready\n")
@@ -38,7 +38,7 @@ func stubborn() {
 	time.Sleep(time.Minute)
 }
 
-// play starts this binary in a role, with nothing of the surroundings.
+// play returns this binary in a role, with an environment of its own.
 func play(t *testing.T, as string, args ...string) *exec.Cmd {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
@@ -101,8 +101,8 @@ func TestSecondSignalEndsItAtOnce(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	// The first signal is given up a moment after it was seen, so the second may still count as the
-	// first.
+	// The default effect returns shortly after the first signal, so an early second signal may have
+	// no effect.
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
 	again := time.NewTicker(10 * time.Millisecond)
@@ -121,7 +121,7 @@ func TestSecondSignalEndsItAtOnce(t *testing.T) {
 	}
 }
 
-func TestUsageErrorOfTheRealThing(t *testing.T) {
+func TestUsageErrorOfTheProgram(t *testing.T) {
 	cmd := play(t, "pinion", "ensure", "nosuch")
 	out, _ := cmd.CombinedOutput()
 	if code := cmd.ProcessState.ExitCode(); code != 10 ||

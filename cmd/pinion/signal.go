@@ -6,8 +6,8 @@ import (
 	"syscall"
 )
 
-// interruptible is cancelled by the first SIGINT or SIGTERM. From then on signals do what they do
-// to any program, so that a second Ctrl-C ends it at once.
+// interruptible returns a context that the first SIGINT or SIGTERM cancels. Later signals have
+// their default effect, so that a second Ctrl-C ends the program at once.
 func interruptible(parent context.Context) (ctx context.Context, stop func()) {
 	ctx, stop = signal.NotifyContext(parent, syscall.SIGINT, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop)

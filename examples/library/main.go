@@ -1,5 +1,6 @@
-// Command library is the smallest program that gets its images from Pinion, as a workspace server
-// would: it prints, for each name on the command line, the reference to create a container from.
+// Command library is the smallest program that gets its images from Pinion, like a workspace
+// server: it prints, for each name on the command line, the reference from which to create a
+// container.
 //
 //	go run ./examples/library claude-code
 //	MOLECULE_IMAGE_REGISTRY=registry.example.com/molecule go run ./examples/library claude-code
@@ -30,7 +31,7 @@ func run(ctx context.Context, names []string) error {
 	if err != nil {
 		return err
 	}
-	// What is saved for later builds may take longer than the images.
+	// Close waits for the build cache to be saved, which may take longer than the images.
 	defer images.Close(ctx)
 	for _, name := range names {
 		reference, err := images.EnsureLocalImage(ctx, name)

@@ -1,6 +1,6 @@
-// Command workspace-server creates containers of templates on demand, as a platform's workspace
-// server would: it makes sure of the image through Pinion, tells the client how that goes, and
-// creates the container from the image's ID. README.md says how to try it.
+// Command workspace-server creates containers of templates on demand, like a platform's workspace
+// server: it ensures the image through Pinion, reports the progress to the client, and creates the
+// container from the image's ID. README.md explains how to try it.
 package main
 
 import (
@@ -29,10 +29,10 @@ func main() {
 
 func run(ctx context.Context) error {
 	listen := flag.String("listen", "127.0.0.1:8080", "`address` to listen on")
-	parallel := flag.Int("max-parallel", 2, "builds at once; the others queue")
-	grace := flag.Duration("grace", 30*time.Second, "how long requests may go on after SIGTERM")
+	parallel := flag.Int("max-parallel", 2, "builds at once; further ones are queued")
+	grace := flag.Duration("grace", 30*time.Second, "how long requests may continue after SIGTERM")
 	s := &server{}
-	flag.DurationVar(&s.deadline, "deadline", 30*time.Minute, "for one request, a build included")
+	flag.DurationVar(&s.deadline, "deadline", 30*time.Minute, "for one request and its build")
 	flag.StringVar(&s.platformURL, "platform-url", "", "PLATFORM_URL of the workspaces")
 	flag.StringVar(&s.configPath, "config-path", "/configs",
 		"WORKSPACE_CONFIG_PATH of the workspaces")
@@ -44,7 +44,7 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	// By then ctx has ended, so what is still being saved for later builds is given up.
+	// ctx has ended by then, so an unfinished save of a build cache is abandoned.
 	defer s.images.Close(ctx)
 	if s.engine, err = s.images.DockerClient(); err != nil {
 		return err
@@ -57,8 +57,8 @@ func run(ctx context.Context) error {
 	return serve(ctx, listener, s.routes(), *grace)
 }
 
-// serve ends in two steps: first nobody new is let in, then, after the grace, those inside are
-// asked to leave.
+// serve ends in two steps: it accepts no new requests, and after the grace it cancels those in
+// progress.
 func serve(ctx context.Context, l net.Listener, routes http.Handler, grace time.Duration) error {
 	requests, leave := context.WithCancel(context.WithoutCancel(ctx))
 	defer leave()
@@ -81,7 +81,7 @@ func serve(ctx context.Context, l net.Listener, routes http.Handler, grace time.
 	if err := srv.Shutdown(waiting); !errors.Is(err, context.DeadlineExceeded) {
 		return err
 	}
-	// Whoever waits for a build leaves it now, and with the last one the build ends.
+	// Requests that wait for a build leave it now. The last one ends the build.
 	leave()
 	waiting, done = context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer done()

@@ -17,10 +17,9 @@ const maxRequest = 16 << 10
 
 // request is the body of POST /workspaces.
 type request struct {
-	// Runtime names the template. It is looked up in Pinion's catalogue, so nothing else can be had
-	// by it.
+	// Runtime is the name of a template in Pinion's catalogue.
 	Runtime string `json:"runtime"`
-	// WorkspaceID becomes part of the container's name; a new one is made where it is empty.
+	// WorkspaceID becomes part of the container's name. If it is empty, a new one is created.
 	WorkspaceID   string `json:"workspace_id"`
 	Tier          int    `json:"tier"`
 	ParentID      string `json:"parent_id"`
@@ -33,10 +32,10 @@ func readRequest(w http.ResponseWriter, r *http.Request) (req request, err error
 	dec := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxRequest))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(&req); err != nil {
-		return req, fmt.Errorf("the body is no workspace: %w", err)
+		return req, fmt.Errorf("the body is not a workspace: %w", err)
 	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return req, errors.New("there is something behind the workspace")
+		return req, errors.New("there is data after the workspace")
 	}
 	if req.WorkspaceID == "" {
 		req.WorkspaceID = strings.ToLower(rand.Text())
@@ -48,17 +47,17 @@ func readRequest(w http.ResponseWriter, r *http.Request) (req request, err error
 		optional := field == "parent_id" || field == "model_provider"
 		if !plain.MatchString(value) && (value != "" || !optional) {
 			return req,
-				fmt.Errorf("%s: 1 to 64 letters, digits, dots, dashes and underscores, the first "+
-					"a letter or digit", field)
+				fmt.Errorf("%s: use 1 to 64 letters, digits, dots, dashes and underscores, the "+
+					"first a letter or digit", field)
 		}
 	}
 	if req.Tier < 0 || req.Tier > 100 {
-		return req, errors.New("tier: 0 to 100")
+		return req, errors.New("tier: use 0 to 100")
 	}
 	return req, nil
 }
 
-// env are the workspace's variables. What is not known is left out.
+// env returns the workspace's variables without empty ones.
 func (s *server) env(req request) (env []string) {
 	add := func(name, value string) {
 		if value != "" {

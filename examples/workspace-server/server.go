@@ -15,12 +15,12 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion"
 )
 
-// writeWithin is how long a client may take to read a line.
+// writeWithin limits the time for which a client may block a line.
 const writeWithin = 30 * time.Second
 
 type server struct {
 	images *pinion.Orchestrator
-	// engine is the one that has the images.
+	// engine holds the images.
 	engine                  *client.Client
 	deadline                time.Duration
 	platformURL, configPath string
@@ -33,10 +33,10 @@ func (s *server) routes() http.Handler {
 	return mux
 }
 
-// create answers with one JSON object a line: Pinion's events, and at the end a started or a
-// failed. What is wrong before there is anything to tell has a status of its own.
+// create answers with one JSON object a line: Pinion's events, and then a started or a failed. An
+// error before the first event has an HTTP status of its own.
 func (s *server) create(w http.ResponseWriter, r *http.Request) {
-	// A web page elsewhere cannot send this type without asking first.
+	// A web page of another origin cannot send this type without a preflight request.
 	if kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); kind != "application/json" {
 		problem(w, http.StatusUnsupportedMediaType, "send application/json")
 		return
@@ -48,7 +48,7 @@ func (s *server) create(w http.ResponseWriter, r *http.Request) {
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), s.deadline)
 	defer cancel()
-	// Requests for one runtime share one build; this one's part in it ends with Wait.
+	// Requests for one runtime share a build. Wait ends the share of this request.
 	call, err := s.images.Start(ctx, req.Runtime)
 	if err != nil {
 		problem(w, statusOf(err), s.images.Redact(err.Error()))
@@ -58,14 +58,14 @@ func (s *server) create(w http.ResponseWriter, r *http.Request) {
 	out := lines{w, http.NewResponseController(w)}
 	for e := range call.Build().Events(ctx, 0) {
 		if out.write(e) != nil {
-			cancel() // nobody listens
+			cancel() // the client is gone
 		}
 	}
 	img, err := call.Wait(ctx)
 	if err == nil {
 		err = s.start(ctx, req, img, out)
 	} else if ctx.Err() == nil {
-		return // the last event has said it
+		return // the last event reported the error
 	}
 	if err != nil {
 		slog.Warn("no workspace", "id", req.WorkspaceID, "runtime", req.Runtime, "error",
@@ -86,12 +86,13 @@ type failed struct {
 	Error string `json:"error"`
 }
 
-// start creates the container from the image's ID: its name may mean another image by now.
+// start creates the container from the image's ID, because its name may refer to another image by
+// now.
 func (s *server) start(ctx context.Context, req request, img pinion.Image, out lines) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	// What is begun now is ended, so that no container is left which was created and not started.
+	// From here on, a cancelled request does not leave a container that is created but not started.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
 	defer cancel()
 	made, err := s.engine.ContainerCreate(ctx, client.ContainerCreateOptions{
@@ -111,7 +112,7 @@ func (s *server) start(ctx context.Context, req request, img pinion.Image, out l
 	return nil
 }
 
-// remove has a time of its own: the start may have failed because its time was up.
+// remove has its own timeout, because the start may have failed by its timeout.
 func (s *server) remove(ctx context.Context, id string) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
 	defer cancel()
@@ -121,7 +122,7 @@ func (s *server) remove(ctx context.Context, id string) {
 	}
 }
 
-// statusOf says whose fault it is.
+// statusOf returns the HTTP status for an error of Pinion.
 func statusOf(err error) int {
 	switch pinion.ClassOf(err) {
 	case pinion.ClassUsage:
@@ -141,7 +142,7 @@ func problem(w http.ResponseWriter, status int, text string) {
 	_ = json.NewEncoder(w).Encode(failed{"failed", text})
 }
 
-// lines sends objects as they come.
+// lines sends each object at once.
 type lines struct {
 	w       http.ResponseWriter
 	control *http.ResponseController

@@ -18,7 +18,7 @@ type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// TestContainerThatDoesNotStartIsRemoved, also where the engine took all the time there was.
+// TestContainerThatDoesNotStartIsRemoved has an engine that uses up all the time.
 func TestContainerThatDoesNotStartIsRemoved(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		removed := 0
@@ -41,7 +41,7 @@ func TestContainerThatDoesNotStartIsRemoved(t *testing.T) {
 				removed++
 				return answer(http.StatusNoContent, "")
 			}
-			return nil, errors.New("not asked for: " + r.Method + " " + r.URL.Path)
+			return nil, errors.New("unexpected request: " + r.Method + " " + r.URL.Path)
 		})
 		api, err := client.New(client.WithHTTPClient(&http.Client{Transport: engine}),
 			client.WithAPIVersion("1.47"))

@@ -11,7 +11,7 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/daemon"
 )
 
-// fakeManaged is a managed builder that does what it is told.
+// fakeManaged is a Manager with fixed results.
 type fakeManaged struct {
 	status  daemon.Status
 	stopped bool

@@ -15,7 +15,7 @@ import (
 type resultFiles struct{ iid, metadata *output.PendingFile }
 
 // openResultFiles returns an error if the files cannot be written. Like buildx, it removes a stale
-// image ID, so that nobody takes it for the result of a failed build.
+// image ID, which could be taken for the result of a failed build.
 func openResultFiles(f *flags.Ensure) (files resultFiles, err error) {
 	if f.IIDFile != "" {
 		if files.iid, err = output.OpenPending(f.IIDFile); err != nil {

@@ -44,8 +44,7 @@ func TestEnsureJSON(t *testing.T) {
 	}
 }
 
-// The first argument's result is printed while the second still runs, and never the other way
-// round.
+// The first argument's result is printed while the second still runs, and always before it.
 func TestEnsureKeepsTheOrderOfTheArguments(t *testing.T) {
 	f := twoGood()
 	f.gates = map[string]chan struct{}{"one": make(chan struct{}), "two": make(chan struct{})}
@@ -246,7 +245,7 @@ func TestEnsureWarns(t *testing.T) {
 	}
 }
 
-func TestErrorSaysWhatToDo(t *testing.T) {
+func TestErrorsComeWithAdvice(t *testing.T) {
 	f := twoGood()
 	f.results["one"] = failed("one", pinion.OriginDocker,
 		fmt.Errorf("%w: %w", pinion.ErrStore, imagestore.ErrUnavailable))

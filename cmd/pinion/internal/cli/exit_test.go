@@ -60,10 +60,10 @@ func TestExitCode(t *testing.T) {
 	}
 }
 
-func TestExitCodeOfWhatWasCancelled(t *testing.T) {
+func TestExitCodeOfCancelledCalls(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	// A connection that breaks because we leave reports no builder.
+	// A connection that breaks by the cancellation reports that there is no builder.
 	if got := exitCode(ctx, pinion.ErrNoBuilder); got != 130 {
 		t.Errorf("got %d, want 130", got)
 	}

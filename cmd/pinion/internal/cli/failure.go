@@ -57,8 +57,8 @@ func (a *app) failure(ctx context.Context, name string, err error) failure {
 	return f
 }
 
-// wantsJSON reports whether a command's --format asks for JSON, as far as it was parsed.
-func wantsJSON(cmd *cobra.Command) bool {
+// jsonRequested reports whether a command's --format asks for JSON, as far as it was parsed.
+func jsonRequested(cmd *cobra.Command) bool {
 	f := cmd.Flags().Lookup("format")
 	return f != nil && strings.EqualFold(f.Value.String(), flags.FormatJSON)
 }

@@ -24,7 +24,7 @@ var update = flag.Bool("update", false, "write the golden files")
 // canary is the credential that must never be printed.
 const canary = "s3cr3t-canary-token"
 
-// fake is an Orchestrator that does what it is told.
+// fake is an Orchestrator with fixed results.
 type fake struct {
 	names   []string
 	results map[string]result
@@ -37,7 +37,7 @@ type fake struct {
 	baked  pinion.BakeFile
 	usage  pinion.DiskUsage
 	engine *client.Client
-	// limits are what Prune was given.
+	// limits are the arguments of Prune.
 	limits []pinion.PruneOptions
 	err    error // of Resolve, List, Prune and DiskUsage
 
@@ -102,7 +102,7 @@ func (f *fake) Bake(_ context.Context, names ...string) (pinion.BakeFile, error)
 	return f.baked, f.err
 }
 
-// image is a result for name.
+// image returns a result for name.
 func image(name string) pinion.Image {
 	return pinion.Image{
 		Schema: 1, Name: name, Mode: pinionresolver.ModeLocalBuild, Outcome: pinion.OutcomeHit,
@@ -115,7 +115,7 @@ func failed(name string, origin pinion.Origin, err error) result {
 	return result{err: &pinion.Error{Name: name, Origin: origin, Err: err}}
 }
 
-// twoGood knows the templates one and two.
+// twoGood returns an orchestrator with the templates one and two.
 func twoGood() *fake {
 	return &fake{
 		names:   []string{"one", "two"},
@@ -123,7 +123,7 @@ func twoGood() *fake {
 	}
 }
 
-// run is a call of the command line.
+// run is the outcome of a command line.
 type run struct {
 	code           int
 	stdout, stderr string

@@ -107,7 +107,7 @@ func Run(ctx context.Context, p Program, args []string) int {
 	}
 	code := exitCode(ctx, err)
 	if !isPrinted(err) {
-		a.printError(ctx, a.program.Stderr, wantsJSON(cmd), "", err)
+		a.printError(ctx, a.program.Stderr, jsonRequested(cmd), "", err)
 	}
 	return code
 }

@@ -34,7 +34,7 @@ On SIGTERM or Ctrl-C the server accepts no new builds, waits for those in progre
 0. A second signal ends it at once.`
 
 const serveExample = `  pinion serve
-  curl --unix-socket "$XDG_RUNTIME_DIR/pinion/pinion.sock" -X POST \\
+  curl --unix-socket "$XDG_RUNTIME_DIR/pinion/pinion.sock" -X POST \
     'http://pinion/v1/images/claude-code?wait=true'
   pinion serve --listen tcp://127.0.0.1:7466 --token-file /etc/pinion/token
   pinion serve --watch --warm claude-code --hook-secret-file /etc/pinion/hook-secret`

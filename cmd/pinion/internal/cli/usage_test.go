@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// Each is refused before the orchestrator is opened.
+// TestUsageErrors has wrong arguments, which are rejected before the orchestrator is opened.
 func TestUsageErrors(t *testing.T) {
 	sha := strings.Repeat("ab", 20)
 	for want, args := range map[string]string{

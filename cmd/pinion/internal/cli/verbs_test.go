@@ -101,7 +101,7 @@ func TestVerbsOutput(t *testing.T) {
 	}
 }
 
-func TestResolveInRegistryModeLeavesOutWhatThereIsNot(t *testing.T) {
+func TestResolveInRegistryModeOmitsEmptyFields(t *testing.T) {
 	f := twoGood()
 	f.answer = pinion.Resolution{Name: "one", Mode: pinionresolver.ModeRegistry,
 		Reference: "reg/one:latest"}
@@ -184,7 +184,7 @@ func TestPruneLimits(t *testing.T) {
 	}
 }
 
-func TestPruneTellsWhatWasDoneBeforeAFailure(t *testing.T) {
+func TestPrunePrintsRemovalsBeforeAFailure(t *testing.T) {
 	f := everything(t)
 	f.err = &pinion.Error{Origin: pinion.OriginDocker, Err: pinion.ErrStore}
 	got := call(t.Context(), f, "prune")

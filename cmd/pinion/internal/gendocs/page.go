@@ -10,7 +10,7 @@ import (
 
 const mark = "<!-- Written by cmd/pinion/internal/gendocs. Do not edit. -->\n\n"
 
-// tree lists a command and all that is below it and shown, in the order of its help.
+// tree returns a command and its visible subcommands, in the order of its help.
 func tree(cmd *cobra.Command) []*cobra.Command {
 	all := []*cobra.Command{cmd}
 	for _, c := range cmd.Commands() {
@@ -25,7 +25,7 @@ func fileName(cmd *cobra.Command) string {
 	return strings.ReplaceAll(cmd.CommandPath(), " ", "_") + ".md"
 }
 
-// page is the Markdown for one command.
+// page returns the Markdown for one command.
 func page(cmd *cobra.Command) string {
 	var b strings.Builder
 	b.WriteString(mark)
@@ -34,7 +34,7 @@ func page(cmd *cobra.Command) string {
 		block(&b, "", cmd.UseLine())
 	}
 	if cmd.Long != "" {
-		// As the terminal shows it: lists and tables in it are laid out with spaces.
+		// A text block keeps lists and tables that are laid out with spaces.
 		block(&b, "", cmd.Long)
 	}
 	if cmd.Example != "" {
@@ -67,7 +67,7 @@ func unindent(s string) string {
 	return strings.Join(lines, "\n")
 }
 
-// flags is a table. --help is on every page of the terminal, and on none here.
+// flags writes a table of flags without --help.
 func flags(b *strings.Builder, title string, fs *pflag.FlagSet) {
 	var rows strings.Builder
 	fs.VisitAll(func(f *pflag.Flag) {

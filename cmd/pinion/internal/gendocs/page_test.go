@@ -64,7 +64,7 @@ func TestPages(t *testing.T) {
 	}
 	got, want := read(t, dir), read(t, "testdata")
 	if got["README.md"] != "not ours" {
-		t.Error("a file of somebody else's was touched")
+		t.Error("a file with another name was changed")
 	}
 	delete(got, "README.md")
 	if !maps.Equal(got, want) {

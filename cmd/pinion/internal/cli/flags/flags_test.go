@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/terminal"
@@ -56,5 +57,41 @@ func TestAddressFromTheEnvironmentGetsTheTLSFlags(t *testing.T) {
 		return "", false
 	}, Environment{builder: "tcp://x:1"}); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestParseSize(t *testing.T) {
+	for text, want := range map[string]int64{
+		"1": 1, "20GB": 20_000_000_000, "1.5gib": 3 << 29, "512MiB": 512 << 20, "2k": 2000,
+	} {
+		if got, err := ParseSize(text); err != nil || got != want {
+			t.Errorf("%s: got %d, %v, want %d", text, got, err, want)
+		}
+	}
+	if _, err := ParseSize("much"); err == nil {
+		t.Error("no error")
+	}
+}
+
+func TestSecret(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(file, []byte(" in-the-file\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		file, value, want, fault string
+	}{
+		{"", "", "", ""},
+		{"", " in-the-variable ", "in-the-variable", ""},
+		{file, "in-the-variable", "in-the-file", ""},
+		{"", "short", "", "VARIABLE: "},
+		{os.DevNull, "in-the-variable", "", "--file: "},
+		{file + "-none", "", "", "--file: "},
+	} {
+		got, err := Secret("--file", c.file, "VARIABLE", c.value, 8)
+		if got != c.want || (err != nil) != (c.fault != "") ||
+			err != nil && !strings.Contains(err.Error(), c.fault) {
+			t.Errorf("%+v: got %q, %v", c, got, err)
+		}
 	}
 }
