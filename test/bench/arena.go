@@ -10,6 +10,7 @@ import (
 
 	"github.com/moby/moby/client"
 
+	"git.moleculesai.app/molecule-ai/pinion/test/bench/stats"
 	"git.moleculesai.app/molecule-ai/pinion/test/parts"
 )
 
@@ -55,11 +56,12 @@ func (a *arena) setUp(ctx context.Context, flavour parts.Flavour) (err error) {
 }
 
 // play runs one scenario, or says why not.
-func (a *arena) play(ctx context.Context, sc scenario, runs int, r *report) error {
+func (a *arena) play(ctx context.Context, sc scenario, runs int, r *stats.Report) error {
 	full := sc.name + "/" + string(a.engine.Flavour())
 	race, err := sc.prepare(ctx, a)
 	if errors.Is(err, parts.ErrMissing) {
-		r.skip(full, err)
+		say("%s: skipped: %v", full, err)
+		r.Skip(full, err)
 		return nil
 	}
 	if err != nil {
@@ -77,7 +79,7 @@ func (a *arena) play(ctx context.Context, sc scenario, runs int, r *report) erro
 	if err != nil {
 		return err
 	}
-	r.add(sc.name, a.label, race, ours, peer)
+	say("  %s", r.Add(race.result(sc.name, a.label, ours, peer)))
 	return nil
 }
 

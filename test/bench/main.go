@@ -23,6 +23,7 @@ import (
 	"regexp"
 	"syscall"
 
+	"git.moleculesai.app/molecule-ai/pinion/test/bench/stats"
 	"git.moleculesai.app/molecule-ai/pinion/test/parts"
 )
 
@@ -76,17 +77,17 @@ func bench(ctx context.Context, o options) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.close()) }()
-	report := newReport()
+	report := stats.New()
 	for _, flavour := range parts.Flavours() {
 		if err := s.play(ctx, flavour, o, &report); err != nil {
 			return fmt.Errorf("%s: %w", flavour, err)
 		}
 	}
-	report.markdown(os.Stdout)
+	report.Markdown(os.Stdout)
 	if o.json == "" {
 		return nil
 	}
-	return report.save(o.json)
+	return report.Save(o.json)
 }
 
 // say tells whoever waits what happens; stdout is for the result.

@@ -8,6 +8,8 @@ import (
 	"os/exec"
 	"strings"
 	"time"
+
+	"git.moleculesai.app/molecule-ai/pinion/test/bench/stats"
 )
 
 // contestant is one of the two of a race: a command, or callers of something that is up.
@@ -38,7 +40,7 @@ type race struct {
 }
 
 // run lets the two take turns.
-func (r race) run(ctx context.Context) (ours, peer series, err error) {
+func (r race) run(ctx context.Context) (ours, peer stats.Series, err error) {
 	for range r.warmups {
 		if _, _, err := r.round(ctx, contestant.once); err != nil {
 			return ours, peer, err
@@ -49,10 +51,22 @@ func (r race) run(ctx context.Context) (ours, peer series, err error) {
 		if err != nil {
 			return ours, peer, err
 		}
-		ours.add(a)
-		peer.add(b)
+		ours.Add(a.counted())
+		peer.Add(b.counted())
 	}
 	return ours, peer, nil
+}
+
+// result returns what the race adds to the report. Bytes that were not counted are left out.
+func (r race) result(scenario, engine string, ours, peer stats.Series) stats.Result {
+	if r.ours.bytes == nil {
+		ours.Bytes = nil
+	}
+	if r.peer.bytes == nil {
+		peer.Bytes = nil
+	}
+	return stats.Result{Scenario: scenario, Engine: engine, Ours: r.ours.name, Peer: r.peer.name,
+		OurRuns: ours, PeerRuns: peer, Aim: r.aim}
 }
 
 // round is a turn of each.
@@ -71,7 +85,11 @@ type run struct {
 	output string        // stdout and stderr
 	bytes  int64         // moved; 0 if nobody counts them
 	memory int64         // resident at most, of the biggest process, in bytes
-	waits  times         // of the callers, one for each answer
+	waits  stats.Times   // of the callers, one for each answer
+}
+
+func (r run) counted() stats.Run {
+	return stats.Run{Time: r.took, Bytes: r.bytes, Memory: r.memory, Waits: r.waits}
 }
 
 // checked is once for runs that count.

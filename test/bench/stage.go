@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"git.moleculesai.app/molecule-ai/pinion/test/bench/stats"
 	"git.moleculesai.app/molecule-ai/pinion/test/parts"
 )
 
@@ -91,7 +92,8 @@ func findPrograms(ctx context.Context, dir string) (p programs, err error) {
 }
 
 // play runs the scenarios that are asked for on one engine.
-func (s *stage) play(ctx context.Context, flavour parts.Flavour, o options, r *report) (err error) {
+func (s *stage) play(ctx context.Context, flavour parts.Flavour, o options,
+	r *stats.Report) (err error) {
 	var wanted []scenario
 	for _, sc := range scenarios() {
 		if sc.runsOn(flavour, o.only) {
@@ -102,7 +104,9 @@ func (s *stage) play(ctx context.Context, flavour parts.Flavour, o options, r *r
 		return nil
 	}
 	if err := flavour.Available(ctx); err != nil {
-		r.skip("all on "+string(flavour), err)
+		all := "all on " + string(flavour)
+		say("%s: skipped: %v", all, err)
+		r.Skip(all, err)
 		return nil
 	}
 	a, err := s.openArena(ctx, flavour)

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"git.moleculesai.app/molecule-ai/pinion/test/bench/stats"
 )
 
 // volleyTimeout bounds one volley. One that takes longer is an error, not a number.
@@ -20,7 +22,7 @@ type volley struct{ callers, questions int }
 func (v volley) run(ctx context.Context, ask func(context.Context) error) (run, error) {
 	ctx, cancel := context.WithTimeout(ctx, volleyTimeout)
 	defer cancel()
-	waits, errs := make(times, v.questions), make([]error, v.callers)
+	waits, errs := make(stats.Times, v.questions), make([]error, v.callers)
 	var next atomic.Int64
 	var all sync.WaitGroup
 	begun := time.Now()

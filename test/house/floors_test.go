@@ -42,7 +42,7 @@ var floors = [][]string{
 		"cmd/pinion", "cmd/pinion-buildkitd", "cmd/pinion/internal/gendocs", "cmd/servetest",
 		"examples", "examples/library", "examples/workspace-server",
 	},
-	{"test/compat", "test/demo/hello", "test/house", "test/parts"},
+	{"test/bench/stats", "test/compat", "test/demo/hello", "test/house", "test/parts"},
 	{"test/parts/partstest"},
 	{"test/bench", "test/demo", "test/e2e", "test/partscheck"},
 }

@@ -1,4 +1,4 @@
-package main
+package stats
 
 import (
 	"fmt"
@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// machine is what the times depend on besides the programs.
-type machine struct {
+// Machine describes the machine that the times depend on.
+type Machine struct {
 	CPUs   int    `json:"cpus"`
 	Model  string `json:"cpu,omitempty"`
 	Arch   string `json:"arch"`
@@ -17,9 +17,9 @@ type machine struct {
 	Go     string `json:"go"`
 }
 
-// thisMachine reads what proc(5) says; what it does not say stays empty.
-func thisMachine() machine {
-	m := machine{CPUs: runtime.NumCPU(), Arch: runtime.GOARCH, Go: runtime.Version()}
+// thisMachine reads the files of proc(5). A field that they do not give stays empty.
+func thisMachine() Machine {
+	m := Machine{CPUs: runtime.NumCPU(), Arch: runtime.GOARCH, Go: runtime.Version()}
 	m.Kernel = firstLine("/proc/sys/kernel/osrelease")
 	if fields := strings.Fields(firstLine("/proc/loadavg")); len(fields) >= 3 {
 		m.Load = strings.Join(fields[:3], " ")
@@ -40,7 +40,8 @@ func firstLine(file string) string {
 	return line
 }
 
-func (m machine) String() string {
+// String describes the machine in one line.
+func (m Machine) String() string {
 	return fmt.Sprintf("Machine: %d CPUs (%s, %s), Linux %s, %s; load before the first run: %s",
 		m.CPUs, orUnknown(m.Model), m.Arch, orUnknown(m.Kernel), m.Go, orUnknown(m.Load))
 }

@@ -1,13 +1,13 @@
-package main
+package stats
 
 import (
 	"fmt"
 	"io"
 )
 
-// split keeps races of commands apart from those in which callers wait for answers: what counts
-// there is not how long a run took.
-func (r *report) split() (commands, callers []result) {
+// split separates the results of commands from those of callers, for whom the answers a second
+// count and not the length of a run.
+func (r *Report) split() (commands, callers []Result) {
 	for _, res := range r.Results {
 		if len(res.OurRuns.Waits) == 0 {
 			commands = append(commands, res)
@@ -18,8 +18,8 @@ func (r *report) split() (commands, callers []result) {
 	return commands, callers
 }
 
-// answersTable prints the answers a second, and how long a caller waited for one.
-func answersTable(w io.Writer, results []result) {
+// answersTable writes the answers a second and the time that callers waited for one.
+func answersTable(w io.Writer, results []Result) {
 	if len(results) == 0 {
 		return
 	}
@@ -38,7 +38,7 @@ func answersTable(w io.Writer, results []result) {
 	}
 }
 
-// known shows a dash for memory that nobody looked at.
+// known formats memory, and gives a dash where it was not measured.
 func known(n int64) string {
 	if n == 0 {
 		return "–"

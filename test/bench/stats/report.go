@@ -1,4 +1,4 @@
-package main
+package stats
 
 import (
 	"encoding/json"
@@ -8,60 +8,58 @@ import (
 	"time"
 )
 
-// report is what the bench found out.
-type report struct {
+// Report has the results of a benchmark.
+type Report struct {
 	Schema  int       `json:"schema"` // 2
 	When    time.Time `json:"when"`
-	Machine machine   `json:"machine"`
-	Results []result  `json:"results"`
-	Skipped []skip    `json:"skipped,omitempty"`
+	Machine Machine   `json:"machine"`
+	Results []Result  `json:"results"`
+	Skipped []Skip    `json:"skipped,omitempty"`
 }
 
-// result is one race.
-type result struct {
+// Result is the comparison of two series. Report.Add computes both ratios.
+type Result struct {
 	Scenario string  `json:"scenario"`
 	Engine   string  `json:"engine"`
 	Ours     string  `json:"ours"`
 	Peer     string  `json:"peer"`
-	OurRuns  series  `json:"our_runs"`
-	PeerRuns series  `json:"peer_runs"`
+	OurRuns  Series  `json:"our_runs"`
+	PeerRuns Series  `json:"peer_runs"`
 	Ratio    float64 `json:"ratio"`
 	Paired   float64 `json:"paired_ratio"`
 	Aim      float64 `json:"aim,omitempty"`
 }
 
-// skip is a scenario that this machine cannot run, and why.
-type skip struct {
+// Skip is a scenario that this machine cannot run, with the reason.
+type Skip struct {
 	Scenario string `json:"scenario"`
 	Reason   string `json:"reason"`
 }
 
-func newReport() report { return report{Schema: 2, When: time.Now().UTC(), Machine: thisMachine()} }
+// New returns an empty report of this machine.
+func New() Report { return Report{Schema: 2, When: time.Now().UTC(), Machine: thisMachine()} }
 
-func (r *report) add(scenario, engine string, race race, ours, peer series) {
-	res := result{
-		Scenario: scenario, Engine: engine, Ours: race.ours.name, Peer: race.peer.name,
-		OurRuns: ours, PeerRuns: peer,
-		Ratio: ratio(ours.Times, peer.Times), Paired: pairedRatio(ours.Times, peer.Times),
-		Aim: race.aim,
-	}
-	if race.ours.bytes == nil {
-		res.OurRuns.Bytes = nil
-	}
-	if race.peer.bytes == nil {
-		res.PeerRuns.Bytes = nil
-	}
+// Add computes the ratios of a result, appends it and returns it. Both series must have as many
+// runs.
+func (r *Report) Add(res Result) Result {
+	res.Ratio = ratio(res.OurRuns.Times, res.PeerRuns.Times)
+	res.Paired = pairedRatio(res.OurRuns.Times, res.PeerRuns.Times)
 	r.Results = append(r.Results, res)
-	say("  ratio %s (aim %s), %s", share(res.Ratio), share(res.Aim), res.moved())
+	return res
 }
 
-func (r *report) skip(scenario string, reason error) {
-	say("%s: skipped: %v", scenario, reason)
-	r.Skipped = append(r.Skipped, skip{scenario, reason.Error()})
+// Skip appends a scenario that cannot run here.
+func (r *Report) Skip(scenario string, reason error) {
+	r.Skipped = append(r.Skipped, Skip{scenario, reason.Error()})
 }
 
-// markdown prints the table.
-func (r *report) markdown(w io.Writer) {
+// String returns the ratio, the aim and the bytes moved, for a line of progress.
+func (r Result) String() string {
+	return fmt.Sprintf("ratio %s (aim %s), %s", share(r.Ratio), share(r.Aim), r.moved())
+}
+
+// Markdown writes the tables.
+func (r *Report) Markdown(w io.Writer) {
 	fmt.Fprintf(w, "\n%s\n\n", r.Machine)
 	commands, callers := r.split()
 	if len(commands) > 0 {
@@ -85,8 +83,8 @@ func (r *report) markdown(w io.Writer) {
 	}
 }
 
-// moved shows the medians of the bytes, and where both are known their ratio.
-func (r result) moved() string {
+// moved returns the medians of the bytes, and their ratio where both are known.
+func (r Result) moved() string {
 	ours, peer := r.OurRuns.Bytes, r.PeerRuns.Bytes
 	switch {
 	case ours == nil:
@@ -99,7 +97,7 @@ func (r result) moved() string {
 	}
 }
 
-// share shows a ratio with as many decimals as it needs, and a dash for one that there is not.
+// share formats a ratio with as many decimals as it needs. Zero stands for none and gives a dash.
 func share(v float64) string {
 	switch {
 	case v == 0:
@@ -111,14 +109,14 @@ func share(v float64) string {
 	}
 }
 
-// mb shows a number of bytes in MB (10^6 bytes).
+// mb formats a number of bytes in MB (10^6 bytes).
 func mb(n int64) string { return fmt.Sprintf("%.2f MB", float64(n)/1e6) }
 
-func spread(t times) string {
+func spread(t Times) string {
 	return fmt.Sprintf("%s (%s–%s)", ms(t.median()), ms(t.min()), ms(t.max()))
 }
 
-// ms shows a time in milliseconds, with a decimal where it says something.
+// ms formats a time in milliseconds, with a decimal below 100.
 func ms(d time.Duration) string {
 	v := float64(d) / float64(time.Millisecond)
 	if v < 100 {
@@ -127,7 +125,8 @@ func ms(d time.Duration) string {
 	return fmt.Sprintf("%.0f ms", v)
 }
 
-func (r *report) save(file string) error {
+// Save writes the report to a file as JSON.
+func (r *Report) Save(file string) error {
 	body, err := json.MarshalIndent(r, "", "  ")
 	if err != nil {
 		return err
