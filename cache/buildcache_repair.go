@@ -28,23 +28,9 @@ func (c *BuildCache) Repair(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	sound := map[digest.Digest]bool{}
-	good := index{}
-	for _, e := range idx {
-		blobs, err := c.contents(e)
-		if err != nil {
-			continue
-		}
-		whole := true
-		for d := range blobs {
-			if err := c.compare(ctx, d, sound); err != nil {
-				return err
-			}
-			whole = whole && sound[d]
-		}
-		if whole {
-			good = append(good, e)
-		}
+	good, sound, err := c.verify(ctx, idx)
+	if err != nil {
+		return err
 	}
 	if !slices.EqualFunc(good, idx, func(a, b ocispecs.Descriptor) bool {
 		return a.Digest == b.Digest
@@ -65,6 +51,30 @@ func (c *BuildCache) Repair(ctx context.Context) error {
 	}
 	_, err = c.tidy(ctx)
 	return err
+}
+
+// verify compares the blobs of all entries with their digests. It returns the entries without
+// damage, and by blob whether it is sound.
+func (c *BuildCache) verify(ctx context.Context, idx index) (good index,
+	sound map[digest.Digest]bool, err error) {
+	sound = map[digest.Digest]bool{}
+	for _, e := range idx {
+		blobs, err := c.contents(e)
+		if err != nil {
+			continue
+		}
+		whole := true
+		for d := range blobs {
+			if err := c.compare(ctx, d, sound); err != nil {
+				return nil, nil, err
+			}
+			whole = whole && sound[d]
+		}
+		if whole {
+			good = append(good, e)
+		}
+	}
+	return good, sound, nil
 }
 
 // compare notes in sound whether a blob has the content of its digest.

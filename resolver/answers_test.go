@@ -192,22 +192,22 @@ func TestFault26_ObjectFormat(t *testing.T) {
 			refs(sha+" HEAD symref-target:refs/heads/main")(w, r)
 		}
 	}
-	said := result(pkt("ERR mismatched object format: server sha256; client sha1"))
+	refusal := result(pkt("ERR mismatched object format: server sha256; client sha1"))
 	for name, tc := range map[string]struct {
 		route    http.HandlerFunc
 		hint     git.ObjectFormat
 		sha      string
 		requests int
 	}{
-		"sha1":                  {serve(git.SHA1, said, shaA), "", shaA, 1},
-		"sha256":                {serve(git.SHA256, said, sha256), "", sha256, 2},
+		"sha1":                  {serve(git.SHA1, refusal, shaA), "", shaA, 1},
+		"sha256":                {serve(git.SHA256, refusal, sha256), "", sha256, 2},
 		"sha256 silent":         {serve(git.SHA256, result(""), sha256), "", sha256, 2},
-		"sha256 hinted":         {serve(git.SHA256, said, sha256), git.SHA256, sha256, 1},
-		"sha1 hinted as sha256": {serve(git.SHA1, said, shaA), git.SHA256, shaA, 2},
-		"sha1 answers sha256":   {serve(git.SHA1, said, sha256), "", "", 1},
-		"sha256 answers sha1":   {serve(git.SHA256, said, shaA), "", "", 2},
-		"63 digits":             {serve(git.SHA256, said, sha256[:63]), git.SHA256, "", 1},
-		"refuses every request": {said, "", "", 2},
+		"sha256 hinted":         {serve(git.SHA256, refusal, sha256), git.SHA256, sha256, 1},
+		"sha1 hinted as sha256": {serve(git.SHA1, refusal, shaA), git.SHA256, shaA, 2},
+		"sha1 answers sha256":   {serve(git.SHA1, refusal, sha256), "", "", 1},
+		"sha256 answers sha1":   {serve(git.SHA256, refusal, shaA), "", "", 2},
+		"63 digits":             {serve(git.SHA256, refusal, sha256[:63]), git.SHA256, "", 1},
+		"refuses every request": {refusal, "", "", 2},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newServer(t, map[string]http.HandlerFunc{packPath: tc.route})
@@ -231,18 +231,19 @@ func TestFault26_ObjectFormat(t *testing.T) {
 			}
 		})
 	}
-	t.Run("the API", func(t *testing.T) {
-		for format, sha := range map[string]string{"sha1": sha256, "sha256": shaA} {
-			s := newServer(t, map[string]http.HandlerFunc{packPath: unserved(),
-				apiRepo: jsonOf(200, repoJSON("main", format)),
-				apiRepo + "/branches/main": jsonOf(200,
-					`{"name":"main","commit":{"id":"`+sha+`"}}`)})
-			if _, err := s.client().Head(t.Context(), s.remote(t), git.HEAD, ""); !errors.Is(err,
-				ErrInvalidAnswer) {
-				t.Errorf("%s: %v", format, err)
-			}
+}
+
+func TestFault26_ObjectFormatByAPI(t *testing.T) {
+	for format, sha := range map[string]string{"sha1": sha256, "sha256": shaA} {
+		s := newServer(t, map[string]http.HandlerFunc{packPath: unserved(),
+			apiRepo: jsonOf(200, repoJSON("main", format)),
+			apiRepo + "/branches/main": jsonOf(200,
+				`{"name":"main","commit":{"id":"`+sha+`"}}`)})
+		if _, err := s.client().Head(t.Context(), s.remote(t), git.HEAD, ""); !errors.Is(err,
+			ErrInvalidAnswer) {
+			t.Errorf("%s: %v", format, err)
 		}
-	})
+	}
 }
 
 func TestMalformedAnswers(t *testing.T) {

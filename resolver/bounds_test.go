@@ -104,25 +104,27 @@ func TestFault14_GzipBomb(t *testing.T) {
 	}
 }
 
-func TestFault15_SlowLoris(t *testing.T) {
-	slow := WithTimeouts(Timeouts{Header: 500 * time.Millisecond, Progress: 500 * time.Millisecond})
-	trickle := func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Content-Type", resultType)
-		tick := time.NewTicker(5 * time.Millisecond)
-		defer tick.Stop()
-		body := []byte(pkt(shaA + " HEAD " + strings.Repeat("x", 500)))
-		for i := range body {
-			if _, err := w.Write(body[i : i+1]); err != nil {
-				return
-			}
-			_ = http.NewResponseController(w).Flush() // the next write fails then
-			select {
-			case <-tick.C:
-			case <-r.Context().Done():
-				return
-			}
+// trickle sends an answer byte by byte.
+func trickle(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Type", resultType)
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	body := []byte(pkt(shaA + " HEAD " + strings.Repeat("x", 500)))
+	for i := range body {
+		if _, err := w.Write(body[i : i+1]); err != nil {
+			return
+		}
+		_ = http.NewResponseController(w).Flush() // the next write fails then
+		select {
+		case <-tick.C:
+		case <-r.Context().Done():
+			return
 		}
 	}
+}
+
+func TestFault15_SlowLoris(t *testing.T) {
+	slow := WithTimeouts(Timeouts{Header: 500 * time.Millisecond, Progress: 500 * time.Millisecond})
 	hang := func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
 	for name, route := range map[string]http.HandlerFunc{"no header": hang,
 		"a byte at a time": trickle} {

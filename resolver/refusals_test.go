@@ -224,27 +224,31 @@ func TestFault24_DeniedAndLimited(t *testing.T) {
 			}
 		})
 	}
-	t.Run("the variable of the host", func(t *testing.T) {
-		s := newServer(t, map[string]http.HandlerFunc{packPath: denied})
-		c := s.clientWithToken("x", WithTokenHint(func(host string) string {
-			return "TOKEN_OF_" + host
-		}))
-		if _, err := c.Head(t.Context(), s.remote(t), git.HEAD,
-			""); !strings.Contains(fmt.Sprint(err), "TOKEN_OF_"+s.host()) {
-			t.Errorf("got %v", err)
-		}
-	})
-	t.Run("a good answer before", func(t *testing.T) {
-		s := newServer(t, map[string]http.HandlerFunc{packPath: inTurn(headMain(), denied)})
-		c := s.client()
-		if _, err := c.Head(t.Context(), s.remote(t), git.HEAD, ""); err != nil {
-			t.Fatal(err)
-		}
-		if head, err := c.Head(t.Context(), s.remote(t), git.HEAD, ""); !errors.Is(err,
-			ErrUnauthorized) || head != (Head{}) {
-			t.Errorf("never a stale commit: got %v, %v", head, err)
-		}
-	})
+}
+
+func TestFault24_VariableOfTheHost(t *testing.T) {
+	denied := answer(401, "text/plain", "Unauthorized")
+	s := newServer(t, map[string]http.HandlerFunc{packPath: denied})
+	c := s.clientWithToken("x", WithTokenHint(func(host string) string {
+		return "TOKEN_OF_" + host
+	}))
+	if _, err := c.Head(t.Context(), s.remote(t), git.HEAD,
+		""); !strings.Contains(fmt.Sprint(err), "TOKEN_OF_"+s.host()) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestFault24_DeniedAfterAnAnswer(t *testing.T) {
+	denied := answer(401, "text/plain", "Unauthorized")
+	s := newServer(t, map[string]http.HandlerFunc{packPath: inTurn(headMain(), denied)})
+	c := s.client()
+	if _, err := c.Head(t.Context(), s.remote(t), git.HEAD, ""); err != nil {
+		t.Fatal(err)
+	}
+	if head, err := c.Head(t.Context(), s.remote(t), git.HEAD, ""); !errors.Is(err,
+		ErrUnauthorized) || head != (Head{}) {
+		t.Errorf("never a stale commit: got %v, %v", head, err)
+	}
 }
 
 func TestFault24_RetryAfter(t *testing.T) {
