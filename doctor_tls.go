@@ -19,7 +19,7 @@ func (s settings) withoutTLS(c choice) string {
 	}
 	if c.buildx != nil && c.buildx.Driver == buildx.DriverRemote {
 		for _, n := range c.buildx.Nodes {
-			if tls, err := n.TLS(); err == nil && tls == (buildx.TLS{}) && plainTCP(n.Endpoint) {
+			if tls, err := n.TLS(); err == nil && tls == (buildx.TLSOptions{}) && plainTCP(n.Endpoint) {
 				plain = append(plain, n.Endpoint)
 			}
 		}

@@ -15,14 +15,14 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/resolver/git"
 )
 
-// Provenance is how much an image tells of how it was made (BuildKit,
-// docs/attestations/slsa-provenance.md).
+// Provenance is the mode of a provenance attestation (BuildKit,
+// docs/attestations/slsa-provenance.md). "" means no attestation.
 type Provenance string
 
 const (
-	// ProvenanceMin: the sources with their digests, and when it was built.
+	// ProvenanceMin records the sources with their digests, and the time of the build.
 	ProvenanceMin Provenance = "min"
-	// ProvenanceMax: all steps and the Dockerfile besides.
+	// ProvenanceMax records all steps and the Dockerfile too.
 	ProvenanceMax Provenance = "max"
 )
 
@@ -56,16 +56,15 @@ func ParseProvenance(entry string) (Provenance, error) {
 	return mode, nil
 }
 
-var errNotAttested = errors.New("the builder made no provenance; that takes BuildKit 0.11 or " +
-	"later (see `pinion doctor`)")
+var errNotAttested = errors.New("the builder made no provenance, which takes BuildKit 0.11 or " +
+	"later")
 
-// errNoArchive goes before errUnreadable: the way that is left for an image alone does not do here.
-var errNoArchive = errors.New("a docker archive holds no attestations (build again, use BuildKit " +
-	"0.12 or later, or leave --attest out)")
+// errNoArchive comes with errUnreadable if a docker archive cannot replace the image.
+var errNoArchive = errors.New("a docker archive holds no attestations")
 
-// attrs ask for the statement. They go with the Build itself, since the builder makes the statement
-// of all that was solved in it; one made of the frontend's solve alone would not know where the
-// context came from.
+// attrs returns the attributes that request the attestation. They belong to the Build itself, whose
+// attestation covers all that was solved in it. An attestation of the frontend's solve alone would
+// not name the source of the context.
 func (p Provenance) attrs() map[string]string {
 	if p == "" {
 		return nil
@@ -73,8 +72,8 @@ func (p Provenance) attrs() map[string]string {
 	return map[string]string{"attest:provenance": "mode=" + string(p)}
 }
 
-// subject is what the statement calls the image, besides its digest: without a name BuildKit leaves
-// out both.
+// subject returns the image's name in the attestation, or "" if there is none. Without a name
+// BuildKit leaves out the image's digest too.
 func (r Request) subject() string {
 	if r.Provenance == "" {
 		return ""
@@ -82,15 +81,15 @@ func (r Request) subject() string {
 	return cmp.Or(r.Name, r.Reference)
 }
 
-// check makes sure that what was exported has a statement if one was asked for: builders before
-// BuildKit 0.11 take the attribute for one of the frontend's and say nothing.
-func (p Provenance) check(told map[string]string) error {
+// check returns an error if p was requested and the exported image has no attestation. Builders
+// before BuildKit 0.11 ignore the attribute without an error.
+func (p Provenance) check(response map[string]string) error {
 	if p == "" {
 		return nil
 	}
-	root, err := exported(told)
+	root, err := exported(response)
 	if err == nil && root.MediaType != ocispecs.MediaTypeImageIndex {
-		err = errNotAttested
+		err = errdef.In(errdef.BuilderTooOld, "", errNotAttested)
 	}
 	if err != nil {
 		return &Error{Op: "deliver", Kind: ErrDelivery, Err: err}
@@ -98,7 +97,8 @@ func (p Provenance) check(told map[string]string) error {
 	return nil
 }
 
-// unindexed is the image in an index and all that goes along with it.
+// unindexed returns the image in an index, and the documents of its attestations with the index
+// last.
 func (open openFunc) unindexed(ctx context.Context,
 	root ocispecs.Descriptor) (image ocispecs.Descriptor, around []ocispecs.Descriptor, err error) {
 	var list ocispecs.Index
@@ -107,7 +107,7 @@ func (open openFunc) unindexed(ctx context.Context,
 		return image, nil, err
 	}
 	for _, m := range list.Manifests {
-		if m.Annotations[attestation.DockerAnnotationReferenceType] != attestation.DockerAnnotationReferenceTypeDefault {
+		if !isAttestation(m) {
 			if image.Digest != "" {
 				return image, nil, fmt.Errorf("the exported index %s has more than one image",
 					root.Digest)
@@ -115,17 +115,22 @@ func (open openFunc) unindexed(ctx context.Context,
 			image = m
 			continue
 		}
-		statement, err := open.statement(ctx, m)
+		documents, err := open.attestation(ctx, m)
 		if err != nil {
 			return image, nil, err
 		}
-		around = append(around, statement...)
+		around = append(around, documents...)
 	}
 	return image, append(around, index), nil
 }
 
-// statement is an attestation's manifest, behind what it leads to.
-func (open openFunc) statement(ctx context.Context,
+func isAttestation(m ocispecs.Descriptor) bool {
+	return m.Annotations[attestation.DockerAnnotationReferenceType] ==
+		attestation.DockerAnnotationReferenceTypeDefault
+}
+
+// attestation returns the documents of an attestation, its manifest last.
+func (open openFunc) attestation(ctx context.Context,
 	m ocispecs.Descriptor) (all []ocispecs.Descriptor, err error) {
 	var manifest ocispecs.Manifest
 	whole, err := open.decode(ctx, m, &manifest)

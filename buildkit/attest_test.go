@@ -37,8 +37,7 @@ func exportedAs(t *testing.T, d ocispecs.Descriptor) map[string]string {
 	)}
 }
 
-// TestNoStatementNoImage: a builder that knows nothing of attestations must not pass for one that
-// made one.
+// TestNoStatementNoImage: an image without an attestation fails if one was requested.
 func TestNoStatementNoImage(t *testing.T) {
 	index := exportedAs(t, ocispecs.Descriptor{MediaType: ocispecs.MediaTypeImageIndex})
 	manifest := exportedAs(t, ocispecs.Descriptor{MediaType: ocispecs.MediaTypeImageManifest})
@@ -74,7 +73,9 @@ func TestExportedIndex(t *testing.T) {
 	statement := put("application/vnd.in-toto+json", "statement")
 	about := put(ocispecs.MediaTypeImageManifest,
 		ocispecs.Manifest{Config: config, Layers: []ocispecs.Descriptor{statement}})
-	about.Annotations = map[string]string{attestation.DockerAnnotationReferenceType: attestation.DockerAnnotationReferenceTypeDefault}
+	about.Annotations = map[string]string{
+		attestation.DockerAnnotationReferenceType: attestation.DockerAnnotationReferenceTypeDefault,
+	}
 	root := put(ocispecs.MediaTypeImageIndex,
 		ocispecs.Index{Manifests: []ocispecs.Descriptor{image, about}})
 	got, err := openFunc(blobs.open).solved(t.Context(), root)

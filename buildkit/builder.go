@@ -15,13 +15,15 @@ import (
 	"github.com/moby/buildkit/session"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 
-	// The address forms that BuildKit's own tools understand besides unix:// and tcp://.
+	// The address forms of BuildKit's own tools besides unix:// and tcp://.
 	_ "github.com/moby/buildkit/client/connhelper/dockercontainer"
 	_ "github.com/moby/buildkit/client/connhelper/kubepod"
 	_ "github.com/moby/buildkit/client/connhelper/ssh"
+
+	"git.moleculesai.app/molecule-ai/pinion/internal/errdef"
 )
 
-// Kind says what sort of builder solves.
+// Kind is a kind of builder.
 type Kind string
 
 const (
@@ -29,95 +31,81 @@ const (
 	KindDocker Kind = "docker"
 	// KindBuildkitd is a standalone buildkitd.
 	KindBuildkitd Kind = "buildkitd"
-	// KindManaged is a standalone buildkitd that Pinion starts and ends itself.
+	// KindManaged is a standalone buildkitd that Pinion starts and stops itself.
 	KindManaged Kind = "managed"
 	// KindBuildx is a node of a builder of Docker's buildx.
 	KindBuildx Kind = "buildx"
 )
 
-// answerWithin bounds the first question to a builder. It is long enough for an SSH login or the
-// start of `docker exec`, short enough for a person to wait.
-const answerWithin = 20 * time.Second
+const (
+	// connectTimeout bounds the first call to a builder. It leaves time for an SSH login or the
+	// start of `docker exec`.
+	connectTimeout = 20 * time.Second
+	// aliveTimeout bounds the call that shows whether a builder still answers.
+	aliveTimeout = 5 * time.Second
+)
 
 // Info describes a builder.
 type Info struct {
 	Kind Kind `json:"kind"`
-	// Endpoint is the address; for [KindBuildx] the builder's name and after a slash the node's.
+	// Endpoint is the address. For [KindBuildx] it is the name of the builder, followed by a slash
+	// and the name of the node.
 	Endpoint string `json:"endpoint"`
-	// Version of BuildKit as the builder reports it; the one inside Docker 20.10 reports none, and
-	// the engine's version stands for it.
+	// Version is BuildKit's version. The BuildKit inside Docker 20.10 reports none; Version is the
+	// engine's version there.
 	Version string `json:"version"`
 	// Engine is the Docker engine's version, for [KindDocker].
 	Engine string `json:"engine,omitempty"`
 }
 
-// Builder is a BuildKit that answered. It is safe for concurrent use; Close it when done.
+// Builder is a connection to a BuildKit. It is safe for concurrent use. The caller must Close it.
 type Builder struct {
 	info      Info
 	client    *client.Client
 	platforms []ocispecs.Platform
-	// containerdStore is known of a Docker engine alone.
+	// containerdStore is set only for a Docker engine.
 	containerdStore bool
 	throughSink     bool
 	registry        session.Attachable
-	// dialSession is the way to a session beside the client's own; nil means that the API has one.
+	// dialSession connects a session; nil means through the client's API.
 	dialSession session.Dialer
 }
 
-// TLS names the files for a tcp:// builder. All empty means no TLS.
-type TLS struct {
-	CACert, Cert, Key string
-	// ServerName overrides the name that the certificate is checked against.
-	ServerName string
-}
-
-// Option adjusts a Builder.
+// Option configures a Builder.
 type Option func(*Builder)
 
-// WithRegistryAuth answers the builder's questions for registry credentials (the images in FROM).
-// The default is to answer none.
+// WithRegistryAuth answers the builder's requests for registry credentials, as for the images in
+// FROM. By default none is answered.
 func WithRegistryAuth(a session.Attachable) Option { return func(b *Builder) { b.registry = a } }
 
-// Managed says that Pinion started the buildkitd which [Dial] connects to. The default is that
-// somebody else did.
+// Managed marks the buildkitd that [Dial] connects to as started by Pinion. By default the kind is
+// [KindBuildkitd].
 func Managed() Option { return func(b *Builder) { b.info.Kind = KindManaged } }
 
-// ThroughSink says that a Docker engine's images go into the sink, like those of a builder outside
-// of it. It has to have the containerd store: the classic one exports no layers. The default is the
-// engine's own store.
+// ThroughSink delivers a Docker engine's images into the sink, like those of a builder outside of
+// an engine. The engine must have the containerd store, since the classic store exports no layers.
+// By default images go into the engine's own store.
 func ThroughSink() Option { return func(b *Builder) { b.throughSink = true } }
 
-// Dial connects to a standalone buildkitd. The address is in BuildKit's own forms: unix://, tcp://,
-// docker-container://, ssh://. The error is an [*Error] of kind [ErrNoBuilder].
+// Dial connects to a standalone buildkitd. The address has one of BuildKit's forms: unix://,
+// tcp://, docker-container://, kube-pod:// or ssh://. The error is an [*Error] of kind
+// [ErrNoBuilder].
 func Dial(ctx context.Context, addr string, tls TLS, opts ...Option) (*Builder, error) {
 	b := &Builder{info: Info{Kind: KindBuildkitd, Endpoint: addr}}
 	return b.connect(ctx, addr, tls.options(), opts)
 }
 
-func (t TLS) options() (opts []client.ClientOpt) {
-	switch {
-	case t.CACert != "":
-		opts = append(opts, client.WithServerConfig(t.ServerName, t.CACert))
-	case t != TLS{}:
-		opts = append(opts, client.WithServerConfigSystem(t.ServerName))
-	}
-	if t.Cert != "" || t.Key != "" {
-		opts = append(opts, client.WithCredentials(t.Cert, t.Key))
-	}
-	return opts
-}
-
-// Engine is what this package needs of a Docker engine: its upgrade of /grpc and /session.
+// Engine is the part of a Docker engine that this package uses: the upgrade of /grpc and /session.
 type Engine interface {
 	DialHijack(ctx context.Context, path, proto string, meta map[string][]string) (net.Conn, error)
 	Endpoint() string
 }
 
-// EngineFacts are what the caller knows of the engine and BuildKit does not tell.
+// EngineFacts describes an engine. BuildKit does not report these facts.
 type EngineFacts struct {
 	// Version of the engine.
 	Version string
-	// ContainerdStore says that images live in containerd's store.
+	// ContainerdStore reports whether the engine keeps images in containerd's store.
 	ContainerdStore bool
 }
 
@@ -148,20 +136,20 @@ func (b *Builder) connect(ctx context.Context, addr string, dial []client.Client
 	}
 	c, err := client.New(ctx, addr, dial...)
 	if err != nil {
-		return nil, b.noAnswer(err)
+		return nil, b.connectError(err)
 	}
 	b.client = c
-	if err := b.ask(ctx); err != nil {
+	if err := b.probe(ctx); err != nil {
 		c.Close()
-		return nil, b.noAnswer(err)
+		return nil, b.connectError(err)
 	}
 	return b, nil
 }
 
-// ask makes sure that somebody answers, and learns the platforms and the version.
-func (b *Builder) ask(ctx context.Context) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, answerWithin,
-		fmt.Errorf("no answer within %s", answerWithin))
+// probe asks the builder for its platforms and its version.
+func (b *Builder) probe(ctx context.Context) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, connectTimeout,
+		fmt.Errorf("no answer within %s", connectTimeout))
 	defer cancel()
 	workers, err := b.client.ListWorkers(ctx)
 	if err != nil {
@@ -170,9 +158,9 @@ func (b *Builder) ask(ctx context.Context) error {
 	if len(workers) == 0 || len(workers[0].Platforms) == 0 {
 		return errors.New("it has no worker that runs a platform")
 	}
-	// Like BuildKit itself, which gives a solve without constraints to its first worker.
+	// BuildKit gives a solve without constraints to its first worker.
 	b.platforms = workers[0].Platforms
-	// Info is younger than the rest of the API; a builder without it works all the same.
+	// Old builders have no Info and work without it.
 	if info, err := b.client.Info(ctx); err == nil {
 		b.info.Version = info.BuildkitVersion.Version
 	}
@@ -180,32 +168,37 @@ func (b *Builder) ask(ctx context.Context) error {
 	return nil
 }
 
-func (b *Builder) noAnswer(err error) error {
-	hint := "is buildkitd running there? (--addr or BUILDKIT_HOST named it)"
-	switch b.info.Kind {
-	case KindDocker:
-		hint = "is the Docker engine running, version 20.10 or later?"
-	case KindManaged:
-		hint = "see `pinion builder status` and `pinion builder logs`"
-	case KindBuildx:
-		hint = "start it with `" + b.info.bootstrap() +
-			"`, or choose another with `docker buildx use` or --builder"
-	}
-	return &Error{Op: "connect", Kind: ErrNoBuilder,
-		Err: fmt.Errorf("builder %s: %w; %s", b.info.Endpoint, err, hint)}
+func (b *Builder) connectError(err error) error {
+	situation, detail := b.info.down()
+	return &Error{Op: "connect", Kind: ErrNoBuilder, Err: errdef.In(situation, detail,
+		fmt.Errorf("builder %s: %w", b.info.Endpoint, err))}
 }
 
-// Info describes the builder.
+// down returns the situation of a builder that does not answer, and its detail.
+func (i Info) down() (situation errdef.Situation, detail string) {
+	switch i.Kind {
+	case KindDocker:
+		return errdef.EngineUnreachable, i.Endpoint
+	case KindManaged:
+		return errdef.ManagedBuilderDown, ""
+	case KindBuildx:
+		name, _, _ := strings.Cut(i.Endpoint, "/") // a name in buildx has no slash
+		return errdef.BuildxBuilderDown, name
+	}
+	return errdef.BuilderDown, i.Endpoint
+}
+
+// Info returns a description of the builder.
 func (b *Builder) Info() Info { return b.info }
 
 // Close ends the connection.
 func (b *Builder) Close() error { return b.client.Close() }
 
-// Native is the builder's own platform.
+// Native returns the builder's own platform.
 func (b *Builder) Native() ocispecs.Platform { return platforms.Normalize(b.platforms[0]) }
 
-// RequirePlatform returns an [*Error] of kind [ErrPlatform] that says what to install unless the
-// builder can run p, natively or emulated.
+// RequirePlatform returns an [*Error] of kind [ErrPlatform] unless the builder can run p, natively
+// or emulated.
 func (b *Builder) RequirePlatform(p ocispecs.Platform) error {
 	var have []string
 	for _, q := range b.platforms {
@@ -216,18 +209,14 @@ func (b *Builder) RequirePlatform(p ocispecs.Platform) error {
 			have = append(have, name)
 		}
 	}
-	return &Error{Op: "connect", Kind: ErrPlatform,
-		Err: fmt.Errorf("builder %s cannot run %s, only %s; "+
-			"install emulation on its machine (`docker run --privileged --rm tonistiigi/binfmt "+
-			"--install %s`, or the packages "+
-			"qemu-user-static and binfmt-support) and restart the builder, or set "+
-			"MOLECULE_IMAGE_PLATFORM=native",
-			b.info.Endpoint, platforms.Format(p), strings.Join(have, ", "), p.Architecture)}
+	return &Error{Op: "connect", Kind: ErrPlatform, Err: errdef.In(errdef.PlatformUnsupported,
+		p.Architecture, fmt.Errorf("builder %s cannot run %s, only %s", b.info.Endpoint,
+			platforms.Format(p), strings.Join(have, ", ")))}
 }
 
-// alive asks again, to tell a builder that died from a build that failed.
+// alive returns an error if the builder has died. It tells that from a failed build.
 func (b *Builder) alive(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), aliveTimeout)
 	defer cancel()
 	_, err := b.client.ListWorkers(ctx)
 	return err

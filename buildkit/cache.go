@@ -18,11 +18,11 @@ import (
 // CacheEntry is a cache to import from or to export to, in BuildKit's own terms.
 type CacheEntry = client.CacheOptionsEntry
 
-// optCacheImports is the frontend option in which the client hands its imports to whoever solves in
-// the Build, as JSON, and which the Dockerfile frontend reads (frontend/dockerui, keyCacheImports).
+// optCacheImports is the frontend option that carries the cache imports as JSON. The client sets it
+// for the Build, and the Dockerfile frontend reads it (frontend/dockerui, keyCacheImports).
 const optCacheImports = "cache-imports"
 
-// cloneEntries is for the client, which writes into the attributes.
+// cloneEntries copies entries for the client, which writes into the attributes.
 func cloneEntries(entries []CacheEntry) (clone []CacheEntry) {
 	for _, e := range entries {
 		clone = append(clone, CacheEntry{Type: e.Type, Attrs: maps.Clone(e.Attrs)})
@@ -30,31 +30,30 @@ func cloneEntries(entries []CacheEntry) (clone []CacheEntry) {
 	return clone
 }
 
-// isImport says that a vertex is the reading of a cache's manifest, whose failure is none of the
-// build's. BuildKit tells it by the name alone (solver/llbsolver/bridge.go).
+// isImport reports whether a vertex reads a cache's manifest. Its failure does not fail the build.
+// BuildKit marks it only by its name (solver/llbsolver/bridge.go).
 func isImport(v *client.Vertex) bool {
 	return strings.HasPrefix(v.Name, "importing cache manifest from ")
 }
 
-// mayBlameImports says that a solve may have failed because a blob that an import promised could
-// not be had. BuildKit has no type for that error, so this tells by what it is not: a failure of
-// the fetch, of a command, or of the delivery; a builder that has gone; or a Dockerfile that is
-// wrong by itself. At worst a build that cannot succeed is tried twice, and its commands come from
-// the cache then.
+// mayBlameImports reports whether a solve may have failed because a blob that an import lists is
+// missing. BuildKit has no type for that error, so this function excludes the other causes: the
+// fetch, a command, the delivery, a builder that is gone, and the Dockerfile itself. At worst a
+// build that cannot succeed runs twice, the second time with its commands in the cache.
 func (s *solve) mayBlameImports(ctx context.Context, err error) bool {
-	if len(s.req.CacheImports) == 0 || s.failed != nil || s.fetched.IsZero() || !s.solved.IsZero() {
+	if len(s.imports()) == 0 || s.failed != nil || s.fetched.IsZero() || !s.solved.IsZero() {
 		return false
 	}
 	if _, ok := errors.AsType[*gatewaypb.ExitError](err); ok ||
 		strings.Contains(err.Error(), ": exit code: ") {
 		return false
 	}
-	return !connectionLost(err) && !s.isDockerfiles(err) && s.builder.alive(ctx) == nil
+	return !connectionLost(err) && !s.isDockerfileError(err) && s.builder.alive(ctx) == nil
 }
 
-// isDockerfiles says that an error is the Dockerfile's own: the frontend could make no steps of it,
-// or a step names a file that the commit does not have. No import has a part in either.
-func (s *solve) isDockerfiles(err error) bool {
+// isDockerfileError reports whether an error comes from the Dockerfile itself: the frontend could
+// not read it, or a step names a file that the commit does not have.
+func (s *solve) isDockerfileError(err error) bool {
 	if _, inStep := errors.AsType[*errdefs.VertexError](err); !inStep {
 		return len(errdefs.Sources(err)) > 0
 	}
@@ -62,13 +61,13 @@ func (s *solve) isDockerfiles(err error) bool {
 	if !ok {
 		return false
 	}
-	of := failed.GetCache()
-	inputs, i := failed.GetOp().GetInputs(), of.GetIndex()
-	return of != nil && i >= 0 && i < int64(len(inputs)) &&
+	subject := failed.GetCache()
+	inputs, i := failed.GetOp().GetInputs(), subject.GetIndex()
+	return subject != nil && i >= 0 && i < int64(len(inputs)) &&
 		digest.Digest(inputs[i].GetDigest()) == s.source
 }
 
-// headOf is the vertex that a state ends in; empty if that cannot be told.
+// headOf returns the vertex that a state ends in, or "" if it cannot be determined.
 func headOf(ctx context.Context, c gateway.Client, st llb.State) digest.Digest {
 	def, err := st.Marshal(ctx, llb.WithCaps(c.BuildOpts().LLBCaps))
 	if err != nil {
@@ -81,8 +80,8 @@ func headOf(ctx context.Context, c gateway.Client, st llb.State) digest.Digest {
 	return head
 }
 
-// graphOf is what a frontend made of its Dockerfile, or nil: without it only the cache cannot be
-// saved.
+// graphOf returns the build graph that the frontend made of its Dockerfile, or nil. Only the saving
+// of the cache needs it.
 func graphOf(ctx context.Context, c gateway.Client, res *gateway.Result) *pb.Definition {
 	ref, err := res.SingleRef()
 	if err != nil || ref == nil {
@@ -98,8 +97,7 @@ func graphOf(ctx context.Context, c gateway.Client, res *gateway.Result) *pb.Def
 	}
 	graph := def.ToPB()
 	for _, m := range graph.Metadata {
-		// Where steps had to run again, they have, and saving what they made must not run them once
-		// more.
+		// The steps that ignore the cache have run. They must not run again to save the cache.
 		m.IgnoreCache = false
 	}
 	return graph

@@ -11,6 +11,7 @@ import (
 	bkclient "github.com/moby/buildkit/client"
 
 	"git.moleculesai.app/molecule-ai/pinion/buildkit"
+	"git.moleculesai.app/molecule-ai/pinion/internal/errdef"
 	"git.moleculesai.app/molecule-ai/pinion/test/parts"
 	"git.moleculesai.app/molecule-ai/pinion/test/parts/partstest"
 )
@@ -74,7 +75,8 @@ func TestFault60_BuilderRestarts(t *testing.T) {
 		}
 	}()
 	_, err = builder.Solve(t.Context(), req, discard{})
-	wantError(t, err, buildkit.ErrNoBuilder, "ask again")
+	wantError(t, err, buildkit.ErrNoBuilder, "stopped answering")
+	wantSituation(t, err, errdef.BuilderDown, builder.Info().Endpoint)
 	if n := strings.Count(tr.String(), "started\n"); n != 1 {
 		t.Errorf("the step ran %d times", n)
 	}

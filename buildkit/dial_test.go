@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"git.moleculesai.app/molecule-ai/pinion/buildkit"
+	"git.moleculesai.app/molecule-ai/pinion/internal/errdef"
 	"git.moleculesai.app/molecule-ai/pinion/test/parts"
 	"git.moleculesai.app/molecule-ai/pinion/test/parts/partstest"
 )
@@ -111,7 +112,8 @@ func TestDialNobody(t *testing.T) {
 	for _, addr := range []string{"unix:///nowhere/b.sock", "nonsense://x", "tcp://" +
 		freePort(t)} {
 		_, err := buildkit.Dial(t.Context(), addr, buildkit.TLS{})
-		wantError(t, err, buildkit.ErrNoBuilder, addr, "--addr")
+		wantError(t, err, buildkit.ErrNoBuilder, addr)
+		wantSituation(t, err, errdef.BuilderDown, addr)
 	}
 }
 

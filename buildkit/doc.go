@@ -1,11 +1,19 @@
-// Package buildkit solves one pinned Git commit with BuildKit and hands the image to a [Sink].
+// Package buildkit solves one pinned Git commit with BuildKit and delivers the image to a [Sink].
 //
-// It promises that the commit named in the [Request] is the commit that is built: the context goes
-// to the builder as LLB built from parts, never as a URL string, and never in a form that follows a
-// branch. The credential is offered to the fetch of that commit alone; by the time the Dockerfile
-// frontend runs, it is out of reach. What the fetched tree may not contain is refused before the
-// frontend runs.
+// It guarantees:
+//   - The commit in the [Request] is the commit that is built. The context goes to the builder as
+//     LLB, never as a URL, and never in a form that follows a branch.
+//   - The credential is available to the fetch of that commit only. It is out of reach before the
+//     Dockerfile frontend runs.
+//   - A tree with content that is not allowed is refused before the frontend runs.
+//   - A build that makes no progress for [Request.StallAfter] is cancelled.
+//   - Errors and statuses contain neither the credential nor control characters.
 //
-// It does not know names, modes, records or tags, it does not judge whether an image is the right
-// one, and it cannot see how the builder itself reaches the network.
+// It does not guarantee:
+//   - that the image in the store is the image that was built. The caller must verify it by the
+//     digests in the [Result].
+//   - that two builds of a commit give the same image. The Dockerfile decides on that.
+//   - how the builder reaches the network, which the builder's own settings decide.
+//
+// It knows no template names, modes, records or tags.
 package buildkit

@@ -12,12 +12,12 @@ import (
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
-// maxDocument bounds a manifest, a config or a statement, in bytes.
-const maxDocument = 4 << 20
+// maxImageDocument is the greatest size of a manifest, a config or an attestation, in bytes.
+const maxImageDocument = 4 << 20
 
-// exported is what an exporter names.
-func exported(told map[string]string) (root ocispecs.Descriptor, err error) {
-	raw, err := base64.StdEncoding.DecodeString(told[exptypes.ExporterImageDescriptorKey])
+// exported returns the descriptor in an exporter's response.
+func exported(response map[string]string) (root ocispecs.Descriptor, err error) {
+	raw, err := base64.StdEncoding.DecodeString(response[exptypes.ExporterImageDescriptorKey])
 	if err == nil {
 		err = json.Unmarshal(raw, &root)
 	}
@@ -46,7 +46,7 @@ func (open openFunc) solved(ctx context.Context,
 	return image, err
 }
 
-// decode also returns the document as it is.
+// decode reads a document into the value and returns its descriptor with the content in Data.
 func (open openFunc) decode(ctx context.Context, desc ocispecs.Descriptor,
 	into any) (ocispecs.Descriptor, error) {
 	whole, err := open.whole(ctx, desc)
@@ -59,7 +59,7 @@ func (open openFunc) decode(ctx context.Context, desc ocispecs.Descriptor,
 	return whole, nil
 }
 
-// whole is the descriptor with its content in it, which is what its digest says.
+// whole returns the descriptor with the content in Data. It verifies the content by the digest.
 func (open openFunc) whole(ctx context.Context,
 	desc ocispecs.Descriptor) (ocispecs.Descriptor, error) {
 	body, err := open.read(ctx, desc)
@@ -80,12 +80,12 @@ func (open openFunc) read(ctx context.Context, desc ocispecs.Descriptor) ([]byte
 	}
 	defer blob.Close()
 	var body bytes.Buffer
-	if _, err := io.Copy(&body, io.LimitReader(blob, maxDocument+1)); err != nil {
+	if _, err := io.Copy(&body, io.LimitReader(blob, maxImageDocument+1)); err != nil {
 		return nil, err
 	}
 	switch got := desc.Digest.Algorithm().FromBytes(body.Bytes()); {
-	case body.Len() > maxDocument:
-		return nil, fmt.Errorf("it has more than %d bytes", maxDocument)
+	case body.Len() > maxImageDocument:
+		return nil, fmt.Errorf("it has more than %d bytes", maxImageDocument)
 	case got != desc.Digest:
 		return nil, fmt.Errorf("it arrived as %s", got)
 	}

@@ -8,9 +8,9 @@ import (
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
-// What a builder says of an image is believed as far as its digest goes.
+// A document is accepted only if it has its digest.
 func TestDocumentsAreWhatTheirDigestsSay(t *testing.T) {
-	good, large := []byte(`{"a":1}`), bytes.Repeat([]byte("a"), maxDocument+1)
+	good, large := []byte(`{"a":1}`), bytes.Repeat([]byte("a"), maxImageDocument+1)
 	for name, c := range map[string]struct {
 		content []byte
 		digest  digest.Digest

@@ -14,30 +14,21 @@ import (
 	"github.com/moby/buildkit/util/grpcerrors"
 	"google.golang.org/grpc/codes"
 
+	"git.moleculesai.app/molecule-ai/pinion/internal/errdef"
 	"git.moleculesai.app/molecule-ai/pinion/internal/termtext"
 )
 
-// explain gives BuildKit's error a kind. What died is found by asking, not by reading the message.
+// explain gives an error of BuildKit a kind. It asks the builder whether it is alive, and does not
+// rely on messages for that.
 func (s *solve) explain(ctx context.Context, err error) error {
-	var ours *Error
-	if s.failed != nil {
-		ours = s.failed
-	} else {
-		errors.As(err, &ours)
-	}
 	endpoint := s.builder.info.Endpoint
 	if connectionLost(err) || s.builder.alive(ctx) != nil {
-		advice := "start it and ask again"
-		switch s.builder.info.Kind {
-		case KindManaged:
-			advice = "ask again, which starts another one"
-		case KindBuildx:
-			advice = "start it with `" + s.builder.info.bootstrap() + "` and ask again"
-		}
-		return &Error{Op: "solve", Kind: ErrNoBuilder, Err: fmt.Errorf(
-			"builder %s stopped answering in the middle of the build; %s: %w", endpoint, advice,
-			harmless(err))}
+		situation, detail := s.builder.info.down()
+		return &Error{Op: "solve", Kind: ErrNoBuilder, Err: errdef.In(situation, detail, fmt.Errorf(
+			"builder %s stopped answering in the middle of the build: %w", endpoint,
+			harmless(err)))}
 	}
+	ours := s.ownError(err)
 	switch {
 	case ours == nil:
 		return &Error{Op: "build", Kind: ErrBuild, Err: s.place(err)}
@@ -49,18 +40,33 @@ func (s *solve) explain(ctx context.Context, err error) error {
 	}
 }
 
-// connectionLost says that the builder was cut off, though it may be back by now: an error of a
-// step comes with the vertex's digest, one of the transport with nothing.
+// ownError returns the [*Error] of this package that failed the attempt, or nil. If the single
+// commit was refused before, the error says so too.
+func (s *solve) ownError(err error) (ours *Error) {
+	if s.failed == nil {
+		errors.As(err, &ours)
+		return ours
+	}
+	if refused := s.attempt.commitRefused; refused != nil {
+		return &Error{Op: s.failed.Op, Kind: s.failed.Kind,
+			Err: fmt.Errorf("%w (asked for the single commit: %w)", s.failed.Err, refused)}
+	}
+	return s.failed
+}
+
+// connectionLost reports whether the connection to the builder broke, even if the builder answers
+// again by now. An error of a step comes with the vertex's digest, an error of the transport with
+// none.
 func connectionLost(err error) bool {
 	_, inStep := errors.AsType[*errdefs.VertexError](err)
 	return !inStep && grpcerrors.Code(err) == codes.Unavailable
 }
 
-// place finds the step, the Dockerfile's line and the exit code in BuildKit's typed error; where
-// the builder sends none (Docker 20.10), in the name of the vertex that failed and at the end of
-// the message.
+// place finds the step, the Dockerfile's line and the exit code in BuildKit's typed error. Docker
+// 20.10 sends no typed error; there they come from the name of the failed vertex and the end of the
+// message.
 func (s *solve) place(err error) error {
-	step := &StepError{Step: s.watch.failed, Err: harmless(err)}
+	step := &StepError{Step: s.statuses.failed, Err: harmless(err)}
 	var exit *gatewaypb.ExitError
 	if errors.As(err, &exit) {
 		step.ExitCode = int(exit.ExitCode)
@@ -75,14 +81,14 @@ func (s *solve) place(err error) error {
 		if len(last.Ranges) > 0 {
 			step.Line = int(last.Ranges[0].Start.Line)
 		}
-	} else if step.Line = lineOf(s.dockerfile, s.watch.failed); step.Line > 0 {
+	} else if step.Line = lineOf(s.dockerfile, s.statuses.failed); step.Line > 0 {
 		step.File = s.req.Dockerfile
 	}
 	return step
 }
 
-// lineOf finds the instruction that a vertex like "[build 2/3] RUN make" stands for. 0 if none or
-// several fit.
+// lineOf returns the line of the instruction that a vertex like "[build 2/3] RUN make" stands for,
+// or 0 if none or several match.
 func lineOf(dockerfile []byte, vertex string) int {
 	_, instruction, ok := strings.Cut(vertex, "] ")
 	if !ok {
@@ -105,7 +111,7 @@ func lineOf(dockerfile []byte, vertex string) int {
 	return line
 }
 
-// cleanError shows an error's text without control characters and keeps its chain.
+// cleanError is an error whose text has no control characters. Its chain stays as it is.
 type cleanError struct{ error }
 
 func harmless(err error) error { return cleanError{err} }

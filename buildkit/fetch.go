@@ -2,68 +2,75 @@ package buildkit
 
 import (
 	"context"
+	"errors"
 
 	"github.com/moby/buildkit/client/llb"
 	gateway "github.com/moby/buildkit/frontend/gateway/client"
 	"github.com/moby/buildkit/solver/pb"
+	"github.com/moby/buildkit/util/apicaps"
 	fstypes "github.com/tonistiigi/fsutil/types"
 
+	"git.moleculesai.app/molecule-ai/pinion/internal/errdef"
 	"git.moleculesai.app/molecule-ai/pinion/resolver/git"
 )
 
-// checkout is a commit's tree on the builder. The Build session holds it for as long as it lasts,
-// so that nothing can prune it between the inspection and the solve.
+// checkout is a commit's tree on the builder. The Build session holds it until it ends, so the
+// builder cannot prune it between the inspection and the solve.
 type checkout struct {
 	state      llb.State
 	tree       files
 	strategy   Strategy
 	submodules bool // whether the builder may have fetched submodules
-	ready      bool // whether it is the build context as it is
+	ready      bool // whether the tree is the build context without a copy
 }
 
-// fetch brings the commit to the builder: the commit alone where the builder can and long does not
-// forbid it, else by its SHA out of the repository's refs. Neither form names a branch.
-func fetch(ctx context.Context, c gateway.Client, req Request, long bool) (*checkout, error) {
+// fetch brings the commit to the builder. refs forbids to fetch the single commit.
+func fetch(ctx context.Context, c gateway.Client, req Request, refs bool) (*checkout, error) {
 	caps := c.BuildOpts().LLBCaps
-	if caps.Supports(pb.CapSourceGitFetchByCommit) == nil {
-		if long {
-			return fetchBy(ctx, c, req, StrategySHA)
-		}
-		co, err := fetchBy(ctx, c, req, StrategyCommit)
-		if err != nil {
-			return nil, &refusedCommit{err}
-		}
-		return co, nil
+	strategy, err := chooseStrategy(&caps, req.Revision, refs)
+	if err != nil {
+		return nil, err
 	}
-	if req.Revision.Format() == git.SHA256 {
-		// BuildKit of the 0.8 line takes 64 digits for the name of a ref, and a branch can be
-		// called so.
-		return nil, refuse("a sha256 repository needs BuildKit 0.30 or later (`--addr`)")
+	skipsSubmodules := caps.Supports(pb.CapSourceGitSkipSubmodules) == nil
+	st := gitSource(req, strategy, skipsSubmodules, caps.Supports(pb.CapSourceGitChecksum) == nil)
+	tree, err := take(ctx, c, st)
+	if err != nil && strategy == StrategyCommit {
+		err = &refusedCommit{err}
 	}
-	return fetchBy(ctx, c, req, StrategySHA)
+	if err != nil {
+		return nil, err
+	}
+	return &checkout{state: st, tree: tree, strategy: strategy, submodules: !skipsSubmodules}, nil
 }
 
-// refusedCommit is the failure of a fetch of the commit alone. The way out is the long fetch in
-// another Build session: in the same one BuildKit takes both for the same step, since they have the
-// same cache key, and answers with the failure that it knows. Servers that give out nothing but
-// what their refs point to are fetched so.
+// chooseStrategy returns the strategy for the builder's capabilities. No strategy names a branch.
+func chooseStrategy(caps *apicaps.CapSet, rev git.Revision, refs bool) (Strategy, error) {
+	switch byCommit := caps.Supports(pb.CapSourceGitFetchByCommit) == nil; {
+	case byCommit && !refs:
+		return StrategyCommit, nil
+	case !byCommit && rev.Format() == git.SHA256:
+		// BuildKit of the 0.8 line takes 64 digits for the name of a ref, and a branch can have
+		// that name.
+		return "", tooOld("a sha256 repository takes BuildKit 0.30 or later in the builder")
+	}
+	return StrategySHA, nil
+}
+
+// tooOld returns a refusal for something that the builder's BuildKit lacks.
+func tooOld(text string) error {
+	return refuse("%w", errdef.In(errdef.BuilderTooOld, "", errors.New(text)))
+}
+
+// refusedCommit is the failure of a fetch of the single commit. Servers that give out only what
+// their refs point to fail so. A fetch of the refs takes another Build session: in the same session
+// BuildKit sees one step in both fetches, because their cache keys are equal, and returns the first
+// failure again.
 type refusedCommit struct{ error }
 
 func (e *refusedCommit) Unwrap() error { return e.error }
 
-func fetchBy(ctx context.Context, c gateway.Client, req Request, s Strategy) (*checkout, error) {
-	caps := c.BuildOpts().LLBCaps
-	skipsSubmodules := caps.Supports(pb.CapSourceGitSkipSubmodules) == nil
-	st := gitSource(req, s, skipsSubmodules, caps.Supports(pb.CapSourceGitChecksum) == nil)
-	tree, err := take(ctx, c, st)
-	if err != nil {
-		return nil, err
-	}
-	return &checkout{state: st, tree: tree, strategy: s, submodules: !skipsSubmodules}, nil
-}
-
-// take has the builder get the tree now, while the credential is there: results are lazy until
-// somebody reads them.
+// take makes the builder get the tree now, while it can ask for the credential. Results are lazy
+// until something reads them.
 func take(ctx context.Context, c gateway.Client, st llb.State) (files, error) {
 	def, err := st.Marshal(ctx, llb.WithCaps(c.BuildOpts().LLBCaps))
 	if err != nil {
@@ -82,8 +89,8 @@ func take(ctx context.Context, c gateway.Client, st llb.State) (files, error) {
 	return tree, err
 }
 
-// gitSource builds the source from parts. The ref is the SHA itself in both strategies, with the
-// checksum beside it where the builder knows one, so there is no branch that BuildKit could follow.
+// gitSource returns the source, built from parts. In both strategies the ref is the SHA itself,
+// with the checksum beside it if the builder knows checksums, so BuildKit has no branch to follow.
 func gitSource(req Request, s Strategy, skipSubmodules, checksum bool) llb.State {
 	opts := []llb.GitOption{
 		llb.GitRef(req.Revision.String()),
@@ -99,23 +106,4 @@ func gitSource(req Request, s Strategy, skipSubmodules, checksum bool) llb.State
 		opts = append(opts, llb.GitSkipSubmodules())
 	}
 	return llb.Git(req.Remote.GitURL(), "", opts...)
-}
-
-// evaluate solves now: results are lazy until something reads them, and reading the root is a way
-// that every builder understands (Docker 20.10 takes the Evaluate flag and ignores it for
-// frontends). So a failing step is an error of the solve and not of the export. To be read the
-// image is mounted, so layers that the builder knows of and has not fetched yet, from a base or a
-// cache, are fetched here too, and fail here.
-func evaluate(ctx context.Context, c gateway.Client,
-	req gateway.SolveRequest) (*gateway.Result, error) {
-	res, err := c.Solve(ctx, req)
-	if err != nil {
-		return nil, err
-	}
-	ref, err := res.SingleRef()
-	if err != nil || ref == nil { // FROM scratch and nothing else has no ref
-		return res, err
-	}
-	_, err = ref.ReadDir(ctx, gateway.ReadDirRequest{Path: "."})
-	return res, err
 }

@@ -10,12 +10,12 @@ import (
 // CVE-2026-33747 (frontend images) and CVE-2026-33748 (symlinked git subdirs).
 var floor = [3]int{0, 31, 2}
 
-// engineFloor is the first Docker engine whose BuildKit and runc are past CVE-2024-21626,
+// engineFloor is the first Docker engine whose BuildKit and runc fix CVE-2024-21626,
 // CVE-2024-23651, CVE-2024-23652 and CVE-2024-23653 (25.0.2).
 var engineFloor = [3]int{25, 0, 2}
 
-// Floor is advice about a builder that is older than it should be, or empty. Such a builder works;
-// a template that means harm could do more with it.
+// Floor returns which advisories a builder is too old to be safe from, or "" if none is known. Such
+// a builder works, but a malicious template could exploit it.
 func Floor(i Info) string {
 	raw, least, advisories := i.Version, floor, "CVE-2026-33747, CVE-2026-33748"
 	if i.Kind == KindDocker {
@@ -29,7 +29,7 @@ func Floor(i Info) string {
 		return fmt.Sprintf("its version %q is not known; %s or later is without known advisories",
 			raw, dotted(least))
 	case less(v, least):
-		return fmt.Sprintf("older than %s, which fixes %s; upgrade it", dotted(least), advisories)
+		return fmt.Sprintf("older than %s, which fixes %s", dotted(least), advisories)
 	}
 	return ""
 }
@@ -66,7 +66,8 @@ func dotted(v [3]int) string { return fmt.Sprintf("%d.%d.%d", v[0], v[1], v[2]) 
 // backends out of traces and of the builder's history (CVE-2025-0495).
 var buildxFloor = [3]int{0, 21, 3}
 
-// FloorBuildx is advice about a buildx plugin that is older than it should be, or empty.
+// FloorBuildx returns which advisory a buildx plugin is too old to be safe from, or "" if none is
+// known.
 func FloorBuildx(version string) string {
 	v, ok := parseVersion(version)
 	switch {
@@ -74,8 +75,7 @@ func FloorBuildx(version string) string {
 		return fmt.Sprintf("its version %q is not known; %s or later is without known advisories",
 			version, dotted(buildxFloor))
 	case less(v, buildxFloor):
-		return fmt.Sprintf("older than %s, which fixes CVE-2025-0495; upgrade it",
-			dotted(buildxFloor))
+		return fmt.Sprintf("older than %s, which fixes CVE-2025-0495", dotted(buildxFloor))
 	}
 	return ""
 }

@@ -6,11 +6,11 @@ import (
 	"github.com/containerd/platforms"
 )
 
-// historyAttrs say in the builder's history what the Build was, in the terms of `docker buildx
-// history` (buildx, util/history.BuildName and commands/history/inspect.go). BuildKit files them
-// with the record; since the Build itself has no frontend, they decide nothing. They hold no more
-// than the recipe does, so that a BuildKit which writes them into the image (as build info) writes
-// the same each time.
+// historyAttrs returns the attributes that describe the Build in the builder's history, in the
+// terms of `docker buildx history` (buildx, util/history.BuildName and
+// commands/history/inspect.go). They change nothing else, since the Build itself has no frontend.
+// Some versions of BuildKit write them into the image as build info; so that they are the same each
+// time, they depend on the recipe alone.
 func (r Request) historyAttrs() map[string]string {
 	attrs := map[string]string{"filename": r.Dockerfile, "platform": platforms.Format(r.Platform)}
 	if r.Tree == nil {

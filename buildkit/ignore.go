@@ -14,8 +14,8 @@ import (
 	"github.com/moby/patternmatcher/ignorefile"
 )
 
-// readIgnore finds the ignore file that `docker build` of a clone would take: the one named after
-// the Dockerfile, else the context's own.
+// readIgnore returns the patterns of the ignore file that `docker build` of a clone would use: the
+// file named after the Dockerfile, or otherwise the context's .dockerignore.
 func readIgnore(ctx context.Context, ref files, req Request) ([]string, error) {
 	for _, name := range []string{req.Dockerfile + ".dockerignore", ".dockerignore"} {
 		name = path.Join(req.Subdir, name)
@@ -46,8 +46,8 @@ func readIgnore(ctx context.Context, ref files, req Request) ([]string, error) {
 	return nil, nil
 }
 
-// dockerfileState is the Dockerfile as it was inspected, under its own path: the frontend reads
-// nothing else, so no link can lead it to another.
+// dockerfileState returns a state with the inspected Dockerfile alone, under its own path. No link
+// can lead the frontend to another file.
 func dockerfileState(name string, dt []byte) llb.State {
 	file := path.Join("/", name)
 	return llb.Scratch().
@@ -55,7 +55,8 @@ func dockerfileState(name string, dt []byte) llb.State {
 			llb.WithCustomName("take the Dockerfile"))
 }
 
-// contextState is the checkout, or a copy of it where a subdir or an ignore file asks for one.
+// contextState returns the build context: the checkout, or a copy of it if there is a subdir or an
+// ignore file.
 func contextState(ctx context.Context, c gateway.Client, co *checkout, req Request,
 	in *inspection) (llb.State, error) {
 	if co.ready || req.Subdir == "" && len(in.ignore) == 0 {
@@ -78,8 +79,8 @@ func copyOf(st llb.State, dir string, excludes []string) llb.State {
 	}), llb.WithCustomName(name))
 }
 
-// copyWithout serves builders that cannot exclude while copying (Docker 20.10): it walks the tree
-// and removes what the patterns match.
+// copyWithout copies the context and removes what the patterns match, file by file. It serves
+// builders that cannot exclude while they copy (Docker 20.10).
 func copyWithout(ctx context.Context, co *checkout, dir string,
 	patterns []string) (llb.State, error) {
 	pm, err := patternmatcher.New(patterns)
@@ -121,7 +122,7 @@ func (w *ignoreWalk) dir(ctx context.Context, dir string, parent patternmatcher.
 		case matched && !(isDir && w.matcher.Exclusions()):
 			w.remove = append(w.remove, p)
 		case isDir:
-			// A matched folder is entered where an exception (`!`) may keep something in it.
+			// An exception (`!`) may include something in a matched folder.
 			if err := w.dir(ctx, p, info); err != nil {
 				return err
 			}

@@ -14,22 +14,24 @@ import (
 	"github.com/moby/buildkit/frontend/dockerfile/parser"
 	gateway "github.com/moby/buildkit/frontend/gateway/client"
 	fstypes "github.com/tonistiigi/fsutil/types"
+
+	"git.moleculesai.app/molecule-ai/pinion/internal/errdef"
 )
 
-// maxDockerfile bounds what is read of a Dockerfile or an ignore file, in bytes. A bigger one is
+// maxDockerfile is the greatest size of a Dockerfile or an ignore file, in bytes. A larger one is
 // refused.
 const maxDockerfile = 1 << 20
 
 // syntaxFrontend is the one frontend image that `# syntax=` may name by default.
 const syntaxFrontend = "docker.io/docker/dockerfile"
 
-// files is a tree that can be read: on the builder, or a folder here.
+// files is a tree that can be read, on the builder or in a local folder.
 type files interface {
 	ReadFile(ctx context.Context, req gateway.ReadRequest) ([]byte, error)
 	ReadDir(ctx context.Context, req gateway.ReadDirRequest) ([]*fstypes.Stat, error)
 }
 
-// listed is a tree that is asked for each folder once.
+// listed reads each folder of a tree once.
 type listed struct {
 	files
 	dirs map[string][]*fstypes.Stat
@@ -47,11 +49,11 @@ func (l listed) ReadDir(ctx context.Context, req gateway.ReadDirRequest) ([]*fst
 	return dir, err
 }
 
-// inspection is what the fetched tree says before anything of it is run.
+// inspection is what the tree says before any of it runs.
 type inspection struct {
 	dockerfile []byte
-	// frontendImage is the reference in `# syntax=`, frontendCmdline the directive's whole value;
-	// empty means the builder's built-in Dockerfile frontend.
+	// frontendImage is the reference in `# syntax=` and frontendCmdline the directive's whole
+	// value. Both are empty for the builder's built-in Dockerfile frontend.
 	frontendImage, frontendCmdline string
 	// ignore holds the patterns of the .dockerignore that applies.
 	ignore   []string
@@ -66,16 +68,16 @@ func inspect(ctx context.Context, co *checkout, req Request) (*inspection, error
 	}
 	if co.submodules && root.has(".gitmodules") {
 		return nil,
-			refuse("the repository has submodules and this builder cannot leave them out; use " +
-				"BuildKit 0.29 or later (`--addr`)")
+			tooOld("the repository has submodules and this builder cannot leave them out, which " +
+				"takes BuildKit 0.29 or later")
 	}
 	in, err := inspectFiles(ctx, co.tree, req, func(name string, err error) error {
 		if dir, failed := list(ctx, co.tree, path.Dir(name)); failed == nil &&
 			dir.has(path.Base(name)) {
 			return err
 		}
-		return refuse("%s has no %s at %s: add one, or name another in the catalogue", req.Remote,
-			name, req.Revision.Short())
+		return refuse("%w", errdef.In(errdef.DockerfileMissing, "", fmt.Errorf(
+			"%s has no %s at %s", req.Remote, name, req.Revision.Short())))
 	})
 	if err != nil {
 		return nil, err
@@ -90,8 +92,8 @@ func inspect(ctx context.Context, co *checkout, req Request) (*inspection, error
 	return in, nil
 }
 
-// inspectFiles is what fetched trees and working trees have in common. missing explains a
-// Dockerfile that is not there.
+// inspectFiles inspects a fetched tree or a working tree. missing returns the error for a
+// Dockerfile that cannot be read.
 func inspectFiles(ctx context.Context, f files, req Request,
 	missing func(name string, err error) error) (*inspection, error) {
 	if err := checkSubdir(ctx, f, req.Subdir); err != nil {
@@ -117,8 +119,7 @@ func refuse(format string, args ...any) error {
 	return &Error{Op: "inspect", Kind: ErrRefused, Err: fmt.Errorf(format, args...)}
 }
 
-// listing is one folder of the tree; its stats are those of the entries themselves, links not
-// followed.
+// listing has the entries of one folder. Links are not followed.
 type listing []*fstypes.Stat
 
 func list(ctx context.Context, ref files, dir string) (listing, error) {
@@ -159,7 +160,8 @@ func checkSubdir(ctx context.Context, ref files, subdir string) error {
 	return nil
 }
 
-// readBounded reads a small file. A link's own size says nothing, so the read is bounded too.
+// readBounded reads a small file. It limits the read and not the size, since the size of a link is
+// not that of its file.
 func readBounded(ctx context.Context, ref files, name string) ([]byte, error) {
 	dt, err := ref.ReadFile(ctx, gateway.ReadRequest{Filename: name,
 		Range: &gateway.FileRange{Length: maxDockerfile + 1}})
@@ -169,8 +171,8 @@ func readBounded(ctx context.Context, ref files, name string) ([]byte, error) {
 	return dt, err
 }
 
-// chooseFrontend takes the decision that the frontend would otherwise take by itself when it reads
-// the file.
+// chooseFrontend chooses the frontend that `# syntax=` names, as the frontend itself would
+// otherwise do when it reads the file.
 func (in *inspection) chooseFrontend(dockerfile []byte, allowed []string) error {
 	image, cmdline, at, ok := parser.DetectSyntax(dockerfile)
 	if !ok {
@@ -186,9 +188,8 @@ func (in *inspection) chooseFrontend(dockerfile []byte, allowed []string) error 
 	}
 	if name := named.Name(); name != syntaxFrontend &&
 		!slices.ContainsFunc(allowed, sameImage(name)) {
-		return refuse("line %d: # syntax=%s names a frontend that is not allowed; "+
-			"docker/dockerfile is, and what the operator adds under frontends in the config file",
-			line, image)
+		return refuse("%w", errdef.In(errdef.FrontendNotAllowed, "", fmt.Errorf(
+			"line %d: # syntax=%s names a frontend that is not allowed", line, image)))
 	}
 	in.frontendImage, in.frontendCmdline = image, cmdline
 	return nil
@@ -201,7 +202,8 @@ func sameImage(name string) func(string) bool {
 	}
 }
 
-// usesLFS looks at the root's attributes alone: it decides about a warning, not about the build.
+// usesLFS reports whether the root's attributes name Git LFS. Only a warning depends on it, so it
+// does not look into other folders.
 func usesLFS(ctx context.Context, ref files) bool {
 	dt, err := readBounded(ctx, ref, ".gitattributes")
 	return err == nil && bytes.Contains(dt, []byte("filter=lfs"))

@@ -10,21 +10,23 @@ import (
 	"github.com/moby/buildkit/client"
 	"github.com/moby/buildkit/exporter/containerimage/exptypes"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"git.moleculesai.app/molecule-ai/pinion/internal/errdef"
 )
 
-// errUnreadable: the builder has the image and does not hand out its parts one by one.
+// errUnreadable: the builder has the image, but its parts cannot be read one by one.
 var errUnreadable = errors.New("the builder's layers cannot be read")
 
 // openFunc streams a blob out of the builder.
 type openFunc func(context.Context, ocispecs.Descriptor) (io.ReadCloser, error)
 
-// layersExporter has the builder make the image and keep it. The manifest and the config are read
-// from there, and the sink reads the layers that it lacks. An export into a store of ours would
-// cost the builder as much again.
+// layersExporter leaves the image in the builder's content store. The manifest and the config are
+// read from there, and the sink reads the layers that it lacks. An export into another content
+// store would cost the builder as much again.
 type layersExporter struct {
 	open    openFunc
 	onBytes func(int)
-	// subject is what a statement calls the image; empty where there is none.
+	// subject is the image's name in its attestation; empty if it has none.
 	subject string
 }
 
@@ -33,10 +35,10 @@ func (x layersExporter) begin(ctx context.Context, reference string,
 	entry := client.ExportEntry{
 		Type: client.ExporterImage,
 		Attrs: map[string]string{
-			// Nobody has verified the image, so it gets no name at the builder.
+			// The image is not verified yet, so the builder does not store it under a name.
 			string(exptypes.OptKeyStore):    "false",
 			string(exptypes.OptKeyOCITypes): "true",
-			// Without force-compression the compression of an earlier export comes back.
+			// Without force-compression BuildKit reuses the compression of an earlier export.
 			string(exptypes.OptKeyLayerCompression): "uncompressed",
 			string(exptypes.OptKeyForceCompression): "true",
 		},
@@ -44,29 +46,31 @@ func (x layersExporter) begin(ctx context.Context, reference string,
 	if x.subject != "" {
 		entry.Attrs[string(exptypes.OptKeyName)] = x.subject
 	}
-	return entry, func(told map[string]string, solveErr error) (Delivery, error) {
+	return entry, func(response map[string]string, solveErr error) (Delivery, error) {
 		if solveErr != nil {
 			return Delivery{}, solveErr
 		}
-		d, unreadable, err := x.deliver(ctx, reference, told, sink)
+		d, unreadable, err := x.deliver(ctx, reference, response, sink)
 		if unreadable {
 			err = fmt.Errorf("%w: %w", errUnreadable, err)
 			if x.subject != "" {
-				err = fmt.Errorf("%w: %w", errNoArchive, err)
+				err = errdef.In(errdef.AttestationUnreadable, "",
+					fmt.Errorf("%w: %w", errNoArchive, err))
 			}
 		}
 		return d, err
 	}
 }
 
-// deliver also says whether the error came of something that the builder did not tell or hand out.
-func (x layersExporter) deliver(ctx context.Context, reference string, told map[string]string,
+// deliver passes the image to the sink. unreadable reports whether it failed because the builder
+// did not describe the image or did not give out a part of it.
+func (x layersExporter) deliver(ctx context.Context, reference string, response map[string]string,
 	sink Sink) (d Delivery, unreadable bool, err error) {
-	root, err := exported(told)
+	root, err := exported(response)
 	if err != nil {
 		return d, true, err
 	}
-	var failed atomic.Bool // layers are opened side by side
+	var failed atomic.Bool // the sink opens layers concurrently
 	open := openFunc(func(ctx context.Context, blob ocispecs.Descriptor) (io.ReadCloser, error) {
 		r, err := x.open(ctx, blob)
 		if err != nil && ctx.Err() == nil {

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"git.moleculesai.app/molecule-ai/pinion/buildkit"
+	"git.moleculesai.app/molecule-ai/pinion/internal/errdef"
 	"git.moleculesai.app/molecule-ai/pinion/resolver/git"
 	"git.moleculesai.app/molecule-ai/pinion/test/parts"
 	"git.moleculesai.app/molecule-ai/pinion/test/parts/partstest"
@@ -63,6 +64,13 @@ func wantError(t *testing.T, err error, kind error, words ...string) {
 	}
 }
 
+func wantSituation(t *testing.T, err error, want errdef.Situation, detail string) {
+	t.Helper()
+	if got, of := errdef.SituationOf(err); got != want || of != detail {
+		t.Errorf("error %q is in situation %q of %q, want %q of %q", err, got, of, want, detail)
+	}
+}
+
 func buildsThePinnedCommit(t *testing.T, b *bench) {
 	req := b.busybox(t, "pinned", []string{"COPY word /", "RUN cat /word"},
 		parts.Text("word", "first"))
@@ -107,7 +115,8 @@ func appliesDockerignore(t *testing.T, b *bench) {
 		parts.Text("keep.md", ""),
 		parts.Text("logs/1", ""), parts.Text("deep/er/x", ""), parts.Text("deep/er/y", ""))
 	res, out := mustSolve(t, b, req)
-	if want := "./.dockerignore ./Dockerfile ./busybox ./deep/er/y ./keep.md END"; !strings.Contains(out, want) || !res.Ignored {
+	want := "./.dockerignore ./Dockerfile ./busybox ./deep/er/y ./keep.md END"
+	if !strings.Contains(out, want) || !res.Ignored {
 		t.Errorf("ignored %t; the context is not %q:\n%s", res.Ignored, want, out)
 	}
 }

@@ -10,16 +10,16 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/resolver/git"
 )
 
-// Request says what to build. All of it comes from the operator's catalogue and from the look-up;
-// nothing in it is a build argument, and there is no way to pass one.
+// Request says what to build. It comes from the operator's catalogue and the look-up of the commit.
+// It has no build arguments.
 type Request struct {
 	Remote   git.Remote
 	Revision git.Revision
-	// Tree is built instead of a commit, if it is not nil: Remote, Revision and Token are not used,
-	// and Subdir, Dockerfile and AllowedFrontends were settled by [ReadTree].
+	// Tree is built instead of a commit if it is not nil. Remote, Revision and Token are not used
+	// then, and Subdir, Dockerfile and AllowedFrontends must be those that [ReadTree] got.
 	Tree *Tree
 
-	// Subdir is the context's folder inside the repository; empty means its root.
+	// Subdir is the context's folder in the repository; empty means the root.
 	Subdir string
 	// Dockerfile is the Dockerfile's path below Subdir.
 	Dockerfile string
@@ -29,12 +29,12 @@ type Request struct {
 	Platform ocispecs.Platform
 	// Labels are put on the image's config.
 	Labels map[string]string
-	// Provenance has the builder attach a statement of that kind; empty means none. The image is an
-	// index then.
+	// Provenance requests an attestation of that mode; empty means none. The exported image is an
+	// index with one.
 	Provenance Provenance
 	// Reference names the image inside the store until the caller has verified it.
 	Reference string
-	// Name is what the builder's history calls the build; empty leaves that to who shows it.
+	// Name is the build's name in the builder's history; empty means none.
 	Name string
 
 	// Token is the credential for Remote's host; empty for none.
@@ -42,45 +42,46 @@ type Request struct {
 	// AllowedFrontends are image names (without tag) that `# syntax=` may name besides
 	// docker/dockerfile.
 	AllowedFrontends []string
-	// NoCache runs every step again. Pull asks the registries again for the images in FROM.
+	// NoCache runs every step again. Pull resolves the images in FROM at their registries again.
 	NoCache, Pull bool
-	// CacheImports are offered to BuildKit besides what it has. One that cannot be had is no error;
-	// if one turns out to be broken in the middle of the build, the build is done again without
-	// them.
+	// CacheImports are caches that BuildKit may use besides its own. A missing one is no error. If
+	// one proves broken during the build, the build runs again without them.
 	CacheImports []CacheEntry
 
-	// StallAfter is how long nothing may move before the build is cancelled, see [ErrStalled]; 0
-	// means no limit.
+	// StallAfter is how long a build may make no progress before it is cancelled with [ErrStalled];
+	// 0 means no limit.
 	StallAfter time.Duration
 
-	// Progress receives what BuildKit tells, already harmless to print; nil means nobody listens.
-	// It is called from one goroutine and must not block for long.
+	// Progress receives BuildKit's statuses, without control characters and secrets; it may be nil.
+	// It is called by one goroutine at a time and must not block for long. [Steps] derives steps
+	// from the statuses.
 	Progress func(*client.SolveStatus)
 }
 
-// Result is what the builder reports about the image it handed over. The caller verifies it in the
-// store.
+// Result is what the builder reports about the image that it delivered. The caller must verify the
+// image in the store.
 type Result struct {
-	// ConfigDigest and ManifestDigest are what the exporter reported; at least one is set. Docker
-	// Engine 20.10 reports only one digest, the config's, under the manifest's name.
+	// ConfigDigest and ManifestDigest are the digests that the exporter reported; at least one is
+	// set. Docker Engine 20.10 reports only the config's, under the manifest's name.
 	ConfigDigest, ManifestDigest string
-	// Descriptor is the manifest's, or the index's for an image with attestations, as the builder
-	// reported it; nil if it did not, as where it exports into an engine's classic store.
+	// Descriptor is that of the manifest, or of the index for an image with attestations. It is nil
+	// if the builder reported none, as for an export into an engine's classic store.
 	Descriptor *ocispecs.Descriptor
-	// Ref is what the builder's history calls the Build.
+	// Ref identifies the Build in the builder's history.
 	Ref      string
 	Fetch    Fetch
 	Delivery Delivery
-	// Warnings are findings in the fetched tree that do not stop the build, in plain words.
+	// Warnings are sentences about the tree that do not stop the build.
 	Warnings []string
-	// Ignored says that the repository's .dockerignore was applied to the context.
+	// Ignored reports whether a .dockerignore was applied to the context.
 	Ignored bool
-	// Graph is what was solved, for [Builder.SaveCache]; nil where the builder does not tell it.
+	// Graph is the solved build graph, for [Builder.SaveCache]; nil if the builder does not give
+	// it.
 	Graph *pb.Definition
-	// ImportFailed is why the build was done again without CacheImports; nil if it was not.
+	// ImportFailed is why the build ran again without CacheImports; nil if it did not.
 	ImportFailed error
-	// FetchTime is how long the fetch and the inspection took, SolveTime the frontend's solve,
-	// DeliverTime the export into the sink.
+	// FetchTime is the duration of the fetch and the inspection, SolveTime that of the frontend's
+	// solve, and DeliverTime that of the export into the sink.
 	FetchTime, SolveTime, DeliverTime time.Duration
 }
 
@@ -88,15 +89,15 @@ type Result struct {
 type Strategy string
 
 const (
-	// StrategyCommit fetches that one commit at depth 1 (BuildKit 0.30 and later).
+	// StrategyCommit fetches the single commit at depth 1 (BuildKit 0.30 and later).
 	StrategyCommit Strategy = "commit"
-	// StrategySHA fetches the repository's refs and checks the commit out of them.
+	// StrategySHA fetches the repository's refs and checks out the commit.
 	StrategySHA Strategy = "sha"
-	// StrategyLocal takes a working tree from the machine that Pinion runs on.
+	// StrategyLocal uploads a working tree from this machine.
 	StrategyLocal Strategy = "local"
 )
 
-// Fetch tells how the commit came to the builder.
+// Fetch says how the commit came to the builder.
 type Fetch struct {
 	Strategy Strategy `json:"strategy"`
 }
@@ -105,13 +106,13 @@ type Fetch struct {
 type Method string
 
 const (
-	// MethodMoby is the Docker engine's own exporter: no byte passes through the client.
+	// MethodMoby is the Docker engine's own exporter; no byte passes through this process.
 	MethodMoby Method = "moby"
-	// MethodDelta streams only the layers that the store lacks, none at all if it has the image.
+	// MethodDelta streams only the layers that the store lacks.
 	MethodDelta Method = "delta"
 	// MethodFull streams all layers into the store.
 	MethodFull Method = "full"
-	// MethodOCI writes only the layers that an OCI layout folder lacks.
+	// MethodOCI writes only the layers that an OCI layout lacks.
 	MethodOCI Method = "oci"
 )
 
@@ -119,21 +120,21 @@ const (
 type Via string
 
 const (
-	// ViaLoad streams them into the engine, in one archive.
+	// ViaLoad streams them into the engine in one archive.
 	ViaLoad Via = "load"
-	// ViaPull has the engine fetch them from this process, several at a time.
+	// ViaPull lets the engine pull them from this process, several at a time.
 	ViaPull Via = "pull"
 )
 
-// Delivery tells how the image came into the store.
+// Delivery says how the image came into the store.
 type Delivery struct {
 	Method Method `json:"method"`
-	// Via is empty if no layer had to pass.
+	// Via is empty if no layer passed.
 	Via Via `json:"via,omitempty"`
 	// Bytes that passed through this process.
 	Bytes        int64 `json:"bytes"`
 	LayersSent   int   `json:"layers_sent"`
 	LayersReused int   `json:"layers_reused"`
-	// Reason says why a faster method was not taken or did not work; empty if it did.
+	// Reason is why a faster method was not used or failed; empty otherwise.
 	Reason string `json:"reason,omitempty"`
 }

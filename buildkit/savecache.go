@@ -17,32 +17,31 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// ErrCache says that the builder could not save its cache.
+// ErrCache means that the builder could not save its cache.
 var ErrCache = errors.New("build cache not saved")
 
 // CacheSave says what to save and where.
 type CacheSave struct {
-	// Graph is a [Result]'s.
+	// Graph is the build graph in a [Result].
 	Graph *pb.Definition
-	// Imports are the Request's. What was taken from them may still be there alone.
+	// Imports are those of the [Request]. The builder may have results only there.
 	Imports, Exports []CacheEntry
-	// Stores are the folders that entries of the type local name in src and dest.
+	// Stores has the content of the folders that entries of the type local name in src and dest.
 	Stores map[string]content.Store
 }
 
-// SaveCache has the builder write the cache of what it solved, in a solve of its own that leaves
-// nothing in the builder's history. No step runs, as long as the builder has not pruned what the
-// build left; the session has the registry's credentials and no other. The descriptor is that of
-// the cache's manifest, for entries of the type local. The error is an [*Error] of kind [ErrCache],
-// or the context's.
+// SaveCache exports the builder's cache of a solved graph, in a solve that leaves nothing in the
+// builder's history. No step runs unless the builder has pruned the build's results. The session
+// has no credentials but the registries'. For entries of the type local it returns the descriptor
+// of the cache's manifest. The error is an [*Error] of kind [ErrCache], or the context's cause.
 //
-// It speaks to the control API instead of calling client.Solve, which writes the index.json of a
-// local cache by itself, in place.
+// It calls the control API and not client.Solve, which overwrites the index.json of a local cache
+// in place.
 func (b *Builder) SaveCache(ctx context.Context, save CacheSave) (ocispecs.Descriptor, error) {
-	told, err := b.saveCache(ctx, save)
+	response, err := b.saveCache(ctx, save)
 	if err == nil {
 		var desc ocispecs.Descriptor
-		if desc, err = manifestOf(told, save.Exports); err == nil {
+		if desc, err = manifestOf(response, save.Exports); err == nil {
 			return desc, nil
 		}
 	}
@@ -53,7 +52,7 @@ func (b *Builder) SaveCache(ctx context.Context, save CacheSave) (ocispecs.Descr
 }
 
 func (b *Builder) saveCache(ctx context.Context,
-	save CacheSave) (told map[string]string, err error) {
+	save CacheSave) (response map[string]string, err error) {
 	s, err := session.NewSession(ctx, "")
 	if err != nil {
 		return nil, err
@@ -85,12 +84,12 @@ func (b *Builder) saveCache(ctx context.Context,
 				Exports: wire(save.Exports)},
 		})
 		if err == nil {
-			told = resp.ExporterResponse
+			response = resp.ExporterResponse
 		}
 		return err
 	})
 	err = group.Wait()
-	return told, err
+	return response, err
 }
 
 func wire(entries []CacheEntry) (out []*controlapi.CacheOptionsEntry) {
@@ -100,14 +99,14 @@ func wire(entries []CacheEntry) (out []*controlapi.CacheOptionsEntry) {
 	return out
 }
 
-// manifestOf finds the manifest that was written, if one was written here. The key is
-// cache/remotecache.ExporterResponseManifestDesc.
-func manifestOf(told map[string]string,
+// manifestOf returns the descriptor of the manifest that was written to a local cache. The key in
+// the response is cache/remotecache.ExporterResponseManifestDesc.
+func manifestOf(response map[string]string,
 	exports []CacheEntry) (desc ocispecs.Descriptor, err error) {
 	if len(exports) == 0 || exports[0].Type != "local" {
 		return desc, nil
 	}
-	raw := told["cache.manifest"]
+	raw := response["cache.manifest"]
 	if raw == "" {
 		return desc, errors.New("the builder wrote no cache")
 	}

@@ -9,10 +9,9 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/resolver/git"
 )
 
-// gate is the session's secret store. While it is open it holds one secret, the credential of one
-// host, under the name that BuildKit's git source asks for first (GIT_AUTH_TOKEN.<host[:port]>);
-// closed, it holds none. The name without a host is never answered: BuildKit would send that
-// credential to any host.
+// gate is the session's secret store. Until it is closed it has one secret, the credential of one
+// host, under the name that BuildKit's git source asks for first (GIT_AUTH_TOKEN.<host[:port]>). It
+// never answers the name without a host, whose credential BuildKit would send to any host.
 type gate struct {
 	name   string
 	token  []byte

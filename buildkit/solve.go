@@ -6,15 +6,12 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/containerd/platforms"
 	"github.com/moby/buildkit/client"
-	"github.com/moby/buildkit/client/llb"
 	"github.com/moby/buildkit/exporter/containerimage/exptypes"
 	gateway "github.com/moby/buildkit/frontend/gateway/client"
 	"github.com/moby/buildkit/identity"
 	"github.com/moby/buildkit/session"
 	"github.com/moby/buildkit/session/secrets/secretsprovider"
-	"github.com/moby/buildkit/solver/pb"
 	digest "github.com/opencontainers/go-digest"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 
@@ -27,72 +24,56 @@ var (
 	errNoDigest        = errors.New("the builder reported no digest for the image; it is not used")
 )
 
-// Solve builds the request and leaves the image in the store under req.Reference: by the engine's
-// own exporter, or through sink. One Build session spans it all: fetch and inspect with the
-// credential within reach, then the frontend without it. The error is an [*Error] whose kind tells
-// the cases apart, or the context's.
+// Solve builds the request and leaves the image in the store under req.Reference: through the
+// engine's own exporter, or through sink. It fetches and inspects while the builder can ask for the
+// credential, and runs the frontend after that, both in one Build session. After some failures it
+// tries again in another session. The error is an [*Error] whose kind names the case, or the
+// context's cause.
 func (b *Builder) Solve(ctx context.Context, req Request, sink Sink) (Result, error) {
 	if err := b.RequirePlatform(req.Platform); err != nil {
 		return Result{}, err
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	s := newSolve(b, req, time.Now(), cancel)
-	res, err := s.run(ctx, s.exporter(), sink)
-	if refused := s.refused(); refused != nil && ctx.Err() == nil {
-		s = s.again(true, cancel)
-		if res, err = s.run(ctx, s.exporter(), sink); s.failed != nil {
-			s.failed.Err = fmt.Errorf("%w (asked for the single commit: %w)", s.failed.Err, refused)
+	s := newSolve(b, req, cancel)
+	res, err := s.run(ctx, sink)
+	for _, f := range fallbacks() {
+		if err == nil || ctx.Err() != nil {
+			break
+		}
+		if cause := f.cause(ctx, s, err); cause != nil {
+			s = s.next(cancel)
+			f.apply(&s.attempt, cause)
+			res, err = s.run(ctx, sink)
 		}
 	}
-	var importFailed error
-	if err != nil && ctx.Err() == nil && s.mayBlameImports(ctx, err) {
-		importFailed = redact.New(req.Token).Error(harmless(err))
-		s.req.CacheImports = nil
-		s = s.again(s.long, cancel)
-		res, err = s.run(ctx, s.exporter(), sink)
-	}
-	if errors.Is(err, errUnreadable) && !errors.Is(err, errNoArchive) && ctx.Err() == nil {
-		reason := err
-		s = s.again(s.long, cancel)
-		res, err = s.run(ctx, archiveExporter{s.guard}, sink)
-		res.Delivery.Reason = reason.Error()
-	}
+	secrets := redact.New(req.Token)
 	if err == nil {
-		res.ImportFailed = importFailed
+		s.attempt.annotate(&res, secrets)
 		return res, nil
 	}
 	if cause := context.Cause(ctx); cause != nil {
 		return Result{}, cause
 	}
-	return Result{}, redact.New(req.Token).Error(s.explain(ctx, err))
+	return Result{}, secrets.Error(s.explain(ctx, err))
 }
 
-func (s *solve) exporter() exporter {
-	if s.builder.info.Kind == KindDocker && !s.builder.throughSink {
-		return mobyExporter{containerdStore: s.builder.containerdStore}
-	}
-	return layersExporter{open: s.guard.blobs(openBlob(s.builder.client)), onBytes: s.reportBytes,
-		subject: s.req.subject()}
-}
-
-// solve is the state of one Build.
+// solve is the state of one attempt, which is one Build session.
 type solve struct {
-	builder *Builder
-	req     Request
-	gate    *gate
-	watch   watcher
-	guard   *stallGuard
-	// stepsEnded ends the guard over fetch and steps; it may be called again.
+	builder  *Builder
+	req      Request
+	attempt  attempt
+	gate     *gate
+	statuses statusRelay
+	watchdog *watchdog
+	// stepsEnded stops the watch over fetch and steps. It may be called more than once.
 	stepsEnded func()
 	result     Result
 	// upload is nil unless a working tree is built.
 	upload *upload
-	// failed is the error of our own half of the Build. It is kept here since what comes back from
-	// the builder is that error's text alone.
+	// failed is the error of the function that runs inside the session. The builder returns only
+	// the text of that error.
 	failed *Error
-	// long forbids to fetch the commit alone.
-	long bool
 	// dockerfile is what was inspected; nil until then.
 	dockerfile []byte
 	// source is the vertex that holds what was fetched.
@@ -102,42 +83,43 @@ type solve struct {
 	transfer                 transfer
 }
 
-func newSolve(b *Builder, req Request, started time.Time, cancel context.CancelCauseFunc) *solve {
-	guard := newStallGuard(req.StallAfter, cancel)
+func newSolve(b *Builder, req Request, cancel context.CancelCauseFunc) *solve {
+	w := newWatchdog(req.StallAfter, cancel)
 	return &solve{
-		builder: b, req: req, started: started, gate: newGate(req.Remote, req.Token),
-		watch: watcher{seen: guard.see}, guard: guard,
+		builder: b, req: req, started: time.Now(), gate: newGate(req.Remote, req.Token),
+		statuses: statusRelay{observe: w.observe}, watchdog: w,
 	}
 }
 
-// again is the same solve from the beginning, in a Build session of its own.
-func (s *solve) again(long bool, cancel context.CancelCauseFunc) *solve {
-	next := newSolve(s.builder, s.req, s.started, cancel)
-	next.long = long
+// next returns the state of an attempt after s. The durations in the result include s.
+func (s *solve) next(cancel context.CancelCauseFunc) *solve {
+	next := newSolve(s.builder, s.req, cancel)
+	next.started, next.attempt = s.started, s.attempt
 	return next
 }
 
-// refused is why the commit alone could not be fetched, nil if it could.
-func (s *solve) refused() error {
-	var refused *refusedCommit
-	if s.failed != nil && errors.As(s.failed, &refused) {
-		return refused
+func (s *solve) exporter() exporter {
+	switch {
+	case s.attempt.layersUnreadable != nil:
+		return archiveExporter{s.watchdog}
+	case s.builder.info.Kind == KindDocker && !s.builder.throughSink:
+		return mobyExporter{containerdStore: s.builder.containerdStore}
 	}
-	return nil
+	return layersExporter{open: s.watchdog.blobs(openBlob(s.builder.client)),
+		onBytes: s.reportBytes, subject: s.req.subject()}
 }
 
-func (s *solve) run(ctx context.Context, way exporter, sink Sink) (Result, error) {
-	export, deliver := way.begin(ctx, s.req.Reference, sink)
-	opt := client.SolveOpt{
-		Exports: []client.ExportEntry{export},
-		// The client adds the imports to the attributes, which have to be there.
-		CacheImports: cloneEntries(s.req.CacheImports), FrontendAttrs: s.req.historyAttrs(),
-		Ref:     identity.NewID(),
-		Session: []session.Attachable{secretsprovider.NewSecretProvider(s.gate)},
+func (s *solve) imports() []CacheEntry {
+	if s.attempt.importsBroken != nil {
+		return nil
 	}
-	if s.builder.registry != nil {
-		opt.Session = append(opt.Session, s.builder.registry)
-	}
+	return s.req.CacheImports
+}
+
+// run runs the attempt.
+func (s *solve) run(ctx context.Context, sink Sink) (Result, error) {
+	export, deliver := s.exporter().begin(ctx, s.req.Reference, sink)
+	opt := s.options(export)
 	if s.req.Tree != nil {
 		up, err := newUpload(s.req.Tree)
 		if err != nil {
@@ -147,51 +129,70 @@ func (s *solve) run(ctx context.Context, way exporter, sink Sink) (Result, error
 		up.mount(&opt)
 		s.upload = up
 	}
-	status := make(chan *client.SolveStatus)
-	watched := make(chan struct{})
-	go func() {
-		defer close(watched)
-		s.watch.forward(status, redact.New(s.req.Token), s.req.Progress)
-	}()
-	s.stepsEnded = s.guard.watch(s.guard.stalledStep)
-	resp, err := s.builder.client.Build(ctx, opt, "pinion", s.build, status)
-	s.stepsEnded()
-	<-watched
-	var told map[string]string
-	if err == nil {
-		told = resp.ExporterResponse
-	}
-	delivery, deliverErr := s.delivering(deliver, told, err)
+	response, err := s.session(ctx, opt)
+	delivery, deliverErr := s.delivering(deliver, response, err)
 	if err = s.outcome(err, deliverErr); err != nil {
 		return Result{}, err
 	}
 	s.result.Delivery = delivery
 	s.result.DeliverTime = time.Since(s.solved)
 	s.result.Ref = opt.Ref
-	if err := s.req.Provenance.check(told); err != nil {
+	if err := s.req.Provenance.check(response); err != nil {
 		return Result{}, err
 	}
-	return s.result, s.result.identify(told)
+	return s.result, s.result.identify(response)
 }
 
-// identify takes the image's digests from the exporter's response. Without one nobody can tell
-// later whether the image in the store is the one that was built.
-func (r *Result) identify(told map[string]string) error {
-	r.ManifestDigest = told[exptypes.ExporterImageDigestKey]
-	r.ConfigDigest = told[exptypes.ExporterImageConfigDigestKey]
+func (s *solve) options(export client.ExportEntry) client.SolveOpt {
+	opt := client.SolveOpt{
+		Exports: []client.ExportEntry{export},
+		// The client writes the imports into FrontendAttrs, which must not be nil.
+		CacheImports: cloneEntries(s.imports()), FrontendAttrs: s.req.historyAttrs(),
+		Ref:     identity.NewID(),
+		Session: []session.Attachable{secretsprovider.NewSecretProvider(s.gate)},
+	}
+	if s.builder.registry != nil {
+		opt.Session = append(opt.Session, s.builder.registry)
+	}
+	return opt
+}
+
+// session runs the Build session and returns the exporter's response.
+func (s *solve) session(ctx context.Context, opt client.SolveOpt) (map[string]string, error) {
+	status := make(chan *client.SolveStatus)
+	relayed := make(chan struct{})
+	go func() {
+		defer close(relayed)
+		s.statuses.run(status, redact.New(s.req.Token), s.req.Progress)
+	}()
+	s.stepsEnded = s.watchdog.watch(s.watchdog.stalledStep)
+	resp, err := s.builder.client.Build(ctx, opt, "pinion", s.build, status)
+	s.stepsEnded()
+	<-relayed
+	if err != nil {
+		return nil, err
+	}
+	return resp.ExporterResponse, nil
+}
+
+// identify takes the image's digests from the exporter's response. Without a digest the image in
+// the store cannot be verified.
+func (r *Result) identify(response map[string]string) error {
+	r.ManifestDigest = response[exptypes.ExporterImageDigestKey]
+	r.ConfigDigest = response[exptypes.ExporterImageConfigDigestKey]
 	if r.ManifestDigest == "" && r.ConfigDigest == "" {
 		return &Error{Op: "deliver", Kind: ErrDelivery, Err: errNoDigest}
 	}
-	if root, err := exported(told); err == nil && root.Digest.String() == r.ManifestDigest {
+	if root, err := exported(response); err == nil && root.Digest.String() == r.ManifestDigest {
 		r.Descriptor = &ocispecs.Descriptor{MediaType: root.MediaType, Digest: root.Digest,
 			Size: root.Size, Platform: root.Platform, Annotations: root.Annotations}
 	}
 	return nil
 }
 
-// outcome puts the two sides of a delivery in order. Once the solve is done, a failure is the
-// delivery's, and either side may have the cause: a store that is full, or a builder that cannot
-// read what it made.
+// outcome joins the errors of the solve and the delivery. After the last step a failure is the
+// delivery's, and either error may name its cause: a full store, or a builder that cannot read what
+// it made.
 func (s *solve) outcome(solveErr, deliverErr error) error {
 	switch {
 	case deliverErr != nil && !s.solved.IsZero():
@@ -237,74 +238,21 @@ func (s *solve) checkout(ctx context.Context, c gateway.Client) (*checkout, *ins
 		co, err := s.upload.receive(ctx, c)
 		return co, s.req.Tree.inspection, err
 	}
-	co, err := fetch(ctx, c, s.req, s.long)
+	co, err := fetch(ctx, c, s.req, s.attempt.commitRefused != nil)
 	if err != nil {
-		return nil, nil, fetching("fetch", err)
+		return nil, nil, fetchError("fetch", err)
 	}
 	in, err := inspect(ctx, co, s.req)
 	if err = failpoint.At(ctx, failpoint.Fetched, err); err != nil {
-		return nil, nil, fetching("inspect", err)
+		return nil, nil, fetchError("inspect", err)
 	}
 	return co, in, nil
 }
 
-// fetching gives the kind ErrFetch to whatever is not a refusal of ours.
-func fetching(op string, err error) error {
-	var ours *Error
-	if errors.As(err, &ours) {
+// fetchError returns err as an [*Error], of the kind ErrFetch unless it is one already.
+func fetchError(op string, err error) error {
+	if _, ours := errors.AsType[*Error](err); ours {
 		return err
 	}
 	return &Error{Op: op, Kind: ErrFetch, Err: err}
-}
-
-func (s *solve) frontend(ctx context.Context, c gateway.Client, co *checkout,
-	in *inspection) (*gateway.Result, error) {
-	buildContext, err := contextState(ctx, c, co, s.req, in)
-	if err != nil {
-		return nil, err
-	}
-	dockerfile := dockerfileState(s.req.Dockerfile, in.dockerfile)
-	inputs := map[string]*pb.Definition{}
-	for name, st := range map[string]llb.State{"dockerfile": dockerfile, "context": buildContext} {
-		def, err := st.Marshal(ctx, llb.WithCaps(c.BuildOpts().LLBCaps))
-		if err != nil {
-			return nil, err
-		}
-		inputs[name] = def.ToPB()
-	}
-	frontend, opts := s.frontendOpts(in)
-	if imports := c.BuildOpts().Opts[optCacheImports]; imports != "" {
-		opts[optCacheImports] = imports
-	}
-	return evaluate(ctx, c, gateway.SolveRequest{Frontend: frontend, FrontendOpt: opts,
-		FrontendInputs: inputs})
-}
-
-// frontendOpts are all the options that the Dockerfile frontend gets. There is no build argument
-// among them, BUILDKIT_SYNTAX included.
-func (s *solve) frontendOpts(in *inspection) (frontend string, opts map[string]string) {
-	opts = map[string]string{
-		"platform": platforms.Format(s.req.Platform),
-		"filename": s.req.Dockerfile,
-		// With "cmdline" set the frontend does not look for `# syntax=` again: what was inspected
-		// is what runs.
-		"cmdline": in.frontendCmdline,
-	}
-	if s.req.Target != "" {
-		opts["target"] = s.req.Target
-	}
-	for k, v := range s.req.Labels {
-		opts["label:"+k] = v
-	}
-	if s.req.NoCache {
-		opts["no-cache"] = ""
-	}
-	if s.req.Pull {
-		opts["image-resolve-mode"] = "pull"
-	}
-	if in.frontendImage == "" {
-		return "dockerfile.v0", opts
-	}
-	opts["source"] = in.frontendImage
-	return "gateway.v0", opts
 }

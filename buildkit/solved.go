@@ -11,34 +11,34 @@ import (
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
-// Solved is an image that a builder outside the image store has made. Its layers are still there,
-// uncompressed, to be read one by one.
+// Solved is an image in the content store of a builder outside the image store. Its layers are
+// uncompressed and can be read one by one.
 type Solved struct {
 	// Reference names the image inside the store until the caller has verified it.
 	Reference string
 	// Manifest and Config are the documents themselves; Descriptor is the manifest's.
 	Descriptor       ocispecs.Descriptor
 	Manifest, Config []byte
-	// Around is empty for an image alone. Else it is what attestations are made of, and last of all
-	// the index of image and attestations, which the image is known by: documents with their
-	// content in Data, each behind what it leads to.
+	// Around has the documents of the image's attestations, with their content in Data; it is empty
+	// if there are none. Each document follows those that it refers to. The last is the index of
+	// the image and the attestations, whose digest identifies the image then.
 	Around []ocispecs.Descriptor
-	// Open streams a layer. It fails where the builder has no content API (before BuildKit 0.12) or
-	// has pruned the layer in the meantime. It may be called from several goroutines.
+	// Open streams a layer. It fails if the builder has no content API (before BuildKit 0.12) or
+	// has pruned the layer. It is safe for concurrent use.
 	Open func(ctx context.Context, layer ocispecs.Descriptor) (io.ReadCloser, error)
 }
 
-// Sink is where such an image goes.
+// Sink receives such an image.
 type Sink interface {
-	// Receive takes the image, leaving out the layers that the store has. onBytes hears of every
-	// byte that is sent on, one call at a time.
+	// Receive stores the image and reads only the layers that the store lacks. It calls onBytes
+	// with the number of bytes that it sent on, one call at a time.
 	Receive(ctx context.Context, image Solved, onBytes func(n int)) (Delivery, error)
-	// Load takes a docker archive (the format of `docker save`) with all layers. It reads to the
-	// end or returns an error. It is the way for a builder whose layers cannot be read.
+	// Load stores an image from a docker archive (the format of `docker save`) with all layers. It
+	// reads to the end or returns an error. It serves builders whose layers cannot be read.
 	Load(ctx context.Context, archive io.Reader) error
 }
 
-// openBlob reads a blob of the builder's content store in one stream.
+// openBlob returns a function that streams a blob from the builder's content store.
 func openBlob(c *client.Client) openFunc {
 	return func(ctx context.Context, blob ocispecs.Descriptor) (io.ReadCloser, error) {
 		ctx, cancel := context.WithCancel(ctx)
@@ -49,8 +49,8 @@ func openBlob(c *client.Client) openFunc {
 			return nil, errgrpc.ToNative(err)
 		}
 		r := &blobReader{stream: stream, cancel: cancel}
-		// The first message tells whether the blob is there; the caller may still choose another
-		// way then.
+		// The first message shows whether the blob exists, while the caller can still choose
+		// another way.
 		if err := r.fill(); err != nil && blob.Size > 0 {
 			cancel()
 			return nil, err
@@ -76,7 +76,7 @@ func (r *blobReader) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// WriteTo passes the messages on as they are, which are larger than a copier's buffer.
+// WriteTo writes each message whole. Messages are larger than the buffer of io.Copy.
 func (r *blobReader) WriteTo(w io.Writer) (total int64, err error) {
 	for err == nil {
 		var n int

@@ -7,7 +7,7 @@ import (
 	digest "github.com/opencontainers/go-digest"
 )
 
-// reportEvery bounds how often progress is told while bytes flow.
+// reportEvery is the shortest time between two reports of bytes.
 const reportEvery = 100 * time.Millisecond
 
 // deliveryVertex is the name of the vertex that shows a delivery through this process.
@@ -16,44 +16,44 @@ const deliveryVertex = "deliver into the image store"
 // isDelivery reports whether a vertex is a delivery and not a step.
 func isDelivery(v *client.Vertex) bool { return v.Name == deliveryVertex }
 
-// transfer shows a delivery through this process as one more vertex of the build: BuildKit's part
-// is over by then, and an export of several GB takes its time.
+// transfer shows a delivery through this process as one more vertex of the build. BuildKit reports
+// nothing at that time, and the delivery of several GB takes a while.
 type transfer struct {
-	vertex client.Vertex
-	bytes  int64
-	told   time.Time
+	vertex   client.Vertex
+	bytes    int64
+	reported time.Time
 }
 
-// delivering runs deliver between the vertex's start and end. If no byte is sent there is nothing
-// to show.
-func (s *solve) delivering(deliver delivery, told map[string]string,
+// delivering runs deliver between the vertex's start and end. The vertex is reported only if bytes
+// are sent.
+func (s *solve) delivering(deliver delivery, response map[string]string,
 	solveErr error) (Delivery, error) {
 	now := time.Now()
 	s.transfer = transfer{vertex: client.Vertex{
 		Digest: digest.FromString("deliver " + s.req.Reference), Name: deliveryVertex,
 		Started: &now,
 	}}
-	d, err := deliver(told, solveErr)
+	d, err := deliver(response, solveErr)
 	if s.transfer.bytes > 0 {
 		end := time.Now()
 		s.transfer.vertex.Completed = &end
 		if err != nil {
 			s.transfer.vertex.Error = "not delivered"
 		}
-		s.tellTransfer(end)
+		s.reportTransfer(end)
 	}
 	return d, err
 }
 
 func (s *solve) reportBytes(n int) {
 	s.transfer.bytes += int64(n)
-	if now := time.Now(); now.Sub(s.transfer.told) >= reportEvery {
-		s.tellTransfer(now)
+	if now := time.Now(); now.Sub(s.transfer.reported) >= reportEvery {
+		s.reportTransfer(now)
 	}
 }
 
-func (s *solve) tellTransfer(now time.Time) {
-	s.transfer.told = now
+func (s *solve) reportTransfer(now time.Time) {
+	s.transfer.reported = now
 	if s.req.Progress == nil {
 		return
 	}

@@ -10,11 +10,12 @@ import (
 	"time"
 
 	"github.com/opencontainers/go-digest"
+
+	"git.moleculesai.app/molecule-ai/pinion/internal/errdef"
 )
 
-// Tree is a template's working tree as it was when [ReadTree] read it: what was found in it, and
-// what of it goes into the build context. Whatever changes on the disk afterwards never gets into
-// an image under this Tree's digest.
+// Tree is a template's working tree at the time when [ReadTree] read it. Later changes on the disk
+// never get into an image with this Tree's digest.
 type Tree struct {
 	// context is the folder of the build context on this machine.
 	context    string
@@ -28,22 +29,22 @@ type entry struct {
 	path string // below the context, with slashes
 	mode fs.FileMode
 	size int64
-	// modTime goes to the builder, as everywhere, and not into the digest.
+	// modTime goes to the builder and not into the digest.
 	modTime time.Time
 	link    string        // a symbolic link's target
 	sum     digest.Digest // of a file's content
 }
 
-// TreeRequest says what is built of a working tree. The fields are those of a [Request].
+// TreeRequest says what to build of a working tree. The fields are those of a [Request].
 type TreeRequest struct {
 	Subdir, Dockerfile string
 	AllowedFrontends   []string
 }
 
-// ReadTree reads a working tree, whose root is the folder dir, by the rules for a fetched one: it
-// refuses what must not reach the frontend, and leaves out what .dockerignore names. The root's
-// .git is left out too, as in a fetched tree. Nothing is followed out of dir. The error is
-// [git.ErrInvalid] if dir is no folder, an [*Error] of kind [ErrRefused], or ctx's.
+// ReadTree reads a working tree, whose root is the folder dir, by the rules for a fetched tree: it
+// refuses what must not reach the frontend, and leaves out what .dockerignore names. It also leaves
+// out the root's .git, which a fetched tree does not have. It follows no link out of dir. The error
+// is [git.ErrInvalid] if dir is no folder, an [*Error] of kind [ErrRefused], or ctx's.
 func ReadTree(ctx context.Context, dir string, req TreeRequest) (*Tree, error) {
 	root, dir, err := openTree(dir)
 	if err != nil {
@@ -54,8 +55,8 @@ func ReadTree(ctx context.Context, dir string, req TreeRequest) (*Tree, error) {
 		Request{Subdir: req.Subdir, Dockerfile: req.Dockerfile,
 			AllowedFrontends: req.AllowedFrontends},
 		func(name string, err error) error {
-			return refuse("%s has no %s that can be read: %w; add one, or name another in the "+
-				"catalogue", dir, name, err)
+			return refuse("%w", errdef.In(errdef.DockerfileMissing, "",
+				fmt.Errorf("%s has no %s that can be read: %w", dir, name, err)))
 		})
 	if err != nil {
 		return nil, treeError(ctx, err)
@@ -72,7 +73,7 @@ func ReadTree(ctx context.Context, dir string, req TreeRequest) (*Tree, error) {
 	return t, nil
 }
 
-// treeError keeps refusals and the context's own errors apart from what the disk says.
+// treeError returns an error of the disk as a refusal, and other errors as they are.
 func treeError(ctx context.Context, err error) error {
 	if cause := ctx.Err(); cause != nil {
 		return cause
@@ -80,11 +81,12 @@ func treeError(ctx context.Context, err error) error {
 	if _, ours := errors.AsType[*Error](err); ours {
 		return err
 	}
-	return refuse("%w; make it readable, or name it in .dockerignore", err)
+	return refuse("%w", errdef.In(errdef.TreeUnreadable, "", err))
 }
 
-// Digest is of the Dockerfile's content and path, and of paths, modes, link targets and contents in
-// the context. Times and owners are not in it: a tree that was checked out again has the same.
+// Digest returns a digest of the Dockerfile's content and path, and of the paths, modes, link
+// targets and contents in the context. It does not depend on times and owners, so a new checkout of
+// the same tree has the same digest.
 func (t *Tree) Digest() digest.Digest { return t.digest }
 
 func (t *Tree) sum(dockerfile string) digest.Digest {

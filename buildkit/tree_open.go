@@ -10,8 +10,8 @@ import (
 
 var errNoFile = errors.New("it is no regular file")
 
-// openFile opens a file to read it. Whatever has taken its place since it was looked at: nobody
-// waits for another program to write into it.
+// openFile opens a regular file for reading. It does not block if a pipe has taken the file's
+// place.
 func openFile(root *os.Root, name string) (*os.File, error) {
 	f, err := root.OpenFile(name, os.O_RDONLY|nonBlocking, 0)
 	if err != nil {
@@ -27,7 +27,7 @@ func openFile(root *os.Root, name string) (*os.File, error) {
 	return f, nil
 }
 
-// readDir lists a folder by name, and waits for nobody either.
+// readDir lists a folder in the order of names. It does not block on a pipe either.
 func readDir(root *os.Root, name string) ([]fs.DirEntry, error) {
 	f, err := root.OpenFile(name, os.O_RDONLY|nonBlocking, 0)
 	if err != nil {

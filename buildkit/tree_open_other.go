@@ -2,5 +2,5 @@
 
 package buildkit
 
-// nonBlocking: a folder has no pipes here.
+// nonBlocking is not needed, since a folder has no pipes here.
 const nonBlocking = 0

@@ -4,5 +4,5 @@ package buildkit
 
 import "syscall"
 
-// nonBlocking keeps the opening of a pipe from waiting for who writes into it.
+// nonBlocking makes the opening of a pipe return without a writer.
 const nonBlocking = syscall.O_NONBLOCK

@@ -15,14 +15,16 @@ import (
 	"github.com/opencontainers/go-digest"
 	fstypes "github.com/tonistiigi/fsutil/types"
 
+	"git.moleculesai.app/molecule-ai/pinion/internal/errdef"
 	"git.moleculesai.app/molecule-ai/pinion/resolver/git"
 )
 
-// openTree opens the root of a working tree and returns its absolute path too. The error is
-// [git.ErrInvalid] if dir is no folder that can be read.
+// openTree opens the root of a working tree and also returns its absolute path. The error is
+// [git.ErrInvalid] if dir is no folder.
 func openTree(dir string) (root *os.Root, abs string, err error) {
 	invalid := func(err error) (*os.Root, string, error) {
-		return nil, "", fmt.Errorf("%w: working tree: %w", git.ErrInvalid, err)
+		return nil, "", errdef.In(errdef.NoWorkingTree, "",
+			fmt.Errorf("%w: working tree: %w", git.ErrInvalid, err))
 	}
 	if dir == "" {
 		return invalid(errors.New("the folder's name is empty"))
@@ -43,7 +45,7 @@ func openTree(dir string) (root *os.Root, abs string, err error) {
 	return root, abs, nil
 }
 
-// folder has the form in which a fetched tree is read. Links that lead out of it are errors.
+// folder is a local folder that can be read like a fetched tree. A link out of it is an error.
 type folder struct{ root *os.Root }
 
 func (f folder) ReadFile(_ context.Context, req gateway.ReadRequest) ([]byte, error) {
@@ -68,7 +70,7 @@ func (f folder) ReadDir(_ context.Context,
 	return list, err
 }
 
-// readContext reads what goes into the build context, in the order in which BuildKit wants it.
+// readContext returns the entries of the build context, in the order that BuildKit expects.
 func readContext(ctx context.Context, root *os.Root, subdir string,
 	ignore []string) ([]entry, error) {
 	base := root
@@ -83,7 +85,7 @@ func readContext(ctx context.Context, root *os.Root, subdir string,
 	if err != nil {
 		return nil, err
 	}
-	w := &contextWalk{root: base, ignored: ignored, whole: subdir == ""}
+	w := &contextWalk{root: base, ignored: ignored, isRepository: subdir == ""}
 	if err := w.folder(ctx, ".", patternmatcher.MatchInfo{}); err != nil {
 		return nil, err
 	}
@@ -93,12 +95,12 @@ func readContext(ctx context.Context, root *os.Root, subdir string,
 type contextWalk struct {
 	root    *os.Root
 	ignored *patternmatcher.PatternMatcher
-	// whole says that the context is the repository's root.
-	whole   bool
-	entries []entry
-	// held are the folders around the current place that are ignored themselves. They count as soon
-	// as something in them does, by an exception ("!").
-	held []entry
+	// isRepository reports whether the context is the repository's root.
+	isRepository bool
+	entries      []entry
+	// pending are the ignored folders around the current place. They become entries when an
+	// exception ("!") includes something in them.
+	pending []entry
 }
 
 func (w *contextWalk) folder(ctx context.Context, dir string,
@@ -112,7 +114,7 @@ func (w *contextWalk) folder(ctx context.Context, dir string,
 			return err
 		}
 		p := path.Join(dir, n.Name())
-		if p == ".git" && w.whole {
+		if p == ".git" && w.isRepository {
 			continue
 		}
 		if err := w.one(ctx, p, n, parent); err != nil {
@@ -132,13 +134,13 @@ func (w *contextWalk) one(ctx context.Context, p string, d fs.DirEntry,
 		return nil
 	}
 	e, err := w.entry(p)
-	// Sockets, pipes and devices are no part of a template: git knows none.
+	// Git has no sockets, pipes or devices, so they are no part of a template.
 	if err != nil || e.mode.Type()&^(fs.ModeDir|fs.ModeSymlink) != 0 {
 		return err
 	}
 	if !matched {
-		w.entries = append(append(w.entries, w.held...), e)
-		w.held = w.held[:0]
+		w.entries = append(append(w.entries, w.pending...), e)
+		w.pending = w.pending[:0]
 	}
 	if !d.IsDir() {
 		return nil
@@ -146,10 +148,10 @@ func (w *contextWalk) one(ctx context.Context, p string, d fs.DirEntry,
 	if !matched {
 		return w.folder(ctx, p, info)
 	}
-	w.held = append(w.held, e)
-	depth := len(w.held)
+	w.pending = append(w.pending, e)
+	depth := len(w.pending)
 	err = w.folder(ctx, p, info)
-	w.held = w.held[:min(len(w.held), depth-1)]
+	w.pending = w.pending[:min(len(w.pending), depth-1)]
 	return err
 }
 
@@ -161,7 +163,7 @@ func (w *contextWalk) entry(p string) (entry, error) {
 	e := entry{path: p, mode: info.Mode(), modTime: info.ModTime()}
 	switch {
 	case e.mode&fs.ModeSymlink != 0:
-		// What Lstat says of a link's permissions is the system's own matter.
+		// A link's permissions in Lstat depend on the system.
 		e.mode = fs.ModeSymlink | fs.ModePerm
 		e.link, err = w.root.Readlink(p)
 	case e.mode.IsRegular():
@@ -170,7 +172,8 @@ func (w *contextWalk) entry(p string) (entry, error) {
 	return e, err
 }
 
-// content counts what it reads: a file's size may have changed since it was asked for.
+// content returns the digest and the size of what it reads. The size can differ from that in the
+// earlier stat.
 func (w *contextWalk) content(p string) (digest.Digest, int64, error) {
 	f, err := openFile(w.root, p)
 	if err != nil {

@@ -17,22 +17,24 @@ import (
 	"github.com/opencontainers/go-digest"
 	"github.com/tonistiigi/fsutil"
 	fstypes "github.com/tonistiigi/fsutil/types"
+
+	"git.moleculesai.app/molecule-ai/pinion/internal/errdef"
 )
 
 // treeMount is the tree's name in the session.
 const treeMount = "tree"
 
-// upload is a Tree on its way to the builder. It hands out the entries as they were read; the disk
-// is asked for the files' content alone, and that has to be what was read.
+// upload sends a Tree to the builder. The entries are those of the Tree. Only the content of files
+// comes from the disk, and it must be what was read before.
 type upload struct {
 	tree *Tree
 	root *os.Root
 
 	mu sync.Mutex
-	// unsent are the files that the builder has not had whole.
+	// unsent are the files that the builder has not read to the end.
 	unsent map[string]entry
-	// failed is the first file that could not be sent as it was read. Open's own error would be
-	// lost: BuildKit's sender makes an empty file of it.
+	// failed is the error of the first file that could not be sent. BuildKit's sender drops the
+	// error of Open and sends an empty file.
 	failed error
 }
 
@@ -52,8 +54,8 @@ func newUpload(t *Tree) (*upload, error) {
 
 func (u *upload) close() { _ = u.root.Close() }
 
-// mount offers the tree to the builder, for this one solve: a key of its own keeps BuildKit from
-// taking files of an earlier upload for these because their size and time agree.
+// mount adds the tree to the session. The random key keeps BuildKit from reusing a file of an
+// earlier upload that has the same size and time.
 func (u *upload) mount(opt *client.SolveOpt) {
 	opt.LocalMounts = map[string]fsutil.FS{treeMount: u}
 	opt.SharedKey = rand.Text()
@@ -84,7 +86,8 @@ func (u *upload) Open(p string) (io.ReadCloser, error) {
 	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	return &sending{file: f, upload: u, entry: u.unsent[p], digester: digest.SHA256.Digester()}, nil
+	return &uploadFile{file: f, upload: u, entry: u.unsent[p],
+		digester: digest.SHA256.Digester()}, nil
 }
 
 func (u *upload) done(e entry) {
@@ -104,14 +107,14 @@ func (u *upload) fail(p string, err error) error {
 
 func changed(p string, err error) error {
 	return &Error{Op: "upload", Kind: ErrChanged,
-		Err: fmt.Errorf("%s is not what it was when the build was asked for (%w); ask again when "+
-			"nobody writes to it", p, err)}
+		Err: errdef.In(errdef.TreeChanged, "",
+			fmt.Errorf("%s is not what it was when the build was requested (%w)", p, err))}
 }
 
 var errOtherContent = errors.New("its content has changed")
 
-// outcome puts what happened here before what the builder made of it, and believes the builder only
-// if it has got everything as it was read.
+// outcome returns the error of the upload, given the builder's. A local error comes first, since it
+// may have caused the builder's. Without an error the builder must have read every file to the end.
 func (u *upload) outcome(err error) error {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -127,10 +130,9 @@ func (u *upload) outcome(err error) error {
 	return nil
 }
 
-// sending is a file that is checked while it is read. Reading it never fails, it only ends:
-// BuildKit's sender would wait for ever after an error. What has gone wrong is in the upload's
-// outcome.
-type sending struct {
+// uploadFile verifies a file while it is read. Read returns io.EOF instead of an error, after which
+// BuildKit's sender would block forever; the error is in the upload's outcome.
+type uploadFile struct {
 	file     *os.File
 	upload   *upload
 	entry    entry
@@ -138,26 +140,26 @@ type sending struct {
 	n        int64
 }
 
-func (s *sending) Read(p []byte) (int, error) {
-	n, err := s.file.Read(p)
-	_, _ = s.digester.Hash().Write(p[:n]) // a hash never fails
-	s.n += int64(n)
+func (f *uploadFile) Read(p []byte) (int, error) {
+	n, err := f.file.Read(p)
+	_, _ = f.digester.Hash().Write(p[:n]) // a hash never fails
+	f.n += int64(n)
 	switch {
-	case s.n > s.entry.size, errors.Is(err, io.EOF) && s.digester.Digest() != s.entry.sum:
-		_ = s.upload.fail(s.entry.path, errOtherContent)
+	case f.n > f.entry.size, errors.Is(err, io.EOF) && f.digester.Digest() != f.entry.sum:
+		_ = f.upload.fail(f.entry.path, errOtherContent)
 		return 0, io.EOF
 	case errors.Is(err, io.EOF):
-		s.upload.done(s.entry)
+		f.upload.done(f.entry)
 	case err != nil:
-		_ = s.upload.fail(s.entry.path, err)
+		_ = f.upload.fail(f.entry.path, err)
 		return 0, io.EOF
 	}
 	return n, err
 }
 
-func (s *sending) Close() error { return s.file.Close() }
+func (f *uploadFile) Close() error { return f.file.Close() }
 
-// receive has the builder take the tree now, as fetch has it fetch a commit.
+// receive makes the builder take the tree now, as fetch does for a commit.
 func (u *upload) receive(ctx context.Context, c gateway.Client) (*checkout, error) {
 	st := llb.Local(treeMount, llb.SessionID(c.BuildOpts().SessionID),
 		llb.WithCustomName("take the working tree"))

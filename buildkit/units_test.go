@@ -2,6 +2,7 @@ package buildkit
 
 import (
 	"errors"
+	"strings"
 	"testing"
 
 	"github.com/moby/buildkit/session/secrets"
@@ -54,6 +55,7 @@ func TestTheGateAnswersOneNameUntilItCloses(t *testing.T) {
 }
 
 func TestFault54_TheFrontendIsChosenOnceAndByUs(t *testing.T) {
+	pinned := "docker.io/docker/dockerfile@sha256:" + strings.Repeat("a", 64)
 	for _, c := range []struct {
 		dockerfile, frontend, source string
 		allowed                      []string
@@ -62,8 +64,7 @@ func TestFault54_TheFrontendIsChosenOnceAndByUs(t *testing.T) {
 		{dockerfile: "FROM scratch\n", frontend: "dockerfile.v0"},
 		{dockerfile: "# syntax=docker/dockerfile:1\nFROM scratch\n", frontend: "gateway.v0",
 			source: "docker/dockerfile:1"},
-		{dockerfile: "# syntax=docker.io/docker/dockerfile@sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\n", frontend: "gateway.v0",
-			source: "docker.io/docker/dockerfile@sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"},
+		{dockerfile: "# syntax=" + pinned + "\n", frontend: "gateway.v0", source: pinned},
 		{dockerfile: "# syntax=docker/dockerfile-upstream:master\n", refused: true},
 		{dockerfile: "# syntax=evil/dockerfile\n", refused: true},
 		{dockerfile: "# syntax=mine.example/fe:2\n", refused: true},

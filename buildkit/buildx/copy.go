@@ -12,21 +12,19 @@ import (
 )
 
 const (
-	// copyPrefix is what the names of copies begin with, in the system's folder for temporary
-	// files.
+	// copyPrefix begins the names of copies in the system's folder for temporary files.
 	copyPrefix = "pinion-buildx-"
-	// copyLock is held as long as a copy is in use. The kernel frees it when its holder ends,
-	// however that happens.
+	// copyLock is locked while a copy is in use. The kernel frees the lock when the process ends.
 	copyLock = "pinion.lock"
 )
 
-// workingCopy is a folder of buildx's with one builder in it, for one call of the plugin.
+// workingCopy is a folder of buildx with one builder, for one call of the plugin.
 type workingCopy struct {
 	dir  string
 	lock *filelock.File
 }
 
-// copyOf makes a working copy, and removes those that processes of this user have left behind.
+// copyOf makes a working copy. It also removes copies that earlier processes of this user left.
 func (f Folder) copyOf(b Builder) (*workingCopy, error) {
 	raw, err := f.read("instances", strings.ToLower(b.Name))
 	if err != nil {
@@ -51,10 +49,10 @@ func (f Folder) copyOf(b Builder) (*workingCopy, error) {
 	return c, nil
 }
 
-// newCopy makes the folder and takes its lock. Until then another process may take it for one that
-// was left behind.
+// newCopy makes the folder and locks it. Another process may remove the folder before it is locked;
+// then newCopy makes another.
 func newCopy(tmp string) (*workingCopy, error) {
-	var lost error
+	var last error
 	for range 10 {
 		dir, err := os.MkdirTemp(tmp, copyPrefix)
 		if err != nil {
@@ -65,25 +63,25 @@ func newCopy(tmp string) (*workingCopy, error) {
 			if _, err = os.Lstat(filepath.Join(dir, copyLock)); err == nil {
 				return &workingCopy{dir, lock}, nil
 			}
-			_ = lock.Close() // of a file that is gone
+			_ = lock.Close() // its file is gone
 		}
-		if lost = err; !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, errInUse) {
+		if last = err; !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, errInUse) {
 			os.RemoveAll(dir)
 			return nil, err
 		}
 	}
-	return nil, lost
+	return nil, last
 }
 
-// remove ends the copy.
+// remove removes the copy and frees its lock.
 func (c *workingCopy) remove() {
 	os.RemoveAll(c.dir)
-	_ = c.lock.Close() // it has nothing to lock any more
+	_ = c.lock.Close() // its file is gone
 }
 
 var errInUse = errors.New("in use")
 
-// lockCopy takes the lock of a copy, or says [errInUse].
+// lockCopy locks a copy. The error is [errInUse] if another process has it.
 func lockCopy(dir string) (*filelock.File, error) {
 	info, err := os.Lstat(dir)
 	if err != nil {
@@ -97,7 +95,7 @@ func lockCopy(dir string) (*filelock.File, error) {
 		return nil, err
 	}
 	defer root.Close()
-	if here, err := root.Stat("."); err != nil || !os.SameFile(info, here) {
+	if opened, err := root.Stat("."); err != nil || !os.SameFile(info, opened) {
 		return nil, errors.Join(err, errNotOurs)
 	}
 	lock, err := filelock.Open(root, copyLock, 0o600)
@@ -111,10 +109,10 @@ func lockCopy(dir string) (*filelock.File, error) {
 	return lock, nil
 }
 
-var errNotOurs = errors.New("no folder of this user's")
+var errNotOurs = errors.New("not a folder of this user")
 
-// sweep removes the copies whose process was killed. What cannot be removed stays, and is in
-// nobody's way.
+// sweep removes the copies whose process was killed. A copy that cannot be removed stays; it does
+// no harm.
 func sweep(tmp string) {
 	entries, _ := os.ReadDir(tmp)
 	for _, e := range entries {

@@ -1,9 +1,12 @@
-// Package buildx finds the builder that a user of Docker's buildx has chosen.
+// Package buildx finds the builders of Docker's buildx, and has the format of bake.
 //
-// It reads buildx's own files and promises to change none of them: what `docker buildx ls` shows is
-// the same before and after. Whether a builder runs is not in the files; that is for whoever dials
-// it.
+// It guarantees that the user's files stay as they are: what `docker buildx ls` shows is the same
+// before and after. The plugin, which writes into
+// them, gets a copy.
 //
-// The formats are those of buildx 0.38 (its packages store and util/confutil), which earlier and
-// later versions share as far as they are read here. Fields that are not known are ignored.
+// It does not guarantee that a builder runs, which the files do not say. The caller finds out when
+// it connects.
+//
+// The formats are those of buildx 0.38 (its packages store and util/confutil). Other versions have
+// the same fields as far as this package reads them. It ignores unknown fields.
 package buildx

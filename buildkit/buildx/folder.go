@@ -11,19 +11,21 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+
+	"git.moleculesai.app/molecule-ai/pinion/internal/errdef"
 )
 
 // EnvConfig names the variable with buildx's folder.
 const EnvConfig = "BUILDX_CONFIG"
 
-// ErrUnknown says that no builder has the name.
+// ErrUnknown means that no builder has the name.
 var ErrUnknown = errors.New("no such builder")
 
-// Folder is where buildx keeps what it knows. The zero value knows no builder.
+// Folder is a folder with buildx's files. The zero value has no builder.
 type Folder struct{ dir string }
 
-// Find is the folder that [EnvConfig] names, else the one in Docker's config folder, which may be
-// "".
+// Find returns the folder that [EnvConfig] names, or otherwise the one in Docker's config folder,
+// which may be "".
 func Find(lookup func(string) (string, bool), dockerConfig string) Folder {
 	if dir, _ := lookup(EnvConfig); dir != "" {
 		return Folder{dir}
@@ -34,15 +36,15 @@ func Find(lookup func(string) (string, bool), dockerConfig string) Folder {
 	return Folder{filepath.Join(dockerConfig, "buildx")}
 }
 
-// At is the folder at a path.
+// At returns the folder at a path.
 func At(dir string) Folder { return Folder{dir} }
 
-// namePattern is what buildx accepts (store.ValidateName). It has no separator, so a name never
-// leaves the folder.
+// namePattern matches the names that buildx accepts (store.ValidateName). They have no path
+// separator, so a name never leads out of the folder.
 var namePattern = regexp.MustCompile(`^[a-zA-Z][a-zA-Z0-9._-]*$`)
 
-// Builder reads the builder of that name, in whatever case. The error is [ErrUnknown], or says
-// which file is broken.
+// Builder returns the builder of that name, which is not case sensitive. The error is [ErrUnknown],
+// or names the broken file.
 func (f Folder) Builder(name string) (Builder, error) {
 	if !namePattern.MatchString(name) {
 		return Builder{}, fmt.Errorf("%w: %q", ErrUnknown, name)
@@ -58,7 +60,7 @@ func (f Folder) Builder(name string) (Builder, error) {
 	if err := json.Unmarshal(raw, &b); err != nil {
 		return Builder{}, f.broken(err, "instances", strings.ToLower(name))
 	}
-	// What stands in the file becomes part of paths and commands too.
+	// The name in the file becomes a part of paths and commands too.
 	if !namePattern.MatchString(b.Name) || !strings.EqualFold(b.Name, name) || len(b.Nodes) == 0 {
 		return Builder{}, f.broken(errors.New("it has no node, or not its own name"), "instances",
 			strings.ToLower(name))
@@ -66,16 +68,16 @@ func (f Folder) Builder(name string) (Builder, error) {
 	return b, nil
 }
 
-// Selection is a builder and how it came to be the one.
+// Selection is a builder that the user has selected.
 type Selection struct {
 	Builder
-	// Why, for people.
+	// Why is a human-readable note on where the selection comes from.
 	Why string
 }
 
-// Selected is the builder that buildx takes where none is named, for the Docker endpoint: a
-// context's name, or the host of the default context. ok is false if that is the endpoint's own
-// BuildKit. As in buildx, a selected builder that was removed since is none.
+// Selected returns the builder that buildx uses if the caller names none, for a Docker endpoint: a
+// context's name, or the host of the default context. ok is false if buildx uses the endpoint's own
+// BuildKit. As in buildx, a selected builder that has been removed does not count.
 func (f Folder) Selected(endpoint string) (s Selection, ok bool, err error) {
 	cur, err := f.current()
 	if err != nil {
@@ -113,9 +115,9 @@ func (f Folder) selection(name, why string) (Selection, bool, error) {
 	return Selection{b, why}, err == nil, err
 }
 
-// current is the file of that name.
+// current is the content of the file "current".
 type current struct {
-	// Key is the Docker endpoint that the selection is for, unless it is Global.
+	// Key is the Docker endpoint of the selection. A Global selection is for all endpoints.
 	Key    string
 	Name   string
 	Global bool
@@ -135,7 +137,7 @@ func (f Folder) current() (c current, err error) {
 	return c, nil
 }
 
-// hash is what buildx calls an endpoint's file in defaults.
+// hash returns the name of an endpoint's file in the folder "defaults".
 func hash(endpoint string) string {
 	sum := sha256.Sum256([]byte(endpoint))
 	return hex.EncodeToString(sum[:])[:20]
@@ -157,8 +159,6 @@ func (f Folder) path(elem []string) string {
 }
 
 func (f Folder) broken(err error, elem ...string) error {
-	return fmt.Errorf(
-		"buildx's file %s: %w; `docker buildx use` and `docker buildx rm` write it anew",
-		f.path(elem), err,
-	)
+	return errdef.In(errdef.BuildxFileBroken, "",
+		fmt.Errorf("buildx's file %s: %w", f.path(elem), err))
 }

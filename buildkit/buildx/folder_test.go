@@ -40,9 +40,8 @@ func TestGoldenFiles(t *testing.T) {
 	for _, name := range []string{here, there} {
 		sum := sha256.Sum256([]byte(name))
 		put(t, config, "contexts/meta/"+hex.EncodeToString(sum[:])+"/meta.json",
-			fmt.Sprintf(
-				`{"Name":%q,"Metadata":{},"Endpoints":{"docker":{"Host":%q,"SkipTLSVerify":false}}}`, name, host,
-			))
+			fmt.Sprintf(`{"Name":%q,"Metadata":{},"Endpoints":{"docker":{"Host":%q,`+
+				`"SkipTLSVerify":false}}}`, name, host))
 	}
 	run := func(context string, args ...string) {
 		t.Helper()
@@ -100,7 +99,7 @@ func TestBuilder(t *testing.T) {
 		t.Errorf("got %+v, %v", b, err)
 	}
 	if tls, err := b.Nodes[0].TLS(); err != nil ||
-		tls != (buildx.TLS{CACert: "/etc/ca.pem", Cert: "/etc/cert.pem", Key: "/etc/key.pem",
+		tls != (buildx.TLSOptions{CACert: "/etc/ca.pem", Cert: "/etc/cert.pem", Key: "/etc/key.pem",
 			ServerName: "builder"}) {
 		t.Errorf("TLS is %+v, %v", tls, err)
 	}
@@ -147,7 +146,8 @@ func TestSelected(t *testing.T) {
 
 // The rest of buildx's rules (store.Txn.Current), with the files as they come about.
 func TestSelectedByCurrent(t *testing.T) {
-	const builder = `{"Name":"one","Driver":"remote","Nodes":[{"Name":"one0","Endpoint":"tcp://x:1"}]}`
+	const builder = `{"Name":"one","Driver":"remote",` +
+		`"Nodes":[{"Name":"one0","Endpoint":"tcp://x:1"}]}`
 	for name, c := range map[string]struct {
 		current  map[string]any
 		instance string
@@ -219,8 +219,8 @@ func TestTLSThatBuildxRefuses(t *testing.T) {
 			t.Errorf("%v: %+v", o, got)
 		}
 	}
-	if got,
-		err := (buildx.Node{Options: map[string]string{"default-load": "true"}}).TLS(); err != nil || got != (buildx.TLS{}) {
+	other := buildx.Node{Options: map[string]string{"default-load": "true"}}
+	if got, err := other.TLS(); err != nil || got != (buildx.TLSOptions{}) {
 		t.Errorf("got %+v, %v", got, err)
 	}
 }

@@ -20,29 +20,28 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/internal/stdio"
 )
 
-// ErrNoPlugin says that buildx is not installed where Docker's CLI looks for it.
+// ErrNoPlugin means that buildx is in no folder where Docker's CLI looks for plugins.
 var ErrNoPlugin = errors.New("docker buildx is not installed")
 
-// Plugin is the installed buildx.
+// Plugin is an installed buildx.
 type Plugin struct {
 	path string
 	env  []string
 }
 
-// With is the plugin with variables (NAME=value) on top of this process's environment, which it
-// gets otherwise.
+// With returns the plugin with more variables (NAME=value) in its environment, which is otherwise
+// that of this process.
 func (p Plugin) With(env []string) Plugin { return Plugin{p.path, env} }
 
-// environ is for one call, with more variables on top. Where we are a plugin of Docker's CLI
-// ourselves, a variable says so; buildx would take it for its own and expect its name before the
-// arguments.
+// environ returns the environment of one call. It clears the variable that Docker's CLI sets if
+// this process is a plugin itself. With it buildx would expect its own name before the arguments.
 func (p Plugin) environ(cmd *exec.Cmd, more ...string) []string {
 	return slices.Concat(cmd.Environ(), []string{metadata.ReexecEnvvar + "="}, p.env, more)
 }
 
-// FindPlugin looks where Docker's CLI looks (docker/cli, cli-plugins/manager): in the folders of
-// cliPluginsExtraDirs in its config, in cli-plugins in its config folder, in the system's folders.
-// The error is [ErrNoPlugin].
+// FindPlugin looks for buildx where Docker's CLI does (docker/cli, cli-plugins/manager): in
+// extraDirs, which is cliPluginsExtraDirs in its config file, in cli-plugins in its config folder,
+// and in the system's folders. The error is [ErrNoPlugin].
 func FindPlugin(lookup func(string) (string, bool), dockerConfig string,
 	extraDirs []string) (Plugin, error) {
 	name := "docker-buildx"
@@ -77,7 +76,7 @@ func systemDirs(lookup func(string) (string, bool)) (dirs []string) {
 	return dirs
 }
 
-// Version asks the plugin for its version, for example "v0.38.2".
+// Version returns the plugin's version, for example "v0.38.2".
 func (p Plugin) Version(ctx context.Context) (string, error) {
 	cmd := exec.CommandContext(ctx, p.path, "docker-cli-plugin-metadata")
 	cmd.Env = p.environ(cmd)
@@ -92,11 +91,10 @@ func (p Plugin) Version(ctx context.Context) (string, error) {
 	return about.Version, nil
 }
 
-// Dial has the plugin join us to a builder, to the node for the platform unless that is "": the way
-// to drivers of which buildx alone knows how they are reached. The plugin notes when a builder was
-// used last; it works on a copy of the builder's file, so that it notes nothing in the user's
-// folder. A builder of which no node runs is an error: left to itself the plugin would start it.
-// The connection outlives ctx.
+// Dial connects to a builder through the plugin, which knows the way to every driver. If platform
+// is not "", it connects to the node for that platform. The plugin works on a copy of the builder's
+// file, because it writes the time of the last use into it. If no node of the builder runs, Dial
+// fails; the plugin would start one. The connection outlives ctx.
 func (p Plugin) Dial(ctx context.Context, f Folder, b Builder, platform string) (net.Conn, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -106,7 +104,7 @@ func (p Plugin) Dial(ctx context.Context, f Folder, b Builder, platform string) 
 		return nil, err
 	}
 	folder := EnvConfig + "=" + work.dir
-	if err := p.mustRun(ctx, b, folder); err != nil {
+	if err := p.requireRunning(ctx, b, folder); err != nil {
 		work.remove()
 		return nil, fmt.Errorf("%s: %w", p.path, err)
 	}
@@ -122,8 +120,8 @@ func (p Plugin) Dial(ctx context.Context, f Folder, b Builder, platform string) 
 	return conn, nil
 }
 
-// mustRun looks at the builder without starting it.
-func (p Plugin) mustRun(ctx context.Context, b Builder, folder string) error {
+// requireRunning returns an error unless a node of the builder runs. It starts none.
+func (p Plugin) requireRunning(ctx context.Context, b Builder, folder string) error {
 	cmd := exec.CommandContext(ctx, p.path, "inspect", b.Name)
 	cmd.Env = p.environ(cmd, folder)
 	out, err := cmd.Output()
@@ -143,7 +141,8 @@ func (p Plugin) mustRun(ctx context.Context, b Builder, folder string) error {
 	return errors.New("no node of the builder runs")
 }
 
-func (p Plugin) start(cmd *exec.Cmd, folder string, gone func()) (net.Conn, error) {
+// start runs cmd as a connection. It calls closed after the connection's end.
+func (p Plugin) start(cmd *exec.Cmd, folder string, closed func()) (net.Conn, error) {
 	cmd.Env = p.environ(cmd, folder)
 	in, err := cmd.StdinPipe()
 	if err != nil {
@@ -153,46 +152,47 @@ func (p Plugin) start(cmd *exec.Cmd, folder string, gone func()) (net.Conn, erro
 	if err != nil {
 		return nil, err
 	}
-	complaints, err := cmd.StderrPipe()
+	stderr, err := cmd.StderrPipe()
 	if err != nil {
 		return nil, err
 	}
-	said := make(chan struct{})
-	conn := stdio.New(strings.Join(cmd.Args, " "), in, &lastWords{out, said}, func() error {
-		_ = cmd.Process.Kill() // it has nothing to put in order, and may have ended already
-		within(said)
-		_ = cmd.Wait() // how it ended is of no concern any more
-		gone()
+	logged := make(chan struct{})
+	conn := stdio.New(strings.Join(cmd.Args, " "), in, &lastOutput{out, logged}, func() error {
+		_ = cmd.Process.Kill() // it has nothing to clean up, and may have ended already
+		waitBriefly(logged)
+		_ = cmd.Wait() // its exit code does not matter
+		closed()
 		return nil
 	})
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
 	go func() {
-		defer close(said)
-		_, _ = io.Copy(conn.Stderr(), complaints)
+		defer close(logged)
+		_, _ = io.Copy(conn.Stderr(), stderr)
 	}()
 	return conn, nil
 }
 
-// lastWords is a command's stdout that does not end before its stderr has been read.
-type lastWords struct {
+// lastOutput is a command's stdout that does not end before its stderr has been read.
+type lastOutput struct {
 	io.Reader
-	said <-chan struct{}
+	logged <-chan struct{}
 }
 
-func (l *lastWords) Read(p []byte) (int, error) {
+func (l *lastOutput) Read(p []byte) (int, error) {
 	n, err := l.Reader.Read(p)
 	if err != nil {
-		within(l.said)
+		waitBriefly(l.logged)
 	}
 	return n, err
 }
 
-// within waits a moment: what the plugin has started may have its stderr and outlive it.
-func within(said <-chan struct{}) {
+// waitBriefly waits at most a second for done. A process that the plugin started may hold its
+// stderr open for longer.
+func waitBriefly(done <-chan struct{}) {
 	select {
-	case <-said:
+	case <-done:
 	case <-time.After(time.Second):
 	}
 }

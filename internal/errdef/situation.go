@@ -37,6 +37,36 @@ const (
 	FolderForeign Situation = "folder foreign"
 	// LayoutBroken: the index of an OCI image layout in a folder is broken.
 	LayoutBroken Situation = "layout broken"
+	// BuilderDown: a standalone buildkitd does not answer, or stopped answering. The detail is its
+	// address.
+	BuilderDown Situation = "builder down"
+	// ManagedBuilderDown: the buildkitd that Pinion started does not answer.
+	ManagedBuilderDown Situation = "managed builder down"
+	// BuildxBuilderDown: a node of a builder in buildx does not answer. The detail is the builder's
+	// name.
+	BuildxBuilderDown Situation = "buildx builder down"
+	// BuilderTooOld: the builder's BuildKit lacks something that the build needs.
+	BuilderTooOld Situation = "builder too old"
+	// PlatformUnsupported: the builder cannot run a platform. The detail is its architecture.
+	PlatformUnsupported Situation = "platform unsupported"
+	// BuildxFileBroken: a file of buildx cannot be used.
+	BuildxFileBroken Situation = "buildx file broken"
+	// NoWorkingTree: the folder of a working tree cannot be used.
+	NoWorkingTree Situation = "no working tree"
+	// TreeUnreadable: a file of a working tree cannot be read.
+	TreeUnreadable Situation = "tree unreadable"
+	// TreeChanged: a working tree changed during its upload.
+	TreeChanged Situation = "tree changed"
+	// DockerfileMissing: the template has no Dockerfile at the path in the catalogue.
+	DockerfileMissing Situation = "Dockerfile missing"
+	// FrontendNotAllowed: the Dockerfile names a frontend image that is not allowed.
+	FrontendNotAllowed Situation = "frontend not allowed"
+	// BuildStalled: a fetch or a step made no progress for too long.
+	BuildStalled Situation = "build stalled"
+	// DeliveryStalled: a delivery made no progress for too long.
+	DeliveryStalled Situation = "delivery stalled"
+	// AttestationUnreadable: the builder does not give out the parts of an image with attestations.
+	AttestationUnreadable Situation = "attestation unreadable"
 	// SBOMRequested: an SBOM was requested with the build, which makes none.
 	SBOMRequested Situation = "SBOM requested"
 	// ConfigMissing: the configuration file that the user names does not exist.

@@ -29,7 +29,31 @@ var advice = map[errdef.Situation]string{
 	errdef.FolderForeign:          "name another folder",
 	errdef.LayoutBroken:           "repair or remove {}",
 
-	errdef.SBOMRequested:   "scan the finished image, for example with `docker scout sbom` or syft",
+	errdef.BuilderDown: "start the buildkitd that --addr or BUILDKIT_HOST names, and ask again",
+	errdef.ManagedBuilderDown: "ask again, which starts another one; `pinion builder status` and " +
+		"`pinion builder logs` show what happened",
+	errdef.BuildxBuilderDown: "start it with `docker buildx inspect --bootstrap {}` and ask " +
+		"again, or choose another with `docker buildx use` or --builder",
+	errdef.BuildxFileBroken: "`docker buildx use` and `docker buildx rm` write it anew",
+	errdef.BuilderTooOld:    "update the builder, or choose another with --addr or --builder",
+	errdef.PlatformUnsupported: "install emulation on the builder's machine (`docker run " +
+		"--privileged --rm tonistiigi/binfmt --install {}`, or the packages qemu-user-static and " +
+		"binfmt-support) and restart the builder, or set MOLECULE_IMAGE_PLATFORM=native",
+
+	errdef.NoWorkingTree:     "give the root of the template's repository",
+	errdef.TreeUnreadable:    "make it readable, or name it in .dockerignore",
+	errdef.TreeChanged:       "ask again when nothing writes to the working tree",
+	errdef.DockerfileMissing: "add one, or name another under dockerfile in the catalogue",
+	errdef.FrontendNotAllowed: "use docker/dockerfile, or let the operator add this one under " +
+		"frontends in the config file",
+
+	errdef.BuildStalled: "see what the step waits for, or allow silent steps more time with " +
+		"--stall-after",
+	errdef.DeliveryStalled: "look at the image store and at the connection to the builder",
+	errdef.AttestationUnreadable: "build again, use BuildKit 0.12 or later, or leave out " +
+		"--attest",
+	errdef.SBOMRequested: "scan the finished image, for example with `docker scout sbom` or syft",
+
 	errdef.PlainHTTPPrefix: "use https, or allow http with --allow-http or PINION_ALLOW_HTTP=1",
 	errdef.CacheFolderWritable: "run `chmod 700 {}`, or choose another folder with --cache-dir or " +
 		"MOLECULE_LOCAL_BUILD_CACHE",

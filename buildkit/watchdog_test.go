@@ -14,10 +14,10 @@ import (
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
-func guarded(t *testing.T) (*stallGuard, context.Context) {
+func watched(t *testing.T) (*watchdog, context.Context) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	t.Cleanup(func() { cancel(nil) })
-	return newStallGuard(time.Minute, cancel), ctx
+	return newWatchdog(time.Minute, cancel), ctx
 }
 
 // TestFault63_WhatMoves: a change of state, a line or a byte of a download; not what is only
@@ -51,12 +51,12 @@ func TestFault63_WhatMoves(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				g, ctx := guarded(t)
-				defer g.watch(g.stalledStep)()
-				g.see(&client.SolveStatus{Vertexes: []*client.Vertex{step}})
+				w, ctx := watched(t)
+				defer w.watch(w.stalledStep)()
+				w.observe(&client.SolveStatus{Vertexes: []*client.Vertex{step}})
 				for i := range 10 {
 					time.Sleep(50 * time.Second)
-					g.see(c.next(i))
+					w.observe(c.next(i))
 				}
 				err := context.Cause(ctx)
 				if c.stays != (err == nil) {
@@ -75,21 +75,21 @@ func TestFault63_WhatMoves(t *testing.T) {
 // has to move again.
 func TestFault63_AnExtractionIsLeftAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g, ctx := guarded(t)
-		defer g.watch(g.stalledStep)()
+		w, ctx := watched(t)
+		defer w.watch(w.stalledStep)()
 		now := time.Now()
 		vertex := &client.Vertex{Digest: digest.FromString("from"), Name: "[1/2] FROM big",
 			Started: &now}
 		status := &client.VertexStatus{ID: "extracting sha256:x", Vertex: vertex.Digest,
 			Started: &now}
-		g.see(&client.SolveStatus{Vertexes: []*client.Vertex{vertex},
+		w.observe(&client.SolveStatus{Vertexes: []*client.Vertex{vertex},
 			Statuses: []*client.VertexStatus{status}})
 		time.Sleep(time.Hour)
 		if err := context.Cause(ctx); err != nil {
 			t.Fatal(err)
 		}
 		status.Completed = &now
-		g.see(&client.SolveStatus{Statuses: []*client.VertexStatus{status}})
+		w.observe(&client.SolveStatus{Statuses: []*client.VertexStatus{status}})
 		time.Sleep(2 * time.Minute)
 		if err := context.Cause(ctx); !errors.Is(err, ErrStalled) {
 			t.Errorf("after it: %v", err)
@@ -100,10 +100,10 @@ func TestFault63_AnExtractionIsLeftAlone(t *testing.T) {
 // TestFault63_AnArchiveMoves from its first byte to its last.
 func TestFault63_AnArchiveMoves(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g, ctx := guarded(t)
+		dog, ctx := watched(t)
 		r, w := io.Pipe()
 		read := make(chan struct{}, 1)
-		go func() { _, _ = io.Copy(io.Discard, g.archive(r)); read <- struct{}{} }()
+		go func() { _, _ = io.Copy(io.Discard, dog.archive(r)); read <- struct{}{} }()
 		time.Sleep(time.Hour) // the builder makes its layers ready
 		_, _ = w.Write([]byte("x"))
 		time.Sleep(50 * time.Second)
@@ -116,7 +116,7 @@ func TestFault63_AnArchiveMoves(t *testing.T) {
 			t.Fatal(err)
 		}
 		r, w = io.Pipe()
-		go func() { _, _ = io.Copy(io.Discard, g.archive(r)); read <- struct{}{} }()
+		go func() { _, _ = io.Copy(io.Discard, dog.archive(r)); read <- struct{}{} }()
 		_, _ = w.Write([]byte("x"))
 		time.Sleep(time.Hour)
 		if err := context.Cause(ctx); !errors.Is(err, ErrStalled) {
@@ -131,10 +131,10 @@ func TestFault63_AnArchiveMoves(t *testing.T) {
 // layer.
 func TestFault63_AnExportIsLeftAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g, ctx := guarded(t)
-		g.watch(g.stalledStep)()
+		w, ctx := watched(t)
+		w.watch(w.stalledStep)()
 		time.Sleep(time.Hour)
-		open := g.blobs(func(context.Context, ocispecs.Descriptor) (io.ReadCloser, error) {
+		open := w.blobs(func(context.Context, ocispecs.Descriptor) (io.ReadCloser, error) {
 			return io.NopCloser(strings.NewReader("layer")), nil
 		})
 		r, err := open(ctx, ocispecs.Descriptor{})
@@ -162,14 +162,14 @@ func TestFault63_AnExportIsLeftAlone(t *testing.T) {
 	})
 }
 
-func TestNoStallGuard(t *testing.T) {
+func TestNoWatchdog(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancelCause(t.Context())
 		defer cancel(nil)
-		g := newStallGuard(0, cancel)
-		defer g.watch(g.stalledStep)()
+		w := newWatchdog(0, cancel)
+		defer w.watch(w.stalledStep)()
 		time.Sleep(1000 * time.Hour)
-		g.moved()
+		w.progress()
 		if err := context.Cause(ctx); err != nil {
 			t.Error(err)
 		}

@@ -1,0 +1,76 @@
+package buildkit
+
+import (
+	"context"
+	"errors"
+
+	"git.moleculesai.app/molecule-ai/pinion/internal/redact"
+)
+
+// attempt says how one try at a solve differs from the first, by the failures of earlier tries. The
+// zero value is the first try: it fetches the single commit, offers the cache imports and delivers
+// layer by layer.
+type attempt struct {
+	// commitRefused makes the attempt fetch the repository's refs.
+	commitRefused error
+	// importsBroken makes the attempt offer no cache imports.
+	importsBroken error
+	// layersUnreadable makes the attempt deliver a docker archive.
+	layersUnreadable error
+}
+
+// fallback is a change to make after a failed attempt.
+type fallback struct {
+	// cause returns the part of the failure that the fallback avoids, or nil if there is none.
+	cause func(ctx context.Context, s *solve, err error) error
+	// apply makes the change.
+	apply func(next *attempt, cause error)
+}
+
+// fallbacks returns the fallbacks in the order in which [Builder.Solve] tries them, each at most
+// once. A change stays in force for the attempts that follow.
+func fallbacks() []fallback {
+	return []fallback{
+		{commitRefused, func(next *attempt, cause error) { next.commitRefused = cause }},
+		{importsBroken, func(next *attempt, cause error) { next.importsBroken = cause }},
+		{layersUnreadable, func(next *attempt, cause error) { next.layersUnreadable = cause }},
+	}
+}
+
+// commitRefused: some servers give out only the commits that their refs point to.
+func commitRefused(_ context.Context, s *solve, _ error) error {
+	if s.failed == nil {
+		return nil
+	}
+	if refused, ok := errors.AsType[*refusedCommit](s.failed); ok {
+		return refused
+	}
+	return nil
+}
+
+// importsBroken: a blob that a cache import lists may be missing.
+func importsBroken(ctx context.Context, s *solve, err error) error {
+	if s.mayBlameImports(ctx, err) {
+		return err
+	}
+	return nil
+}
+
+// layersUnreadable: builders before BuildKit 0.12 have no content API. A docker archive has no
+// place for an attestation, so it does not replace an image that needs one.
+func layersUnreadable(_ context.Context, _ *solve, err error) error {
+	if errors.Is(err, errUnreadable) && !errors.Is(err, errNoArchive) {
+		return err
+	}
+	return nil
+}
+
+// annotate adds to the result why earlier attempts failed.
+func (a attempt) annotate(res *Result, secrets *redact.Redactor) {
+	if a.importsBroken != nil {
+		res.ImportFailed = secrets.Error(harmless(a.importsBroken))
+	}
+	if a.layersUnreadable != nil {
+		res.Delivery.Reason = secrets.String(a.layersUnreadable.Error())
+	}
+}
