@@ -10,7 +10,7 @@ import (
 
 // DefaultTokenEnv is the environment variable with the credential for the default prefix's host.
 // This package names it in errors, and reads none.
-const DefaultTokenEnv = "MOLECULE_GITEA_TOKEN"
+const DefaultTokenEnv = "MOLECULE_GITEA_TOKEN" //nolint:gosec // a name, not a token
 
 const (
 	defaultUserAgent = "pinion"
@@ -38,7 +38,7 @@ type Backoff func(n int) time.Duration
 // that many clients of one broken server don't retry at the same moment.
 func defaultBackoff(n int) time.Duration {
 	wait := firstBackoff << n
-	return wait + rand.N(wait/2)
+	return wait + rand.N(wait/2) //nolint:gosec // jitter is no secret
 }
 
 // ClientOption changes a Client's default.

@@ -20,7 +20,7 @@ const (
 	// TLSFilesMissing: a folder lacks the TLS files of the Docker engine.
 	TLSFilesMissing Situation = "TLS files missing"
 	// CredentialHelperFailed: a Docker credential helper failed for a registry.
-	CredentialHelperFailed Situation = "credential helper failed"
+	CredentialHelperFailed Situation = "credential helper failed" //nolint:gosec // no credential
 	// RegistryUnauthorized: a registry refused the credentials of the Docker config.
 	RegistryUnauthorized Situation = "registry unauthorized"
 	// RegistryImageMissing: a registry does not have the image of a reference.

@@ -61,7 +61,7 @@ func (g *Group[K, S, V]) Do(ctx context.Context, key K,
 
 func (g *Group[K, S, V]) start(ctx context.Context, key K, shared S,
 	fn func(context.Context, S) (V, error)) *run[S, V] {
-	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx)) //nolint:gosec // leave calls it
 	r := &run[S, V]{shared: shared, cancel: cancel, done: make(chan struct{})}
 	if g.runs == nil {
 		g.runs = make(map[K]*run[S, V])
