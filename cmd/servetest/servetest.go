@@ -1,5 +1,5 @@
 // Package servetest runs the server of `pinion serve` in a test's own process, for tests outside
-// cmd that need its Orchestrator too.
+// cmd that also use its Orchestrator.
 package servetest
 
 import (
@@ -9,8 +9,8 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/server"
 )
 
-// Serve serves o at address, in the form that `pinion serve --listen` takes. It returns a function
-// that ends the server and returns its error.
+// Serve serves o at address, in the form of `pinion serve --listen`. It returns a function that
+// stops the server and returns its error.
 func Serve(o *pinion.Orchestrator, address string) (stop func() error, err error) {
 	l, err := server.Listen(address)
 	if err != nil {

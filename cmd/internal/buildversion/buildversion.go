@@ -1,11 +1,11 @@
-// Package buildversion says which version of Pinion a binary is. Two binaries of one build say the
-// same.
+// Package buildversion determines the version of a Pinion binary. It guarantees that the binaries
+// of one build have the same version, and nothing about the format of a version.
 package buildversion
 
 import "runtime/debug"
 
-// Of takes what the linker was told (-ldflags "-X main.version=v1.2.3"), else what the go command
-// has put into the binary, else "(devel)".
+// Of returns the version that the linker set (-ldflags "-X main.version=v1.2.3"), otherwise the one
+// that the go command embedded in the binary, otherwise "(devel)".
 func Of(linked string) string {
 	if linked != "" {
 		return linked

@@ -20,7 +20,7 @@ func spec() container.Spec {
 	}
 }
 
-func TestRunJoinsTheStreams(t *testing.T) {
+func TestRunConnectsTheStreams(t *testing.T) {
 	f := &fakeEngine{}
 	c, err := container.Create(t.Context(), startFake(t, f), spec())
 	if err != nil {
@@ -41,7 +41,7 @@ func TestRunJoinsTheStreams(t *testing.T) {
 	}
 }
 
-func TestRunHandsSignalsOn(t *testing.T) {
+func TestRunForwardsSignals(t *testing.T) {
 	f := &fakeEngine{patient: true}
 	c, err := container.Create(t.Context(), startFake(t, f), spec())
 	if err != nil {
@@ -56,9 +56,8 @@ func TestRunHandsSignalsOn(t *testing.T) {
 	}
 }
 
-// TestNothingIsLeftOfWhatDidNotStart, neither where the engine refuses nor where the caller has
-// gone by then.
-func TestNothingIsLeftOfWhatDidNotStart(t *testing.T) {
+// TestRunRemovesAContainerThatDoesNotStart: the engine refuses, or ctx has ended.
+func TestRunRemovesAContainerThatDoesNotStart(t *testing.T) {
 	const start, remove = "POST /containers/c1/start", "DELETE /containers/c1"
 	for _, route := range []string{start, "POST /containers/c1/attach"} {
 		f := &fakeEngine{refuse: map[string]int{route: 400}}
@@ -69,8 +68,8 @@ func TestNothingIsLeftOfWhatDidNotStart(t *testing.T) {
 		_, err = c.Run(t.Context(), container.Streams{In: strings.NewReader(""),
 			Out: &bytes.Buffer{}, Err: &bytes.Buffer{}}, nil)
 		var typed *container.Error
-		if !errors.As(err, &typed) || f.asked(remove) != 1 {
-			t.Errorf("%s: %v, removed %d times", route, err, f.asked(remove))
+		if !errors.As(err, &typed) || f.count(remove) != 1 {
+			t.Errorf("%s: %v, removed %d times", route, err, f.count(remove))
 		}
 	}
 	f := &fakeEngine{}
@@ -81,8 +80,8 @@ func TestNothingIsLeftOfWhatDidNotStart(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, err := c.Run(ctx, container.Streams{}, nil); !errors.Is(err, context.Canceled) ||
-		f.asked(start) != 0 || f.asked(remove) != 1 {
-		t.Errorf("%v, started %d, removed %d times", err, f.asked(start), f.asked(remove))
+		f.count(start) != 0 || f.count(remove) != 1 {
+		t.Errorf("%v, started %d, removed %d times", err, f.count(start), f.count(remove))
 	}
 }
 

@@ -10,39 +10,39 @@ import (
 	"github.com/moby/moby/client"
 )
 
-// Spec says what to run.
+// Spec describes a container.
 type Spec struct {
-	// Image is the image's ID. A name would be looked up again by the engine, and may have moved by
-	// then.
+	// Image is the image's ID. The engine would resolve a name again, and the name may have moved.
 	Image string
-	// Platform of the image, os/arch[/variant]: an ID can stand for images of several.
+	// Platform of the image, os/arch[/variant]: one ID can refer to images of several platforms.
 	Platform string
-	// Name of the container; empty lets the engine choose one.
+	// Name of the container. If it is empty, the engine chooses one.
 	Name string
-	// Args take the place of the image's own command; none leaves it.
+	// Args replace the image's own command, unless they are empty.
 	Args []string
 	// Env are variables in the form NAME=value.
 	Env []string
-	// TTY gives the container a terminal. Its stdout and stderr are one stream then.
+	// TTY allocates a terminal, which joins stdout and stderr into one stream.
 	TTY bool
 	// Stdin keeps the container's input open.
 	Stdin bool
-	// Detached says that nobody joins it.
+	// Detached leaves the container's streams unconnected.
 	Detached bool
-	// Remove has the engine remove the container when it ends.
+	// Remove makes the engine remove the container when it ends.
 	Remove bool
 }
 
-// Container is one that was created. It ends with Start, Run or Remove.
+// Container is a container that has not started. The caller must call Start, Run or Remove.
 type Container struct {
 	api  *client.Client
 	spec Spec
 	id   string
-	// Warnings are what the engine had to say.
+	// Warnings are the engine's.
 	Warnings []string
 }
 
-// Error is what this package returns: Op is the step (create, attach, start, wait), Err the cause.
+// Error is the error of this package. Op is the failed step (create, attach to, start, wait for),
+// and Err the cause.
 type Error struct {
 	Op  string
 	Err error
@@ -51,14 +51,14 @@ type Error struct {
 func (e *Error) Error() string { return fmt.Sprintf("%s the container: %v", e.Op, e.Err) }
 func (e *Error) Unwrap() error { return e.Err }
 
-// Create creates the container and does not start it.
+// Create creates the container without starting it.
 func Create(ctx context.Context, api *client.Client, s Spec) (*Container, error) {
 	p, err := platforms.Parse(s.Platform)
 	if err != nil {
 		return nil, &Error{"create", err}
 	}
 	p = platforms.Normalize(p)
-	made, err := api.ContainerCreate(ctx, client.ContainerCreateOptions{
+	created, err := api.ContainerCreate(ctx, client.ContainerCreateOptions{
 		Config: &container.Config{
 			Image: s.Image, Cmd: s.Args, Env: s.Env, Tty: s.TTY,
 			AttachStdin: s.Stdin && !s.Detached, AttachStdout: !s.Detached,
@@ -72,13 +72,13 @@ func Create(ctx context.Context, api *client.Client, s Spec) (*Container, error)
 	if err != nil {
 		return nil, &Error{"create", err}
 	}
-	return &Container{api: api, spec: s, id: made.ID, Warnings: made.Warnings}, nil
+	return &Container{api: api, spec: s, id: created.ID, Warnings: created.Warnings}, nil
 }
 
-// ID is the container's.
+// ID returns the container's ID.
 func (c *Container) ID() string { return c.id }
 
-// Start lets it run on its own. A container that cannot be started is removed.
+// Start starts the container and returns. A container that cannot be started is removed.
 func (c *Container) Start(ctx context.Context) error {
 	if _, err := c.api.ContainerStart(ctx, c.id, client.ContainerStartOptions{}); err != nil {
 		c.Remove(ctx)
@@ -87,12 +87,11 @@ func (c *Container) Start(ctx context.Context) error {
 	return nil
 }
 
-// Remove removes a container that has not run, also when the caller has gone.
+// Remove removes a container that has not run, even if ctx has ended.
 func (c *Container) Remove(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
-	// The engine may have done it already (Remove in the Spec), and there is nobody who could do
-	// more about it.
+	// The engine may have removed it already (Spec.Remove), and the caller could do no more.
 	_, _ = c.api.ContainerRemove(ctx, c.id,
 		client.ContainerRemoveOptions{Force: true, RemoveVolumes: true})
 }

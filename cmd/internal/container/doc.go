@@ -1,10 +1,11 @@
-// Package container makes one container of an image and joins it to the caller's streams and
-// signals, as `docker run` does.
+// Package container creates and runs one container of an image and connects it to the caller's
+// streams and signals, as `docker run` does.
 //
-// It promises that the container is of the image whose ID it was given, whatever the tags mean by
-// then; that a container which could not be started is gone; and that a terminal which was put into
-// raw mode is put back.
+// It guarantees that
+//   - the container is of the image with the given ID, even if a tag moves;
+//   - a container that cannot be started is removed;
+//   - a terminal in raw mode is restored.
 //
-// It does not find the engine, and it does not outlive it: if the connection breaks, the container
-// goes on alone.
+// It does not find the engine. If the connection to the engine breaks, the container continues
+// without the caller.
 package container

@@ -15,12 +15,12 @@ import (
 	"github.com/moby/moby/client"
 )
 
-// fakeEngine has one container. It prints what it reads in capitals and "bye" on stderr, and ends
-// with code 7; or it waits for a signal.
+// fakeEngine has one container, which prints its input in capitals, prints "bye" on stderr and ends
+// with code 7, or waits for a signal.
 type fakeEngine struct {
-	// refuse answers these requests ("POST /containers/create") with an error.
+	// refuse maps requests ("POST /containers/create") to the status of their error.
 	refuse map[string]int
-	// patient waits for a signal, and ends with code 143.
+	// patient makes the container wait for a signal and end with code 143.
 	patient bool
 
 	mu       sync.Mutex
@@ -104,14 +104,14 @@ func (f *fakeEngine) attach(w http.ResponseWriter) {
 	f.ended <- 7
 }
 
-// frame has the form that the engine sends without a terminal: the stream's number, three zeros,
-// the length, the text.
+// frame encodes output as the engine does without a terminal: the stream's number, three zeros, the
+// length, the text.
 func frame(stream stdcopy.StdType, text string) []byte {
 	head := binary.BigEndian.AppendUint32([]byte{byte(stream), 0, 0, 0}, uint32(len(text)))
 	return append(head, text...)
 }
 
-func (f *fakeEngine) asked(route string) (n int) {
+func (f *fakeEngine) count(route string) (n int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, r := range f.requests {

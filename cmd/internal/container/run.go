@@ -11,24 +11,24 @@ import (
 	"github.com/moby/moby/client"
 )
 
-// Streams are what the container is joined to. A terminal among them is used as one.
+// Streams are connected to the container's. They may be terminals.
 type Streams struct {
 	In       io.Reader
 	Out, Err io.Writer
 }
 
-// noDetachKeys is a sequence that nobody types: the engine's default, Ctrl-P Ctrl-Q, would end the
-// connection while the container goes on, and cannot be switched off.
+// noDetachKeys is a sequence that no user types by accident. The engine's default, Ctrl-P Ctrl-Q,
+// ends the connection while the container continues, and cannot be disabled.
 const noDetachKeys = "ctrl-@,ctrl-^,ctrl-@,ctrl-_,ctrl-@,ctrl-^"
 
-// Run starts the container, is its input and output until it ends, hands on the signals to it and
-// returns its exit code. ctx counts until the container has been started: then the signals are what
-// ends it.
+// Run starts the container, connects it to the streams, forwards the signals, and returns the
+// container's exit code when it ends. ctx applies until the container has started; after that only
+// signals end it.
 //
-// The error is an [*Error], or ctx's where it was not started for that reason.
+// The error is an [*Error], or ctx's if it ended before the start.
 func (c *Container) Run(ctx context.Context, s Streams,
 	signals <-chan os.Signal) (exitCode int, err error) {
-	// Neither the connection nor the wait may end with the signal that is to be handed on.
+	// A signal that ends ctx must not end the connection or the wait, since Run forwards it.
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	conn, err := c.api.ContainerAttach(running, c.id, client.ContainerAttachOptions{
@@ -48,7 +48,7 @@ func (c *Container) Run(ctx context.Context, s Streams,
 		c.Remove(ctx)
 		return 0, err
 	}
-	restore, err := c.joinTerminal(running, s)
+	restore, err := c.connectTerminal(running, s)
 	if err != nil {
 		c.Remove(ctx)
 		return 0, err
@@ -59,20 +59,20 @@ func (c *Container) Run(ctx context.Context, s Streams,
 	}
 	c.resize(running, s)
 	go c.forward(running, signals)
-	shown := c.join(conn.HijackedResponse, s)
-	return c.end(ended, shown)
+	copied := c.copyStreams(conn.HijackedResponse, s)
+	return c.wait(ended, copied)
 }
 
-// join copies in the background. The channel gets a value when all output has been written.
-func (c *Container) join(conn client.HijackedResponse, s Streams) <-chan error {
+// copyStreams copies in the background. The channel gets a value when all output has been written.
+func (c *Container) copyStreams(conn client.HijackedResponse, s Streams) <-chan error {
 	if c.spec.Stdin {
-		// It may wait for input when the container has ended; the process ends then.
+		// It may still wait for input when the container has ended. It ends with the process.
 		go func() {
 			_, _ = io.Copy(conn.Conn, s.In)
 			_ = conn.CloseWrite()
 		}()
 	}
-	shown := make(chan error, 1)
+	copied := make(chan error, 1)
 	go func() {
 		var err error
 		if c.spec.TTY {
@@ -80,23 +80,23 @@ func (c *Container) join(conn client.HijackedResponse, s Streams) <-chan error {
 		} else {
 			_, err = stdcopy.StdCopy(s.Out, s.Err, conn.Reader)
 		}
-		shown <- err
+		copied <- err
 	}()
-	return shown
+	return copied
 }
 
-// end waits for the container and for its last output.
-func (c *Container) end(ended client.ContainerWaitResult, shown <-chan error) (int, error) {
+// wait returns the exit code when the container has ended and its output has been written.
+func (c *Container) wait(ended client.ContainerWaitResult, copied <-chan error) (int, error) {
 	select {
 	case err := <-ended.Error:
 		return 0, &Error{"wait for", err}
-	case got := <-ended.Result:
-		if got.Error != nil {
-			return 0, &Error{"wait for", errors.New(got.Error.Message)}
+	case result := <-ended.Result:
+		if result.Error != nil {
+			return 0, &Error{"wait for", errors.New(result.Error.Message)}
 		}
-		if err := <-shown; err != nil {
-			return 0, &Error{"show the output of", err}
+		if err := <-copied; err != nil {
+			return 0, &Error{"read the output of", err}
 		}
-		return int(got.StatusCode), nil
+		return int(result.StatusCode), nil
 	}
 }

@@ -11,5 +11,5 @@ func forwarded() map[os.Signal]string {
 	return map[os.Signal]string{os.Interrupt: "INT", syscall.SIGTERM: "TERM"}
 }
 
-// resized is empty: this system does not tell.
-func resized() []os.Signal { return nil }
+// resizeSignals returns none: this system has no such signal.
+func resizeSignals() []os.Signal { return nil }

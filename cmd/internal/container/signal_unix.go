@@ -15,5 +15,5 @@ func forwarded() map[os.Signal]string {
 	}
 }
 
-// resized is the signal that says that the terminal has another size.
-func resized() []os.Signal { return []os.Signal{syscall.SIGWINCH} }
+// resizeSignals returns the signal for a change of the terminal's size.
+func resizeSignals() []os.Signal { return []os.Signal{syscall.SIGWINCH} }

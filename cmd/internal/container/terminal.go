@@ -9,10 +9,10 @@ import (
 	"github.com/moby/moby/client"
 )
 
-// IsTerminal says whether a stream is a terminal.
+// IsTerminal reports whether a stream is a terminal.
 func IsTerminal(stream any) bool { return terminal(stream) != nil }
 
-// terminal is nil for what is none.
+// terminal returns nil if the stream is not a terminal.
 func terminal(stream any) console.Console {
 	f, ok := stream.(console.File)
 	if !ok {
@@ -25,13 +25,13 @@ func terminal(stream any) console.Console {
 	return c
 }
 
-// joinTerminal has each key go to the container, Ctrl-C too, and keeps its terminal as large as
-// ours.
-func (c *Container) joinTerminal(ctx context.Context, s Streams) (restore func(), err error) {
+// connectTerminal sets the caller's terminal to raw mode, so that each key goes to the container,
+// Ctrl-C included, and keeps the container's terminal at the same size.
+func (c *Container) connectTerminal(ctx context.Context, s Streams) (restore func(), err error) {
 	if !c.spec.TTY {
 		return func() {}, nil
 	}
-	if sizes := resized(); len(sizes) > 0 {
+	if sizes := resizeSignals(); len(sizes) > 0 {
 		changed := make(chan os.Signal, 1)
 		signal.Notify(changed, sizes...)
 		go func() {
@@ -51,13 +51,13 @@ func (c *Container) joinTerminal(ctx context.Context, s Streams) (restore func()
 		return func() {}, nil
 	}
 	if err := keys.SetRaw(); err != nil {
-		return nil, &Error{"join the terminal to", err}
+		return nil, &Error{"connect the terminal to", err}
 	}
-	// There is nobody to tell if the terminal has gone.
+	// If the terminal is closed, nothing is left to restore.
 	return func() { _ = keys.Reset() }, nil
 }
 
-// resize is a courtesy: a container that has just ended, or not begun, has no size.
+// resize is best effort: a container that has ended, or not started, has no size.
 func (c *Container) resize(ctx context.Context, s Streams) {
 	screen := terminal(s.Out)
 	if !c.spec.TTY || screen == nil {

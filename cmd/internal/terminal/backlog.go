@@ -6,11 +6,10 @@ import (
 	"io"
 )
 
-// maxHeld bounds the log lines that wait for the display. Results are few, and none is ever
-// dropped.
-const maxHeld = 1000
+// maxLogs bounds the log lines in a backlog. Results are few, and none is dropped.
+const maxLogs = 1000
 
-// backlog is what waits for the display to end, in order.
+// backlog holds writes, in order, until the display ends.
 type backlog struct {
 	items   []item
 	logs    int
@@ -24,7 +23,7 @@ type item struct {
 
 func (b *backlog) add(w io.Writer, text []byte) {
 	if _, log := w.(*lineWriter); log {
-		if b.logs == maxHeld {
+		if b.logs == maxLogs {
 			b.dropped++
 			return
 		}
@@ -41,13 +40,13 @@ func (b *backlog) release(log *lineWriter) error {
 		}
 	}
 	if b.dropped > 0 {
-		fmt.Fprintf(log, "(%d more lines left out)\n", b.dropped)
+		fmt.Fprintf(log, "(%d more lines omitted)\n", b.dropped)
 	}
 	*b = backlog{}
 	return first
 }
 
-// lineWriter remembers whether the last line has ended: a step may print half a line and pause.
+// lineWriter records whether the last line is complete: a step may print half a line and pause.
 type lineWriter struct {
 	w       io.Writer
 	midLine bool
@@ -60,7 +59,7 @@ func (l *lineWriter) Write(p []byte) (int, error) {
 	return l.w.Write(p)
 }
 
-// writeLine starts a new line where another has been left open.
+// writeLine completes an open line before it writes.
 func writeLine(w io.Writer, p []byte) (int, error) {
 	if l, ok := w.(*lineWriter); ok && l.midLine {
 		if _, err := l.Write([]byte{'\n'}); err != nil {

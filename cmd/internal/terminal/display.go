@@ -7,18 +7,19 @@ import (
 	"github.com/moby/buildkit/util/progress/progressui"
 )
 
-// display runs BuildKit's display. Its methods are not safe for concurrent use; between start and
-// pause the display writes from a goroutine of its own.
+// display runs BuildKit's display. Its methods are not safe for concurrent use. Between start and
+// pause the display writes from its own goroutine.
 type display struct {
 	ui   progressui.Display
 	mode Mode
-	// broken says that a step has failed.
-	broken bool
+	// failed is set once a step has failed.
+	failed bool
 	feed   chan *client.SolveStatus // nil while paused
-	ended  chan struct{}
+	ended  chan struct{}            // closed when the display has written everything
 }
 
-// newDisplay takes the lineWriter apart for a terminal, since BuildKit wants the file itself then.
+// newDisplay passes the underlying file to BuildKit for a terminal, since BuildKit requires a file
+// there.
 func newDisplay(out *lineWriter, mode Mode) *display {
 	d := &display{mode: mode}
 	var err error
@@ -28,7 +29,7 @@ func newDisplay(out *lineWriter, mode Mode) *display {
 		d.ui, err = progressui.NewDisplay(out, mode.display())
 	}
 	if err != nil {
-		// The terminal was one when we started and is gone: nobody is looking.
+		// stderr was a terminal at the start and has been closed.
 		d.ui, _ = progressui.NewDisplay(out, progressui.QuietMode)
 	}
 	return d
@@ -36,7 +37,7 @@ func newDisplay(out *lineWriter, mode Mode) *display {
 
 func (d *display) send(s *client.SolveStatus) {
 	for _, v := range s.Vertexes {
-		d.broken = d.broken || v.Error != ""
+		d.failed = d.failed || v.Error != ""
 	}
 	if d.feed == nil {
 		d.start()
@@ -49,18 +50,18 @@ func (d *display) start() {
 	d.feed, d.ended = feed, ended
 	go func() {
 		defer close(ended)
-		// A build that is being cancelled has things to show until it is over, hence no context of
-		// its.
+		// A cancelled build still has progress to show, so its context does not apply.
 		_, _ = d.ui.UpdateFrom(context.Background(), feed)
 	}()
 }
 
-// pausable says whether the display can be stopped and go on later. One that redraws cannot: it
-// would draw over what was written meanwhile. Nor can one with a failed step, whose log it repeats
-// each time it stops.
-func (d *display) pausable() bool { return d.mode != TTY && !d.broken }
+// pausable reports whether the display can stop and continue later. A display that redraws cannot,
+// since it would overwrite the lines in between. A display with a failed step cannot either, since
+// it repeats the step's log each time it stops.
+func (d *display) pausable() bool { return d.mode != TTY && !d.failed }
 
-// pause returns when everything sent has been written. The next send goes on.
+// pause stops the display and returns when it has written everything. The next send starts it
+// again.
 func (d *display) pause() {
 	if d.feed == nil {
 		return

@@ -1,10 +1,9 @@
-// Package terminal owns stderr while BuildKit's progress is shown there.
+// Package terminal owns stderr while BuildKit's progress is shown on it.
 //
-// It promises that a log line and the display never tear each other apart: where the display
-// redraws the screen, lines wait until it is done, and so do results that go to the same screen by
-// way of stdout; where it writes lines, they stand between its own. The display exists only once
-// there is something to show. What is logged comes out without control characters and without the
-// secrets that the mask knows.
+// It guarantees that log lines and the display never corrupt each other. While the display redraws
+// the screen, log lines wait until it ends, and so do results on a stdout that is the same screen.
+// If the display writes lines, log lines appear between them. The display starts with the first
+// progress message. Log lines contain no control characters and none of the mask's secrets.
 //
-// It does not make BuildKit's own messages harmless: whoever forwards them does.
+// It does not sanitize BuildKit's own messages. Their sender does.
 package terminal

@@ -8,9 +8,10 @@ import (
 	"strings"
 )
 
-// Logger writes from level on to stderr, in lines for people: no time, the level only where it
-// matters, and attributes only if level is debug. With [RawJSON] the lines are slog's JSON, so that
-// all of stderr is.
+// Logger returns a logger that writes records of at least that level to stderr as human-readable
+// lines: without a time, with the level only for warnings, errors and debug lines, and with
+// attributes only if level is debug. With [RawJSON] it writes slog's JSON, so that all of stderr is
+// JSON.
 func (t *Terminal) Logger(level slog.Level) *slog.Logger {
 	if t.mode == RawJSON {
 		return slog.New(slog.NewJSONHandler(t.Stderr(),
@@ -19,7 +20,7 @@ func (t *Terminal) Logger(level slog.Level) *slog.Logger {
 	return slog.New(lines{t: t, w: t.Stderr(), level: level})
 }
 
-// cleanAttr has the form that slog.HandlerOptions wants.
+// cleanAttr has the signature of slog.HandlerOptions.ReplaceAttr.
 func (t *Terminal) cleanAttr(_ []string, a slog.Attr) slog.Attr {
 	switch v := a.Value.Any().(type) {
 	case string:
@@ -30,12 +31,12 @@ func (t *Terminal) cleanAttr(_ []string, a slog.Attr) slog.Attr {
 	return a
 }
 
-// lines is the handler for people.
+// lines is the handler of human-readable lines.
 type lines struct {
 	t     *Terminal
 	w     io.Writer
 	level slog.Level
-	group string // with a dot behind it
+	group string // with a trailing dot
 	attrs string // formatted, with a space before each
 }
 
@@ -52,9 +53,9 @@ func (h lines) Handle(_ context.Context, r slog.Record) error {
 			return true
 		})
 	}
-	// What follows a newline must not look like a line of ours.
+	// The text after a newline must not look like another log line.
 	text = strings.ReplaceAll(h.t.clean(text), "\n", "\n  ")
-	_, err := io.WriteString(h.w, before(r.Level)+text+"\n")
+	_, err := io.WriteString(h.w, prefix(r.Level)+text+"\n")
 	return err
 }
 
@@ -89,7 +90,7 @@ func (h lines) format(a slog.Attr) string {
 	return text.String()
 }
 
-func before(l slog.Level) string {
+func prefix(l slog.Level) string {
 	switch {
 	case l >= slog.LevelError:
 		return "pinion: error: "

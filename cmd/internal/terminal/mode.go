@@ -18,12 +18,11 @@ const (
 	Auto Mode = "auto"
 	// Plain writes lines.
 	Plain Mode = "plain"
-	// TTY redraws the terminal.
+	// TTY redraws the screen.
 	TTY Mode = "tty"
 	// Quiet shows no progress.
 	Quiet Mode = "quiet"
-	// RawJSON writes each of BuildKit's status messages as one line of JSON, and log lines as JSON
-	// too.
+	// RawJSON writes each status message of BuildKit, and each log line, as a line of JSON.
 	RawJSON Mode = "rawjson"
 )
 
@@ -42,11 +41,11 @@ func ParseMode(s string) (Mode, error) {
 	for _, m := range Modes() {
 		names = append(names, string(m))
 	}
-	return "", fmt.Errorf("progress mode %q: choose one of %s", s, strings.Join(names, ", "))
+	return "", fmt.Errorf("progress mode %q: the modes are %s", s, strings.Join(names, ", "))
 }
 
-// settle turns Auto into what fits the writer.
-func (m Mode) settle(w io.Writer) (Mode, error) {
+// resolve replaces Auto by the mode that fits the writer.
+func (m Mode) resolve(w io.Writer) (Mode, error) {
 	switch {
 	case m == TTY && !isTerminal(w):
 		return m, fmt.Errorf("progress mode tty: stderr is not a terminal; use plain or auto")

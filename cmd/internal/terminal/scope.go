@@ -6,9 +6,9 @@ import (
 	digest "github.com/opencontainers/go-digest"
 )
 
-// scoped is the message with name before each step. Digests get it too: two builds from one base
-// image share steps, and a display that goes by digest would show them once, under changing names.
-// The message that came in is left as it is.
+// scoped returns a copy of the message with name before each step. Digests get the name too: builds
+// from the same base image share steps, and the display, which identifies steps by digest, would
+// show them once under changing names.
 func scoped(name string, s *client.SolveStatus) *client.SolveStatus {
 	own := func(d digest.Digest) digest.Digest { return digest.Digest(name + "/" + d.String()) }
 	out := &client.SolveStatus{}

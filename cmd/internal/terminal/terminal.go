@@ -9,49 +9,50 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/internal/termtext"
 )
 
-// Terminal is stderr with a display on it. It is safe for concurrent use. Close it when done.
+// Terminal is stderr with a progress display. It is safe for concurrent use. The caller must close
+// it.
 type Terminal struct {
-	mode    Mode
-	several bool
-	mask    func(string) string
+	mode  Mode
+	names bool // before each step
+	mask  func(string) string
 
 	mu      sync.Mutex
 	out     *lineWriter
-	display *display // nil until there is something to show
-	held    backlog
+	display *display // nil before the first message
+	backlog backlog
 	closed  bool
 }
 
 // Option adjusts a Terminal.
 type Option func(*Terminal)
 
-// WithNames puts the name of what is built before each of its steps. The default is not to.
-func WithNames() Option { return func(t *Terminal) { t.several = true } }
+// WithNames writes the name of the build before each of its steps. By default steps have no name.
+func WithNames() Option { return func(t *Terminal) { t.names = true } }
 
-// WithMask takes the secrets out of log lines. The default takes out nothing.
+// WithMask sets the function that removes secrets from log lines. The default changes nothing.
 func WithMask(mask func(string) string) Option { return func(t *Terminal) { t.mask = mask } }
 
-// New prepares a Terminal on stderr. It fails if mode is [TTY] and stderr is no terminal.
+// New prepares a Terminal on stderr. It fails if mode is [TTY] and stderr is not a terminal.
 func New(stderr io.Writer, mode Mode, opts ...Option) (*Terminal, error) {
-	mode, err := mode.settle(stderr)
+	mode, err := mode.resolve(stderr)
 	if err != nil {
 		return nil, err
 	}
-	t := &Terminal{mode: mode, mask: func(s string) string {
-		return s
-	}, out: &lineWriter{w: stderr}}
+	t := &Terminal{mode: mode, out: &lineWriter{w: stderr},
+		mask: func(s string) string { return s }}
 	for _, o := range opts {
 		o(t)
 	}
 	return t, nil
 }
 
-// Progress shows a message of the build of name. It has the form that pinion.WithProgress wants.
+// Progress shows a status message of the build of name. It has the signature for
+// pinion.WithProgress.
 func (t *Terminal) Progress(name string, s *client.SolveStatus) {
 	if t.mode == Quiet {
 		return
 	}
-	if t.several {
+	if t.names {
 		s = scoped(name, s)
 	}
 	t.mu.Lock()
@@ -65,17 +66,17 @@ func (t *Terminal) Progress(name string, s *client.SolveStatus) {
 	t.display.send(s)
 }
 
-// Stderr is for lines beside the display. Each Write must be whole lines.
+// Stderr returns a writer for lines beside the display. Each Write must contain whole lines.
 func (t *Terminal) Stderr() io.Writer { return screen{t: t, w: t.out, shared: true} }
 
-// Stdout is for results. They wait for the display only where stdout is a terminal: whoever reads a
-// pipe gets them at once. Each Write must be whole lines.
+// Stdout returns a writer for results. Writes wait for the display only if stdout is a terminal;
+// the reader of a pipe gets them immediately. Each Write must contain whole lines.
 func (t *Terminal) Stdout(stdout io.Writer) io.Writer {
 	return screen{t: t, w: stdout, shared: t.mode == TTY && isTerminal(stdout)}
 }
 
-// Close ends the display and writes what has waited for that. Lines written later go straight
-// through, and progress goes nowhere. The error is the first of those writes'.
+// Close ends the display and writes the backlog. It returns the first error of those writes. Later
+// lines are written immediately, and later progress is discarded.
 func (t *Terminal) Close() error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -84,17 +85,17 @@ func (t *Terminal) Close() error {
 		t.display.pause()
 		t.display = nil
 	}
-	return t.held.release(t.out)
+	return t.backlog.release(t.out)
 }
 
-// clean makes text from elsewhere fit to print.
+// clean masks and sanitizes a text from elsewhere.
 func (t *Terminal) clean(s string) string { return termtext.Sanitize(t.mask(s)) }
 
-// screen is one way to the terminal.
+// screen is a writer that respects the display.
 type screen struct {
 	t *Terminal
 	w io.Writer
-	// shared says that the display is on the same screen.
+	// shared is set if the display is on the same screen.
 	shared bool
 }
 
@@ -103,7 +104,7 @@ func (s screen) Write(p []byte) (int, error) {
 	defer s.t.mu.Unlock()
 	if d := s.t.display; d != nil && s.shared {
 		if !d.pausable() {
-			s.t.held.add(s.w, p)
+			s.t.backlog.add(s.w, p)
 			return len(p), nil
 		}
 		d.pause()

@@ -15,7 +15,7 @@ import (
 	digest "github.com/opencontainers/go-digest"
 )
 
-// step is a vertex that has run; an error text makes it a failed one.
+// step is a vertex that has ended; failure is its error, or empty.
 func step(name, failure string) *client.SolveStatus {
 	begin := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 	end := begin.Add(time.Second)
@@ -82,7 +82,7 @@ after
 	}
 }
 
-// BuildKit's display repeats the log of a failed step whenever it ends; that must be once.
+// BuildKit's display repeats the log of a failed step each time it ends, so it must end once.
 func TestPlainShowsAFailedStepOnce(t *testing.T) {
 	term, out := open(t, Plain)
 	term.Progress("one", says("RUN make", "no such file\n"))
@@ -148,7 +148,7 @@ func TestNamesKeepBuildsApart(t *testing.T) {
 	for _, want := range []string{"[one] FROM base", "[two] FROM base", "[one] group",
 		"[two] group"} {
 		if strings.Count(out.String(), want) != 1 {
-			t.Errorf("%q is not there once:\n%s", want, out.String())
+			t.Errorf("%q does not appear once:\n%s", want, out.String())
 		}
 	}
 	if v := shared.Vertexes[0]; v.Name != "COPY --link" || v.Digest != digest.FromString(v.Name) {
@@ -188,7 +188,7 @@ func TestBacklogIsBounded(t *testing.T) {
 	var out, results bytes.Buffer
 	stderr := &lineWriter{w: &out}
 	var b backlog
-	for i := range maxHeld + 5 {
+	for i := range maxLogs + 5 {
 		b.add(stderr, []byte("line\n"))
 		if i%100 == 0 {
 			b.add(&results, []byte("result\n"))
@@ -197,8 +197,8 @@ func TestBacklogIsBounded(t *testing.T) {
 	if err := b.release(stderr); err != nil {
 		t.Error(err)
 	}
-	if n := strings.Count(out.String(), "line\n"); n != maxHeld ||
-		!strings.HasSuffix(out.String(), "(5 more lines left out)\n") {
+	if n := strings.Count(out.String(), "line\n"); n != maxLogs ||
+		!strings.HasSuffix(out.String(), "(5 more lines omitted)\n") {
 		t.Errorf("%d lines", n)
 	}
 	if n := strings.Count(results.String(), "result\n"); n != 11 {
@@ -214,9 +214,9 @@ func TestParseMode(t *testing.T) {
 		}
 	}
 	if _, err := ParseMode("loud"); err == nil {
-		t.Error("loud is no mode")
+		t.Error("loud is accepted")
 	}
 	if _, err := New(&bytes.Buffer{}, TTY); err == nil {
-		t.Error("a buffer is no terminal")
+		t.Error("a buffer is accepted as a terminal")
 	}
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/containerd/console"
 )
 
-// pty is a terminal whose screen can be read.
+// pty returns a terminal and a function that closes it and returns its output.
 func pty(t *testing.T) (tty *os.File, shown func() string) {
 	t.Helper()
 	master, path, err := console.NewPty()
@@ -56,7 +56,7 @@ func TestTTYHoldsLinesAndResultsUntilTheDisplayIsDone(t *testing.T) {
 	fmt.Fprintln(term.Stdout(tty), "reference")
 	fmt.Fprintln(term.Stdout(&pipe), "piped")
 	if pipe.String() != "piped\n" {
-		t.Errorf("a pipe's reader waits: %q", pipe.String())
+		t.Errorf("the reader of a pipe waits: %q", pipe.String())
 	}
 	term.Progress("one", step("second", ""))
 	if err := term.Close(); err != nil {
