@@ -9,9 +9,9 @@ import (
 	"google.golang.org/protobuf/types/known/wrapperspb"
 )
 
-// Beside BuildKit's own API the daemon's socket has a service of ours. Its messages are JSON in a
-// BytesValue: both sides are Pinion, of versions that may differ, and JSON ignores the fields that
-// it does not know.
+// The daemon's socket serves the control service beside BuildKit's API. Its messages are JSON in a
+// BytesValue. Both sides are Pinion, but their versions may differ, and JSON decoding ignores
+// unknown fields.
 const (
 	serviceName  = "pinion.daemon.v1.Daemon"
 	methodAttach = "/" + serviceName + "/Attach"
@@ -19,47 +19,47 @@ const (
 	methodStop   = "/" + serviceName + "/Stop"
 )
 
-// Report is what a daemon says of itself.
+// Report describes a daemon.
 type Report struct {
-	// Version of Pinion; BuildKit is the version of BuildKit in it.
+	// Version of Pinion, and of the BuildKit in it.
 	Version     string    `json:"version"`
 	BuildKit    string    `json:"buildkit"`
 	Root        string    `json:"root"`
 	Snapshotter string    `json:"snapshotter"`
 	Started     time.Time `json:"started"`
-	// ActiveBuilds are the builds under way.
+	// ActiveBuilds is the number of running builds.
 	ActiveBuilds int `json:"active_builds"`
-	// IdleExit is how long it stays without work, in nanoseconds; 0 is for ever.
+	// IdleExit is the idle time after which the daemon exits, in nanoseconds. 0 means never.
 	IdleExit time.Duration `json:"idle_exit"`
-	// KeepStorage is how many bytes garbage collection leaves.
+	// KeepStorage is the size in bytes to which garbage collection trims the cache.
 	KeepStorage int64 `json:"keep_storage"`
-	// Stopping says that it takes no new builds.
+	// Stopping is set when the daemon refuses new builds.
 	Stopping bool `json:"stopping"`
 }
 
-// StopRequest asks a daemon to end.
+// StopRequest asks a daemon to exit.
 type StopRequest struct {
-	// IfIdle leaves a daemon alone that builds something.
+	// IfIdle does not stop a daemon with running builds.
 	IfIdle bool `json:"if_idle"`
-	// Grace is how long builds under way may go on, in nanoseconds. Then they are cancelled.
+	// Grace is the time for running builds to end, in nanoseconds. After it they are cancelled.
 	Grace time.Duration `json:"grace"`
 }
 
-// StopReply says what became of a [StopRequest].
+// StopReply is the response to a [StopRequest].
 type StopReply struct {
 	Stopping     bool `json:"stopping"`
 	ActiveBuilds int  `json:"active_builds"`
 }
 
-// Service is the daemon's side.
+// Service is the daemon's side of the control service.
 type Service interface {
-	// Attach is a Report for somebody who is about to build: the daemon's idle time begins anew.
+	// Attach resets the idle time, for a client that is about to build, and returns a Report.
 	Attach() Report
 	Report() Report
 	Stop(StopRequest) StopReply
 }
 
-// IsControl says whether a gRPC method is this service's, which is no work.
+// IsControl reports whether a gRPC method is this service's. Such calls do not count as activity.
 func IsControl(method string) bool {
 	return method == methodAttach || method == methodReport || method == methodStop
 }
@@ -94,7 +94,7 @@ func method[Q, A any](name string, answer func(Service, Q) A) grpc.MethodDesc {
 	return grpc.MethodDesc{MethodName: name, Handler: handle}
 }
 
-// call is the other side.
+// call invokes a method, on the client's side.
 func call[A any](ctx context.Context, conn grpc.ClientConnInterface, method string,
 	q any) (a A, err error) {
 	text, err := json.Marshal(q)

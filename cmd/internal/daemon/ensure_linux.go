@@ -9,26 +9,27 @@ import (
 	"github.com/gofrs/flock"
 )
 
-// goneWithin is how long a daemon may take to end: the grace for its builds, and some time to close
-// its databases.
-const goneWithin = 45 * time.Second
+// exitTimeout bounds the exit of a daemon: the grace for its builds, and the time to close its
+// databases.
+const exitTimeout = 45 * time.Second
 
-// lookAgain is how often a command that waits for a daemon looks whether it can be used after all.
-const lookAgain = 500 * time.Millisecond
+// pollInterval is the time between two checks of a command that waits for a daemon to end whether
+// the daemon is usable after all.
+const pollInterval = 500 * time.Millisecond
 
-// Ensure returns the address of a daemon that answers, in BuildKit's form (unix://...), and starts
-// one if there is none. With one running it costs one request. Of callers that come at once, in
-// however many processes, one starts it and the others wait.
+// Ensure returns the address of a daemon that responds, in BuildKit's form (unix://...). It starts
+// a daemon if none is running; otherwise it costs one request. Of several concurrent callers, in
+// any number of processes, one starts the daemon and the others wait.
 //
-// A daemon of another version is replaced if it builds nothing; else it is used once more, since
-// BuildKit's API is the same, and a notice says so.
+// A daemon of another version is replaced if it has no running builds. Otherwise it is used once
+// more, since BuildKit's API is compatible, and Ensure sends a notice.
 func (m *Manager) Ensure(ctx context.Context) (string, error) {
 	addr, err := m.ensure(ctx)
-	return addr, m.failed(ctx, "start", err)
+	return addr, m.wrap(ctx, "start", err)
 }
 
-// failed gives an error the package's type. Of a call that was cancelled only that is of interest.
-func (m *Manager) failed(ctx context.Context, op string, err error) error {
+// wrap wraps an error in the package's type. If ctx has ended, it returns the cause of that.
+func (m *Manager) wrap(ctx context.Context, op string, err error) error {
 	switch {
 	case err == nil:
 		return nil
@@ -51,9 +52,9 @@ func (m *Manager) ensure(ctx context.Context) (string, error) {
 	if err := m.prepare(); err != nil {
 		return "", err
 	}
-	unlock, err := m.lock(ctx, fileStartLock, 2*goneWithin)
+	unlock, err := m.lock(ctx, fileStartLock, 2*exitTimeout)
 	if err != nil {
-		return "", fmt.Errorf("wait for another command that starts it: %w", err)
+		return "", fmt.Errorf("wait for the command that is starting it: %w", err)
 	}
 	defer unlock()
 	if addr := m.usable(ctx); addr != "" {
@@ -62,15 +63,15 @@ func (m *Manager) ensure(ctx context.Context) (string, error) {
 	if addr, err := m.retire(ctx); addr != "" || err != nil {
 		return addr, err
 	}
-	addr, err := m.awaitEnd(ctx)
+	addr, err := m.awaitExit(ctx)
 	if addr != "" || err != nil {
 		return addr, err
 	}
 	return m.spawn(ctx)
 }
 
-// usable is the address of a daemon of our version that answers, or empty. Why it is not, those
-// find out who hold the lock.
+// usable returns the address of a daemon of this version that responds, or "". It ignores errors: a
+// caller that holds the lock reports them.
 func (m *Manager) usable(ctx context.Context) string {
 	p, err := m.find(ctx)
 	if p == nil || err != nil {
@@ -84,7 +85,8 @@ func (m *Manager) usable(ctx context.Context) string {
 	return p.address()
 }
 
-// retire asks a daemon of another version to end. If it builds something its address is returned.
+// retire asks a daemon of another version to exit. If it has running builds, retire returns its
+// address.
 func (m *Manager) retire(ctx context.Context) (string, error) {
 	p, err := m.find(ctx)
 	if p == nil || err != nil {
@@ -93,24 +95,24 @@ func (m *Manager) retire(ctx context.Context) (string, error) {
 	defer p.close()
 	r, err := p.report(ctx)
 	if err != nil || r.Stopping {
-		return "", nil // it is about to end, or awaitEnd tells that it is not
+		return "", nil // it is exiting; otherwise awaitExit reports that it hangs
 	}
 	reply, err := p.stop(ctx, StopRequest{IfIdle: true})
 	if err != nil || reply.Stopping {
 		return "", nil
 	}
-	m.notice(fmt.Sprintf("the managed BuildKit is of pinion %s and builds something (%d); it is "+
+	m.notice(fmt.Sprintf("the managed BuildKit is of pinion %s and has running builds (%d); it is "+
 		"used once more, and replaced by %s when it is idle",
 		r.Version, reply.ActiveBuilds, m.version))
 	return p.address(), nil
 }
 
-// awaitEnd returns when no daemon works on the root any more. One whose socket was removed makes
-// another, and its address is returned then.
-func (m *Manager) awaitEnd(ctx context.Context) (string, error) {
-	giveUp := time.Now().Add(goneWithin)
-	for time.Now().Before(giveUp) {
-		unlock, err := m.lock(ctx, fileDaemonLock, lookAgain)
+// awaitExit returns when no daemon works on the root. A daemon whose socket was removed creates
+// another one; awaitExit then returns its address.
+func (m *Manager) awaitExit(ctx context.Context) (string, error) {
+	deadline := time.Now().Add(exitTimeout)
+	for time.Now().Before(deadline) {
+		unlock, err := m.lock(ctx, fileDaemonLock, pollInterval)
 		if err == nil {
 			unlock()
 			return "", nil
@@ -127,14 +129,11 @@ func (m *Manager) awaitEnd(ctx context.Context) (string, error) {
 		defer p.close()
 		pid = fmt.Sprintf("process %d", p.pid)
 	}
-	return "",
-		fmt.Errorf(
-			"%w and does not end; end %s by `kill -9` and ask again: nothing is lost by that",
-			ErrHung, pid,
-		)
+	return "", fmt.Errorf("%w and does not exit; end %s with `kill -9` and retry: no data is lost",
+		ErrHung, pid)
 }
 
-// lock takes a file lock. The kernel gives it back when its holder ends, however that happens.
+// lock takes a file lock. The kernel releases it when the process of its holder ends.
 func (m *Manager) lock(ctx context.Context, name string,
 	wait time.Duration) (unlock func(), err error) {
 	ctx, cancel := context.WithTimeout(ctx, wait)

@@ -2,25 +2,23 @@ package daemon
 
 import "path/filepath"
 
-// Where the daemon's parts lie below its root.
-
-// LogFile is the log, and OldLog what was rotated away of it.
+// LogFile returns the path of the log.
 func (s Settings) LogFile() string { return filepath.Join(s.Root, fileLog) }
 
-// OldLog is the name of a log that was rotated away.
+// OldLog returns the path to which a log is rotated.
 func OldLog(log string) string { return log + ".1" }
 
-// LockFile is locked as long as a daemon works on the root.
+// LockFile returns the path of the file that is locked as long as a daemon works on the root.
 func (s Settings) LockFile() string { return filepath.Join(s.Root, fileDaemonLock) }
 
-// AddressFile holds the path of the socket.
+// AddressFile returns the path of the file that contains the socket's path.
 func (s Settings) AddressFile() string { return filepath.Join(s.Root, fileAddress) }
 
-// OwnSocket is where it listens when the place that was chosen for it is gone.
+// OwnSocket returns the path of the socket that is used if the folder of Socket has been removed.
 func (s Settings) OwnSocket() string { return filepath.Join(s.Root, fileSocket) }
 
-// StateDir is BuildKit's, and TempDir for what it makes while it works.
+// StateDir returns the folder of BuildKit's state.
 func (s Settings) StateDir() string { return filepath.Join(s.Root, "buildkit") }
 
-// TempDir holds what is of no use to another start.
+// TempDir returns the folder of temporary files. Each start removes its content.
 func (s Settings) TempDir() string { return filepath.Join(s.Root, "tmp") }

@@ -11,17 +11,17 @@ import (
 	"time"
 )
 
-// followEvery is how often a log is looked at for more.
-const followEvery = 200 * time.Millisecond
+// followInterval is the time between two reads of a log that is followed.
+const followInterval = 200 * time.Millisecond
 
-// Logs writes the last lines of the daemon's log, all that is kept if lines is negative. With
-// follow it goes on until ctx is cancelled, which is no error.
+// Logs writes the last lines of the daemon's log, or the whole log if lines is negative. With
+// follow it continues until ctx is cancelled, which is not an error.
 func (m *Manager) Logs(ctx context.Context, w io.Writer, lines int, follow bool) error {
 	err := m.logs(ctx, w, lines, follow)
 	if follow && ctx.Err() != nil {
 		return nil
 	}
-	return m.failed(ctx, "logs", err)
+	return m.wrap(ctx, "logs", err)
 }
 
 func (m *Manager) logs(ctx context.Context, w io.Writer, lines int, follow bool) error {
@@ -30,7 +30,7 @@ func (m *Manager) logs(ctx context.Context, w io.Writer, lines int, follow bool)
 	}
 	f, err := os.Open(m.file(fileLog))
 	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("%w and has no log yet (%s)", ErrNotRunning, m.file(fileLog))
+		return fmt.Errorf("%w, and there is no log yet (%s)", ErrNotRunning, m.file(fileLog))
 	}
 	if err != nil {
 		return err
@@ -47,13 +47,13 @@ func (m *Manager) logs(ctx context.Context, w io.Writer, lines int, follow bool)
 	if _, err := w.Write(lastLines(append(older, newer...), lines)); err != nil || !follow {
 		return err
 	}
-	tick := time.NewTicker(followEvery)
+	tick := time.NewTicker(followInterval)
 	defer tick.Stop()
 	for {
 		if _, err := io.Copy(w, f); err != nil {
 			return err
 		}
-		// A log that was rotated away has been read to its end by now.
+		// A log that was rotated has been read to its end here.
 		if next, err := m.rotated(f); err == nil && next != nil {
 			f.Close()
 			f = next
@@ -67,14 +67,14 @@ func (m *Manager) logs(ctx context.Context, w io.Writer, lines int, follow bool)
 	}
 }
 
-// rotated opens the log anew if its name means another file by now.
+// rotated opens the log again if its name refers to another file now. Otherwise it returns nil.
 func (m *Manager) rotated(f *os.File) (*os.File, error) {
-	was, err := f.Stat()
+	before, err := f.Stat()
 	if err != nil {
 		return nil, err
 	}
-	is, err := os.Stat(m.file(fileLog))
-	if err != nil || os.SameFile(was, is) {
+	now, err := os.Stat(m.file(fileLog))
+	if err != nil || os.SameFile(before, now) {
 		return nil, err
 	}
 	return os.Open(m.file(fileLog))

@@ -10,8 +10,8 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/daemon/serve"
 )
 
-// TestMain lets the test's binary be the daemon's program too. It is of whatever version it is
-// started for, unless an argument names one.
+// TestMain makes the test's binary the daemon's program too. Its version is the one that the
+// manager passes, unless the first argument sets another.
 func TestMain(m *testing.M) {
 	args := os.Args[1:]
 	own := ""

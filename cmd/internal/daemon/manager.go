@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Manager starts, finds and ends the daemon of one state root.
+// Manager starts, finds and stops the daemon of one state root.
 type Manager struct {
 	version string
 	lookup  func(string) (string, bool)
@@ -20,32 +20,32 @@ type Manager struct {
 // Option adjusts a Manager.
 type Option func(*Manager)
 
-// WithRoot sets the state root. The default is /var/lib/pinion for root, else pinion in
-// $XDG_DATA_HOME or ~/.local/share.
+// WithRoot sets the state root. The default is /var/lib/pinion for root, otherwise pinion
+// in $XDG_DATA_HOME or ~/.local/share.
 func WithRoot(dir string) Option { return func(m *Manager) { m.root = dir } }
 
-// WithIdle sets how long a daemon that is started stays without work; 0 is for ever. The default is
+// WithIdle sets the idle time after which a new daemon exits. 0 means never. The default is
 // [DefaultIdle].
 func WithIdle(d time.Duration) Option { return func(m *Manager) { m.idle = d } }
 
-// WithKeepStorage sets how many bytes of build cache garbage collection leaves. The default is
-// [DefaultKeepStorage].
+// WithKeepStorage sets the size in bytes to which garbage collection trims the build cache. The
+// default is [DefaultKeepStorage].
 func WithKeepStorage(bytes int64) Option { return func(m *Manager) { m.keep = bytes } }
 
 // WithConfig names a buildkitd.toml whose registries the daemon uses. The default is
 // [DefaultConfig].
 func WithConfig(file string) Option { return func(m *Manager) { m.config = file } }
 
-// WithProgram sets the daemon's program and what stands before its arguments. The default is
-// pinion-buildkitd, beside this program or on the PATH.
+// WithProgram sets the daemon's program and its first arguments. The default is pinion-buildkitd,
+// beside this program or on the PATH.
 func WithProgram(command ...string) Option { return func(m *Manager) { m.program = command } }
 
-// WithNotice sets who is told what a person should know. The default is nobody.
+// WithNotice sets the function that receives notices for the user. The default discards them.
 func WithNotice(f func(string)) Option { return func(m *Manager) { m.notice = f } }
 
-// New makes a Manager. Nothing is read, made or contacted. The version is this pinion's; lookup
-// reads the environment, of which PATH, HOME, the XDG folders, and the variables for proxies,
-// certificates and languages are used.
+// New makes a Manager. It reads and creates no file and makes no connection. version is the version
+// of this pinion. lookup reads the environment: PATH, HOME, the XDG folders, and the variables for
+// proxies, certificates and languages.
 func New(version string, lookup func(string) (string, bool), opts ...Option) *Manager {
 	m := &Manager{
 		version: version, lookup: lookup, idle: DefaultIdle, keep: DefaultKeepStorage,

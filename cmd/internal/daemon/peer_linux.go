@@ -17,20 +17,19 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 )
 
-// answerWithin bounds a question to a daemon on this machine.
-const answerWithin = 5 * time.Second
+// controlTimeout bounds a request to the control service, which is on this machine.
+const controlTimeout = 5 * time.Second
 
-// peer is a daemon that somebody listens for.
+// peer is a connection to a daemon.
 type peer struct {
 	socket string
-	// pid of the process that listens, by the kernel's word. It needs no file that could be out of
-	// date.
+	// pid of the listening process, from the kernel. A file with the PID could be stale.
 	pid  int
 	conn *grpc.ClientConn
 }
 
-// find connects to the daemon of the root. It is nil if there is none.
-// What could be another user's is not believed, since the credential for a fetch goes there.
+// find connects to the daemon of the root. It returns nil if there is none. It refuses a socket
+// that could be another user's, since clients send it the credential for a fetch.
 func (m *Manager) find(ctx context.Context) (*peer, error) {
 	address, err := os.ReadFile(m.file(fileAddress))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -42,7 +41,7 @@ func (m *Manager) find(ctx context.Context) (*peer, error) {
 	socket := strings.TrimSpace(string(address))
 	for _, dir := range []string{m.root, filepath.Dir(socket)} {
 		if err := private(dir); errors.Is(err, fs.ErrNotExist) {
-			return nil, nil // a daemon that was ended left the address
+			return nil, nil // a daemon that was killed left the address
 		} else if err != nil {
 			return nil, err
 		}
@@ -51,30 +50,30 @@ func (m *Manager) find(ctx context.Context) (*peer, error) {
 }
 
 func connect(ctx context.Context, socket string) (*peer, error) {
-	ctx, cancel := context.WithTimeout(ctx, answerWithin)
+	ctx, cancel := context.WithTimeout(ctx, controlTimeout)
 	defer cancel()
 	conn, err := (&net.Dialer{}).DialContext(ctx, "unix", socket)
 	if errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.ENOENT) {
-		return nil, nil // what a daemon leaves that was killed
+		return nil, nil // a daemon that was killed left the socket
 	}
 	if err != nil {
 		return nil, err
 	}
-	pid, err := listener(conn.(*net.UnixConn))
+	pid, err := listenerPID(conn.(*net.UnixConn))
 	if err != nil {
 		conn.Close()
 		return nil, fmt.Errorf("socket %s: %w", socket, err)
 	}
-	given := make(chan net.Conn, 1)
-	given <- conn
+	dialed := make(chan net.Conn, 1)
+	dialed <- conn
 	client, err := grpc.NewClient("passthrough:///"+socket,
 		grpc.WithTransportCredentials(insecure.NewCredentials()),
 		grpc.WithContextDialer(func(context.Context, string) (net.Conn, error) {
 			select {
-			case c := <-given:
+			case c := <-dialed:
 				return c, nil
 			default:
-				return nil, syscall.ECONNREFUSED // once broken, the connection stays so
+				return nil, syscall.ECONNREFUSED // a broken connection is not replaced
 			}
 		}))
 	if err != nil {
@@ -85,8 +84,8 @@ func connect(ctx context.Context, socket string) (*peer, error) {
 	return &peer{socket: socket, pid: pid, conn: client}, nil
 }
 
-// listener is the process at the other end, which must be of our own user.
-func listener(conn *net.UnixConn) (pid int, err error) {
+// listenerPID returns the process at the other end, which must belong to the same user.
+func listenerPID(conn *net.UnixConn) (pid int, err error) {
 	raw, err := conn.SyscallConn()
 	if err != nil {
 		return 0, err
@@ -102,7 +101,7 @@ func listener(conn *net.UnixConn) (pid int, err error) {
 		return 0, credErr
 	}
 	if int(cred.Uid) != os.Geteuid() {
-		return 0, fmt.Errorf("%w: user %d listens there", ErrUnsafe, cred.Uid)
+		return 0, fmt.Errorf("%w: its process belongs to user %d", ErrUnsafe, cred.Uid)
 	}
 	return int(cred.Pid), nil
 }
@@ -128,7 +127,7 @@ func (p *peer) stop(ctx context.Context, req StopRequest) (StopReply, error) {
 }
 
 func ask[A any](ctx context.Context, p *peer, method string, q any) (A, error) {
-	ctx, cancel := context.WithTimeout(ctx, answerWithin)
+	ctx, cancel := context.WithTimeout(ctx, controlTimeout)
 	defer cancel()
 	a, err := call[A](ctx, p.conn, method, q)
 	if err != nil {

@@ -11,18 +11,18 @@ import (
 	"syscall"
 )
 
-// maxSocket is the longest path of a socket that every Unix takes: 104 bytes with the NUL at its
-// end.
+// maxSocket is the longest path of a socket that every Unix accepts: 104 bytes with the terminating
+// NUL.
 const maxSocket = 103
 
-// locate settles the root, without making it.
+// locate determines the root, without creating it.
 func (m *Manager) locate() error {
 	if m.root == "" {
 		m.root = m.defaultRoot()
 	}
 	if !filepath.IsAbs(m.root) {
-		return fmt.Errorf("there is no folder for its state: set HOME, or name one by "+
-			"PINION_BUILDKIT_ROOT as an absolute path (it is %q)", m.root)
+		return fmt.Errorf("no folder for its state: set HOME, or set PINION_BUILDKIT_ROOT to an "+
+			"absolute path (it is %q)", m.root)
 	}
 	m.root = filepath.Clean(m.root)
 	return nil
@@ -41,18 +41,18 @@ func (m *Manager) defaultRoot() string {
 	return ""
 }
 
-// prepare makes the root, which nobody else may look into.
+// prepare creates the root, accessible to this user alone.
 func (m *Manager) prepare() error {
-	// the folders above it, as others would make them
-	if err := os.MkdirAll(filepath.Dir(m.root), 0o755); err != nil { //nolint:gosec
+	const mode = 0o755 // the parents are not private
+	if err := os.MkdirAll(filepath.Dir(m.root), mode); err != nil { //nolint:gosec // not private
 		return err
 	}
 	return OwnFolder(m.root)
 }
 
-// socketPath chooses where the daemon listens: the user's runtime folder, the root, or a folder in
-// /tmp, the first whose path is short enough. Commands find it by the file "address" in the root,
-// so it does not matter if their environments differ.
+// socketPath chooses the daemon's socket: in the user's runtime folder, in the root, or in a folder
+// in /tmp, whichever comes first with a path that is short enough. Commands find it by the file
+// "address" in the root, so their environments may differ.
 func (m *Manager) socketPath() (string, error) {
 	id := sha256.Sum256([]byte(m.root))
 	name := "b-" + hex.EncodeToString(id[:4]) + ".sock"
@@ -68,8 +68,8 @@ func (m *Manager) socketPath() (string, error) {
 	return filepath.Join(dir, name), OwnFolder(dir)
 }
 
-// OwnFolder makes a folder for this user alone. One that is there must be that already: in /tmp
-// anybody can have made it. The error is ErrUnsafe or the system's.
+// OwnFolder creates a folder that only this user can access. An existing folder must be so already,
+// since any user can create one in /tmp. The error is ErrUnsafe or the system's.
 func OwnFolder(dir string) error {
 	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
@@ -77,20 +77,20 @@ func OwnFolder(dir string) error {
 	return private(dir)
 }
 
-// private checks that nobody but this user can do anything in a folder.
+// private checks that only this user can access a folder.
 func private(dir string) error {
 	if err := ours(dir); err != nil {
 		return err
 	}
 	info, err := os.Lstat(dir)
 	if err == nil && info.Mode().Perm()&0o077 != 0 {
-		err = fmt.Errorf("%w: others have rights on %s (%s); take them away by `chmod 700 %s`",
+		err = fmt.Errorf("%w: other users have access to %s (%s); run `chmod 700 %s`",
 			ErrUnsafe, dir, info.Mode().Perm(), dir)
 	}
 	return err
 }
 
-// ours checks that it is a folder, no link, and of this user.
+// ours checks that dir is a folder, not a link, and belongs to this user.
 func ours(dir string) error {
 	info, err := os.Lstat(dir)
 	if err != nil {
@@ -100,7 +100,7 @@ func ours(dir string) error {
 		return fmt.Errorf("%w: %s is not a folder", ErrUnsafe, dir)
 	}
 	if st, ok := info.Sys().(*syscall.Stat_t); !ok || int(st.Uid) != os.Geteuid() {
-		return fmt.Errorf("%w: %s belongs to somebody else", ErrUnsafe, dir)
+		return fmt.Errorf("%w: %s belongs to another user", ErrUnsafe, dir)
 	}
 	return nil
 }

@@ -9,17 +9,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// helper is the daemon's program.
+// helper is the name of the daemon's program.
 const helper = "pinion-buildkitd"
 
-// preflight finds out what would keep a daemon from working, and says what to do about it.
+// preflight checks the requirements of a daemon. Its errors say how to meet them.
 func (m *Manager) preflight() error {
 	if err := rights(); err != nil {
 		return err
 	}
 	for _, name := range []string{"runc", "git"} {
 		if _, err := m.lookPath(name); err != nil {
-			return fmt.Errorf("%w: there is no %s on the PATH; install it (Debian and Ubuntu: "+
+			return fmt.Errorf("%w: %s is not on the PATH; install it (Debian and Ubuntu: "+
 				"`apt-get install %s`, Fedora: `dnf install %s`)",
 				ErrMissingProgram, name, name, name)
 		}
@@ -28,25 +28,25 @@ func (m *Manager) preflight() error {
 }
 
 func rights() error {
-	const others = "or use a Docker engine, or a builder elsewhere by --addr or BUILDKIT_HOST (a " +
+	const others = "or use a Docker engine, or another builder with --addr or BUILDKIT_HOST (a " +
 		"rootless buildkitd, docker-container://, ssh:// or tcp://)"
 	if uid := os.Geteuid(); uid != 0 {
-		return fmt.Errorf("%w: it needs root, this is user %d, and running it rootless is not "+
+		return fmt.Errorf("%w: it requires root, this is user %d, and rootless mode is not "+
 			"supported yet; run pinion as root, %s", ErrRights, uid, others)
 	}
 	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 	var sets [2]unix.CapUserData
 	if err := unix.Capget(&header, &sets[0]); err != nil {
-		return fmt.Errorf("ask for the capabilities of this process: %w", err)
+		return fmt.Errorf("get the capabilities of this process: %w", err)
 	}
 	if sets[0].Effective&(1<<unix.CAP_SYS_ADMIN) == 0 {
 		return fmt.Errorf("%w: this root may not mount (CAP_SYS_ADMIN is missing), as in a "+
-			"container without --privileged; give it that, %s", ErrRights, others)
+			"container without --privileged; use --privileged, %s", ErrRights, others)
 	}
 	return nil
 }
 
-// command is the daemon's program with what stands before its arguments.
+// command returns the daemon's program and its first arguments.
 func (m *Manager) command() ([]string, error) {
 	if len(m.program) > 0 {
 		return m.program, nil
@@ -59,19 +59,17 @@ func (m *Manager) command() ([]string, error) {
 	}
 	path, err := m.lookPath(helper)
 	if err != nil {
-		return nil,
-			fmt.Errorf("%w: there is no %s, neither beside pinion nor on the PATH; it comes with "+
-				"pinion's releases and is built by `make build`",
-				ErrMissingProgram, helper)
+		return nil, fmt.Errorf("%w: %s is neither beside pinion nor on the PATH; it is part of "+
+			"pinion's releases, and `make build` builds it", ErrMissingProgram, helper)
 	}
 	return []string{path}, nil
 }
 
-// lookPath is exec.LookPath for the PATH that we were given.
+// lookPath is exec.LookPath for the manager's PATH.
 func (m *Manager) lookPath(name string) (string, error) {
 	for _, dir := range filepath.SplitList(m.get("PATH")) {
 		if !filepath.IsAbs(dir) {
-			continue // what is run as root does not depend on the working folder
+			continue // a program that runs as root must not depend on the working folder
 		}
 		if path := filepath.Join(dir, name); executable(path) == nil {
 			return path, nil

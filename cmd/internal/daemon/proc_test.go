@@ -23,7 +23,7 @@ func mustSID(t *testing.T) int {
 	return sid
 }
 
-// daemonsOf lists the processes that were started with the root.
+// daemonsOf lists the processes of the root's daemon.
 func daemonsOf(t *testing.T, root string) []string {
 	t.Helper()
 	return processes(t, func(cmdline string) bool {
@@ -31,22 +31,22 @@ func daemonsOf(t *testing.T, root string) []string {
 	})
 }
 
-// processes lists those whose command line fits. Ended ones have none.
-func processes(t *testing.T, fits func(cmdline string) bool) (pids []string) {
+// processes lists the processes with a matching command line. Ended ones have none.
+func processes(t *testing.T, match func(cmdline string) bool) (pids []string) {
 	t.Helper()
 	all, err := filepath.Glob("/proc/[0-9]*/cmdline")
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, path := range all {
-		if text, err := os.ReadFile(path); err == nil && fits(string(text)) {
+		if text, err := os.ReadFile(path); err == nil && match(string(text)) {
 			pids = append(pids, filepath.Base(filepath.Dir(path)))
 		}
 	}
 	return pids
 }
 
-// mountsBelow lists what is mounted below a folder for anybody.
+// mountsBelow lists the mounts below a folder, in all mount namespaces.
 func mountsBelow(t *testing.T, dir string) (found []string) {
 	t.Helper()
 	all, err := filepath.Glob("/proc/[0-9]*/mountinfo")

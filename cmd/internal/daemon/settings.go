@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -11,47 +12,47 @@ import (
 const (
 	DefaultIdle        = 15 * time.Minute
 	DefaultKeepStorage = 20_000_000_000
-	// DefaultConfig is BuildKit's own file. Its registries are used and nothing else in it.
+	// DefaultConfig is BuildKit's own file. Only its registries are used.
 	DefaultConfig = "/etc/buildkit/buildkitd.toml"
 )
 
-// Settings are what a daemon is started with. They hold until it ends.
+// Settings are the parameters of a daemon. They do not change while it runs.
 type Settings struct {
-	// Root is the folder with all of the daemon's state.
+	// Root is the folder of all of the daemon's state.
 	Root string
-	// Socket is where it listens.
+	// Socket is the path at which it listens.
 	Socket string
-	// Idle is how long it stays when nobody wants anything; 0 is for ever.
+	// Idle is the time without requests after which it exits. 0 means never.
 	Idle time.Duration
-	// KeepStorage is how many bytes of build cache garbage collection leaves.
+	// KeepStorage is the size in bytes to which garbage collection trims the build cache.
 	KeepStorage int64
-	// Config is a buildkitd.toml for its registries; it need not exist.
+	// Config is a buildkitd.toml, used for its registries. It need not exist.
 	Config string
-	// Version of the pinion that starts it. A daemon of another version refuses.
+	// Version of the pinion that starts it. A program of another version refuses to start.
 	Version string
-	// Stage is which of the daemon's two processes this is; package serve knows them.
+	// Stage selects one of the daemon's two processes.
 	Stage string
 }
 
-// Stages of the daemon.
+// Stages of the daemon, which package serve implements.
 const (
-	// StageInit is the first process of the daemon's namespaces, which looks after the second one.
+	// StageInit is the first process of the daemon's namespaces, which supervises the second.
 	StageInit = "init"
-	// StageServe is BuildKit.
+	// StageServe is the process that runs BuildKit.
 	StageServe = "serve"
 )
 
-// Args are the settings as arguments. The stage comes first.
+// Args encodes the settings as arguments. The stage comes first.
 func (s Settings) Args() []string {
 	return []string{
-		"--stage=" + s.Stage, "--root=" + s.Root, "--socket=" + s.Socket, "--idle=" +
-			s.Idle.String(),
+		"--stage=" + s.Stage, "--root=" + s.Root, "--socket=" + s.Socket,
+		"--idle=" + s.Idle.String(),
 		fmt.Sprintf("--keep-storage=%d", s.KeepStorage), "--config=" + s.Config,
 		"--client-version=" + s.Version,
 	}
 }
 
-// ParseArgs reads what [Settings.Args] wrote.
+// ParseArgs decodes the arguments of [Settings.Args].
 func ParseArgs(args []string) (Settings, error) {
 	var s Settings
 	fs := flag.NewFlagSet("pinion-buildkitd", flag.ContinueOnError)
@@ -67,9 +68,8 @@ func ParseArgs(args []string) (Settings, error) {
 		return s, err
 	}
 	if s.Root == "" || s.Socket == "" || s.Stage == "" || fs.NArg() > 0 {
-		return s,
-			fmt.Errorf("pinion-buildkitd is started by pinion (`pinion ensure --builder " +
-				"managed`), not by hand")
+		return s, errors.New("pinion starts pinion-buildkitd (`pinion ensure --builder " +
+			"managed`); it is not started by hand")
 	}
 	return s, nil
 }

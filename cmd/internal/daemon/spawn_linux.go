@@ -12,8 +12,8 @@ import (
 	"syscall"
 )
 
-// Ready is what a daemon writes on file descriptor 3 when it serves. Anything else is why it does
-// not.
+// Ready is the line that a daemon writes to file descriptor 3 once it serves. Any other line is the
+// reason for its failure.
 const Ready = "ready"
 
 // spawn starts a daemon and waits until it serves.
@@ -31,9 +31,9 @@ func (m *Manager) spawn(ctx context.Context) (string, error) {
 	cmd := exec.Command(program[0], append(program[1:len(program):len(program)], s.Args()...)...)
 	cmd.Dir, cmd.Env = "/", m.environment()
 	cmd.SysProcAttr = &syscall.SysProcAttr{
-		Setsid: true, // neither the terminal's signals nor its end reach it
-		// With the first process of the namespaces the kernel ends all others and drops their
-		// mounts.
+		Setsid: true, // detach it from the terminal's signals and hang-up
+		// When the first process of the namespaces ends, the kernel ends all others and removes
+		// their mounts.
 		Cloneflags: syscall.CLONE_NEWPID | syscall.CLONE_NEWNS,
 	}
 	if err := m.run(ctx, cmd); err != nil {
@@ -59,25 +59,25 @@ func (m *Manager) run(ctx context.Context, cmd *exec.Cmd) error {
 	if err != nil {
 		return fmt.Errorf("%w: %s: %w", ErrStart, cmd.Path, err)
 	}
-	go func() { _ = cmd.Wait() }() // in a program that lives on it would stay as a zombie
-	// The reading ends with the daemon, which holds the only other end.
+	go func() { _ = cmd.Wait() }() // avoids a zombie in a long-lived program
+	// The read ends with the daemon, which holds the only other end.
 	stop := context.AfterFunc(ctx, func() { _ = cmd.Process.Kill() })
 	defer stop()
 	line, err := bufio.NewReader(r).ReadString('\n')
-	switch said := strings.TrimSpace(line); {
-	case said == Ready:
+	switch text := strings.TrimSpace(line); {
+	case text == Ready:
 		return nil
-	case said != "":
-		return fmt.Errorf("%w: %s", ErrStart, said)
+	case text != "":
+		return fmt.Errorf("%w: %s", ErrStart, text)
 	case err != nil && !errors.Is(err, io.EOF):
 		return fmt.Errorf("%w: %w", ErrStart, err)
 	}
-	return fmt.Errorf("%w and did not say why; `pinion builder logs` shows %s", ErrStart,
+	return fmt.Errorf("%w and gave no reason; `pinion builder logs` shows %s", ErrStart,
 		m.file(fileLog))
 }
 
-// environment is what the daemon gets of ours. It lives on when we are gone, so no credential is
-// among it.
+// environment returns the daemon's environment. It contains no credential, since the daemon
+// outlives the command.
 func (m *Manager) environment() (env []string) {
 	for _, name := range []string{
 		"PATH", "HOME", "LANG", "LC_ALL", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR",

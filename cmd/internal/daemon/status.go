@@ -2,36 +2,37 @@ package daemon
 
 import "time"
 
-// Status is what there is to know of the managed BuildKit.
+// Status describes the managed BuildKit.
 type Status struct {
 	Running bool `json:"running"`
-	// Root is the folder with its state, and Log the file with its log, running or not.
+	// Root is the folder of its state, and Log its log file. Both are set even if it is not
+	// running.
 	Root string `json:"root"`
 	Log  string `json:"log"`
-	// Process is nil unless it runs.
+	// Process is nil if it is not running.
 	Process *Process `json:"process,omitempty"`
 }
 
-// Process is a daemon that runs.
+// Process is a running daemon.
 type Process struct {
 	PID int `json:"pid"`
 	// Address in BuildKit's form, for BUILDKIT_HOST and `buildctl --addr`.
 	Address string `json:"address"`
-	// Version of Pinion; BuildKit is the version of BuildKit in it.
+	// Version of Pinion, and of the BuildKit in it.
 	Version     string    `json:"version"`
 	BuildKit    string    `json:"buildkit"`
 	Snapshotter string    `json:"snapshotter"`
 	Started     time.Time `json:"started"`
 	// Uptime in whole seconds.
 	Uptime int64 `json:"uptime_s"`
-	// DiskUsage is the build cache in bytes, by BuildKit's count; KeepStorage is what garbage
-	// collection leaves.
+	// DiskUsage is the size of the build cache in bytes, as BuildKit counts it. KeepStorage is the
+	// size to which garbage collection trims it.
 	DiskUsage   int64 `json:"disk_usage"`
 	KeepStorage int64 `json:"keep_storage"`
-	// IdleExit is how many seconds it stays without work; 0 is for ever.
+	// IdleExit is the idle time after which it exits, in seconds. 0 means never.
 	IdleExit     int64 `json:"idle_exit_s"`
 	ActiveBuilds int   `json:"active_builds"`
-	// Stopping says that it takes no new builds.
+	// Stopping is set when it refuses new builds.
 	Stopping bool `json:"stopping,omitempty"`
 }
 
@@ -45,12 +46,12 @@ func newProcess(pid int, addr string, r Report, disk int64) *Process {
 	}
 }
 
-// Prune says what to remove of the build cache.
+// Prune selects the build cache to remove.
 type Prune struct {
-	// All removes also what BuildKit keeps for itself, such as the frontends' images.
+	// All includes BuildKit's internal cache, such as the images of frontends.
 	All bool
-	// KeepStorage is how many bytes to leave; 0 leaves none.
+	// KeepStorage is the size in bytes to keep. 0 keeps nothing.
 	KeepStorage int64
-	// OlderThan leaves what has been used since; 0 leaves nothing for that.
+	// OlderThan keeps entries that were used within that time. 0 keeps none.
 	OlderThan time.Duration
 }

@@ -10,10 +10,10 @@ import (
 	grpcstatus "google.golang.org/grpc/status"
 )
 
-// Status describes the daemon. It starts none.
+// Status describes the daemon. It does not start one.
 func (m *Manager) Status(ctx context.Context) (Status, error) {
 	st, err := m.status(ctx)
-	return st, m.failed(ctx, "status", err)
+	return st, m.wrap(ctx, "status", err)
 }
 
 func (m *Manager) status(ctx context.Context) (Status, error) {
@@ -51,12 +51,12 @@ func diskUsage(ctx context.Context, addr string) (sum int64, err error) {
 	return sum, err
 }
 
-// Stop ends the daemon in good order: it takes no new builds at once, lets those under way go on
-// for the grace, and cancels what is left then. It returns when the daemon is gone, and false if
-// there was none.
+// Stop shuts the daemon down. The daemon refuses new builds immediately, gives running builds the
+// grace to end, and cancels the rest. Stop returns when the daemon has exited, and false if none
+// was running.
 func (m *Manager) Stop(ctx context.Context, grace time.Duration) (bool, error) {
 	stopped, err := m.stop(ctx, grace)
-	return stopped, m.failed(ctx, "stop", err)
+	return stopped, m.wrap(ctx, "stop", err)
 }
 
 func (m *Manager) stop(ctx context.Context, grace time.Duration) (bool, error) {
@@ -68,12 +68,12 @@ func (m *Manager) stop(ctx context.Context, grace time.Duration) (bool, error) {
 		return false, err
 	}
 	defer p.close()
-	// One that ends at this moment may not get its answer out.
+	// A daemon that is exiting may not send its reply.
 	if _, err := p.stop(ctx, StopRequest{Grace: grace}); err != nil &&
 		grpcstatus.Code(err) != codes.Unavailable {
 		return false, err
 	}
-	unlock, err := m.lock(ctx, fileDaemonLock, grace+goneWithin)
+	unlock, err := m.lock(ctx, fileDaemonLock, grace+exitTimeout)
 	if err != nil {
 		return false, errors.Join(ErrHung, err)
 	}
@@ -81,11 +81,11 @@ func (m *Manager) stop(ctx context.Context, grace time.Duration) (bool, error) {
 	return true, nil
 }
 
-// Prune removes build cache that no build uses, and returns how many bytes that was. It starts a
-// daemon if none runs, since only it may touch the state.
+// Prune removes build cache that no build uses, and returns its size in bytes. It starts a daemon
+// if none is running, since only a daemon may change the state.
 func (m *Manager) Prune(ctx context.Context, what Prune) (int64, error) {
 	freed, err := m.prune(ctx, what)
-	return freed, m.failed(ctx, "prune", err)
+	return freed, m.wrap(ctx, "prune", err)
 }
 
 func (m *Manager) prune(ctx context.Context, what Prune) (freed int64, err error) {

@@ -46,7 +46,8 @@ func (s *Server) withdraw(w http.ResponseWriter, r *http.Request) {
 		s.writeProblem(w, r, refusal(http.StatusConflict, "build-ended", "The build has ended",
 			"an interest can be withdrawn only before the build ends"))
 	default:
-		s.writeProblem(w, r, refusal(http.StatusForbidden, "not-yours", "Not an interest in this build",
+		s.writeProblem(w, r, refusal(http.StatusForbidden, "not-yours",
+			"Not an interest in this build",
 			"send the header "+interestHeader+" with the interest of your 202 response"))
 	}
 }

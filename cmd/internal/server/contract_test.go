@@ -16,11 +16,11 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion"
 )
 
-// document is openapi.yaml, to be held against answers.
+// document is openapi.yaml, for comparison with responses.
 type document struct {
 	root     map[string]any
 	compiler *jsonschema.Compiler
-	// seen are the operations' statuses that an answer came with: "GET /healthz 200".
+	// seen has the operations and statuses of all responses: "GET /healthz 200".
 	seen map[string]bool
 }
 
@@ -40,7 +40,7 @@ func readDocument(t *testing.T) *document {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// Clients are to expect new members. Here none may be that the document does not name.
+	// Clients must tolerate unknown members, but the server must not send any.
 	seal(root)
 	d := &document{root.(map[string]any), jsonschema.NewCompiler(), map[string]bool{}}
 	d.compiler.AssertFormat()
@@ -67,7 +67,7 @@ func seal(node any) {
 	}
 }
 
-// resolve follows a reference inside the document and says where it leads.
+// resolve follows a reference inside the document and returns its target and path.
 func (d *document) resolve(t *testing.T, node map[string]any, at string) (map[string]any, string) {
 	t.Helper()
 	ref, ok := node["$ref"].(string)
@@ -80,7 +80,7 @@ func (d *document) resolve(t *testing.T, node map[string]any, at string) (map[st
 	}
 	found, ok := here.(map[string]any)
 	if !ok {
-		t.Fatalf("%s leads nowhere", ref)
+		t.Fatalf("%s has no target", ref)
 	}
 	return found, ref
 }
@@ -89,8 +89,8 @@ func escape(s string) string {
 	return strings.NewReplacer("~", "~0", "/", "~1").Replace(s)
 }
 
-// check holds an answer against the document.
-func (d *document) check(t *testing.T, method, path string, a answered) {
+// check compares a response with the document.
+func (d *document) check(t *testing.T, method, path string, a response) {
 	t.Helper()
 	what := fmt.Sprintf("%s %s %d", method, path, a.StatusCode)
 	d.seen[what] = true
@@ -142,8 +142,8 @@ func (d *document) validate(t *testing.T, what, at, text string) {
 	}
 }
 
-// TestOpenAPI holds the document against what the handlers answer: every operation, every status
-// that can be brought about here, every body.
+// TestOpenAPI compares the document with the responses: every operation, every status that is
+// possible here, every body.
 func TestOpenAPI(t *testing.T) {
 	d := readDocument(t)
 	s := newStage(t, WithToken(strings.Repeat("t", MinToken)),
@@ -152,7 +152,7 @@ func TestOpenAPI(t *testing.T) {
 		}),
 		withLimits(func(l *limits) { l.interests = 1 }))
 	token := []string{"Authorization", "Bearer " + strings.Repeat("t", MinToken)}
-	ask := func(method, path, at, body string, header ...string) answered {
+	ask := func(method, path, at, body string, header ...string) response {
 		t.Helper()
 		a := s.ask(t, method, at, body, append(slices.Clone(header), token...)...)
 		d.check(t, method, path, a)
@@ -205,7 +205,7 @@ func TestOpenAPI(t *testing.T) {
 		status int
 	}{{pinion.ErrBuild, 422}, {pinion.ErrStalled, 504}, {pinion.ErrUnavailable, 502},
 		{pinion.ErrUnauthorized, 502}, {pinion.ErrVerification, 500}, {pinion.ErrNoBuilder, 503}} {
-		done := make(chan answered)
+		done := make(chan response)
 		go func() { done <- ask(http.MethodPost, images, "/v1/images/failing?wait=1", "") }()
 		eventually(t, "a build", func() bool { return s.backend.build("failing") != nil })
 		b := s.backend.build("failing")
@@ -251,7 +251,7 @@ func TestOpenAPI(t *testing.T) {
 	d.validateEvents(t)
 }
 
-// validateEvents holds the library's own events against the document.
+// validateEvents compares the library's own events with the document.
 func (d *document) validateEvents(t *testing.T) {
 	t.Helper()
 	img := imageOf("x", pinion.OutcomeBuilt)
@@ -275,7 +275,7 @@ func (d *document) validateEvents(t *testing.T) {
 	}
 }
 
-// wantAllOperations compares the document with the routes, and both with what was asked.
+// wantAllOperations compares the document with the routes, and both with the requests.
 func (d *document) wantAllOperations(t *testing.T, routes []route) {
 	t.Helper()
 	routed := map[string]bool{}
@@ -289,26 +289,26 @@ func (d *document) wantAllOperations(t *testing.T, routes []route) {
 			}
 			pattern := strings.ToUpper(method) + " " + path
 			if !routed[pattern] {
-				t.Errorf("%s is described, and not there", pattern)
+				t.Errorf("%s is described but has no route", pattern)
 			}
 			delete(routed, pattern)
 			for status := range operation.(map[string]any)["responses"].(map[string]any) {
-				// What needs time, or many callers at once, has tests of its own.
+				// Timeouts and concurrency limits have their own tests.
 				if what := pattern + " " + status; !d.seen[what] && status != "408" &&
 					!(status == "503" && strings.Contains(path, "events")) &&
 					!(status == "503" && strings.Contains(path, "hooks")) &&
 					what != "GET /v1/images 500" {
-					t.Errorf("%s is described, and was not seen", what)
+					t.Errorf("%s is described but was not seen", what)
 				}
 			}
 		}
 	}
 	for pattern := range routed {
-		t.Errorf("%s is there, and not described", pattern)
+		t.Errorf("%s has a route but no description", pattern)
 	}
 }
 
-// interestsOf checks how many callers the server thinks it has.
+// interestsOf waits until the server counts n interests.
 func (s *stage) interestsOf(t *testing.T, n int) {
 	t.Helper()
 	eventually(t, "callers that have gone", func() bool { return len(s.interests) == n })

@@ -11,14 +11,14 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion"
 )
 
-// drained is a server on a socket that is told to end.
-type drained struct {
+// drainStage is a server that the test shuts down.
+type drainStage struct {
 	*stage
 	stop context.CancelFunc
 	done chan error
 }
 
-func newDrained(t *testing.T, drain time.Duration) *drained {
+func newDrainStage(t *testing.T, drain time.Duration) *drainStage {
 	t.Helper()
 	s := newStage(t)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -26,15 +26,15 @@ func newDrained(t *testing.T, drain time.Duration) *drained {
 		t.Fatal(err)
 	}
 	ctx, stop := context.WithCancel(t.Context())
-	d := &drained{s, stop, make(chan error, 1)}
+	d := &drainStage{s, stop, make(chan error, 1)}
 	s.url = "http://" + l.Addr().String()
 	go func() { d.done <- s.Serve(ctx, l, drain) }()
 	return d
 }
 
 func TestDraining(t *testing.T) {
-	d := newDrained(t, time.Minute)
-	waiting, streamed := make(chan answered, 1), make(chan answered, 1)
+	d := newDrainStage(t, time.Minute)
+	waiting, streamed := make(chan response, 1), make(chan response, 1)
 	got := decode[acceptance](t, d.ask(t, http.MethodPost, "/v1/images/made", ""))
 	go func() { waiting <- d.ask(t, http.MethodPost, "/v1/images/made?wait=true", "") }()
 	go func() { streamed <- d.ask(t, http.MethodGet, "/v1/builds/"+got.Build.ID+"/events", "") }()
@@ -50,7 +50,7 @@ func TestDraining(t *testing.T) {
 	}
 	b.finish()
 	if a := <-waiting; a.StatusCode != 200 {
-		t.Errorf("who waited got %d", a.StatusCode)
+		t.Errorf("the waiting caller got %d", a.StatusCode)
 	}
 	if a := <-streamed; !strings.Contains(a.text, "event: done") {
 		t.Errorf("the stream ended with %q", a.text)
@@ -60,12 +60,12 @@ func TestDraining(t *testing.T) {
 	}
 }
 
-// TestDrainingWaitsForLookUps, and for the builds that they find necessary.
+// TestDrainingWaitsForLookUps and for the builds that they start.
 func TestDrainingWaitsForLookUps(t *testing.T) {
 	for _, query := range []string{"?wait=true", ""} {
 		t.Run(query, func(t *testing.T) {
-			d := newDrained(t, time.Minute)
-			answers := make(chan answered, 1)
+			d := newDrainStage(t, time.Minute)
+			answers := make(chan response, 1)
 			go func() { answers <- d.ask(t, http.MethodPost, "/v1/images/held"+query, "") }()
 			<-d.backend.lookUps
 			d.stop()
@@ -95,10 +95,10 @@ func TestDrainingWaitsForLookUps(t *testing.T) {
 	}
 }
 
-// TestDrainingCutsOffLookUps that take longer than it may; they count as cancelled.
+// TestDrainingCutsOffLookUps that exceed the drain time. They count as cancelled.
 func TestDrainingCutsOffLookUps(t *testing.T) {
-	d := newDrained(t, 10*time.Millisecond)
-	answers := make(chan answered, 1)
+	d := newDrainStage(t, 10*time.Millisecond)
+	answers := make(chan response, 1)
 	go func() { answers <- d.ask(t, http.MethodPost, "/v1/images/held", "") }()
 	<-d.backend.lookUps
 	d.stop()
@@ -115,9 +115,9 @@ func TestDrainingCutsOffLookUps(t *testing.T) {
 	}
 }
 
-func TestDrainingTakesNoLongerThanItMay(t *testing.T) {
-	d := newDrained(t, 10*time.Millisecond)
-	waiting, streamed := make(chan answered, 1), make(chan answered, 1)
+func TestDrainingIsBounded(t *testing.T) {
+	d := newDrainStage(t, 10*time.Millisecond)
+	waiting, streamed := make(chan response, 1), make(chan response, 1)
 	got := decode[acceptance](t, d.ask(t, http.MethodPost, "/v1/images/made", ""))
 	go func() { waiting <- d.ask(t, http.MethodPost, "/v1/images/made?wait=true", "") }()
 	go func() { streamed <- d.ask(t, http.MethodGet, "/v1/builds/"+got.Build.ID+"/events", "") }()
@@ -128,7 +128,7 @@ func TestDrainingTakesNoLongerThanItMay(t *testing.T) {
 	}
 	d.stop()
 	if a := <-waiting; a.StatusCode != 503 || decode[problem](t, a).Class != pinion.ClassCancelled {
-		t.Errorf("who waited got %d: %s", a.StatusCode, a.text)
+		t.Errorf("the waiting caller got %d: %s", a.StatusCode, a.text)
 	}
 	if a := <-streamed; !strings.Contains(a.text, "event: failed") {
 		t.Errorf("the stream ended with %q", a.text)

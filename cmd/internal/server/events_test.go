@@ -83,11 +83,11 @@ func TestHeartbeat(t *testing.T) {
 	}
 	b.finish()
 	if in.Text() != ":" {
-		t.Error("no sign of life")
+		t.Error("no heartbeat")
 	}
 }
 
-// TestFault62_AReaderWhoTakesNothing is dropped, while others read on.
+// TestFault62_AReaderWhoTakesNothing is disconnected, while others continue to read.
 func TestFault62_AReaderWhoTakesNothing(t *testing.T) {
 	s := newStage(t, withLimits(func(l *limits) { l.write = 50 * time.Millisecond }))
 	path, b := s.begun(t, "made")
@@ -117,7 +117,7 @@ func TestFault62_AReaderWhoTakesNothing(t *testing.T) {
 func TestStreamsAreBounded(t *testing.T) {
 	s := newStage(t, withLimits(func(l *limits) { l.streams = 2 }))
 	path, b := s.begun(t, "made")
-	ends := make(chan answered)
+	ends := make(chan response)
 	for range 2 {
 		go func() { ends <- s.ask(t, http.MethodGet, path, "") }()
 	}

@@ -21,7 +21,7 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/resolver/git"
 )
 
-// canary is a credential that must never be shown.
+// canary is a credential that no output may contain.
 const canary = "s3cr3t-canary-token"
 
 func revision(t *testing.T, digit string) git.Revision {
@@ -44,19 +44,19 @@ func imageOf(name string, outcome pinion.Outcome) pinion.Image {
 	}
 }
 
-// fakeBackend shares a build by name, as the orchestrator does. Names: "there" is a hit, "unknown"
-// is not in the catalogue, "slow" looks up until the caller goes, "held" until the test lets it,
-// "panics" does; all others are built until they are told to end.
+// fakeBackend shares builds by name, as the orchestrator does. The image "there" is a hit.
+// "unknown" is not in the catalogue, "leaks" fails with a credential, and "panics" panics. The
+// look-up of "slow" lasts until the caller leaves, and that of "held" until the test ends it. All
+// others are built until the test ends the build.
 type fakeBackend struct {
 	head  git.Revision
 	ready error
-	// lookUps holds those of the template "held": each sends once when it begins, and ends when it
-	// can send again.
+	// lookUps gets a value when a look-up of "held" begins, and another when it ends.
 	lookUps chan struct{}
 
 	mu     sync.Mutex
 	builds map[string]*fakeBuild
-	asked  []int // number of options of each call
+	calls  []int // number of options of each call
 	all    []*fakeBuild
 }
 
@@ -73,7 +73,7 @@ func (f *fakeBackend) Start(ctx context.Context, name string,
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.asked = append(f.asked, len(opts))
+	f.calls = append(f.calls, len(opts))
 	switch name {
 	case "unknown":
 		return nil, &pinion.Error{Name: name, Origin: pinion.OriginCatalogue,
@@ -180,7 +180,7 @@ func (b *fakeBuild) end(img pinion.Image, err error) {
 	close(b.done)
 }
 
-// left is what a caller does who goes; the last one ends the build.
+// left removes a caller. The last one ends the build.
 func (b *fakeBuild) left() {
 	b.backend.mu.Lock()
 	defer b.backend.mu.Unlock()
@@ -247,7 +247,7 @@ func (c *fakeCall) Wait(ctx context.Context) (pinion.Image, error) {
 	}
 }
 
-// stage is a server on a port, with a backend that does as it is told.
+// stage is a server on a port, with a fake backend.
 type stage struct {
 	*Server
 	backend *fakeBackend
@@ -267,16 +267,16 @@ func newStage(t *testing.T, opts ...Option) *stage {
 	return &stage{s, f, h.URL}
 }
 
-// withLimits changes what is bounded.
+// withLimits changes the limits.
 func withLimits(change func(*limits)) Option { return func(s *Server) { change(&s.limits) } }
 
-// answered is an answer that was read whole.
-type answered struct {
+// response is a response with its body.
+type response struct {
 	*http.Response
 	text string
 }
 
-func (s *stage) ask(t *testing.T, method, path, body string, header ...string) answered {
+func (s *stage) ask(t *testing.T, method, path, body string, header ...string) response {
 	t.Helper()
 	a, err := s.try(t.Context(), method, path, body, header...)
 	if err != nil {
@@ -286,10 +286,10 @@ func (s *stage) ask(t *testing.T, method, path, body string, header ...string) a
 }
 
 func (s *stage) try(ctx context.Context, method, path, body string,
-	header ...string) (answered, error) {
+	header ...string) (response, error) {
 	req, err := http.NewRequestWithContext(ctx, method, s.url+path, strings.NewReader(body))
 	if err != nil {
-		return answered{}, err
+		return response{}, err
 	}
 	if body != "" {
 		req.Header.Set("Content-Type", "application/json")
@@ -299,24 +299,24 @@ func (s *stage) try(ctx context.Context, method, path, body string,
 	}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
-		return answered{}, err
+		return response{}, err
 	}
 	defer resp.Body.Close()
 	text, err := io.ReadAll(resp.Body)
-	return answered{resp, string(text)}, err
+	return response{resp, string(text)}, err
 }
 
-// eventually waits for what another goroutine does.
-func eventually(t *testing.T, what string, holds func() bool) {
+// eventually polls for the effect of another goroutine.
+func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
 	deadline := time.NewTimer(20 * time.Second)
 	defer deadline.Stop()
 	tick := time.NewTicker(2 * time.Millisecond)
 	defer tick.Stop()
-	for !holds() {
+	for !ok() {
 		select {
 		case <-deadline.C:
-			t.Fatalf("did not come about: %s", what)
+			t.Fatalf("did not happen: %s", what)
 		case <-tick.C:
 		}
 	}

@@ -27,8 +27,7 @@ func (s *Server) observe(next http.Handler) http.Handler {
 		rec := &statusRecorder{ResponseWriter: w}
 		defer func() {
 			if cause := recover(); cause != nil {
-				// net/http compares it in this way
-				if cause == http.ErrAbortHandler { //nolint:errorlint
+				if cause == http.ErrAbortHandler { //nolint:errorlint // as net/http does
 					panic(cause)
 				}
 				s.log.Error(fmt.Sprintf("panic while serving a request: %s",
@@ -85,7 +84,8 @@ func (s *Server) authenticate(next http.Handler) http.Handler {
 		if s.token != nil && !s.knows(r.Header.Get("Authorization")) {
 			w.Header().Set("WWW-Authenticate", `Bearer realm="pinion"`)
 			w.Header().Set("Connection", "close") // without reading a body
-			s.writeProblem(w, r, refusal(http.StatusUnauthorized, "unauthenticated", "A token is required",
+			s.writeProblem(w, r, refusal(http.StatusUnauthorized, "unauthenticated",
+				"A token is required",
 				"send the server's token in the header Authorization: Bearer"))
 			return
 		}

@@ -57,21 +57,21 @@ func TestGiteasWebhook(t *testing.T) {
 		}
 	}
 	if len(pushed) != 0 {
-		t.Fatalf("believed %v", pushed)
+		t.Fatalf("trusted %v", pushed)
 	}
 	if got := send(nil); got != 204 || len(pushed) != 1 ||
 		pushed[0] != "acme/template refs/heads/main" {
-		t.Errorf("what nobody follows is answered by %d; got %v", got, pushed)
+		t.Errorf("a push without followed templates: %d; got %v", got, pushed)
 	}
 	followed = []string{"there"}
 	if got := send(nil); got != 202 || len(pushed) != 2 {
-		t.Errorf("its second delivery, now that it is followed, is answered by %d; got %v", got,
+		t.Errorf("its second delivery, with a followed template: %d; got %v", got,
 			pushed)
 	}
 	// The ID of a delivery is not signed.
 	if got := send(map[string]string{"X-Gitea-Delivery": "another"}); got != 204 ||
 		len(pushed) != 2 {
-		t.Errorf("a replay is answered by %d; got %v", got, pushed)
+		t.Errorf("a replay: %d; got %v", got, pushed)
 	}
 	for i := range 3 * maxDeliveries {
 		s.hook.remember(sha256.Sum256([]byte(fmt.Sprint(i))))
@@ -81,7 +81,7 @@ func TestGiteasWebhook(t *testing.T) {
 	}
 }
 
-// TestFault62_SlowWebhooks: who has no secret holds up nobody but itself.
+// TestFault62_SlowWebhooks: a sender without the secret blocks no other sender.
 func TestFault62_SlowWebhooks(t *testing.T) {
 	secret := strings.Repeat("s", MinToken)
 	s := newStage(t, WithHook(secret, func(string, string) []string { return []string{"there"} }),
@@ -124,10 +124,10 @@ func TestFault62_SlowWebhooks(t *testing.T) {
 	slow(strings.Repeat("f", 64))
 	eventually(t, "another slow webhook", func() bool { return reading() == 2 })
 	if got := push(); got != 503 {
-		t.Errorf("from an address that sends as much as it may: %d", got)
+		t.Errorf("from an address at its limit: %d", got)
 	}
 	if !s.readers.take("192.0.2.1") || s.readers.take("192.0.2.2") {
-		t.Error("the others are to share what is left")
+		t.Error("other addresses do not get the rest")
 	}
 	s.readers.free("192.0.2.1")
 }

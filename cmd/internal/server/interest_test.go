@@ -12,7 +12,7 @@ import (
 func TestManyCallersShareABuild(t *testing.T) {
 	s := newStage(t)
 	const callers = 200
-	answers := make(chan answered, callers)
+	answers := make(chan response, callers)
 	for range callers {
 		go func() { answers <- s.ask(t, http.MethodPost, "/v1/images/made?wait=true", "") }()
 	}
@@ -32,7 +32,7 @@ func TestManyCallersShareABuild(t *testing.T) {
 	}
 }
 
-// TestFault49And50_WhoLeavesOverHTTP: by closing the connection.
+// TestFault49And50_WhoLeavesOverHTTP: a caller leaves by closing its connection.
 func TestFault49And50_WhoLeavesOverHTTP(t *testing.T) {
 	s := newStage(t)
 	ctx, leave := context.WithCancel(t.Context())
@@ -54,7 +54,7 @@ func TestFault49And50_WhoLeavesOverHTTP(t *testing.T) {
 	eventually(t, "a second caller", func() bool { return b.waiting() == 2 })
 	leave()
 	if err := <-gone; err == nil {
-		t.Error("an answer to who has gone")
+		t.Error("a response to a caller that left")
 	}
 	eventually(t, "one caller", func() bool { return b.waiting() == 1 })
 	select {
@@ -64,7 +64,7 @@ func TestFault49And50_WhoLeavesOverHTTP(t *testing.T) {
 	}
 	leaveToo()
 	if err := <-gone; err == nil {
-		t.Error("an answer to who has gone")
+		t.Error("a response to a caller that left")
 	}
 	<-b.done
 	eventually(t, "the cancelled build", func() bool {

@@ -11,7 +11,8 @@ import (
 	"time"
 )
 
-// TestNothingIsLeftAfterAThousandRequests of all kinds: no goroutine, no file descriptor, no slot.
+// TestNothingIsLeftAfterAThousandRequests of all kinds: no goroutine, file descriptor or slot
+// leaks.
 func TestNothingIsLeftAfterAThousandRequests(t *testing.T) {
 	s := newStage(t)
 	one := func(i int) {
@@ -63,7 +64,7 @@ func TestNothingIsLeftAfterAThousandRequests(t *testing.T) {
 	})
 }
 
-// openFiles counts this process's descriptors, where that can be seen.
+// openFiles counts this process's file descriptors, on systems with /proc.
 func openFiles(t *testing.T) int {
 	t.Helper()
 	found, err := filepath.Glob("/proc/self/fd/*")

@@ -24,7 +24,7 @@ func TestWarm(t *testing.T) {
 	}
 }
 
-// TestANewerHeadSupersedes those of the same template that are under way.
+// TestANewerHeadSupersedes running builds of the same template.
 func TestANewerHeadSupersedes(t *testing.T) {
 	s := newStage(t)
 	s.ask(t, http.MethodPost, "/v1/images/made", "")
@@ -42,7 +42,7 @@ func TestANewerHeadSupersedes(t *testing.T) {
 	}
 }
 
-// TestALateAnswerSupersedesNothingNewer: what was looked up first may come last.
+// TestALateAnswerSupersedesNothingNewer: the first look-up may end last.
 func TestALateAnswerSupersedesNothingNewer(t *testing.T) {
 	s := newStage(t)
 	before := time.Now()
@@ -62,7 +62,7 @@ func TestALateAnswerSupersedesNothingNewer(t *testing.T) {
 	older.finish()
 }
 
-func TestEndedBuildsAreForgottenSometime(t *testing.T) {
+func TestEndedBuildsAreForgotten(t *testing.T) {
 	s := newStage(t, withLimits(func(l *limits) { l.history = 5 }))
 	for i := range 20 {
 		name := fmt.Sprintf("made%d", i)

@@ -59,7 +59,7 @@ func TestASocketThatIsLeft(t *testing.T) {
 	}
 	if _, err := Listen("unix://" + path); err == nil ||
 		!strings.Contains(err.Error(), "another program") {
-		t.Errorf("one that lives: %v", err)
+		t.Errorf("a live one: %v", err)
 	}
 	dead.SetUnlinkOnClose(false)
 	_ = dead.Close()
@@ -82,7 +82,7 @@ func TestASocketThatIsLeft(t *testing.T) {
 	}
 }
 
-// TestOnlyOneOfManyStarters gets the socket.
+// TestOnlyOneOfManyStarters: one of many servers that start together gets the socket.
 func TestOnlyOneOfManyStarters(t *testing.T) {
 	path := filepath.Join(socketDir(t), "p.sock")
 	var all sync.WaitGroup
@@ -104,7 +104,7 @@ func TestAddresses(t *testing.T) {
 	for _, bad := range []string{"", "unix://", "unix://relative", "tcp://", "127.0.0.1:80",
 		"http://x", "/path", "tcp://no-port"} {
 		if _, err := Listen(bad); err == nil {
-			t.Errorf("%q is taken", bad)
+			t.Errorf("%q is accepted", bad)
 		}
 	}
 	l, err := Listen("tcp://127.0.0.1:0")

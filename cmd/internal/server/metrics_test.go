@@ -40,7 +40,7 @@ func TestMetrics(t *testing.T) {
 	}
 }
 
-// TestTheDocumentHasAllMetrics, and a server has all that the document names.
+// TestTheDocumentHasAllMetrics, and the server has all metrics of the document.
 func TestTheDocumentHasAllMetrics(t *testing.T) {
 	doc, err := os.ReadFile("../../../docs/server.md")
 	if err != nil {
@@ -57,6 +57,6 @@ func TestTheDocumentHasAllMetrics(t *testing.T) {
 		named[m[1]] = true
 	}
 	if !maps.Equal(there, named) || len(there) == 0 {
-		t.Errorf("there are %v, and the document names %v", there, named)
+		t.Errorf("the server has %v, and the document %v", there, named)
 	}
 }

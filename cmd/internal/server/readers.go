@@ -16,8 +16,8 @@ type readers struct {
 	perAddress map[string]int // guarded by mu
 }
 
-func newReaders(max, maxPerAddress int) *readers {
-	return &readers{max: max, maxPerAddress: maxPerAddress, perAddress: map[string]int{}}
+func newReaders(limit, perAddress int) *readers {
+	return &readers{max: limit, maxPerAddress: perAddress, perAddress: map[string]int{}}
 }
 
 // take reports whether a body from that address may be read. If it may, the caller must call free.

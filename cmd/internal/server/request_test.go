@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// TestFault62_BodiesAreBounded: in size and in time, wanted or not.
+// TestFault62_BodiesAreBounded: in size and in time, even if no handler reads the body.
 func TestFault62_BodiesAreBounded(t *testing.T) {
 	s := newStage(t, WithToken(strings.Repeat("t", MinToken)), withLimits(func(l *limits) {
 		l.body = 50 * time.Millisecond
@@ -47,7 +47,7 @@ func TestFault62_BodiesAreBounded(t *testing.T) {
 			if err != nil || !strings.HasPrefix(line, "HTTP/1.1 "+c.want) {
 				t.Fatalf("%q, %v", line, err)
 			}
-			// And the connection is not kept waiting for the rest.
+			// The connection is closed without waiting for the rest.
 			if _, err := io.Copy(io.Discard, in); err != nil &&
 				strings.Contains(err.Error(), "timeout") {
 				t.Error(err)
@@ -104,8 +104,8 @@ func TestBodiesAreStrict(t *testing.T) {
 	}
 }
 
-// TestFault12_OnlyTheOperatorAllowsAnyRevision: a caller chooses an entry of the catalogue, and
-// nothing that is not on its branch.
+// TestFault12_OnlyTheOperatorAllowsAnyRevision: by default a caller may request only commits on the
+// template's branch.
 func TestFault12_OnlyTheOperatorAllowsAnyRevision(t *testing.T) {
 	body := `{"revision":"` + strings.Repeat("a", 40) + `","any_revision":true}`
 	s := newStage(t)
@@ -114,12 +114,12 @@ func TestFault12_OnlyTheOperatorAllowsAnyRevision(t *testing.T) {
 		!strings.Contains(p.Detail, "--allow-any-sha") {
 		t.Errorf("%d: %s", a.StatusCode, a.text)
 	}
-	if len(s.backend.asked) != 0 {
-		t.Error("it was asked for")
+	if len(s.backend.calls) != 0 {
+		t.Error("it was requested")
 	}
 	if a := newStage(t, WithAnyRevision()).ask(t, http.MethodPost, "/v1/images/there",
 		body); a.StatusCode != 200 {
-		t.Errorf("allowed, and answered by %d: %s", a.StatusCode, a.text)
+		t.Errorf("allowed: %d: %s", a.StatusCode, a.text)
 	}
 }
 

@@ -40,8 +40,8 @@ func (s *Server) routes() []route {
 		{pattern: "GET /v1/builds/{id}", handle: s.showBuild},
 		{pattern: "DELETE /v1/builds/{id}", handle: s.withdraw},
 		{pattern: "GET /v1/builds/{id}/events", handle: s.stream},
-		{pattern: "POST /v1/hooks/gitea", handle: s.gitea, public: true, maxBody: s.limits.hookBytes,
-			readers: s.readers, slots: s.hooks, check: s.checkWebhook},
+		{pattern: "POST /v1/hooks/gitea", handle: s.gitea, public: true,
+			maxBody: s.limits.hookBytes, readers: s.readers, slots: s.hooks, check: s.checkWebhook},
 	}
 }
 

@@ -10,7 +10,7 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion"
 )
 
-func decode[T any](t *testing.T, a answered) (v T) {
+func decode[T any](t *testing.T, a response) (v T) {
 	t.Helper()
 	if err := json.Unmarshal([]byte(a.text), &v); err != nil {
 		t.Fatalf("%v: %s", err, a.text)
@@ -19,8 +19,8 @@ func decode[T any](t *testing.T, a answered) (v T) {
 }
 
 func TestAHitIsAnsweredAtOnce(t *testing.T) {
-	var asked []string
-	s := newStage(t, WithObserver(func(name string) { asked = append(asked, name) }))
+	var names []string
+	s := newStage(t, WithObserver(func(name string) { names = append(names, name) }))
 	for _, query := range []string{"", "?wait=true", "?wait=0"} {
 		a := s.ask(t, http.MethodPost, "/v1/images/there"+query, "")
 		if img := decode[pinion.Image](t, a); a.StatusCode != 200 || img.ID != "sha256:there" ||
@@ -29,8 +29,8 @@ func TestAHitIsAnsweredAtOnce(t *testing.T) {
 		}
 	}
 	s.ask(t, http.MethodPost, "/v1/images/unknown", "")
-	if strings.Join(asked, " ") != "there there there" {
-		t.Errorf("heard of %v", asked)
+	if strings.Join(names, " ") != "there there there" {
+		t.Errorf("observed %v", names)
 	}
 }
 

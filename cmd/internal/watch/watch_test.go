@@ -18,7 +18,7 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/resolver/git"
 )
 
-// world is a git server with one repository and a builder.
+// world is a fake git server with one repository, and a fake builder.
 type world struct {
 	*Watcher
 	log strings.Builder
@@ -26,10 +26,10 @@ type world struct {
 	mu         sync.Mutex
 	head       git.Revision
 	err        error
-	asked      []time.Time
+	lookups    []time.Time
 	builds     []*build
-	queue      bool // builds queue until they are told to run
-	hits       bool // images are there
+	queue      bool // builds stay queued
+	hits       bool // each image is in the store
 	superseded []string
 }
 
@@ -73,7 +73,7 @@ func revision(n int) git.Revision {
 func (w *world) Resolve(context.Context, string) (pinion.Resolution, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.asked = append(w.asked, time.Now())
+	w.lookups = append(w.lookups, time.Now())
 	return pinion.Resolution{Revision: w.head}, w.err
 }
 
@@ -112,7 +112,7 @@ func (w *world) set(change func()) {
 func (w *world) requests() int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return len(w.asked)
+	return len(w.lookups)
 }
 
 func (w *world) built() []*build {
@@ -127,8 +127,7 @@ func (w *world) marked() []string {
 	return slices.Clone(w.superseded)
 }
 
-// play runs a watcher of two templates in one repository and one elsewhere, with intervals that are
-// not spread.
+// play runs a watcher of two templates in one repository and one in another, without jitter.
 func play(t *testing.T, f func(t *testing.T, w *world)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -166,14 +165,14 @@ func pass(d time.Duration) {
 	synctest.Wait()
 }
 
-func TestWhatNobodyAskedForIsNotFollowed(t *testing.T) {
+func TestOnlyRequestedTemplatesAreFollowed(t *testing.T) {
 	play(t, func(t *testing.T, w *world) {
 		w.Follow("no-such")
 		w.Follow("pulled")
 		pass(time.Hour)
 		if names := w.Pushed("acme/templates", "refs/heads/main"); w.requests() != 0 ||
 			len(names) != 0 {
-			t.Errorf("asked %d times, for %v", w.requests(), names)
+			t.Errorf("%d requests, for %v", w.requests(), names)
 		}
 	})
 }
@@ -183,7 +182,7 @@ func TestAMovedHeadIsBuiltOnce(t *testing.T) {
 		w.Follow("one")
 		w.Follow("two")
 		pass(2 * time.Second)
-		// One request for both templates each time, however many live in the repository.
+		// Each look-up is one request for both templates of the repository.
 		before := w.requests()
 		if before > 2 || len(w.built()) != 2 {
 			t.Fatalf("%d requests, %d builds", before, len(w.built()))
@@ -218,8 +217,8 @@ func TestAHitIsSettled(t *testing.T) {
 	})
 }
 
-// TestAStormOfPushes: what runs is finished and marked, what queues is dropped, and the last commit
-// is built last.
+// TestAStormOfPushes: the running build is marked and ends, the queued one is dropped, and the last
+// commit is built last.
 func TestAStormOfPushes(t *testing.T) {
 	play(t, func(t *testing.T, w *world) {
 		w.Follow("one")
@@ -263,7 +262,7 @@ func TestBackoff(t *testing.T) {
 			t.Errorf("%d requests to a server that is down, in three hours", n)
 		}
 		if n := strings.Count(w.log.String(), "down"); n != 1 {
-			t.Errorf("said %d times:\n%s", n, &w.log)
+			t.Errorf("logged %d times:\n%s", n, &w.log)
 		}
 		w.set(func() { w.err = nil })
 		pass(31 * time.Minute)
@@ -280,12 +279,12 @@ func TestFailuresOfBuilds(t *testing.T) {
 		w.built()[0].end(&pinion.Failure{Class: pinion.ClassStore, Message: "no space"})
 		pass(10 * time.Minute)
 		if len(w.built()) != 2 {
-			t.Fatalf("%d builds: what may work the next time is tried again", len(w.built()))
+			t.Fatalf("%d builds: a retry may succeed", len(w.built()))
 		}
 		w.built()[1].end(&pinion.Failure{Class: pinion.ClassBuild, Message: "exit code 1"})
 		pass(time.Hour)
 		if len(w.built()) != 2 {
-			t.Errorf("%d builds: a broken Dockerfile is not built over and over", len(w.built()))
+			t.Errorf("%d builds: a broken Dockerfile is built once", len(w.built()))
 		}
 		w.push(2)
 		pass(2 * time.Second)
@@ -295,7 +294,7 @@ func TestFailuresOfBuilds(t *testing.T) {
 	})
 }
 
-func TestWhichPushesConcern(t *testing.T) {
+func TestPushedTemplates(t *testing.T) {
 	play(t, func(t *testing.T, w *world) {
 		for _, name := range []string{"one", "three"} {
 			w.Follow(name)
@@ -313,13 +312,13 @@ func TestWhichPushesConcern(t *testing.T) {
 			{"", "refs/heads/main", nil},
 		} {
 			if got := w.Pushed(c.repository, c.ref); !slices.Equal(got, c.want) {
-				t.Errorf("a push to %s of %s concerns %v, not %v", c.ref, c.repository, got, c.want)
+				t.Errorf("a push to %s of %s affects %v, not %v", c.ref, c.repository, got, c.want)
 			}
 		}
 	})
 }
 
-func TestTheEndDropsWhatQueues(t *testing.T) {
+func TestTheEndDropsQueuedBuilds(t *testing.T) {
 	var w *world
 	play(t, func(t *testing.T, played *world) {
 		w = played

@@ -6,37 +6,38 @@ import (
 )
 
 const (
-	// settle is how long it has to be quiet for work to be over: between a build and the reading of
-	// the layers that it made, nothing is under way for a moment.
-	settle = 10 * time.Second
-	// lookAgain is how often somebody looks who waits for calls to end.
-	lookAgain = 50 * time.Millisecond
+	// quietPeriod is the time without calls after which work is over. There is a short gap between
+	// a build and the call that reads its layers.
+	quietPeriod = 10 * time.Second
+	// pollInterval is the time between two checks whether calls have ended.
+	pollInterval = 50 * time.Millisecond
 )
 
 // kind of a call.
 type kind int
 
 const (
-	question kind = iota
+	query kind = iota
 	build
-	delivery // of what was built
+	delivery // of a build's result
 )
 
-// activity knows whether anybody wants anything of the daemon.
+// activity tracks the calls of the daemon, to decide when it is idle.
 type activity struct {
 	mu sync.Mutex
-	// calls under way, by kind.
+	// calls in progress, by kind.
 	calls [delivery + 1]int
-	// worked is when the last build or delivery ended, wanted when the last call did, or somebody
-	// said that one is to come.
-	worked, wanted time.Time
-	closed         bool
+	// lastWork is when the last build or delivery ended.
+	lastWork time.Time
+	// lastUse is when the last call ended, or a client announced a build.
+	lastUse time.Time
+	closed  bool
 }
 
-func newActivity() *activity { return &activity{wanted: time.Now()} }
+func newActivity() *activity { return &activity{lastUse: time.Now()} }
 
-// begin counts a call until end is called. It is false for a build that is not taken any more; what
-// belongs to those under way is.
+// begin counts a call until end is called. It reports false for a build after close. Calls that
+// belong to running builds are always accepted.
 func (a *activity) begin(k kind) (end func(), ok bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -48,18 +49,18 @@ func (a *activity) begin(k kind) (end func(), ok bool) {
 		a.mu.Lock()
 		defer a.mu.Unlock()
 		a.calls[k]--
-		a.wanted = time.Now()
-		if k != question {
-			a.worked = a.wanted
+		a.lastUse = time.Now()
+		if k != query {
+			a.lastWork = a.lastUse
 		}
 	}, true
 }
 
-// touch makes the idle time begin anew.
+// touch resets the idle time.
 func (a *activity) touch() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.wanted = time.Now()
+	a.lastUse = time.Now()
 }
 
 func (a *activity) state() (builds int, closed bool) {
@@ -68,33 +69,33 @@ func (a *activity) state() (builds int, closed bool) {
 	return a.calls[build], a.closed
 }
 
-// close takes no more builds from now on. With ifSettled it leaves a daemon alone that works, and
-// is false then.
-func (a *activity) close(ifSettled bool) bool {
+// close refuses builds from now on. With ifQuiet it does nothing if work is in progress, and
+// returns false.
+func (a *activity) close(ifQuiet bool) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if ifSettled && !a.closed && a.unsettled() > 0 {
+	if ifQuiet && !a.closed && a.untilQuiet() > 0 {
 		return false
 	}
 	a.closed = true
 	return true
 }
 
-// unsettled is how long to wait before work may be over, 0 if it is. The lock is held.
-func (a *activity) unsettled() time.Duration {
+// untilQuiet returns the time before work may be over, or 0 if it is. The caller holds mu.
+func (a *activity) untilQuiet() time.Duration {
 	if a.calls[build]+a.calls[delivery] > 0 {
-		return lookAgain
+		return pollInterval
 	}
-	return max(0, settle-time.Since(a.worked))
+	return max(0, quietPeriod-time.Since(a.lastWork))
 }
 
-// settles waits until work is over, for that long at most.
-func (a *activity) settles(within time.Duration) bool {
-	deadline := time.NewTimer(within)
+// awaitQuiet waits until work is over, at most for the timeout, and reports whether it is.
+func (a *activity) awaitQuiet(timeout time.Duration) bool {
+	deadline := time.NewTimer(timeout)
 	defer deadline.Stop()
 	for {
 		a.mu.Lock()
-		wait := a.unsettled()
+		wait := a.untilQuiet()
 		a.mu.Unlock()
 		if wait == 0 {
 			return true
@@ -107,22 +108,22 @@ func (a *activity) settles(within time.Duration) bool {
 	}
 }
 
-// closeIfIdle closes if nothing was wanted for that long. Else it says how long to wait before it
-// may be so.
+// closeIfIdle closes if the daemon was not used for that long. Otherwise it returns the time before
+// that can be so.
 func (a *activity) closeIfIdle(idle time.Duration) (closed bool, wait time.Duration) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.calls[question]+a.calls[build]+a.calls[delivery] > 0 {
+	if a.calls[query]+a.calls[build]+a.calls[delivery] > 0 {
 		return false, idle
 	}
-	if rest := idle - time.Since(a.wanted); rest > 0 {
+	if rest := idle - time.Since(a.lastUse); rest > 0 {
 		return false, rest
 	}
 	a.closed = true
 	return true, 0
 }
 
-// expire calls then when the daemon was idle for that long and has been closed for it.
+// expire closes the daemon once it was idle for that long, and calls then.
 func (a *activity) expire(idle time.Duration, done <-chan struct{}, then func()) {
 	if idle <= 0 {
 		return

@@ -26,16 +26,16 @@ func TestIdleBeginsWhenTheLastCallEnds(t *testing.T) {
 			t.Errorf("ended %s after the last call", got)
 		}
 		if _, ok := a.begin(build); ok {
-			t.Error("it takes builds still")
+			t.Error("it still accepts builds")
 		}
 	})
 }
 
-func TestForEverIsForEver(t *testing.T) {
+func TestIdleZeroNeverExpires(t *testing.T) {
 	newActivity().expire(0, nil, func() { t.Error("expired") })
 }
 
-func TestWorkIsOverWhenItIsQuietForAMoment(t *testing.T) {
+func TestWorkIsOverAfterAQuietPeriod(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newActivity()
 		end, _ := a.begin(build)
@@ -46,28 +46,28 @@ func TestWorkIsOverWhenItIsQuietForAMoment(t *testing.T) {
 			t.Error("not closed")
 		}
 		if _, ok := a.begin(build); ok {
-			t.Error("it takes builds still")
+			t.Error("it still accepts builds")
 		}
-		if a.settles(time.Minute) {
-			t.Error("over in the middle of a build")
+		if a.awaitQuiet(time.Minute) {
+			t.Error("quiet in the middle of a build")
 		}
 		end()
 		begun := time.Now()
 		go func() {
-			time.Sleep(settle / 2)
+			time.Sleep(quietPeriod / 2)
 			read, ok := a.begin(delivery)
 			if !ok {
-				t.Error("nobody may read what was built")
+				t.Error("the result cannot be read")
 				return
 			}
 			time.Sleep(10 * time.Second)
 			read()
 		}()
-		if !a.settles(time.Minute) || time.Since(begun) < 10*time.Second+settle {
-			t.Errorf("over after %s", time.Since(begun))
+		if !a.awaitQuiet(time.Minute) || time.Since(begun) < 10*time.Second+quietPeriod {
+			t.Errorf("quiet after %s", time.Since(begun))
 		}
 		if !a.close(true) {
-			t.Error("what is closed stays so")
+			t.Error("it is no longer closed")
 		}
 	})
 }

@@ -47,14 +47,14 @@ type builder struct {
 	snapshotter string
 }
 
-// newBuilder puts BuildKit together as buildkitd does, less what needs a configuration. Cancelling
-// ctx says to it that the daemon is about to end.
+// newBuilder assembles BuildKit as buildkitd does, without the parts that require a configuration.
+// Cancelling ctx announces the end of the daemon to it.
 func newBuilder(ctx context.Context, s daemon.Settings) (*builder, error) {
-	// the linker sets it for buildkitd; what it says is asked over the API
+	// The linker sets it for buildkitd, whose clients can query it.
 	version.Version = buildkitVersion()
 	cfg, err := buildkitdconfig.LoadFile(s.Config)
 	if err != nil {
-		return nil, fmt.Errorf("read %s for its registries: %w", s.Config, err)
+		return nil, fmt.Errorf("read the registries of %s: %w", s.Config, err)
 	}
 	hosts := resolver.NewRegistryConfig(cfg.Registries)
 	snapshots := snapshotter(s.StateDir())
@@ -145,8 +145,8 @@ func workerOpt(s daemon.Settings, snapshots runc.SnapshotterFactory) (base.Worke
 		return base.WorkerOpt{}, err
 	}
 	opt, err := runc.NewWorkerOpt(s.StateDir(), snapshots, false, oci.ProcessSandbox, nil, nil,
-		// Without a network of its own to set up, a RUN step is on the host's, as it is on
-		// buildkitd's default.
+		// RUN steps use the host's network, as with buildkitd's default if it has no CNI
+		// configuration.
 		netproviders.Opt{Mode: "host"}, nil, path, "", false, nil, "", cgroupParent(s.Root), nil)
 	if err != nil {
 		return opt, err
@@ -158,7 +158,7 @@ func workerOpt(s daemon.Settings, snapshots runc.SnapshotterFactory) (base.Worke
 	return opt, nil
 }
 
-// gcPolicy goes by what is easiest to make again, as buildkitd's default does.
+// gcPolicy removes first what is easiest to recreate, as buildkitd's default does.
 func gcPolicy(keep int64) []client.PruneInfo {
 	const small = 512 << 20
 	return []client.PruneInfo{
@@ -170,11 +170,11 @@ func gcPolicy(keep int64) []client.PruneInfo {
 	}
 }
 
-// snapshotter is overlayfs where the folder's file system can carry it, else plain copies, which
-// need much more room.
+// snapshotter returns overlayfs if the folder's file system supports it, otherwise plain copies,
+// which require much more space.
 func snapshotter(dir string) runc.SnapshotterFactory {
 	if err := overlayutils.Supported(dir); err != nil {
-		bklog.L.Warnf("overlayfs does not work below %s, so snapshots are copies: %v", dir, err)
+		bklog.L.Warnf("overlayfs is not supported below %s, so snapshots are copies: %v", dir, err)
 		return runc.SnapshotterFactory{Name: "native", New: native.NewSnapshotter}
 	}
 	return runc.SnapshotterFactory{Name: "overlayfs",

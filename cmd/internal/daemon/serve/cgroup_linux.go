@@ -11,15 +11,14 @@ import (
 
 const cgroupRoot = "/sys/fs/cgroup"
 
-// cgroupParent is the control group below which the containers of a root's daemon are.
+// cgroupParent returns the control group that contains the containers of a root's daemon.
 func cgroupParent(root string) string {
 	id := sha256.Sum256([]byte(root))
 	return "pinion-buildkit-" + hex.EncodeToString(id[:4])
 }
 
-// removeCgroups removes the group with all below it, in the one hierarchy of version 2 and in each
-// of version 1. The kernel refuses to remove one in which something runs, so there is nothing to go
-// wrong.
+// removeCgroups removes the group and all groups below it, in the hierarchy of version 2 and in
+// each of version 1. It ignores errors: the kernel refuses to remove a group that has processes.
 func removeCgroups(parent string) {
 	tops, _ := filepath.Glob(filepath.Join(cgroupRoot, "*", parent))
 	for _, top := range append(tops, filepath.Join(cgroupRoot, parent)) {

@@ -1,4 +1,4 @@
-// Package serve is the managed BuildKit: BuildKit's own packages, a service of ours beside its API,
-// and the first process of the namespaces that they run in. Package daemon says what it promises,
-// and starts it.
+// Package serve is the program of the managed BuildKit: BuildKit's own packages, the control
+// service beside BuildKit's API, and the first process of the namespaces in which both run. Package
+// daemon starts it, and documents what it guarantees.
 package serve

@@ -17,37 +17,37 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/daemon"
 )
 
-// lockWithin is how long the root's lock may be taken when nobody works on it any more.
-const lockWithin = 2 * time.Second
+// lockTimeout bounds the wait for the root's lock. Commands hold it for a moment.
+const lockTimeout = 2 * time.Second
 
-// supervise is the first process of the namespaces. It makes them fit, runs BuildKit as the second,
-// reaps what BuildKit's children leave, and writes the log. It holds the root's lock: when that is
-// free, all is over.
+// supervise is the first process of the namespaces. It prepares them, runs BuildKit as the second
+// process, reaps orphans, and writes the log. It holds the root's lock: when the lock is free, the
+// daemon has ended.
 func supervise(s daemon.Settings) error {
 	if os.Getpid() != 1 {
-		return errors.New("it is not the first process of its namespace; it is started by " +
-			"pinion, not by hand")
+		return errors.New("it is not the first process of its namespace; pinion starts it, it is " +
+			"not started by hand")
 	}
-	return holding(s.LockFile(), lockWithin, func() error { return run(s) })
+	return withLock(s.LockFile(), lockTimeout, func() error { return run(s) })
 }
 
-// holding works under a lock, which the end of the process frees and nothing before the work's end.
-func holding(file string, within time.Duration, work func() error) error {
-	// Whoever waits for a daemon to end holds the lock for a moment.
-	ctx, cancel := context.WithTimeout(context.Background(), within)
+// withLock calls work under a file lock. Only the end of the process releases the lock.
+func withLock(file string, timeout time.Duration, work func() error) error {
+	// A command that waits for a daemon to end holds the lock for a moment.
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
 	lock := flock.New(file, flock.SetPermissions(0o600))
 	if _, err := lock.TryLockContext(ctx, time.Millisecond); err != nil {
-		return fmt.Errorf("another one works on %s (%w)", filepath.Dir(file), err)
+		return fmt.Errorf("another daemon works on %s (%w)", filepath.Dir(file), err)
 	}
-	// Garbage collection would close a file that nobody refers to.
+	// Garbage collection would close an unreferenced file.
 	defer runtime.KeepAlive(lock)
 	return work()
 }
 
-// run is the daemon's life.
+// run sets the namespaces up, runs BuildKit and cleans up.
 func run(s daemon.Settings) error {
-	if err := furnish(s); err != nil {
+	if err := setUpNamespaces(s); err != nil {
 		return err
 	}
 	log, err := openLog(s.LogFile())
@@ -63,7 +63,7 @@ func run(s daemon.Settings) error {
 	return err
 }
 
-// runSecond starts the second process and returns its exit code.
+// runSecond runs the second process and returns its exit code.
 func runSecond(s daemon.Settings, log io.Writer) (int, error) {
 	r, w, err := os.Pipe()
 	if err != nil {
@@ -77,8 +77,8 @@ func runSecond(s daemon.Settings, log io.Writer) (int, error) {
 	ready := os.NewFile(readyFD, "ready")
 	second, err := os.StartProcess("/proc/self/exe", append([]string{os.Args[0]}, s.Args()...),
 		&os.ProcAttr{
-			// handed on as it is; package daemon has chosen it
-			Dir: "/", Env: append(os.Environ(), "TMPDIR="+s.TempDir()), //nolint:forbidigo
+			// Package daemon has selected the environment.
+			Dir: "/", Env: append(os.Environ(), "TMPDIR="+s.TempDir()),
 			Files: []*os.File{null, w, w, ready},
 		})
 	w.Close()
@@ -86,7 +86,7 @@ func runSecond(s daemon.Settings, log io.Writer) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	ready.Close() // it is the second's now, and ends with it
+	ready.Close() // the second process owns it now
 	written := make(chan struct{})
 	go func() {
 		_, _ = io.Copy(log, r)
@@ -96,12 +96,12 @@ func runSecond(s daemon.Settings, log io.Writer) (int, error) {
 	code := reap(second.Pid)
 	select {
 	case <-written:
-	case <-time.After(time.Second): // somebody else has the pipe still
+	case <-time.After(time.Second): // another process still has the pipe
 	}
 	return code, nil
 }
 
-// forwardSignals hands on what asks us to end.
+// forwardSignals forwards the signals that ask for the end.
 func forwardSignals(to *os.Process) {
 	c := make(chan os.Signal, 1)
 	signal.Notify(c, unix.SIGTERM, unix.SIGINT)
@@ -113,8 +113,8 @@ func forwardSignals(to *os.Process) {
 	}()
 }
 
-// reap waits for all children, those adopted too, until the one has ended. It must be the only one
-// here that waits.
+// reap waits for all children, adopted ones included, until the process with that PID has ended,
+// and returns its exit code. No other code of this process may wait for children.
 func reap(pid int) (code int) {
 	for {
 		var status unix.WaitStatus
@@ -133,8 +133,8 @@ func reap(pid int) (code int) {
 	}
 }
 
-// killRest ends what is left in our namespace and returns when it has ended. The kernel would do
-// that too, though only after it has given back the lock.
+// killRest kills the other processes of the namespace and waits for their end. The kernel would
+// kill them too, but only after it has released the lock.
 func killRest() {
 	if os.Getpid() != 1 {
 		return

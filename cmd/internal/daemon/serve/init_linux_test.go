@@ -10,7 +10,7 @@ import (
 	"github.com/gofrs/flock"
 )
 
-// collect returns when what nobody refers to has been ended.
+// collect returns when unreferenced values have been collected and cleaned up.
 func collect() {
 	ended := make(chan struct{})
 	runtime.AddCleanup(new(*int), func(ended chan struct{}) { close(ended) }, ended)
@@ -18,19 +18,19 @@ func collect() {
 	<-ended
 }
 
-// TestLockOutlivesGarbageCollection: nobody else gets the root while somebody works on it.
+// TestLockOutlivesGarbageCollection: the root stays locked while work is in progress.
 func TestLockOutlivesGarbageCollection(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "lock")
 	done := errors.New("done")
-	err := holding(file, time.Second, func() error {
-		for range 3 { // what ends with one collection may let go of more, which the next one ends
+	err := withLock(file, time.Second, func() error {
+		for range 3 { // one collection may make further values unreferenced
 			collect()
 		}
 		if got, err := flock.New(file).TryLock(); got || err != nil {
-			t.Errorf("somebody else got the lock: %t, %v", got, err)
+			t.Errorf("another process got the lock: %t, %v", got, err)
 		}
-		if err := holding(file, time.Millisecond, func() error { return nil }); err == nil {
-			t.Error("somebody else worked meanwhile")
+		if err := withLock(file, time.Millisecond, func() error { return nil }); err == nil {
+			t.Error("another process worked at the same time")
 		}
 		return done
 	})

@@ -7,11 +7,11 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/daemon"
 )
 
-// maxLog is the size in bytes at which the log is rotated. One old log is kept, so there is never
-// more than twice that.
+// maxLog is the size in bytes at which the log is rotated. One old log is kept, so the total is at
+// most twice that.
 const maxLog = 8 << 20
 
-// rotatingLog is a log file with a bound.
+// rotatingLog is a log file of bounded size.
 type rotatingLog struct {
 	path string
 	max  int64
@@ -40,8 +40,7 @@ func (l *rotatingLog) open() error {
 	return nil
 }
 
-// Write never fails: a daemon whose disk is full shall go on, and its log is what it can do
-// without.
+// Write never fails: a daemon continues without a log if the disk is full.
 func (l *rotatingLog) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

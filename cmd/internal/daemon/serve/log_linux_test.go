@@ -30,6 +30,6 @@ func TestLogHasABound(t *testing.T) {
 	}
 	again, err := openLog(path)
 	if err != nil || again.size == 0 {
-		t.Errorf("it goes on with what is there: %v, %v", again, err)
+		t.Errorf("it does not append to an existing log: %v, %v", again, err)
 	}
 }

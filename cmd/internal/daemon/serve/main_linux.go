@@ -9,14 +9,14 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/daemon"
 )
 
-// readyFD is the pipe on which the command that starts us waits.
+// readyFD is the pipe on which the command that starts the daemon waits.
 const readyFD = 3
 
-// Main runs one of the daemon's processes and returns its exit code. The version is this binary's.
+// Main runs one of the daemon's processes and returns its exit code. version is this binary's.
 func Main(args []string, version string) int {
 	s, err := daemon.ParseArgs(args)
 	if err == nil && s.Version != version {
-		err = fmt.Errorf("it is of version %s and pinion of %s; install both from one release",
+		err = fmt.Errorf("its version is %s and pinion's is %s; install both from one release",
 			version, s.Version)
 	}
 	if err == nil {
@@ -29,25 +29,26 @@ func Main(args []string, version string) int {
 			err = fmt.Errorf("unknown stage %q", s.Stage)
 		}
 	}
-	var ended exitError
+	var exit exitError
 	switch {
 	case err == nil:
 		return 0
-	case errors.As(err, &ended):
-		return int(ended) // the other process has told why
+	case errors.As(err, &exit):
+		return int(exit) // the second process has reported the reason
 	}
 	fmt.Fprintln(os.Stderr, "pinion-buildkitd:", err)
-	tell(err.Error())
+	report(err.Error())
 	return 1
 }
 
-// exitError is how the second process ended.
+// exitError is the exit code of the second process.
 type exitError int
 
 func (e exitError) Error() string { return fmt.Sprintf("exit code %d", int(e)) }
 
-// tell says one line to whoever started us. Who is started by hand has nobody there.
-func tell(line string) {
+// report sends one line to the command that started the daemon. It does nothing in a process that
+// was started by hand.
+func report(line string) {
 	f := os.NewFile(readyFD, "ready")
 	if f == nil {
 		return

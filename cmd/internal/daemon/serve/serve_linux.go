@@ -26,21 +26,20 @@ import (
 type resolverHosts = docker.RegistryHosts
 
 const (
-	// maxMessage is what containerd and buildkitd allow for one gRPC message.
+	// maxMessage is the bound of a gRPC message in containerd and buildkitd.
 	maxMessage = 16 << 20
-	// solveMethod is the call that is a build, and the layers of what it made are read by a call
-	// with readPrefix.
+	// solveMethod is the call of a build. Calls with readPrefix read the layers of its result.
 	solveMethod = "/moby.buildkit.v1.Control/Solve"
 	readPrefix  = "/containerd.services.content.v1.Content/"
-	// signalGrace is for builds under way when the system ends us.
+	// signalGrace is the time for running builds to end after a signal.
 	signalGrace = 10 * time.Second
-	// answerWithin is for answers under way when work is over.
-	answerWithin = time.Second
-	// cancelWithin is how long cancelled builds have to end.
-	cancelWithin = 10 * time.Second
+	// replyGrace is the time for the remaining replies once work is over.
+	replyGrace = time.Second
+	// cancelTimeout bounds the end of cancelled builds.
+	cancelTimeout = 10 * time.Second
 )
 
-// server is the second process.
+// server is the state of the second process.
 type server struct {
 	settings daemon.Settings
 	started  time.Time
@@ -49,12 +48,12 @@ type server struct {
 	grpc     *grpc.Server
 
 	stopOnce sync.Once
-	stop     chan time.Duration // the grace
+	stop     chan time.Duration // gets the grace
 }
 
-// serve runs BuildKit until it is stopped or idle.
+// serve runs BuildKit until it is stopped or its idle time is over.
 func serve(s daemon.Settings) error {
-	unix.Umask(0) // modes in layers are those that were asked for
+	unix.Umask(0) // layers have exactly the requested modes
 	fscopy.UmaskIsZero = true
 	logrus.SetOutput(os.Stderr)
 	logrus.SetFormatter(&logrus.TextFormatter{FullTimestamp: true, DisableColors: true})
@@ -68,30 +67,31 @@ func serve(s daemon.Settings) error {
 	srv := &server{settings: s, started: time.Now(), builder: b, activity: newActivity(),
 		stop: make(chan time.Duration, 1)}
 	srv.grpc = srv.newGRPC()
-	d := &door{serve: srv.grpc.Serve, settings: s}
-	if err := d.open(s.Socket); err != nil {
+	l := &listener{serve: srv.grpc.Serve, settings: s}
+	if err := l.open(s.Socket); err != nil {
 		return errors.Join(err, b.Close())
 	}
-	go d.keepOpen(ending)
+	go l.keepOpen(ending)
 	bklog.L.Infof("pinion %s with BuildKit %s serves %s, root %s, snapshots in %s, idle exit "+
 		"after %s", s.Version, version.Version, s.Socket, s.Root, b.snapshotter, s.Idle)
-	tell(daemon.Ready)
+	report(daemon.Ready)
 
 	grace := <-srv.awaitStop(ending)
 	end()
-	d.close() // who comes now finds nobody, and waits until we are gone
+	l.close() // a new command waits until the daemon has ended
 	srv.drain(grace)
 	bklog.L.Info("ended")
 	return b.Close()
 }
 
-// awaitStop joins all that ends a daemon.
+// awaitStop returns a channel that gets the grace when the daemon is to end: after a signal, a stop
+// request or its idle time.
 func (s *server) awaitStop(ctx context.Context) <-chan time.Duration {
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, unix.SIGTERM, unix.SIGINT)
 	go func() {
 		<-signals
-		bklog.L.Info("asked to end by a signal")
+		bklog.L.Info("stopped by a signal")
 		s.activity.close(false)
 		s.end(signalGrace)
 	}()
@@ -104,20 +104,20 @@ func (s *server) awaitStop(ctx context.Context) <-chan time.Duration {
 
 func (s *server) end(grace time.Duration) { s.stopOnce.Do(func() { s.stop <- grace }) }
 
-// drain lets builds go on for the grace, the delivery of what they made included, then cancels what
-// is left and waits for it.
+// drain gives builds and the deliveries of their results the grace to end. Then it cancels the rest
+// and waits for it.
 func (s *server) drain(grace time.Duration) {
-	if !s.activity.settles(grace) {
+	if !s.activity.awaitQuiet(grace) {
 		builds, _ := s.activity.state()
-		bklog.L.Infof("cancelling what is under way, %d builds among it", builds)
-	} else if closedWithin(after(s.grpc.GracefulStop), answerWithin) {
+		bklog.L.Infof("cancelling all calls, among them %d builds", builds)
+	} else if closedWithin(after(s.grpc.GracefulStop), replyGrace) {
 		return
 	}
-	// What does not end now ends with the namespace.
-	closedWithin(after(s.grpc.Stop), cancelWithin)
+	// The rest ends with the namespace.
+	closedWithin(after(s.grpc.Stop), cancelTimeout)
 }
 
-// after is closed when f is through.
+// after runs f and returns a channel that is closed at its end.
 func after(f func()) <-chan struct{} {
 	done := make(chan struct{})
 	go func() {
@@ -148,7 +148,7 @@ func (s *server) newGRPC() *grpc.Server {
 	return srv
 }
 
-var errStopping = status.Error(codes.Unavailable, "the managed BuildKit is about to end; ask again")
+var errStopping = status.Error(codes.Unavailable, "the managed BuildKit is shutting down; retry")
 
 func kindOf(method string) kind {
 	switch {
@@ -157,7 +157,7 @@ func kindOf(method string) kind {
 	case strings.HasPrefix(method, readPrefix):
 		return delivery
 	}
-	return question
+	return query
 }
 
 func (s *server) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo,
@@ -202,7 +202,7 @@ func (s *server) Stop(req daemon.StopRequest) daemon.StopReply {
 	stopping := s.activity.close(req.IfIdle)
 	builds, _ := s.activity.state()
 	if stopping {
-		bklog.L.Infof("asked to end, %d builds under way have %s", builds, req.Grace)
+		bklog.L.Infof("stopped by a request; %d running builds have %s to end", builds, req.Grace)
 		s.end(req.Grace)
 	}
 	return daemon.StopReply{Stopping: stopping, ActiveBuilds: builds}

@@ -14,19 +14,20 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/daemon"
 )
 
-// furnish makes the namespaces fit to live in, and sweeps up what a daemon left that was killed.
-func furnish(s daemon.Settings) error {
-	// What is mounted here is not seen outside; what is unmounted outside goes here too, so that we
-	// hold no medium of anybody's.
+// setUpNamespaces prepares the mounts of the namespaces and removes the leftovers of a killed
+// daemon.
+func setUpNamespaces(s daemon.Settings) error {
+	// Mounts made here are invisible outside. Unmounts outside also apply here, so that the daemon
+	// does not keep other users' media busy.
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_SLAVE, ""); err != nil {
-		return fmt.Errorf("separate the mounts: %w", err)
+		return fmt.Errorf("make the mounts private: %w", err)
 	}
 	if err := unix.Mount("proc", "/proc", "proc", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC,
 		""); err != nil {
 		return fmt.Errorf("mount /proc: %w", err)
 	}
-	// runc keeps the state of its containers there. Ours is nobody else's affair, and must not
-	// outlive us.
+	// runc stores the state of its containers there. The daemon's must not be visible to others,
+	// nor outlive it.
 	const runcState = "/run/runc"
 	if err := os.MkdirAll(runcState, 0o700); err != nil {
 		return err
@@ -46,10 +47,9 @@ func furnish(s daemon.Settings) error {
 	return nil
 }
 
-// sweep removes what builds left that did not end in good order: their bundles, their temporary
-// files and their control groups. Their processes and mounts went with their namespaces; should
-// anything be mounted below our state all the same, it is taken off before anything is removed, or
-// what is behind it would be removed too.
+// sweep removes the leftovers of builds that were killed: bundles, temporary files and control
+// groups. Their processes and mounts ended with their namespaces. sweep first unmounts what is
+// still mounted below the state, so that it does not remove the files behind such a mount.
 func sweep(s daemon.Settings) error {
 	if err := unmountBelow(s.StateDir(), s.TempDir()); err != nil {
 		return err
@@ -68,7 +68,7 @@ func sweep(s daemon.Settings) error {
 	return os.RemoveAll(s.TempDir())
 }
 
-// unmountBelow takes off what is mounted below the folders, not what they themselves may be.
+// unmountBelow unmounts what is mounted below the folders, but not the folders themselves.
 func unmountBelow(dirs ...string) error {
 	for _, dir := range dirs {
 		actual, err := filepath.EvalSymlinks(dir)
@@ -82,7 +82,7 @@ func unmountBelow(dirs ...string) error {
 		if err != nil {
 			return err
 		}
-		for _, m := range slices.Backward(mounts) { // the last one lies on top
+		for _, m := range slices.Backward(mounts) { // the last one is on top
 			if m.Mountpoint == actual {
 				continue
 			}
