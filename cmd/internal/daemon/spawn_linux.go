@@ -28,7 +28,8 @@ func (m *Manager) spawn(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	cmd := exec.Command(program[0], append(program[1:len(program):len(program)], s.Args()...)...)
+	args := append(program[1:len(program):len(program)], s.Args()...)
+	cmd := exec.CommandContext(context.WithoutCancel(ctx), program[0], args...) // outlives ctx
 	cmd.Dir, cmd.Env = "/", m.environment()
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		Setsid: true, // detach it from the terminal's signals and hang-up

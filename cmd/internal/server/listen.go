@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -29,7 +30,7 @@ func Listen(address string) (net.Listener, error) {
 		}
 		return l, nil
 	case scheme == "tcp" && at != "":
-		l, err := net.Listen("tcp", at)
+		l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", at)
 		if err != nil {
 			return nil, fmt.Errorf("listen at %s: %w", address, err)
 		}
@@ -116,7 +117,8 @@ func checkVacant(path string) error {
 	case info.Mode().Type() != fs.ModeSocket:
 		return errors.New("the file exists and is no socket")
 	}
-	c, err := net.DialTimeout("unix", path, dialTimeout)
+	dialer := net.Dialer{Timeout: dialTimeout}
+	c, err := dialer.DialContext(context.Background(), "unix", path)
 	if err != nil {
 		return nil // no program listens, or it does not answer
 	}
