@@ -43,7 +43,7 @@ func (m *Manager) defaultRoot() string {
 
 // prepare creates the root, accessible to this user alone.
 func (m *Manager) prepare() error {
-	const mode = 0o755                                              // the parents are not private
+	const mode = 0o755 // the parents are not private
 	if err := os.MkdirAll(filepath.Dir(m.root), mode); err != nil {
 		return err
 	}
