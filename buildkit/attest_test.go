@@ -42,16 +42,16 @@ func TestNoStatementNoImage(t *testing.T) {
 	index := exportedAs(t, ocispecs.Descriptor{MediaType: ocispecs.MediaTypeImageIndex})
 	manifest := exportedAs(t, ocispecs.Descriptor{MediaType: ocispecs.MediaTypeImageManifest})
 	for _, c := range []struct {
-		asked Provenance
-		told  map[string]string
-		good  bool
+		requested Provenance
+		response  map[string]string
+		good      bool
 	}{
 		{"", manifest, true}, {"", nil, true}, {ProvenanceMin, index, true},
 		{ProvenanceMax, manifest, false}, {ProvenanceMax, nil, false},
 	} {
-		if err := c.asked.check(c.told); (err == nil) != c.good || err != nil &&
+		if err := c.requested.check(c.response); (err == nil) != c.good || err != nil &&
 			!errors.Is(err, ErrDelivery) {
-			t.Errorf("%q, told %v: %v", c.asked, c.told, err)
+			t.Errorf("%q, response %v: %v", c.requested, c.response, err)
 		}
 	}
 }
@@ -104,7 +104,7 @@ func TestExportedIndex(t *testing.T) {
 	}
 }
 
-// opening is a sink that wants one layer.
+// opening is a sink that opens one layer.
 type opening struct{ Sink }
 
 func (opening) Receive(ctx context.Context, image Solved, _ func(int)) (Delivery, error) {
@@ -112,23 +112,23 @@ func (opening) Receive(ctx context.Context, image Solved, _ func(int)) (Delivery
 	return Delivery{}, err
 }
 
-// TestNoArchiveOfAnIndex: where layers cannot be read an image alone goes as an archive, and one
-// with a statement not at all.
+// TestNoArchiveOfAnIndex: if layers cannot be read, an image alone goes as an archive, and one with
+// an attestation fails.
 func TestNoArchiveOfAnIndex(t *testing.T) {
 	for subject, want := range map[string]bool{"": false, "molecule-local/x:1": true} {
 		config := digest.FromString("{}")
 		manifest := `{"config":{"digest":"` + config.String() + `"}}`
 		documents := blobs{config: []byte("{}"), digest.FromString(manifest): []byte(manifest)}
-		told := exportedAs(t, ocispecs.Descriptor{MediaType: ocispecs.MediaTypeImageManifest,
+		response := exportedAs(t, ocispecs.Descriptor{MediaType: ocispecs.MediaTypeImageManifest,
 			Digest: digest.FromString(manifest)})
 		for name, c := range map[string]struct {
-			there blobs
-			told  map[string]string
-		}{"no layer": {documents, told}, "no document": {blobs{}, told},
+			blobs    blobs
+			response map[string]string
+		}{"no layer": {documents, response}, "no document": {blobs{}, response},
 			"no descriptor": {documents, nil}} {
-			x := layersExporter{subject: subject, open: c.there.open}
+			x := layersExporter{subject: subject, open: c.blobs.open}
 			entry, deliver := x.begin(t.Context(), "x:1", opening{})
-			_, err := deliver(c.told, nil)
+			_, err := deliver(c.response, nil)
 			if !errors.Is(err, errUnreadable) || errors.Is(err, errNoArchive) != want ||
 				entry.Attrs["name"] != subject {
 				t.Errorf("%q, %s: %v, exported with %v", subject, name, err, entry.Attrs)

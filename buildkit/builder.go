@@ -214,7 +214,7 @@ func (b *Builder) RequirePlatform(p ocispecs.Platform) error {
 			platforms.Format(p), strings.Join(have, ", ")))}
 }
 
-// alive returns an error if the builder has died. It tells that from a failed build.
+// alive returns an error if the builder does not answer any more.
 func (b *Builder) alive(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), aliveTimeout)
 	defer cancel()

@@ -16,11 +16,11 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/test/parts/partstest"
 )
 
-// noCache is an import that leads nowhere, which BuildKit takes for no reason to fail.
+// noCache is an import that leads nowhere. BuildKit does not fail because of it.
 var noCache = []buildkit.CacheEntry{{Type: "registry",
 	Attrs: map[string]string{"ref": "127.0.0.1:1/none:x"}}}
 
-// builds counts what a buildkitd has in its history.
+// builds returns the number of builds in a buildkitd's history.
 func builds(t *testing.T, addr string) int {
 	t.Helper()
 	c, err := bkclient.New(t.Context(), addr)
@@ -31,7 +31,7 @@ func builds(t *testing.T, addr string) int {
 	return len(partstest.BuildHistory(t, c))
 }
 
-// TestImportsNotBlamed: what is wrong with the Dockerfile is not tried again without the imports.
+// TestImportsNotBlamed: an error of the Dockerfile leads to no second try without the imports.
 func TestImportsNotBlamed(t *testing.T) {
 	b := ownBench(t, "buildkitd")
 	for i, c := range []struct{ line, word string }{
@@ -50,8 +50,7 @@ func TestImportsNotBlamed(t *testing.T) {
 	}
 }
 
-// TestFault60_BuilderRestarts in the middle of a build that imports: no second build follows in
-// silence.
+// TestFault60_BuilderRestarts in the middle of a build that imports: no second build follows.
 func TestFault60_BuilderRestarts(t *testing.T) {
 	own := ownBench(t, "buildkitd")
 	d := partstest.Buildkitd(t, parts.BuildkitdOptions{})
@@ -64,7 +63,7 @@ func TestFault60_BuilderRestarts(t *testing.T) {
 	req := own.busybox(t, "restarts", []string{"RUN echo started && sleep 10"})
 	req.CacheImports = noCache
 	var tr transcript
-	req.Progress = tr.hear
+	req.Progress = tr.record
 	go func() {
 		defer close(back)
 		for !strings.Contains(tr.String(), "started\n") && t.Context().Err() == nil {
@@ -83,7 +82,7 @@ func TestFault60_BuilderRestarts(t *testing.T) {
 	mustSolve(t, &bench{Builder: builder, git: own.git}, own.busybox(t, "next", nil))
 }
 
-// late stands before a socket, and tells of a connection's end only when back is closed.
+// late is a proxy before a socket. It closes connections only after back is closed.
 func late(t *testing.T, socket string, back <-chan struct{}) (path string) {
 	t.Helper()
 	path = filepath.Join(filepath.Dir(socket), "late.sock")

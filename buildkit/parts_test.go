@@ -34,7 +34,7 @@ type bench struct {
 	closers []func() error
 }
 
-// engine is a Docker engine as package buildkit wants it.
+// engine is a Docker engine that implements buildkit.Engine.
 type engine struct {
 	*client.Client
 	host string
@@ -210,7 +210,7 @@ type transcript struct {
 	text strings.Builder
 }
 
-func (tr *transcript) hear(s *bkclient.SolveStatus) {
+func (tr *transcript) record(s *bkclient.SolveStatus) {
 	tr.mu.Lock()
 	defer tr.mu.Unlock()
 	for _, v := range s.Vertexes {

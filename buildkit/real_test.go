@@ -38,7 +38,7 @@ func TestFault60_BuilderDies(t *testing.T) {
 func solve(t *testing.T, b *bench, req buildkit.Request) (buildkit.Result, string, error) {
 	t.Helper()
 	var tr transcript
-	req.Progress = tr.hear
+	req.Progress = tr.record
 	res, err := b.Solve(t.Context(), req, discard{})
 	return res, tr.String(), err
 }
@@ -245,7 +245,7 @@ func cancelled(t *testing.T, b *bench) {
 	req := b.busybox(t, "cancel", []string{"RUN echo started && sleep 600"})
 	ctx, cancel := context.WithCancel(t.Context())
 	var tr transcript
-	req.Progress = tr.hear
+	req.Progress = tr.record
 	go func() {
 		defer cancel()
 		for !strings.Contains(tr.String(), "started\n") && t.Context().Err() == nil {
@@ -260,7 +260,7 @@ func cancelled(t *testing.T, b *bench) {
 func builderDies(t *testing.T, b *bench) {
 	req := b.busybox(t, "dies", []string{"RUN echo started && sleep 600"})
 	var tr transcript
-	req.Progress = tr.hear
+	req.Progress = tr.record
 	go func() {
 		for !strings.Contains(tr.String(), "started\n") && t.Context().Err() == nil {
 			waitABit(t)

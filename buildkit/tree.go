@@ -91,7 +91,7 @@ func (t *Tree) Digest() digest.Digest { return t.digest }
 
 func (t *Tree) sum(dockerfile string) digest.Digest {
 	h := sha256.New()
-	// Quoting keeps any two names apart, whatever bytes they have.
+	// Quoting keeps different names different, with any bytes in them.
 	fmt.Fprintf(h, "pinion tree 1\n%q %s\n", dockerfile, digest.FromBytes(t.inspection.dockerfile))
 	for _, e := range t.entries {
 		fmt.Fprintf(h, "%q %o %q %s\n", e.path, uint32(e.mode), e.link, e.sum)

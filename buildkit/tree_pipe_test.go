@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// replaceByPipe puts a pipe in the place of a file: whoever opens it the usual way waits for ever.
+// replaceByPipe replaces a file by a pipe. An ordinary open of it blocks forever.
 func replaceByPipe(t *testing.T, path string) {
 	t.Helper()
 	if err := errors.Join(os.RemoveAll(path), syscall.Mkfifo(path, 0o600)); err != nil {

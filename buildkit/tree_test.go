@@ -142,7 +142,7 @@ func TestTreeContext(t *testing.T) {
 				"b": ""}, TreeRequest{Dockerfile: "d/F"},
 			".dockerignore b d d/F d/F.dockerignore",
 		},
-		"the order that BuildKit wants": {
+		"the order that BuildKit expects": {
 			map[string]string{"Dockerfile": "", "a/b": "", "a-b": "", "a.b": "", "ab": ""}, atRoot,
 			"Dockerfile a a/b a-b a.b ab",
 		},
@@ -185,7 +185,7 @@ func TestFault07_TreeThatLeadsOut(t *testing.T) {
 			}
 		})
 	}
-	// A link in the context stays a link, whatever it leads to, and a Dockerfile may be one inside.
+	// A link in the context stays a link, and the Dockerfile may be a link to a file in the tree.
 	dir := workingTree(t, map[string]string{"Dockerfile": "-> real", "real": "FROM scratch",
 		"out": "-> " + outside + "/secret"})
 	if tree := readTree(t, dir, atRoot); string(tree.inspection.dockerfile) != "FROM scratch" ||

@@ -20,8 +20,8 @@ func watched(t *testing.T) (*watchdog, context.Context) {
 	return newWatchdog(time.Minute, cancel), ctx
 }
 
-// TestFault63_WhatMoves: a change of state, a line or a byte of a download; not what is only
-// repeated.
+// TestFault63_WhatMoves: a change of state, a line or a byte of a download is progress; a repetition
+// is not.
 func TestFault63_WhatMoves(t *testing.T) {
 	now := time.Now()
 	step := &client.Vertex{Digest: digest.FromString("s"), Name: "[1/1] RUN wait", Started: &now}
@@ -44,7 +44,7 @@ func TestFault63_WhatMoves(t *testing.T) {
 		"a counter that stands": {func(int) *client.SolveStatus {
 			return &client.SolveStatus{Statuses: []*client.VertexStatus{{ID: "x", Current: 7}}}
 		}, false},
-		"a step that is told again": {func(int) *client.SolveStatus {
+		"a step that is repeated": {func(int) *client.SolveStatus {
 			return &client.SolveStatus{Vertexes: []*client.Vertex{step}}
 		}, false},
 		"empty messages": {func(int) *client.SolveStatus { return &client.SolveStatus{} }, false},
@@ -71,8 +71,8 @@ func TestFault63_WhatMoves(t *testing.T) {
 	}
 }
 
-// TestFault63_AnExtractionIsLeftAlone: BuildKit tells of its begin and its end. After that a step
-// has to move again.
+// TestFault63_AnExtractionIsLeftAlone: BuildKit reports only its start and its end. After that a
+// step must make progress again.
 func TestFault63_AnExtractionIsLeftAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, ctx := watched(t)
@@ -157,7 +157,7 @@ func TestFault63_AnExportIsLeftAlone(t *testing.T) {
 		time.Sleep(time.Hour)
 		if err := context.Cause(ctx); !errors.Is(err, ErrStalled) || !errors.Is(err, ErrDelivery) ||
 			!strings.Contains(err.Error(), "sha256:x") {
-			t.Errorf("a layer that nobody reads: %v", err)
+			t.Errorf("a layer that is not read: %v", err)
 		}
 	})
 }

@@ -39,7 +39,7 @@ func isThere(path string) bool {
 	return !errors.Is(err, fs.ErrNotExist)
 }
 
-// The next use removes what a killed process has left, and nothing else.
+// The next use removes only the copies that killed processes left.
 func TestCopiesThatWereLeft(t *testing.T) {
 	f, b, tmp := someBuilder(t)
 	living, killed := makeCopy(t, f, b), makeCopy(t, f, b)
@@ -71,7 +71,7 @@ func TestCopiesThatWereLeft(t *testing.T) {
 	}
 }
 
-// Nobody takes a copy that is being made for one that was left.
+// A sweep leaves copies alone that are being made.
 func TestCopiesSideBySide(t *testing.T) {
 	f, b, tmp := someBuilder(t)
 	var all sync.WaitGroup

@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// A folder of another user's stays, and a pipe in the place of one holds nobody up.
+// A folder of another user stays, and a pipe in the place of a folder does not block.
 func TestCopiesOfOthers(t *testing.T) {
 	f, b, tmp := someBuilder(t)
 	theirs, pipe := filepath.Join(tmp, copyPrefix+"theirs"), filepath.Join(tmp, copyPrefix+"pipe")

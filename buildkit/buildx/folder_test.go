@@ -28,7 +28,7 @@ const (
 	there = "there"
 )
 
-// TestGoldenFiles has the real buildx write the files that the other tests read.
+// TestGoldenFiles compares the files that the other tests read with those of the real buildx.
 func TestGoldenFiles(t *testing.T) {
 	partstest.Need(t, parts.NameBuildx)
 	path, err := parts.Locate("buildx")

@@ -112,7 +112,8 @@ func (p Plugin) Dial(ctx context.Context, f Folder, b Builder, platform string) 
 	if platform != "" {
 		args = append(args, "--platform", platform)
 	}
-	conn, err := p.start(exec.Command(p.path, args...), folder, work.remove)
+	cmd := exec.Command(p.path, args...) //nolint:noctx // the connection outlives ctx
+	conn, err := p.start(cmd, folder, work.remove)
 	if err != nil {
 		work.remove()
 		return nil, fmt.Errorf("%s: %w", p.path, err)
