@@ -13,6 +13,8 @@ import (
 	"github.com/moby/buildkit/util/attestation"
 	digest "github.com/opencontainers/go-digest"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"git.moleculesai.app/molecule-ai/pinion/resolver/git"
 )
 
 // blobs are a builder's content.
@@ -35,6 +37,22 @@ func exportedAs(t *testing.T, d ocispecs.Descriptor) map[string]string {
 	return map[string]string{exptypes.ExporterImageDescriptorKey: base64.StdEncoding.EncodeToString(
 		raw,
 	)}
+}
+
+func TestParseProvenance(t *testing.T) {
+	for entry, want := range map[string]Provenance{
+		"provenance": ProvenanceMax, "type=provenance": ProvenanceMax,
+		"mode=min,type=provenance": ProvenanceMin, `"type=provenance","mode=max"`: ProvenanceMax,
+		"": "", `"`: "", "sbom": "", "type=sbom,generator=x": "", "type=provenance,mode=": "",
+		"type=provenance,mode=full": "", "type=provenance,mode=min,builder-id=x": "",
+		"type=provenance,version=v1": "", "mode=max": "", "Provenance": "",
+		"type=provenance,\n": "", "true": "",
+	} {
+		got, err := ParseProvenance(entry)
+		if got != want || errors.Is(err, git.ErrInvalid) != (want == "") {
+			t.Errorf("%q: got %q, %v", entry, got, err)
+		}
+	}
 }
 
 // TestNoStatementNoImage: an image without an attestation fails if one was requested.

@@ -10,6 +10,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"git.moleculesai.app/molecule-ai/pinion/internal/errdef"
+	"git.moleculesai.app/molecule-ai/pinion/resolver/git"
 )
 
 // workingTree writes files, and links where the text begins with "-> ".
@@ -191,6 +194,33 @@ func TestFault07_TreeThatLeadsOut(t *testing.T) {
 	if tree := readTree(t, dir, atRoot); string(tree.inspection.dockerfile) != "FROM scratch" ||
 		paths(tree) != "Dockerfile out real" {
 		t.Errorf("got %q, %s", tree.inspection.dockerfile, paths(tree))
+	}
+}
+
+func TestReadTreeOfNoFolder(t *testing.T) {
+	dir := workingTree(t, map[string]string{"Dockerfile": "FROM scratch"})
+	for _, path := range []string{"", filepath.Join(dir, "Dockerfile"),
+		filepath.Join(dir, "nosuch")} {
+		_, err := ReadTree(t.Context(), path, atRoot)
+		if s, _ := errdef.SituationOf(err); !errors.Is(err, git.ErrInvalid) ||
+			errors.Is(err, ErrRefused) || s != errdef.NoWorkingTree {
+			t.Errorf("%q: %v", path, err)
+		}
+	}
+}
+
+// TestReadTreeByRelativePath: a later change of the working directory does not matter.
+func TestReadTreeByRelativePath(t *testing.T) {
+	t.Chdir(workingTree(t, map[string]string{"Dockerfile": "FROM scratch"}))
+	tree := readTree(t, ".", atRoot)
+	t.Chdir(t.TempDir())
+	up, err := newUpload(tree)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer up.close()
+	if err := send(t, up); err != nil {
+		t.Error(err)
 	}
 }
 
