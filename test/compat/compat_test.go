@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -15,6 +16,7 @@ import (
 	"testing"
 
 	"git.moleculesai.app/molecule-ai/pinion"
+	"git.moleculesai.app/molecule-ai/pinion/cache"
 )
 
 const (
@@ -54,6 +56,50 @@ func TestHitsOfAnEarlierVersion(t *testing.T) {
 	}
 }
 
+// TestRecordsAreWrittenAlike reads the fixture's records and writes them again.
+func TestRecordsAreWrittenAlike(t *testing.T) {
+	dir := t.TempDir()
+	placeRecords(t, dir, "oci:///images")
+	before := contents(t, dir)
+	d, err := cache.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	records, err := d.All()
+	if err != nil || len(records) != 2 {
+		t.Fatalf("%d records, %v", len(records), err)
+	}
+	for _, rec := range records {
+		if err := d.Forget(rec); err != nil {
+			t.Fatal(err)
+		}
+		if err := d.Put(rec); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if after := contents(t, dir); !maps.Equal(before, after) {
+		t.Errorf("the records were\n%s\nand are\n%s", before, after)
+	}
+}
+
+// contents returns the files below the folder of records, by path.
+func contents(t *testing.T, dir string) map[string]string {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(dir, "records", "*", "*", "*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := map[string]string{}
+	for _, file := range files {
+		body, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out[file] = string(body)
+	}
+	return out
+}
+
 // open makes an orchestrator of copies of the fixture.
 func open(t *testing.T) *pinion.Orchestrator {
 	t.Helper()
@@ -61,13 +107,13 @@ func open(t *testing.T) *pinion.Orchestrator {
 	if err != nil {
 		t.Fatal(err)
 	}
-	layout, cache := filepath.Join(dir, "layout"), filepath.Join(dir, "cache")
+	layout, records := filepath.Join(dir, "layout"), filepath.Join(dir, "cache")
 	if err := os.CopyFS(layout, os.DirFS(filepath.Join("testdata", "layout"))); err != nil {
 		t.Fatal(err)
 	}
-	placeRecords(t, cache, "oci://"+filepath.ToSlash(layout))
+	placeRecords(t, records, "oci://"+filepath.ToSlash(layout))
 	env := map[string]string{
-		"HOME": dir, "MOLECULE_LOCAL_BUILD_CACHE": cache, "PINION_STORE": "oci:" + layout,
+		"HOME": dir, "MOLECULE_LOCAL_BUILD_CACHE": records, "PINION_STORE": "oci:" + layout,
 		"MOLECULE_LOCAL_TEMPLATE_REPO_PREFIX": "http://" + host + "/template-",
 		"PINION_ALLOW_HTTP":                   "1", "PINION_CACHE": "off",
 		"BUILDKIT_HOST": "unix://" + filepath.ToSlash(filepath.Join(dir, "no-builder.sock")),
@@ -87,7 +133,7 @@ func open(t *testing.T) *pinion.Orchestrator {
 
 // placeRecords writes the fixture's records as the earlier version filed those of a store:
 // records/<line>/<first half of the SHA-256 of the store's address, in hex>/<key>-oci.json.
-func placeRecords(t *testing.T, cache, store string) {
+func placeRecords(t *testing.T, cacheDir, store string) {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join("testdata", "records", "*", "*.json"))
 	if err != nil || len(files) != 2 {
@@ -100,7 +146,7 @@ func placeRecords(t *testing.T, cache, store string) {
 			t.Fatal(err)
 		}
 		line := filepath.Base(filepath.Dir(file))
-		dir := filepath.Join(cache, "records", line, hex.EncodeToString(sum[:16]))
+		dir := filepath.Join(cacheDir, "records", line, hex.EncodeToString(sum[:16]))
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			t.Fatal(err)
 		}
