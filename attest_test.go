@@ -23,7 +23,7 @@ func TestProvenanceAskedFor(t *testing.T) {
 		for _, e := range c.entries {
 			opts = append(opts, Attest(e))
 		}
-		if got, err := newAsk(opts).provenance(); err != nil || got != c.want {
+		if got, err := newRequest(opts).provenance(); err != nil || got != c.want {
 			t.Errorf("%q: got %q, %v", c.entries, got, err)
 		}
 	}
@@ -31,7 +31,7 @@ func TestProvenanceAskedFor(t *testing.T) {
 		"type=provenance,mode=", "type=provenance,mode=full",
 		"type=provenance,mode=min,builder-id=x", "type=provenance,version=v1", "mode=max",
 		"Provenance", "type=provenance,\n", "true"} {
-		if got, err := newAsk([]EnsureOption{Attest("provenance"),
+		if got, err := newRequest([]EnsureOption{Attest("provenance"),
 			Attest(entry)}).provenance(); !errors.Is(err, ErrInvalidInput) {
 			t.Errorf("%q: got %q, %v", entry, got, err)
 		}

@@ -8,16 +8,57 @@ import (
 	"sync"
 	"time"
 
+	"github.com/moby/buildkit/client"
+
 	"git.moleculesai.app/molecule-ai/pinion/internal/feed"
 	"git.moleculesai.app/molecule-ai/pinion/internal/flight"
-	"git.moleculesai.app/molecule-ai/pinion/internal/termtext"
+	"git.moleculesai.app/molecule-ai/pinion/internal/queue"
 )
 
-// keptEvents bounds the memory that the droppable events of one run take, in bytes.
-const keptEvents = 1 << 20
+// maxEventBytes bounds the memory that the droppable events of one build use.
+const maxEventBytes = 1 << 20
 
-// Build is one run of the work for an image. Whoever asks for the same thing while it goes on
-// shares it.
+// builds runs the work for images, and shares it between calls.
+type builds struct {
+	group flight.Group[string, *Build, Image]
+	queue *queue.Queue
+	clean func(string) string
+}
+
+// hit returns a call that has its image.
+func (bs *builds) hit(ctx context.Context, resolved Event, img Image) *Call {
+	b := newBuild(resolved, bs.clean)
+	b.end(ctx, img, nil)
+	return &Call{build: b}
+}
+
+// join shares the build with that key, or begins one. A build waits for its turn in the queue.
+func (bs *builds) join(ctx context.Context, key string, resolved Event,
+	work func(context.Context, *Build) (Image, error)) (*Call, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	begin := func() *Build { return newBuild(resolved, bs.clean) }
+	run := func(ctx context.Context, b *Build) (img Image, err error) {
+		defer func() {
+			if err != nil {
+				err = fail(ctx, b.name, err)
+			}
+			b.end(ctx, img, err)
+		}()
+		leave, err := bs.queue.Enter(ctx, b.queued)
+		if err != nil {
+			return Image{}, err
+		}
+		defer leave()
+		b.run()
+		return work(ctx, b)
+	}
+	t := bs.group.Join(ctx, key, begin, run)
+	return &Call{build: t.Shared(), ticket: t}, nil
+}
+
+// Build is one run of the work for an image. Calls for the same thing share it while it runs.
 type Build struct {
 	id, name, reference string
 	started             time.Time
@@ -32,12 +73,11 @@ type Build struct {
 	err   error
 }
 
-// newBuild begins with what is known already.
-func (o *Orchestrator) newBuild(resolved Event) *Build {
+// newBuild returns a build whose first event is resolved.
+func newBuild(resolved Event, clean func(string) string) *Build {
 	b := &Build{
 		id: rand.Text(), name: resolved.Name, reference: resolved.Reference, started: time.Now(),
-		events: feed.New[Event](keptEvents), done: make(chan struct{}),
-		clean: o.clean,
+		events: feed.New[Event](maxEventBytes), done: make(chan struct{}), clean: clean,
 	}
 	b.status = BuildStatus{ID: b.id, Name: b.name, State: BuildQueued, Reference: b.reference,
 		Started: b.started.UTC()}
@@ -45,25 +85,22 @@ func (o *Orchestrator) newBuild(resolved Event) *Build {
 	return b
 }
 
-// clean makes text from elsewhere fit to be shown.
-func (o *Orchestrator) clean(s string) string { return termtext.Sanitize(o.Redact(s)) }
-
-// ID is unique and cannot be guessed.
+// ID returns the build's ID, which is unique and cannot be guessed.
 func (b *Build) ID() string { return b.id }
 
-// Name of the template.
+// Name returns the template's name.
 func (b *Build) Name() string { return b.name }
 
-// Reference that the image will have.
+// Reference returns the name that the image will have.
 func (b *Build) Reference() string { return b.reference }
 
-// Started is when the first caller asked.
+// Started returns the time of the first call.
 func (b *Build) Started() time.Time { return b.started }
 
-// Done is closed when the build has ended.
+// Done returns a channel that is closed when the build has ended.
 func (b *Build) Done() <-chan struct{} { return b.done }
 
-// Result is the image or the error of a build that has ended. Before that it is an error.
+// Result returns the image or the error of a build that has ended. Before that it is an error.
 func (b *Build) Result() (Image, error) {
 	select {
 	case <-b.done:
@@ -73,8 +110,8 @@ func (b *Build) Result() (Image, error) {
 	}
 }
 
-// Events yields what happened after the event of that ID, 0 for all, and what happens from then on,
-// until the build has ended or ctx does. Readers may come late and be slow: nothing waits for them.
+// Events yields the events after the one with that ID, 0 for all, and the events to come, until the
+// build or ctx ends. Readers may come late and be slow: nothing waits for them.
 func (b *Build) Events(ctx context.Context, after int64) iter.Seq[Event] {
 	return b.events.After(ctx, after)
 }
@@ -88,10 +125,10 @@ func (b *Build) emit(e Event) {
 	b.events.Add(e.weight(), func(number int64) Event { e.ID = number; return e })
 }
 
-// queued has the form that queue.Enter wants.
+// queued reports the place in the queue.
 func (b *Build) queued(position int) { b.emit(Event{Type: EventQueued, Position: position}) }
 
-// end tells the result and closes the events.
+// end sets the result and closes the events.
 func (b *Build) end(ctx context.Context, img Image, err error) {
 	switch {
 	case err != nil:
@@ -108,20 +145,36 @@ func (b *Build) end(ctx context.Context, img Image, err error) {
 	b.events.Close()
 }
 
-func failureOf(ctx context.Context, err error, clean func(string) string) *Failure {
-	f := &Failure{Message: clean(err.Error()), Class: ClassOf(err)}
-	var e *Error
-	if errors.As(err, &e) {
-		f.Origin = e.Origin
-	}
-	if ctx.Err() != nil {
-		f.Class = ClassCancelled
-	}
-	return f
+// run marks the build as running.
+func (b *Build) run() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.status.State, b.status.Position = BuildRunning, 0
 }
 
-// Call is one caller's part in what [Orchestrator.Start] found or began. It ends with Wait or
-// Leave.
+// Status returns the state of the build right now.
+func (b *Build) Status() BuildStatus {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	s := b.status
+	if s.Image != nil {
+		shown := s.Image.clone()
+		s.Image = &shown
+	}
+	return s
+}
+
+// progress returns a function that emits events for BuildKit's statuses and passes the statuses on.
+func (b *Build) progress(next func(name string, s *client.SolveStatus)) func(*client.SolveStatus) {
+	steps := newSteps(b.emit)
+	return func(s *client.SolveStatus) {
+		steps.Update(s)
+		next(b.name, s)
+	}
+}
+
+// Call is one caller's interest in a build or a hit, from [Orchestrator.Start]. It ends with Wait
+// or Leave.
 type Call struct {
 	build  *Build
 	ticket *flight.Ticket[*Build, Image] // nil for a hit
@@ -130,10 +183,10 @@ type Call struct {
 	finish func(ctx context.Context, img Image, err error) (Image, error)
 }
 
-// Build is what the caller takes part in. That of a hit has ended, and is this caller's alone.
+// Build returns the build that the caller shares. The build of a hit has ended and is not shared.
 func (c *Call) Build() *Build { return c.build }
 
-// Hit says that there is nothing to wait for.
+// Hit reports whether the image was there already.
 func (c *Call) Hit() bool { return c.ticket == nil }
 
 // Leave withdraws the caller's interest. The last one to leave cancels the build.
@@ -143,8 +196,8 @@ func (c *Call) Leave() {
 	}
 }
 
-// Wait returns the image, or an [*Error], or the context's error if ctx ends first. Then the caller
-// has left, and if it was the last one the build has been cancelled and has ended.
+// Wait returns the image, or an [*Error], or the context's error if ctx ends first. In that case
+// the caller has left; if it was the last one, the build was cancelled and has ended.
 func (c *Call) Wait(ctx context.Context) (Image, error) {
 	if c.ticket == nil {
 		img, err := c.build.Result()

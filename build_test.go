@@ -84,8 +84,8 @@ func TestEventsOfAFailure(t *testing.T) {
 // as lines are.
 func TestFault59_WhatATemplateCallsItsSteps(t *testing.T) {
 	w := newWorld(t)
-	b := w.newBuild(Event{Type: EventResolved, Name: "x"})
-	s := progressEvents(b.emit)
+	b := newBuild(Event{Type: EventResolved, Name: "x"}, w.clean)
+	s := newSteps(b.emit)
 	now := time.Now()
 	for i := range 20_000 {
 		s.Update(&client.SolveStatus{Vertexes: []*client.Vertex{{
@@ -228,14 +228,14 @@ func TestFault49And50_WhoLeaves(t *testing.T) {
 // TestFault59_AFloodOfOutputIsBounded: 100 MB of lines and no reader.
 func TestFault59_AFloodOfOutputIsBounded(t *testing.T) {
 	w := newWorld(t)
-	b := w.newBuild(Event{Type: EventResolved, Name: "x"})
+	b := newBuild(Event{Type: EventResolved, Name: "x"}, w.clean)
 	line := strings.Repeat("x", 1000)
 	for range 1 << 17 {
 		b.emit(Event{Type: EventLog, Text: line})
 	}
 	b.end(t.Context(), Image{}, nil)
 	events := slices.Collect(b.Events(t.Context(), 0))
-	if len(events) > keptEvents/1000 || events[0].Type != EventResolved ||
+	if len(events) > maxEventBytes/1000 || events[0].Type != EventResolved ||
 		events[len(events)-1].Type != EventDone {
 		t.Errorf("%d events from %s to %s", len(events), events[0].Type, events[len(events)-1].Type)
 	}

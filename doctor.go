@@ -10,6 +10,7 @@ import (
 	"github.com/containerd/platforms"
 
 	"git.moleculesai.app/molecule-ai/pinion/buildkit"
+	"git.moleculesai.app/molecule-ai/pinion/internal/builder"
 	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore"
 	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore/docker"
 	"git.moleculesai.app/molecule-ai/pinion/resolver"
@@ -35,197 +36,199 @@ type Check struct {
 	Err error `json:"-"`
 }
 
-func ok(name, format string, args ...any) Check {
+func pass(name, format string, args ...any) Check {
 	return Check{Name: name, Status: StatusOK, Detail: fmt.Sprintf(format, args...)}
 }
 
-func warn(name, format string, args ...any) Check {
+func caution(name, format string, args ...any) Check {
 	return Check{Name: name, Status: StatusWarn, Detail: fmt.Sprintf(format, args...)}
 }
 
-func failed(name string, err error) Check {
+func failure(name string, err error) Check {
 	return Check{Name: name, Status: StatusFail, Detail: err.Error(), Err: err}
 }
 
 // lowDisk is the free space in bytes below which a template image of several GB may not fit.
 const lowDisk = 10 << 30
 
-// Doctor looks at everything that a build needs and changes nothing, except that a managed builder
-// is started if it is the one to be used.
+// Doctor looks at everything that a build needs and changes nothing, except that it starts the
+// managed builder if that is the one to use.
 func (o *Orchestrator) Doctor(ctx context.Context) []Check {
-	checks := []Check{ok("mode", "%s", o.source.Mode)}
-	if o.source.Mode == resolver.ModeLocalBuild {
+	local := o.source.Mode == resolver.ModeLocalBuild
+	checks := []Check{o.checkMode()}
+	if local {
 		checks = append(checks, o.checkToken(), o.checkGit(ctx))
-	} else {
-		checks[0] = ok("mode", "%s, images come from %s", o.source.Mode, o.source.Prefix)
 	}
 	checks = append(checks, o.checkCache())
-	st, err := o.store()
+	s, err := o.store()
 	if err != nil {
-		return append(checks, failed("image store", storeError(err)))
+		return append(checks, failure("image store", imagestore.StoreFailure(err)))
 	}
-	info, holds := checkStore(ctx, st)
-	checks = append(checks, holds)
-	if o.source.Mode == resolver.ModeLocalBuild &&
-		(holds.Status != StatusFail || o.settings.addr != "" || o.settings.builder != "") {
-		checks = append(checks, o.checkBuilder(ctx, st)...)
+	store := imagestore.NewFacts(s)
+	info, stored := checkStore(ctx, store)
+	checks = append(checks, stored)
+	answers := stored.Status != StatusFail
+	if local && (answers || o.builders.Addr != "" || o.builders.Name != "") {
+		checks = append(checks, o.checkBuilder(ctx, store)...)
 		checks = append(checks, o.checkBuildx(ctx)...)
 	}
-	if holds.Status != StatusFail {
-		checks = append(checks, checkDisk(st.Endpoint(), info))
+	if answers {
+		checks = append(checks, checkDisk(s.Endpoint(), info))
 	}
 	return checks
 }
 
-func (o *Orchestrator) checkToken() Check {
-	if o.settings.token == "" {
-		return ok("token", "%s is not set; public repositories need none", EnvToken)
+func (o *Orchestrator) checkMode() Check {
+	if o.source.Mode == resolver.ModeRegistry {
+		return pass("mode", "%s, images come from %s", o.source.Mode, o.source.Prefix)
 	}
-	return ok("token", "%s is set", EnvToken)
+	return pass("mode", "%s", o.source.Mode)
 }
 
-// checkGit asks for the first template that the catalogue has to offer; one that is not mirrored
-// proves the server just as well as one that is.
+func (o *Orchestrator) checkToken() Check {
+	if o.settings.token == "" {
+		return pass("token", "%s is not set; public repositories need none", EnvToken)
+	}
+	return pass("token", "%s is set", EnvToken)
+}
+
+// checkGit asks for the first template of the catalogue that is mirrored. A server that says that
+// one is missing works.
 func (o *Orchestrator) checkGit(ctx context.Context) Check {
 	var last error
 	for _, name := range o.doctorTemplates() {
 		t, err := o.catalogue.Template(name)
 		if err != nil {
-			return failed("git server", err)
+			return failure("git server", err)
 		}
 		head, err := o.heads.Head(ctx, t.Remote, t.Ref, "")
 		if err == nil {
-			return ok("git server", "%s: %s is %s at %s", t.Remote.Host(), name, head.Ref,
+			return pass("git server", "%s: %s is %s at %s", t.Remote.Host(), name, head.Ref,
 				head.Revision.Short())
 		}
 		if last = err; !errors.Is(err, ErrNotFound) {
 			break
 		}
 	}
-	return failed("git server", last)
+	return failure("git server", last)
 }
 
+// doctorTemplates returns the catalogue, the user's own templates first.
 func (o *Orchestrator) doctorTemplates() []string {
 	names := append([]string{"claude-code"}, o.Names()...)
 	for _, n := range o.Names() {
 		if !resolver.IsKnownRuntime(n) {
-			// Whoever has templates of their own cares for those first.
 			return append([]string{n}, names...)
 		}
 	}
 	return names
 }
 
-func checkStore(ctx context.Context, st store) (imagestore.EngineInfo, Check) {
-	name := "image store"
-	if engineOf(st) != nil {
-		name = "engine"
+func (o *Orchestrator) checkCache() Check {
+	path := o.settings.cachePath()
+	dir, err := o.records()
+	if err != nil {
+		return failure("cache folder", err)
 	}
-	info, err := st.Info(ctx)
-	switch {
-	case err != nil:
-		return info, failed(name, storeError(err))
-	case info.Kind == imagestore.KindOCI:
-		return info, ok(name, "OCI layout in %s", info.RootDir)
+	if err := dir.Writable(); err != nil {
+		return caution("cache folder", "%s cannot be written, so nothing will be a hit: %v", path,
+			err)
 	}
-	return info, ok(name, "Docker %s at %s, %s image store, %s", info.Version, st.Endpoint(),
-		info.Kind, info.Platform)
+	return pass("cache folder", "%s", path)
 }
 
-func (o *Orchestrator) checkBuilder(ctx context.Context, st store) []Check {
-	c, err := o.whichBuilder(ctx, st)
-	if err != nil {
-		return []Check{failed("builder", err)}
+func checkStore(ctx context.Context, store *imagestore.Facts) (imagestore.EngineInfo, Check) {
+	name := "image store"
+	if builder.EngineOf(store.Store) != nil {
+		name = "engine"
 	}
-	why := c.why
-	want := o.settings.platform
-	if want == NativePlatform {
-		want = ""
+	info, err := store.Info(ctx)
+	switch {
+	case err != nil:
+		return info, failure(name, imagestore.StoreFailure(err))
+	case info.Kind == imagestore.KindOCI:
+		return info, pass(name, "OCI layout in %s", info.RootDir)
 	}
-	b, err := o.connect(ctx, st, want)
+	return info, pass(name, "Docker %s at %s, %s image store, %s", info.Version,
+		store.Store.Endpoint(), info.Kind, info.Platform)
+}
+
+func (o *Orchestrator) checkBuilder(ctx context.Context, store *imagestore.Facts) []Check {
+	choice, err := o.builders.Choose(ctx, store)
 	if err != nil {
-		return []Check{failed("builder", err)}
+		return []Check{failure("builder", err)}
+	}
+	platform := o.settings.platform
+	if platform == NativePlatform {
+		platform = ""
+	}
+	b, err := o.connect(ctx, store, platform)
+	if err != nil {
+		return []Check{failure("builder", err)}
 	}
 	defer b.Close()
-	info := b.Info()
+	info, why := b.Info(), choice.Why
 	if info.Kind == buildkit.KindManaged {
 		why += "; started by this check unless it ran, and ends by itself when idle"
 	}
-	builder := ok("builder", "%s %s at %s (%s)", info.Kind, info.Version, info.Endpoint, why)
-	advice := remarks(b)
-	if old := buildkit.Floor(info); old != "" {
-		advice = append(advice, old)
+	seen := fmt.Sprintf("%s %s at %s (%s)", info.Kind, info.Version, info.Endpoint, why)
+	checks := []Check{pass("builder", "%s", seen), o.checkPlatform(b)}
+	if advice := append(b.Remarks, o.builders.Advice(choice, info)...); len(advice) > 0 {
+		checks[0] = caution("builder", "%s: %s", seen, strings.Join(advice, "; "))
 	}
-	if plain := o.settings.withoutTLS(c); plain != "" {
-		advice = append(advice, plain)
-	}
-	if len(advice) > 0 {
-		builder = warn("builder", "%s %s at %s (%s): %s", info.Kind, info.Version, info.Endpoint,
-			why, strings.Join(advice, "; "))
-	}
-	return []Check{builder, o.checkPlatform(b)}
+	return checks
 }
 
-// whichBuilder says why the builder is the one that connect takes, and which it is if it had to be
-// chosen.
-func (o *Orchestrator) whichBuilder(ctx context.Context, st store) (choice, error) {
-	switch o.settings.addr {
-	case "":
-		return o.settings.choose(ctx, st)
-	case ManagedBuilder:
-		return choice{why: "named"}, nil
-	default:
-		return choice{why: "named by --addr or " + EnvBuilder}, nil
-	}
-}
-
-func (o *Orchestrator) checkPlatform(b solver) Check {
+func (o *Orchestrator) checkPlatform(b builder.Builder) Check {
 	want := o.settings.platform
 	if want == NativePlatform {
-		return ok("platform", "%s (native)", platforms.Format(b.Native()))
+		return pass("platform", "%s (native)", platforms.Format(b.Native()))
 	}
 	p, err := resolver.ParsePlatform(want)
 	if err == nil {
 		err = b.RequirePlatform(p)
 	}
 	if err != nil {
-		return failed("platform", err)
+		return failure("platform", err)
 	}
 	if platforms.Only(b.Native()).Match(p) {
-		return ok("platform", "%s", want)
+		return pass("platform", "%s", want)
 	}
-	return warn("platform", "%s is emulated on %s, which is slow", want,
+	return caution("platform", "%s is emulated on %s, which is slow", want,
 		platforms.Format(b.Native()))
 }
 
-func (o *Orchestrator) checkCache() Check {
-	dir, err := o.records()
-	if err != nil {
-		return failed("cache folder", err)
+// checkBuildx looks at the buildx plugin, if there is one. Without it nothing is missing: a builder
+// that is reached through it says so itself.
+func (o *Orchestrator) checkBuildx(ctx context.Context) []Check {
+	version, advice, ok, err := o.builders.BuildxVersion(ctx)
+	switch {
+	case err != nil:
+		return []Check{caution("buildx", "%v", err)}
+	case !ok:
+		return nil
+	case advice != "":
+		return []Check{caution("buildx", "%s: %s", version, advice)}
 	}
-	if err := dir.Writable(); err != nil {
-		return warn("cache folder", "%s cannot be written, so nothing will be a hit: %v",
-			o.settings.cachePath(), err)
-	}
-	return ok("cache folder", "%s", o.settings.cachePath())
+	return []Check{pass("buildx", "%s", version)}
 }
 
 func checkDisk(endpoint string, info imagestore.EngineInfo) Check {
-	root, room := info.RootDir, "`docker system df` and `docker image prune`"
+	root, room := info.RootDir, "remove images of the engine that are not used"
 	if info.Kind == imagestore.KindOCI {
-		room = "`pinion prune`"
+		room = "prune older images"
 	} else if _, err := os.Stat(root); err != nil || !strings.HasPrefix(endpoint, "unix://") {
-		return ok("disk", "the engine's disk is not on this machine")
+		return pass("disk", "the engine's disk is not on this machine")
 	}
 	free, err := docker.FreeBytes(root)
 	switch {
 	case err != nil:
-		return warn("disk", "%s: %v", root, err)
+		return caution("disk", "%s: %v", root, err)
 	case free < lowDisk:
-		return warn("disk", "%s has %s free; template images take several GB, so make room with %s",
+		return caution("disk", "%s has %s free; template images take several GB, so make room: %s",
 			root, gib(free), room)
 	}
-	return ok("disk", "%s has %s free", root, gib(free))
+	return pass("disk", "%s has %s free", root, gib(free))
 }
 
 func gib(n uint64) string {

@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"git.moleculesai.app/molecule-ai/pinion/buildkit"
+	"git.moleculesai.app/molecule-ai/pinion/internal/builder"
+	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore"
 )
 
 // versioned is a builder of some version.
@@ -28,8 +30,9 @@ func TestFault56_DoctorNamesTheAdvisories(t *testing.T) {
 		{buildkit.Info{Kind: buildkit.KindBuildkitd, Version: "v0.34.2"}, ""},
 	} {
 		w := newWorld(t)
-		w.connect = func(context.Context, store, string) (solver, error) {
-			return versioned{w.builder, c.info}, nil
+		w.connect = func(context.Context, *imagestore.Facts, string) (builder.Connection,
+			error) {
+			return builder.Connection{Builder: versioned{w.builder, c.info}}, nil
 		}
 		got := checkNamed(t, w.Doctor(t.Context()), "builder")
 		if bad := c.word != ""; bad != (got.Status == StatusWarn) ||
@@ -46,4 +49,18 @@ func checkNamed(t *testing.T, checks []Check, name string) Check {
 		t.Fatalf("no check %q in %+v", name, checks)
 	}
 	return checks[i]
+}
+
+func TestDoctorOnBuilderWithoutTLS(t *testing.T) {
+	w := newWorld(t)
+	w.builders.Addr = "tcp://builder.example:1234"
+	w.connect = func(context.Context, *imagestore.Facts, string) (builder.Connection,
+		error) {
+		return builder.Connection{Builder: versioned{w.builder, buildkit.Info{
+			Kind: buildkit.KindBuildkitd, Endpoint: w.builders.Addr, Version: "v0.34.2"}}}, nil
+	}
+	if got := checkNamed(t, w.Doctor(t.Context()), "builder"); got.Status != StatusWarn ||
+		!strings.Contains(got.Detail, "without TLS") {
+		t.Errorf("%+v", got)
+	}
 }

@@ -1,8 +1,11 @@
 package pinion
 
 import (
+	"context"
+	"errors"
 	"time"
 
+	"git.moleculesai.app/molecule-ai/pinion/buildkit"
 	"git.moleculesai.app/molecule-ai/pinion/resolver/git"
 )
 
@@ -56,7 +59,35 @@ type Event struct {
 	Failure   *Failure     `json:"failure,omitempty"`
 }
 
-// Failure is why a run came to nothing.
+// Step is a vertex of BuildKit's build graph.
+type Step = buildkit.Step
+
+// StepState is the state of a step.
+type StepState = buildkit.StepState
+
+// The states of a step. A cached step never starts.
+const (
+	StepStarted = buildkit.StepStarted
+	StepCached  = buildkit.StepCached
+	StepDone    = buildkit.StepDone
+	StepFailed  = buildkit.StepFailed
+)
+
+// newSteps returns what emits an event for each change in BuildKit's statuses.
+func newSteps(emit func(Event)) *buildkit.Steps {
+	return buildkit.NewSteps(func(p buildkit.Progress) {
+		switch p.Kind {
+		case buildkit.ProgressStep:
+			emit(Event{Type: EventStep, Step: &p.Step})
+		case buildkit.ProgressLine:
+			emit(Event{Type: EventLog, Text: p.Line, Step: &p.Step})
+		case buildkit.ProgressDelivery:
+			emit(Event{Type: EventDelivering, Bytes: p.Bytes})
+		}
+	})
+}
+
+// Failure is the reason why a build failed.
 type Failure struct {
 	Message string `json:"error"`
 	Origin  Origin `json:"origin,omitempty"`
@@ -75,5 +106,71 @@ func (e Event) weight() int {
 		return 200 + len(e.Step.Name)
 	default:
 		return 0
+	}
+}
+
+// failureOf returns the failure of an error. A call that was cancelled has the class cancelled,
+// whatever the error says.
+func failureOf(ctx context.Context, err error, clean func(string) string) *Failure {
+	f := &Failure{Message: clean(err.Error()), Class: ClassOf(err)}
+	var e *Error
+	if errors.As(err, &e) {
+		f.Origin = e.Origin
+	}
+	if ctx.Err() != nil {
+		f.Class = ClassCancelled
+	}
+	return f
+}
+
+// failureEvent is the only event of a call that failed before it was known what it is about.
+func (o *Orchestrator) failureEvent(ctx context.Context, name string, err error) Event {
+	return Event{ID: 1, Type: EventFailed, Time: time.Now().UTC(), Name: name,
+		Failure: failureOf(ctx, err, o.clean)}
+}
+
+// BuildState is how far a build or pull is.
+type BuildState string
+
+// The states of a build, in their order.
+const (
+	BuildQueued  BuildState = "queued"
+	BuildRunning BuildState = "running"
+	BuildDone    BuildState = "done"
+	BuildFailed  BuildState = "failed"
+)
+
+// BuildStatus is what can be said of a [Build] at a moment. All texts are redacted and free of
+// control characters.
+type BuildStatus struct {
+	ID   string `json:"id"`
+	Name string `json:"name"`
+	// State, and Position while it is queued: 1 is the next.
+	State     BuildState   `json:"state"`
+	Position  int          `json:"position,omitempty"`
+	Reference string       `json:"reference"`
+	Revision  git.Revision `json:"revision,omitzero"`
+	// Prewarmed: it was begun before anybody waited for it.
+	Prewarmed bool      `json:"prewarmed,omitempty"`
+	Started   time.Time `json:"started"`
+	Ended     time.Time `json:"ended,omitzero"`
+	Image     *Image    `json:"image,omitempty"`
+	Failure   *Failure  `json:"failure,omitempty"`
+	// SupersededBy is the branch's head if it is known to have moved since.
+	SupersededBy git.Revision `json:"superseded_by,omitzero"`
+}
+
+// observe keeps the status in step with the events.
+func (s *BuildStatus) observe(e Event) {
+	switch e.Type {
+	case EventResolved:
+		s.Revision, s.Prewarmed = e.Revision, e.Prewarmed
+	case EventQueued:
+		s.Position = e.Position
+	case EventDone:
+		s.State, s.Position, s.Ended, s.Image, s.SupersededBy = BuildDone, 0, e.Time, e.Image,
+			e.Image.SupersededBy
+	case EventFailed:
+		s.State, s.Position, s.Ended, s.Failure = BuildFailed, 0, e.Time, e.Failure
 	}
 }

@@ -19,6 +19,7 @@ import (
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"git.moleculesai.app/molecule-ai/pinion/buildkit"
+	"git.moleculesai.app/molecule-ai/pinion/internal/builder"
 	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore"
 	"git.moleculesai.app/molecule-ai/pinion/resolver"
 	"git.moleculesai.app/molecule-ai/pinion/resolver/git"
@@ -190,13 +191,11 @@ func (f *fakeStore) Load(_ context.Context, r io.Reader, _ string) error {
 }
 
 // Receive brings in what the fake builder has made, as an engine does by a pull.
-func (f *fakeStore) Receive(_ context.Context,
-	t imagestore.Transfer) (imagestore.Result, error) {
+func (f *fakeStore) Receive(_ context.Context, t imagestore.Transfer) (imagestore.Result, error) {
+	ref := t.Image.Reference
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	ref := t.Image.Reference
-	got := imagestore.Result{Image: f.made, Kind: f.kind,
-		Delivery: buildkit.Delivery{Method: buildkit.MethodDelta}}
+	got := imagestore.Result{Image: f.made, Kind: f.kind}
 	if _, there := f.images[f.made.ID]; there {
 		if tags := f.tagsOf(f.made.ID); slices.Contains(tags, ref) {
 			got.Name = ref
@@ -275,7 +274,10 @@ func (f *fakeBuilder) Close() error {
 	return nil
 }
 
-func (f *fakeBuilder) connect(context.Context, store, string) (solver, error) { return f, nil }
+func (f *fakeBuilder) connect(context.Context, *imagestore.Facts, string) (builder.Connection,
+	error) {
+	return builder.Connection{Builder: f}, nil
+}
 
 func (f *fakeBuilder) Solve(ctx context.Context, req buildkit.Request,
 	sink buildkit.Sink) (buildkit.Result, error) {
@@ -355,7 +357,7 @@ func newWorld(t *testing.T, opts ...Option) *world {
 // attach gives another Orchestrator, as another process would have, the same surroundings.
 func (w *world) attach(o *Orchestrator) {
 	o.heads, o.connect = w.heads, w.builder.connect
-	o.store = func() (store, error) { return w.store, nil }
+	o.store = func() (imagestore.Store, error) { return w.store, nil }
 }
 
 func (w *world) ensure(t *testing.T, opts ...EnsureOption) Image {

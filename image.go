@@ -1,6 +1,7 @@
 package pinion
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -8,6 +9,8 @@ import (
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"git.moleculesai.app/molecule-ai/pinion/buildkit"
+	"git.moleculesai.app/molecule-ai/pinion/cache"
+	"git.moleculesai.app/molecule-ai/pinion/internal/buildcache"
 	"git.moleculesai.app/molecule-ai/pinion/resolver"
 	"git.moleculesai.app/molecule-ai/pinion/resolver/git"
 )
@@ -24,11 +27,23 @@ const (
 	OutcomePulled Outcome = "pulled"
 )
 
+// Labels on every image that Pinion builds. They are a function of the recipe alone: a label with a
+// time in it would give each build of the same recipe another image ID.
+const (
+	LabelSource   = "org.opencontainers.image.source"
+	LabelRevision = "org.opencontainers.image.revision"
+	// LabelRecipe holds the recipe's digest, "sha256:<hex>".
+	LabelRecipe = "app.moleculesai.pinion.recipe"
+	// LabelTree holds the digest of a working tree, "sha256:<hex>", in place of source and
+	// revision.
+	LabelTree = "app.moleculesai.pinion.tree"
+)
+
 // schemaVersion is the version of the JSON form of an [Image].
 const schemaVersion = 1
 
-// Image is an image in the local store and how it got there. Its JSON form is the output of
-// `pinion ensure --format json`.
+// Image is an image in the local store and how it got there. Programs read its JSON form, which
+// docs/receipt.md describes.
 type Image struct {
 	Schema  int           `json:"schema"`
 	Name    string        `json:"name"`
@@ -120,3 +135,65 @@ type Durations struct {
 }
 
 func ms(d time.Duration) int64 { return d.Milliseconds() }
+
+// CacheReceipt says which saved caches a builder was offered.
+type CacheReceipt struct {
+	// From is "local" or "registry".
+	From string `json:"from"`
+	// Imported are the commits, or for a registry the references, in the order in which BuildKit
+	// asks for them.
+	Imported []string `json:"imported"`
+}
+
+// Pushed is a name in a registry and the digest of the manifest that it stands for there.
+type Pushed struct {
+	Reference string `json:"reference"`
+	Digest    string `json:"digest"`
+}
+
+// resolved is the event that says what a request is about.
+func (w work) resolved() Event {
+	e := Event{Type: EventResolved, Name: w.template.Name, Reference: w.recipe.Reference()}
+	if w.tree == nil {
+		e.Revision, e.Prewarmed = w.recipe.Revision, w.request.prewarm
+	}
+	return e
+}
+
+// source names what is built, human-readable.
+func (w work) source() string {
+	if w.tree != nil {
+		return fmt.Sprintf("the working tree %s (%s)", w.request.path, w.recipe.Short())
+	}
+	return fmt.Sprintf("%s#%s", w.template.Remote, w.recipe.Short())
+}
+
+// image returns the image that a record describes.
+func (w work) image(outcome Outcome, rec cache.Record) Image {
+	img := Image{
+		Schema: schemaVersion, Name: w.template.Name, Mode: resolver.ModeLocalBuild,
+		Outcome: outcome, Reference: w.recipe.Reference(), ID: rec.ImageID,
+		Revision: w.recipe.Revision, Repository: w.recipe.Repository, Tree: w.recipe.Tree,
+		Platform: w.recipe.Platform, ConfigDigest: rec.ConfigDigest,
+		ManifestDigest: rec.ManifestDigest, Descriptor: copied(rec.Descriptor),
+		Receipt: Receipt{Prewarmed: rec.Prewarmed, Durations: w.times},
+	}
+	if w.tree != nil {
+		img.Repository = "" // the tree need not be of any
+	}
+	return img
+}
+
+// receipt returns the image that was built, with what the builder reported.
+func (w work) receipt(rec cache.Record, res buildkit.Result, by buildkit.Info,
+	offer *buildcache.Offer) Image {
+	img := w.image(OutcomeBuilt, rec)
+	img.Builder, img.Fetch, img.Delivery = &by, &res.Fetch, &res.Delivery
+	img.Ignored = res.Ignored
+	if from, imported := offer.Imported(res); len(imported) > 0 {
+		img.Cache = &CacheReceipt{From: string(from), Imported: imported}
+	}
+	img.Durations.Fetch, img.Durations.Solve = ms(res.FetchTime), ms(res.SolveTime)
+	img.Durations.Deliver = ms(res.DeliverTime)
+	return img
+}

@@ -15,7 +15,7 @@ func TestManagedBuilderIsStartedOnlyToBuild(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if p, err := o.native(t.Context(), nil); err != nil || p == "" || asked != 0 {
+	if p, err := o.builders.Native(t.Context(), nil); err != nil || p == "" || asked != 0 {
 		t.Errorf("its platform is %q, %v, and it was asked %d times", p, err, asked)
 	}
 	if _, err := o.connect(t.Context(), nil, ""); !errors.Is(err, ErrNoBuilder) ||

@@ -3,24 +3,25 @@ package pinion
 import (
 	"cmp"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"log/slog"
-	"os"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/moby/buildkit/client"
 
 	"git.moleculesai.app/molecule-ai/pinion/buildkit"
+	"git.moleculesai.app/molecule-ai/pinion/internal/builder"
 	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore/docker"
+	"git.moleculesai.app/molecule-ai/pinion/internal/recipe"
 	"git.moleculesai.app/molecule-ai/pinion/internal/xdg"
 	"git.moleculesai.app/molecule-ai/pinion/resolver"
 )
 
 // Environment variables that [OptionsFromEnv] reads. All are optional. Docker's own (DOCKER_HOST,
-// DOCKER_CONTEXT, DOCKER_CONFIG, ...) mean what they mean everywhere.
+// DOCKER_CONTEXT, DOCKER_CONFIG, ...) have their usual meaning.
 const (
 	EnvCacheDir   = "MOLECULE_LOCAL_BUILD_CACHE"
 	EnvRepoPrefix = "MOLECULE_LOCAL_TEMPLATE_REPO_PREFIX"
@@ -35,8 +36,44 @@ const (
 	EnvBuildxBuilder = "BUILDX_BUILDER"
 )
 
+// Environment variables with a server's secrets. The library does not read them; like the tokens,
+// they are not passed on to docker buildx.
+const (
+	EnvServeToken = "PINION_SERVE_TOKEN"
+	EnvHookSecret = "PINION_HOOK_SECRET"
+)
+
 // NativePlatform stands for the builder's own platform.
 const NativePlatform = "native"
+
+// ManagedBuilder, as an address for [WithBuilder] or in [EnvBuilder], names the builder of
+// [WithManagedBuilder].
+const ManagedBuilder = "managed"
+
+// StoreDocker and StoreOCI are the names of image stores in [WithStore].
+const (
+	// StoreDocker is the Docker engine.
+	StoreDocker = "docker"
+	// StoreOCI, before a path, is a folder in the format of the OCI image layout.
+	StoreOCI = "oci:"
+)
+
+// The values of [WithBuildCache].
+const (
+	// BuildCacheAuto is BuildCacheLocal for a builder of its own and BuildCacheOff for a Docker
+	// engine's BuildKit, which keeps its cache as long as its images.
+	BuildCacheAuto = "auto"
+	// BuildCacheOff neither saves nor reads anything.
+	BuildCacheOff = "off"
+	// BuildCacheLocal uses a folder in the cache folder.
+	BuildCacheLocal = "local"
+	// BuildCacheRegistry, before a repository's name without tag, uses a registry, for example
+	// registry:registry.example.com/build-cache.
+	BuildCacheRegistry = "registry:"
+)
+
+// DefaultStallAfter is how long a build may go on without any progress.
+const DefaultStallAfter = 5 * time.Minute
 
 // Option adjusts an [Orchestrator].
 type Option func(*settings)
@@ -45,7 +82,6 @@ type settings struct {
 	lookup    func(string) (string, bool)
 	prefix    string
 	token     string
-	secrets   []string // names of variables
 	config    string
 	allowHTTP bool
 	cacheDir  string
@@ -70,37 +106,30 @@ func defaults() settings {
 	return settings{
 		lookup:     func(string) (string, bool) { return "", false },
 		prefix:     resolver.DefaultRepoPrefix,
-		platform:   defaultPlatform,
+		platform:   recipe.DefaultPlatform,
 		lockWait:   time.Hour,
 		buildCache: BuildCacheAuto,
 		logger:     slog.New(slog.DiscardHandler),
 		progress:   func(string, *client.SolveStatus) {},
-
 		stallAfter: DefaultStallAfter,
 	}
 }
 
-// OptionsFromEnv takes the settings from the environment, by way of lookup (os.LookupEnv in
-// practice). An option that stands behind it overrides it. Without it nothing is read from the
-// environment.
+// OptionsFromEnv takes the settings from the environment by way of lookup, os.LookupEnv in
+// practice. An option after it overrides it. Without it nothing is read from the environment.
 func OptionsFromEnv(lookup func(string) (string, bool)) Option {
 	return func(s *settings) {
 		s.lookup = lookup
-		set := func(to *string, name string) {
+		for name, to := range map[string]*string{
+			EnvRepoPrefix: &s.prefix, EnvToken: &s.token, EnvCacheDir: &s.cacheDir,
+			EnvPlatform: &s.platform, EnvConfig: &s.config, EnvBuilder: &s.addr,
+			EnvBuildxBuilder: &s.builder, EnvStore: &s.store, EnvBuildCache: &s.buildCache,
+		} {
 			if v, ok := lookup(name); ok && strings.TrimSpace(v) != "" {
 				*to = v
 			}
 		}
-		set(&s.prefix, EnvRepoPrefix)
-		set(&s.token, EnvToken)
 		s.token = strings.TrimSpace(s.token)
-		set(&s.cacheDir, EnvCacheDir)
-		set(&s.platform, EnvPlatform)
-		set(&s.config, EnvConfig)
-		set(&s.addr, EnvBuilder)
-		set(&s.builder, EnvBuildxBuilder)
-		set(&s.store, EnvStore)
-		set(&s.buildCache, EnvBuildCache)
 		v, _ := lookup(EnvAllowHTTP)
 		s.allowHTTP = v == "1" || strings.EqualFold(v, "true")
 	}
@@ -131,61 +160,48 @@ func WithToken(token string) Option { return func(s *settings) { s.token = token
 // linux/amd64.
 func WithPlatform(platform string) Option { return func(s *settings) { s.platform = platform } }
 
-// WithAllowHTTP lets the repository prefix have the scheme http for a host other than loopback; a
-// template of the config file says allow_insecure_http for itself. The default is no.
+// WithAllowHTTP allows the repository prefix to have the scheme http for a host other than
+// loopback; a template of the config file says allow_insecure_http for itself. The default is no.
 func WithAllowHTTP() Option { return func(s *settings) { s.allowHTTP = true } }
 
 // TLS names the files for a tcp:// builder.
 type TLS = buildkit.TLS
 
-// WithBuilder names a standalone buildkitd. The default is what [WithBuildxBuilder] says.
+// WithBuilder names a standalone buildkitd. The default is that of [WithBuildxBuilder].
 func WithBuilder(addr string, tls TLS) Option {
 	return func(s *settings) { s.addr, s.tls = addr, tls }
 }
 
 // WithBuildxBuilder names a builder of Docker's buildx, in place of a standalone buildkitd that was
 // named before. The name of the Docker context in use stands for the engine's own BuildKit, as in
-// buildx. The default is the builder that is selected in buildx, and if none is, the Docker
-// engine's own BuildKit, or [WithStore] says which.
+// buildx. The default is the builder that is selected in buildx, otherwise the Docker engine's own
+// BuildKit, or the one that [WithStore] describes.
 func WithBuildxBuilder(name string) Option {
 	return func(s *settings) { s.addr, s.tls, s.builder = "", buildkit.TLS{}, name }
 }
 
-// ManagedBuilder, as an address for [WithBuilder] or in [EnvBuilder], names the builder of
-// [WithManagedBuilder].
-const ManagedBuilder = "managed"
-
 // WithManagedBuilder sets what starts a BuildKit of Pinion's own, or finds the one that runs, and
-// returns its address. It is asked when there is something to build and nothing sooner: if
-// [ManagedBuilder] was named, or if nothing was named and the images go into a folder (see
-// [WithStore]) with no engine to build them. The default is none.
+// returns its address. It is called when there is something to build: if [ManagedBuilder] was
+// named, or if nothing was named and the images go into a folder (see [WithStore]) with no engine
+// to build them. The default is none.
 func WithManagedBuilder(start func(ctx context.Context) (addr string, err error)) Option {
 	return func(s *settings) { s.managed = start }
 }
 
-// StoreDocker and StoreOCI are what an image store is named by in [WithStore].
-const (
-	// StoreDocker is the Docker engine.
-	StoreDocker = "docker"
-	// StoreOCI, before a path, is a folder in the format of the OCI image layout.
-	StoreOCI = "oci:"
-)
-
 // WithStore sets where images are kept: [StoreDocker], or [StoreOCI] and the path of a folder,
 // which is created if it is missing. A folder needs no Docker engine, and takes images of any
-// builder; where none was named, of the engine's if one answers and can, else of the managed one.
-// The default is the Docker engine.
+// builder: if none was named, of the engine that answers and can build for it, otherwise of the
+// managed one. The default is the Docker engine.
 func WithStore(store string) Option { return func(s *settings) { s.store = store } }
 
-// WithDockerHost names the engine's endpoint, as `docker --host`. The default is Docker's.
+// WithDockerHost names the engine's endpoint, in the form of DOCKER_HOST. The default is Docker's.
 func WithDockerHost(host string) Option { return func(s *settings) { s.engine.Host = host } }
 
-// WithDockerContext names the engine by a Docker context, as `docker --context`. The default is
-// Docker's.
+// WithDockerContext names the engine by a Docker context. The default is Docker's.
 func WithDockerContext(name string) Option { return func(s *settings) { s.engine.Context = name } }
 
-// WithAllowedFrontends lets `# syntax=` name these images (without tag) besides docker/dockerfile
-// and those under frontends in the config file. The default is none.
+// WithAllowedFrontends allows `# syntax=` to name these images (without tag) besides
+// docker/dockerfile and those under frontends in the config file. The default is none.
 func WithAllowedFrontends(images ...string) Option {
 	return func(s *settings) { s.frontends = append(s.frontends, images...) }
 }
@@ -197,27 +213,35 @@ func WithLockWait(d time.Duration) Option { return func(s *settings) { s.lockWai
 // WithLogger sets where log lines go. The default is nowhere.
 func WithLogger(l *slog.Logger) Option { return func(s *settings) { s.logger = l } }
 
-// WithProgress sets who hears BuildKit's progress, by template name. It is called from one
-// goroutine a build and must not block for long. The default is nobody.
+// WithProgress registers f for BuildKit's progress, by template name. f is called from one
+// goroutine a build and must not block for long. The default is none.
 func WithProgress(f func(name string, s *client.SolveStatus)) Option {
 	return func(s *settings) { s.progress = f }
 }
 
-// WithMaxParallel bounds the builds and pulls that go on at once; the others queue in the order in
+// WithMaxParallel bounds the builds and pulls that run at once; the others queue in the order in
 // which they were asked for. Hits don't wait. The default, and 0, is no bound.
 func WithMaxParallel(n int) Option { return func(s *settings) { s.maxParallel = n } }
 
-// DefaultStallAfter is how long a build may be without a sign of life.
-const DefaultStallAfter = 5 * time.Minute
-
-// WithStallAfter sets after how long without a sign of life (a step that begins or ends, a line of
-// output, progress of a download, a byte delivered) a build is cancelled, with [ErrStalled]. The
-// builder's export, which is silent while it works, does not count, nor does the engine's
-// unpacking. 0 is never. The default is [DefaultStallAfter].
+// WithStallAfter sets after how long without progress a build is cancelled, with [ErrStalled].
+// Progress is a step that begins or ends, a line of output, progress of a download, or a byte
+// delivered. The builder's export, which is silent while it works, does not count, nor does the
+// engine's unpacking. 0 is never. The default is [DefaultStallAfter].
 func WithStallAfter(d time.Duration) Option { return func(s *settings) { s.stallAfter = d } }
 
-// load reads the config file and binds the tokens to their hosts.
-func (s *settings) load() (resolver.Setup, error) {
+// parseStore reads the value of [WithStore]. dir is the folder if it is one.
+func parseStore(s string) (dir string, isFolder bool, err error) {
+	dir, isFolder = strings.CutPrefix(s, StoreOCI)
+	if isFolder && strings.TrimSpace(dir) != "" || !isFolder && (s == "" || s == StoreDocker) {
+		return dir, isFolder, nil
+	}
+	return "", false,
+		fmt.Errorf("%w: image store %q: write %s for the Docker engine, or %sDIR for "+
+			"a folder", ErrInvalidInput, s, StoreDocker, StoreOCI)
+}
+
+// loadCatalogue reads the config file and collects the credentials.
+func (s settings) loadCatalogue() (resolver.Setup, error) {
 	return resolver.Load(resolver.LoadConfig{
 		Prefix: s.prefix, AllowHTTP: s.allowHTTP, Token: s.token, Lookup: s.lookup,
 		File:     cmp.Or(s.config, xdg.ConfigFile(s.lookup, "pinion", "config.yaml")),
@@ -225,17 +249,23 @@ func (s *settings) load() (resolver.Setup, error) {
 	})
 }
 
-func (s *settings) cachePath() string {
-	if s.cacheDir != "" {
-		return s.cacheDir
-	}
-	return xdg.CacheDir(s.lookup, "molecule", "workspace-template-build")
+func (s settings) cachePath() string {
+	return cmp.Or(s.cacheDir, xdg.CacheDir(s.lookup, "molecule", "workspace-template-build"))
 }
 
-// owner tells apart those who use one engine without sharing a cache folder, and so without sharing
-// locks.
-func (s *settings) owner() string {
-	host, _ := os.Hostname() // one of several parts; an empty one is no harm
-	sum := sha256.Sum256(fmt.Appendf(nil, "%s\x00%d\x00%s", host, os.Getuid(), s.cachePath()))
-	return hex.EncodeToString(sum[:4])
+func (s settings) engineConfig() docker.Config {
+	c := s.engine
+	c.Lookup = s.lookup
+	return c
+}
+
+// builderConfig returns which builder was named. buildx sees no secret of Pinion's own, including
+// those that the config file names.
+func (s settings) builderConfig(c *resolver.Catalogue) builder.Config {
+	secrets := append([]string{EnvToken, EnvServeToken, EnvHookSecret},
+		slices.Sorted(maps.Values(c.TokenEnvs()))...)
+	return builder.Config{
+		Lookup: s.lookup, Addr: s.addr, TLS: s.tls, Name: s.builder, Engine: s.engineConfig(),
+		StartManaged: s.managed, Secrets: secrets,
+	}
 }

@@ -32,8 +32,8 @@ func TestOptionsFromEnv(t *testing.T) {
 	for _, c := range []struct{ what, got, want string }{
 		{"repository", tmpl.Remote.String(), "https://git.example:8443/org/tpl-hermes"},
 		{"token", o.creds.For(tmpl.Remote), "s3cret"},
-		{"platform", o.platform(tmpl), "linux/arm64"},
-		{"builder", o.settings.addr, "unix:///b.sock"},
+		{"platform", o.namedPlatform(tmpl), "linux/arm64"},
+		{"builder", o.builders.Addr, "unix:///b.sock"},
 		{"cache", o.settings.cachePath(),
 			filepath.Join(home, ".cache/molecule/workspace-template-build")},
 		{"mode", string(o.Source().Mode), "local-build"},

@@ -16,6 +16,8 @@ import (
 
 	"git.moleculesai.app/molecule-ai/pinion/cache"
 	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore"
+	"git.moleculesai.app/molecule-ai/pinion/internal/recipe"
+	"git.moleculesai.app/molecule-ai/pinion/internal/verify"
 	"git.moleculesai.app/molecule-ai/pinion/resolver"
 )
 
@@ -82,7 +84,7 @@ func TestHeadMovesAndComesBack(t *testing.T) {
 
 func TestUnknownNameTouchesNothing(t *testing.T) {
 	w := newWorld(t)
-	w.Orchestrator.store = func() (store, error) { panic("store opened") }
+	w.Orchestrator.store = func() (imagestore.Store, error) { panic("store opened") }
 	_, err := w.Ensure(t.Context(), "no-such")
 	var e *Error
 	if !errors.Is(err, ErrUnknownTemplate) || !errors.As(err, &e) || e.Origin != OriginCatalogue ||
@@ -164,15 +166,15 @@ func TestFault34_AnImageThatOnlyLooksLikeOurs(t *testing.T) {
 }
 
 // hit verifies the current head without building.
-func (w *world) hit(t *testing.T) (Image, string, error) {
+func (w *world) hit(t *testing.T) (cache.Record, string, error) {
 	t.Helper()
 	tmpl, err := w.catalogue.Template("claude-code")
 	if err != nil {
 		t.Fatal(err)
 	}
-	j := &job{o: w.Orchestrator, template: tmpl, store: w.store,
-		recipe: newRecipe(tmpl, defaultPlatform).at(revision(t, w.heads.sha))}
-	return j.verify(t.Context(), j.openHistory(), nil)
+	rec, miss, err := verify.Hit(t.Context(), w.store, w.records,
+		recipe.New(tmpl, recipe.DefaultPlatform).At(revision(t, w.heads.sha)))
+	return rec, string(miss), err
 }
 
 func TestFault35And36_TheIDComesWithTheReference(t *testing.T) {

@@ -448,7 +448,7 @@ func TestPruneLooksAgainUnderTheLock(t *testing.T) {
 			race := &racing{fakeStore: w.store, ref: images[0].Reference, meddles: func() {
 				c.meddle(w, images[0])
 			}}
-			w.Orchestrator.store = func() (store, error) { return race, nil }
+			w.Orchestrator.store = func() (imagestore.Store, error) { return race, nil }
 			wantItem(t, w.prune(t, PruneOptions{}), images[0].Reference, c.action, c.words)
 			if name == "the tag moves" &&
 				w.store.references()[images[0].Reference] != "sha256:foreign" {

@@ -79,7 +79,7 @@ func TestRegistryModeKnowsTheCatalogue(t *testing.T) {
 
 func TestEnsureLocalImage(t *testing.T) {
 	w := registryWorld(t)
-	w.Orchestrator.store = func() (store, error) { panic("store opened") }
+	w.Orchestrator.store = func() (imagestore.Store, error) { panic("store opened") }
 	ref, err := w.EnsureLocalImage(t.Context(), "hermes")
 	if err != nil || ref != registryPrefix+"/workspace-template-hermes:latest" {
 		t.Errorf("registry mode gives %q, %v", ref, err)

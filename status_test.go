@@ -6,6 +6,7 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore"
 	"git.moleculesai.app/molecule-ai/pinion/resolver"
 )
 
@@ -81,7 +82,7 @@ func TestReady(t *testing.T) {
 	if err := w.Ready(t.Context()); err != nil {
 		t.Error(err)
 	}
-	w.Orchestrator.store = func() (store, error) { return nil, errors.New("gone") }
+	w.Orchestrator.store = func() (imagestore.Store, error) { return nil, errors.New("gone") }
 	if err := w.Ready(t.Context()); !errors.Is(err, ErrStore) {
 		t.Errorf("error is %v", err)
 	}

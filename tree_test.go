@@ -39,7 +39,7 @@ func TestWorkingTree(t *testing.T) {
 		hit.Tree != built.Tree || w.builder.solves() != 2 {
 		t.Errorf("got %+v after %d solves", hit, w.builder.solves())
 	}
-	if latest := w.store.references()["molecule-local/workspace-template-claude-code:latest"]; latest != commit.ID {
+	if latest := w.store.references()[latestOf]; latest != commit.ID {
 		t.Errorf("latest is %s", latest)
 	}
 	list, err := w.List(t.Context())
@@ -85,20 +85,6 @@ func TestWorkingTreeRefused(t *testing.T) {
 	}
 }
 
-func TestWorkingTreesHaveALineOfTheirOwn(t *testing.T) {
-	one, two := sampleRecipe, sampleRecipe
-	one.Revision, two.Revision = "", ""
-	one, two = one.ofTree("sha256:"+strings.Repeat("1", 64)),
-		two.ofTree("sha256:"+strings.Repeat("2", 64))
-	if one.line() != two.line() || one.line() == sampleRecipe.line() || one.key() == two.key() {
-		t.Error("lines or keys are mixed up")
-	}
-	if l := one.labels(); l[LabelTree] != one.Tree || l[LabelRecipe] != "sha256:"+one.key() ||
-		len(l) != 2 {
-		t.Errorf("labels %v", l)
-	}
-}
-
 // TestWorkingTreeFrontends: what the operator allows counts as for a commit, from the option and
 // from the config file.
 func TestWorkingTreeFrontends(t *testing.T) {
@@ -116,7 +102,9 @@ func TestWorkingTreeFrontends(t *testing.T) {
 		ErrRefused) {
 		t.Errorf("allowed by nobody: %v", err)
 	}
-	for name, opt := range map[string]Option{"option": WithAllowedFrontends("registry.example/frontend"), "config file": WithConfig(file)} {
+	for name, opt := range map[string]Option{
+		"option": WithAllowedFrontends("registry.example/frontend"), "config file": WithConfig(file),
+	} {
 		if img := newWorld(t, opt).ensure(t, AtPath(dir)); img.Outcome != OutcomeBuilt {
 			t.Errorf("%s: %s", name, img.Outcome)
 		}

@@ -79,6 +79,18 @@ const (
 	CacheFolderUnsuitable Situation = "cache folder unsuitable"
 	// CommitOffBranch: the commit is not on the template's branch.
 	CommitOffBranch Situation = "commit off the branch"
+	// BuilderUnknown: buildx has no builder of a name.
+	BuilderUnknown Situation = "builder unknown"
+	// BuildxMissing: a builder is reached through the buildx plugin, and there is none.
+	BuildxMissing Situation = "buildx missing"
+	// ManagedMissing: the program has no managed BuildKit.
+	ManagedMissing Situation = "managed BuildKit missing"
+	// EngineNeeded: containers were requested of a store that is no engine.
+	EngineNeeded Situation = "engine needed"
+	// IndexNeeded: the image store cannot hold an index.
+	IndexNeeded Situation = "index needed"
+	// BakePrivate: a template of a name is private, so bake must not build it.
+	BakePrivate Situation = "bake of a private repository"
 )
 
 // situationError is an error in a situation. Its text is that of err.

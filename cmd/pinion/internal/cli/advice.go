@@ -61,6 +61,14 @@ var advice = map[errdef.Situation]string{
 		"MOLECULE_LOCAL_BUILD_CACHE",
 	errdef.CommitOffBranch: "choose a commit of the branch, or allow any with --allow-any-sha",
 	errdef.ConfigMissing:   "create the file, or correct its name in --config or PINION_CONFIG",
+	errdef.BuilderUnknown: "see `docker buildx ls`; if {} is a Docker context, name it with " +
+		"--context",
+	errdef.BuildxMissing:  "install docker buildx, or name another builder with --builder or --addr",
+	errdef.ManagedMissing: "name a builder with --addr or --builder, or use a Docker engine",
+	errdef.EngineNeeded:   "use a Docker engine with --store docker",
+	errdef.IndexNeeded: `set "features": {"containerd-snapshotter": true} in the engine's ` +
+		"daemon.json, or keep images in a folder with --store oci:DIR",
+	errdef.BakePrivate: "run `pinion ensure {}`, which shows the credential to the fetch alone",
 }
 
 // adviceByCode is the advice for errors that are in no situation of the table above.

@@ -1,0 +1,97 @@
+package pinion
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"git.moleculesai.app/molecule-ai/pinion/resolver"
+)
+
+// Ensure returns the image of the template's current commit, building or pulling it if the store
+// lacks it.
+//
+// Callers that ask for the same thing share the work; each may leave by cancelling its context, and
+// the last to leave stops the build. A failure is an [*Error].
+//
+// A program that ends soon after calls [Orchestrator.Close] first.
+func (o *Orchestrator) Ensure(ctx context.Context, name string, opts ...EnsureOption) (Image,
+	error) {
+	req := newRequest(opts)
+	c, err := o.start(ctx, name, req)
+	if err != nil {
+		if req.onEvent != nil {
+			req.onEvent(o.failureEvent(ctx, name, err))
+		}
+		return Image{}, err
+	}
+	var events sync.WaitGroup
+	if req.onEvent != nil {
+		events.Go(func() {
+			for e := range c.build.Events(ctx, 0) {
+				req.onEvent(e)
+			}
+		})
+	}
+	img, err := c.Wait(ctx)
+	events.Wait()
+	return img, err
+}
+
+// Start is [Orchestrator.Ensure] without the wait: it asks the git server, verifies a hit, and
+// otherwise joins or begins a build. The caller must end the Call with Wait or Leave.
+func (o *Orchestrator) Start(ctx context.Context, name string,
+	opts ...EnsureOption) (*Call, error) {
+	return o.start(ctx, name, newRequest(opts))
+}
+
+// EnsureLocalImage is the call that a workspace server makes before it creates a container. It
+// returns the reference to create the container from. In registry mode that is the registry's, and
+// nothing is contacted.
+func (o *Orchestrator) EnsureLocalImage(ctx context.Context, runtime string) (string, error) {
+	if o.source.Mode == resolver.ModeRegistry {
+		if _, err := o.catalogue.Template(runtime); err != nil {
+			return "", fail(ctx, runtime, err)
+		}
+		return o.source.Reference(runtime), nil
+	}
+	img, err := o.Ensure(ctx, runtime)
+	return img.Reference, err
+}
+
+// start begins a call and says how it ends.
+func (o *Orchestrator) start(ctx context.Context, name string, req request) (*Call, error) {
+	begun := time.Now()
+	c, err := o.begin(ctx, name, req)
+	if err != nil {
+		return nil, fail(ctx, name, err)
+	}
+	c.finish = func(ctx context.Context, img Image, err error) (Image, error) {
+		if err == nil && c.push != nil {
+			img, err = c.push(ctx, img)
+		}
+		if err != nil {
+			return Image{}, fail(ctx, name, err)
+		}
+		img.Durations.Total = ms(time.Since(begun))
+		if img.Mode == resolver.ModeLocalBuild {
+			o.log.Info(fmt.Sprintf("Provisioner: local-build mode → using locally-built image %s "+
+				"for runtime %s", img.Reference, name))
+		}
+		return img, nil
+	}
+	return c, nil
+}
+
+// begin chooses the way: a pull in registry mode, otherwise a build.
+func (o *Orchestrator) begin(ctx context.Context, name string, req request) (*Call, error) {
+	t, err := o.catalogue.Template(name)
+	if err != nil {
+		return nil, err
+	}
+	if o.source.Mode == resolver.ModeRegistry {
+		return o.pull(ctx, t, req)
+	}
+	return o.local(ctx, t, req)
+}

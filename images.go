@@ -1,0 +1,234 @@
+package pinion
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"time"
+
+	"git.moleculesai.app/molecule-ai/pinion/cache"
+	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore"
+	"git.moleculesai.app/molecule-ai/pinion/internal/retention"
+)
+
+// DefaultKeep is the number of images of a template that [Orchestrator.Prune] keeps by default.
+const DefaultKeep = 2
+
+// The build caches that stay in the cache folder after each build.
+const (
+	// DefaultCacheKeep is the number of commits of a template whose caches stay.
+	DefaultCacheKeep = cache.DefaultKeep
+	// DefaultCacheMaxSize in bytes is the most that all of them take together.
+	DefaultCacheMaxSize = cache.DefaultMaxSize
+)
+
+// Built is an image that Pinion built and that is still in the image store.
+type Built struct {
+	Name      string `json:"name"`
+	Reference string `json:"reference"`
+	ImageID   string `json:"image_id"`
+	// Revision is the commit, or empty; then Tree is a working tree's digest.
+	Revision string `json:"revision"`
+	Tree     string `json:"tree,omitempty"`
+	Platform string `json:"platform"`
+	// Size in bytes, as the store counts.
+	Size    int64     `json:"size"`
+	BuiltAt time.Time `json:"built_at"`
+}
+
+// List returns the images that Pinion built into the current image store, newest first. Records
+// whose image is gone, or whose name now means another image, are left out. A failure is an
+// [*Error].
+func (o *Orchestrator) List(ctx context.Context) ([]Built, error) {
+	at, err := o.retention()
+	if err != nil {
+		return nil, fail(ctx, "", err)
+	}
+	images, err := retention.List(ctx, at.Store, at.Dir)
+	if err != nil {
+		return nil, fail(ctx, "", err)
+	}
+	var list []Built
+	for _, img := range images {
+		list = append(list, builtOf(img))
+	}
+	return list, nil
+}
+
+// PruneOptions say what may stay.
+type PruneOptions struct {
+	// Keep is the number of images that were built last that stay: of each template, and apart for
+	// each platform, repository or other difference of the recipe. 0 means [DefaultKeep].
+	Keep int
+	// MaxSize in bytes, as the store counts, bounds all images that stay. If they take more, the
+	// oldest are removed as well, but never the newest of a template. 0 means no bound.
+	MaxSize int64
+	// CacheMaxSize in bytes bounds the build caches in the cache folder; the oldest are removed
+	// first. Of each template at most the newest [DefaultCacheKeep] stay. 0 means
+	// [DefaultCacheMaxSize].
+	CacheMaxSize int64
+	// DryRun changes nothing and reports what would be done.
+	DryRun bool
+}
+
+// PruneAction is what became of one image or record.
+type PruneAction string
+
+// The actions of Prune.
+const (
+	// PruneRemoved: Pinion's names for the image are gone, and with the last name the image.
+	PruneRemoved PruneAction = "removed"
+	// PruneForgotten: the image had gone before, now its record has too.
+	PruneForgotten PruneAction = "forgotten"
+	// PruneKept: nothing was done.
+	PruneKept PruneAction = "kept"
+)
+
+// PruneItem is one image that Pinion built, or what is left of it.
+type PruneItem struct {
+	Built
+	Action PruneAction `json:"action"`
+	// Reason says why, human-readable.
+	Reason string `json:"reason"`
+	// Reclaimed in bytes is the image's size if it is gone, otherwise 0. Layers that other images
+	// share stay.
+	Reclaimed int64 `json:"reclaimed"`
+}
+
+// PruneReport is what [Orchestrator.Prune] did, or would do.
+type PruneReport struct {
+	DryRun bool        `json:"dry_run"`
+	Items  []PruneItem `json:"items"`
+	// Reclaimed and Remaining in bytes are the sizes of the removed and of the other images. Layers
+	// that several images share count with each of them.
+	Reclaimed int64 `json:"reclaimed"`
+	Remaining int64 `json:"remaining"`
+	// BuildCache is what became of the build caches in the cache folder.
+	BuildCache BuildCacheReport `json:"build_cache"`
+}
+
+// BuildCacheReport lists the build caches, by commit.
+type BuildCacheReport = cache.Trimmed
+
+// Prune removes images that Pinion built into the current image store, by the records of this cache
+// folder. It keeps the newest of each template, images that a container uses, running or not, and
+// images whose lock a build holds.
+//
+// An image is removed by Pinion's own names for it, never by force: only if the name still means
+// the recorded image and the image has Pinion's labels. What the engine refuses to remove stays.
+// Both are in the report and are no errors. Images that somebody else made are never touched,
+// whatever their name; an image that also has a name of somebody else's loses Pinion's names and
+// stays.
+//
+// An engine cannot remove a name on the condition that it still means the same, so a tag that
+// somebody else moves in the instant between the last look and the removal loses that name.
+//
+// Prune is safe to run beside builds. It does not know about images that were returned by Ensure
+// and that no container uses yet; the newest of each template are there to be used. A failure is an
+// [*Error], and the report then says what had been done. A call that is cancelled ends between two
+// images.
+func (o *Orchestrator) Prune(ctx context.Context, opts PruneOptions) (PruneReport, error) {
+	report, err := o.prune(ctx, opts)
+	if err != nil {
+		return report, fail(ctx, "", err)
+	}
+	return report, nil
+}
+
+func (o *Orchestrator) prune(ctx context.Context, opts PruneOptions) (PruneReport, error) {
+	if opts.Keep < 0 || opts.MaxSize < 0 || opts.CacheMaxSize < 0 {
+		return PruneReport{}, fmt.Errorf("%w: neither a number of images nor a size can be below 0",
+			ErrInvalidInput)
+	}
+	at, err := o.retention()
+	if err != nil {
+		return PruneReport{}, err
+	}
+	s, err := retention.Look(ctx, at)
+	if err != nil {
+		return PruneReport{}, err
+	}
+	done, err := s.Prune(ctx, retention.Policy{Keep: cmp.Or(opts.Keep, DefaultKeep),
+		MaxSize: opts.MaxSize, DryRun: opts.DryRun})
+	report := PruneReport{DryRun: opts.DryRun, Items: []PruneItem{}, Reclaimed: done.Reclaimed,
+		Remaining: done.Remaining}
+	for _, item := range done.Items {
+		report.Items = append(report.Items, PruneItem{Built: builtOf(item.Image),
+			Action: PruneAction(item.Action), Reason: item.Reason, Reclaimed: item.Reclaimed})
+	}
+	if err != nil {
+		return report, err
+	}
+	report.BuildCache, err = at.Dir.TrimBuildCaches(ctx, cache.Limits{Keep: DefaultCacheKeep,
+		MaxSize: cmp.Or(opts.CacheMaxSize, DefaultCacheMaxSize), DryRun: opts.DryRun})
+	return report, err
+}
+
+// DiskUsage is the space used by the images that Pinion built into the current image store, in
+// bytes as the store counts. Layers that several images share count with each of them.
+type DiskUsage struct {
+	// Templates in the order of their newest image.
+	Templates []TemplateUsage `json:"templates"`
+	// Unverified is the number of images that unfinished builds left behind; all of them can be
+	// pruned.
+	Unverified int `json:"unverified"`
+	// Size of all of it, and what [Orchestrator.Prune] would remove of it by default.
+	Size        int64 `json:"size"`
+	Reclaimable int64 `json:"reclaimable"`
+	// BuildCache is the size of the build caches in the cache folder, in bytes on the disk.
+	BuildCache int64 `json:"build_cache"`
+}
+
+// TemplateUsage is one template's share, apart for each platform, repository or other difference of
+// the recipe.
+type TemplateUsage struct {
+	Name       string `json:"name"`
+	Repository string `json:"repository"`
+	Platform   string `json:"platform"`
+	// Trees says that these are images of working trees.
+	Trees  bool `json:"working_trees,omitempty"`
+	Images int  `json:"images"`
+	// InUse counts the images that containers use, running or not.
+	InUse       int   `json:"in_use"`
+	Size        int64 `json:"size"`
+	Reclaimable int64 `json:"reclaimable"`
+}
+
+// DiskUsage measures the images. It takes no lock, so a build under way may count as left behind. A
+// failure is an [*Error].
+func (o *Orchestrator) DiskUsage(ctx context.Context) (DiskUsage, error) {
+	at, err := o.retention()
+	if err != nil {
+		return DiskUsage{}, fail(ctx, "", err)
+	}
+	s, err := retention.Look(ctx, at)
+	if err != nil {
+		return DiskUsage{}, fail(ctx, "", err)
+	}
+	got := s.Usage(DefaultKeep)
+	u := DiskUsage{Templates: []TemplateUsage{}, Unverified: got.Unverified, Size: got.Size,
+		Reclaimable: got.Reclaimable}
+	for _, line := range got.Lines {
+		u.Templates = append(u.Templates, TemplateUsage(line))
+	}
+	if _, u.BuildCache, err = at.Dir.BuildCaches(); err != nil {
+		return DiskUsage{}, fail(ctx, "", err)
+	}
+	return u, nil
+}
+
+// retention returns where the images and the records are.
+func (o *Orchestrator) retention() (retention.Config, error) {
+	store, err := o.store()
+	if err != nil {
+		return retention.Config{}, imagestore.StoreFailure(err)
+	}
+	dir, err := o.records()
+	return retention.Config{Store: store, Dir: dir, Owner: o.owner}, err
+}
+
+func builtOf(img retention.Image) Built {
+	return Built{Name: img.Name, Reference: img.Reference, ImageID: img.ID,
+		Revision: img.Revision, Tree: img.Tree, Platform: img.Platform, Size: img.Size,
+		BuiltAt: img.BuiltAt}
+}

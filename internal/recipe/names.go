@@ -1,0 +1,95 @@
+package recipe
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"strings"
+
+	"git.moleculesai.app/molecule-ai/pinion/cache"
+	"git.moleculesai.app/molecule-ai/pinion/resolver/git"
+)
+
+// DefaultPlatform is the platform whose tags have no suffix.
+const DefaultPlatform = "linux/amd64"
+
+// Namespace is the repository prefix of every image that Pinion makes. Nothing outside of it is
+// ever tagged or untagged.
+const Namespace = "molecule-local/"
+
+// Short returns what the tag shows of the commit or the working tree.
+func (r Recipe) Short() string {
+	if r.Tree != "" {
+		digits := strings.TrimPrefix(r.Tree, "sha256:")
+		return "dev-" + digits[:min(12, len(digits))]
+	}
+	return r.Revision.Short()
+}
+
+// Reference returns the pinned name, repository and tag.
+func (r Recipe) Reference() string { return r.repository() + ":" + r.Tag() }
+
+// Tag returns the tag of the pinned name.
+func (r Recipe) Tag() string { return r.Short() + r.suffix() }
+
+// Latest returns the name of the image that was built last. It is for people: Pinion never reads
+// it.
+func (r Recipe) Latest() string { return r.repository() + ":" + r.LatestTag() }
+
+// LatestTag returns the tag of Latest.
+func (r Recipe) LatestTag() string { return "latest" + r.suffix() }
+
+// Temporary returns the name of the image until it has been verified. It is the same for each
+// attempt of one owner at a key, so an attempt that was killed leaves one name at most, which the
+// next attempt takes over. Owners that do not share locks have different names.
+func (r Recipe) Temporary(owner string) string { return r.TemporaryOf(r.Key(), owner) }
+
+// TemporaryOf is Temporary for a recipe of which only the key and the image's name are known.
+func (r Recipe) TemporaryOf(key, owner string) string {
+	return r.repository() + ":unverified-" + key[:12] + "-" + owner
+}
+
+func (r Recipe) repository() string { return Namespace + r.Image }
+
+// suffix keeps platforms and variants apart in the tag, so that no hit has the wrong architecture.
+func (r Recipe) suffix() string {
+	if r.Platform == DefaultPlatform {
+		return r.variant()
+	}
+	return r.variant() + "-" + strings.ReplaceAll(r.Platform, "/", "-")
+}
+
+// variant keeps images with other labels and attestations apart in the tag. What stands before it
+// has a fixed length, and what stands behind begins with a dash.
+func (r Recipe) variant() string {
+	attested := ""
+	if r.Provenance != "" {
+		attested = ".provenance-" + r.Provenance
+	}
+	if len(r.Extra) == 0 {
+		return attested
+	}
+	b, err := json.Marshal(r.Extra) // which sorts the keys
+	if err != nil {
+		panic(err) // strings always marshal
+	}
+	sum := sha256.Sum256(b)
+	return "." + hex.EncodeToString(sum[:6]) + attested
+}
+
+// FromRecord returns what a record holds of its recipe: enough for the names, not for the key. It
+// reports false if those are not the names in the record, so that nothing else is taken for an
+// image of Pinion's.
+func FromRecord(rec cache.Record) (r Recipe, ok bool) {
+	repository, _, _ := strings.Cut(rec.Reference, ":")
+	image, ours := strings.CutPrefix(repository, Namespace)
+	var rev git.Revision
+	if rev.UnmarshalText([]byte(rec.Revision)) != nil {
+		return Recipe{}, false
+	}
+	r = Recipe{
+		Image: image, Revision: rev, Tree: rec.Tree, Platform: rec.Platform,
+		Repository: rec.Repository, Extra: rec.Labels, Provenance: rec.Provenance,
+	}
+	return r, ours && len(rec.Key) == hex.EncodedLen(sha256.Size) && r.Reference() == rec.Reference
+}

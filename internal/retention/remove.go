@@ -1,0 +1,203 @@
+package retention
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"git.moleculesai.app/molecule-ai/pinion/cache"
+	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore"
+	"git.moleculesai.app/molecule-ai/pinion/internal/recipe"
+)
+
+const (
+	missingReason = "the image is no longer in the image store"
+	rebuiltReason = "it was built again in the meantime"
+)
+
+// remover removes images one by one, each under its key's lock.
+type remover struct {
+	*Survey
+	dryRun bool
+}
+
+// remove removes an image, or the record of one that is missing, unless a container, a build or the
+// engine needs it. The error is the store's, or ctx's.
+func (r remover) remove(ctx context.Context, h *holding, reason string) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if name := r.user(h); name != "" && h.state == intact {
+		h.keep("the container " + name + " uses it")
+		return nil
+	}
+	unlock, err := r.Dir.Lock(ctx, h.key, 0)
+	switch {
+	case errors.Is(err, cache.ErrLockTimeout):
+		h.keep("a build is using it")
+		return nil
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case err != nil:
+		h.keep(fmt.Sprintf("it cannot be locked: %v", err))
+		return nil
+	}
+	defer unlock()
+	// A removal that has begun is completed: each request has a bound of its own.
+	return imagestore.StoreFailure(r.removeLocked(context.WithoutCancel(ctx), h, reason))
+}
+
+// removeLocked looks again, since no build can interfere under the lock, and removes.
+func (r remover) removeLocked(ctx context.Context, h *holding, reason string) error {
+	if err := r.lookAgain(ctx, h); err != nil || h.state == foreign {
+		return err
+	}
+	switch {
+	case h.state == missing:
+		h.Action, h.Reason = Forgotten, missingReason
+		r.dropRemains(ctx, h)
+		r.forget(h)
+		return nil
+	case r.dryRun:
+		h.Action, h.Reason = Removed, reason
+		if h.onlyHas(r.names(h)...) {
+			h.Reclaimed = h.Size
+		}
+		return nil
+	}
+	return r.untag(ctx, h, reason)
+}
+
+// lookAgain updates what is known about the image, and keeps the image if that has changed.
+func (r remover) lookAgain(ctx context.Context, h *holding) error {
+	if h.isTemporary() {
+		img, err := r.Store.Inspect(ctx, h.Reference)
+		switch {
+		case errors.Is(err, imagestore.ErrNotFound):
+			h.state = missing
+		case err != nil:
+			return err
+		case r.temporary(img, h.Reference) == nil || img.ID != h.ID:
+			h.state = foreign
+			h.keep(h.Reference + " names another image now")
+		}
+		return nil
+	}
+	if !r.dryRun && !r.isRecorded(h.record) {
+		h.state = foreign
+		h.keep(rebuiltReason)
+		return nil
+	}
+	now, err := r.inspect(ctx, h.record)
+	if err != nil {
+		return err
+	}
+	if h.state == missing && now.state == intact {
+		now.state, now.oddity = foreign, rebuiltReason
+	}
+	h.state, h.oddity, h.Size, h.tags = now.state, now.oddity, now.Size, now.tags
+	if h.state == foreign {
+		h.keep(h.oddity)
+	}
+	return nil
+}
+
+// dropRemains frees what a folder still has of an image that lost a blob: its names lead nowhere,
+// and keep the other blobs. An engine has no such names.
+func (r remover) dropRemains(ctx context.Context, h *holding) {
+	if _, isFolder := r.Store.(imagestore.Folder); r.dryRun || !isFolder {
+		return
+	}
+	for _, name := range r.names(h) {
+		if _, err := r.Store.Inspect(ctx, name); errors.Is(err, imagestore.ErrNotFound) {
+			_ = r.Store.Untag(ctx, name) // best effort: there may be no such name
+		}
+	}
+}
+
+// isRecorded reports whether the record is still there. Another one in its place would be lost with
+// it.
+func (r remover) isRecorded(rec cache.Record) bool {
+	recs, _, err := r.Dir.Records(rec.Line, rec.Store)
+	return err == nil && slices.ContainsFunc(recs, func(other cache.Record) bool {
+		return other.Key == rec.Key && other.StoreKind == rec.StoreKind &&
+			other.ImageID == rec.ImageID
+	})
+}
+
+// names returns the names that Pinion may have given the image.
+func (r remover) names(h *holding) []string {
+	if h.isTemporary() {
+		return []string{h.Reference}
+	}
+	of, _ := recipe.FromRecord(h.record)
+	return []string{of.Latest(), h.Reference, of.TemporaryOf(h.key, r.Owner)}
+}
+
+// untag removes the names and then the record. The pinned name goes last: as long as it is there,
+// the image and its record are whole, and a call that ends early leaves them to the next one.
+func (r remover) untag(ctx context.Context, h *holding, reason string) error {
+	wasLatest, err := r.untagLatest(ctx, h)
+	if err != nil {
+		return err
+	}
+	err = r.Store.Untag(ctx, h.Reference)
+	if err != nil && !errors.Is(err, imagestore.ErrNotFound) {
+		if wasLatest {
+			r.restoreLatest(ctx, h)
+		}
+		if errors.Is(err, imagestore.ErrUnavailable) {
+			return err
+		}
+		h.keep(fmt.Sprintf("the engine refuses: %v", err))
+		return nil
+	}
+	h.Action, h.Reason = Removed, reason
+	if _, err := r.Store.Inspect(ctx, h.ID); errors.Is(err, imagestore.ErrNotFound) {
+		h.Reclaimed = h.Size
+	} else {
+		h.Reason += "; the image stays under another name"
+	}
+	r.forget(h)
+	return nil
+}
+
+// untagLatest removes the latest name if it means this image.
+func (r remover) untagLatest(ctx context.Context, h *holding) (removed bool, err error) {
+	if h.isTemporary() {
+		return false, nil
+	}
+	of, _ := recipe.FromRecord(h.record)
+	img, err := r.Store.Inspect(ctx, of.Latest())
+	if err == nil && img.ID == h.ID {
+		err = r.Store.Untag(ctx, of.Latest())
+		removed = err == nil
+	}
+	if errors.Is(err, imagestore.ErrUnavailable) {
+		return false, err
+	}
+	// If the engine refuses this name, it refuses to remove the image too, or the image stays under
+	// this name.
+	return removed, nil
+}
+
+// restoreLatest gives an image that stays its latest name again, unless a build has used the name
+// in the meantime. The name is a convenience, so this is best effort.
+func (r remover) restoreLatest(ctx context.Context, h *holding) {
+	of, _ := recipe.FromRecord(h.record)
+	if _, err := r.Store.Inspect(ctx, of.Latest()); errors.Is(err, imagestore.ErrNotFound) {
+		_ = r.Store.Tag(ctx, h.ID, of.Latest())
+	}
+}
+
+// forget removes the record. A record that stays is removed by the next call, since its image is
+// gone.
+func (r remover) forget(h *holding) {
+	if r.dryRun || h.isTemporary() {
+		return
+	}
+	if err := r.Dir.Forget(h.record); err != nil {
+		h.Reason += fmt.Sprintf("; its record stays: %v", err)
+	}
+}

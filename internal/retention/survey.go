@@ -1,0 +1,233 @@
+// Package retention finds the images that Pinion built into one store, and removes those that are
+// not needed any more.
+//
+// An image is removed by Pinion's own names alone, never by force, and only if a record, the names,
+// the image ID and the labels agree. An engine cannot remove a name on the condition that it still
+// has the same meaning, so a tag that somebody else moves between the last look and the removal
+// loses that name.
+package retention
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"git.moleculesai.app/molecule-ai/pinion/cache"
+	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore"
+	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore/docker"
+	"git.moleculesai.app/molecule-ai/pinion/internal/recipe"
+)
+
+// Image is an image that Pinion built.
+type Image struct {
+	Name, Reference, ID string
+	// Revision is the commit, or "" for a working tree, whose digest is Tree.
+	Revision, Tree string
+	Platform       string
+	Size           int64 // bytes, as the store counts
+	BuiltAt        time.Time
+}
+
+// Config is where images and records are.
+type Config struct {
+	Store imagestore.Store
+	Dir   *cache.Dir
+	// Owner is part of the temporary names that this user's builds give.
+	Owner string
+}
+
+// state is what has become of a recorded image.
+type state int
+
+const (
+	intact  state = iota // under its name, with its labels
+	missing              // no longer in the store
+	foreign              // not as recorded, and so left alone
+)
+
+// holding is an image of Pinion's by a record or by a temporary name, and what was decided about
+// it.
+type holding struct {
+	Item
+	key    string
+	record cache.Record // zero for a temporary name
+	line   string
+	state  state
+	oddity string // why the state is foreign, human-readable
+	rank   int    // place among the intact images of the line, 0 is the newest
+	tags   []string
+}
+
+func (h *holding) isTemporary() bool { return h.record.Key == "" }
+
+// isInStore reports whether the image is in the store under its own name, and was not removed.
+func (h *holding) isInStore() bool {
+	return h.state == intact && !h.isTemporary() && h.Action != Removed
+}
+
+func (h *holding) keep(reason string) { h.Action, h.Reason = Kept, reason }
+
+// onlyHas reports whether the image has no name but these, so that it goes with them.
+func (h *holding) onlyHas(names ...string) bool {
+	return !slices.ContainsFunc(h.tags, func(tag string) bool {
+		return !slices.Contains(names, tag)
+	})
+}
+
+// Survey is everything of Pinion's in one store, the newest first.
+type Survey struct {
+	Config
+	holdings []*holding
+	users    map[string]string // digest of an image to a container that uses it
+}
+
+// Look inspects every recorded image. It takes no lock and changes nothing.
+func Look(ctx context.Context, c Config) (*Survey, error) {
+	recs, err := c.Dir.All()
+	if err != nil {
+		return nil, err
+	}
+	s := &Survey{Config: c, users: map[string]string{}}
+	if err := s.look(ctx, recs); err != nil {
+		return nil, imagestore.StoreFailure(err)
+	}
+	return s, nil
+}
+
+func (s *Survey) look(ctx context.Context, recs []cache.Record) error {
+	info, err := s.Store.Info(ctx)
+	if err != nil {
+		return err
+	}
+	ranks := map[string]int{}
+	for _, rec := range recs {
+		// An engine that was switched to its other store still has the images of the first.
+		if rec.Store != s.Store.Endpoint() || rec.StoreKind != string(info.Kind) {
+			continue
+		}
+		h, err := s.inspect(ctx, rec)
+		if err != nil {
+			return err
+		}
+		if h.state == intact {
+			h.rank = ranks[h.line]
+			ranks[h.line]++
+		}
+		s.holdings = append(s.holdings, h)
+	}
+	if err := s.findTemporaries(ctx); err != nil {
+		return err
+	}
+	return s.findUsers(ctx)
+}
+
+// inspect returns what has become of a record's image.
+func (s *Survey) inspect(ctx context.Context, rec cache.Record) (*holding, error) {
+	h := &holding{key: rec.Key, record: rec, line: rec.Line, Item: Item{Image: imageOf(rec)}}
+	r, ours := recipe.FromRecord(rec)
+	if !ours {
+		h.state, h.oddity = foreign, "its record has a name that Pinion does not give"
+		return h, nil
+	}
+	img, err := s.Store.Inspect(ctx, rec.Reference)
+	switch {
+	case errors.Is(err, imagestore.ErrNotFound):
+		return h, s.inspectID(ctx, h, "the image has lost its name, and asking for it again "+
+			"gives it back")
+	case err != nil:
+		return nil, err
+	case img.ID != rec.ImageID:
+		return h, s.inspectID(ctx, h, rec.Reference+" names another image now")
+	}
+	h.Size, h.tags = img.Size, img.Tags
+	labels := r.Labels()
+	labels[recipe.LabelRecipe] = "sha256:" + rec.Key
+	for label, want := range labels {
+		if got := img.Labels[label]; got != want {
+			h.state = foreign
+			h.oddity = fmt.Sprintf("it has the label %s=%q, not %q", label, got, want)
+		}
+	}
+	return h, nil
+}
+
+// inspectID tells an image that is missing from one that its name does not lead to.
+func (s *Survey) inspectID(ctx context.Context, h *holding, oddity string) error {
+	img, err := s.Store.Inspect(ctx, h.ID)
+	switch {
+	case errors.Is(err, imagestore.ErrNotFound), err == nil && img.ID != h.ID:
+		h.state = missing
+	case err != nil:
+		return err
+	default:
+		h.state, h.oddity, h.Size = foreign, oddity, img.Size
+	}
+	return nil
+}
+
+// findTemporaries adds the names that builds of this owner left behind, including those that the
+// engine pulled by.
+func (s *Survey) findTemporaries(ctx context.Context) error {
+	images, err := s.Store.List(ctx, recipe.LabelRecipe)
+	if err != nil {
+		return err
+	}
+	for _, img := range images {
+		for _, tag := range img.Tags {
+			if h := s.temporary(img, tag); h != nil {
+				s.holdings = append(s.holdings, h)
+			}
+		}
+	}
+	return nil
+}
+
+// temporary returns nil unless the tag is a temporary name of this owner for that image. The name
+// holds a part of the key, the label all of it.
+func (s *Survey) temporary(img imagestore.Image, tag string) *holding {
+	name, _ := docker.CutLoopback(tag)
+	repository, _, _ := strings.Cut(name, ":")
+	image, ours := strings.CutPrefix(repository, recipe.Namespace)
+	key := strings.TrimPrefix(img.Labels[recipe.LabelRecipe], "sha256:")
+	if !ours || len(key) < 12 ||
+		name != (recipe.Recipe{Image: image}).TemporaryOf(key, s.Owner) {
+		return nil
+	}
+	return &holding{key: key, tags: img.Tags, Item: Item{Image: Image{
+		Name: image, Reference: tag, ID: img.ID, Revision: img.Labels[recipe.LabelRevision],
+		Tree: img.Labels[recipe.LabelTree], Size: img.Size, BuiltAt: img.Created,
+	}}}
+}
+
+func (s *Survey) findUsers(ctx context.Context) error {
+	uses, err := s.Store.Uses(ctx)
+	if err != nil {
+		return err
+	}
+	for _, u := range uses {
+		for _, id := range u.Images {
+			s.users[id] = u.Container
+		}
+	}
+	return nil
+}
+
+// user returns a container that uses the image, or "". Which of the image's digests a container
+// shows depends on the engine's version and store.
+func (s *Survey) user(h *holding) string {
+	for _, id := range []string{h.ID, h.record.ManifestDigest, h.record.ConfigDigest} {
+		if name := s.users[id]; id != "" && name != "" {
+			return name
+		}
+	}
+	return ""
+}
+
+// imageOf returns what a record says about its image. The size is the store's to say.
+func imageOf(rec cache.Record) Image {
+	return Image{Name: rec.Name, Reference: rec.Reference, ID: rec.ImageID,
+		Revision: rec.Revision, Tree: rec.Tree, Platform: rec.Platform, BuiltAt: rec.BuiltAt}
+}

@@ -1,0 +1,71 @@
+package retention
+
+// Usage is the space that the images in one store use, in bytes as the store counts. Layers that
+// several images share count with each of them.
+type Usage struct {
+	// Lines are in the order of their newest image.
+	Lines []LineUsage
+	// Unverified is the number of images that unfinished builds left behind.
+	Unverified int
+	// Size is all images', and Reclaimable the part that a policy would remove.
+	Size, Reclaimable int64
+}
+
+// LineUsage is the part of one line: one template, on one platform, of one repository.
+type LineUsage struct {
+	Name, Repository, Platform string
+	// Trees reports whether these are images of working trees.
+	Trees bool
+	// Images counts all images, and InUse those that a container uses, running or not.
+	Images, InUse     int
+	Size, Reclaimable int64
+}
+
+// Usage measures what is there. Reclaimable is what goes if the newest keep images of each line
+// stay. A build under way may count as left behind, since Look takes no lock.
+func (s *Survey) Usage(keep int) Usage {
+	u := Usage{Lines: []LineUsage{}}
+	lines := map[string]int{}
+	counted := map[string]bool{}
+	for _, h := range s.holdings {
+		var free int64
+		switch {
+		case h.isTemporary():
+			u.Unverified++
+			// The build may also have given the image its own name.
+			if counted[h.ID] {
+				continue
+			}
+			free = h.Size
+		case h.isInStore():
+			i, known := lines[h.line]
+			if !known {
+				i = len(u.Lines)
+				lines[h.line] = i
+				u.Lines = append(u.Lines, LineUsage{Name: h.Name,
+					Repository: h.record.Repository, Platform: h.Platform, Trees: h.Tree != ""})
+			}
+			free = u.Lines[i].add(h, s.user(h) != "", keep)
+		default:
+			continue
+		}
+		counted[h.ID] = true
+		u.Size += h.Size
+		u.Reclaimable += free
+	}
+	return u
+}
+
+// add counts an image and returns how many bytes of it can be reclaimed.
+func (l *LineUsage) add(h *holding, used bool, keep int) (free int64) {
+	l.Images++
+	l.Size += h.Size
+	switch {
+	case used:
+		l.InUse++
+	case h.rank >= keep:
+		free = h.Size
+	}
+	l.Reclaimable += free
+	return free
+}

@@ -1,0 +1,84 @@
+package verify
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+
+	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"git.moleculesai.app/molecule-ai/pinion/buildkit"
+	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore"
+	"git.moleculesai.app/molecule-ai/pinion/internal/recipe"
+)
+
+// Arrival is one image on its way into a store, under the recipe's temporary name. It is the
+// [buildkit.Sink] of the build; afterwards Adopt verifies the image, or Discard removes the name.
+type Arrival struct {
+	store   *imagestore.Facts
+	records Records
+	recipe  recipe.Recipe
+	owner   string
+	// earlier are the images whose layers need not be sent again.
+	earlier []imagestore.LayerSet
+	// received is nil if the builder put the image into the store itself.
+	received *imagestore.Result
+	// layers are the digests of the received image's layers.
+	layers []string
+}
+
+// NewArrival prepares the arrival of the recipe's image. The owner is part of the temporary name.
+func NewArrival(store *imagestore.Facts, records Records, r recipe.Recipe, owner string) *Arrival {
+	return &Arrival{store: store, records: records, recipe: r, owner: owner,
+		earlier: earlierImages(records, store.Store.Endpoint())}
+}
+
+// earlierImages returns what the records say about blobs in a store. The store itself checks
+// whether it still has the images.
+func earlierImages(records Records, endpoint string) (earlier []imagestore.LayerSet) {
+	dir, err := records()
+	if err != nil {
+		return nil
+	}
+	recs, err := dir.All()
+	if err != nil {
+		return nil
+	}
+	for _, r := range recs {
+		if r.Store == endpoint && len(r.Layers) > 0 {
+			earlier = append(earlier, imagestore.LayerSet{ImageID: r.ImageID, Layers: r.Layers})
+		}
+	}
+	return earlier
+}
+
+// Name returns the temporary name.
+func (a *Arrival) Name() string { return a.recipe.Temporary(a.owner) }
+
+// Receive implements [buildkit.Sink].
+func (a *Arrival) Receive(ctx context.Context, image buildkit.Solved,
+	onBytes func(int)) (buildkit.Delivery, error) {
+	got, err := a.store.Store.Receive(ctx, imagestore.Transfer{Image: image,
+		Platform: a.recipe.Platform, Earlier: a.earlier, OnBytes: onBytes})
+	if err != nil {
+		return buildkit.Delivery{}, err
+	}
+	a.received, a.layers = &got, layersOf(image)
+	return got.Delivery, nil
+}
+
+// Load implements [buildkit.Sink].
+func (a *Arrival) Load(ctx context.Context, archive io.Reader) error {
+	return a.store.Store.Load(ctx, archive, a.recipe.Platform)
+}
+
+func layersOf(image buildkit.Solved) (layers []string) {
+	var manifest ocispecs.Manifest
+	if json.Unmarshal(image.Manifest, &manifest) != nil {
+		return nil
+	}
+	for _, l := range manifest.Layers {
+		layers = append(layers, l.Digest.String())
+	}
+	return layers
+}

@@ -1,0 +1,165 @@
+// Package verify is the only place where an image is believed. A hit is a record, an image ID,
+// labels and a platform that all agree; an image that was delivered gets its own name only after
+// the same comparison with what the builder reported.
+//
+// It does not guarantee that a name keeps its meaning afterwards, since every user of an engine can
+// move a tag.
+package verify
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"git.moleculesai.app/molecule-ai/pinion/cache"
+	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore"
+	"git.moleculesai.app/molecule-ai/pinion/internal/recipe"
+	"git.moleculesai.app/molecule-ai/pinion/resolver"
+	"git.moleculesai.app/molecule-ai/pinion/resolver/git"
+)
+
+// Miss is the reason why there is no hit, human-readable; "" is a hit.
+type Miss string
+
+// missNoRecord is the reason for the first build of a commit.
+const missNoRecord Miss = "no image for this revision"
+
+// missForeign is the reason if another image has the recipe's name.
+func missForeign(r recipe.Recipe) Miss {
+	return Miss(r.Reference() + " names an image that was not built here")
+}
+
+// Probe looks for the image of a recipe. The recipe's commit may become known later: the history
+// and the inspection of its newest image go by the recipe without the commit.
+type Probe struct {
+	store   imagestore.Store
+	history history
+	early   *inspection // nil if there is none
+}
+
+// Begin reads the history of the recipe. If early is true, it also starts to inspect the newest
+// image: usually the branch has not moved, and then a hit costs the slower of the two requests
+// instead of both. The inspection ends with ctx.
+func Begin(ctx context.Context, store imagestore.Store, records Records, r recipe.Recipe,
+	early bool) *Probe {
+	p := &Probe{store: store, history: openHistory(records, r, store.Endpoint())}
+	if early && len(p.history.records) > 0 {
+		p.early = inspect(ctx, store, p.history.records[0].Reference)
+	}
+	return p
+}
+
+// Format returns the repository's object format as far as it is remembered, otherwise "".
+func (p *Probe) Format() git.ObjectFormat { return p.history.format() }
+
+// Hit returns the record of the recipe's image, or the reason why there is no hit. The error is the
+// store's, of kind [imagestore.ErrStore]. Call it once.
+func (p *Probe) Hit(ctx context.Context, r recipe.Recipe) (cache.Record, Miss, error) {
+	recs := p.history.of(r.Key())
+	if len(recs) == 0 {
+		return cache.Record{}, p.history.miss(), nil
+	}
+	img, err := p.inspect(ctx, r.Reference())
+	if errors.Is(err, imagestore.ErrNotFound) {
+		return retag(ctx, p.store, r, recs)
+	}
+	if err != nil {
+		return cache.Record{}, "", imagestore.StoreFailure(err)
+	}
+	i := slices.IndexFunc(recs, func(rec cache.Record) bool { return rec.ImageID == img.ID })
+	if i < 0 {
+		return cache.Record{}, missForeign(r), nil
+	}
+	if miss := mismatch(r, img); miss != "" {
+		return cache.Record{}, miss, nil
+	}
+	return recs[i], "", nil
+}
+
+// Hit is [Begin] and [Probe.Hit] for a recipe whose commit is known.
+func Hit(ctx context.Context, store imagestore.Store, records Records,
+	r recipe.Recipe) (cache.Record, Miss, error) {
+	return Begin(ctx, store, records, r, false).Hit(ctx, r)
+}
+
+func (p *Probe) inspect(ctx context.Context, reference string) (imagestore.Image, error) {
+	if p.early == nil || p.early.reference != reference {
+		return p.store.Inspect(ctx, reference)
+	}
+	return p.early.wait()
+}
+
+// inspection is an inspection under way.
+type inspection struct {
+	reference string
+	done      chan struct{}
+	image     imagestore.Image
+	err       error
+}
+
+func inspect(ctx context.Context, store imagestore.Store, reference string) *inspection {
+	in := &inspection{reference: reference, done: make(chan struct{})}
+	go func() {
+		defer close(in.done)
+		in.image, in.err = store.Inspect(ctx, reference)
+	}()
+	return in
+}
+
+func (in *inspection) wait() (imagestore.Image, error) {
+	<-in.done
+	return in.image, in.err
+}
+
+// retag gives an image that is found by its ID the name that it has lost.
+func retag(ctx context.Context, store imagestore.Store, r recipe.Recipe,
+	recs []cache.Record) (cache.Record, Miss, error) {
+	gone := Miss(r.Reference() + " is no longer in the image store")
+	for _, rec := range recs {
+		img, err := store.Inspect(ctx, rec.ImageID)
+		if errors.Is(err, imagestore.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return cache.Record{}, "", imagestore.StoreFailure(err)
+		}
+		if img.ID != rec.ImageID || mismatch(r, img) != "" {
+			continue
+		}
+		if err := store.Tag(ctx, rec.ImageID, r.Reference()); err != nil {
+			return cache.Record{}, gone, nil
+		}
+		return rec, "", nil
+	}
+	return cache.Record{}, gone, nil
+}
+
+// mismatch returns what about an image does not fit the recipe, or "".
+func mismatch(r recipe.Recipe, img imagestore.Image) Miss {
+	for k, want := range r.Labels() {
+		if got := img.Labels[k]; got != want {
+			return Miss(fmt.Sprintf("image %s has the label %s=%q, not %q", img.ID, k, got, want))
+		}
+	}
+	if img.Platform != r.Platform {
+		return Miss(fmt.Sprintf("image %s is for %s, not %s", img.ID, img.Platform, r.Platform))
+	}
+	return ""
+}
+
+// Present returns the ID of an image that need not be one of Pinion's, or the reason why it has to
+// be pulled.
+func Present(ctx context.Context, store imagestore.Store,
+	ref, platform string) (id string, miss Miss, err error) {
+	img, err := store.InspectPlatform(ctx, ref, platform)
+	switch {
+	case errors.Is(err, imagestore.ErrNotFound):
+		return "", "not in the image store", nil
+	case err != nil:
+		return "", "", imagestore.StoreFailure(err)
+	case !resolver.SamePlatform(img.Platform, platform):
+		return "", Miss("the one in the image store is for " + img.Platform), nil
+	}
+	return img.ID, "", nil
+}

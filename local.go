@@ -1,0 +1,348 @@
+package pinion
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/containerd/platforms"
+
+	"git.moleculesai.app/molecule-ai/pinion/buildkit"
+	"git.moleculesai.app/molecule-ai/pinion/cache"
+	"git.moleculesai.app/molecule-ai/pinion/internal/buildcache"
+	"git.moleculesai.app/molecule-ai/pinion/internal/builder"
+	"git.moleculesai.app/molecule-ai/pinion/internal/errdef"
+	"git.moleculesai.app/molecule-ai/pinion/internal/failpoint"
+	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore"
+	"git.moleculesai.app/molecule-ai/pinion/internal/recipe"
+	"git.moleculesai.app/molecule-ai/pinion/internal/verify"
+	"git.moleculesai.app/molecule-ai/pinion/resolver"
+	"git.moleculesai.app/molecule-ai/pinion/resolver/git"
+)
+
+// headTimeout bounds the last question to the git server, whether the branch has moved during the
+// build. The image is there by then.
+const headTimeout = 5 * time.Second
+
+// work is a request whose parts are known. It is a value: a step that learns more returns a new
+// one.
+type work struct {
+	request  request
+	template resolver.Template
+	store    *imagestore.Facts
+	recipe   recipe.Recipe // without commit or tree before pin
+	entries  buildcache.Entries
+	tree     *buildkit.Tree    // nil for a commit
+	pusher   imagestore.Pusher // nil unless the image is pushed
+	times    Durations
+}
+
+// local finds the image of the template's current commit, or joins the build of it.
+func (o *Orchestrator) local(ctx context.Context, t resolver.Template, req request) (*Call, error) {
+	w, err := o.prepare(ctx, t, req)
+	if err != nil {
+		return nil, err
+	}
+	probing, stop := context.WithCancel(ctx)
+	defer stop()
+	miss := req.bypass()
+	probe := verify.Begin(probing, w.store.Store, o.records, w.recipe,
+		miss == "" && req.followsBranch())
+	if w, err = o.pin(ctx, w, probe.Format()); err != nil {
+		return nil, err
+	}
+	var rec cache.Record
+	if miss == "" {
+		if rec, miss, err = probe.Hit(ctx, w.recipe); err != nil {
+			return nil, err
+		}
+	}
+	if miss == "" {
+		return o.called(w, o.builds.hit(ctx, w.resolved(), w.image(OutcomeHit, rec))), nil
+	}
+	c, err := o.builds.join(ctx, req.sharing(w.recipe.Key()), w.resolved(),
+		func(ctx context.Context, b *Build) (Image, error) { return o.build(ctx, w, miss, b) })
+	if err != nil {
+		return nil, err
+	}
+	return o.called(w, c), nil
+}
+
+// prepare checks the request and opens the store. The recipe lacks the commit.
+func (o *Orchestrator) prepare(ctx context.Context, t resolver.Template, req request) (work,
+	error) {
+	begun := time.Now()
+	if err := recipe.CheckLabels(req.labels); err != nil {
+		return work{}, err
+	}
+	provenance, err := req.provenance()
+	if err != nil {
+		return work{}, err
+	}
+	entries, err := buildcache.ParseEntries(req.cacheFrom, req.cacheTo)
+	if err != nil {
+		return work{}, err
+	}
+	if req.isTree && !req.pin.Revision.IsZero() {
+		return work{},
+			fmt.Errorf("%w: a commit and a working tree were asked for; give one of them",
+				ErrInvalidInput)
+	}
+	store, err := o.store()
+	if err != nil {
+		return work{}, imagestore.StoreFailure(err)
+	}
+	w := work{request: req, template: t, store: imagestore.NewFacts(store), entries: entries}
+	platform, err := o.platform(ctx, w.store, t)
+	if err != nil {
+		return work{}, err
+	}
+	w.recipe = recipe.New(t, platform).WithLabels(req.labels).WithProvenance(string(provenance))
+	if req.isTree {
+		w.recipe = w.recipe.OfTree(recipe.UnknownTree)
+	}
+	if req.isPush {
+		if w.pusher, err = checkPush(t, store, req); err != nil {
+			return work{}, err
+		}
+	}
+	w.times.Resolve = ms(time.Since(begun))
+	return w, nil
+}
+
+// platform returns the template's platform. Only "native" costs a request, to the engine or to the
+// builder that was named.
+func (o *Orchestrator) platform(ctx context.Context, store *imagestore.Facts,
+	t resolver.Template) (string, error) {
+	p := o.namedPlatform(t)
+	if p == NativePlatform {
+		var err error
+		if p, err = o.builders.Native(ctx, store); err != nil {
+			return "", err
+		}
+	}
+	parsed, err := resolver.ParsePlatform(p)
+	if err != nil {
+		return "", err
+	}
+	return platforms.Format(parsed), nil
+}
+
+// namedPlatform returns the template's platform as it was written, which may be "native".
+func (o *Orchestrator) namedPlatform(t resolver.Template) string {
+	if t.Platform != "" {
+		return t.Platform
+	}
+	return o.settings.platform
+}
+
+// pin asks the git server for the commit, or reads the working tree. The git server is asked with
+// the caller's own credential before any record is believed.
+func (o *Orchestrator) pin(ctx context.Context, w work, format git.ObjectFormat) (work, error) {
+	begun := time.Now()
+	if w.request.isTree {
+		tree, err := buildkit.ReadTree(ctx, w.request.path, buildkit.TreeRequest{
+			Subdir: w.template.Subdir, Dockerfile: w.template.Dockerfile,
+			AllowedFrontends: o.frontends(),
+		})
+		if err != nil {
+			return w, err
+		}
+		w.tree, w.recipe = tree, w.recipe.OfTree(tree.Digest().String())
+	} else {
+		rev, err := resolver.Commit(ctx, o.heads, w.template, w.request.pin, format)
+		if err = failpoint.At(ctx, failpoint.LookedUp, err); err != nil {
+			return w, err
+		}
+		w.recipe = w.recipe.At(rev)
+	}
+	w.times.Lookup = ms(time.Since(begun))
+	return w, nil
+}
+
+// build makes the image under the key's lock.
+func (o *Orchestrator) build(ctx context.Context, w work, miss verify.Miss, b *Build) (Image,
+	error) {
+	img, moved, err := o.buildLocked(ctx, w, miss, b)
+	if err == nil && moved != nil {
+		// The lock is free by now, so no other process waits for the git server.
+		img.SupersededBy = <-moved
+	}
+	return img, err
+}
+
+// buildLocked is build, but for the answer to whether the branch has moved. moved is nil if another
+// process was first.
+func (o *Orchestrator) buildLocked(ctx context.Context, w work, miss verify.Miss,
+	b *Build) (img Image, moved <-chan git.Revision, err error) {
+	if err := w.checkProvenance(ctx); err != nil {
+		return Image{}, nil, err
+	}
+	unlock, warnings, err := o.lock(ctx, w.recipe)
+	if err != nil {
+		return Image{}, nil, err
+	}
+	defer unlock()
+	if w.request.bypass() == "" {
+		rec, miss, err := verify.Hit(ctx, w.store.Store, o.records, w.recipe)
+		if err != nil || miss == "" {
+			return w.image(OutcomeHit, rec), nil, err
+		}
+	}
+	predecessor := verify.FindPredecessor(ctx, w.store.Store, w.recipe, miss)
+	bk, err := o.connect(ctx, w.store, w.recipe.Platform)
+	if err != nil {
+		return Image{}, nil, err
+	}
+	offer := o.caches.Offer(ctx, buildcache.Request{Name: w.template.Name, Recipe: w.recipe,
+		Entries: w.entries, NoCache: w.request.noCache}, bk.Builder)
+	defer offer.Done()
+	arrival := verify.NewArrival(w.store, o.records, w.recipe, o.owner)
+	res, err := o.solve(ctx, w, bk, offer, arrival, b)
+	if err != nil {
+		return Image{}, nil, err
+	}
+	before := <-predecessor
+	moved = o.startSuperseded(ctx, w)
+	got, err := arrival.Adopt(ctx, res, w.request.followsBranch())
+	if err != nil {
+		return Image{}, nil, err
+	}
+	rec := arrival.Record(got, res, bk.Info())
+	rec.Name, rec.Ref, rec.Prewarmed = w.template.Name, w.template.Ref.String(), w.request.prewarm
+	img = w.receipt(rec, res, bk.Info(), offer)
+	img.Reason = verify.Reason(miss, before, got.ID)
+	img.BuildRef = o.builders.BuildRef(bk.Info(), res.Ref)
+	img.Warnings = slices.Concat(warnings, bk.Remarks, offer.Warnings(res), res.Warnings,
+		got.Warnings, o.remember(ctx, rec))
+	offer.Save(ctx, res)
+	return img, moved, nil
+}
+
+// checkProvenance refuses before the build what the store cannot hold after it.
+func (w work) checkProvenance(ctx context.Context) error {
+	if w.recipe.Provenance == "" {
+		return nil
+	}
+	info, err := w.store.Info(ctx)
+	if err != nil {
+		return imagestore.StoreFailure(err)
+	}
+	if info.Kind == imagestore.KindClassic {
+		return errdef.In(errdef.IndexNeeded, "", fmt.Errorf("%w: an image with provenance is an "+
+			"index, and the classic image store of %s cannot hold one", ErrInvalidInput,
+			w.store.Store.Endpoint()))
+	}
+	return nil
+}
+
+// lock serialises the processes that build one key. Without a cache folder there is neither a lock
+// nor a record; the build goes on with a warning.
+func (o *Orchestrator) lock(ctx context.Context, r recipe.Recipe) (unlock func(),
+	warnings []string, err error) {
+	dir, err := o.records()
+	if err == nil {
+		unlock, err = dir.Lock(ctx, r.Key(), 0)
+	}
+	if errors.Is(err, ErrLockTimeout) {
+		o.log.Info(fmt.Sprintf("local-build: waiting for another process that builds %s",
+			r.Reference()))
+		unlock, err = dir.Lock(ctx, r.Key(), o.settings.lockWait)
+	}
+	switch {
+	case err == nil:
+	case errors.Is(err, ErrLockTimeout), ctx.Err() != nil:
+		return nil, nil, err
+	default:
+		unlock, warnings = func() {}, []string{fmt.Sprintf("building without a lock: %v", err)}
+	}
+	if err := failpoint.At(ctx, failpoint.Locked, nil); err != nil {
+		unlock()
+		return nil, nil, err
+	}
+	return unlock, warnings, nil
+}
+
+// solve hands the pinned source to the builder, which delivers the image into the arrival.
+func (o *Orchestrator) solve(ctx context.Context, w work, bk builder.Connection,
+	offer *buildcache.Offer, arrival *verify.Arrival, b *Build) (buildkit.Result, error) {
+	defer offer.Release()
+	platform, err := resolver.ParsePlatform(w.recipe.Platform)
+	if err != nil {
+		return buildkit.Result{}, err
+	}
+	o.log.Info("local-build: solving " + w.source())
+	b.emit(Event{Type: EventFetching})
+	begun := time.Now()
+	t, r := w.template, w.recipe
+	res, err := bk.Solve(ctx, buildkit.Request{
+		Remote: t.Remote, Revision: r.Revision, Tree: w.tree,
+		Subdir: t.Subdir, Dockerfile: t.Dockerfile, Target: t.Target, Platform: platform,
+		Labels: r.Labels(), Provenance: buildkit.Provenance(r.Provenance),
+		Reference: arrival.Name(), Name: r.Reference(),
+		Token: o.creds.For(t.Remote), AllowedFrontends: o.frontends(),
+		NoCache: w.request.noCache, Pull: w.request.pull, CacheImports: offer.Imports(),
+		Progress: b.progress(o.settings.progress), StallAfter: o.settings.stallAfter,
+	}, arrival)
+	if err = failpoint.At(ctx, failpoint.Delivered, err); err != nil {
+		arrival.Discard(ctx)
+		return buildkit.Result{}, o.explainMoved(ctx, w, err)
+	}
+	o.log.Info(fmt.Sprintf("local-build: build done in %s",
+		time.Since(begun).Round(time.Millisecond)))
+	return res, nil
+}
+
+// frontends are the images that `# syntax=` may name besides docker/dockerfile.
+func (o *Orchestrator) frontends() []string {
+	return slices.Concat(o.settings.frontends, o.catalogue.Frontends())
+}
+
+// remember writes the record, last of all: what it says has been verified.
+func (o *Orchestrator) remember(ctx context.Context, rec cache.Record) (warnings []string) {
+	dir, err := o.records()
+	if err == nil {
+		err = dir.Put(rec)
+	}
+	if err = failpoint.At(ctx, failpoint.Recorded, err); err != nil {
+		return []string{fmt.Sprintf("not remembered, so the next call builds again: %v", err)}
+	}
+	return nil
+}
+
+// explainMoved explains a fetch that failed because the branch was moved away from the commit. It
+// never leads to another commit being built: the caller may ask again.
+func (o *Orchestrator) explainMoved(ctx context.Context, w work, err error) error {
+	if !errors.Is(err, ErrFetch) {
+		return err
+	}
+	if head := o.superseded(ctx, w); !head.IsZero() {
+		return fmt.Errorf("%w; the branch has moved from %s to %s in the meantime: ask again to "+
+			"build that", err, w.recipe.Short(), head.Short())
+	}
+	return err
+}
+
+// superseded returns the branch's head if it is no longer the recipe's commit, otherwise or if the
+// git server does not say so zero.
+func (o *Orchestrator) superseded(ctx context.Context, w work) git.Revision {
+	if !w.request.followsBranch() {
+		return git.Revision{}
+	}
+	ctx, cancel := context.WithTimeout(ctx, headTimeout)
+	defer cancel()
+	head, err := o.heads.Head(ctx, w.template.Remote, w.template.Ref, "")
+	if err != nil || head.Revision == w.recipe.Revision {
+		return git.Revision{}
+	}
+	return head.Revision
+}
+
+// startSuperseded is superseded in the background.
+func (o *Orchestrator) startSuperseded(ctx context.Context, w work) <-chan git.Revision {
+	head := make(chan git.Revision, 1)
+	go func() { head <- o.superseded(ctx, w) }()
+	return head
+}

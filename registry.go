@@ -1,0 +1,180 @@
+package pinion
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/distribution/reference"
+
+	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore"
+	"git.moleculesai.app/molecule-ai/pinion/internal/verify"
+	"git.moleculesai.app/molecule-ai/pinion/resolver"
+)
+
+// pull brings the image from the registry in registry mode. Neither a git server nor a builder is
+// asked.
+func (o *Orchestrator) pull(ctx context.Context, t resolver.Template, req request) (*Call, error) {
+	if err := checkPull(req); err != nil {
+		return nil, err
+	}
+	store, err := o.store()
+	if err != nil {
+		return nil, imagestore.StoreFailure(err)
+	}
+	platform, err := o.platform(ctx, imagestore.NewFacts(store), t)
+	if err != nil {
+		return nil, err
+	}
+	ref := o.source.Reference(t.Name)
+	if _, err := reference.ParseNormalizedNamed(ref); err != nil {
+		return nil, fmt.Errorf("%w: %s gives %q, which is no image reference: %w", ErrInvalidInput,
+			resolver.RegistryEnv, ref, err)
+	}
+	img := Image{Schema: schemaVersion, Name: t.Name, Mode: o.source.Mode, Outcome: OutcomeHit,
+		Reference: ref, Platform: platform}
+	resolved := Event{Type: EventResolved, Name: t.Name, Reference: ref}
+	miss := verify.Miss("asked to pull")
+	if !req.pull {
+		if img.ID, miss, err = verify.Present(ctx, store, ref, platform); err != nil {
+			return nil, err
+		}
+		if miss == "" {
+			return o.builds.hit(ctx, resolved, img), nil
+		}
+	}
+	img.Outcome, img.Reason = OutcomePulled, string(miss)
+	return o.builds.join(ctx, "pull "+ref+" "+platform, resolved,
+		func(ctx context.Context, b *Build) (Image, error) {
+			return o.fetchImage(ctx, store, img, b)
+		})
+}
+
+// checkPull refuses what only a build can do.
+func checkPull(req request) error {
+	if req.isPush {
+		return fmt.Errorf("%w: in registry mode nothing is built, so there is nothing to push; "+
+			"unset %s to build", ErrInvalidInput, resolver.RegistryEnv)
+	}
+	if req.noCache || !req.followsBranch() ||
+		len(req.labels)+len(req.attest)+len(req.cacheFrom)+len(req.cacheTo) > 0 {
+		return fmt.Errorf("%w: in registry mode nothing is built, so there is no commit, no "+
+			"working tree, no build cache, no label and no attestation to choose; unset %s to "+
+			"build", ErrInvalidInput, resolver.RegistryEnv)
+	}
+	return nil
+}
+
+// fetchImage pulls the image and looks at what came.
+func (o *Orchestrator) fetchImage(ctx context.Context, store imagestore.Store, img Image,
+	b *Build) (Image, error) {
+	begun := time.Now()
+	o.log.Info(fmt.Sprintf("Provisioner: registry mode → pulling %s for runtime %s", img.Reference,
+		b.name))
+	err := store.Pull(ctx, img.Reference, img.Platform, func(status string) {
+		o.log.Debug(status)
+		b.emit(Event{Type: EventLog, Text: b.clean(status)})
+	})
+	if err != nil {
+		return Image{}, imagestore.Failure(err)
+	}
+	img.Durations.Pull = ms(time.Since(begun))
+	id, miss, err := verify.Present(ctx, store, img.Reference, img.Platform)
+	if err == nil && miss != "" {
+		err = fmt.Errorf("%w: %s", ErrVerification, miss)
+	}
+	img.ID = id
+	return img, err
+}
+
+// checkPush refuses before the build what could not be pushed after it.
+func checkPush(t resolver.Template, store imagestore.Store, req request) (imagestore.Pusher,
+	error) {
+	if req.isTree {
+		return nil, fmt.Errorf("%w: a working tree is of no commit, so its image is not for "+
+			"others; push the commit", ErrInvalidInput)
+	}
+	if strings.Contains(req.pushTo, "@") {
+		return nil, fmt.Errorf("%w: the registry to push to has an @ in it; credentials come from "+
+			"the Docker config", ErrInvalidInput)
+	}
+	ref := registryName(req.pushTo, t.Name)
+	if _, err := reference.ParseNormalizedNamed(ref); err != nil {
+		return nil, fmt.Errorf("%w: the registry to push to gives %q, which is no image reference:"+
+			" %w", ErrInvalidInput, ref, err)
+	}
+	p, ok := store.(imagestore.Pusher)
+	if !ok {
+		return nil, fmt.Errorf("%w: pushing is the Docker engine's work, and the images are in "+
+			"%s; push from there with a tool such as skopeo", ErrInvalidInput, store.Endpoint())
+	}
+	return p, nil
+}
+
+// registryName returns the name, with the tag latest, that registry mode gives the template.
+func registryName(prefix, name string) string {
+	return resolver.RegistrySource{Mode: resolver.ModeRegistry, Prefix: prefix}.Reference(name)
+}
+
+// called adds the push, if one was asked for, to the end of a call.
+func (o *Orchestrator) called(w work, c *Call) *Call {
+	if w.pusher != nil {
+		c.push = func(ctx context.Context, img Image) (Image, error) { return o.push(ctx, w, img) }
+	}
+	return c
+}
+
+// push sends a verified image under the key's lock, so that it is neither pushed nor pruned by
+// others at the same time.
+func (o *Orchestrator) push(ctx context.Context, w work, img Image) (Image, error) {
+	r := w.recipe
+	unlock, warnings, err := o.lock(ctx, r)
+	if err != nil {
+		return Image{}, err
+	}
+	defer unlock()
+	img.Warnings = append(img.Warnings, warnings...)
+	repository := strings.TrimSuffix(registryName(w.request.pushTo, w.template.Name), ":latest")
+	refs := []string{repository + ":" + r.Tag()}
+	if w.request.pin.Revision.IsZero() {
+		refs = append(refs, repository+":"+r.LatestTag())
+	}
+	begun := time.Now()
+	for i, ref := range refs {
+		// The first push may have taken minutes.
+		if i > 0 && (!img.SupersededBy.IsZero() || !o.superseded(ctx, w).IsZero()) {
+			img.Warnings = append(img.Warnings,
+				fmt.Sprintf("%s was left where it is: the branch has moved on", ref))
+			continue
+		}
+		digest, err := o.pushAs(ctx, w, img.ID, ref)
+		if errors.Is(err, ErrLockTimeout) {
+			return Image{}, err
+		}
+		if err != nil {
+			return Image{}, imagestore.Failure(err)
+		}
+		img.Pushed = append(img.Pushed, Pushed{Reference: ref, Digest: digest})
+	}
+	img.Durations.Push = ms(time.Since(begun))
+	return img, nil
+}
+
+// pushAs pushes under one name. Commits share names, so the key's lock is not enough.
+func (o *Orchestrator) pushAs(ctx context.Context, w work, id, ref string) (digest string,
+	err error) {
+	if dir, err := o.records(); err == nil {
+		name := sha256.Sum256([]byte("push " + w.store.Store.Endpoint() + " " + ref))
+		unlock, err := dir.Lock(ctx, hex.EncodeToString(name[:]), o.settings.lockWait)
+		if err != nil {
+			return "", err
+		}
+		defer unlock()
+	}
+	o.log.Info(fmt.Sprintf("local-build: pushing %s", ref))
+	return w.pusher.Push(ctx, id, ref, func(status string) { o.log.Debug(status) })
+}

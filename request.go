@@ -1,0 +1,159 @@
+package pinion
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	"git.moleculesai.app/molecule-ai/pinion/buildkit"
+	"git.moleculesai.app/molecule-ai/pinion/internal/verify"
+	"git.moleculesai.app/molecule-ai/pinion/resolver"
+	"git.moleculesai.app/molecule-ai/pinion/resolver/git"
+)
+
+// EnsureOption adjusts one call of [Orchestrator.Ensure].
+type EnsureOption func(*request)
+
+// request is what one caller asks for besides the name.
+type request struct {
+	pin     resolver.Pin // zero for the branch's head
+	isTree  bool
+	path    string // of the working tree
+	prewarm bool
+	labels  map[string]string
+	attest  []string
+	isPush  bool
+	pushTo  string
+	onEvent func(Event)
+
+	workOptions
+}
+
+// workOptions change how an image is made and are no part of its recipe. Calls that differ in them
+// do not share a build.
+type workOptions struct {
+	pull, noCache      bool
+	cacheFrom, cacheTo []string
+}
+
+func newRequest(opts []EnsureOption) (r request) {
+	for _, opt := range opts {
+		opt(&r)
+	}
+	return r
+}
+
+// AtRevision asks for a commit instead of the branch's head. The commit must be on the template's
+// branch, as the git server's API shows it, unless anyRevision is true.
+func AtRevision(rev git.Revision, anyRevision bool) EnsureOption {
+	return func(r *request) { r.pin = resolver.Pin{Revision: rev, OffBranch: anyRevision} }
+}
+
+// AtPath asks for the working tree whose root is the folder dir, instead of a commit: to try a
+// changed template before it is pushed. The git server is not asked. See [Image.Tree].
+func AtPath(dir string) EnsureOption {
+	return func(r *request) { r.isTree, r.path = true, dir }
+}
+
+// Pull asks the registries again: in registry mode for the image, otherwise for the images in FROM;
+// the latter bypasses the hit.
+func Pull() EnsureOption { return func(r *request) { r.pull = true } }
+
+// NoCache runs every step of the Dockerfile again. It bypasses the hit.
+func NoCache() EnsureOption { return func(r *request) { r.noCache = true } }
+
+// Prewarm says that the image is not needed yet. It changes nothing but the receipt, including the
+// receipts of later hits.
+func Prewarm() EnsureOption { return func(r *request) { r.prewarm = true } }
+
+// Label puts one more label on the image. It is part of the recipe: the image has a key and a tag
+// of its own, <commit>.<digest of all labels>, and is a hit only for calls with the same labels.
+// The last value of a key counts. [LabelSource], [LabelRevision] and Pinion's own are refused.
+func Label(key, value string) EnsureOption {
+	return func(r *request) {
+		r.labels = maps.Clone(r.labels)
+		if r.labels == nil {
+			r.labels = map[string]string{}
+		}
+		r.labels[key] = value
+	}
+}
+
+// Attest attaches a statement to the image of how it was made. The entry is one of `docker buildx
+// build --attest`: type=provenance with mode=min or mode=max (the default, as in BuildKit), or the
+// type alone. It is part of the recipe: the image has a key and a tag of its own,
+// <commit>.provenance-<mode>, and is a hit only for calls with the same statement. The statement
+// holds times, so two builds of one commit have two image IDs. The ID is that of an index which
+// leads to the image and to the statement.
+//
+// It needs a store that holds an index, Docker's containerd store or a folder, and BuildKit 0.11
+// inside the store, 0.12 outside of it. Otherwise the call fails with [ErrInvalidInput] before
+// anything is built, or with [ErrDelivery].
+func Attest(entry string) EnsureOption {
+	return func(r *request) { r.attest = append(slices.Clone(r.attest), entry) }
+}
+
+// CacheFrom offers the builder a cache besides those of [WithBuildCache]. The entry is one of
+// `docker buildx build --cache-from` with the type registry or local, or a reference alone. A cache
+// that is missing is a warning. BuildKit trusts a cache: who can write there can put layers into
+// images. A hit reads none.
+func CacheFrom(entry string) EnsureOption {
+	return func(r *request) { r.cacheFrom = append(slices.Clone(r.cacheFrom), entry) }
+}
+
+// CacheTo saves the builder's cache to one more place, if something is built. The entry is one of
+// `docker buildx build --cache-to` with the type registry or local. The cache is saved after the
+// image is there, [Orchestrator.Close] waits for it, and a failure is logged.
+func CacheTo(entry string) EnsureOption {
+	return func(r *request) { r.cacheTo = append(slices.Clone(r.cacheTo), entry) }
+}
+
+// PushTo pushes the image, found or built, to the registry with that prefix, so that registry mode
+// with the same prefix runs it elsewhere: <prefix>/workspace-template-<name>:<first 12 digits of
+// the commit>, and after that :latest, unless a commit was asked for by [AtRevision] or the branch
+// has moved. The credentials are those of the Docker config, the engine's registry settings apply,
+// and the receipt lists what was pushed. It needs a Docker engine as the store. The error is of
+// kind [ErrRegistry] if the registry refuses. Each caller's push is its own and comes after the
+// build's last event.
+func PushTo(prefix string) EnsureOption {
+	return func(r *request) { r.pushTo, r.isPush = prefix, true }
+}
+
+// OnEvent registers f for what happens until [Orchestrator.Ensure] returns, including what has
+// happened before in a build that others began. f is called from one goroutine, in order. A slow f
+// delays its own caller alone.
+func OnEvent(f func(Event)) EnsureOption { return func(r *request) { r.onEvent = f } }
+
+// followsBranch reports whether the caller asked for the branch's head, and not for a commit or a
+// working tree.
+func (r request) followsBranch() bool { return r.pin.Revision.IsZero() && !r.isTree }
+
+// bypass returns the reason not to look for a hit, or "".
+func (r request) bypass() verify.Miss {
+	switch {
+	case r.noCache:
+		return "asked to build without cache"
+	case r.pull:
+		return "asked to pull the base images again"
+	}
+	return ""
+}
+
+// sharing returns the key under which calls for the same work share a build.
+func (r request) sharing(key string) string {
+	return fmt.Sprintf("%s branch=%t %#v", key, r.followsBranch(), r.workOptions)
+}
+
+// provenance returns the mode that was asked for; the last entry counts.
+func (r request) provenance() (mode buildkit.Provenance, err error) {
+	for _, entry := range r.attest {
+		if mode, err = buildkit.ParseProvenance(entry); err != nil {
+			return "", err
+		}
+	}
+	if mode != "" && r.isTree {
+		return "", fmt.Errorf("%w: a working tree is of no commit, so there is no provenance to "+
+			"state; push the commit", ErrInvalidInput)
+	}
+	return mode, nil
+}

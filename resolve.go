@@ -1,0 +1,180 @@
+package pinion
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"git.moleculesai.app/molecule-ai/pinion/buildkit/buildx"
+	"git.moleculesai.app/molecule-ai/pinion/internal/errdef"
+	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore"
+	"git.moleculesai.app/molecule-ai/pinion/internal/recipe"
+	"git.moleculesai.app/molecule-ai/pinion/resolver"
+	"git.moleculesai.app/molecule-ai/pinion/resolver/git"
+)
+
+// Resolution is what a name stands for at the moment.
+type Resolution struct {
+	Name string        `json:"name"`
+	Mode resolver.Mode `json:"mode"`
+	// Reference is the one that [Orchestrator.Ensure] would return; empty for the platform
+	// "native".
+	Reference  string       `json:"reference,omitempty"`
+	Repository string       `json:"repository,omitempty"`
+	Ref        string       `json:"ref,omitempty"`
+	Revision   git.Revision `json:"revision,omitzero"`
+}
+
+// Templates lists what the names of the catalogue stand for, in alphabetical order, as far as it is
+// known without any request.
+func (o *Orchestrator) Templates() []Resolution {
+	var list []Resolution
+	for _, name := range o.catalogue.Names() {
+		t, err := o.catalogue.Template(name)
+		if err != nil {
+			continue // not in the list, then
+		}
+		r := Resolution{Name: name, Mode: o.source.Mode}
+		if r.Mode == resolver.ModeRegistry {
+			r.Reference = o.source.Reference(name)
+		} else {
+			r.Repository, r.Ref = t.Remote.String(), t.Ref.String()
+		}
+		list = append(list, r)
+	}
+	return list
+}
+
+// Resolve asks the git server what the name stands for, and contacts nothing else. It builds
+// nothing. In registry mode it makes no request.
+func (o *Orchestrator) Resolve(ctx context.Context, name string) (Resolution, error) {
+	res, err := o.resolve(ctx, name)
+	if err != nil {
+		return Resolution{}, fail(ctx, name, err)
+	}
+	return res, nil
+}
+
+func (o *Orchestrator) resolve(ctx context.Context, name string) (Resolution, error) {
+	t, err := o.catalogue.Template(name)
+	if err != nil {
+		return Resolution{}, err
+	}
+	res := Resolution{Name: name, Mode: o.source.Mode}
+	if res.Mode == resolver.ModeRegistry {
+		res.Reference = o.source.Reference(name)
+		return res, nil
+	}
+	head, err := o.heads.Head(ctx, t.Remote, t.Ref, "")
+	if err != nil {
+		return Resolution{}, err
+	}
+	res.Repository, res.Ref, res.Revision = t.Remote.String(), head.Ref.String(), head.Revision
+	if o.namedPlatform(t) == NativePlatform {
+		return res, nil
+	}
+	platform, err := o.platform(ctx, nil, t)
+	if err != nil {
+		return Resolution{}, err
+	}
+	res.Reference = recipe.New(t, platform).At(head.Revision).Reference()
+	return res, nil
+}
+
+// BakeFile is a definition for `docker buildx bake`: what Pinion would build at the moment, with
+// the same names, labels and layers. Its one group, "default", has all targets in the order in
+// which they were asked for.
+type BakeFile = buildx.BakeFile
+
+// BakeGroup names targets.
+type BakeGroup = buildx.BakeGroup
+
+// BakeTarget is one image. It has no build arguments.
+type BakeTarget = buildx.BakeTarget
+
+// Bake asks the git server for the commits of the templates and returns what builds them. Nothing
+// is built. The build needs no credential: a private repository is refused, since bake gives the
+// secrets of a target to each RUN in it. Two things differ from [Orchestrator.Ensure], and change
+// the image: a repository's .dockerignore is not applied, and its submodules are fetched. A failure
+// is an [*Error].
+func (o *Orchestrator) Bake(ctx context.Context, names ...string) (BakeFile, error) {
+	file := BakeFile{Group: map[string]BakeGroup{}, Target: map[string]BakeTarget{}}
+	var targets []string
+	for _, name := range names {
+		target, err := o.bake(ctx, name)
+		if err != nil {
+			return BakeFile{}, fail(ctx, name, err)
+		}
+		key := buildx.BakeName(name)
+		if _, twice := file.Target[key]; !twice {
+			targets = append(targets, key)
+		}
+		file.Target[key] = target
+	}
+	file.Group["default"] = BakeGroup{Targets: targets}
+	return file, nil
+}
+
+func (o *Orchestrator) bake(ctx context.Context, name string) (BakeTarget, error) {
+	t, err := o.catalogue.Template(name)
+	if err != nil {
+		return BakeTarget{}, err
+	}
+	if o.source.Mode == resolver.ModeRegistry {
+		return BakeTarget{}, fmt.Errorf("%w: in registry mode nothing is built; unset %s for a "+
+			"definition of builds", ErrInvalidInput, resolver.RegistryEnv)
+	}
+	var store *imagestore.Facts
+	if o.namedPlatform(t) == NativePlatform {
+		s, err := o.store()
+		if err != nil {
+			return BakeTarget{}, imagestore.StoreFailure(err)
+		}
+		store = imagestore.NewFacts(s)
+	}
+	platform, err := o.platform(ctx, store, t)
+	if err != nil {
+		return BakeTarget{}, err
+	}
+	head, err := o.publicHead(ctx, t)
+	if err != nil {
+		return BakeTarget{}, err
+	}
+	return bakeTarget(recipe.New(t, platform).At(head.Revision), t), nil
+}
+
+// publicHead asks without a credential. A repository that shows nothing then, and shows its head to
+// the caller, is private.
+func (o *Orchestrator) publicHead(ctx context.Context, t resolver.Template) (resolver.Head, error) {
+	head, err := o.public.Head(ctx, t.Remote, t.Ref, "")
+	hidden := errors.Is(err, ErrUnauthorized) || errors.Is(err, ErrNotFound)
+	if !hidden || o.creds.For(t.Remote) == "" {
+		return head, err
+	}
+	if _, err := o.heads.Head(ctx, t.Remote, t.Ref, ""); err != nil {
+		return resolver.Head{}, err
+	}
+	return resolver.Head{}, errdef.In(errdef.BakePrivate, t.Name, fmt.Errorf("%w: %s is private, "+
+		"and bake would show the credential to every RUN of its Dockerfile", ErrInvalidInput,
+		t.Remote))
+}
+
+// bakeTarget returns the recipe in bake's terms. The layers of an image on the containerd store are
+// part of its ID, so they are exported as Pinion's are: uncompressed.
+func bakeTarget(r recipe.Recipe, t resolver.Template) BakeTarget {
+	source := t.Remote.GitURL() + "#" + r.Revision.String()
+	if r.Subdir != "" {
+		source += ":" + r.Subdir
+	}
+	labels := map[string]string{}
+	for k, v := range r.Labels() {
+		labels[buildx.BakeLiteral(k)] = buildx.BakeLiteral(v)
+	}
+	return BakeTarget{
+		Context: buildx.BakeLiteral(source), Dockerfile: buildx.BakeLiteral(r.Dockerfile),
+		Target: r.Target, Platforms: []string{r.Platform},
+		Tags: []string{r.Reference(), r.Latest()}, Labels: labels,
+		Attest: []string{"type=provenance,disabled=true", "type=sbom,disabled=true"},
+		Output: []string{"type=docker,compression=uncompressed,force-compression=true"},
+	}
+}
