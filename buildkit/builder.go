@@ -49,7 +49,7 @@ const (
 type Info struct {
 	Kind Kind `json:"kind"`
 	// Endpoint is the address. For [KindBuildx] it is the name of the builder, followed by a slash
-	// and the name of the node.
+	// and the name of the node unless buildx chose the node.
 	Endpoint string `json:"endpoint"`
 	// Version is BuildKit's version. The BuildKit inside Docker 20.10 reports none; Version is the
 	// engine's version there.

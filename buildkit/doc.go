@@ -6,13 +6,14 @@
 //   - The credential is available to the fetch of that commit only. It is out of reach before the
 //     Dockerfile frontend runs.
 //   - A tree with content that is not allowed is refused before the frontend runs.
-//   - A build that makes no progress for [Request.StallAfter] is cancelled.
+//   - A fetch, a step or a transfer that makes no progress for [Request.StallAfter] is cancelled.
 //   - Errors and statuses contain neither the credential nor control characters.
 //
 // It does not guarantee:
 //   - that the image in the store is the image that was built. The caller must verify it by the
 //     digests in the [Result].
 //   - that two builds of a commit give the same image. The Dockerfile decides on that.
+//   - that a hanging export or unpacking is noticed. Neither reports progress.
 //   - how the builder reaches the network, which the builder's own settings decide.
 //
 // It knows no template names, modes, records or tags.
