@@ -55,8 +55,8 @@ var advice = map[errdef.Situation]string{
 	errdef.SBOMRequested: "scan the finished image, for example with `docker scout sbom` or syft",
 
 	errdef.PlainHTTPPrefix: "use https, or allow http with --allow-http or PINION_ALLOW_HTTP=1",
-	errdef.CacheFolderWritable: "run `chmod 700 {}`, or choose another folder with --cache-dir or " +
-		"MOLECULE_LOCAL_BUILD_CACHE",
+	errdef.CacheFolderWritable: "run `chmod 700 {}`, or choose another folder with --cache-dir " +
+		"or MOLECULE_LOCAL_BUILD_CACHE",
 	errdef.CacheFolderUnsuitable: "choose another folder with --cache-dir or " +
 		"MOLECULE_LOCAL_BUILD_CACHE",
 	errdef.CommitOffBranch: "choose a commit of the branch, or allow any with --allow-any-sha",

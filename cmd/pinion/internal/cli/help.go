@@ -27,21 +27,10 @@ func printUsage(cmd *cobra.Command) error {
 	if cmd.HasExample() {
 		b.WriteString("\n\nExamples:\n" + cmd.Example)
 	}
-	subcommands := func(title string, show func(*cobra.Command) bool) {
-		for _, sub := range cmd.Commands() {
-			if show(sub) {
-				b.WriteString(title)
-				title = ""
-				fmt.Fprintf(&b, "\n  %-*s %s", sub.NamePadding(), sub.Name(), sub.Short)
-			}
-		}
-	}
-	subcommands("\n\nCommands:", func(sub *cobra.Command) bool {
-		return sub.IsAvailableCommand() || sub.Name() == "help"
-	})
+	subcommands(&b, cmd)
 	flagUsages(&b, "Flags", cmd.LocalFlags())
 	flagUsages(&b, "Global flags", cmd.InheritedFlags())
-	subcommands("\n\nHelp topics:", (*cobra.Command).IsAdditionalHelpTopicCommand)
+	topics(&b, cmd)
 	if cmd.HasAvailableSubCommands() {
 		fmt.Fprintf(&b, "\n\nRun \"%s [command] --help\" for more about a command.",
 			cmd.CommandPath())
@@ -54,5 +43,25 @@ func flagUsages(b *strings.Builder, title string, fs *pflag.FlagSet) {
 	if fs.HasAvailableFlags() {
 		b.WriteString("\n\n" + title + ":\n" +
 			strings.TrimRight(fs.FlagUsagesWrapped(helpColumns), "\n"))
+	}
+}
+
+func subcommands(b *strings.Builder, cmd *cobra.Command) {
+	title := "\n\nCommands:"
+	for _, sub := range cmd.Commands() {
+		if sub.IsAvailableCommand() || sub.Name() == "help" {
+			fmt.Fprintf(b, "%s\n  %-*s %s", title, sub.NamePadding(), sub.Name(), sub.Short)
+			title = ""
+		}
+	}
+}
+
+func topics(b *strings.Builder, cmd *cobra.Command) {
+	title := "\n\nHelp topics:"
+	for _, sub := range cmd.Commands() {
+		if sub.IsAdditionalHelpTopicCommand() {
+			fmt.Fprintf(b, "%s\n  %s  %s", title, sub.CommandPath(), sub.Short)
+			title = ""
+		}
 	}
 }
