@@ -25,8 +25,8 @@ const (
 	name     = "molecule-local/workspace-template-hermes:9429ee5f9e02"
 )
 
-// TestHitsOfAnEarlierVersion asks for what testdata has. There is neither a builder nor an engine, so
-// anything but a hit fails.
+// TestHitsOfAnEarlierVersion asks for what testdata has. There is neither a builder nor an engine,
+// so anything but a hit fails.
 func TestHitsOfAnEarlierVersion(t *testing.T) {
 	t.Setenv("HTTP_PROXY", serveHead(t)) // no other test of the package may have asked before
 	o := open(t)

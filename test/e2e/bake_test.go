@@ -66,8 +66,8 @@ func TestBakeRoundTrip(t *testing.T) {
 				"CMD cat /word"))
 			builder := ""
 			if c.standalone {
-				if r := s.shell(t,
-					"docker buildx create --name beside --driver remote "+s.env["BUILDKIT_HOST"]); r.code != 0 {
+				create := "docker buildx create --name beside --driver remote "
+				if r := s.shell(t, create+s.env["BUILDKIT_HOST"]); r.code != 0 {
 					t.Fatal(r.stderr)
 				}
 				builder = " --builder beside --load"
@@ -100,7 +100,8 @@ func TestBakeRoundTrip(t *testing.T) {
 			}
 			s.ensure(t, pinion.OutcomeHit)
 			r = s.shell(t,
-				"docker buildx build --progress plain"+builder+" --provenance=false -t plain:"+s.prefix+" "+tmpl.url()+".git#"+sha)
+				"docker buildx build --progress plain"+builder+" --provenance=false -t plain:"+
+					s.prefix+" "+tmpl.url()+".git#"+sha)
 			if r.code != 0 || !slices.Equal(s.layers(t, "plain:"+s.prefix),
 				s.layers(t, built.Reference)) {
 				t.Errorf("exit code %d, the layers are other ones\n%s", r.code, r.stderr)

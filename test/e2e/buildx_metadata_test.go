@@ -80,8 +80,8 @@ func TestBuildxMetadata(t *testing.T) {
 			if c == containerdOwn {
 				s.succeed(t, "ensure", runtime, "--attest", "type=provenance", "--metadata-file",
 					file)
-				if index := metadata(t,
-					file)[descriptor].(map[string]any); index["mediaType"] != ocispecs.MediaTypeImageIndex {
+				index := metadata(t, file)[descriptor].(map[string]any)
+				if index["mediaType"] != ocispecs.MediaTypeImageIndex {
 					t.Errorf("with provenance the descriptor is %v", index)
 				}
 			}

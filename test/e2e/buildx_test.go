@@ -116,7 +116,10 @@ func TestBuildxSelection(t *testing.T) {
 			s.ensure(t, pinion.OutcomeHit)
 			s.wantHitTraffic(t)
 			doctor := s.succeed(t, "doctor").stdout
-			for _, word := range []string{"buildx v0.34.2 at own/own0 (selected by `docker buildx use`)", "buildx         v0.38.2"} {
+			for _, word := range []string{
+				"buildx v0.34.2 at own/own0 (selected by `docker buildx use`)",
+				"buildx         v0.38.2",
+			} {
 				if !strings.Contains(doctor, word) {
 					t.Errorf("doctor does not say %q:\n%s", word, doctor)
 				}
@@ -129,7 +132,8 @@ func TestBuildxSelection(t *testing.T) {
 		tmpl.busybox(t, "RUN echo variable")
 		s.with("BUILDX_BUILDER", "default").builtBy(t, own)
 		tmpl.busybox(t, "RUN echo name")
-		s.with("BUILDKIT_HOST", "unix:///nowhere").builtBy(t, buildxNode("own/own0"), "--builder", "OWN")
+		s.with("BUILDKIT_HOST", "unix:///nowhere").builtBy(t, buildxNode("own/own0"), "--builder",
+			"OWN")
 		s.buildx(t, "use", "default")
 		tmpl.busybox(t, "RUN echo unselected")
 		s.builtBy(t, own)
@@ -143,15 +147,18 @@ func TestBuildxOtherWayRound(t *testing.T) {
 		t.Run(c.String(), func(t *testing.T) {
 			s := newBuildxScene(t, c)
 			delete(s.env, "BUILDKIT_HOST")
-			builder, want := "default", buildkit.Info{Kind: buildkit.KindDocker, Endpoint: s.engine.URL()}
+			builder := "default"
+			want := buildkit.Info{Kind: buildkit.KindDocker, Endpoint: s.engine.URL()}
 			if c.standalone {
 				builder, want = "own", buildxNode("own/own0")
 				s.buildx(t, "create", "--name", "own", "--driver", "remote", buildkitd(t).Addr())
 			}
 			tmpl := s.template(t, runtime, parts.RepoOptions{})
-			sha := tmpl.push(t, append(busybox(t, "COPY greeting /", "RUN cat /greeting"), parts.Text("greeting", "hello\n"))...)
+			sha := tmpl.push(t, append(busybox(t, "COPY greeting /", "RUN cat /greeting"),
+				parts.Text("greeting", "hello\n"))...)
 			img := s.builtBy(t, want, "--builder", builder)
-			steps := plainSteps(s.buildx(t, "build", "--builder", builder, "--progress", "plain", tmpl.url()+".git#"+sha))
+			steps := plainSteps(s.buildx(t, "build", "--builder", builder, "--progress", "plain",
+				tmpl.url()+".git#"+sha))
 			if len(steps) < 3 {
 				t.Errorf("only the steps %v", steps)
 			}
@@ -160,7 +167,8 @@ func TestBuildxOtherWayRound(t *testing.T) {
 					t.Errorf("buildx ran the step %q again", step)
 				}
 			}
-			history := s.buildx(t, "history", "ls", "--builder", builder, "--no-trunc", "--format", "{{.Name}} {{.Status}}")
+			history := s.buildx(t, "history", "ls", "--builder", builder, "--no-trunc",
+				"--format", "{{.Name}} {{.Status}}")
 			if !strings.Contains(history, img.Reference+" Completed\n") {
 				t.Errorf("the history has no %s:\n%s", img.Reference, history)
 			}
@@ -173,7 +181,8 @@ func plainSteps(progress string) map[string]bool {
 	steps, names := map[string]bool{}, map[string]string{}
 	for line := range strings.Lines(progress) {
 		number, rest, _ := strings.Cut(strings.TrimSpace(line), " ")
-		if strings.HasPrefix(rest, "[") && !strings.HasPrefix(rest, "[internal]") && strings.Contains(rest, "/") {
+		if strings.HasPrefix(rest, "[") && !strings.HasPrefix(rest, "[internal]") &&
+			strings.Contains(rest, "/") {
 			names[number] = rest
 			steps[rest] = steps[rest] || false
 		}
@@ -199,7 +208,8 @@ func TestFault60_BuildxBuilderDies(t *testing.T) {
 		receive(t, "the build's question to the tap", p.arrived)
 		own.Kill()
 		r := build.result(t)
-		for _, word := range []string{"own/own0", "stopped answering", "docker buildx inspect --bootstrap own"} {
+		for _, word := range []string{"own/own0", "stopped answering",
+			"docker buildx inspect --bootstrap own"} {
 			if r.code != exitNoBuilder || !strings.Contains(r.stderr, word) {
 				t.Errorf("exit code %d, no %q in\n%s", r.code, word, r.stderr)
 			}
@@ -209,7 +219,8 @@ func TestFault60_BuildxBuilderDies(t *testing.T) {
 		}
 		s.wantNothingTemporary(t, runtime)
 		// It stays the chosen one, and the engine's own does not stand in for it.
-		s.fail(t, exitNoBuilder, []string{"own/own0", "docker buildx inspect --bootstrap own"}, "ensure", runtime)
+		s.fail(t, exitNoBuilder, []string{"own/own0", "docker buildx inspect --bootstrap own"},
+			"ensure", runtime)
 		if n := s.engine.Count("/grpc"); n != 0 {
 			t.Errorf("the engine's builder was asked %d times", n)
 		}
@@ -227,16 +238,21 @@ func TestBuildxBuilderThatIsNotThere(t *testing.T) {
 	s := newScene(t, classicOwn) // buildx is not installed
 	s.ready(t, "RUN echo names")
 	for _, name := range []string{"unknown", "../current", "desktop-linux"} {
-		s.fail(t, exitNoBuilder, []string{name, "docker buildx ls", "--context"}, "ensure", runtime, "--builder", name)
-		s.with("BUILDX_BUILDER", name).fail(t, exitNoBuilder, []string{name, "BUILDX_BUILDER"}, "ensure", runtime)
+		s.fail(t, exitNoBuilder, []string{name, "docker buildx ls", "--context"}, "ensure", runtime,
+			"--builder", name)
+		s.with("BUILDX_BUILDER", name).fail(t, exitNoBuilder, []string{name, "BUILDX_BUILDER"},
+			"ensure", runtime)
 	}
 	dir := filepath.Join(s.env["HOME"], "elsewhere")
 	there := s.with("BUILDX_CONFIG", dir)
 	write(t, filepath.Join(dir, "current"), `{"Key":`, 0o600)
-	there.fail(t, exitNoBuilder, []string{filepath.Join(dir, "current"), "docker buildx use"}, "ensure", runtime)
+	there.fail(t, exitNoBuilder, []string{filepath.Join(dir, "current"), "docker buildx use"},
+		"ensure", runtime)
 	write(t, filepath.Join(dir, "current"), `{"Key":"","Name":"far","Global":true}`, 0o600)
-	write(t, filepath.Join(dir, "instances", "far"), `{"Name":"far","Driver":"kubernetes","Nodes":[{"Name":"far0","Endpoint":"kubernetes:///far"}]}`, 0o600)
-	there.fail(t, exitNoBuilder, []string{"far", "kubernetes", "docker buildx is not installed"}, "ensure", runtime)
+	write(t, filepath.Join(dir, "instances", "far"), `{"Name":"far","Driver":"kubernetes",`+
+		`"Nodes":[{"Name":"far0","Endpoint":"kubernetes:///far"}]}`, 0o600)
+	there.fail(t, exitNoBuilder, []string{"far", "kubernetes", "docker buildx is not installed"},
+		"ensure", runtime)
 	// A selected builder that was removed since is none, as in buildx.
 	write(t, filepath.Join(dir, "current"), `{"Key":"","Name":"gone","Global":true}`, 0o600)
 	there.builtBy(t, buildkit.Info{Kind: buildkit.KindDocker, Endpoint: s.engine.URL()})
@@ -253,13 +269,15 @@ func TestBuildxThroughThePlugin(t *testing.T) {
 	tmpl, _ := s.ready(t, "RUN echo far away")
 	s.buildx(t, "create", "--name", "far", "--driver", "remote", "--use", buildkitd(t).Addr())
 	file := filepath.Join(s.env["HOME"], ".docker", "buildx", "instances", "far")
-	write(t, file, strings.Replace(read(t, file), `"Driver":"remote"`, `"Driver":"kubernetes"`, 1), 0o600)
+	kubernetes := strings.Replace(read(t, file), `"Driver":"remote"`, `"Driver":"kubernetes"`, 1)
+	write(t, file, kubernetes, 0o600)
 	log, hosts := filepath.Join(s.env["HOME"], "log"), filepath.Join(s.env["HOME"], "hosts")
 	stand := func(then string) {
 		if err := os.Remove(s.plugin()); err != nil {
 			t.Fatal(err)
 		}
-		write(t, s.plugin(), "#!/bin/sh\necho \"$@\" >> "+log+"\necho \"$DOCKER_HOST\" >> "+hosts+"\nsed -i s/kubernetes/remote/ \"$BUILDX_CONFIG/instances/far\"\n"+then+"\n", 0o755)
+		write(t, s.plugin(), "#!/bin/sh\necho \"$@\" >> "+log+"\necho \"$DOCKER_HOST\" >> "+hosts+
+			"\nsed -i s/kubernetes/remote/ \"$BUILDX_CONFIG/instances/far\"\n"+then+"\n", 0o755)
 	}
 	files := s.buildxFiles(t)
 	tmp := t.TempDir()
@@ -273,7 +291,8 @@ func TestBuildxThroughThePlugin(t *testing.T) {
 	}
 	// The plugin is told of the engine that Docker's flags name.
 	plugged(t, filepath.Join(s.env["HOME"], ".docker"))
-	s.with("DOCKER_HOST", "unix:///nowhere").dockerSucceed(t, "-H", s.engine.URL(), "pinion", "ensure", "--no-cache", runtime)
+	s.with("DOCKER_HOST", "unix:///nowhere").dockerSucceed(t, "-H", s.engine.URL(), "pinion",
+		"ensure", "--no-cache", runtime)
 	for host := range strings.Lines(read(t, hosts)) {
 		if host != s.engine.URL()+"\n" {
 			t.Errorf("buildx's engine is %q", host)
@@ -281,23 +300,29 @@ func TestBuildxThroughThePlugin(t *testing.T) {
 	}
 	// One that is killed leaves its copy to the next one.
 	dialled := filepath.Join(s.env["HOME"], "dialled")
-	stand("test $1 = dial-stdio || { echo Status: running; exit; }; touch " + dialled + "; cat >/dev/null")
+	stand("test $1 = dial-stdio || { echo Status: running; exit; }; touch " + dialled +
+		"; cat >/dev/null")
 	tmpl.busybox(t, "RUN echo killed")
 	killed := s.start(t, "ensure", runtime)
-	eventually(t, "the plugin's start", func() bool { _, err := os.Stat(dialled); return err == nil })
+	eventually(t, "the plugin's start", func() bool {
+		_, err := os.Stat(dialled)
+		return err == nil
+	})
 	killed.kill()
 	if left, err := os.ReadDir(tmp); err != nil || len(left) != 1 {
 		t.Errorf("left behind by a killed process: %q, %v", left, err)
 	}
 	stand("echo Status: inactive")
 	tmpl.busybox(t, "RUN echo stopped")
-	s.fail(t, exitNoBuilder, []string{"no node of the builder runs", "docker buildx inspect --bootstrap far"}, "ensure", runtime)
+	s.fail(t, exitNoBuilder, []string{"no node of the builder runs",
+		"docker buildx inspect --bootstrap far"}, "ensure", runtime)
 	if calls := read(t, log); strings.HasSuffix(calls, "linux/amd64\n") {
 		t.Errorf("a builder that does not run was dialled, which starts it:\n%s", calls)
 	}
 	stand("echo no cluster answers >&2; exit 1")
 	tmpl.busybox(t, "RUN echo farther away")
-	s.fail(t, exitNoBuilder, []string{"no cluster answers", "docker buildx inspect --bootstrap far"}, "ensure", runtime)
+	s.fail(t, exitNoBuilder, []string{"no cluster answers",
+		"docker buildx inspect --bootstrap far"}, "ensure", runtime)
 	if now := s.buildxFiles(t); !maps.Equal(now, files) {
 		t.Errorf("buildx's files were %q and are %q", files, now)
 	}
@@ -312,7 +337,8 @@ func TestBuildxNodes(t *testing.T) {
 	other := partstest.Buildkitd(t, parts.BuildkitdOptions{})
 	s := newBuildxScene(t, classicOwn)
 	tmpl, _ := s.ready(t, "RUN echo nodes")
-	s.buildx(t, "create", "--name", "two", "--node", "a", "--driver", "remote", "--use", other.Addr())
+	s.buildx(t, "create", "--name", "two", "--node", "a", "--driver", "remote", "--use",
+		other.Addr())
 	s.buildx(t, "create", "--name", "two", "--node", "b", "--append", buildkitd(t).Addr())
 	if img := s.builtBy(t, buildxNode("two/a")); len(img.Warnings) > 0 {
 		t.Errorf("warnings %q", img.Warnings)
@@ -332,17 +358,23 @@ func TestBuildxNodes(t *testing.T) {
 	}
 	defer mute.Close()
 	// buildx itself would wait for it.
-	write(t, filepath.Join(s.env["HOME"], ".docker", "buildx", "instances", "mute"), fmt.Sprintf(`{"Name":"mute","Driver":"remote","Nodes":[
-		{"Name":"a","Endpoint":"tcp://%s"},{"Name":"b","Endpoint":%q}]}`, mute.Addr(), buildkitd(t).Addr()), 0o600)
+	write(t, filepath.Join(s.env["HOME"], ".docker", "buildx", "instances", "mute"),
+		fmt.Sprintf(`{"Name":"mute","Driver":"remote","Nodes":[
+			{"Name":"a","Endpoint":"tcp://%s"},{"Name":"b","Endpoint":%q}]}`,
+			mute.Addr(), buildkitd(t).Addr()), 0o600)
 	tmpl.busybox(t, "RUN echo one is mute")
-	if img := s.builtBy(t, buildxNode("mute/b"), "--builder", "mute"); len(img.Warnings) != 1 || !strings.Contains(img.Warnings[0], "node a") {
+	img := s.builtBy(t, buildxNode("mute/b"), "--builder", "mute")
+	if len(img.Warnings) != 1 || !strings.Contains(img.Warnings[0], "node a") {
 		t.Errorf("warnings %q", img.Warnings)
 	}
 	// Now the dead one is the one for the platform.
-	s.buildx(t, "create", "--name", "set", "--node", "a", "--driver", "remote", "--platform", "linux/amd64", "--use", other.Addr())
-	s.buildx(t, "create", "--name", "set", "--node", "b", "--append", "--platform", "linux/arm64", buildkitd(t).Addr())
+	s.buildx(t, "create", "--name", "set", "--node", "a", "--driver", "remote",
+		"--platform", "linux/amd64", "--use", other.Addr())
+	s.buildx(t, "create", "--name", "set", "--node", "b", "--append", "--platform",
+		"linux/arm64", buildkitd(t).Addr())
 	tmpl.busybox(t, "RUN echo none is left")
-	s.fail(t, exitNoBuilder, []string{"set/a", "docker buildx inspect --bootstrap set"}, "ensure", runtime)
+	s.fail(t, exitNoBuilder, []string{"set/a", "docker buildx inspect --bootstrap set"},
+		"ensure", runtime)
 }
 
 // TestBuildxDocs runs what docs/buildx.md shows, with the addresses of this scene.
@@ -357,7 +389,8 @@ func TestBuildxDocs(t *testing.T) {
 	}
 	here := strings.NewReplacer(
 		"tcp://builder:1234", buildkitd(t).Addr(), "<sha>", sha, "c4ec4b2024cf", sha[:12],
-		"https://git.moleculesai.app/molecule-ai/molecule-ai-workspace-template-claude-code", tmpl.url(),
+		"https://git.moleculesai.app/molecule-ai/molecule-ai-workspace-template-claude-code",
+		tmpl.url(),
 	)
 	run := func(script string) string {
 		cmd := exec.CommandContext(t.Context(), "sh", "-eu", "-c", here.Replace(script))

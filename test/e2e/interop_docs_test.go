@@ -44,7 +44,8 @@ func TestProvenanceDocs(t *testing.T) {
 	}
 }
 
-// TestInteropDocs runs what docs/buildx.md shows of bake, the plugin, flags and the registry, with this scene's addresses.
+// TestInteropDocs runs what docs/buildx.md shows of bake, the plugin, flags and the registry, with
+// this scene's addresses.
 func TestInteropDocs(t *testing.T) {
 	d := newDepot(t)
 	s := newScene(t, classicOwn)

@@ -323,8 +323,9 @@ func (u user) withoutEngine(t *testing.T) user {
 	docker := filepath.Join(u.env["HOME"], ".docker")
 	sum := sha256.Sum256([]byte("gone"))
 	write(t, filepath.Join(docker, "config.json"), `{"currentContext":"gone"}`, 0o600)
+	endpoint := map[string]any{"Host": "unix:///nowhere/docker.sock"}
 	meta, err := json.Marshal(map[string]any{"Name": "gone",
-		"Endpoints": map[string]any{"docker": map[string]any{"Host": "unix:///nowhere/docker.sock"}}})
+		"Endpoints": map[string]any{"docker": endpoint}})
 	if err != nil {
 		t.Fatal(err)
 	}

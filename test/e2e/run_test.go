@@ -127,7 +127,8 @@ func TestRunForwardsSignals(t *testing.T) {
 	onCells(t, []cell{containerdOwn, oldOwn}, func(t *testing.T, c cell) {
 		s := newScene(t, c)
 		s.ready(t, "CMD true")
-		script := `trap 'echo terminated; exit 9' TERM; trap 'echo interrupted; exit 8' INT; echo ready; while :; do sleep 0.1; done`
+		script := `trap 'echo terminated; exit 9' TERM; trap 'echo interrupted; exit 8' INT
+			echo ready; while :; do sleep 0.1; done`
 		for sig, want := range map[os.Signal]result{syscall.SIGTERM: {stdout: "ready\nterminated\n",
 			code: 9}, syscall.SIGINT: {stdout: "ready\ninterrupted\n", code: 8}} {
 			p := s.direct(t).start(t, "run", "--rm", "--name", s.prefix+"sig", runtime, "--", "sh",

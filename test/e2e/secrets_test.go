@@ -203,7 +203,8 @@ func prying(host string) []string {
 	return []string{
 		"RUN echo " + marker + `; echo in-the-"layer" > /proof`,
 		"RUN " + strings.Join(mounts, " ") + " mkdir -p /leak; env > /leak/env; env; " +
-			`for f in /run/secrets/*; do if [ -f "$f" ]; then cat "$f"; cat "$f" >> /leak/secrets; echo FOUND "$f"; exit 1; fi; done; echo no "secrets here"`,
+			`for f in /run/secrets/*; do if [ -f "$f" ]; then cat "$f"; ` +
+			`cat "$f" >> /leak/secrets; echo FOUND "$f"; exit 1; fi; done; echo no "secrets here"`,
 		"ENV WORD=" + marker,
 	}
 }

@@ -131,7 +131,8 @@ func TestWorkspaceServer(t *testing.T) {
 			both.Go(func() {
 				l,
 					_ := w.start(t,
-					`{"runtime": "hermes", "workspace_id": "`+id+`", "tier": 2, "parent_id": "ws-0", "model_provider": "acme"}`)
+					`{"runtime": "hermes", "workspace_id": "`+id+`", "tier": 2,
+						"parent_id": "ws-0", "model_provider": "acme"}`)
 				mu.Lock()
 				defer mu.Unlock()
 				got[id] = l

@@ -53,7 +53,8 @@ func TestKilledParentLeavesNoProcesses(t *testing.T) {
 	}
 	_ = child.Wait() // killed, as it should be
 	awaitNothing(t,
-		"ps -eo pid=,args= | grep -F '"+dir+"' | grep -v grep; grep -F '"+dir+"' /proc/self/mountinfo; true")
+		"ps -eo pid=,args= | grep -F '"+dir+"' | grep -v grep; "+
+			"grep -F '"+dir+"' /proc/self/mountinfo; true")
 	partstest.Dockerd(t, parts.Docker29Containerd)
 	awaitNothing(t,
 		"ip -o link | grep '"+bridge+"'; find /sys/fs/cgroup -name 'pinion"+fmt.Sprint(

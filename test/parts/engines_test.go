@@ -87,8 +87,11 @@ func buildx(t *testing.T, env []string, args ...string) {
 func traces(t *testing.T) string {
 	t.Helper()
 	me := strconv.Itoa(os.Getpid())
-	script := `ip -o link | grep -o 'pin'$1'-[0-9]*'; grep "/pinion$1-" /proc/self/mountinfo; ls -d /tmp/pinion$1-*; find /sys/fs/cgroup -name 'pinion'$1'-*'
-		ps -o args= --ppid $1 | grep -v -e '^sh -c' ; ls -d /run/docker /run/containerd /etc/docker/* /var/lib/docker /var/lib/buildkit; true`
+	script := `ip -o link | grep -o 'pin'$1'-[0-9]*'
+		grep "/pinion$1-" /proc/self/mountinfo; ls -d /tmp/pinion$1-*
+		find /sys/fs/cgroup -name 'pinion'$1'-*'
+		ps -o args= --ppid $1 | grep -v -e '^sh -c'
+		ls -d /run/docker /run/containerd /etc/docker/* /var/lib/docker /var/lib/buildkit; true`
 	out, err := exec.CommandContext(t.Context(), "sh", "-c", script, "sh", me).CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v: %s", err, out)
