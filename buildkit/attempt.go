@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 
+	cerrdefs "github.com/containerd/errdefs"
+
 	"git.moleculesai.app/molecule-ai/pinion/internal/redact"
 )
 
@@ -33,6 +35,8 @@ func fallbacks() []fallback {
 	return []fallback{
 		{commitRefused, func(next *attempt, cause error) { next.commitRefused = cause }},
 		{importsBroken, func(next *attempt, cause error) { next.importsBroken = cause }},
+		{attestationCollected, func(*attempt, error) {}},
+		{attestationCollected, func(*attempt, error) {}},
 		{layersUnreadable, func(next *attempt, cause error) { next.layersUnreadable = cause }},
 	}
 }
@@ -51,6 +55,18 @@ func commitRefused(_ context.Context, s *solve, _ error) error {
 // importsBroken: a blob that a cache import lists may be missing.
 func importsBroken(ctx context.Context, s *solve, err error) error {
 	if s.mayBlameImports(ctx, err) {
+		return err
+	}
+	return nil
+}
+
+// attestationCollected: nothing at the builder refers to an attestation once the export has ended.
+// BuildKit's history keeps the image's documents, but leaves out the layers of every manifest, and
+// the attestation is such a layer (BuildKit, solver/llbsolver/history). So a garbage collection,
+// which any build may start, can remove it before it is read. The builder makes another one from
+// its cache.
+func attestationCollected(_ context.Context, _ *solve, err error) error {
+	if errors.Is(err, errNoArchive) && cerrdefs.IsNotFound(err) {
 		return err
 	}
 	return nil

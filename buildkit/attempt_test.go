@@ -8,11 +8,13 @@ import (
 	"testing"
 	"time"
 
+	cerrdefs "github.com/containerd/errdefs"
+
 	"git.moleculesai.app/molecule-ai/pinion/internal/redact"
 )
 
 // causesOf returns, for each fallback, whether the failure of an attempt calls for it.
-func causesOf(ctx context.Context, s *solve, err error) (causes [3]bool) {
+func causesOf(ctx context.Context, s *solve, err error) (causes [5]bool) {
 	for i, f := range fallbacks() {
 		causes[i] = f.cause(ctx, s, err) != nil
 	}
@@ -25,14 +27,18 @@ func TestFallbacks(t *testing.T) {
 	for name, c := range map[string]struct {
 		s    solve
 		err  error
-		want [3]bool
+		want [5]bool
 	}{
-		"the single commit": {solve{failed: refused}, plain, [3]bool{true}},
+		"the single commit": {solve{failed: refused}, plain, [5]bool{true}},
 		"the refs": {solve{failed: &Error{Op: "fetch", Kind: ErrFetch, Err: plain}}, plain,
-			[3]bool{}},
-		"a step":              {solve{fetched: time.Now()}, plain, [3]bool{}},
-		"unreadable layers":   {solve{}, fmt.Errorf("%w: x", errUnreadable), [3]bool{2: true}},
-		"with an attestation": {solve{}, errors.Join(errNoArchive, errUnreadable), [3]bool{}},
+			[5]bool{}},
+		"a step":              {solve{fetched: time.Now()}, plain, [5]bool{}},
+		"unreadable layers":   {solve{}, fmt.Errorf("%w: x", errUnreadable), [5]bool{4: true}},
+		"with an attestation": {solve{}, errors.Join(errNoArchive, errUnreadable), [5]bool{}},
+		"a collected attestation": {solve{}, errors.Join(errNoArchive, errUnreadable,
+			cerrdefs.ErrNotFound), [5]bool{2: true, 3: true}},
+		"a collected layer": {solve{}, errors.Join(errUnreadable, cerrdefs.ErrNotFound),
+			[5]bool{4: true}},
 	} {
 		if got := causesOf(t.Context(), &c.s, c.err); got != c.want {
 			t.Errorf("%s: %v", name, got)
@@ -62,7 +68,7 @@ func TestAttempts(t *testing.T) {
 	s.attempt.annotate(&res, redact.New(req.Token))
 	if res.ImportFailed == nil || strings.Contains(res.ImportFailed.Error(), req.Token) ||
 		!strings.Contains(res.ImportFailed.Error(), "1") ||
-		!strings.Contains(res.Delivery.Reason, "2") {
+		!strings.Contains(res.Delivery.Reason, "4") {
 		t.Errorf("got %+v", res)
 	}
 	s.failed = &Error{Op: "inspect", Kind: ErrRefused, Err: errors.New("bad")}

@@ -179,7 +179,8 @@ func TestAttest(t *testing.T) {
 		if a.engine {
 			a.stopped(t, both.ID)
 		}
-		tmpl.busybox(t, "RUN echo "+marker, "RUN echo other > /word", "CMD true")
+		// The prefix makes the layer another one than in an earlier run on the same engine.
+		tmpl.busybox(t, "RUN echo "+marker, "RUN echo "+a.prefix+" > /word", "CMD true")
 		next := ensure(pinion.OutcomeBuilt, "--attest", "provenance")
 		a.provenance(t, next)
 		if a.standalone && (next.Delivery.LayersSent != 1 || next.Delivery.LayersReused == 0) {
