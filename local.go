@@ -22,10 +22,6 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/resolver/git"
 )
 
-// headTimeout bounds the last question to the git server, whether the branch has moved during the
-// build. The image is there by then.
-const headTimeout = 5 * time.Second
-
 // work is a request whose parts are known. It is a value: a step that learns more returns a new
 // one.
 type work struct {
@@ -310,39 +306,4 @@ func (o *Orchestrator) remember(ctx context.Context, rec cache.Record) (warnings
 		return []string{fmt.Sprintf("not remembered, so the next call builds again: %v", err)}
 	}
 	return nil
-}
-
-// explainMoved explains a fetch that failed because the branch was moved away from the commit. It
-// never leads to another commit being built: the caller may ask again.
-func (o *Orchestrator) explainMoved(ctx context.Context, w work, err error) error {
-	if !errors.Is(err, ErrFetch) {
-		return err
-	}
-	if head := o.superseded(ctx, w); !head.IsZero() {
-		return fmt.Errorf("%w; the branch has moved from %s to %s in the meantime: ask again to "+
-			"build that", err, w.recipe.Short(), head.Short())
-	}
-	return err
-}
-
-// superseded returns the branch's head if it is no longer the recipe's commit, otherwise or if the
-// git server does not say so zero.
-func (o *Orchestrator) superseded(ctx context.Context, w work) git.Revision {
-	if !w.request.followsBranch() {
-		return git.Revision{}
-	}
-	ctx, cancel := context.WithTimeout(ctx, headTimeout)
-	defer cancel()
-	head, err := o.heads.Head(ctx, w.template.Remote, w.template.Ref, "")
-	if err != nil || head.Revision == w.recipe.Revision {
-		return git.Revision{}
-	}
-	return head.Revision
-}
-
-// startSuperseded is superseded in the background.
-func (o *Orchestrator) startSuperseded(ctx context.Context, w work) <-chan git.Revision {
-	head := make(chan git.Revision, 1)
-	go func() { head <- o.superseded(ctx, w) }()
-	return head
 }
