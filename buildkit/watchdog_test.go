@@ -20,8 +20,8 @@ func watched(t *testing.T) (*watchdog, context.Context) {
 	return newWatchdog(time.Minute, cancel), ctx
 }
 
-// TestFault63_WhatMoves: a change of state, a line or a byte of a download is progress; a repetition
-// is not.
+// TestFault63_WhatMoves: a change of state, a line or a byte of a download is progress; a
+// repetition is not.
 func TestFault63_WhatMoves(t *testing.T) {
 	now := time.Now()
 	step := &client.Vertex{Digest: digest.FromString("s"), Name: "[1/1] RUN wait", Started: &now}
