@@ -51,8 +51,8 @@ func TestBuilderGone(t *testing.T) {
 	own.Stop()
 	s.ensure(t, pinion.OutcomeHit)
 	tmpl.busybox(t, "RUN echo builder again")
-	s.refused(t, pinion.ErrNoBuilder, own.Addr(), "BUILDKIT_HOST")
-	s.fail(t, exitNoBuilder, []string{own.Addr()}, "ensure", runtime)
+	s.refused(t, pinion.ErrNoBuilder, own.Addr())
+	s.fail(t, exitNoBuilder, []string{own.Addr(), "BUILDKIT_HOST"}, "ensure", runtime)
 	if n := s.engine.Count("/grpc"); n != 0 {
 		t.Errorf("the engine's builder was asked %d times", n)
 	}
