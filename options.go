@@ -39,7 +39,7 @@ const (
 // Environment variables with a server's secrets. The library does not read them; like the tokens,
 // they are not passed on to docker buildx.
 const (
-	EnvServeToken = "PINION_SERVE_TOKEN"
+	EnvServeToken = "PINION_SERVE_TOKEN" //nolint:gosec // a name, not a token
 	EnvHookSecret = "PINION_HOOK_SECRET"
 )
 

@@ -156,6 +156,7 @@ func (s *save) toEntry(ctx context.Context, what buildkit.CacheSave,
 		return err
 	}
 	dir := attrs["dest"]
+	//nolint:gosec // the mode in which buildx makes the folder
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}

@@ -20,6 +20,6 @@ func insert(path, name, text string) error {
 		return fmt.Errorf("%s: the lines %q and %q are missing", path, strings.TrimSpace(begin),
 			strings.TrimSpace(end))
 	}
-	return os.WriteFile(path, []byte(head+begin+text+end+tail),
-		0o644) //nolint:gosec // others read it
+	text = head + begin + text + end + tail
+	return os.WriteFile(path, []byte(text), 0o644) //nolint:gosec // a document is for all to read
 }

@@ -36,8 +36,9 @@ func generate(root string) error {
 	if err := write(cli.Command(), reference); err != nil {
 		return err
 	}
-	if err := os.WriteFile(filepath.Join(reference, "openapi.yaml"), server.OpenAPI,
-		0o644); err != nil { //nolint:gosec // others read it
+	openapi := filepath.Join(reference, "openapi.yaml")
+	//nolint:gosec // a document is for all to read
+	if err := os.WriteFile(openapi, server.OpenAPI, 0o644); err != nil {
 		return err
 	}
 	for _, path := range []string{"README.md", "docs/development/local-development.md"} {
@@ -59,8 +60,8 @@ func write(root *cobra.Command, dir string) error {
 	for _, cmd := range tree(root) {
 		path := filepath.Join(dir, fileName(cmd))
 		wanted[path] = true
-		if err := os.WriteFile(path, []byte(page(cmd)),
-			0o644); err != nil { //nolint:gosec // others read it
+		//nolint:gosec // a document is for all to read
+		if err := os.WriteFile(path, []byte(page(cmd)), 0o644); err != nil {
 			return err
 		}
 	}

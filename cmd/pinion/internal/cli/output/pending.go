@@ -34,9 +34,9 @@ func OpenPending(path string) (*PendingFile, error) {
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
 		return nil, err
 	}
-	// buildx's mode: other users may read the result
-	f, err := os.OpenFile(path+".pinion-"+rand.Text(), os.O_WRONLY|os.O_CREATE|os.O_EXCL,
-		0o644) //nolint:gosec // others read it
+	name := path + ".pinion-" + rand.Text()
+	//nolint:gosec // buildx's mode: other users may read the result
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 	if err != nil {
 		return nil, err
 	}
