@@ -19,6 +19,8 @@ import (
 func (s *Server) observe(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()
+		s.idle.enter()
+		defer s.idle.leave()
 		if r.ContentLength != 0 {
 			// Even a body that no handler reads needs a deadline: net/http reads the rest of it to
 			// reuse the connection. Some connections do not support deadlines.

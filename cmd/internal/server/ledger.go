@@ -17,6 +17,7 @@ import (
 type ledger struct {
 	keep    int // ended builds
 	metrics *metrics
+	idle    *idleness
 
 	mu      sync.Mutex
 	closed  bool // no interest is held any more
@@ -41,8 +42,8 @@ type interest struct {
 	end  func()
 }
 
-func newLedger(keep int, m *metrics) *ledger {
-	return &ledger{keep: keep, metrics: m, entries: map[string]*entry{}}
+func newLedger(keep int, m *metrics, idle *idleness) *ledger {
+	return &ledger{keep: keep, metrics: m, idle: idle, entries: map[string]*entry{}}
 }
 
 // add enters a build, unless it is in the ledger. If it is of the branch's head, add marks the
@@ -61,6 +62,7 @@ func (l *ledger) add(b Build, head bool, start time.Time) {
 	l.entries[b.ID()] = e
 	l.order = append(l.order, e)
 	l.metrics.inFlight.Add(1)
+	l.idle.enter()
 	go func() {
 		<-b.Done()
 		l.end(e)
@@ -145,6 +147,7 @@ func (l *ledger) end(e *entry) {
 		l.order = slices.DeleteFunc(l.order, func(o *entry) bool { return o == old })
 	}
 	l.metrics.countBuild(e.build.Status())
+	l.idle.leave()
 	close(e.ended)
 }
 

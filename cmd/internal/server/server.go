@@ -38,6 +38,7 @@ type Server struct {
 	// gate counts requests for images, from the look-up to the response. The server closes it to
 	// drain.
 	gate gate
+	idle idleness
 	// abort is closed when the drain time is up; it ends all waits.
 	abort      chan struct{}
 	abortWaits func()
@@ -91,7 +92,7 @@ func newServer(o Orchestrator[Call], opts ...Option) *Server {
 		o(s)
 	}
 	s.metrics = newMetrics(s.version)
-	s.builds = newLedger(s.limits.history, s.metrics)
+	s.builds = newLedger(s.limits.history, s.metrics, &s.idle)
 	s.interests, s.streams, s.hooks = newSlots(s.limits.interests), newSlots(s.limits.streams),
 		newSlots(s.limits.hooks)
 	s.readers = newReaders(s.limits.readers, s.limits.readersEach)
@@ -103,9 +104,9 @@ func newServer(o Orchestrator[Call], opts ...Option) *Server {
 // clean redacts and sanitizes a text from elsewhere.
 func (s *Server) clean(text string) string { return termtext.Sanitize(s.orchestrator.Redact(text)) }
 
-// Serve answers requests on the listener until ctx ends, and closes the listener. Then it drains:
-// it refuses new requests for images, gives running requests and builds the drain time to end, and
-// cancels the rest. It returns nil after draining.
+// Serve answers requests on the listener until ctx ends or the idle time is up, and closes the
+// listener. Then it drains: it refuses new requests for images, gives running requests and builds
+// the drain time to end, and cancels the rest. It returns nil after draining.
 func (s *Server) Serve(ctx context.Context, l net.Listener, drain time.Duration) error {
 	h := &http.Server{
 		Handler:           s.Handler(),
@@ -115,14 +116,19 @@ func (s *Server) Serve(ctx context.Context, l net.Listener, drain time.Duration)
 		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 	}
 	ended := make(chan error, 1)
+	watching, stopWatch := context.WithCancel(ctx)
+	defer stopWatch()
+	idle := s.idle.expired(watching)
 	go func() { ended <- h.Serve(l) }()
 	select {
 	case err := <-ended:
 		s.stop(ctx, 0)
 		return fmt.Errorf("serve: %w", err)
+	case <-idle:
+		s.log.Info(fmt.Sprintf("no request and no build for %s: ending", s.idle.limit))
 	case <-ctx.Done():
+		s.log.Info(fmt.Sprintf("draining: running requests and builds have %s to end", drain))
 	}
-	s.log.Info(fmt.Sprintf("draining: running requests and builds have %s to end", drain))
 	s.stop(ctx, drain)
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.limits.shutdown)
 	defer cancel()

@@ -30,6 +30,9 @@ builds new commits before they are requested. It follows templates that have an 
 that are requested while it runs, and those of --warm. It follows no others, because each may take
 gigabytes.
 
+With --idle-exit the server ends by itself, with 0, after that time without a request or a build.
+Programs that start a server when they need one use it.
+
 On SIGTERM or Ctrl-C the server accepts no new builds, waits for those in progress, and exits with
 0. A second signal ends it at once.`
 
@@ -43,6 +46,7 @@ type serveFlags struct {
 	listen     string
 	tokenFile  string
 	drain      time.Duration
+	idleExit   time.Duration
 	watch      bool
 	interval   time.Duration
 	warm       []string
@@ -69,6 +73,8 @@ func (a *app) serveCommand() *cobra.Command {
 		"`file` with the token that callers must send (PINION_SERVE_TOKEN)")
 	fs.DurationVar(&f.drain, "drain-timeout", 30*time.Second,
 		"`duration` for which requests and builds in progress may continue at the end")
+	fs.DurationVar(&f.idleExit, "idle-exit", 0,
+		"end after this `duration` without a request or a build; 0 means never")
 	fs.BoolVar(&f.watch, "watch", false, "build new commits before they are requested")
 	fs.DurationVar(&f.interval, "watch-interval", watch.DefaultInterval,
 		"approximate `duration` between two look-ups of a branch")
@@ -106,6 +112,11 @@ func (f *serveFlags) check(env flags.Environment) (s secrets, err error) {
 			f.listen, pinion.EnvServeToken)
 	case f.drain < 0:
 		return s, flags.Errorf("--drain-timeout %s is negative", f.drain)
+	case f.idleExit < 0:
+		return s, flags.Errorf("--idle-exit %s is negative", f.idleExit)
+	case f.idleExit > 0 && f.watch:
+		return s, flags.Errorf("--idle-exit and --watch exclude each other: a server that " +
+			"watches is never idle")
 	case f.interval < time.Second:
 		return s, flags.Errorf("--watch-interval %s: use at least 1s", f.interval)
 	case !f.watch && (len(f.warm) > 0 || f.secretFile != ""):
@@ -151,6 +162,9 @@ func (a *app) serve(ctx context.Context, f *serveFlags) error {
 		server.WithVersion(buildversion.Of(a.program.Version))}
 	if hidden.token != "" {
 		opts = append(opts, server.WithToken(hidden.token))
+	}
+	if f.idleExit > 0 {
+		opts = append(opts, server.WithIdleExit(f.idleExit))
 	}
 	if f.anySHA {
 		opts = append(opts, server.WithAnyRevision())

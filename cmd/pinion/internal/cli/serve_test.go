@@ -32,6 +32,8 @@ func TestServeRefusesBeforeItOpensAnything(t *testing.T) {
 		"hook, no watch": {"--listen unix:///x --hook-secret-file " + short, "", "fewer than"},
 		"often": {"--listen unix:///x --watch --watch-interval 1ms", "",
 			"--watch-interval"},
+		"negative idle":  {"--listen unix:///x --idle-exit -1s", "", "--idle-exit"},
+		"idle watch":     {"--listen unix:///x --idle-exit 1m --watch", "", "--watch"},
 		"negative drain": {"--listen unix:///x --drain-timeout -1s", "", "--drain-timeout"},
 		"an argument":    {"one", "", "unknown command"},
 		"short secret": {"--listen unix:///x --watch", "PINION_HOOK_SECRET=abc",
@@ -64,6 +66,10 @@ func TestServeEndsWithZero(t *testing.T) {
 			!strings.Contains(r.stderr, filepath.Join(dir, "pinion", "pinion.sock")) {
 			t.Errorf("%v: exit code %d, stdout %q\n%s", args, r.code, r.stdout, r.stderr)
 		}
+	}
+	if r := callWith(t.Context(), twoGood(), map[string]string{"XDG_RUNTIME_DIR": dir}, "serve",
+		"--idle-exit", "50ms"); r.code != 0 || !strings.Contains(r.stderr, "for 50ms: ending") {
+		t.Errorf("idle: exit code %d\n%s", r.code, r.stderr)
 	}
 	if r := callWith(ctx, twoGood(), map[string]string{"XDG_RUNTIME_DIR": dir}, "serve", "--watch",
 		"--warm", "no-such"); r.code != exitcode.Usage {
