@@ -14,8 +14,8 @@ var advice = map[errdef.Situation]string{
 	errdef.EngineUnreachable: "start the Docker engine, check that you may use its socket, " +
 		"choose another with --host, --context or DOCKER_HOST, or build without one into a " +
 		"folder with --store oci:DIR",
-	errdef.EngineSlow: "restart the Docker engine at {}, or choose another with --host, --context " +
-		"or DOCKER_HOST",
+	errdef.EngineSlow: "restart the Docker engine at {}, or choose another with --host, " +
+		"--context or DOCKER_HOST",
 	errdef.ContextUnknown:         "see `docker context ls`",
 	errdef.DockerConfigBroken:     "repair or remove the file",
 	errdef.TLSFilesMissing:        "set DOCKER_CERT_PATH to the folder of the files",
@@ -63,7 +63,8 @@ var advice = map[errdef.Situation]string{
 	errdef.ConfigMissing:   "create the file, or correct its name in --config or PINION_CONFIG",
 	errdef.BuilderUnknown: "see `docker buildx ls`; if {} is a Docker context, name it with " +
 		"--context",
-	errdef.BuildxMissing:  "install docker buildx, or name another builder with --builder or --addr",
+	errdef.BuildxMissing: "install docker buildx, or name another builder with --builder or " +
+		"--addr",
 	errdef.ManagedMissing: "name a builder with --addr or --builder, or use a Docker engine",
 	errdef.EngineNeeded:   "use a Docker engine with --store docker",
 	errdef.IndexNeeded: `set "features": {"containerd-snapshotter": true} in the engine's ` +
