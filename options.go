@@ -39,8 +39,8 @@ const (
 // Environment variables with a server's secrets. The library does not read them; like the tokens,
 // they are not passed on to docker buildx.
 const (
-	EnvServeToken = "PINION_SERVE_TOKEN" //nolint:gosec // a name, not a token
-	EnvHookSecret = "PINION_HOOK_SECRET"
+	EnvServeToken = "PINION_SERVE_TOKEN"
+	EnvHookSecret = "PINION_HOOK_SECRET" //nolint:gosec // a name, not a token
 )
 
 // NativePlatform stands for the builder's own platform.
