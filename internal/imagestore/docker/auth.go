@@ -17,9 +17,8 @@ import (
 // docker.io (docker/cli, cli/config/configfile).
 const hubKey = "https://index.docker.io/v1/"
 
-// registryAuth gives the registry credentials of a Docker config.
-// configfile.GetAuthConfig would do, but takes DOCKER_AUTH_CONFIG from the
-// process's environment.
+// registryAuth has the registry credentials of a Docker config. configfile.GetAuthConfig is not
+// used, since it takes DOCKER_AUTH_CONFIG from the process's environment.
 type registryAuth struct {
 	file *configfile.ConfigFile
 	env  map[string]types.AuthConfig // DOCKER_AUTH_CONFIG, which beats the file
@@ -64,7 +63,7 @@ func (a registryAuth) forHost(host string) (types.AuthConfig, error) {
 	return auth, nil
 }
 
-// header is the value of X-Registry-Auth, "" for none.
+// header returns the value of X-Registry-Auth, "" for none.
 func header(auth types.AuthConfig) (string, error) {
 	if auth.Username == "" && auth.Password == "" && auth.IdentityToken == "" &&
 		auth.RegistryToken == "" {

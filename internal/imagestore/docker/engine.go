@@ -17,15 +17,14 @@ type Engine struct {
 	api      *client.Client
 	endpoint string
 	auth     registryAuth
-	// stallAfter is the constant's value outside of tests.
+	// stallAfter is the constant of that name, except in tests.
 	stallAfter time.Duration
-	// negotiated says that the API version has been agreed on, which happens once.
+	// negotiated reports whether the API version has been agreed on. That happens once.
 	negotiated atomic.Bool
 }
 
-// Dial finds the engine that the configuration means. It reads the Docker
-// config and contexts, and does not contact the engine. Errors are *Error with
-// ErrConfig.
+// Dial finds the engine of the configuration. It reads the Docker config and contexts, and does not
+// contact the engine. Errors are *imagestore.Error with ErrConfig.
 func Dial(cfg Config) (*Engine, error) {
 	e, err := dial(cfg)
 	if err != nil {
@@ -64,20 +63,20 @@ func dial(cfg Config) (*Engine, error) {
 		nil
 }
 
-// Endpoint is the engine's address, for example unix:///var/run/docker.sock:
-// the same string as long as the configuration leads to the same address. It
-// holds no password.
+// Endpoint is the engine's address, for example unix:///var/run/docker.sock. It stays the same as
+// long as the configuration leads to the same address. It holds no password.
 func (e *Engine) Endpoint() string { return e.endpoint }
 
-// Client is the connection itself, for what this package does not do: containers.
+// Client is the client of the Engine API, for requests that this package does not make, such as
+// those for containers.
 func (e *Engine) Client() *client.Client { return e.api }
 
 // Close frees idle connections. Connections from DialHijack stay open.
 func (e *Engine) Close() error { return e.api.Close() }
 
-// DialHijack opens a raw connection over the Engine API, as BuildKit's /grpc
-// and /session endpoints want it (POST with Upgrade: proto, usually h2c). url
-// is a path, without an API version. Errors are *Error.
+// DialHijack opens a raw connection over the Engine API, as BuildKit's endpoints /grpc and /session
+// require it (POST with Upgrade: proto, usually h2c). url is a path without an API version. Errors
+// are *imagestore.Error.
 func (e *Engine) DialHijack(ctx context.Context, url, proto string,
 	meta map[string][]string) (net.Conn, error) {
 	conn, err := e.api.DialHijack(ctx, url, proto, meta)
@@ -87,8 +86,8 @@ func (e *Engine) DialHijack(ctx context.Context, url, proto string,
 	return conn, nil
 }
 
-// apiVersion is the Engine API version agreed on, and asks the engine if that
-// has not happened yet.
+// apiVersion returns the Engine API version that client and engine agreed on. It asks the engine if
+// that has not happened yet.
 func (e *Engine) apiVersion(ctx context.Context) (string, error) {
 	if !e.negotiated.Load() {
 		if _, err := e.api.Ping(ctx, client.PingOptions{NegotiateAPIVersion: true}); err != nil {

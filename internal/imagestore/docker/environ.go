@@ -1,9 +1,8 @@
 package docker
 
-// Environ is the configuration as variables for a program that speaks to the same engine in
-// Docker's ways, a plugin of its CLI for one. Flags are in it as well as what Lookup has, which
-// need not be in this process's environment. An empty one takes the place of one that must not
-// count.
+// Environ returns the configuration as variables for a program that finds the engine as Docker's
+// CLI does, for example a plugin of that CLI. They contain the fields of c and the variables of
+// Lookup. An empty variable overrides one of the process's environment.
 func (c Config) Environ() []string {
 	host, context := c.get("DOCKER_HOST"), c.get("DOCKER_CONTEXT")
 	switch {

@@ -27,7 +27,7 @@ func brief(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeoutCause(ctx, answerWithin, errSlow)
 }
 
-// fail makes an *Error of an error that the Docker client returned.
+// fail makes an *imagestore.Error of an error that the Docker client returned.
 func (e *Engine) fail(ctx context.Context, op, ref string, err error) error {
 	switch {
 	case errors.Is(context.Cause(ctx), errSlow):

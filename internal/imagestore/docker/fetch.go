@@ -145,6 +145,6 @@ func (e *Engine) has(ctx context.Context, id string) (imagestore.Image, bool) {
 
 // forget removes a name that a pull left, even if ctx has ended.
 func (e *Engine) forget(ctx context.Context, name string) {
-	// A name that cannot be removed is found by CutLoopback later.
+	// CutLoopback finds a name that cannot be removed now.
 	_ = e.Untag(context.WithoutCancel(ctx), name)
 }

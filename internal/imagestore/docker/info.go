@@ -13,8 +13,7 @@ import (
 // driver status of GET /info (moby, daemon/info.go; since engine 24).
 const containerdDriver = "io.containerd.snapshotter.v1"
 
-// Info asks the engine what it is. Errors are *imagestore.Error, ErrUnavailable among
-// them.
+// Info describes the engine. Errors are *imagestore.Error, ErrUnavailable among them.
 func (e *Engine) Info(ctx context.Context) (imagestore.EngineInfo, error) {
 	ctx, cancel := brief(ctx)
 	defer cancel()
@@ -45,8 +44,8 @@ func kindOf(info system.Info) imagestore.Kind {
 	return imagestore.KindClassic
 }
 
-// machinePlatform makes a platform of GET /info's architecture, which is the
-// kernel's name for the machine (uname -m) and not the one that images use.
+// machinePlatform returns the platform for an architecture of GET /info. That is the kernel's name
+// for the machine (uname -m), which images do not use.
 func machinePlatform(os, machine string) string {
 	switch machine {
 	case "armv7l":

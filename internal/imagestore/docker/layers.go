@@ -48,7 +48,7 @@ func (l *loading) stored(ctx context.Context) (map[digest.Digest]bool, error) {
 	return stored, nil
 }
 
-// chains are the chain IDs of all layers of all images that the store has.
+// chains returns the chain IDs of all layers of all images in the store.
 func (e *Engine) chains(ctx context.Context) (map[digest.Digest]bool, error) {
 	list, err := e.listAll(ctx)
 	if err != nil {
@@ -64,7 +64,7 @@ func (e *Engine) chains(ctx context.Context) (map[digest.Digest]bool, error) {
 			defer cancel()
 			got, err := e.api.ImageInspect(ctx, img.ID)
 			if err != nil {
-				// Removed in the meantime: its layers do not count.
+				// The image was removed in the meantime, so its layers do not count.
 				if failed := e.fail(ctx, "inspect", img.ID, err); !errors.Is(failed,
 					imagestore.ErrNotFound) {
 					return failed

@@ -13,18 +13,17 @@ import (
 )
 
 // loadPlatformAPI is the first API version whose load takes a platform (moby,
-// api/docs/CHANGELOG.md, v1.48). With it a missing layer is an error; without
-// it a containerd store accepts the archive and leaves a broken tag.
+// api/docs/CHANGELOG.md, v1.48). With a platform a missing layer is an error. Without one a
+// containerd store accepts the archive and leaves a broken tag.
 const loadPlatformAPI = "1.48"
 
-// Load streams a docker or OCI archive into the store. An error in the answer
-// is an error, though the engine answered 200. If archive fails, the error
-// wraps what it returned. platform may be "".
+// Load streams a docker or OCI archive into the store. An error in the answer is an error, even if
+// the engine answered 200. If archive fails, the error wraps its error. platform may be "".
 //
-// Load returns as soon as ctx ends or the engine answers, even if a Read of
-// archive is still under way then: a caller with a pipe closes its reading end
-// afterwards. That the engine went away is noticed when archive gives the next
-// bytes. Errors are *Error, ErrUnavailable among them.
+// Load returns as soon as ctx ends or the engine answers, even if a Read of archive is still under
+// way. A caller with a pipe closes its reading end afterwards. If the engine goes away, Load
+// notices it when archive gives the next bytes. Errors are *imagestore.Error, ErrUnavailable among
+// them.
 func (e *Engine) Load(ctx context.Context, archive io.Reader, platform string) error {
 	opts, err := e.loadOptions(ctx, platform)
 	if err != nil {

@@ -7,22 +7,22 @@ import (
 	"strings"
 )
 
-// loopback is the address at which an engine on this machine finds what this process serves.
+// loopback is the address at which an engine on this machine reaches this process.
 const loopback = "127.0.0.1"
 
-// An engine calls a pulled image after the registry that it came from.
+// pulledName matches the start of an image's name after a pull from this process: the engine names
+// the image after the registry.
 var pulledName = regexp.MustCompile(`^127\.0\.0\.1:[0-9]{1,5}/`)
 
-// CutLoopback takes a registry on this machine off the front of a name. What is left is the
-// reference that Receive was asked for, if the name is one that a Receive had an engine pull by,
-// and that was killed before it could remove it again.
+// CutLoopback removes a registry on this machine from the front of a name. If a killed Receive left
+// the name, the rest is the reference of that Receive.
 func CutLoopback(name string) (ref string, found bool) {
 	host := pulledName.FindString(name)
 	return name[len(host):], host != ""
 }
 
-// near says that the engine's address is of this machine. The engine may still be elsewhere, in a
-// VM or behind a forwarded socket.
+// near reports whether the engine's address is of this machine. The engine may still be elsewhere,
+// in a VM or behind a forwarded socket.
 func near(endpoint string) bool {
 	scheme, _, _ := strings.Cut(endpoint, "://")
 	if scheme == "unix" || scheme == "npipe" {

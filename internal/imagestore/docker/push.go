@@ -23,9 +23,8 @@ import (
 // what it named before, unless another process moved it. The caller prevents concurrent pushes of
 // one ref. progress is that of Pull.
 //
-// Errors are *imagestore.Error. From the registry (Origin says so): imagestore.ErrUnauthorized,
-// ErrNotFound, imagestore.ErrUnavailable. From the engine: imagestore.ErrNotFound (no such image),
-// ErrUnavailable.
+// Errors are *imagestore.Error. From the registry (Origin says so): ErrUnauthorized, ErrNotFound,
+// ErrUnavailable. From the engine: ErrNotFound (no such image), ErrUnavailable.
 func (e *Engine) Push(ctx context.Context, id, ref string,
 	progress func(status string)) (string, error) {
 	named, err := reference.ParseNormalizedNamed(ref)
@@ -129,7 +128,7 @@ func (e *Engine) checkPushed(ctx context.Context, id, ref string, sent, shown di
 	return e.fail(ctx, "push", ref, err)
 }
 
-// orNone is the header for requests that want one in any case: the push of engines before 23.
+// orNone is the header for requests that require one, such as the push of engines before 23.
 func (l login) orNone() string {
 	if l.header != "" {
 		return l.header

@@ -12,7 +12,7 @@ import (
 // store has. If the image already exists, Receive sends nothing. An engine that may be able to
 // reach this process pulls the image from it. If that fails, and for all other engines, the image
 // is loaded. If the store lacks a layer that was left out, all layers are sent. Layers may be
-// opened concurrently. Errors are *Error, ErrUnavailable among them.
+// opened concurrently. Errors are *imagestore.Error, ErrUnavailable among them.
 func (e *Engine) Receive(ctx context.Context,
 	t imagestore.Transfer) (imagestore.Result, error) {
 	ref := t.Image.Reference

@@ -27,24 +27,24 @@ import (
 
 const (
 	registryUser = "pinion"
-	// headerWithin bounds how long a client may take for a request's head.
+	// headerWithin bounds the time that a client may take for a request's head.
 	headerWithin = 10 * time.Second
 	maxHeader    = 16 << 10
 )
 
-// oneImage is a registry on this machine for the time of one pull: the part of the OCI distribution
-// specification (v1.1, "pull") that reads one image by name. Everybody on the machine can connect
-// to it, so it wants a password that lives as long as itself. Layers go from their source to the
-// client as they come; ranges are not offered, which a client may ask for and has to do without.
+// oneImage is a registry on this machine for the time of one pull. It serves the part of the OCI
+// distribution specification (v1.1, "pull") that reads one image by name. Every process of the
+// machine can connect, so it requires a password, which is used for this pull alone. Layers are
+// streamed from their source to the client. Ranges, which a client may request, are not offered.
 type oneImage struct {
 	image    imagestore.Source
 	password string
 	routes   *http.ServeMux
 	server   *http.Server
 	name     string // the image's: host:port/repository:tag
-	// moved hears that the client got on.
+	// moved is called when the client makes progress.
 	moved func()
-	// fail hears that a layer could not be read from its source.
+	// fail is called with the error if a layer could not be read from its source.
 	fail func(error)
 
 	running sync.WaitGroup // handlers
@@ -56,8 +56,8 @@ type oneImage struct {
 	served  map[digest.Digest]bool // layers, to their end
 }
 
-// serveOne begins to serve the image under a reference that gets the registry's address for its
-// host. ctx is that of the layers' sources.
+// serveOne starts to serve the image under ref with the registry's address for its host. ctx is
+// that of the layers' sources.
 func serveOne(ctx context.Context, image imagestore.Source, ref string, onBytes func(int),
 	moved func(),
 	fail func(error)) (*oneImage, error) {
@@ -88,27 +88,27 @@ func serveOne(ctx context.Context, image imagestore.Source, ref string, onBytes 
 		Handler: o, ReadHeaderTimeout: headerWithin, IdleTimeout: headerWithin,
 		MaxHeaderBytes: maxHeader,
 		BaseContext:    func(net.Listener) context.Context { return ctx },
-		ErrorLog:       log.New(io.Discard, "", 0), // an engine tries TLS first, and is told so
+		ErrorLog:       log.New(io.Discard, "", 0), // an engine tries TLS first, which is logged
 	}
 	o.running.Go(func() { _ = o.server.Serve(listener) }) // until close
 	return o, nil
 }
 
-// close ends all connections and returns when no layer is being read any more.
+// close ends all connections and returns once no layer is being read.
 func (o *oneImage) close() {
 	o.refuse()
 	_ = o.server.Close()
 	o.running.Wait()
 }
 
-// refuse ends all requests that come from now on.
+// refuse makes later requests fail.
 func (o *oneImage) refuse() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.closed = true
 }
 
-// login is what the engine shows to get in.
+// login returns the credential that the engine shows.
 func (o *oneImage) login() (login, error) {
 	host, _, _ := strings.Cut(o.name, "/")
 	value, err := header(types.AuthConfig{Username: registryUser, Password: o.password,
@@ -121,7 +121,7 @@ func (o *oneImage) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	o.mu.Lock()
 	if o.closed {
 		o.mu.Unlock()
-		panic(http.ErrAbortHandler) // the connection ends in a moment anyway
+		panic(http.ErrAbortHandler) // close ends the connection
 	}
 	o.running.Add(1)
 	o.mu.Unlock()
@@ -187,7 +187,7 @@ func (o *oneImage) layer(w http.ResponseWriter, r *http.Request, layer ocispec.D
 	panic(http.ErrAbortHandler) // the client must not take this for the end of the layer
 }
 
-// send tells whether all of the layer went out; the error is the source's.
+// send reports whether it sent all of the layer. The error is the source's.
 func (o *oneImage) send(w io.Writer, blob io.Reader, layer ocispec.Descriptor) (bool, error) {
 	counted := &countingWriter{w: w, onBytes: o.count}
 	_, err := io.Copy(counted, blob)
@@ -205,7 +205,7 @@ func (o *oneImage) send(w io.Writer, blob io.Reader, layer ocispec.Descriptor) (
 	return true, nil
 }
 
-// count may be called from several handlers at once, and onBytes is not.
+// count counts n bytes of a layer. Handlers call it concurrently; onBytes is called one at a time.
 func (o *oneImage) count(n int) {
 	o.moved()
 	o.mu.Lock()

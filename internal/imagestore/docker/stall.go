@@ -6,12 +6,13 @@ import (
 	"time"
 )
 
-// stallAfter is how long an engine that pulls from this machine may neither take a byte nor say
-// that it got on. While it unpacks it tells the seconds (moby, daemon/containerd/progress.go).
+// stallAfter bounds the time in which an engine that pulls from this machine neither takes a byte
+// nor reports progress. While it unpacks, it reports the seconds (moby,
+// daemon/containerd/progress.go).
 const stallAfter = 20 * time.Second
 
-// guardStall gives a context that ends when moved is not called for a while. The pull as a whole
-// may take as long as it likes. release must be called when nothing calls moved any more.
+// guardStall returns a context that ends if moved is not called for a while. The pull as a whole
+// has no bound. release must be called once nothing calls moved any more.
 func guardStall(ctx context.Context,
 	after time.Duration) (guarded context.Context, moved, release func()) {
 	ctx, cancel := context.WithCancelCause(ctx)

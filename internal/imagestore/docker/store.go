@@ -19,9 +19,9 @@ import (
 // (moby, api/docs/CHANGELOG.md, v1.49).
 const inspectPlatformAPI = "1.49"
 
-// Inspect describes the image that a tag or an ID names. Of a multi-platform
-// image on the containerd store it describes the variant that the engine would
-// run. Errors are *imagestore.Error, imagestore.ErrNotFound and ErrUnavailable among them.
+// Inspect describes the image that a tag or an ID names. Of a multi-platform image on the
+// containerd store it describes the variant that the engine would run. Errors are
+// *imagestore.Error, ErrNotFound and ErrUnavailable among them.
 func (e *Engine) Inspect(ctx context.Context, ref string) (imagestore.Image, error) {
 	ctx, cancel := brief(ctx)
 	defer cancel()
@@ -32,10 +32,9 @@ func (e *Engine) Inspect(ctx context.Context, ref string) (imagestore.Image, err
 	return fromInspect(result.InspectResponse), nil
 }
 
-// InspectPlatform is Inspect for one platform of a multi-platform image, where
-// the engine can tell them apart (API 1.49); elsewhere it is Inspect, and the
-// caller compares Image.Platform. ErrNotFound says that the store has no such
-// variant.
+// InspectPlatform is Inspect for one platform of a multi-platform image if the engine supports that
+// (API 1.49). Otherwise it is Inspect, and the caller compares Image.Platform. If the store has no
+// such variant, the error is ErrNotFound.
 func (e *Engine) InspectPlatform(ctx context.Context, ref,
 	platform string) (imagestore.Image, error) {
 	ctx, cancel := brief(ctx)
@@ -58,8 +57,8 @@ func (e *Engine) InspectPlatform(ctx context.Context, ref,
 	return fromInspect(result.InspectResponse), nil
 }
 
-// List describes the images that carry a label, whatever its value. Platform
-// is empty: the engine does not say. Errors are *Error.
+// List describes the images that carry a label, whatever its value. Platform is empty, since the
+// engine does not report it. Errors are *imagestore.Error.
 func (e *Engine) List(ctx context.Context, labelKey string) ([]imagestore.Image, error) {
 	ctx, cancel := brief(ctx)
 	defer cancel()
@@ -75,9 +74,9 @@ func (e *Engine) List(ctx context.Context, labelKey string) ([]imagestore.Image,
 	return images, nil
 }
 
-// Tag makes ref name the image with this ID, whatever it named before. It
-// takes an ID and not a name, so that what was verified is what gets the tag.
-// Errors are *Error, ErrNotFound among them.
+// Tag makes ref name the image with this ID, whatever it named before. It takes an ID and not a
+// name, so that the image that was verified gets the tag. Errors are *imagestore.Error, ErrNotFound
+// among them.
 func (e *Engine) Tag(ctx context.Context, id, ref string) error {
 	ctx, cancel := brief(ctx)
 	defer cancel()
@@ -90,10 +89,9 @@ func (e *Engine) Tag(ctx context.Context, id, ref string) error {
 	return nil
 }
 
-// Untag removes one name, unforced; the image goes with its last name unless a
-// container uses it. Only a name with a tag is accepted, because the engine
-// would take an ID, or a name that looks like one, for the image itself.
-// Errors are *Error, ErrNotFound among them.
+// Untag removes one name, unforced. The image goes with its last name unless a container uses it.
+// Only a name with a tag is accepted, because the engine would take an ID, or a name that looks
+// like one, for the image itself. Errors are *imagestore.Error, ErrNotFound among them.
 func (e *Engine) Untag(ctx context.Context, ref string) error {
 	ctx, cancel := brief(ctx)
 	defer cancel()
@@ -122,7 +120,7 @@ func fromInspect(in image.InspectResponse) imagestore.Image {
 	if in.Config != nil {
 		img.Labels = in.Config.Labels
 	}
-	// An unreadable time is an image's own fault and of no consequence.
+	// An unreadable time is the image's own fault and does no harm.
 	img.Created, _ = time.Parse(time.RFC3339Nano, in.Created)
 	return img
 }
@@ -133,8 +131,7 @@ func fromSummary(in image.Summary) imagestore.Image {
 		Created: time.Unix(in.Created, 0).UTC()}
 }
 
-// realTags leaves out the placeholder that old engines list for an image
-// without a tag.
+// realTags leaves out the placeholder that old engines list for an image without a tag.
 func realTags(tags []string) []string {
 	var names []string
 	for _, tag := range tags {

@@ -24,15 +24,13 @@ type streamError struct {
 
 func (e *streamError) Error() string { return e.text }
 
-// unpackFailure starts the line with which an engine with a containerd store
-// reports that an image is imported but cannot be run, after which it leaves
-// the tag and answers success (moby, daemon/containerd/image_exporter.go). No
-// field says it, only this text.
+// unpackFailure starts the line with which an engine with a containerd store reports that an image
+// is imported but cannot be run. The engine leaves the tag and answers success (moby,
+// daemon/containerd/image_exporter.go). Only this text shows the failure.
 const unpackFailure = "Error unpacking"
 
-// readStream reads all messages, hands each to see, and returns the first
-// error among them. A stream that ends within a message is
-// io.ErrUnexpectedEOF.
+// readStream reads all messages, passes each to see, and returns the first error among them. A
+// stream that ends within a message is io.ErrUnexpectedEOF.
 func readStream(r io.Reader, see func(message)) error {
 	dec := json.NewDecoder(r)
 	for {

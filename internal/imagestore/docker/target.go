@@ -119,7 +119,7 @@ func (c Config) tlsFiles() (*dockercontext.TLSData, error) {
 
 // CurrentContext returns the name of the Docker context that the configuration leads to, "default"
 // if it leads to none, and the engine's address in the form of Docker's CLI. It does not contact
-// the engine. Errors are *Error with ErrConfig.
+// the engine. Errors are *imagestore.Error with ErrConfig.
 func (c Config) CurrentContext() (name, host string, err error) {
 	file, err := c.DockerConfig()
 	if err != nil {

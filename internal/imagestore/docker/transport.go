@@ -12,8 +12,8 @@ import (
 	"github.com/moby/moby/client"
 )
 
-// transportOptions makes the client reach the target. docker.Endpoint offers
-// the like, but takes the API version from the process's environment.
+// transportOptions returns the options that make the client reach the target. docker.Endpoint has a
+// method for that, but it takes the API version from the process's environment.
 func transportOptions(target docker.Endpoint) ([]client.Opt, error) {
 	helper, err := connhelper.GetConnectionHelper(target.Host)
 	if err != nil {
@@ -25,7 +25,7 @@ func transportOptions(target docker.Endpoint) ([]client.Opt, error) {
 				&http.Client{Transport: &http.Transport{DialContext: helper.Dialer}},
 			),
 			client.WithHost(helper.Host),
-			// WithHost put the dialer of a plain host in place.
+			// WithHost has set the dialer of a plain host.
 			client.WithDialContext(helper.Dialer),
 		}, nil
 	}

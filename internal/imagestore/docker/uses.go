@@ -9,7 +9,7 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore"
 )
 
-// Uses lists all containers, the stopped ones too. Errors are *Error.
+// Uses lists all containers, including the stopped ones. Errors are *imagestore.Error.
 func (e *Engine) Uses(ctx context.Context) ([]imagestore.Use, error) {
 	ctx, cancel := brief(ctx)
 	defer cancel()
@@ -23,7 +23,7 @@ func (e *Engine) Uses(ctx context.Context) ([]imagestore.Use, error) {
 		if len(c.Names) > 0 {
 			u.Container = strings.TrimPrefix(c.Names[0], "/")
 		}
-		// Since API 1.48, on the containerd store alone.
+		// Only the containerd store reports it, since API 1.48.
 		if c.ImageManifestDescriptor != nil {
 			u.Images = append(u.Images, c.ImageManifestDescriptor.Digest.String())
 		}

@@ -23,12 +23,11 @@ const maxDocument = 8 << 20
 
 const tempDir = privateDir + "/tmp"
 
-// errDamaged says that a blob is missing or is not what it should be. What the disk failed at is no
-// damage.
+// errDamaged means that a blob is missing or damaged. A failure of the disk is no damage.
 var errDamaged = errors.New("damaged")
 
-// hasBlob says that a blob is there, a file and not a link, in full length, else errDamaged.
-// Nothing is read.
+// hasBlob returns nil if a blob is there as a regular file of the right length. Otherwise it
+// returns errDamaged. It reads no content.
 func (l *Layout) hasBlob(d ocispec.Descriptor) error {
 	if err := d.Digest.Validate(); err != nil {
 		return fmt.Errorf("%w: digest %q: %w", errDamaged, d.Digest, err)
@@ -48,7 +47,7 @@ func (l *Layout) hasBlob(d ocispec.Descriptor) error {
 	return nil
 }
 
-// document reads a manifest or a config, and compares it with its digest.
+// document reads a document and compares it with its digest.
 func (l *Layout) document(d ocispec.Descriptor) ([]byte, error) {
 	if err := l.hasBlob(d); err != nil {
 		return nil, err
@@ -70,8 +69,8 @@ func (l *Layout) document(d ocispec.Descriptor) ([]byte, error) {
 	return body, nil
 }
 
-// putBlob writes a blob unless r breaks off, is too long, or is something else. The caller holds
-// blobsLock.
+// putBlob writes a blob. It returns an error if r breaks off, or has another length or digest. The
+// caller holds blobsLock.
 func (l *Layout) putBlob(ctx context.Context, d ocispec.Descriptor, r io.Reader) error {
 	if err := d.Digest.Validate(); err != nil {
 		return err
@@ -80,8 +79,8 @@ func (l *Layout) putBlob(ctx context.Context, d ocispec.Descriptor, r io.Reader)
 	if err := l.root.MkdirAll(path.Dir(name), 0o755); err != nil {
 		return err
 	}
-	// Before it is there: whoever is killed between here and the index leaves a blob that the sweep
-	// knows of.
+	// The mark comes first. If the process is killed before the index names the image, the sweep
+	// finds the blob by its mark.
 	if err := l.markLoose(d.Digest); err != nil {
 		return err
 	}
@@ -102,7 +101,7 @@ func (l *Layout) putBlob(ctx context.Context, d ocispec.Descriptor, r io.Reader)
 	})
 }
 
-// writeFile puts a file in its place, whole and on the disk, or leaves what was there.
+// writeFile replaces a file. After an error, or if the process is killed, the file is as it was.
 func (l *Layout) writeFile(name string, fill func(io.Writer) error) error {
 	if err := l.root.MkdirAll(tempDir, 0o755); err != nil {
 		return err
@@ -129,8 +128,8 @@ func (l *Layout) writeTemp(name string, fill func(io.Writer) error) error {
 	return errors.Join(err, f.Close())
 }
 
-// syncDir has a folder's entries on the disk, so that after a power cut the index does not name
-// what is not there.
+// syncDir writes a folder's entries to the disk, so that after a power cut the index names no
+// missing blob.
 func (l *Layout) syncDir(name string) error {
 	if runtime.GOOS == "windows" {
 		return nil // it has no such request
@@ -158,7 +157,7 @@ func ignoreMissing(err error) error {
 	return err
 }
 
-// contextReader ends a copy between two reads.
+// contextReader ends a copy between two reads once ctx has ended.
 type contextReader struct {
 	ctx context.Context
 	r   io.Reader

@@ -12,5 +12,3 @@
 //   - That a layer still has the content that was written. Each look at an image reads manifest and
 //     config and compares their digests, but checks only the sizes of the layers.
 package layout
-
-import ()

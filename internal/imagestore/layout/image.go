@@ -13,7 +13,7 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore"
 )
 
-// Docker's names for what the OCI calls manifest and index.
+// The media types of Docker for a manifest and an index.
 const (
 	dockerManifestType = "application/vnd.docker.distribution.manifest.v2+json"
 	dockerListType     = "application/vnd.docker.distribution.manifest.list.v2+json"
@@ -22,13 +22,13 @@ const (
 // Inspect describes the image of a name or an ID. An image with a missing or damaged blob is
 // ErrNotFound, since it must be built again. A multi-platform index is ErrNotFound too, since it is
 // not one image. If the disk fails, the error is the disk's, since the image may exist. Errors are
-// *Error.
+// *imagestore.Error.
 func (l *Layout) Inspect(_ context.Context, ref string) (imagestore.Image, error) {
 	x, err := l.index()
 	if err != nil {
 		return imagestore.Image{}, l.fail("inspect", ref, err)
 	}
-	e, ok := x.named(ref)
+	e, ok := x.find(ref)
 	if !ok {
 		return imagestore.Image{}, l.fail("inspect", ref, imagestore.ErrNotFound)
 	}
@@ -43,13 +43,13 @@ func (l *Layout) Inspect(_ context.Context, ref string) (imagestore.Image, error
 	return img, nil
 }
 
-// InspectPlatform is Inspect: the caller compares Image.Platform.
+// InspectPlatform is Inspect. The caller compares Image.Platform.
 func (l *Layout) InspectPlatform(ctx context.Context, ref, _ string) (imagestore.Image, error) {
 	return l.Inspect(ctx, ref)
 }
 
 // List describes the images that have a label, whatever its value. It leaves out damaged images.
-// Errors are *Error.
+// Errors are *imagestore.Error.
 func (l *Layout) List(_ context.Context, labelKey string) ([]imagestore.Image, error) {
 	x, err := l.index()
 	if err != nil {
@@ -134,13 +134,13 @@ func (l *Layout) decode(d ocispec.Descriptor, to any) error {
 }
 
 // Tag makes ref name the image with this ID, whatever it named before. Errors are
-// *Error, ErrNotFound among them.
+// *imagestore.Error, ErrNotFound among them.
 func (l *Layout) Tag(ctx context.Context, id, ref string) error {
 	if _, err := digest.Parse(id); err != nil {
 		return l.fail("tag", ref, fmt.Errorf("image ID %q: %w", id, err))
 	}
-	err := l.update(ctx, func(x *layoutIndex) error {
-		e, ok := x.named(id)
+	err := l.update(ctx, func(x *indexFile) error {
+		e, ok := x.find(id)
 		if !ok {
 			return imagestore.ErrNotFound
 		}
@@ -154,12 +154,12 @@ func (l *Layout) Tag(ctx context.Context, id, ref string) error {
 }
 
 // Untag removes one name. With an image's last name it removes the image's blobs, except for those
-// that another entry of the index leads to. Errors are *Error, ErrNotFound among them.
+// that another entry of the index leads to. Errors are *imagestore.Error, ErrNotFound among them.
 func (l *Layout) Untag(ctx context.Context, ref string) error {
 	if _, err := parseTagged(ref); err != nil {
 		return l.fail("untag", ref, err)
 	}
-	err := l.update(ctx, func(x *layoutIndex) error {
+	err := l.update(ctx, func(x *indexFile) error {
 		if !x.drop(ref) {
 			return imagestore.ErrNotFound
 		}

@@ -19,24 +19,24 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/internal/filelock"
 )
 
-// containerdName is the annotation that containerd's importer, and with it `docker load` and `ctr
-// image import`, takes an image's full name from (containerd, core/images/annotations.go). Others
-// go by ocispec.AnnotationRefName.
+// containerdName is the annotation with the full name of an image for containerd's importer, and so
+// for `docker load` and `ctr image import` (containerd, core/images/annotations.go). Other programs
+// use ocispec.AnnotationRefName.
 const containerdName = "io.containerd.image.name"
 
-// layoutIndex is index.json. What is not known here is kept as it was written.
-type layoutIndex struct {
+// indexFile is the content of index.json. Unknown fields are kept as they were written.
+type indexFile struct {
 	fields  map[string]json.RawMessage // all but the entries
-	entries []layoutEntry
+	entries []entry
 }
 
-// layoutEntry is one name of one image, or an image without a name.
-type layoutEntry struct {
+// entry is one name of one image, or an image without a name.
+type entry struct {
 	ocispec.Descriptor
 	raw json.RawMessage
 }
 
-func (e layoutEntry) name() string { return e.Annotations[ocispec.AnnotationRefName] }
+func (e entry) name() string { return e.Annotations[ocispec.AnnotationRefName] }
 
 func (l *Layout) version() (string, error) {
 	body, err := l.readBounded(ocispec.ImageLayoutFile)
@@ -64,16 +64,16 @@ func (l *Layout) readBounded(name string) ([]byte, error) {
 }
 
 // index reads index.json. A folder without one has no images.
-func (l *Layout) index() (layoutIndex, error) {
+func (l *Layout) index() (indexFile, error) {
 	body, err := l.readBounded(ocispec.ImageIndexFile)
 	if errors.Is(err, fs.ErrNotExist) {
-		return layoutIndex{fields: map[string]json.RawMessage{
+		return indexFile{fields: map[string]json.RawMessage{
 			"schemaVersion": json.RawMessage("2"),
 			"mediaType":     json.RawMessage(`"` + ocispec.MediaTypeImageIndex + `"`),
 		}}, nil
 	}
 	if err != nil {
-		return layoutIndex{}, err
+		return indexFile{}, err
 	}
 	x, err := parseIndex(body)
 	if err != nil {
@@ -83,7 +83,7 @@ func (l *Layout) index() (layoutIndex, error) {
 	return x, nil
 }
 
-func parseIndex(body []byte) (x layoutIndex, err error) {
+func parseIndex(body []byte) (x indexFile, err error) {
 	if err := json.Unmarshal(body, &x.fields); err != nil {
 		return x, err
 	}
@@ -100,18 +100,18 @@ func parseIndex(body []byte) (x layoutIndex, err error) {
 			return x, err
 		}
 	}
-	// encoding/json takes "Manifests" for the same field; others do not.
+	// encoding/json accepts "Manifests" for the same field. Other programs do not.
 	if len(raw) != len(known.Manifests) {
 		return x, errors.New("it has its manifests under another name")
 	}
 	delete(x.fields, "manifests")
 	for i, d := range known.Manifests {
-		x.entries = append(x.entries, layoutEntry{d, raw[i]})
+		x.entries = append(x.entries, entry{d, raw[i]})
 	}
 	return x, nil
 }
 
-func (x *layoutIndex) encode() ([]byte, error) {
+func (x *indexFile) encode() ([]byte, error) {
 	raw := make([]json.RawMessage, len(x.entries))
 	for i, e := range x.entries {
 		raw[i] = e.raw
@@ -125,19 +125,20 @@ func (x *layoutIndex) encode() ([]byte, error) {
 	return json.Marshal(fields)
 }
 
-// named is the entry of a name, or of an image ID. Of several the last one counts, as with tags.
-func (x *layoutIndex) named(ref string) (layoutEntry, bool) {
+// find returns the entry of a name or of an image ID. If there are several, the last one counts, as
+// with tags.
+func (x *indexFile) find(ref string) (entry, bool) {
 	id, notID := digest.Parse(ref)
 	for _, e := range slices.Backward(x.entries) {
 		if notID == nil && e.Digest == id || notID != nil && ref != "" && e.name() == ref {
 			return e, true
 		}
 	}
-	return layoutEntry{}, false
+	return entry{}, false
 }
 
-// names are all names of an image.
-func (x *layoutIndex) names(id digest.Digest) (names []string) {
+// names returns all names of an image.
+func (x *indexFile) names(id digest.Digest) (names []string) {
 	for _, e := range x.entries {
 		if e.Digest == id && e.name() != "" && !slices.Contains(names, e.name()) {
 			names = append(names, e.name())
@@ -146,15 +147,15 @@ func (x *layoutIndex) names(id digest.Digest) (names []string) {
 	return names
 }
 
-// drop takes a name away, and says whether it was there.
-func (x *layoutIndex) drop(ref string) bool {
+// drop removes a name, and reports whether it was there.
+func (x *indexFile) drop(ref string) bool {
 	before := len(x.entries)
-	x.entries = slices.DeleteFunc(x.entries, func(e layoutEntry) bool { return e.name() == ref })
+	x.entries = slices.DeleteFunc(x.entries, func(e entry) bool { return e.name() == ref })
 	return len(x.entries) < before
 }
 
 // put makes a name mean the image, whatever it meant before.
-func (x *layoutIndex) put(ref string, d ocispec.Descriptor) error {
+func (x *indexFile) put(ref string, d ocispec.Descriptor) error {
 	named, err := parseTagged(ref)
 	if err != nil {
 		return err
@@ -170,11 +171,11 @@ func (x *layoutIndex) put(ref string, d ocispec.Descriptor) error {
 		return err
 	}
 	x.drop(ref)
-	x.entries = append(x.entries, layoutEntry{d, raw})
+	x.entries = append(x.entries, entry{d, raw})
 	return nil
 }
 
-// parseTagged takes a name with a tag, and nothing that an engine would take for an ID.
+// parseTagged parses a name with a tag. It rejects a name that an engine would take for an ID.
 func parseTagged(ref string) (reference.NamedTagged, error) {
 	named, err := reference.ParseNormalizedNamed(ref)
 	if err != nil {
@@ -187,8 +188,8 @@ func parseTagged(ref string) (reference.NamedTagged, error) {
 	return tagged, nil
 }
 
-// update changes the index. What no entry leads to any more may be swept afterwards.
-func (l *Layout) update(ctx context.Context, change func(*layoutIndex) error) error {
+// update changes the index. Blobs that no entry leads to any more may be swept afterwards.
+func (l *Layout) update(ctx context.Context, change func(*indexFile) error) error {
 	unlock, err := l.lock(ctx, indexLock, filelock.Alone)
 	if err != nil {
 		return err
@@ -203,7 +204,7 @@ func (l *Layout) update(ctx context.Context, change func(*layoutIndex) error) er
 		return err
 	}
 	for _, e := range before {
-		if slices.ContainsFunc(x.entries, func(f layoutEntry) bool {
+		if slices.ContainsFunc(x.entries, func(f entry) bool {
 			return f.Digest == e.Digest
 		}) {
 			continue
@@ -215,7 +216,7 @@ func (l *Layout) update(ctx context.Context, change func(*layoutIndex) error) er
 	return l.writeIndex(&x)
 }
 
-func (l *Layout) writeIndex(x *layoutIndex) error {
+func (l *Layout) writeIndex(x *indexFile) error {
 	body, err := x.encode()
 	if err != nil {
 		return err

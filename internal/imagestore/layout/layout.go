@@ -32,7 +32,7 @@ type Layout struct {
 const privateDir = ".pinion"
 
 // Open opens the folder. It creates a missing folder with mode 0700. A folder that is neither empty
-// nor a layout is ErrNoLayout. Errors are *Error.
+// nor a layout is ErrNoLayout. Errors are *imagestore.Error.
 func Open(dir string) (*Layout, error) {
 	l, err := open(dir)
 	if err != nil {
@@ -126,7 +126,7 @@ func (l *Layout) Pull(_ context.Context, ref, _ string, _ func(status string)) e
 			errors.ErrUnsupported)))
 }
 
-// fail makes an *Error of a failure in the folder.
+// fail makes an *imagestore.Error of a failure in the folder.
 func (l *Layout) fail(op, ref string, err error) error {
 	var done *imagestore.Error
 	switch {

@@ -21,7 +21,7 @@ import (
 )
 
 // Receive brings an image into the folder under its reference, and writes only the blobs that are
-// not there. On an error the image has no name. Errors are *Error.
+// not there. On an error the image has no name. Errors are *imagestore.Error.
 func (l *Layout) Receive(ctx context.Context,
 	t imagestore.Transfer) (imagestore.Result, error) {
 	ref := t.Image.Reference
@@ -109,7 +109,7 @@ func (l *Layout) name(ctx context.Context, names map[string]ocispec.Descriptor) 
 			return err
 		}
 	}
-	return l.update(ctx, func(x *layoutIndex) error {
+	return l.update(ctx, func(x *indexFile) error {
 		for ref, d := range names {
 			if err := x.put(ref, d); err != nil {
 				return err
@@ -119,7 +119,7 @@ func (l *Layout) name(ctx context.Context, names map[string]ocispec.Descriptor) 
 	})
 }
 
-// byteCounter calls itself with the size of each write.
+// byteCounter is a writer that calls the function with the size of each write.
 type byteCounter func(int)
 
 func (c byteCounter) Write(p []byte) (int, error) {
@@ -129,7 +129,7 @@ func (c byteCounter) Write(p []byte) (int, error) {
 
 // Load takes an archive that holds an OCI layout, as BuildKit and `docker save` write it, and names
 // the images by the annotation io.containerd.image.name of their index entries. If the archive
-// breaks off or lacks a blob, nothing is named. Errors are *Error; if archive fails,
+// breaks off or lacks a blob, nothing is named. Errors are *imagestore.Error; if archive fails,
 // they wrap its error.
 func (l *Layout) Load(ctx context.Context, archive io.Reader, _ string) error {
 	source := imagestore.NewUpload(ctx, archive)
@@ -143,9 +143,9 @@ func (l *Layout) Load(ctx context.Context, archive io.Reader, _ string) error {
 	return nil
 }
 
-// unpack puts the blobs of an archive into the folder. No other file of it goes anywhere.
+// unpack writes the blobs of an archive into the folder, and no other file of it.
 func (l *Layout) unpack(ctx context.Context, archive io.Reader) error {
-	var index layoutIndex
+	var index indexFile
 	for files := tar.NewReader(archive); ; {
 		h, err := files.Next()
 		if errors.Is(err, io.EOF) {
@@ -179,18 +179,18 @@ func (l *Layout) unpack(ctx context.Context, archive io.Reader) error {
 	return l.name(ctx, names)
 }
 
-func readArchiveIndex(r io.Reader, size int64) (layoutIndex, error) {
+func readArchiveIndex(r io.Reader, size int64) (indexFile, error) {
 	if size > maxDocument {
-		return layoutIndex{}, fmt.Errorf("larger than %d bytes", maxDocument)
+		return indexFile{}, fmt.Errorf("larger than %d bytes", maxDocument)
 	}
 	var body bytes.Buffer
 	if _, err := io.Copy(&body, r); err != nil {
-		return layoutIndex{}, err
+		return indexFile{}, err
 	}
 	return parseIndex(body.Bytes())
 }
 
-// blobOf reads a digest from a path of the form blobs/sha256/<hex>, and from no other.
+// blobOf returns the digest in a path of the form blobs/sha256/<hex>, and accepts no other path.
 func blobOf(name string) (digest.Digest, bool) {
 	dir, hex := path.Split(name)
 	algorithm, ok := strings.CutPrefix(path.Clean(dir), ocispec.ImageBlobsDir+"/")
@@ -198,7 +198,7 @@ func blobOf(name string) (digest.Digest, bool) {
 	return d, ok && d.Validate() == nil && fs.ValidPath(name) && imagestore.BlobPath(d) == name
 }
 
-// familiar is a name as Docker prints it, which is the form that Pinion uses.
+// familiar returns a name as Docker prints it, which is the form that Pinion uses.
 func familiar(full string) string {
 	if named, err := parseTagged(full); err == nil {
 		return reference.FamiliarString(named)

@@ -14,10 +14,10 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore"
 )
 
-// looseDir lists the blobs that maybe nothing leads to, one empty file each: those on their way in,
-// and those of images that have lost their last name. Only they are ever removed, so blobs that
-// another program writes into the folder are safe from us. Those that it found there and counts on
-// are not, until its index names them.
+// looseDir lists the blobs that may be unreferenced, one empty file each: blobs that are being
+// written, and those of images that have lost their last name. Only they are ever removed, so blobs
+// that another program writes into the folder are safe. A blob that another program found there and
+// relies on is safe once the index leads to it.
 const looseDir = privateDir + "/loose"
 
 func loosePath(d digest.Digest) string {
@@ -38,7 +38,7 @@ func (l *Layout) markLoose(d digest.Digest) error {
 func (l *Layout) markImage(d ocispec.Descriptor) error {
 	blobs := map[digest.Digest]bool{}
 	if err := l.reach(d, blobs); err != nil {
-		// Who knows what it leads to; at least the entry can go.
+		// The blobs are unknown, so they stay. The entry can go.
 		blobs = map[digest.Digest]bool{}
 	}
 	for b := range blobs {
@@ -49,7 +49,7 @@ func (l *Layout) markImage(d ocispec.Descriptor) error {
 	return nil
 }
 
-// links are the places where a document of any kind may lead to others (image-spec, manifest.md and
+// links are the fields with which any document may refer to others (image-spec, manifest.md and
 // image-index.md).
 type links struct {
 	Config    *ocispec.Descriptor
@@ -94,9 +94,8 @@ func (l *Layout) reach(d ocispec.Descriptor, found map[digest.Digest]bool) error
 	return nil
 }
 
-// sweep removes the loose blobs that nothing leads to, and what killed writers left behind. It is
-// best effort: what it does not remove now, because blobs are on their way in or something cannot
-// be read, stays on the list.
+// sweep removes the loose blobs that nothing leads to, and files that killed writers left. It is
+// best effort: if a writer is at work or a file cannot be read, the blobs stay on the list.
 func (l *Layout) sweep() {
 	if l.empty(looseDir) && l.empty(tempDir) {
 		return

@@ -56,7 +56,7 @@ func StartFake(t testing.TB, kind imagestore.Kind, apiVersion string) *Fake {
 		images: map[string]fakeImage{}, tags: map[string]string{},
 		published: map[string]published{}, handlers: map[string]http.HandlerFunc{},
 	}
-	listener, err := net.Listen("unix", f.socket)
+	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "unix", f.socket)
 	if err != nil {
 		t.Fatal(err)
 	}

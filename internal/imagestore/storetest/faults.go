@@ -6,8 +6,7 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore"
 )
 
-// MovedTag is fault 35: an ID names what it named, wherever the tag moved. It
-// is part of Run.
+// MovedTag is fault 35: an ID names the same image after a tag has moved. It is part of Run.
 func MovedTag(t *testing.T, store imagestore.Store, kind imagestore.Kind) {
 	suite{store, kind}.movedTag(t)
 }

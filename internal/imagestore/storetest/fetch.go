@@ -13,8 +13,8 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
-// fetch pulls from a registry on this machine, as an engine with a containerd store does: what it
-// lacks, by digest, with the credential only after it was asked for.
+// fetch pulls from a registry on this machine as an engine with a containerd store does: missing
+// blobs by digest, and with the credential only after the registry asked for it.
 func (f *Fake) fetch(w http.ResponseWriter, r *http.Request, auth *registry.AuthConfig, name,
 	tag string) {
 	w.Header().Set("Content-Type", "application/json")
@@ -64,7 +64,7 @@ func (f *Fake) fetchImage(r *http.Request, auth *registry.AuthConfig, name,
 	return img, nil
 }
 
-// fetchDocument wants a digest unless that is "".
+// fetchDocument checks the digest want unless it is "".
 func fetchDocument(r *http.Request, auth *registry.AuthConfig, url, want string) ([]byte, error) {
 	status, _, err := get(r, url, nil)
 	if err != nil {

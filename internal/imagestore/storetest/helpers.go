@@ -11,8 +11,7 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore"
 )
 
-// name is an image name of this test alone, so that the cases do not meet in a
-// store that they share.
+// name is an image name of this test alone, so that tests that share a store do not collide.
 func name(t *testing.T, what string) string {
 	sum := sha256.Sum256([]byte(t.Name()))
 	return "pinion-storetest/" + hex.EncodeToString(sum[:6]) + ":" + what
@@ -50,8 +49,8 @@ func (s suite) cleanUp(t *testing.T, ref string) {
 	t.Cleanup(func() { _ = s.store.Untag(context.Background(), ref) })
 }
 
-// wantError wants this package's error around target, or around anything if
-// target is nil.
+// wantError checks that err is an *imagestore.Error around target, or around anything if target is
+// nil.
 func wantError(t *testing.T, err, target error) {
 	t.Helper()
 	var typed *imagestore.Error

@@ -186,7 +186,7 @@ func (s suite) tagRefuses(t *testing.T) {
 func (s suite) movedTag(t *testing.T) {
 	tag := name(t, "moving")
 	before := s.load(t, Spec{Tag: tag, Content: "before"}).ID(s.kind)
-	s.tag(t, before, name(t, "anchor")) // else the store may drop it with its name
+	s.tag(t, before, name(t, "anchor")) // keeps the image in the store
 	after := s.load(t, Spec{Tag: tag, Content: "after"}).ID(s.kind)
 	if img := s.inspect(t, tag); img.ID != after {
 		t.Errorf("the tag names %s, want %s", img.ID, after)

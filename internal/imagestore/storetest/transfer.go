@@ -26,9 +26,8 @@ type loaded struct {
 	complete bool // the layers are there
 }
 
-// load answers 200 whatever happens, as engines do: failures are in the
-// stream. With a containerd store and no platform, an archive without its
-// layer is accepted and only complained about in passing.
+// load answers 200 in any case, as engines do; failures are in the stream. A containerd store that
+// gets no platform accepts an archive without its layer and only reports it in the stream.
 func (f *Fake) load(w http.ResponseWriter, r *http.Request) {
 	img, err := f.unpack(r.Body)
 	w.Header().Set("Content-Type", "application/json")
@@ -121,7 +120,7 @@ func (f *Fake) held() map[digest.Digest]bool {
 }
 
 // Pull is the engine's own answer to POST /images/create, for a handler that does something before
-// or after. It speaks in the words of the engine, which are all that it gives.
+// or after. Its errors have the texts of a real engine.
 func (f *Fake) Pull(w http.ResponseWriter, r *http.Request) {
 	name, tag := r.URL.Query().Get("fromImage"), r.URL.Query().Get("tag")
 	f.mu.Lock()
