@@ -6,7 +6,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 
 	"git.moleculesai.app/molecule-ai/pinion"
@@ -50,11 +49,12 @@ func (u user) lockFile(t *testing.T) string {
 	return files[0]
 }
 
-func inode(t *testing.T, path string) uint64 {
+// fileInfo describes a file; os.SameFile tells whether two descriptions are of one file.
+func fileInfo(t *testing.T, path string) os.FileInfo {
 	t.Helper()
 	info, err := os.Stat(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return info.Sys().(*syscall.Stat_t).Ino
+	return info
 }

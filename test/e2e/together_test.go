@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"os"
 	goruntime "runtime"
 	"slices"
 	"strings"
@@ -156,7 +157,7 @@ func TestFault47_LockOfAKilledProcess(t *testing.T) {
 	s.ready(t, water.add())
 	holder := s.start(t, "ensure", runtime)
 	receive(t, "the build", water.arrived)
-	before := inode(t, s.lockFile(t))
+	before := fileInfo(t, s.lockFile(t))
 	waiter := s.start(t, "ensure", runtime, "--format", "json")
 	eventually(t, "a second process at the lock", func() bool {
 		return waitingAtLock([]*process{waiter}) == 1
@@ -169,7 +170,7 @@ func TestFault47_LockOfAKilledProcess(t *testing.T) {
 	if img := parseImage(t, waiter.result(t)); img.Outcome != pinion.OutcomeBuilt {
 		t.Errorf("outcome is %s", img.Outcome)
 	}
-	if after := inode(t, s.lockFile(t)); after != before {
+	if after := fileInfo(t, s.lockFile(t)); !os.SameFile(before, after) {
 		t.Error("the lock file was replaced")
 	}
 	s.wantNothingTemporary(t, runtime)

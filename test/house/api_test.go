@@ -123,7 +123,7 @@ func load(t *testing.T, importPath string) *types.Package {
 }
 
 // exported lists what a package exports, a line each, sorted by name. Fields stand in the order of
-// the code, which is their order in JSON. A type that is an alias to one of our packages is listed
+// the code, which is their order in JSON; methods are sorted. A type that is an alias to one of our packages is listed
 // with its fields and methods, as if it were declared here.
 func exported(pkg *types.Package) []string {
 	l := listing{pkg: pkg, aliases: map[string]string{}}
@@ -208,7 +208,10 @@ func (l *listing) typeName(obj *types.TypeName) {
 			l.method(name, m)
 		}
 	}
-	for m := range named.Methods() {
+	methods := slices.SortedFunc(named.Methods(), func(a, b *types.Func) int {
+		return strings.Compare(a.Name(), b.Name())
+	})
+	for _, m := range methods {
 		l.method(name, m)
 	}
 }
