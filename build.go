@@ -4,14 +4,18 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"iter"
+	"log/slog"
 	"sync"
 	"time"
 
 	"github.com/moby/buildkit/client"
 
+	"git.moleculesai.app/molecule-ai/pinion/buildkit"
 	"git.moleculesai.app/molecule-ai/pinion/internal/feed"
 	"git.moleculesai.app/molecule-ai/pinion/internal/flight"
+	"git.moleculesai.app/molecule-ai/pinion/internal/heartbeat"
 	"git.moleculesai.app/molecule-ai/pinion/internal/queue"
 )
 
@@ -165,12 +169,26 @@ func (b *Build) Status() BuildStatus {
 }
 
 // progress returns a function that emits events for BuildKit's statuses and passes the statuses on.
-func (b *Build) progress(next func(name string, s *client.SolveStatus)) func(*client.SolveStatus) {
-	steps := newSteps(b.emit)
+func (b *Build) progress(observe func(buildkit.Progress),
+	next func(name string, s *client.SolveStatus)) func(*client.SolveStatus) {
+	steps := newSteps(observe, b.emit)
 	return func(s *client.SolveStatus) {
 		steps.Update(s)
 		next(b.name, s)
 	}
+}
+
+// notice tells the log and the events of something before a long wait.
+func (b *Build) notice(log *slog.Logger, text string, attrs ...any) {
+	log.Info(text, attrs...)
+	b.emit(Event{Type: EventNotice, Text: b.clean(text)})
+}
+
+// stillBuilding tells the log and the events that the build goes on.
+func (b *Build) stillBuilding(log *slog.Logger, h heartbeat.Beat) {
+	text := b.clean(fmt.Sprintf("still building %s: %s", b.name, h))
+	log.Info(text, heartbeat.Line())
+	b.emit(Event{Type: EventStillBuilding, Text: text, Step: h.Step, Elapsed: ms(h.Elapsed)})
 }
 
 // Call is one caller's interest in a build or a hit, from [Orchestrator.Start]. It ends with Wait

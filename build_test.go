@@ -1,9 +1,11 @@
 package pinion
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"runtime"
 	"slices"
 	"strings"
@@ -29,7 +31,7 @@ func types(events []Event) (names []EventType) {
 func TestEventsOfABuildAndOfAHit(t *testing.T) {
 	w := newWorld(t)
 	for _, want := range [][]EventType{
-		{EventResolved, EventFetching, EventDone},
+		{EventResolved, EventNotice, EventFetching, EventDone},
 		{EventResolved, EventHit, EventDone},
 	} {
 		var events []Event
@@ -45,7 +47,7 @@ func TestEventsOfABuildAndOfAHit(t *testing.T) {
 		if first := events[0]; first.Revision != img.Revision || first.Reference != img.Reference {
 			t.Errorf("resolved to %+v", first)
 		}
-		if last := events[2]; last.Image == nil || last.Image.ID != img.ID ||
+		if last := events[len(events)-1]; last.Image == nil || last.Image.ID != img.ID ||
 			last.Image.Outcome != img.Outcome {
 			t.Errorf("ended with %+v", last)
 		}
@@ -67,10 +69,10 @@ func TestEventsOfAFailure(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := types(events); !slices.Equal(got,
-		[]EventType{EventResolved, EventFetching, EventFailed, EventFailed}) {
+		[]EventType{EventResolved, EventNotice, EventFetching, EventFailed, EventFailed}) {
 		t.Fatalf("got %v", got)
 	}
-	atBuild, atGit := events[2].Failure, events[3].Failure
+	atBuild, atGit := events[3].Failure, events[4].Failure
 	if atBuild.Class != ClassBuild || atBuild.Origin != OriginBuildKit ||
 		strings.Contains(atBuild.Message, "\x1b") {
 		t.Errorf("the build's failure is %+v", atBuild)
@@ -80,12 +82,69 @@ func TestEventsOfAFailure(t *testing.T) {
 	}
 }
 
+// TestSignsOfLife: a first build says what to expect, a quiet step that it goes on, and a hit that
+// there is nothing to build.
+func TestSignsOfLife(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		w := newWorld(t, WithLogger(slog.New(slog.NewTextHandler(&log, nil))))
+		w.builder.wait = func(context.Context) error {
+			now := time.Now()
+			w.builder.built[0].Progress(&client.SolveStatus{Vertexes: []*client.Vertex{{
+				Digest: digest.FromString("s"), Name: "[ 5/12] RUN npm install", Started: &now}}})
+			time.Sleep(50 * time.Second)
+			return nil
+		}
+		var events []Event
+		w.ensure(t, OnEvent(func(e Event) { events = append(events, e) }))
+		if got := types(events); !slices.Equal(got, []EventType{EventResolved, EventNotice,
+			EventFetching, EventStep, EventStillBuilding, EventStillBuilding, EventDone}) {
+			t.Fatalf("got %v", got)
+		}
+		if e := events[5]; e.Step == nil || e.Step.Number != 1 || e.Elapsed != 40_000 ||
+			e.Text != "still building claude-code: step 5/12 RUN npm install, 40 s" {
+			t.Errorf("%+v", e)
+		}
+		time.Sleep(time.Hour)
+		w.ensure(t)
+		for _, line := range []string{
+			"local-build: first build of claude-code, which may take minutes; linux/amd64 is " +
+				"emulated on linux/arm64, which is slow; the platform native would be faster",
+			events[4].Text, events[5].Text,
+			"local-build: cache hit for claude-code (sha=aaaaaaaaaaaa), nothing to build",
+		} {
+			if strings.Count(log.String(), line) != 1 {
+				t.Errorf("not once in the log: %q\n%s", line, &log)
+			}
+		}
+	})
+}
+
+// TestOnlyAFirstBuildIsAnnounced, and the platform is advised on only where it can be chosen.
+func TestOnlyAFirstBuildIsAnnounced(t *testing.T) {
+	notices := func(w *world) (texts []string) {
+		w.ensure(t, OnEvent(func(e Event) {
+			if e.Type == EventNotice {
+				texts = append(texts, e.Text)
+			}
+		}))
+		return texts
+	}
+	w := newWorld(t, WithPlatform(NativePlatform))
+	first := notices(w)
+	w.heads.sha = shaB
+	if next := notices(w); len(first) != 1 || len(next) != 0 ||
+		first[0] != "local-build: first build of claude-code, which may take minutes" {
+		t.Errorf("first %q, then %q", first, next)
+	}
+}
+
 // TestFault59_WhatATemplateCallsItsSteps: long names are cut, and thousands of steps may be dropped
 // as lines are.
 func TestFault59_WhatATemplateCallsItsSteps(t *testing.T) {
 	w := newWorld(t)
 	b := newBuild(Event{Type: EventResolved, Name: "x"}, w.clean)
-	s := newSteps(b.emit)
+	s := newSteps(func(buildkit.Progress) {}, b.emit)
 	now := time.Now()
 	for i := range 20_000 {
 		s.Update(&client.SolveStatus{Vertexes: []*client.Vertex{{
@@ -128,7 +187,7 @@ func TestALateCallerHearsWhatWasBefore(t *testing.T) {
 			events = append(events, e)
 		}
 		if got := types(events); !slices.Equal(got,
-			[]EventType{EventResolved, EventFetching, EventDone}) {
+			[]EventType{EventResolved, EventNotice, EventFetching, EventDone}) {
 			t.Errorf("got %v", got)
 		}
 		a, errA := first.Wait(t.Context())

@@ -191,7 +191,7 @@ func (o *Orchestrator) checkPlatform(b builder.Builder) Check {
 	if err != nil {
 		return failure("platform", err)
 	}
-	if platforms.Only(b.Native()).Match(p) {
+	if !builder.Emulated(b, p) {
 		return pass("platform", "%s", want)
 	}
 	return caution("platform", "%s is emulated on %s, which is slow", want,

@@ -3,9 +3,16 @@ package pinion
 import (
 	"context"
 	"errors"
+	"fmt"
+	"log/slog"
 	"time"
 
+	"github.com/containerd/platforms"
+	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
+
 	"git.moleculesai.app/molecule-ai/pinion/buildkit"
+	"git.moleculesai.app/molecule-ai/pinion/internal/builder"
+	"git.moleculesai.app/molecule-ai/pinion/internal/errdef"
 	"git.moleculesai.app/molecule-ai/pinion/resolver/git"
 )
 
@@ -29,6 +36,11 @@ const (
 	// EventLog: a step printed the line Text. Long lines are cut, and in a flood of them the oldest
 	// are dropped.
 	EventLog EventType = "log"
+	// EventNotice: Text is worth knowing before a long wait.
+	EventNotice EventType = "notice"
+	// EventStillBuilding: nothing was reported for 20 s, and the build goes on. Step is the one
+	// that runs, if one does, and Elapsed says for how long; Text says the same to people.
+	EventStillBuilding EventType = "still-building"
 	// EventDelivering: Bytes have been sent into the image store so far. A builder inside the
 	// engine sends none.
 	EventDelivering EventType = "delivering"
@@ -55,8 +67,10 @@ type Event struct {
 	Step      *Step        `json:"step,omitempty"`
 	Text      string       `json:"text,omitempty"`
 	Bytes     int64        `json:"bytes,omitempty"`
-	Image     *Image       `json:"image,omitempty"`
-	Failure   *Failure     `json:"failure,omitempty"`
+	// Elapsed is in milliseconds.
+	Elapsed int64    `json:"elapsed_ms,omitempty"`
+	Image   *Image   `json:"image,omitempty"`
+	Failure *Failure `json:"failure,omitempty"`
 }
 
 // Step is a vertex of BuildKit's build graph.
@@ -73,9 +87,11 @@ const (
 	StepFailed  = buildkit.StepFailed
 )
 
-// newSteps returns what emits an event for each change in BuildKit's statuses.
-func newSteps(emit func(Event)) *buildkit.Steps {
+// newSteps returns what emits an event for each change in BuildKit's statuses. observe sees the
+// change first.
+func newSteps(observe func(buildkit.Progress), emit func(Event)) *buildkit.Steps {
 	return buildkit.NewSteps(func(p buildkit.Progress) {
+		observe(p)
 		switch p.Kind {
 		case buildkit.ProgressStep:
 			emit(Event{Type: EventStep, Step: &p.Step})
@@ -85,6 +101,33 @@ func newSteps(emit func(Event)) *buildkit.Steps {
 			emit(Event{Type: EventDelivering, Bytes: p.Bytes})
 		}
 	})
+}
+
+// logHit says that there is nothing to build.
+func (o *Orchestrator) logHit(w work) {
+	o.log.Info(fmt.Sprintf("local-build: cache hit for %s (sha=%s), nothing to build",
+		w.template.Name, w.recipe.Short()))
+}
+
+// announce says before a first build how long it may take, and whether emulation makes it slow.
+func (o *Orchestrator) announce(w work, bk builder.Connection, platform ocispecs.Platform,
+	b *Build) {
+	if !w.first {
+		return
+	}
+	text := fmt.Sprintf("local-build: first build of %s, which may take minutes", w.template.Name)
+	if !builder.Emulated(bk, platform) {
+		b.notice(o.log, text)
+		return
+	}
+	text += fmt.Sprintf("; %s is emulated on %s, which is slow", w.recipe.Platform,
+		platforms.Format(bk.Native()))
+	if w.template.Platform != "" {
+		b.notice(o.log, text) // the catalogue decides
+		return
+	}
+	b.notice(o.log, text+"; the platform "+NativePlatform+" would be faster",
+		slog.Any("situation", errdef.PlatformEmulated))
 }
 
 // Failure is the reason why a build failed.
@@ -100,7 +143,8 @@ const maxSteps = 1000
 // weight is what the event takes in memory, about, in bytes. 0 means that it must not be dropped.
 func (e Event) weight() int {
 	switch {
-	case e.Type == EventLog, e.Type == EventDelivering, e.Type == EventQueued:
+	case e.Type == EventLog, e.Type == EventDelivering, e.Type == EventQueued,
+		e.Type == EventStillBuilding:
 		return 200 + len(e.Text)
 	case e.Step != nil && e.Step.Number > maxSteps:
 		return 200 + len(e.Step.Name)

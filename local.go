@@ -15,6 +15,7 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/internal/builder"
 	"git.moleculesai.app/molecule-ai/pinion/internal/errdef"
 	"git.moleculesai.app/molecule-ai/pinion/internal/failpoint"
+	"git.moleculesai.app/molecule-ai/pinion/internal/heartbeat"
 	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore"
 	"git.moleculesai.app/molecule-ai/pinion/internal/recipe"
 	"git.moleculesai.app/molecule-ai/pinion/internal/verify"
@@ -32,6 +33,7 @@ type work struct {
 	entries  buildcache.Entries
 	tree     *buildkit.Tree    // nil for a commit
 	pusher   imagestore.Pusher // nil unless the image is pushed
+	first    bool              // nothing of the recipe's line was built before
 	times    Durations
 }
 
@@ -49,6 +51,7 @@ func (o *Orchestrator) local(ctx context.Context, t resolver.Template, req reque
 	if w, err = o.pin(ctx, w, probe.Format()); err != nil {
 		return nil, err
 	}
+	w.first = probe.First()
 	var rec cache.Record
 	if miss == "" {
 		if rec, miss, err = probe.Hit(ctx, w.recipe); err != nil {
@@ -56,6 +59,7 @@ func (o *Orchestrator) local(ctx context.Context, t resolver.Template, req reque
 		}
 	}
 	if miss == "" {
+		o.logHit(w)
 		return o.called(w, o.builds.hit(ctx, w.resolved(), w.image(OutcomeHit, rec))), nil
 	}
 	c, err := o.builds.join(ctx, req.sharing(w.recipe.Key()), w.resolved(),
@@ -183,8 +187,12 @@ func (o *Orchestrator) buildLocked(ctx context.Context, w work, miss verify.Miss
 	defer unlock()
 	if w.request.bypass() == "" {
 		rec, miss, err := verify.Hit(ctx, w.store.Store, o.records, w.recipe)
-		if err != nil || miss == "" {
-			return w.image(OutcomeHit, rec), nil, err
+		if err != nil {
+			return Image{}, nil, err
+		}
+		if miss == "" {
+			o.logHit(w)
+			return w.image(OutcomeHit, rec), nil, nil
 		}
 	}
 	predecessor := verify.FindPredecessor(ctx, w.store.Store, w.recipe, miss)
@@ -269,8 +277,11 @@ func (o *Orchestrator) solve(ctx context.Context, w work, bk builder.Connection,
 	if err != nil {
 		return buildkit.Result{}, err
 	}
+	o.announce(w, bk, platform, b)
 	o.log.Info("local-build: solving " + w.source())
 	b.emit(Event{Type: EventFetching})
+	beats := heartbeat.Start(func(h heartbeat.Beat) { b.stillBuilding(o.log, h) })
+	defer beats.Stop()
 	begun := time.Now()
 	t, r := w.template, w.recipe
 	res, err := bk.Solve(ctx, buildkit.Request{
@@ -280,7 +291,7 @@ func (o *Orchestrator) solve(ctx context.Context, w work, bk builder.Connection,
 		Reference: arrival.Name(), Name: r.Reference(),
 		Token: o.creds.For(t.Remote), AllowedFrontends: o.frontends(),
 		NoCache: w.request.noCache, Pull: w.request.pull, CacheImports: offer.Imports(),
-		Progress: b.progress(o.settings.progress), StallAfter: o.settings.stallAfter,
+		Progress: b.progress(beats.Observe, o.settings.progress), StallAfter: o.settings.stallAfter,
 	}, arrival)
 	if err = failpoint.At(ctx, failpoint.Delivered, err); err != nil {
 		arrival.Discard(ctx)

@@ -126,6 +126,9 @@ func (c Config) connectManaged(ctx context.Context,
 	return buildkit.Dial(ctx, addr, buildkit.TLS{}, auth, buildkit.Managed())
 }
 
+// Emulated reports whether the builder runs p by emulation, if at all.
+func Emulated(b Builder, p ocispecs.Platform) bool { return !platforms.Only(b.Native()).Match(p) }
+
 func noBuilder(op string, err error) error {
 	return &buildkit.Error{Op: op, Kind: buildkit.ErrNoBuilder, Err: err}
 }

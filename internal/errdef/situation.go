@@ -49,6 +49,8 @@ const (
 	BuilderTooOld Situation = "builder too old"
 	// PlatformUnsupported: the builder cannot run a platform. The detail is its architecture.
 	PlatformUnsupported Situation = "platform unsupported"
+	// PlatformEmulated: the builder emulates the default platform.
+	PlatformEmulated Situation = "platform emulated"
 	// BuildxFileBroken: a file of buildx cannot be used.
 	BuildxFileBroken Situation = "buildx file broken"
 	// NoWorkingTree: the folder of a working tree cannot be used.

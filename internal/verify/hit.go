@@ -50,6 +50,9 @@ func Begin(ctx context.Context, store imagestore.Store, records Records, r recip
 	return p
 }
 
+// First reports whether no build of the recipe, for whatever commit, is remembered.
+func (p *Probe) First() bool { return len(p.history.records) == 0 }
+
 // Format returns the repository's object format as far as it is remembered, otherwise "".
 func (p *Probe) Format() git.ObjectFormat { return p.history.format() }
 

@@ -21,7 +21,7 @@ var floors = [][]string{
 		"internal/redact", "internal/stdio", "internal/termtext", "internal/xdg", "resolver/git",
 	},
 	{"buildkit", "buildkit/buildx", "cache", "resolver"},
-	{"internal/imagestore", "internal/recipe"},
+	{"internal/heartbeat", "internal/imagestore", "internal/recipe"},
 	{"internal/imagestore/docker", "internal/imagestore/layout", "internal/imagestore/storetest"},
 	{"internal/builder"},
 	{"internal/verify"},

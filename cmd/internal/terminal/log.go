@@ -6,6 +6,8 @@ import (
 	"io"
 	"log/slog"
 	"strings"
+
+	"git.moleculesai.app/molecule-ai/pinion/internal/heartbeat"
 )
 
 // Logger returns a logger that writes records of at least that level to stderr as human-readable
@@ -45,6 +47,9 @@ func (h lines) Enabled(_ context.Context, l slog.Level) bool { return l >= h.lev
 
 // Handle implements slog.Handler.
 func (h lines) Handle(_ context.Context, r slog.Record) error {
+	if h.t.mode == TTY && repeatsDisplay(r) {
+		return nil
+	}
 	text := r.Message
 	if h.level <= slog.LevelDebug {
 		text += h.attrs
@@ -57,6 +62,16 @@ func (h lines) Handle(_ context.Context, r slog.Record) error {
 	text = strings.ReplaceAll(h.t.clean(text), "\n", "\n  ")
 	_, err := io.WriteString(h.w, prefix(r.Level)+text+"\n")
 	return err
+}
+
+// repeatsDisplay reports whether a display that redraws shows what the record says: the step that
+// runs, and for how long.
+func repeatsDisplay(r slog.Record) (repeats bool) {
+	r.Attrs(func(a slog.Attr) bool {
+		repeats = repeats || a.Key == heartbeat.LogKey
+		return true
+	})
+	return repeats
 }
 
 // WithAttrs implements slog.Handler.

@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"github.com/containerd/console"
+
+	"git.moleculesai.app/molecule-ai/pinion/internal/heartbeat"
 )
 
 // pty returns a terminal and a function that closes it and returns its output.
@@ -53,6 +55,7 @@ func TestTTYHoldsLinesAndResultsUntilTheDisplayIsDone(t *testing.T) {
 	log.Info("before")
 	term.Progress("one", step("first", ""))
 	log.Info("meanwhile")
+	log.Info("still building", heartbeat.Line())
 	fmt.Fprintln(term.Stdout(tty), "reference")
 	fmt.Fprintln(term.Stdout(&pipe), "piped")
 	if pipe.String() != "piped\n" {

@@ -1,7 +1,9 @@
 package cli
 
 import (
+	"context"
 	"errors"
+	"log/slog"
 	"strings"
 
 	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/exitcode"
@@ -39,6 +41,7 @@ var advice = map[errdef.Situation]string{
 	errdef.PlatformUnsupported: "install emulation on the builder's machine (`docker run " +
 		"--privileged --rm tonistiigi/binfmt --install {}`, or the packages qemu-user-static and " +
 		"binfmt-support) and restart the builder, or set MOLECULE_IMAGE_PLATFORM=native",
+	errdef.PlatformEmulated: "use --platform native, or set MOLECULE_IMAGE_PLATFORM=native",
 
 	errdef.NoWorkingTree:     "give the root of the template's repository",
 	errdef.TreeUnreadable:    "make it readable, or name it in .dockerignore",
@@ -103,3 +106,25 @@ func situationAdvice(err error) string {
 	situation, detail := errdef.SituationOf(err)
 	return strings.ReplaceAll(advice[situation], "{}", detail)
 }
+
+// adviser is a log handler that adds advice to the lines that name a situation.
+type adviser struct{ slog.Handler }
+
+// Handle implements slog.Handler.
+func (h adviser) Handle(ctx context.Context, r slog.Record) error {
+	r.Attrs(func(a slog.Attr) bool {
+		if s, ok := a.Value.Any().(errdef.Situation); ok && advice[s] != "" {
+			r.Message += ": " + advice[s]
+		}
+		return true
+	})
+	return h.Handler.Handle(ctx, r)
+}
+
+// WithAttrs implements slog.Handler.
+func (h adviser) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return adviser{h.Handler.WithAttrs(attrs)}
+}
+
+// WithGroup implements slog.Handler.
+func (h adviser) WithGroup(name string) slog.Handler { return adviser{h.Handler.WithGroup(name)} }

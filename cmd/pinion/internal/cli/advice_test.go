@@ -1,10 +1,12 @@
 package cli
 
 import (
+	"bytes"
 	"errors"
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"log/slog"
 	"maps"
 	"path/filepath"
 	"regexp"
@@ -47,6 +49,19 @@ func situations(t *testing.T) (all []errdef.Situation) {
 		return true
 	})
 	return all
+}
+
+// TestALogLineGetsAdvice for the situation that it names, and no other line does.
+func TestALogLineGetsAdvice(t *testing.T) {
+	var out bytes.Buffer
+	log := slog.New(adviser{slog.NewTextHandler(&out, nil)}).With("a", 1).WithGroup("g")
+	log.Info("slow", slog.Any("situation", errdef.PlatformEmulated))
+	log.Info("quick")
+	lines := strings.Split(out.String(), "\n")
+	if !strings.Contains(lines[0], "slow: use --platform native") ||
+		!strings.Contains(lines[1], "msg=quick a=1") {
+		t.Errorf("got %q", lines)
+	}
 }
 
 func TestEverySituationHasAdvice(t *testing.T) {

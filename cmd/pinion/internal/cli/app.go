@@ -85,7 +85,7 @@ func (a *app) terminal(d flags.Display) (*terminal.Terminal, *slog.Logger, error
 	if d.Silent {
 		return term, slog.New(slog.DiscardHandler), nil
 	}
-	return term, term.Logger(level), nil
+	return term, slog.New(adviser{term.Logger(level).Handler()}), nil
 }
 
 // manager returns the manager of the managed BuildKit. It reports notices to the given function.
