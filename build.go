@@ -1,6 +1,7 @@
 package pinion
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -27,6 +28,7 @@ type builds struct {
 	group flight.Group[string, *Build, Image]
 	queue *queue.Queue
 	clean func(string) string
+	log   *slog.Logger
 }
 
 // hit returns a call that has its image.
@@ -47,7 +49,9 @@ func (bs *builds) join(ctx context.Context, key string, resolved Event,
 		defer func() {
 			if err != nil {
 				err = fail(ctx, b.name, err)
+				logStep(bs.log, b.name, err)
 			}
+			logWarnings(bs.log, b.name, img.Warnings)
 			b.end(ctx, img, err)
 		}()
 		leave, err := bs.queue.Enter(ctx, b.queued)
@@ -71,6 +75,7 @@ type Build struct {
 
 	mu     sync.Mutex
 	status BuildStatus // guarded by mu
+	doing  string      // what began last; guarded by mu
 
 	done  chan struct{} // closed after image and err are set
 	image Image
@@ -125,6 +130,7 @@ func (b *Build) emit(e Event) {
 	e.Time = time.Now().UTC()
 	b.mu.Lock()
 	b.status.observe(e)
+	b.doing = cmp.Or(e.doing(), b.doing)
 	b.mu.Unlock()
 	b.events.Add(e.weight(), func(number int64) Event { e.ID = number; return e })
 }
@@ -153,7 +159,7 @@ func (b *Build) end(ctx context.Context, img Image, err error) {
 func (b *Build) run() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.status.State, b.status.Position = BuildRunning, 0
+	b.status.State, b.status.Position, b.doing = BuildRunning, 0, ""
 }
 
 // Status returns the state of the build right now.
@@ -166,6 +172,13 @@ func (b *Build) Status() BuildStatus {
 		s.Image = &shown
 	}
 	return s
+}
+
+// latest returns what the build began to do last, for people; empty if that is not known.
+func (b *Build) latest() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.doing
 }
 
 // progress returns a function that emits events for BuildKit's statuses and passes the statuses on.
@@ -221,6 +234,8 @@ func (c *Call) Wait(ctx context.Context) (Image, error) {
 		img, err := c.build.Result()
 		return c.finish(ctx, img, err)
 	}
-	img, err := c.ticket.Wait(ctx)
-	return c.finish(ctx, img.clone(), err)
+	shared, err := c.ticket.Wait(ctx)
+	img := shared.clone()
+	img.Shared = err == nil && c.ticket.Joined()
+	return c.finish(ctx, img, err)
 }

@@ -65,14 +65,17 @@ func (o *Orchestrator) start(ctx context.Context, name string, req request) (*Ca
 	begun := time.Now()
 	c, err := o.begin(ctx, name, req)
 	if err != nil {
-		return nil, fail(ctx, name, err)
+		return nil, failCall(ctx, name, "", begun, err)
 	}
 	c.finish = func(ctx context.Context, img Image, err error) (Image, error) {
 		if err == nil && c.push != nil {
-			img, err = c.push(ctx, img)
+			before := len(img.Warnings)
+			if img, err = c.push(ctx, img); err == nil {
+				logWarnings(o.log, name, img.Warnings[before:])
+			}
 		}
 		if err != nil {
-			return Image{}, fail(ctx, name, err)
+			return Image{}, failCall(ctx, name, c.build.latest(), begun, err)
 		}
 		img.Durations.Total = ms(time.Since(begun))
 		if img.Mode == resolver.ModeLocalBuild {

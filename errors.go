@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"git.moleculesai.app/molecule-ai/pinion/buildkit"
 	"git.moleculesai.app/molecule-ai/pinion/cache"
@@ -60,7 +61,7 @@ const (
 	OriginCache     Origin = "cache"
 )
 
-// Error is what [Orchestrator.Ensure] and its siblings return, except for the context's own errors.
+// Error is what [Orchestrator.Ensure] and its siblings return, except for a [ContextError].
 type Error struct {
 	// Name of the template; empty where the call was about none.
 	Name   string
@@ -76,6 +77,39 @@ func (e *Error) Error() string {
 }
 
 func (e *Error) Unwrap() error { return e.Err }
+
+// ContextError is what a call returns if its context ended first. [errors.Is] finds
+// [context.DeadlineExceeded] or [context.Canceled] in it.
+type ContextError struct {
+	// Name of the template.
+	Name string
+	// Doing is what the build had begun last, for people, for example "step 5 of 12, [2/3] RUN
+	// make"; empty before a build.
+	Doing string
+	// After is the time since the call began.
+	After time.Duration
+	Err   error
+}
+
+func (e *ContextError) Error() string {
+	text := fmt.Sprintf("%s: %v after %s", e.Name, e.Err, e.After.Round(time.Millisecond))
+	if e.Doing != "" {
+		text += ": " + e.Doing
+	}
+	return text
+}
+
+func (e *ContextError) Unwrap() error { return e.Err }
+
+// failCall is fail for a call that began at begun and was about one template. doing is what its
+// build had begun last.
+func failCall(ctx context.Context, name, doing string, begun time.Time, err error) error {
+	err = fail(ctx, name, err)
+	if ctx.Err() == nil || !errors.Is(err, ctx.Err()) {
+		return err
+	}
+	return &ContextError{Name: name, Doing: doing, After: time.Since(begun), Err: err}
+}
 
 // fail names the template and the side that failed. The packages beneath have redacted what they
 // return.
@@ -183,6 +217,30 @@ func classes() []struct {
 		{ErrInvalidInput, ClassUsage},
 		{context.Canceled, ClassCancelled},
 	}
+}
+
+// Message returns one sentence about a failure of the class that may be shown to any user: it is
+// fixed, and so holds no name, address, path or output.
+func (c Class) Message() string {
+	if text, ok := messages[c]; ok {
+		return text
+	}
+	return messages[ClassGeneral]
+}
+
+var messages = map[Class]string{
+	ClassUsage:        "The request or a setting is not valid.",
+	ClassNotFound:     "There is no such template, repository, commit or image.",
+	ClassUnauthorized: "A git server or registry did not accept the credentials.",
+	ClassUnreachable:  "A git server, registry or download is not available. Try again later.",
+	ClassNoBuilder:    "The builder is not available. Try again later.",
+	ClassStore:        "The image store is not available. Try again later.",
+	ClassVerification: "The image is not the one that was built, so it is not used.",
+	ClassLock:         "Another process is building this image. Try again later.",
+	ClassBuild:        "The template's build failed. It needs a change of the template.",
+	ClassStalled:      "The build made no progress for too long. Try again later.",
+	ClassCancelled:    "The build was cancelled.",
+	ClassGeneral:      "The image could not be made.",
 }
 
 // ClassOf sorts an error of this package; nil has no class.

@@ -135,6 +135,8 @@ type Failure struct {
 	Message string `json:"error"`
 	Origin  Origin `json:"origin,omitempty"`
 	Class   Class  `json:"class"`
+	// Log has the last lines that the failed step printed, see [StepError].
+	Log []string `json:"log,omitempty"`
 }
 
 // maxSteps is the number of steps whose events are never dropped.
@@ -153,6 +155,21 @@ func (e Event) weight() int {
 	}
 }
 
+// doing says what an event that begins something begins, for people, and is empty for any other.
+func (e Event) doing() string {
+	switch {
+	case e.Type == EventQueued:
+		return "waiting for other builds"
+	case e.Type == EventFetching:
+		return "fetching the commit"
+	case e.Type == EventDelivering:
+		return "delivering the image"
+	case e.Type == EventStep && e.Step.State == StepStarted:
+		return fmt.Sprintf("step %d of %d, %s", e.Step.Number, e.Step.Total, e.Step.Name)
+	}
+	return ""
+}
+
 // failureOf returns the failure of an error. A call that was cancelled has the class cancelled,
 // whatever the error says.
 func failureOf(ctx context.Context, err error, clean func(string) string) *Failure {
@@ -161,10 +178,38 @@ func failureOf(ctx context.Context, err error, clean func(string) string) *Failu
 	if errors.As(err, &e) {
 		f.Origin = e.Origin
 	}
+	if step, ok := errors.AsType[*StepError](err); ok {
+		for _, line := range step.Log {
+			f.Log = append(f.Log, clean(line))
+		}
+	}
 	if ctx.Err() != nil {
 		f.Class = ClassCancelled
 	}
 	return f
+}
+
+// LogInResult is the key of an attribute of log records: the call's result has the same text, as a
+// warning of the [Image] or in the log of the [StepError]. A program that shows results may drop
+// the record.
+const LogInResult = "in_result"
+
+// logStep logs the last lines of the step that failed, if one did.
+func logStep(log *slog.Logger, name string, err error) {
+	step, ok := errors.AsType[*StepError](err)
+	if !ok {
+		return
+	}
+	for _, line := range step.Log {
+		log.Error(fmt.Sprintf("local-build: %s: %s", name, line), LogInResult, true)
+	}
+}
+
+// logWarnings logs warnings of an image.
+func logWarnings(log *slog.Logger, name string, warnings []string) {
+	for _, w := range warnings {
+		log.Warn(fmt.Sprintf("%s: %s", name, w), LogInResult, true)
+	}
 }
 
 // failureEvent is the only event of a call that failed before it was known what it is about.

@@ -250,7 +250,9 @@ type fakeBuilder struct {
 	save  func(context.Context, buildkit.CacheSave) (ocispecs.Descriptor, error)
 	// importFailed is what a solve reports, and closed counts.
 	importFailed error
-	closed       int
+	// status, if set, is reported before wait.
+	status *client.SolveStatus
+	closed int
 }
 
 func (f *fakeBuilder) Info() buildkit.Info {
@@ -284,7 +286,7 @@ func (f *fakeBuilder) Solve(ctx context.Context, req buildkit.Request,
 	f.mu.Lock()
 	f.built = append(f.built, req)
 	f.mu.Unlock()
-	req.Progress(&client.SolveStatus{})
+	req.Progress(cmp.Or(f.status, &client.SolveStatus{}))
 	if f.wait != nil {
 		if err := f.wait(ctx); err != nil {
 			return buildkit.Result{}, err

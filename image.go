@@ -113,6 +113,8 @@ type Receipt struct {
 	Ignored bool `json:"dockerignore,omitempty"`
 	// Prewarmed says that the image was built before anybody waited for it.
 	Prewarmed bool `json:"prewarmed,omitempty"`
+	// Shared says that this call joined a build or pull that another call had begun.
+	Shared bool `json:"shared,omitempty"`
 	// Cache tells of the saved build caches that the builder was offered; nil if there were none.
 	Cache *CacheReceipt `json:"cache,omitempty"`
 	// SupersededBy is the branch's head if it moved while Revision was being built.

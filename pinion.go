@@ -103,7 +103,7 @@ func New(opts ...Option) (*Orchestrator, error) {
 	o.records = lazy.New(func() (*cache.Dir, error) { return cache.Open(s.cachePath()) },
 		(*cache.Dir).Exists).Get
 	o.connect = o.builders.Connect
-	o.builds = builds{queue: queue.New(s.maxParallel), clean: o.clean}
+	o.builds = builds{queue: queue.New(s.maxParallel), clean: o.clean, log: o.log}
 	o.caches = buildcache.New(buildcache.Config{Spec: spec, Records: o.records, Log: o.log,
 		Redact: o.Redact})
 	return o, nil

@@ -66,7 +66,8 @@ func connectionLost(err error) bool {
 // 20.10 sends no typed error; there they come from the name of the failed vertex and the end of the
 // message.
 func (s *solve) place(err error) error {
-	step := &StepError{Step: s.statuses.failed, Err: harmless(err)}
+	failed := s.statuses.failed
+	step := &StepError{Step: failed.name, Log: failed.log, Err: harmless(err)}
 	var exit *gatewaypb.ExitError
 	if errors.As(err, &exit) {
 		step.ExitCode = int(exit.ExitCode)
@@ -81,7 +82,7 @@ func (s *solve) place(err error) error {
 		if len(last.Ranges) > 0 {
 			step.Line = int(last.Ranges[0].Start.Line)
 		}
-	} else if step.Line = lineOf(s.dockerfile, s.statuses.failed); step.Line > 0 {
+	} else if step.Line = lineOf(s.dockerfile, failed.name); step.Line > 0 {
 		step.File = s.req.Dockerfile
 	}
 	return step

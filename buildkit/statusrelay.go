@@ -5,26 +5,42 @@ import (
 	"strings"
 
 	"github.com/moby/buildkit/client"
+	digest "github.com/opencontainers/go-digest"
 
 	"git.moleculesai.app/molecule-ai/pinion/internal/redact"
 	"git.moleculesai.app/molecule-ai/pinion/internal/termtext"
 )
 
-// statusRelay passes the statuses of a Build on and remembers which step failed. It removes control
+// statusRelay passes the statuses of a Build on and remembers which step failed and what it printed
+// last. It removes control
 // characters and secrets, since a build prints what its author likes, and a terminal may show it.
 type statusRelay struct {
-	failed string // name of the vertex that failed last
+	failed failedStep // the vertex that failed last
 	// observe receives every status.
 	observe func(*client.SolveStatus)
+}
+
+// failedStep is a vertex that failed.
+type failedStep struct {
+	name string
+	log  []string // the last lines that it printed
 }
 
 // run relays until in is closed. out may be nil.
 func (r *statusRelay) run(in <-chan *client.SolveStatus, secrets *redact.Redactor,
 	out func(*client.SolveStatus)) {
 	clean := func(s string) string { return secrets.String(termtext.Sanitize(s)) }
+	logs, failed := stepLogs{}, digest.Digest("")
+	defer func() { r.failed.log = logs[failed].tail(clean) }()
 	for s := range in {
+		for _, l := range s.Logs {
+			logs.add(l)
+		}
 		for _, v := range s.Vertexes {
-			r.vertex(v, clean)
+			logs.complete(v)
+			if cleanVertex(v, clean) {
+				failed, r.failed.name = v.Digest, v.Name
+			}
 		}
 		cleanTexts(s, clean)
 		r.observe(s)
@@ -34,8 +50,8 @@ func (r *statusRelay) run(in <-chan *client.SolveStatus, secrets *redact.Redacto
 	}
 }
 
-// vertex cleans a vertex and remembers it if it failed.
-func (r *statusRelay) vertex(v *client.Vertex, clean func(string) string) {
+// cleanVertex cleans a vertex and reports whether it failed by itself.
+func cleanVertex(v *client.Vertex, clean func(string) string) (failed bool) {
 	v.Name = clean(v.Name)
 	if v.ProgressGroup != nil {
 		v.ProgressGroup.Name = clean(v.ProgressGroup.Name)
@@ -44,12 +60,10 @@ func (r *statusRelay) vertex(v *client.Vertex, clean func(string) string) {
 		v.Error = "" // a new commit has no cache of its own yet
 	}
 	if v.Error == "" {
-		return
+		return false
 	}
 	v.Error = clean(v.Error)
-	if !cancelled(v) && !isImport(v) {
-		r.failed = v.Name
-	}
+	return !cancelled(v) && !isImport(v)
 }
 
 // cleanTexts cleans all of a status but its vertices.

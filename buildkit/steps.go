@@ -130,11 +130,14 @@ func (s *Steps) change(v *client.Vertex) {
 		Name: shortened(v.Name), State: state}})
 }
 
-func shortened(name string) string {
-	if len(name) <= maxStepName {
-		return name
+func shortened(name string) string { return cut(name, maxStepName) }
+
+// cut returns s, or its first bytes and an ellipsis if it has more.
+func cut(s string, bytes int) string {
+	if len(s) <= bytes {
+		return s
 	}
-	return strings.ToValidUTF8(name[:maxStepName], "") + "…"
+	return strings.ToValidUTF8(s[:bytes], "") + "…"
 }
 
 // stateOf returns "" for a vertex that has not started.

@@ -51,12 +51,20 @@ func NewCatalogue(prefix string, opts ...CatalogueOption) (*Catalogue, error) {
 		images:    map[string]string{},
 		tokenEnvs: map[string]string{},
 	}
-	for _, name := range KnownRuntimes() {
+	parse := func(name string) (git.Remote, error) {
 		remote, err := git.ParseRemote(prefix+name, rules.remote...)
+		if errors.Is(err, git.ErrPlainHTTP) {
+			err = errdef.In(errdef.PlainHTTPPrefix, "", err)
+		}
+		return remote, err
+	}
+	// The error of a wrong prefix names no template, since the caller may want another one.
+	if _, err := parse("NAME"); err != nil {
+		return nil, &Error{Op: "use repository prefix", Err: err}
+	}
+	for _, name := range KnownRuntimes() {
+		remote, err := parse(name)
 		if err != nil {
-			if errors.Is(err, git.ErrPlainHTTP) {
-				err = errdef.In(errdef.PlainHTTPPrefix, "", err)
-			}
 			return nil, &Error{Op: "use repository prefix", Err: err}
 		}
 		if err := c.add(Template{Name: name, Remote: remote}); err != nil {

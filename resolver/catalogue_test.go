@@ -70,6 +70,8 @@ func TestMalformedPrefixes(t *testing.T) {
 			t.Errorf("%q is taken: %v", prefix, err)
 		} else if strings.Contains(err.Error(), "canary") {
 			t.Errorf("%q: the error repeats the credential: %v", prefix, err)
+		} else if strings.Contains(err.Error(), KnownRuntimes()[0]) {
+			t.Errorf("%q: the error names a template: %v", prefix, err)
 		}
 	}
 }

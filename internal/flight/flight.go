@@ -28,8 +28,9 @@ type run[S, V any] struct {
 
 // Ticket is one caller's place in a run. The caller must call Wait or Leave.
 type Ticket[S, V any] struct {
-	run   *run[S, V]
-	leave func() (last bool)
+	run    *run[S, V]
+	joined bool
+	leave  func() (last bool)
 }
 
 // Join joins the run of the key, or starts one: begin returns the shared value, and fn is the run.
@@ -38,12 +39,13 @@ func (g *Group[K, S, V]) Join(ctx context.Context, key K, begin func() S,
 	fn func(context.Context, S) (V, error)) *Ticket[S, V] {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	r := g.runs[key]
-	if r == nil {
+	r, joined := g.runs[key]
+	if !joined {
 		r = g.start(ctx, key, begin(), fn)
 	}
 	r.waiters++
-	return &Ticket[S, V]{run: r, leave: sync.OnceValue(func() bool { return g.leave(key, r) })}
+	return &Ticket[S, V]{run: r, joined: joined,
+		leave: sync.OnceValue(func() bool { return g.leave(key, r) })}
 }
 
 // Do joins without a shared value, and waits.
@@ -77,6 +79,9 @@ func (g *Group[K, S, V]) start(ctx context.Context, key K, shared S,
 
 // Shared returns the value that the callers of the run share.
 func (t *Ticket[S, V]) Shared() S { return t.run.shared }
+
+// Joined reports whether another caller had started the run.
+func (t *Ticket[S, V]) Joined() bool { return t.joined }
 
 // Wait waits for the result or for the end of ctx, which has no effect on the other callers. The
 // last caller whose ctx ends cancels the run and waits for its end. From the cancellation on the

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -267,7 +268,7 @@ func (d *document) validateEvents(t *testing.T) {
 			Step: &pinion.Step{Number: 1, Total: 2, Name: "RUN make", State: pinion.StepStarted}},
 		{Type: pinion.EventDelivering, Bytes: 1}, {Type: pinion.EventDone, Image: &img},
 		{Type: pinion.EventFailed, Failure: &pinion.Failure{Message: "x", Class: pinion.ClassLock,
-			Origin: pinion.OriginCache}},
+			Origin: pinion.OriginCache, Log: []string{"line"}}},
 	} {
 		e.ID, e.Name = 1, "x"
 		text, err := json.Marshal(e)
@@ -276,6 +277,23 @@ func (d *document) validateEvents(t *testing.T) {
 		}
 		d.validate(t, "event "+string(e.Type), "#/components/schemas/Event", string(text))
 	}
+}
+
+// TestAProblemHasTheLogOfTheStep: clean, and as the document describes it.
+func TestAProblemHasTheLogOfTheStep(t *testing.T) {
+	s := newStage(t)
+	recorder := httptest.NewRecorder()
+	s.writeProblem(recorder, httptest.NewRequest(http.MethodPost, "/v1/images/x", http.NoBody),
+		failureProblem(pinion.Failure{Message: "failed", Class: pinion.ClassBuild,
+			Log: []string{"compiling", "red \x1b[31m"}}))
+	var p problem
+	if err := json.Unmarshal(recorder.Body.Bytes(), &p); err != nil {
+		t.Fatal(err)
+	}
+	if p.Status != 422 || !slices.Equal(p.Log, []string{"compiling", `red \x1b[31m`}) {
+		t.Errorf("problem is %+v", p)
+	}
+	readDocument(t).validate(t, "problem", "#/components/schemas/Problem", recorder.Body.String())
 }
 
 // wantAllOperations compares the document with the routes, and both with the requests.

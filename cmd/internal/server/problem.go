@@ -20,6 +20,7 @@ type problem struct {
 	Class    pinion.Class  `json:"class,omitempty"`
 	Origin   pinion.Origin `json:"origin,omitempty"`
 	ExitCode int           `json:"exit_code,omitempty"`
+	Log      []string      `json:"log,omitempty"`
 
 	retryAfter string // seconds, for the header
 }
@@ -56,7 +57,7 @@ func failureProblem(f pinion.Failure) *problem {
 	status, title := statusOf(f.Class)
 	p := &problem{
 		Type: problemType + string(f.Class), Title: title, Status: status, Detail: f.Message,
-		Class: f.Class, Origin: f.Origin, ExitCode: exitcode.Of(f.Class),
+		Class: f.Class, Origin: f.Origin, ExitCode: exitcode.Of(f.Class), Log: f.Log,
 	}
 	if status == http.StatusServiceUnavailable {
 		p.retryAfter = "10"
@@ -101,6 +102,10 @@ func statusOf(c pinion.Class) (status int, title string) {
 func (s *Server) writeProblem(w http.ResponseWriter, r *http.Request, p *problem) {
 	shown := *p
 	shown.Detail, shown.Instance = s.clean(p.Detail), r.URL.EscapedPath()
+	shown.Log = nil
+	for _, line := range p.Log {
+		shown.Log = append(shown.Log, s.clean(line))
+	}
 	if p.retryAfter != "" {
 		w.Header().Set("Retry-After", p.retryAfter)
 	}

@@ -46,6 +46,9 @@ func New(stderr io.Writer, mode Mode, opts ...Option) (*Terminal, error) {
 	return t, nil
 }
 
+// Mode returns how progress is shown, which is not [Auto].
+func (t *Terminal) Mode() Mode { return t.mode }
+
 // Progress shows a status message of the build of name. It has the signature for
 // pinion.WithProgress.
 func (t *Terminal) Progress(name string, s *client.SolveStatus) {

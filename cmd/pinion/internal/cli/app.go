@@ -20,6 +20,8 @@ type app struct {
 	env     flags.Environment
 	global  flags.Global
 	redact  func(string) string
+	// hidesSteps is set if the verb does not show what steps print.
+	hidesSteps bool
 }
 
 func newApp(p Program) *app {
@@ -56,7 +58,12 @@ func (a *app) open(d flags.Display) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	o, err := a.program.Open(append(opts, pinion.WithLogger(log),
+	a.hidesSteps = term.Mode() == terminal.Quiet
+	libraryLog := log
+	if d.Mode != "" {
+		libraryLog = slog.New(withoutResults{log.Handler()})
+	}
+	o, err := a.program.Open(append(opts, pinion.WithLogger(libraryLog),
 		pinion.WithProgress(term.Progress), pinion.WithManagedBuilder(builder.Ensure))...)
 	if err != nil {
 		return nil, err

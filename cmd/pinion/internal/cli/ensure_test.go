@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"slices"
 	"strings"
 	"testing"
@@ -257,6 +258,39 @@ func TestErrorsComeWithAdvice(t *testing.T) {
 	if got := call(t.Context(), f, "ensure", "--nope"); !strings.Contains(got.stderr,
 		"run `pinion ensure --help`") {
 		t.Errorf("stderr %q", got.stderr)
+	}
+}
+
+// TestEnsureShowsWhatAFailedStepPrinted where no display does, and in JSON.
+func TestEnsureShowsWhatAFailedStepPrinted(t *testing.T) {
+	f := twoGood()
+	f.results["one"] = failed("one", pinion.OriginBuildKit, fmt.Errorf("%w: %w", pinion.ErrBuild,
+		&pinion.StepError{Step: "[2/2] RUN make", Log: []string{"first", "uses " + canary},
+			Err: errors.New("failed")}))
+	for _, args := range [][]string{{"-q"}, {"--progress", "quiet"}} {
+		got := call(t.Context(), f, append([]string{"ensure", "one"}, args...)...)
+		if got.code != 20 || !strings.Contains(got.stderr, "\n  | first\n  | uses ***\n") {
+			t.Errorf("%v: %+v", args, got)
+		}
+	}
+	if got := call(t.Context(), f, "ensure", "one"); strings.Contains(got.stderr, "first") {
+		t.Errorf("the display shows it already: %+v", got)
+	}
+	if got := call(t.Context(), f, "ensure", "--format", "json", "one"); !strings.Contains(
+		got.stderr, `"log":["first","uses ***"]`) {
+		t.Errorf("got %+v", got)
+	}
+}
+
+// TestRecordsOfResultsAreDropped: the verb shows results itself.
+func TestRecordsOfResultsAreDropped(t *testing.T) {
+	var text bytes.Buffer
+	log := slog.New(withoutResults{slog.NewTextHandler(&text, nil)}).With("a", 1).WithGroup("g")
+	log.Warn("in the result", pinion.LogInResult, true)
+	log.Warn("not in it", "b", 2)
+	if got := text.String(); strings.Contains(got, "in the result") ||
+		!strings.Contains(got, "not in it") || !strings.Contains(got, "a=1 g.b=2") {
+		t.Errorf("log is %q", got)
 	}
 }
 

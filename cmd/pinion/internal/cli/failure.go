@@ -23,6 +23,7 @@ type failure struct {
 	Error  string        `json:"error"`
 	Origin pinion.Origin `json:"origin,omitempty"`
 	Code   int           `json:"exit_code"`
+	Log    []string      `json:"log,omitempty"`
 }
 
 // printError prints an error, either as a line with advice below it or as one object. The name is
@@ -36,6 +37,11 @@ func (a *app) printError(ctx context.Context, w io.Writer, asJSON bool, name str
 	text := "pinion: error: " + a.clean(err.Error())
 	if f.Code == exitcode.Cancelled {
 		text = "pinion: error: " + f.Error
+	}
+	if a.hidesSteps {
+		for _, line := range f.Log {
+			text += "\n  | " + line
+		}
 	}
 	if next := adviceFor(f.Code, err); next != "" {
 		text += "\npinion: " + a.clean(next)
@@ -51,6 +57,11 @@ func (a *app) failure(ctx context.Context, name string, err error) failure {
 		f.Name, f.Origin, cause = at.Name, at.Origin, at.Err
 	}
 	f.Error = a.clean(cause.Error())
+	if step, ok := errors.AsType[*pinion.StepError](err); ok {
+		for _, line := range step.Log {
+			f.Log = append(f.Log, a.clean(line))
+		}
+	}
 	if f.Code == exitcode.Cancelled {
 		f.Error = "cancelled"
 	}

@@ -26,10 +26,10 @@ print a line "pinion: error:" on stderr.
 With several names, the first failure in the order of the arguments decides. With --format json an
 error is one object on stderr:
 
-  {"schema":1,"name":...,"error":...,"origin":...,"exit_code":...}
+  {"schema":1,"name":...,"error":...,"origin":...,"exit_code":...,"log":[...]}
 
-The origin is usage, catalogue, git server, registry, buildkit, docker or cache. An error without a
-name or an origin has no such member.`
+The origin is usage, catalogue, git server, registry, buildkit, docker or cache. log has the last
+lines that the failed step printed. An error without a name, an origin or a log has no such member.`
 
 // exitCodesTopic returns a help topic, which is a command that cannot be run.
 func exitCodesTopic() *cobra.Command {
