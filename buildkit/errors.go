@@ -48,8 +48,9 @@ type StepError struct {
 	Line int
 	// ExitCode is that of the step's process; 0 if no process ran.
 	ExitCode int
-	// Log has the last lines that the step printed, at most 40 lines and 16 KiB, without the secrets
-	// of the build and without control characters. The text of the error does not contain it.
+	// Log has the last lines that the step printed, at most 40 lines and 16 KiB, without the
+	// secrets of the build and without control characters. The text of the error does not contain
+	// it.
 	Log []string
 	Err error
 }
