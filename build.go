@@ -39,8 +39,10 @@ func (bs *builds) hit(ctx context.Context, resolved Event, img Image) *Call {
 }
 
 // join shares the build with that key, or begins one. A build waits for its turn in the queue.
-func (bs *builds) join(ctx context.Context, key string, resolved Event,
-	work func(context.Context, *Build) (Image, error)) (*Call, error) {
+func (bs *builds) join(
+	ctx context.Context, key string, resolved Event,
+	work func(context.Context, *Build) (Image, error),
+) (*Call, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -182,8 +184,9 @@ func (b *Build) latest() string {
 }
 
 // progress returns a function that emits events for BuildKit's statuses and passes the statuses on.
-func (b *Build) progress(observe func(buildkit.Progress),
-	next func(name string, s *client.SolveStatus)) func(*client.SolveStatus) {
+func (b *Build) progress(
+	observe func(buildkit.Progress), next func(name string, s *client.SolveStatus),
+) func(*client.SolveStatus) {
 	steps := newSteps(observe, b.emit)
 	return func(s *client.SolveStatus) {
 		steps.Update(s)

@@ -16,8 +16,9 @@ import (
 // the last to leave stops the build. A failure is an [*Error].
 //
 // A program that ends soon after calls [Orchestrator.Close] first.
-func (o *Orchestrator) Ensure(ctx context.Context, name string, opts ...EnsureOption) (Image,
-	error) {
+func (o *Orchestrator) Ensure(
+	ctx context.Context, name string, opts ...EnsureOption,
+) (Image, error) {
 	req := newRequest(opts)
 	c, err := o.start(ctx, name, req)
 	if err != nil {
@@ -41,8 +42,9 @@ func (o *Orchestrator) Ensure(ctx context.Context, name string, opts ...EnsureOp
 
 // Start is [Orchestrator.Ensure] without the wait: it asks the git server, verifies a hit, and
 // otherwise joins or begins a build. The caller must end the Call with Wait or Leave.
-func (o *Orchestrator) Start(ctx context.Context, name string,
-	opts ...EnsureOption) (*Call, error) {
+func (o *Orchestrator) Start(
+	ctx context.Context, name string, opts ...EnsureOption,
+) (*Call, error) {
 	return o.start(ctx, name, newRequest(opts))
 }
 

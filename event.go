@@ -110,8 +110,9 @@ func (o *Orchestrator) logHit(w work) {
 }
 
 // announce says before a first build how long it may take, and whether emulation makes it slow.
-func (o *Orchestrator) announce(w work, bk builder.Connection, platform ocispecs.Platform,
-	b *Build) {
+func (o *Orchestrator) announce(
+	w work, bk builder.Connection, platform ocispecs.Platform, b *Build,
+) {
 	if !w.first {
 		return
 	}

@@ -187,8 +187,9 @@ func (w work) image(outcome Outcome, rec cache.Record) Image {
 }
 
 // receipt returns the image that was built, with what the builder reported.
-func (w work) receipt(rec cache.Record, res buildkit.Result, by buildkit.Info,
-	offer *buildcache.Offer) Image {
+func (w work) receipt(
+	rec cache.Record, res buildkit.Result, by buildkit.Info, offer *buildcache.Offer,
+) Image {
 	img := w.image(OutcomeBuilt, rec)
 	img.Builder, img.Fetch, img.Delivery = &by, &res.Fetch, &res.Delivery
 	img.Ignored = res.Ignored

@@ -71,8 +71,9 @@ func (o *Orchestrator) local(ctx context.Context, t resolver.Template, req reque
 }
 
 // prepare checks the request and opens the store. The recipe lacks the commit.
-func (o *Orchestrator) prepare(ctx context.Context, t resolver.Template, req request) (work,
-	error) {
+func (o *Orchestrator) prepare(
+	ctx context.Context, t resolver.Template, req request,
+) (work, error) {
 	begun := time.Now()
 	if err := recipe.CheckLabels(req.labels); err != nil {
 		return work{}, err
@@ -114,8 +115,9 @@ func (o *Orchestrator) prepare(ctx context.Context, t resolver.Template, req req
 
 // platform returns the template's platform. Only "native" costs a request, to the engine or to the
 // builder that was named.
-func (o *Orchestrator) platform(ctx context.Context, store *imagestore.Facts,
-	t resolver.Template) (string, error) {
+func (o *Orchestrator) platform(
+	ctx context.Context, store *imagestore.Facts, t resolver.Template,
+) (string, error) {
 	p := o.namedPlatform(t)
 	if p == NativePlatform {
 		var err error
@@ -163,8 +165,9 @@ func (o *Orchestrator) pin(ctx context.Context, w work, format git.ObjectFormat)
 }
 
 // build makes the image under the key's lock.
-func (o *Orchestrator) build(ctx context.Context, w work, miss verify.Miss, b *Build) (Image,
-	error) {
+func (o *Orchestrator) build(
+	ctx context.Context, w work, miss verify.Miss, b *Build,
+) (Image, error) {
 	img, moved, err := o.buildLocked(ctx, w, miss, b)
 	if err == nil && moved != nil {
 		// The lock is free by now, so no other process waits for the git server.
@@ -175,8 +178,9 @@ func (o *Orchestrator) build(ctx context.Context, w work, miss verify.Miss, b *B
 
 // buildLocked is build, but for the answer to whether the branch has moved. moved is nil if another
 // process was first.
-func (o *Orchestrator) buildLocked(ctx context.Context, w work, miss verify.Miss,
-	b *Build) (img Image, moved <-chan git.Revision, err error) {
+func (o *Orchestrator) buildLocked(
+	ctx context.Context, w work, miss verify.Miss, b *Build,
+) (img Image, moved <-chan git.Revision, err error) {
 	if err := w.checkProvenance(ctx); err != nil {
 		return Image{}, nil, err
 	}
@@ -244,8 +248,9 @@ func (w work) checkProvenance(ctx context.Context) error {
 
 // lock serialises the processes that build one key. Without a cache folder there is neither a lock
 // nor a record; the build goes on with a warning.
-func (o *Orchestrator) lock(ctx context.Context, r recipe.Recipe) (unlock func(),
-	warnings []string, err error) {
+func (o *Orchestrator) lock(
+	ctx context.Context, r recipe.Recipe,
+) (unlock func(), warnings []string, err error) {
 	dir, err := o.records()
 	if err == nil {
 		unlock, err = dir.Lock(ctx, r.Key(), 0)
@@ -270,8 +275,10 @@ func (o *Orchestrator) lock(ctx context.Context, r recipe.Recipe) (unlock func()
 }
 
 // solve hands the pinned source to the builder, which delivers the image into the arrival.
-func (o *Orchestrator) solve(ctx context.Context, w work, bk builder.Connection,
-	offer *buildcache.Offer, arrival *verify.Arrival, b *Build) (buildkit.Result, error) {
+func (o *Orchestrator) solve(
+	ctx context.Context, w work, bk builder.Connection, offer *buildcache.Offer,
+	arrival *verify.Arrival, b *Build,
+) (buildkit.Result, error) {
 	defer offer.Release()
 	platform, err := resolver.ParsePlatform(w.recipe.Platform)
 	if err != nil {

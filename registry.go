@@ -70,8 +70,9 @@ func checkPull(req request) error {
 }
 
 // fetchImage pulls the image and looks at what came.
-func (o *Orchestrator) fetchImage(ctx context.Context, store imagestore.Store, img Image,
-	b *Build) (Image, error) {
+func (o *Orchestrator) fetchImage(
+	ctx context.Context, store imagestore.Store, img Image, b *Build,
+) (Image, error) {
 	begun := time.Now()
 	o.log.Info(fmt.Sprintf("Provisioner: registry mode → pulling %s for runtime %s", img.Reference,
 		b.name))
@@ -92,8 +93,9 @@ func (o *Orchestrator) fetchImage(ctx context.Context, store imagestore.Store, i
 }
 
 // checkPush refuses before the build what could not be pushed after it.
-func checkPush(t resolver.Template, store imagestore.Store, req request) (imagestore.Pusher,
-	error) {
+func checkPush(
+	t resolver.Template, store imagestore.Store, req request,
+) (imagestore.Pusher, error) {
 	if req.isTree {
 		return nil, fmt.Errorf("%w: a working tree is of no commit, so its image is not for "+
 			"others; push the commit", ErrInvalidInput)
@@ -165,8 +167,9 @@ func (o *Orchestrator) push(ctx context.Context, w work, img Image) (Image, erro
 }
 
 // pushAs pushes under one name. Commits share names, so the key's lock is not enough.
-func (o *Orchestrator) pushAs(ctx context.Context, w work, id, ref string) (digest string,
-	err error) {
+func (o *Orchestrator) pushAs(
+	ctx context.Context, w work, id, ref string,
+) (digest string, err error) {
 	if dir, err := o.records(); err == nil {
 		name := sha256.Sum256([]byte("push " + w.store.Store.Endpoint() + " " + ref))
 		unlock, err := dir.Lock(ctx, hex.EncodeToString(name[:]), o.settings.lockWait)

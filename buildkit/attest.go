@@ -99,8 +99,9 @@ func (p Provenance) check(response map[string]string) error {
 
 // unindexed returns the image in an index, and the documents of its attestations with the index
 // last.
-func (open openFunc) unindexed(ctx context.Context,
-	root ocispecs.Descriptor) (image ocispecs.Descriptor, around []ocispecs.Descriptor, err error) {
+func (open openFunc) unindexed(
+	ctx context.Context, root ocispecs.Descriptor,
+) (image ocispecs.Descriptor, around []ocispecs.Descriptor, err error) {
 	var list ocispecs.Index
 	index, err := open.decode(ctx, root, &list)
 	if err != nil {
@@ -130,8 +131,9 @@ func isAttestation(m ocispecs.Descriptor) bool {
 }
 
 // attestation returns the documents of an attestation, its manifest last.
-func (open openFunc) attestation(ctx context.Context,
-	m ocispecs.Descriptor) (all []ocispecs.Descriptor, err error) {
+func (open openFunc) attestation(
+	ctx context.Context, m ocispecs.Descriptor,
+) (all []ocispecs.Descriptor, err error) {
 	var manifest ocispecs.Manifest
 	whole, err := open.decode(ctx, m, &manifest)
 	if err != nil {

@@ -116,8 +116,9 @@ func ForEngine(ctx context.Context, e Engine, facts EngineFacts, opts ...Option)
 		info:            Info{Kind: KindDocker, Endpoint: e.Endpoint(), Engine: facts.Version},
 		containerdStore: facts.ContainerdStore,
 	}
-	b.dialSession = func(ctx context.Context, proto string,
-		meta map[string][]string) (net.Conn, error) {
+	b.dialSession = func(
+		ctx context.Context, proto string, meta map[string][]string,
+	) (net.Conn, error) {
 		return e.DialHijack(ctx, "/session", proto, meta)
 	}
 	dial := []client.ClientOpt{
@@ -129,8 +130,9 @@ func ForEngine(ctx context.Context, e Engine, facts EngineFacts, opts ...Option)
 	return b.connect(ctx, "", dial, opts)
 }
 
-func (b *Builder) connect(ctx context.Context, addr string, dial []client.ClientOpt,
-	opts []Option) (*Builder, error) {
+func (b *Builder) connect(
+	ctx context.Context, addr string, dial []client.ClientOpt, opts []Option,
+) (*Builder, error) {
 	for _, o := range opts {
 		o(b)
 	}

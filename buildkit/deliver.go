@@ -23,8 +23,9 @@ type delivery func(response map[string]string, solveErr error) (Delivery, error)
 // the reference.
 type mobyExporter struct{ containerdStore bool }
 
-func (x mobyExporter) begin(_ context.Context, reference string,
-	_ Sink) (client.ExportEntry, delivery) {
+func (x mobyExporter) begin(
+	_ context.Context, reference string, _ Sink,
+) (client.ExportEntry, delivery) {
 	attrs := map[string]string{"name": reference}
 	if x.containerdStore {
 		// The store keeps packed layers beside the unpacked ones. Without compression the export
@@ -41,8 +42,9 @@ func (x mobyExporter) begin(_ context.Context, reference string,
 // layers cannot be read one by one.
 type archiveExporter struct{ watchdog *watchdog }
 
-func (x archiveExporter) begin(ctx context.Context, reference string,
-	sink Sink) (client.ExportEntry, delivery) {
+func (x archiveExporter) begin(
+	ctx context.Context, reference string, sink Sink,
+) (client.ExportEntry, delivery) {
 	p := &archivePipe{ctx: ctx, sink: sink, watchdog: x.watchdog, done: make(chan error, 1)}
 	return client.ExportEntry{
 		Type: client.ExporterDocker,

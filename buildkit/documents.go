@@ -28,8 +28,9 @@ func exported(response map[string]string) (root ocispecs.Descriptor, err error) 
 }
 
 // solved reads the documents of an image.
-func (open openFunc) solved(ctx context.Context,
-	root ocispecs.Descriptor) (image Solved, err error) {
+func (open openFunc) solved(
+	ctx context.Context, root ocispecs.Descriptor,
+) (image Solved, err error) {
 	image.Descriptor = root
 	if root.MediaType == ocispecs.MediaTypeImageIndex {
 		if image.Descriptor, image.Around, err = open.unindexed(ctx, root); err != nil {
@@ -47,8 +48,9 @@ func (open openFunc) solved(ctx context.Context,
 }
 
 // decode reads a document into the value and returns its descriptor with the content in Data.
-func (open openFunc) decode(ctx context.Context, desc ocispecs.Descriptor,
-	into any) (ocispecs.Descriptor, error) {
+func (open openFunc) decode(
+	ctx context.Context, desc ocispecs.Descriptor, into any,
+) (ocispecs.Descriptor, error) {
 	whole, err := open.whole(ctx, desc)
 	if err != nil {
 		return desc, err
@@ -60,8 +62,9 @@ func (open openFunc) decode(ctx context.Context, desc ocispecs.Descriptor,
 }
 
 // whole returns the descriptor with the content in Data. It verifies the content by the digest.
-func (open openFunc) whole(ctx context.Context,
-	desc ocispecs.Descriptor) (ocispecs.Descriptor, error) {
+func (open openFunc) whole(
+	ctx context.Context, desc ocispecs.Descriptor,
+) (ocispecs.Descriptor, error) {
 	body, err := open.read(ctx, desc)
 	if err != nil {
 		return desc, fmt.Errorf("read %s (%s): %w", desc.Digest, desc.MediaType, err)

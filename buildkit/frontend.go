@@ -10,8 +10,9 @@ import (
 )
 
 // frontend runs the Dockerfile frontend on the inspected Dockerfile and the context.
-func (s *solve) frontend(ctx context.Context, c gateway.Client, co *checkout,
-	in *inspection) (*gateway.Result, error) {
+func (s *solve) frontend(
+	ctx context.Context, c gateway.Client, co *checkout, in *inspection,
+) (*gateway.Result, error) {
 	buildContext, err := contextState(ctx, c, co, s.req, in)
 	if err != nil {
 		return nil, err
@@ -67,8 +68,9 @@ func (s *solve) frontendOpts(in *inspection) (frontend string, opts map[string]s
 // read: Docker 20.10 accepts the Evaluate flag and ignores it for frontends. The builder mounts the
 // image to read it, so layers of a base or a cache that it has not fetched yet are fetched here
 // too, and fail here.
-func evaluate(ctx context.Context, c gateway.Client,
-	req gateway.SolveRequest) (*gateway.Result, error) {
+func evaluate(
+	ctx context.Context, c gateway.Client, req gateway.SolveRequest,
+) (*gateway.Result, error) {
 	res, err := c.Solve(ctx, req)
 	if err != nil {
 		return nil, err

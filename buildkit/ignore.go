@@ -57,8 +57,9 @@ func dockerfileState(name string, dt []byte) llb.State {
 
 // contextState returns the build context: the checkout, or a copy of it if there is a subdir or an
 // ignore file.
-func contextState(ctx context.Context, c gateway.Client, co *checkout, req Request,
-	in *inspection) (llb.State, error) {
+func contextState(
+	ctx context.Context, c gateway.Client, co *checkout, req Request, in *inspection,
+) (llb.State, error) {
 	if co.ready || req.Subdir == "" && len(in.ignore) == 0 {
 		return co.state, nil
 	}
@@ -81,8 +82,9 @@ func copyOf(st llb.State, dir string, excludes []string) llb.State {
 
 // copyWithout copies the context and removes what the patterns match, file by file. It serves
 // builders that cannot exclude while they copy (Docker 20.10).
-func copyWithout(ctx context.Context, co *checkout, dir string,
-	patterns []string) (llb.State, error) {
+func copyWithout(
+	ctx context.Context, co *checkout, dir string, patterns []string,
+) (llb.State, error) {
 	pm, err := patternmatcher.New(patterns)
 	if err != nil {
 		return llb.State{}, err

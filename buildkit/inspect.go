@@ -94,8 +94,9 @@ func inspect(ctx context.Context, co *checkout, req Request) (*inspection, error
 
 // inspectFiles inspects a fetched tree or a working tree. missing returns the error for a
 // Dockerfile that cannot be read.
-func inspectFiles(ctx context.Context, f files, req Request,
-	missing func(name string, err error) error) (*inspection, error) {
+func inspectFiles(
+	ctx context.Context, f files, req Request, missing func(name string, err error) error,
+) (*inspection, error) {
 	if err := checkSubdir(ctx, f, req.Subdir); err != nil {
 		return nil, err
 	}

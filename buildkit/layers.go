@@ -30,8 +30,9 @@ type layersExporter struct {
 	subject string
 }
 
-func (x layersExporter) begin(ctx context.Context, reference string,
-	sink Sink) (client.ExportEntry, delivery) {
+func (x layersExporter) begin(
+	ctx context.Context, reference string, sink Sink,
+) (client.ExportEntry, delivery) {
 	entry := client.ExportEntry{
 		Type: client.ExporterImage,
 		Attrs: map[string]string{
@@ -64,8 +65,9 @@ func (x layersExporter) begin(ctx context.Context, reference string,
 
 // deliver passes the image to the sink. unreadable reports whether it failed because the builder
 // did not describe the image or did not give out a part of it.
-func (x layersExporter) deliver(ctx context.Context, reference string, response map[string]string,
-	sink Sink) (d Delivery, unreadable bool, err error) {
+func (x layersExporter) deliver(
+	ctx context.Context, reference string, response map[string]string, sink Sink,
+) (d Delivery, unreadable bool, err error) {
 	root, err := exported(response)
 	if err != nil {
 		return d, true, err

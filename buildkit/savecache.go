@@ -51,8 +51,9 @@ func (b *Builder) SaveCache(ctx context.Context, save CacheSave) (ocispecs.Descr
 	return ocispecs.Descriptor{}, &Error{Op: "save cache", Kind: ErrCache, Err: harmless(err)}
 }
 
-func (b *Builder) saveCache(ctx context.Context,
-	save CacheSave) (response map[string]string, err error) {
+func (b *Builder) saveCache(
+	ctx context.Context, save CacheSave,
+) (response map[string]string, err error) {
 	s, err := session.NewSession(ctx, "")
 	if err != nil {
 		return nil, err
@@ -101,8 +102,9 @@ func wire(entries []CacheEntry) (out []*controlapi.CacheOptionsEntry) {
 
 // manifestOf returns the descriptor of the manifest that was written to a local cache. The key in
 // the response is cache/remotecache.ExporterResponseManifestDesc.
-func manifestOf(response map[string]string,
-	exports []CacheEntry) (desc ocispecs.Descriptor, err error) {
+func manifestOf(
+	response map[string]string, exports []CacheEntry,
+) (desc ocispecs.Descriptor, err error) {
 	if len(exports) == 0 || exports[0].Type != "local" {
 		return desc, nil
 	}

@@ -27,8 +27,9 @@ type failedStep struct {
 }
 
 // run relays until in is closed. out may be nil.
-func (r *statusRelay) run(in <-chan *client.SolveStatus, secrets *redact.Redactor,
-	out func(*client.SolveStatus)) {
+func (r *statusRelay) run(
+	in <-chan *client.SolveStatus, secrets *redact.Redactor, out func(*client.SolveStatus),
+) {
 	clean := func(s string) string { return secrets.String(termtext.Sanitize(s)) }
 	logs, failed := stepLogs{}, digest.Digest("")
 	defer func() { r.failed.log = logs[failed].tail(clean) }()

@@ -26,8 +26,9 @@ type transfer struct {
 
 // delivering runs deliver between the vertex's start and end. The vertex is reported only if bytes
 // are sent.
-func (s *solve) delivering(deliver delivery, response map[string]string,
-	solveErr error) (Delivery, error) {
+func (s *solve) delivering(
+	deliver delivery, response map[string]string, solveErr error,
+) (Delivery, error) {
 	now := time.Now()
 	s.transfer = transfer{vertex: client.Vertex{
 		Digest: digest.FromString("deliver " + s.req.Reference), Name: deliveryVertex,

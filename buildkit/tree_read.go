@@ -61,8 +61,9 @@ func (f folder) ReadFile(_ context.Context, req gateway.ReadRequest) ([]byte, er
 	return io.ReadAll(r)
 }
 
-func (f folder) ReadDir(_ context.Context,
-	req gateway.ReadDirRequest) (list []*fstypes.Stat, err error) {
+func (f folder) ReadDir(
+	_ context.Context, req gateway.ReadDirRequest,
+) (list []*fstypes.Stat, err error) {
 	entries, err := readDir(f.root, path.Clean(req.Path))
 	for _, e := range entries {
 		list = append(list, &fstypes.Stat{Path: e.Name(), Mode: uint32(e.Type())})
@@ -71,8 +72,9 @@ func (f folder) ReadDir(_ context.Context,
 }
 
 // readContext returns the entries of the build context, in the order that BuildKit expects.
-func readContext(ctx context.Context, root *os.Root, subdir string,
-	ignore []string) ([]entry, error) {
+func readContext(
+	ctx context.Context, root *os.Root, subdir string, ignore []string,
+) ([]entry, error) {
 	base := root
 	if subdir != "" {
 		var err error
@@ -103,8 +105,9 @@ type contextWalk struct {
 	pending []entry
 }
 
-func (w *contextWalk) folder(ctx context.Context, dir string,
-	parent patternmatcher.MatchInfo) error {
+func (w *contextWalk) folder(
+	ctx context.Context, dir string, parent patternmatcher.MatchInfo,
+) error {
 	names, err := readDir(w.root, dir)
 	if err != nil {
 		return err
@@ -124,8 +127,9 @@ func (w *contextWalk) folder(ctx context.Context, dir string,
 	return nil
 }
 
-func (w *contextWalk) one(ctx context.Context, p string, d fs.DirEntry,
-	parent patternmatcher.MatchInfo) error {
+func (w *contextWalk) one(
+	ctx context.Context, p string, d fs.DirEntry, parent patternmatcher.MatchInfo,
+) error {
 	matched, info, err := w.ignored.MatchesUsingParentResults(p, parent)
 	if err != nil {
 		return err

@@ -66,8 +66,9 @@ func (d *Dir) BuildCache(line string) (*BuildCache, error) {
 // Imports returns what a builder may import for a commit: its own entry, then those saved last, the
 // newest first. An entry with a missing or truncated blob is left out, with a warning. Nothing is
 // removed from the folder until release is called.
-func (c *BuildCache) Imports(ctx context.Context,
-	revision string) (imports []BuildKitEntry, warnings []string, release func(), err error) {
+func (c *BuildCache) Imports(
+	ctx context.Context, revision string,
+) (imports []BuildKitEntry, warnings []string, release func(), err error) {
 	if there, err := c.exists(); err != nil || !there {
 		return nil, nil, func() {}, err
 	}
@@ -110,8 +111,10 @@ type Export struct {
 // all of it has been written: a process killed at any step leaves at worst blobs that no entry
 // names, which the next Save removes. One Save at a time writes to the folder; the others wait. The
 // errors are export's, or *Error.
-func (c *BuildCache) Save(ctx context.Context, name, revision string, again bool,
-	export func(context.Context, Export) (ocispecs.Descriptor, error)) error {
+func (c *BuildCache) Save(
+	ctx context.Context, name, revision string, again bool,
+	export func(context.Context, Export) (ocispecs.Descriptor, error),
+) error {
 	unlock, err := c.dir.lock(ctx, c.saveLock(), saveWait, filelock.Alone)
 	if err != nil {
 		return err

@@ -55,8 +55,9 @@ func (c *BuildCache) Repair(ctx context.Context) error {
 
 // verify compares the blobs of all entries with their digests. It returns the entries without
 // damage, and by blob whether it is sound.
-func (c *BuildCache) verify(ctx context.Context, idx index) (good index,
-	sound map[digest.Digest]bool, err error) {
+func (c *BuildCache) verify(
+	ctx context.Context, idx index,
+) (good index, sound map[digest.Digest]bool, err error) {
 	sound = map[digest.Digest]bool{}
 	for _, e := range idx {
 		blobs, err := c.contents(e)
@@ -78,8 +79,9 @@ func (c *BuildCache) verify(ctx context.Context, idx index) (good index,
 }
 
 // compare notes in sound whether a blob has the content of its digest.
-func (c *BuildCache) compare(ctx context.Context, d digest.Digest,
-	sound map[digest.Digest]bool) error {
+func (c *BuildCache) compare(
+	ctx context.Context, d digest.Digest, sound map[digest.Digest]bool,
+) error {
 	if _, done := sound[d]; done {
 		return nil
 	}

@@ -97,8 +97,9 @@ func (d *Dir) TrimBuildCaches(ctx context.Context, limits Limits) (Trimmed, erro
 // lockFree locks the caches that no process uses, until unlock is called, and returns what they
 // have. It counts the others and what they have, which stays. The caller calls unlock also after an
 // error.
-func (r *Trimmed) lockFree(ctx context.Context, caches []*BuildCache) (free []*inventory,
-	unlock func(), err error) {
+func (r *Trimmed) lockFree(
+	ctx context.Context, caches []*BuildCache,
+) (free []*inventory, unlock func(), err error) {
 	var unlocks []func()
 	unlock = func() {
 		for _, u := range unlocks {

@@ -23,8 +23,9 @@ func (d *Dir) Lock(ctx context.Context, key string, wait time.Duration) (unlock 
 	return d.lock(ctx, key, wait, filelock.Alone)
 }
 
-func (d *Dir) lock(ctx context.Context, key string, wait time.Duration,
-	mode filelock.Mode) (unlock func(), err error) {
+func (d *Dir) lock(
+	ctx context.Context, key string, wait time.Duration, mode filelock.Mode,
+) (unlock func(), err error) {
 	base, err := component("key", key)
 	if err != nil {
 		return nil, d.fail("lock", locksDir, err)
@@ -43,8 +44,9 @@ func (d *Dir) lock(ctx context.Context, key string, wait time.Duration,
 	return sync.OnceFunc(func() { _ = file.Close() }), nil
 }
 
-func acquire(ctx context.Context, file *filelock.File, wait time.Duration,
-	mode filelock.Mode) error {
+func acquire(
+	ctx context.Context, file *filelock.File, wait time.Duration, mode filelock.Mode,
+) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}

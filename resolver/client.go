@@ -75,8 +75,9 @@ func NewClient(creds Credentials, opts ...ClientOption) *Client {
 // The error is an *Error around ErrNotFound (also a *MovedError),
 // ErrUnauthorized, ErrRateLimited, ErrUnavailable, ErrInvalidAnswer,
 // ErrInvalidInput or the context's own error.
-func (c *Client) Head(ctx context.Context, remote git.Remote, ref git.Ref,
-	hint git.ObjectFormat) (Head, error) {
+func (c *Client) Head(
+	ctx context.Context, remote git.Remote, ref git.Ref, hint git.ObjectFormat,
+) (Head, error) {
 	op := "look up " + ref.String() + " of"
 	if remote.IsZero() {
 		return Head{}, c.fail(op, remote, errNoRemote)
@@ -98,8 +99,9 @@ func (c *Client) fail(op string, remote git.Remote, err error) error {
 	return &Error{Op: op, Remote: remote, Err: c.redactor.Error(err)}
 }
 
-func (c *Client) head(ctx context.Context, remote git.Remote, ref git.Ref,
-	hint git.ObjectFormat) (Head, error) {
+func (c *Client) head(
+	ctx context.Context, remote git.Remote, ref git.Ref, hint git.ObjectFormat,
+) (Head, error) {
 	answer, err := c.askRefs(ctx, remote, hint, ref.String())
 	switch {
 	case err != nil:
@@ -115,8 +117,9 @@ func (c *Client) head(ctx context.Context, remote git.Remote, ref git.Ref,
 
 // unbornHead serves a HEAD that points to a branch without a commit: the branch
 // that the forge calls the default one may exist all the same.
-func (c *Client) unbornHead(ctx context.Context, remote git.Remote,
-	hint git.ObjectFormat) (Head, error) {
+func (c *Client) unbornHead(
+	ctx context.Context, remote git.Remote, hint git.ObjectFormat,
+) (Head, error) {
 	ref, err := c.defaultBranch(ctx, remote)
 	if err != nil {
 		return Head{}, err

@@ -23,8 +23,9 @@ type Pin struct {
 // template's ref gets an error and no commit. A Revision that is not on the ref is an
 // ErrNotOnBranch, unless it may be off the branch. hint is that of [Client.Head], and so are the
 // other errors.
-func Commit(ctx context.Context, heads Heads, t Template, want Pin,
-	hint git.ObjectFormat) (git.Revision, error) {
+func Commit(
+	ctx context.Context, heads Heads, t Template, want Pin, hint git.ObjectFormat,
+) (git.Revision, error) {
 	if !want.Revision.IsZero() && !want.OffBranch {
 		return want.Revision, heads.RequireOnBranch(ctx, t.Remote, t.Ref, want.Revision)
 	}

@@ -36,8 +36,9 @@ func apiURL(remote git.Remote) (string, bool) {
 
 // apiGet asks the API for something of a repository and passes an answer with
 // status 200 to read. suffix must be escaped.
-func (c *Client) apiGet(ctx context.Context, remote git.Remote, suffix string,
-	read func(*http.Response) error) error {
+func (c *Client) apiGet(
+	ctx context.Context, remote git.Remote, suffix string, read func(*http.Response) error,
+) error {
 	base, ok := apiURL(remote)
 	if !ok {
 		return errNoForge

@@ -20,8 +20,9 @@ import (
 // versions answer 0 for histories that share nothing. A commit for which that
 // can't be shown is refused: the error is an *Error around ErrNotOnBranch, or
 // one of Head's.
-func (c *Client) RequireOnBranch(ctx context.Context, remote git.Remote, ref git.Ref,
-	rev git.Revision) error {
+func (c *Client) RequireOnBranch(
+	ctx context.Context, remote git.Remote, ref git.Ref, rev git.Revision,
+) error {
 	op := "check that " + rev.Short() + " is on " + ref.String() + " of"
 	if remote.IsZero() || rev.IsZero() {
 		return c.fail(op, remote, fmt.Errorf("%w: no repository or no revision given",
@@ -32,8 +33,9 @@ func (c *Client) RequireOnBranch(ctx context.Context, remote git.Remote, ref git
 	return c.fail(op, remote, c.requireOnBranch(ctx, remote, ref, rev))
 }
 
-func (c *Client) requireOnBranch(ctx context.Context, remote git.Remote, ref git.Ref,
-	rev git.Revision) error {
+func (c *Client) requireOnBranch(
+	ctx context.Context, remote git.Remote, ref git.Ref, rev git.Revision,
+) error {
 	head, err := c.head(ctx, remote, ref, rev.Format())
 	if err != nil {
 		return err
@@ -60,8 +62,9 @@ func notOnBranch(why string) error {
 
 // requireNoNamesake refuses a commit whose name is also that of a branch or a
 // tag: the forge would compare the branch or tag instead.
-func (c *Client) requireNoNamesake(ctx context.Context, remote git.Remote, _ git.Ref,
-	rev git.Revision) error {
+func (c *Client) requireNoNamesake(
+	ctx context.Context, remote git.Remote, _ git.Ref, rev git.Revision,
+) error {
 	answer, err := c.askRefs(ctx, remote, rev.Format(), "refs/heads/"+rev.String(),
 		"refs/tags/"+rev.String())
 	if err != nil {
@@ -76,8 +79,9 @@ func (c *Client) requireNoNamesake(ctx context.Context, remote git.Remote, _ git
 
 // requireCommit refuses an object that isn't a commit, such as an annotated tag:
 // the API answers for the commit that it points to.
-func (c *Client) requireCommit(ctx context.Context, remote git.Remote, _ git.Ref,
-	rev git.Revision) error {
+func (c *Client) requireCommit(
+	ctx context.Context, remote git.Remote, _ git.Ref, rev git.Revision,
+) error {
 	answer, err := c.apiObject(ctx, remote,
 		"/git/commits/"+rev.String()+"?stat=false&verification=false&files=false")
 	var refused *statusError
@@ -97,8 +101,9 @@ func (c *Client) requireCommit(ctx context.Context, remote git.Remote, _ git.Ref
 	return nil
 }
 
-func (c *Client) requireAncestor(ctx context.Context, remote git.Remote, branch git.Ref,
-	rev git.Revision) error {
+func (c *Client) requireAncestor(
+	ctx context.Context, remote git.Remote, branch git.Ref, rev git.Revision,
+) error {
 	name := escapePath(branch.Branch())
 	ahead, err := c.hasCommits(ctx, remote, name+"..."+rev.String())
 	if err != nil {

@@ -21,8 +21,9 @@ const (
 // refuses the object format is asked once more with the other one, and the one
 // that worked is remembered. (No message is matched for that: git has no code
 // for it, and over HTTP often sends nothing but the end of the answer.)
-func (c *Client) askRefs(ctx context.Context, remote git.Remote, hint git.ObjectFormat,
-	names ...string) (refAnswer, error) {
+func (c *Client) askRefs(
+	ctx context.Context, remote git.Remote, hint git.ObjectFormat, names ...string,
+) (refAnswer, error) {
 	format := c.formatOf(remote, hint)
 	answer, err := c.lsRefs(ctx, remote, format, names)
 	if errors.Is(err, errRefused) {
@@ -60,8 +61,9 @@ func otherFormat(format git.ObjectFormat) git.ObjectFormat {
 
 // lsRefs makes the request. An answer that isn't a list of refs is an error: a
 // statusError, or what readRefs says.
-func (c *Client) lsRefs(ctx context.Context, remote git.Remote, format git.ObjectFormat,
-	names []string) (refAnswer, error) {
+func (c *Client) lsRefs(
+	ctx context.Context, remote git.Remote, format git.ObjectFormat, names []string,
+) (refAnswer, error) {
 	body := lsRefsRequest(format, names)
 	resp, err := c.sendRetrying(ctx, func() (*http.Request, error) {
 		req, err := http.NewRequestWithContext(ctx, http.MethodPost, remote.GitURL()+uploadPackPath,

@@ -11,8 +11,9 @@ import (
 // sendRetrying sends the request that build makes, and again after a 5xx answer
 // as the client's back-off says. Gitea 1.26 answers 500 in the second after a
 // first push. The last answer is returned, whatever its status.
-func (c *Client) sendRetrying(ctx context.Context,
-	build func() (*http.Request, error)) (*http.Response, error) {
+func (c *Client) sendRetrying(
+	ctx context.Context, build func() (*http.Request, error),
+) (*http.Response, error) {
 	for n := 0; ; n++ {
 		req, err := build()
 		if err != nil {

@@ -42,8 +42,9 @@ func (p Plugin) environ(cmd *exec.Cmd, more ...string) []string {
 // FindPlugin looks for buildx where Docker's CLI does (docker/cli, cli-plugins/manager): in
 // extraDirs, which is cliPluginsExtraDirs in its config file, in cli-plugins in its config folder,
 // and in the system's folders. The error is [ErrNoPlugin].
-func FindPlugin(lookup func(string) (string, bool), dockerConfig string,
-	extraDirs []string) (Plugin, error) {
+func FindPlugin(
+	lookup func(string) (string, bool), dockerConfig string, extraDirs []string,
+) (Plugin, error) {
 	name := "docker-buildx"
 	if runtime.GOOS == "windows" {
 		name += ".exe"

@@ -146,8 +146,7 @@ func (s *save) toFolder(ctx context.Context, what buildkit.CacheSave) (saved boo
 }
 
 // toEntry writes to one entry of the caller.
-func (s *save) toEntry(ctx context.Context, what buildkit.CacheSave,
-	to buildkit.CacheEntry) error {
+func (s *save) toEntry(ctx context.Context, what buildkit.CacheSave, to buildkit.CacheEntry) error {
 	attrs := maps.Clone(to.Attrs)
 	delete(attrs, "tag")
 	what.Exports = []buildkit.CacheEntry{{Type: to.Type, Attrs: attrs}}

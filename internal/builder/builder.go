@@ -64,8 +64,9 @@ type Config struct {
 
 // Connect connects to the builder that Choose returns. Of a builder with several nodes it takes the
 // one for the platform, which may be "".
-func (c Config) Connect(ctx context.Context, store *imagestore.Facts,
-	platform string) (Connection, error) {
+func (c Config) Connect(
+	ctx context.Context, store *imagestore.Facts, platform string,
+) (Connection, error) {
 	file, err := c.Engine.DockerConfig()
 	if err != nil {
 		return Connection{}, imagestore.StoreFailure(err)
@@ -110,8 +111,9 @@ func connection(b *buildkit.Builder, err error) (Connection, error) {
 	return Connection{Builder: b}, nil
 }
 
-func (c Config) connectManaged(ctx context.Context,
-	auth buildkit.Option) (*buildkit.Builder, error) {
+func (c Config) connectManaged(
+	ctx context.Context, auth buildkit.Option,
+) (*buildkit.Builder, error) {
 	if c.StartManaged == nil {
 		return nil, errdef.In(errdef.ManagedMissing, "", noBuilder("start",
 			errors.New("this program has no managed BuildKit")))

@@ -74,8 +74,9 @@ func (c Config) selectByContext(unknown error) (selection, error) {
 func (c Config) buildxFolder() buildx.Folder { return buildx.Find(c.Lookup, c.Engine.Dir()) }
 
 // connectBuildx connects to the node for the platform.
-func (c Config) connectBuildx(ctx context.Context, b buildx.Builder, platform string,
-	opts ...buildkit.Option) (Connection, error) {
+func (c Config) connectBuildx(
+	ctx context.Context, b buildx.Builder, platform string, opts ...buildkit.Option,
+) (Connection, error) {
 	nodes := b.Nodes
 	if b.Driver != buildx.DriverContainer && b.Driver != buildx.DriverRemote {
 		nodes = []buildx.Node{{}} // buildx chooses the node itself

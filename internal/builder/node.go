@@ -26,8 +26,9 @@ type dialFunc func(context.Context, buildx.Node) (Builder, error)
 // All nodes are asked at once. A node that has the platform natively does not wait for the nodes
 // behind it, and waits nodePatience for those before it; a node that failed or is silent is passed
 // over, with a remark. Emulation waits for all, since a silent node may be the native one.
-func pickNode(ctx context.Context, nodes []buildx.Node, platform string,
-	dial dialFunc) (Connection, error) {
+func pickNode(
+	ctx context.Context, nodes []buildx.Node, platform string, dial dialFunc,
+) (Connection, error) {
 	if platform == "" {
 		b, err := dial(ctx, nodes[0])
 		return Connection{Builder: b}, err

@@ -35,8 +35,9 @@ type Ticket[S, V any] struct {
 
 // Join joins the run of the key, or starts one: begin returns the shared value, and fn is the run.
 // The context of fn has the first caller's values and ends when the last caller has left.
-func (g *Group[K, S, V]) Join(ctx context.Context, key K, begin func() S,
-	fn func(context.Context, S) (V, error)) *Ticket[S, V] {
+func (g *Group[K, S, V]) Join(
+	ctx context.Context, key K, begin func() S, fn func(context.Context, S) (V, error),
+) *Ticket[S, V] {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	r, joined := g.runs[key]
@@ -49,8 +50,9 @@ func (g *Group[K, S, V]) Join(ctx context.Context, key K, begin func() S,
 }
 
 // Do joins without a shared value, and waits.
-func (g *Group[K, S, V]) Do(ctx context.Context, key K,
-	fn func(context.Context) (V, error)) (V, error) {
+func (g *Group[K, S, V]) Do(
+	ctx context.Context, key K, fn func(context.Context) (V, error),
+) (V, error) {
 	if err := ctx.Err(); err != nil {
 		var zero V
 		return zero, err
@@ -61,8 +63,9 @@ func (g *Group[K, S, V]) Do(ctx context.Context, key K,
 	}).Wait(ctx)
 }
 
-func (g *Group[K, S, V]) start(ctx context.Context, key K, shared S,
-	fn func(context.Context, S) (V, error)) *run[S, V] {
+func (g *Group[K, S, V]) start(
+	ctx context.Context, key K, shared S, fn func(context.Context, S) (V, error),
+) *run[S, V] {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx)) //nolint:gosec // leave calls it
 	r := &run[S, V]{shared: shared, cancel: cancel, done: make(chan struct{})}
 	if g.runs == nil {

@@ -154,8 +154,9 @@ const reasonAdopted = "adopted"
 
 // FindPredecessor looks for the image that has the recipe's name before a build. It sends the ID,
 // or "" if there is none or if the miss has another reason.
-func FindPredecessor(ctx context.Context, store imagestore.Store, r recipe.Recipe,
-	miss Miss) <-chan string {
+func FindPredecessor(
+	ctx context.Context, store imagestore.Store, r recipe.Recipe, miss Miss,
+) <-chan string {
 	id := make(chan string, 1)
 	if miss != missNoRecord && miss != missForeign(r) {
 		id <- ""

@@ -56,8 +56,9 @@ func earlierImages(records Records, endpoint string) (earlier []imagestore.Layer
 func (a *Arrival) Name() string { return a.recipe.Temporary(a.owner) }
 
 // Receive implements [buildkit.Sink].
-func (a *Arrival) Receive(ctx context.Context, image buildkit.Solved,
-	onBytes func(int)) (buildkit.Delivery, error) {
+func (a *Arrival) Receive(
+	ctx context.Context, image buildkit.Solved, onBytes func(int),
+) (buildkit.Delivery, error) {
 	got, err := a.store.Store.Receive(ctx, imagestore.Transfer{Image: image,
 		Platform: a.recipe.Platform, Earlier: a.earlier, OnBytes: onBytes})
 	if err != nil {

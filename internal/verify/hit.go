@@ -41,8 +41,9 @@ type Probe struct {
 // Begin reads the history of the recipe. If early is true, it also starts to inspect the newest
 // image: usually the branch has not moved, and then a hit costs the slower of the two requests
 // instead of both. The inspection ends with ctx.
-func Begin(ctx context.Context, store imagestore.Store, records Records, r recipe.Recipe,
-	early bool) *Probe {
+func Begin(
+	ctx context.Context, store imagestore.Store, records Records, r recipe.Recipe, early bool,
+) *Probe {
 	p := &Probe{store: store, history: openHistory(records, r, store.Endpoint())}
 	if early && len(p.history.records) > 0 {
 		p.early = inspect(ctx, store, p.history.records[0].Reference)
@@ -81,8 +82,9 @@ func (p *Probe) Hit(ctx context.Context, r recipe.Recipe) (cache.Record, Miss, e
 }
 
 // Hit is [Begin] and [Probe.Hit] for a recipe whose commit is known.
-func Hit(ctx context.Context, store imagestore.Store, records Records,
-	r recipe.Recipe) (cache.Record, Miss, error) {
+func Hit(
+	ctx context.Context, store imagestore.Store, records Records, r recipe.Recipe,
+) (cache.Record, Miss, error) {
 	return Begin(ctx, store, records, r, false).Hit(ctx, r)
 }
 
@@ -116,8 +118,9 @@ func (in *inspection) wait() (imagestore.Image, error) {
 }
 
 // retag gives an image that is found by its ID the name that it has lost.
-func retag(ctx context.Context, store imagestore.Store, r recipe.Recipe,
-	recs []cache.Record) (cache.Record, Miss, error) {
+func retag(
+	ctx context.Context, store imagestore.Store, r recipe.Recipe, recs []cache.Record,
+) (cache.Record, Miss, error) {
 	gone := Miss(r.Reference() + " is no longer in the image store")
 	for _, rec := range recs {
 		img, err := store.Inspect(ctx, rec.ImageID)
@@ -153,8 +156,9 @@ func mismatch(r recipe.Recipe, img imagestore.Image) Miss {
 
 // Present returns the ID of an image that need not be one of Pinion's, or the reason why it has to
 // be pulled.
-func Present(ctx context.Context, store imagestore.Store,
-	ref, platform string) (id string, miss Miss, err error) {
+func Present(
+	ctx context.Context, store imagestore.Store, ref, platform string,
+) (id string, miss Miss, err error) {
 	img, err := store.InspectPlatform(ctx, ref, platform)
 	switch {
 	case errors.Is(err, imagestore.ErrNotFound):

@@ -26,8 +26,9 @@ const noDetachKeys = "ctrl-@,ctrl-^,ctrl-@,ctrl-_,ctrl-@,ctrl-^"
 // signals end it.
 //
 // The error is an [*Error], or ctx's if it ended before the start.
-func (c *Container) Run(ctx context.Context, s Streams,
-	signals <-chan os.Signal) (exitCode int, err error) {
+func (c *Container) Run(
+	ctx context.Context, s Streams, signals <-chan os.Signal,
+) (exitCode int, err error) {
 	// A signal that ends ctx must not end the connection or the wait, since Run forwards it.
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()

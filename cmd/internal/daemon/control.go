@@ -78,8 +78,9 @@ func Register(srv *grpc.Server, s Service) {
 }
 
 func method[Q, A any](name string, answer func(Service, Q) A) grpc.MethodDesc {
-	handle := func(srv any, _ context.Context, decode func(any) error,
-		_ grpc.UnaryServerInterceptor) (any, error) {
+	handle := func(
+		srv any, _ context.Context, decode func(any) error, _ grpc.UnaryServerInterceptor,
+	) (any, error) {
 		var msg wrapperspb.BytesValue
 		if err := decode(&msg); err != nil {
 			return nil, err
@@ -95,8 +96,9 @@ func method[Q, A any](name string, answer func(Service, Q) A) grpc.MethodDesc {
 }
 
 // call invokes a method, on the client's side.
-func call[A any](ctx context.Context, conn grpc.ClientConnInterface, method string,
-	q any) (a A, err error) {
+func call[A any](
+	ctx context.Context, conn grpc.ClientConnInterface, method string, q any,
+) (a A, err error) {
 	text, err := json.Marshal(q)
 	if err != nil {
 		return a, err

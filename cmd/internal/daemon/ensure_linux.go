@@ -134,8 +134,9 @@ func (m *Manager) awaitExit(ctx context.Context) (string, error) {
 }
 
 // lock takes a file lock. The kernel releases it when the process of its holder ends.
-func (m *Manager) lock(ctx context.Context, name string,
-	wait time.Duration) (unlock func(), err error) {
+func (m *Manager) lock(
+	ctx context.Context, name string, wait time.Duration,
+) (unlock func(), err error) {
 	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
 	l := flock.New(m.file(name), flock.SetPermissions(0o600))

@@ -142,8 +142,9 @@ func (s *Server) bufferBody(maxBytes int64, queue *readers, next http.HandlerFun
 	})
 }
 
-func (s *Server) readBody(w http.ResponseWriter, r *http.Request, maxBytes int64,
-	queue *readers) *problem {
+func (s *Server) readBody(
+	w http.ResponseWriter, r *http.Request, maxBytes int64, queue *readers,
+) *problem {
 	if queue != nil {
 		from := addressOf(r)
 		if !queue.take(from) {

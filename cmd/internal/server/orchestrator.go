@@ -38,8 +38,9 @@ type Call interface {
 type adapter struct{ Orchestrator[*pinion.Call] }
 
 // Start implements Orchestrator.
-func (a adapter) Start(ctx context.Context, name string,
-	opts ...pinion.EnsureOption) (Call, error) {
+func (a adapter) Start(
+	ctx context.Context, name string, opts ...pinion.EnsureOption,
+) (Call, error) {
 	c, err := a.Orchestrator.Start(ctx, name, opts...)
 	if err != nil {
 		return nil, err

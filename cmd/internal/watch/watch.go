@@ -54,8 +54,9 @@ type Watcher struct {
 }
 
 // New makes a watcher of the templates. It follows none of them yet. Failures go to the logger.
-func New(h Heads, templates []pinion.Resolution, interval time.Duration,
-	log *slog.Logger) *Watcher {
+func New(
+	h Heads, templates []pinion.Resolution, interval time.Duration, log *slog.Logger,
+) *Watcher {
 	w := &Watcher{heads: h, interval: interval, log: log, jitter: spread,
 		repos: map[string]*repo{}}
 	type place struct{ repository, ref string }

@@ -77,8 +77,9 @@ func (e *Engine) Close() error { return e.api.Close() }
 // DialHijack opens a raw connection over the Engine API, as BuildKit's endpoints /grpc and /session
 // require it (POST with Upgrade: proto, usually h2c). url is a path without an API version. Errors
 // are *imagestore.Error.
-func (e *Engine) DialHijack(ctx context.Context, url, proto string,
-	meta map[string][]string) (net.Conn, error) {
+func (e *Engine) DialHijack(
+	ctx context.Context, url, proto string, meta map[string][]string,
+) (net.Conn, error) {
 	conn, err := e.api.DialHijack(ctx, url, proto, meta)
 	if err != nil {
 		return nil, e.fail(ctx, "hijack", url, err)

@@ -14,8 +14,9 @@ import (
 // DialContainer runs a command in a running container, as `docker exec -i` does, and connects to
 // its standard streams. That is a way to a server that listens only inside the container. The
 // connection outlives ctx and the Engine. Errors are *imagestore.Error, ErrNotFound among them.
-func (e *Engine) DialContainer(ctx context.Context, name string,
-	command ...string) (net.Conn, error) {
+func (e *Engine) DialContainer(
+	ctx context.Context, name string, command ...string,
+) (net.Conn, error) {
 	made, err := e.api.ExecCreate(ctx, name, client.ExecCreateOptions{
 		Cmd: command, AttachStdin: true, AttachStdout: true, AttachStderr: true,
 	})

@@ -50,8 +50,9 @@ func (e *Engine) load(ctx context.Context, archive io.Reader, opts []client.Imag
 	return readStream(resp, func(message) {})
 }
 
-func (e *Engine) loadOptions(ctx context.Context,
-	platform string) ([]client.ImageLoadOption, error) {
+func (e *Engine) loadOptions(
+	ctx context.Context, platform string,
+) ([]client.ImageLoadOption, error) {
 	opts := []client.ImageLoadOption{client.ImageLoadWithQuiet(true)}
 	if platform == "" {
 		return opts, nil

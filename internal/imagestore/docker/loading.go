@@ -71,8 +71,9 @@ func (l *loading) bring(ctx context.Context) (imagestore.Result, error) {
 // deliver loads the image without the layers that the store has. If the store turns out to lack one
 // of them, deliver loads the image with all layers. came are the layers that the store received
 // just before, so it has them in any case.
-func (l *loading) deliver(ctx context.Context,
-	came map[digest.Digest]bool) (imagestore.Result, error) {
+func (l *loading) deliver(
+	ctx context.Context, came map[digest.Digest]bool,
+) (imagestore.Result, error) {
 	skip, err := l.stored(ctx)
 	if err != nil {
 		return imagestore.Result{}, err
@@ -96,8 +97,9 @@ func (l *loading) deliver(ctx context.Context,
 }
 
 // load loads the image without the layers in skip.
-func (l *loading) load(ctx context.Context,
-	skip map[digest.Digest]bool) (imagestore.Result, error) {
+func (l *loading) load(
+	ctx context.Context, skip map[digest.Digest]bool,
+) (imagestore.Result, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	r, w := io.Pipe()

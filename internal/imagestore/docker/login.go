@@ -42,8 +42,9 @@ func (e *Engine) login(host string) (login, error) {
 
 // registryFailure returns an error that shows whether the engine or the registry failed. It removes
 // credentials, which a registry may have echoed.
-func (e *Engine) registryFailure(ctx context.Context, op, ref string, login login,
-	err error) error {
+func (e *Engine) registryFailure(
+	ctx context.Context, op, ref string, login login, err error,
+) error {
 	if ctx.Err() != nil || brokenConnection(err) {
 		return e.fail(ctx, op, ref, err)
 	}

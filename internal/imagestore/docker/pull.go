@@ -23,8 +23,9 @@ const pullPlatformAPI = "1.41"
 //
 // Errors are *imagestore.Error. From the registry (Origin says so): ErrUnauthorized,
 // imagestore.ErrNotFound, imagestore.ErrUnavailable. From the engine: ErrUnavailable.
-func (e *Engine) Pull(ctx context.Context, ref, platform string,
-	progress func(status string)) error {
+func (e *Engine) Pull(
+	ctx context.Context, ref, platform string, progress func(status string),
+) error {
 	named, err := reference.ParseNormalizedNamed(ref)
 	if err != nil {
 		return e.fail(ctx, "pull", ref, err)
@@ -46,8 +47,9 @@ func (e *Engine) Pull(ctx context.Context, ref, platform string,
 	return nil
 }
 
-func (e *Engine) pull(ctx context.Context, ref string, opts client.ImagePullOptions,
-	see func(message)) error {
+func (e *Engine) pull(
+	ctx context.Context, ref string, opts client.ImagePullOptions, see func(message),
+) error {
 	resp, err := e.api.ImagePull(ctx, ref, opts)
 	if err != nil {
 		return err

@@ -25,8 +25,9 @@ import (
 //
 // Errors are *imagestore.Error. From the registry (Origin says so): ErrUnauthorized, ErrNotFound,
 // ErrUnavailable. From the engine: ErrNotFound (no such image), ErrUnavailable.
-func (e *Engine) Push(ctx context.Context, id, ref string,
-	progress func(status string)) (string, error) {
+func (e *Engine) Push(
+	ctx context.Context, id, ref string, progress func(status string),
+) (string, error) {
 	named, err := reference.ParseNormalizedNamed(ref)
 	if err != nil {
 		return "", e.fail(ctx, "push", ref, err)
@@ -79,8 +80,9 @@ func (e *Engine) lend(ctx context.Context, id, ref string) (restore func(), err 
 	}, nil
 }
 
-func (e *Engine) push(ctx context.Context, ref, header string,
-	see func(message)) (sent digest.Digest, err error) {
+func (e *Engine) push(
+	ctx context.Context, ref, header string, see func(message),
+) (sent digest.Digest, err error) {
 	resp, err := e.api.ImagePush(ctx, ref, client.ImagePushOptions{RegistryAuth: header})
 	if err != nil {
 		return "", err

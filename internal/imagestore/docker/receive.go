@@ -13,8 +13,7 @@ import (
 // reach this process pulls the image from it. If that fails, and for all other engines, the image
 // is loaded. If the store lacks a layer that was left out, all layers are sent. Layers may be
 // opened concurrently. Errors are *imagestore.Error, ErrUnavailable among them.
-func (e *Engine) Receive(ctx context.Context,
-	t imagestore.Transfer) (imagestore.Result, error) {
+func (e *Engine) Receive(ctx context.Context, t imagestore.Transfer) (imagestore.Result, error) {
 	ref := t.Image.Reference
 	img, err := imagestore.NewSource(t.Image)
 	if err != nil {
@@ -77,8 +76,9 @@ func (e *Engine) present(ctx context.Context, img imagestore.Source) (imagestore
 // keepOneTemporary removes the temporary names for this reference that killed attempts left on the
 // image. It keeps and returns one, which may be the image's last name: the given name, or any if
 // that is empty.
-func (e *Engine) keepOneTemporary(ctx context.Context, img imagestore.Image, ref,
-	name string) string {
+func (e *Engine) keepOneTemporary(
+	ctx context.Context, img imagestore.Image, ref, name string,
+) string {
 	for _, tag := range img.Tags {
 		pulledFor, _ := CutLoopback(tag)
 		switch {

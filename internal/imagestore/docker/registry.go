@@ -58,9 +58,10 @@ type oneImage struct {
 
 // serveOne starts to serve the image under ref with the registry's address for its host. ctx is
 // that of the layers' sources.
-func serveOne(ctx context.Context, image imagestore.Source, ref string, onBytes func(int),
-	moved func(),
-	fail func(error)) (*oneImage, error) {
+func serveOne(
+	ctx context.Context, image imagestore.Source, ref string, onBytes func(int), moved func(),
+	fail func(error),
+) (*oneImage, error) {
 	var lc net.ListenConfig
 	listener, err := lc.Listen(ctx, "tcp4", net.JoinHostPort(loopback, "0"))
 	if err != nil {

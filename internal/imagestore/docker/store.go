@@ -35,8 +35,9 @@ func (e *Engine) Inspect(ctx context.Context, ref string) (imagestore.Image, err
 // InspectPlatform is Inspect for one platform of a multi-platform image if the engine supports that
 // (API 1.49). Otherwise it is Inspect, and the caller compares Image.Platform. If the store has no
 // such variant, the error is ErrNotFound.
-func (e *Engine) InspectPlatform(ctx context.Context, ref,
-	platform string) (imagestore.Image, error) {
+func (e *Engine) InspectPlatform(
+	ctx context.Context, ref, platform string,
+) (imagestore.Image, error) {
 	ctx, cancel := brief(ctx)
 	defer cancel()
 	want, err := platforms.Parse(platform)

@@ -30,8 +30,9 @@ var errBusy = fmt.Errorf("%w: another process holds the lock of the OCI layout",
 	imagestore.ErrUnavailable)
 
 // lock waits for a lock for at most lockWithin.
-func (l *Layout) lock(ctx context.Context, name string,
-	mode filelock.Mode) (unlock func(), err error) {
+func (l *Layout) lock(
+	ctx context.Context, name string, mode filelock.Mode,
+) (unlock func(), err error) {
 	file, err := filelock.Open(l.root, name, 0o644)
 	if err != nil {
 		return nil, err

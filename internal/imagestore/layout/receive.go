@@ -22,8 +22,7 @@ import (
 
 // Receive brings an image into the folder under its reference, and writes only the blobs that are
 // not there. On an error the image has no name. Errors are *imagestore.Error.
-func (l *Layout) Receive(ctx context.Context,
-	t imagestore.Transfer) (imagestore.Result, error) {
+func (l *Layout) Receive(ctx context.Context, t imagestore.Transfer) (imagestore.Result, error) {
 	ref := t.Image.Reference
 	var got imagestore.Result
 	err := l.bring(ctx, func() error {
@@ -69,8 +68,9 @@ func (l *Layout) bring(ctx context.Context, put func() error) error {
 	return err
 }
 
-func (l *Layout) putLayers(ctx context.Context, img imagestore.Source, onBytes func(int),
-	got *buildkit.Delivery) error {
+func (l *Layout) putLayers(
+	ctx context.Context, img imagestore.Source, onBytes func(int), got *buildkit.Delivery,
+) error {
 	seen := map[digest.Digest]bool{}
 	for _, layer := range img.Parsed.Layers {
 		switch {
@@ -89,8 +89,10 @@ func (l *Layout) putLayers(ctx context.Context, img imagestore.Source, onBytes f
 	return nil
 }
 
-func (l *Layout) putLayer(ctx context.Context, img imagestore.Source, layer ocispec.Descriptor,
-	onBytes func(int), got *buildkit.Delivery) error {
+func (l *Layout) putLayer(
+	ctx context.Context, img imagestore.Source, layer ocispec.Descriptor, onBytes func(int),
+	got *buildkit.Delivery,
+) error {
 	blob, err := img.Open(ctx, layer)
 	if err != nil {
 		return err

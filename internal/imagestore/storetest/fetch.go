@@ -15,8 +15,9 @@ import (
 
 // fetch pulls from a registry on this machine as an engine with a containerd store does: missing
 // blobs by digest, and with the credential only after the registry asked for it.
-func (f *Fake) fetch(w http.ResponseWriter, r *http.Request, auth *registry.AuthConfig, name,
-	tag string) {
+func (f *Fake) fetch(
+	w http.ResponseWriter, r *http.Request, auth *registry.AuthConfig, name, tag string,
+) {
 	w.Header().Set("Content-Type", "application/json")
 	img, err := f.fetchImage(r, auth, name, tag)
 	if err != nil {
@@ -30,8 +31,9 @@ func (f *Fake) fetch(w http.ResponseWriter, r *http.Request, auth *registry.Auth
 	_, _ = io.WriteString(w, `{"status":"Status: Downloaded newer image"}`+"\n")
 }
 
-func (f *Fake) fetchImage(r *http.Request, auth *registry.AuthConfig, name,
-	tag string) (loaded, error) {
+func (f *Fake) fetchImage(
+	r *http.Request, auth *registry.AuthConfig, name, tag string,
+) (loaded, error) {
 	host, repository, _ := strings.Cut(name, "/")
 	get := func(path, want string) ([]byte, error) {
 		return fetchDocument(r, auth, "http://"+host+"/v2/"+repository+path, want)
@@ -84,8 +86,9 @@ func fetchDocument(r *http.Request, auth *registry.AuthConfig, url, want string)
 	return body, nil
 }
 
-func get(r *http.Request, url string,
-	auth *registry.AuthConfig) (status int, body []byte, err error) {
+func get(
+	r *http.Request, url string, auth *registry.AuthConfig,
+) (status int, body []byte, err error) {
 	req, err := http.NewRequestWithContext(r.Context(), http.MethodGet, url, nil)
 	if err != nil {
 		return 0, nil, err

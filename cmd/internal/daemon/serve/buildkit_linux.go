@@ -82,8 +82,10 @@ func newBuilder(ctx context.Context, s daemon.Settings) (*builder, error) {
 	return &builder{c, snapshots.Name}, nil
 }
 
-func controller(ctx context.Context, s daemon.Settings, sessions *session.Manager,
-	workers *worker.Controller, w *base.Worker, caches cacheFuncs) (*control.Controller, error) {
+func controller(
+	ctx context.Context, s daemon.Settings, sessions *session.Manager, workers *worker.Controller,
+	w *base.Worker, caches cacheFuncs,
+) (*control.Controller, error) {
 	byImage, err := gateway.NewGatewayFrontend(workers.Infos(), nil)
 	if err != nil {
 		return nil, err

@@ -160,8 +160,9 @@ func kindOf(method string) kind {
 	return query
 }
 
-func (s *server) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo,
-	handle grpc.UnaryHandler) (any, error) {
+func (s *server) unary(
+	ctx context.Context, req any, info *grpc.UnaryServerInfo, handle grpc.UnaryHandler,
+) (any, error) {
 	if daemon.IsControl(info.FullMethod) {
 		return handle(ctx, req)
 	}
@@ -173,8 +174,9 @@ func (s *server) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo,
 	return handle(ctx, req)
 }
 
-func (s *server) stream(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo,
-	handle grpc.StreamHandler) error {
+func (s *server) stream(
+	srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handle grpc.StreamHandler,
+) error {
 	end, _ := s.activity.begin(kindOf(info.FullMethod))
 	defer end()
 	return handle(srv, stream)

@@ -64,8 +64,9 @@ func (a *app) doctor(ctx context.Context, format string) error {
 	return nil
 }
 
-func (a *app) printChecks(ctx context.Context, w io.Writer, format string,
-	checks []pinion.Check) error {
+func (a *app) printChecks(
+	ctx context.Context, w io.Writer, format string, checks []pinion.Check,
+) error {
 	for i, c := range checks {
 		checks[i].Detail = a.clean(withAdvice(c))
 	}

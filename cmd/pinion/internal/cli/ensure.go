@@ -113,8 +113,9 @@ func unknownNames(known, names []string) (unknown []string) {
 }
 
 // ensureAll prints each result as soon as all results before it are printed.
-func (a *app) ensureAll(ctx context.Context, s *session, names []string, opts []pinion.EnsureOption,
-	f *flags.Ensure) ([]pinion.Image, error) {
+func (a *app) ensureAll(
+	ctx context.Context, s *session, names []string, opts []pinion.EnsureOption, f *flags.Ensure,
+) ([]pinion.Image, error) {
 	stdout, stderr := s.term.Stdout(a.program.Stdout), s.term.Stderr()
 	var images []pinion.Image
 	failed := 0
@@ -150,8 +151,9 @@ type result struct {
 }
 
 // inParallel starts all calls and returns a channel for each result.
-func inParallel(ctx context.Context, o Orchestrator, names []string,
-	opts []pinion.EnsureOption) []<-chan result {
+func inParallel(
+	ctx context.Context, o Orchestrator, names []string, opts []pinion.EnsureOption,
+) []<-chan result {
 	results := make([]<-chan result, len(names))
 	for i, name := range names {
 		c := make(chan result, 1)

@@ -108,8 +108,9 @@ func (a *app) prune(ctx context.Context, f *pruneFlags) error {
 	return err
 }
 
-func (a *app) printPruned(w io.Writer, f *pruneFlags, opts pinion.PruneOptions,
-	r pinion.PruneReport) error {
+func (a *app) printPruned(
+	w io.Writer, f *pruneFlags, opts pinion.PruneOptions, r pinion.PruneReport,
+) error {
 	if f.format == flags.FormatJSON {
 		return output.JSON(w, struct {
 			Schema int `json:"schema"`

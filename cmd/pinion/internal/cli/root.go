@@ -57,8 +57,9 @@ func (a *app) root() *cobra.Command {
 // completeNames completes at most a number of template names from the catalogue; 0 means no limit.
 // The catalogue is local.
 func (a *app) completeNames(most int) cobra.CompletionFunc {
-	return func(_ *cobra.Command, args []string,
-		_ string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	return func(
+		_ *cobra.Command, args []string, _ string,
+	) ([]cobra.Completion, cobra.ShellCompDirective) {
 		s, err := a.open(flags.Display{Silent: true})
 		if err != nil || most > 0 && len(args) >= most {
 			return nil, cobra.ShellCompDirectiveNoFileComp

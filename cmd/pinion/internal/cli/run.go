@@ -103,8 +103,9 @@ func (a *app) run(ctx context.Context, name string, args []string, f *runFlags) 
 }
 
 // ready looks for the engine first, because an image is useless without one.
-func (s *session) ready(ctx context.Context, name string,
-	opts []pinion.EnsureOption) (pinion.Image, *client.Client, error) {
+func (s *session) ready(
+	ctx context.Context, name string, opts []pinion.EnsureOption,
+) (pinion.Image, *client.Client, error) {
 	api, err := s.DockerClient()
 	if err != nil {
 		return pinion.Image{}, nil, err
@@ -116,8 +117,9 @@ func (s *session) ready(ctx context.Context, name string,
 	return img, api, err
 }
 
-func (a *app) runContainer(ctx context.Context, s *session, api *client.Client,
-	spec container.Spec) error {
+func (a *app) runContainer(
+	ctx context.Context, s *session, api *client.Client, spec container.Spec,
+) error {
 	// From here on, signals are forwarded to the container. An earlier one has cancelled ctx.
 	signals, stop := container.Signals()
 	defer stop()

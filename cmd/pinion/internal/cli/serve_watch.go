@@ -11,8 +11,10 @@ import (
 )
 
 // serveAndWatch serves requests and follows heads until ctx ends.
-func (a *app) serveAndWatch(ctx context.Context, s *session, f *serveFlags, hidden secrets,
-	opts []server.Option, l net.Listener) error {
+func (a *app) serveAndWatch(
+	ctx context.Context, s *session, f *serveFlags, hidden secrets, opts []server.Option,
+	l net.Listener,
+) error {
 	w := watch.New(s, s.Templates(), f.interval, s.log)
 	opts = append(opts, server.WithObserver(w.Follow))
 	if hidden.hook != "" {

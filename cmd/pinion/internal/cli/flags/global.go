@@ -89,8 +89,9 @@ func (g *Global) registerBuilder(fs *pflag.FlagSet) {
 
 // Options returns the options that the environment and the flags describe. A flag takes precedence
 // over its variable.
-func (g *Global) Options(lookup func(string) (string, bool),
-	env Environment) ([]pinion.Option, error) {
+func (g *Global) Options(
+	lookup func(string) (string, bool), env Environment,
+) ([]pinion.Option, error) {
 	if g.host != "" && g.context != "" {
 		return nil, Errorf("--host and --context both choose an engine; use one of them")
 	}
@@ -125,8 +126,7 @@ func (g *Global) Options(lookup func(string) (string, bool),
 }
 
 // chooseBuilder adds the option that chooses the builder.
-func (g *Global) chooseBuilder(opts []pinion.Option,
-	env Environment) ([]pinion.Option, error) {
+func (g *Global) chooseBuilder(opts []pinion.Option, env Environment) ([]pinion.Option, error) {
 	tls, err := g.tls.files()
 	if err != nil {
 		return nil, err
