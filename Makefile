@@ -55,10 +55,12 @@ api: ## Write api.txt, the list of what the root package exports
 test-unit: ## Run the tests that need nothing but Go
 	$(GO) test -short -timeout 3m ./...
 	$(GO) test -tags failpoints ./internal/failpoint
+	cd client && $(GO) test -short -timeout 3m ./...
 
 .PHONY: test-race
 test-race: ## Run them under the race detector
 	$(GO) test -short -race -timeout 5m ./...
+	cd client && $(GO) test -short -race -timeout 5m ./...
 
 # One package at a time: the end-to-end suites start engines and builders, and two cores carry one such suite.
 .PHONY: test
@@ -75,7 +77,7 @@ bench: tools ## Compare with a shell script, docker buildx and a clone; ask a se
 
 # --- checks
 
-MODULES := . $(wildcard test/tools/*)
+MODULES := . client $(wildcard test/tools/*)
 CROSS := darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
 
 .PHONY: verify
@@ -84,10 +86,12 @@ verify: vet lint house-check docs-check tidy-check vulncheck ## Check the source
 .PHONY: vet
 vet: ## Run go vet
 	$(GO) vet ./...
+	cd client && $(GO) vet ./...
 
 .PHONY: lint
 lint: $(TOOLS)/golangci-lint ## Run golangci-lint in its pinned version
 	$(TOOLS)/golangci-lint run ./...
+	cd client && $(TOOLS)/golangci-lint run ./...
 
 # Not from the test cache, which knows nothing of what `go list` read.
 .PHONY: house-check
@@ -124,7 +128,7 @@ cross: ## Build and vet for the other systems that pinion runs on
 	@for target in $(CROSS); do \
 		echo "go build and vet for $$target"; \
 		export CGO_ENABLED=0 GOOS=$${target%/*} GOARCH=$${target#*/}; \
-		$(GO) build ./... && $(GO) vet ./... || { echo "$$target fails" >&2; exit 1; }; \
+		$(GO) build ./... && $(GO) vet ./... && (cd client && $(GO) vet ./...) || { echo "$$target fails" >&2; exit 1; }; \
 	done
 
 # --- tools: each heavy one is a module of its own, so that its dependencies never meet ours. Minutes on a cold build cache.

@@ -1,0 +1,185 @@
+package client
+
+import "time"
+
+// Image is an image in the server's image store, and how it came there.
+type Image struct {
+	Schema  int    `json:"schema"`
+	Name    string `json:"name"`
+	Mode    string `json:"mode"` // "local-build" or "registry"
+	Outcome string `json:"outcome"`
+	// Reference is the image's name in the store. Every user of the store can move it.
+	Reference string `json:"reference"`
+	// ID is the image's content address. Create containers from it.
+	ID           string    `json:"image_id"`
+	Revision     string    `json:"revision,omitempty"` // the commit; empty in registry mode
+	Tree         string    `json:"tree,omitempty"`
+	Repository   string    `json:"repository,omitempty"`
+	Platform     string    `json:"platform"`
+	Builder      *Builder  `json:"builder,omitempty"` // nil unless it was built for this request
+	Fetch        *Fetch    `json:"fetch,omitempty"`
+	Delivery     *Delivery `json:"delivery,omitempty"`
+	Reason       string    `json:"reason,omitempty"` // why it was not a hit
+	Ignored      bool      `json:"dockerignore,omitempty"`
+	Shared       bool      `json:"shared,omitempty"` // it joined the build of another request
+	Cache        *Cache    `json:"cache,omitempty"`
+	Prewarmed    bool      `json:"prewarmed,omitempty"`
+	SupersededBy string    `json:"superseded_by,omitempty"`
+	Warnings     []string  `json:"warnings,omitempty"`
+	// Durations are in milliseconds. The steps that were not taken are missing.
+	Durations map[string]int64 `json:"durations_ms"`
+}
+
+// The outcomes of an [Image]. A newer server may have others.
+const (
+	OutcomeHit    = "hit"
+	OutcomeBuilt  = "built"
+	OutcomePulled = "pulled"
+)
+
+// Builder is the builder of an image.
+type Builder struct {
+	Kind     string `json:"kind"`
+	Endpoint string `json:"endpoint"`
+	Version  string `json:"version"`
+	Engine   string `json:"engine,omitempty"`
+}
+
+// Fetch says how the builder fetched the commit.
+type Fetch struct {
+	Strategy string `json:"strategy"`
+}
+
+// Delivery says how the image came from the builder into the store.
+type Delivery struct {
+	Method       string `json:"method"`
+	Via          string `json:"via,omitempty"`
+	Bytes        int64  `json:"bytes,omitempty"`
+	LayersSent   int    `json:"layers_sent,omitempty"`
+	LayersReused int    `json:"layers_reused,omitempty"`
+	Reason       string `json:"reason,omitempty"`
+}
+
+// Cache lists the saved build caches that the builder was offered.
+type Cache struct {
+	From     string   `json:"from"`
+	Imported []string `json:"imported"`
+}
+
+// Built is an image in the store that Pinion built at some time.
+type Built struct {
+	Name      string    `json:"name"`
+	Reference string    `json:"reference"`
+	ID        string    `json:"image_id"`
+	Revision  string    `json:"revision"`
+	Tree      string    `json:"tree,omitempty"`
+	Platform  string    `json:"platform"`
+	Size      int64     `json:"size"` // bytes
+	BuiltAt   time.Time `json:"built_at"`
+}
+
+// Template is an entry of the server's catalogue.
+type Template struct {
+	Name       string `json:"name"`
+	Mode       string `json:"mode"`
+	Reference  string `json:"reference,omitempty"`
+	Repository string `json:"repository,omitempty"`
+	Ref        string `json:"ref,omitempty"`
+}
+
+// Build is the state of a build or pull.
+type Build struct {
+	Schema       int       `json:"schema,omitempty"`
+	ID           string    `json:"id"`
+	Name         string    `json:"name"`
+	State        string    `json:"state"`              // queued, running, done or failed
+	Position     int       `json:"position,omitempty"` // while it is queued: 1 is the next
+	Reference    string    `json:"reference"`
+	Revision     string    `json:"revision,omitempty"`
+	Prewarmed    bool      `json:"prewarmed,omitempty"`
+	Started      time.Time `json:"started"`
+	Ended        time.Time `json:"ended,omitzero"`
+	Image        *Image    `json:"image,omitempty"`
+	Failure      *Failure  `json:"failure,omitempty"`
+	SupersededBy string    `json:"superseded_by,omitempty"`
+}
+
+// Accepted is the answer to a request that does not wait.
+type Accepted struct {
+	Schema int   `json:"schema"`
+	Build  Build `json:"build"`
+	// Interest is a secret that lets the caller withdraw, see [Client.Cancel].
+	Interest string `json:"interest"`
+}
+
+// Event is one thing that happened in a build. The fields beside the first four depend on the type.
+type Event struct {
+	ID   int64     `json:"id"` // 0 for an event that the client itself makes
+	Type string    `json:"type"`
+	Time time.Time `json:"time"`
+	Name string    `json:"name"`
+
+	Revision  string   `json:"revision,omitempty"`
+	Reference string   `json:"reference,omitempty"`
+	Prewarmed bool     `json:"prewarmed,omitempty"`
+	Position  int      `json:"position,omitempty"`
+	Step      *Step    `json:"step,omitempty"`
+	Text      string   `json:"text,omitempty"`
+	Bytes     int64    `json:"bytes,omitempty"`
+	Elapsed   int64    `json:"elapsed_ms,omitempty"` // milliseconds
+	Image     *Image   `json:"image,omitempty"`
+	Failure   *Failure `json:"failure,omitempty"`
+}
+
+// The types of events. A newer server may send others.
+const (
+	EventResolved      = "resolved"
+	EventHit           = "hit"
+	EventQueued        = "queued"
+	EventNotice        = "notice"
+	EventFetching      = "fetching"
+	EventStep          = "step"
+	EventLog           = "log"
+	EventStillBuilding = "still-building"
+	EventDelivering    = "delivering"
+	EventDone          = "done"
+	EventFailed        = "failed"
+)
+
+// Step is a step of a build.
+type Step struct {
+	Number int    `json:"number"`
+	Total  int    `json:"total"`
+	Name   string `json:"name,omitempty"`
+	State  string `json:"state,omitempty"` // started, cached, done or failed
+}
+
+// Failure is the reason why a build failed.
+type Failure struct {
+	Message string `json:"error"`
+	Origin  string `json:"origin,omitempty"`
+	Class   Class  `json:"class"`
+	// Log has the last lines that the failed step printed.
+	Log []string `json:"log,omitempty"`
+}
+
+// Problem is an error as the server sends it (RFC 9457). Callers get an [*Error].
+type Problem struct {
+	Type     string   `json:"type"`
+	Title    string   `json:"title"`
+	Status   int      `json:"status"`
+	Detail   string   `json:"detail"`
+	Instance string   `json:"instance,omitempty"`
+	Class    Class    `json:"class,omitempty"`
+	Origin   string   `json:"origin,omitempty"`
+	ExitCode int      `json:"exit_code,omitempty"`
+	Log      []string `json:"log,omitempty"`
+}
+
+// Wish is the body of a request for an image.
+type Wish struct {
+	Revision    string `json:"revision,omitempty"`
+	AnyRevision bool   `json:"any_revision,omitempty"`
+	Pull        bool   `json:"pull,omitempty"`
+	NoCache     bool   `json:"no_cache,omitempty"`
+}

@@ -1,0 +1,56 @@
+package workspaceserver
+
+import (
+	"errors"
+	"strings"
+	"time"
+
+	"git.moleculesai.app/molecule-ai/pinion/client"
+)
+
+// narrator logs what happens in one call.
+type narrator struct {
+	logf    func(format string, args ...any)
+	runtime string
+	begun   time.Time
+}
+
+func (n *narrator) event(e client.Event) {
+	switch e.Type {
+	case client.EventResolved:
+		n.logf("local-build: docker build start for %s (sha=%s)", e.Reference, short(e.Revision))
+	case client.EventHit:
+		n.logf("local-build: cache hit for %s (sha=%s), nothing to build", n.runtime,
+			short(e.Revision))
+	case client.EventNotice, client.EventStillBuilding:
+		n.logf("local-build: %s", strings.TrimPrefix(e.Text, "local-build: "))
+	case client.EventDone:
+		n.done(e.Image)
+	}
+}
+
+func (n *narrator) done(img *client.Image) {
+	if img == nil {
+		return
+	}
+	if img.Outcome != client.OutcomeHit {
+		n.logf("local-build: docker build done in %s: %s is %s",
+			time.Since(n.begun).Round(time.Millisecond), img.Reference, img.ID)
+	}
+	for _, w := range img.Warnings {
+		n.logf("local-build: warning: %s", w)
+	}
+}
+
+// failed logs the last lines of the failed step. The error itself is the caller's to log.
+func (n *narrator) failed(err error) {
+	var e *client.Error
+	if !errors.As(err, &e) {
+		return
+	}
+	for _, line := range e.Log {
+		n.logf("local-build: %s: %s", n.runtime, line)
+	}
+}
+
+func short(revision string) string { return revision[:min(12, len(revision))] }
