@@ -13,6 +13,7 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/buildkit"
 	"git.moleculesai.app/molecule-ai/pinion/internal/builder"
 	"git.moleculesai.app/molecule-ai/pinion/internal/errdef"
+	"git.moleculesai.app/molecule-ai/pinion/resolver/arg"
 	"git.moleculesai.app/molecule-ai/pinion/resolver/git"
 )
 
@@ -129,6 +130,18 @@ func (o *Orchestrator) announce(
 	}
 	b.notice(o.log, text+"; the platform "+NativePlatform+" would be faster",
 		slog.Any("situation", errdef.PlatformEmulated))
+}
+
+// logArgs returns a function that logs the build arguments which files of the commit give.
+func (o *Orchestrator) logArgs(name string) func([]arg.Value) {
+	return func(values []arg.Value) {
+		for _, v := range values {
+			if v.File != "" {
+				o.log.Info(fmt.Sprintf("local-build: pinning %s=%s from %s for %s", v.Name, v.Value,
+					v.File, name))
+			}
+		}
+	}
 }
 
 // Failure is the reason why a build failed.

@@ -22,6 +22,7 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/internal/builder"
 	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore"
 	"git.moleculesai.app/molecule-ai/pinion/resolver"
+	"git.moleculesai.app/molecule-ai/pinion/resolver/arg"
 	"git.moleculesai.app/molecule-ai/pinion/resolver/git"
 )
 
@@ -264,6 +265,19 @@ func (f *fakeBuilder) Native() ocispecs.Platform {
 }
 func (f *fakeBuilder) RequirePlatform(ocispecs.Platform) error { return nil }
 
+// ReadArgs reads version 1.2.3 in each file.
+func (f *fakeBuilder) ReadArgs(_ context.Context, req buildkit.Request) (values []arg.Value,
+	err error) {
+	for _, r := range req.Args {
+		v := arg.Value{Name: r.Name, Value: r.Value, File: r.File}
+		if r.File != "" {
+			v.Value = "1.2.3"
+		}
+		values = append(values, v)
+	}
+	return values, nil
+}
+
 func (f *fakeBuilder) SaveCache(ctx context.Context,
 	s buildkit.CacheSave) (ocispecs.Descriptor, error) {
 	return f.save(ctx, s)
@@ -305,9 +319,11 @@ func (f *fakeBuilder) Solve(ctx context.Context, req buildkit.Request,
 	if err := f.deliver(ctx, img, req.Reference, sink); err != nil {
 		return buildkit.Result{}, err
 	}
-	return buildkit.Result{ConfigDigest: config, ManifestDigest: manifest,
+	args, err := f.ReadArgs(ctx, req)
+	req.OnArgs(args)
+	return buildkit.Result{Args: args, ConfigDigest: config, ManifestDigest: manifest,
 		Fetch: buildkit.Fetch{Strategy: buildkit.StrategyCommit}, Graph: f.graph,
-		ImportFailed: f.importFailed}, nil
+		ImportFailed: f.importFailed}, err
 }
 
 func (f *fakeBuilder) deliver(ctx context.Context, img imagestore.Image, reference string,

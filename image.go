@@ -87,7 +87,7 @@ func (i Image) clone() Image {
 		i.Descriptor.Annotations = maps.Clone(i.Descriptor.Annotations)
 		i.Descriptor.Platform = copied(i.Descriptor.Platform)
 	}
-	i.Warnings = slices.Clone(i.Warnings)
+	i.Warnings, i.Args = slices.Clone(i.Warnings), maps.Clone(i.Args)
 	return i
 }
 
@@ -111,6 +111,8 @@ type Receipt struct {
 	Reason string `json:"reason,omitempty"`
 	// Ignored says that the repository's .dockerignore was applied to the build context.
 	Ignored bool `json:"dockerignore,omitempty"`
+	// Args are the build arguments that the image was built with, by name.
+	Args map[string]string `json:"args,omitempty"`
 	// Prewarmed says that the image was built before anybody waited for it.
 	Prewarmed bool `json:"prewarmed,omitempty"`
 	// Shared says that this call joined a build or pull that another call had begun.
@@ -178,7 +180,8 @@ func (w work) image(outcome Outcome, rec cache.Record) Image {
 		Revision: w.recipe.Revision, Repository: w.recipe.Repository, Tree: w.recipe.Tree,
 		Platform: w.recipe.Platform, ConfigDigest: rec.ConfigDigest,
 		ManifestDigest: rec.ManifestDigest, Descriptor: copied(rec.Descriptor),
-		Receipt: Receipt{Prewarmed: rec.Prewarmed, Durations: w.times},
+		Receipt: Receipt{Args: maps.Clone(rec.Args), Prewarmed: rec.Prewarmed,
+			Durations: w.times},
 	}
 	if w.tree != nil {
 		img.Repository = "" // the tree need not be of any

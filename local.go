@@ -147,7 +147,7 @@ func (o *Orchestrator) pin(ctx context.Context, w work, format git.ObjectFormat)
 	if w.request.isTree {
 		tree, err := buildkit.ReadTree(ctx, w.request.path, buildkit.TreeRequest{
 			Subdir: w.template.Subdir, Dockerfile: w.template.Dockerfile,
-			AllowedFrontends: o.frontends(),
+			AllowedFrontends: o.frontends(), Args: w.template.Args,
 		})
 		if err != nil {
 			return w, err
@@ -294,6 +294,7 @@ func (o *Orchestrator) solve(
 	res, err := bk.Solve(ctx, buildkit.Request{
 		Remote: t.Remote, Revision: r.Revision, Tree: w.tree,
 		Subdir: t.Subdir, Dockerfile: t.Dockerfile, Target: t.Target, Platform: platform,
+		Args: t.Args, OnArgs: o.logArgs(t.Name),
 		Labels: r.Labels(), Provenance: buildkit.Provenance(r.Provenance),
 		Reference: arrival.Name(), Name: r.Reference(),
 		Token: o.creds.For(t.Remote), AllowedFrontends: o.frontends(),

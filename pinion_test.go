@@ -556,3 +556,41 @@ func TestADeadlineIsTheCallersOwn(t *testing.T) {
 		t.Errorf("error is %v", err)
 	}
 }
+
+// TestNamesOfEarlierVersions: an image that an earlier version called by the commit alone, though
+// it is built in another form, is a hit and gets its name.
+func TestNamesOfEarlierVersions(t *testing.T) {
+	config := filepath.Join(t.TempDir(), "config.yaml")
+	if err := os.WriteFile(config, []byte("templates:\n- name: own\n"+
+		"  repo: https://git.example/o/own\n  target: final\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	w := newWorld(t, WithConfig(config))
+	built, err := w.Ensure(t.Context(), "own")
+	if err != nil {
+		t.Fatal(err)
+	}
+	repository, tag, _ := strings.Cut(built.Reference, ":")
+	old, form := repository+":aaaaaaaaaaaa", strings.TrimPrefix(tag, "aaaaaaaaaaaa")
+	w.store.tags = map[string]string{old: built.ID, repository + ":latest": built.ID}
+	recs, err := mustDir(t, w).All()
+	if err != nil || len(recs) != 1 || form != "."+recs[0].Form {
+		t.Fatalf("%d records, %v; the form is %q", len(recs), err, form)
+	}
+	recs[0].Reference, recs[0].Form = old, ""
+	if err := mustDir(t, w).Put(recs[0]); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		hit, err := w.Ensure(t.Context(), "own")
+		if err != nil || hit.Outcome != OutcomeHit || hit.ID != built.ID ||
+			hit.Reference != built.Reference {
+			t.Fatalf("%+v, %v", hit, err)
+		}
+		w.wantTags(t, built.Reference, repository+":latest"+form)
+	}
+	if recs, err := mustDir(t, w).All(); err != nil || len(recs) != 1 ||
+		recs[0].Reference != built.Reference {
+		t.Errorf("the records are %+v, %v", recs, err)
+	}
+}

@@ -4,13 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
+	"git.moleculesai.app/molecule-ai/pinion/buildkit"
 	"git.moleculesai.app/molecule-ai/pinion/buildkit/buildx"
 	"git.moleculesai.app/molecule-ai/pinion/internal/errdef"
 	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore"
 	"git.moleculesai.app/molecule-ai/pinion/internal/recipe"
 	"git.moleculesai.app/molecule-ai/pinion/resolver"
+	"git.moleculesai.app/molecule-ai/pinion/resolver/arg"
 	"git.moleculesai.app/molecule-ai/pinion/resolver/git"
 )
 
@@ -90,7 +93,7 @@ type BakeFile = buildx.BakeFile
 // BakeGroup names targets.
 type BakeGroup = buildx.BakeGroup
 
-// BakeTarget is one image. It has no build arguments.
+// BakeTarget is one image. Its build arguments are those of the catalogue, at the commit.
 type BakeTarget = buildx.BakeTarget
 
 // Bake asks the git server for the commits of the templates and returns what builds them. Nothing
@@ -125,8 +128,9 @@ func (o *Orchestrator) bake(ctx context.Context, name string) (BakeTarget, error
 		return BakeTarget{}, fmt.Errorf("%w: in registry mode nothing is built; unset %s for a "+
 			"definition of builds", ErrInvalidInput, resolver.RegistryEnv)
 	}
+	readsFiles := slices.ContainsFunc(t.Args, func(r arg.Rule) bool { return r.File != "" })
 	var store *imagestore.Facts
-	if o.namedPlatform(t) == NativePlatform {
+	if o.namedPlatform(t) == NativePlatform || readsFiles {
 		s, err := o.store()
 		if err != nil {
 			return BakeTarget{}, imagestore.StoreFailure(err)
@@ -141,7 +145,36 @@ func (o *Orchestrator) bake(ctx context.Context, name string) (BakeTarget, error
 	if err != nil {
 		return BakeTarget{}, err
 	}
-	return bakeTarget(recipe.New(t, platform).At(head.Revision), t), nil
+	target := bakeTarget(recipe.New(t, platform).At(head.Revision), t)
+	if len(t.Args) == 0 {
+		return target, nil
+	}
+	req := buildkit.Request{Remote: t.Remote, Revision: head.Revision, Args: t.Args}
+	target.Args, err = o.readArgs(ctx, store, req, readsFiles)
+	return target, err
+}
+
+// readArgs returns the build arguments as literals for bake. Only files take a builder, which reads
+// them at the commit.
+func (o *Orchestrator) readArgs(ctx context.Context, store *imagestore.Facts,
+	req buildkit.Request, readsFiles bool) (map[string]string, error) {
+	args := map[string]string{}
+	if !readsFiles {
+		for _, r := range req.Args {
+			args[r.Name] = buildx.BakeLiteral(r.Value)
+		}
+		return args, nil
+	}
+	b, err := o.connect(ctx, store, "")
+	if err != nil {
+		return nil, err
+	}
+	defer b.Close()
+	values, err := b.ReadArgs(ctx, req)
+	for _, v := range values {
+		args[v.Name] = buildx.BakeLiteral(v.Value)
+	}
+	return args, err
 }
 
 // publicHead asks without a credential. A repository that shows nothing then, and shows its head to

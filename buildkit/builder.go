@@ -66,7 +66,9 @@ type Builder struct {
 	// containerdStore is set only for a Docker engine.
 	containerdStore bool
 	throughSink     bool
-	registry        session.Attachable
+	// proxies are predefined build arguments, such as HTTP_PROXY.
+	proxies  map[string]string
+	registry session.Attachable
 	// dialSession connects a session; nil means through the client's API.
 	dialSession session.Dialer
 }
@@ -77,6 +79,11 @@ type Option func(*Builder)
 // WithRegistryAuth answers the builder's requests for registry credentials, as for the images in
 // FROM. By default none is answered.
 func WithRegistryAuth(a session.Attachable) Option { return func(b *Builder) { b.registry = a } }
+
+// WithProxies passes the proxies of the Docker config to the steps of a build, as the predefined
+// build arguments that BuildKit leaves out of the cache key (HTTP_PROXY and its like). The default
+// is none.
+func WithProxies(args map[string]string) Option { return func(b *Builder) { b.proxies = args } }
 
 // Managed marks the buildkitd that [Dial] connects to as started by Pinion. By default the kind is
 // [KindBuildkitd].

@@ -34,8 +34,8 @@ func (s *solve) frontend(
 		FrontendInputs: inputs})
 }
 
-// frontendOpts returns all the options that the Dockerfile frontend gets. No build argument is
-// among them, not even BUILDKIT_SYNTAX.
+// frontendOpts returns all the options that the Dockerfile frontend gets. The only build arguments
+// among them are those of the rules, and the proxies of the Docker config.
 func (s *solve) frontendOpts(in *inspection) (frontend string, opts map[string]string) {
 	opts = map[string]string{
 		"platform": platforms.Format(s.req.Platform),
@@ -49,6 +49,12 @@ func (s *solve) frontendOpts(in *inspection) (frontend string, opts map[string]s
 	}
 	for k, v := range s.req.Labels {
 		opts["label:"+k] = v
+	}
+	for k, v := range s.builder.proxies {
+		opts["build-arg:"+k] = v
+	}
+	for _, a := range in.args {
+		opts["build-arg:"+a.Name] = a.Value
 	}
 	if s.req.NoCache {
 		opts["no-cache"] = ""

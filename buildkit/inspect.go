@@ -16,6 +16,7 @@ import (
 	fstypes "github.com/tonistiigi/fsutil/types"
 
 	"git.moleculesai.app/molecule-ai/pinion/internal/errdef"
+	"git.moleculesai.app/molecule-ai/pinion/resolver/arg"
 )
 
 // maxDockerfile is the greatest size of a Dockerfile or an ignore file, in bytes. A larger one is
@@ -57,6 +58,7 @@ type inspection struct {
 	frontendImage, frontendCmdline string
 	// ignore holds the patterns of the .dockerignore that applies.
 	ignore   []string
+	args     []arg.Value
 	warnings []string
 }
 
@@ -110,6 +112,9 @@ func inspectFiles(
 	}
 	in := &inspection{dockerfile: dockerfile}
 	if err := in.chooseFrontend(dockerfile, req.AllowedFrontends); err != nil {
+		return nil, err
+	}
+	if in.args, in.warnings, err = readArgs(ctx, f, req.Args); err != nil {
 		return nil, err
 	}
 	in.ignore, err = readIgnore(ctx, f, req)

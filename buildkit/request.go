@@ -7,11 +7,11 @@ import (
 	"github.com/moby/buildkit/solver/pb"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"git.moleculesai.app/molecule-ai/pinion/resolver/arg"
 	"git.moleculesai.app/molecule-ai/pinion/resolver/git"
 )
 
 // Request says what to build. It comes from the operator's catalogue and the look-up of the commit.
-// It has no build arguments.
 type Request struct {
 	Remote   git.Remote
 	Revision git.Revision
@@ -27,6 +27,10 @@ type Request struct {
 	Target string
 	// Platform is the one platform to build for.
 	Platform ocispecs.Platform
+	// Args are the rules for build arguments. A rule that names a file reads it from the fetched
+	// tree. OnArgs is called with the values once they are known; it may be nil.
+	Args   []arg.Rule
+	OnArgs func([]arg.Value)
 	// Labels are put on the image's config.
 	Labels map[string]string
 	// Provenance requests an attestation of that mode; empty means none. The exported image is an
@@ -75,6 +79,8 @@ type Result struct {
 	Warnings []string
 	// Ignored reports whether a .dockerignore was applied to the context.
 	Ignored bool
+	// Args are the build arguments, sorted by name.
+	Args []arg.Value
 	// Graph is the solved build graph, for [Builder.SaveCache]; nil if the builder does not give
 	// it.
 	Graph *pb.Definition
@@ -84,6 +90,9 @@ type Result struct {
 	// solve, and DeliverTime that of the export into the sink.
 	FetchTime, SolveTime, DeliverTime time.Duration
 }
+
+// ArgValues returns the values of the build arguments by name, nil if there are none.
+func (r Result) ArgValues() map[string]string { return argValues(r.Args) }
 
 // Strategy names how the commit was fetched.
 type Strategy string

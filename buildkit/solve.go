@@ -16,7 +16,6 @@ import (
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"git.moleculesai.app/molecule-ai/pinion/internal/failpoint"
-	"git.moleculesai.app/molecule-ai/pinion/internal/redact"
 )
 
 var (
@@ -47,7 +46,7 @@ func (b *Builder) Solve(ctx context.Context, req Request, sink Sink) (Result, er
 			res, err = s.run(ctx, sink)
 		}
 	}
-	secrets := redact.New(req.Token)
+	secrets := b.redactor(req)
 	if err == nil {
 		s.attempt.annotate(&res, secrets)
 		return res, nil
@@ -163,7 +162,7 @@ func (s *solve) session(ctx context.Context, opt client.SolveOpt) (map[string]st
 	relayed := make(chan struct{})
 	go func() {
 		defer close(relayed)
-		s.statuses.run(status, redact.New(s.req.Token), s.req.Progress)
+		s.statuses.run(status, s.builder.redactor(s.req), s.req.Progress)
 	}()
 	s.stepsEnded = s.watchdog.watch(s.watchdog.stalledStep)
 	resp, err := s.builder.client.Build(ctx, opt, "pinion", s.build, status)
@@ -221,6 +220,10 @@ func (s *solve) build(ctx context.Context, c gateway.Client) (*gateway.Result, e
 	s.result.Fetch = Fetch{Strategy: co.strategy}
 	s.result.Warnings = in.warnings
 	s.result.Ignored = len(in.ignore) > 0
+	s.result.Args = in.args
+	if s.req.OnArgs != nil {
+		s.req.OnArgs(in.args)
+	}
 	s.result.FetchTime = s.fetched.Sub(s.started)
 
 	res, err := s.frontend(ctx, c, co, in)

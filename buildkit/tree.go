@@ -12,6 +12,7 @@ import (
 	"github.com/opencontainers/go-digest"
 
 	"git.moleculesai.app/molecule-ai/pinion/internal/errdef"
+	"git.moleculesai.app/molecule-ai/pinion/resolver/arg"
 )
 
 // Tree is a template's working tree at the time when [ReadTree] read it. Later changes on the disk
@@ -39,6 +40,7 @@ type entry struct {
 type TreeRequest struct {
 	Subdir, Dockerfile string
 	AllowedFrontends   []string
+	Args               []arg.Rule
 }
 
 // ReadTree reads a working tree, whose root is the folder dir, by the rules for a fetched tree: it
@@ -53,7 +55,7 @@ func ReadTree(ctx context.Context, dir string, req TreeRequest) (*Tree, error) {
 	defer root.Close()
 	in, err := inspectFiles(ctx, folder{root},
 		Request{Subdir: req.Subdir, Dockerfile: req.Dockerfile,
-			AllowedFrontends: req.AllowedFrontends},
+			AllowedFrontends: req.AllowedFrontends, Args: req.Args},
 		func(name string, err error) error {
 			return refuse("%w", errdef.In(errdef.DockerfileMissing, "",
 				fmt.Errorf("%s has no %s that can be read: %w", dir, name, err)))
@@ -84,8 +86,8 @@ func treeError(ctx context.Context, err error) error {
 	return refuse("%w", errdef.In(errdef.TreeUnreadable, "", err))
 }
 
-// Digest returns a digest of the Dockerfile's content and path, and of the paths, modes, link
-// targets and contents in the context. It does not depend on times and owners, so a new checkout of
+// Digest returns a digest of the Dockerfile's content and path, of the build arguments that files
+// of the tree give, and of the paths, modes, link targets and contents in the context. It does not depend on times and owners, so a new checkout of
 // the same tree has the same digest.
 func (t *Tree) Digest() digest.Digest { return t.digest }
 
@@ -93,6 +95,11 @@ func (t *Tree) sum(dockerfile string) digest.Digest {
 	h := sha256.New()
 	// Quoting keeps different names different, with any bytes in them.
 	fmt.Fprintf(h, "pinion tree 1\n%q %s\n", dockerfile, digest.FromBytes(t.inspection.dockerfile))
+	for _, a := range t.inspection.args {
+		if a.File != "" {
+			fmt.Fprintf(h, "arg %q %q\n", a.Name, a.Value)
+		}
+	}
 	for _, e := range t.entries {
 		fmt.Fprintf(h, "%q %o %q %s\n", e.path, uint32(e.mode), e.link, e.sum)
 	}

@@ -80,7 +80,7 @@ func TestFault54_TheFrontendIsChosenOnceAndByUs(t *testing.T) {
 			}
 			continue
 		}
-		frontend, opts := (&solve{}).frontendOpts(in)
+		frontend, opts := (&solve{builder: &Builder{}}).frontendOpts(in)
 		_, decided := opts["cmdline"]
 		if err != nil || frontend != c.frontend || opts["source"] != c.source || !decided {
 			t.Errorf("%q: %s from %q, decided %t, %v", c.dockerfile, frontend, opts["source"],

@@ -52,6 +52,10 @@ type Record struct {
 	// Descriptor is the builder's description of the image; nil if there is none, and in older
 	// records.
 	Descriptor *ocispecs.Descriptor `json:"descriptor,omitempty"`
+	// Form is the part of the tag for a template that is not built in its usual form; "" otherwise.
+	Form string `json:"form,omitempty"`
+	// Args are the values of the build arguments.
+	Args map[string]string `json:"args,omitempty"`
 	// Prewarmed: no caller waited for the image when its build began.
 	Prewarmed bool `json:"prewarmed,omitempty"`
 }

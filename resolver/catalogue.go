@@ -67,7 +67,7 @@ func NewCatalogue(prefix string, opts ...CatalogueOption) (*Catalogue, error) {
 		if err != nil {
 			return nil, &Error{Op: "use repository prefix", Err: err}
 		}
-		if err := c.add(Template{Name: name, Remote: remote}); err != nil {
+		if err := c.add(Template{Name: name, Remote: remote, Args: StandardArgs(name)}); err != nil {
 			return nil, &Error{Op: "use repository prefix", Err: err}
 		}
 	}

@@ -5,10 +5,12 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
 
+	"git.moleculesai.app/molecule-ai/pinion/resolver/arg"
 	"git.moleculesai.app/molecule-ai/pinion/resolver/git"
 )
 
@@ -26,8 +28,9 @@ func TestNewCatalogue(t *testing.T) {
 			Image: "workspace-template-claude-code",
 			Remote: mustRemote(t,
 				"https://git.moleculesai.app/molecule-ai/"+
-					"molecule-ai-workspace-template-claude-code")}
-		if err != nil || got != want {
+					"molecule-ai-workspace-template-claude-code"),
+			Args: []arg.Rule{arg.RuntimeVersion()}}
+		if err != nil || !reflect.DeepEqual(got, want) {
 			t.Errorf("got %+v, %v", got, err)
 		}
 	}
@@ -233,7 +236,7 @@ func TestAddFile(t *testing.T) {
 		Ref:    mustBranch(t, "release/1"),
 		Subdir: "docker", Dockerfile: "Dockerfile.dev", Target: "final", Platform: "linux/arm64",
 		Image: "team/mine"}
-	if got, err := c.Template("mine"); err != nil || got != want {
+	if got, err := c.Template("mine"); err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v, %v", got, err)
 	}
 	if got, err := c.Template("plain"); err != nil || got.Remote.Scheme() != "http" ||
@@ -328,5 +331,44 @@ func TestAddFileEmptyAndMissing(t *testing.T) {
 	if err := newCatalogue(t).AddFile(filepath.Join(t.TempDir(), "none.yaml")); !errors.Is(err,
 		fs.ErrNotExist) {
 		t.Errorf("got %v", err)
+	}
+}
+
+func TestArgsOfAFile(t *testing.T) {
+	c := newCatalogue(t)
+	if err := c.AddFile(writeConfig(t, `
+templates:
+  - name: mine
+    repo: https://git.example.com/team/mine
+    args:
+      ZULU: 1.20
+      ALPHA: {file: conf/.alpha, pattern: "[a-z]+", missing: refuse}
+      MIKE: {file: .mike, version: true}
+`)); err != nil {
+		t.Fatal(err)
+	}
+	want := []arg.Rule{
+		{Name: "ALPHA", File: "conf/.alpha", Pattern: "[a-z]+", Required: true},
+		{Name: "MIKE", File: ".mike", Version: true},
+		{Name: "ZULU", Value: "1.20"},
+	}
+	if got, err := c.Template("mine"); err != nil || !slices.Equal(got.Args, want) {
+		t.Errorf("got %+v, %v", got.Args, err)
+	}
+	for text, word := range map[string]string{
+		"{BUILDKIT_SYNTAX: x/y}":           "BUILDKIT_SYNTAX",
+		"{A: {file: x, missing: perhaps}}": "perhaps",
+		"{A: {file: x, ptatern: y}}":       "ptatern",
+		"{A: {file: ../x}}":                "file",
+		"{A: {file: x, pattern: '('}}":     "missing closing",
+		"{A: [x]}":                         "cannot unmarshal",
+		"{A: {pattern: x}}":                "pattern",
+		"{A: \"x\\ny\"}":                   "printed",
+	} {
+		err := newCatalogue(t).AddFile(writeConfig(t, "templates:\n  - name: mine\n"+
+			"    repo: https://git.example.com/team/mine\n    args: "+text+"\n"))
+		if !errors.Is(err, ErrInvalidInput) || !strings.Contains(err.Error(), word) {
+			t.Errorf("%s: %v", text, err)
+		}
 	}
 }

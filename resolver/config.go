@@ -5,12 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"slices"
 
 	"github.com/distribution/reference"
 	"go.yaml.in/yaml/v3"
 
+	"git.moleculesai.app/molecule-ai/pinion/resolver/arg"
 	"git.moleculesai.app/molecule-ai/pinion/resolver/git"
 )
 
@@ -34,6 +36,52 @@ type templateConfig struct {
 	Platform          string `yaml:"platform"`
 	Image             string `yaml:"image"`
 	AllowInsecureHTTP bool   `yaml:"allow_insecure_http"`
+
+	Args map[string]argConfig `yaml:"args"`
+}
+
+// argConfig is a constant, or a mapping that names a file.
+type argConfig struct {
+	value   string
+	File    string `yaml:"file"`
+	Pattern string `yaml:"pattern"`
+	Version bool   `yaml:"version"`
+	Missing string `yaml:"missing"`
+}
+
+// The values of missing.
+const (
+	missingOmit   = "omit"
+	missingRefuse = "refuse"
+)
+
+// UnmarshalYAML implements yaml.Unmarshaler.
+func (a *argConfig) UnmarshalYAML(node *yaml.Node) error {
+	if node.Kind == yaml.ScalarNode {
+		return node.Decode(&a.value)
+	}
+	// Decoding a node does not keep KnownFields, so the keys are checked here.
+	for i := 0; node.Kind == yaml.MappingNode && i < len(node.Content); i += 2 {
+		if key := node.Content[i]; !slices.Contains([]string{"file", "pattern", "version",
+			"missing"}, key.Value) {
+			return fmt.Errorf("line %d: field %s not found in a build argument", key.Line,
+				key.Value)
+		}
+	}
+	type fields argConfig
+	return node.Decode((*fields)(a))
+}
+
+// rule returns the rule of an entry.
+func (a argConfig) rule(name string) (arg.Rule, error) {
+	switch a.Missing {
+	case "", missingOmit, missingRefuse:
+	default:
+		return arg.Rule{}, fmt.Errorf("%w: build argument %s: missing is %s or %s, not %s",
+			ErrInvalidInput, quote(name), missingOmit, missingRefuse, quote(a.Missing))
+	}
+	return arg.Rule{Name: name, Value: a.value, File: a.File, Pattern: a.Pattern,
+		Version: a.Version, Required: a.Missing == missingRefuse}, nil
 }
 
 type credentialConfig struct {
@@ -117,6 +165,13 @@ func (c *Catalogue) addConfig(entry templateConfig) error {
 	}
 	if err != nil {
 		return err
+	}
+	for _, name := range slices.Sorted(maps.Keys(entry.Args)) {
+		rule, err := entry.Args[name].rule(name)
+		if err != nil {
+			return err
+		}
+		t.Args = append(t.Args, rule)
 	}
 	if entry.Branch != "" {
 		if t.Ref, err = git.ParseBranch(entry.Branch); err != nil {

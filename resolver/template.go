@@ -3,20 +3,24 @@ package resolver
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 
+	"git.moleculesai.app/molecule-ai/pinion/resolver/arg"
 	"git.moleculesai.app/molecule-ai/pinion/resolver/git"
 )
 
 const (
-	imagePrefix       = "workspace-template-"
-	defaultDockerfile = "Dockerfile"
-	nativePlatform    = "native"
+	imagePrefix    = "workspace-template-"
+	nativePlatform = "native"
 
 	maxNameLen   = 64
 	maxImageLen  = 128
 	maxTargetLen = 128
 )
+
+// DefaultDockerfile is the Dockerfile of a template that names none.
+const DefaultDockerfile = "Dockerfile"
 
 // Template is one entry of the catalogue: where a template comes from and what
 // its image is called. Every field has been checked.
@@ -29,6 +33,17 @@ type Template struct {
 	Target     string     // the Dockerfile's stage, "" for its last
 	Platform   string     // os/arch[/variant] or "native"; "" leaves it to the caller
 	Image      string     // unique in the catalogue; "workspace-template-"+Name by default
+	// Args are the rules for build arguments, sorted by name.
+	Args []arg.Rule
+}
+
+// StandardArgs returns the rules that a built-in template has by default, and none for a name that
+// is not built in.
+func StandardArgs(name string) []arg.Rule {
+	if !IsKnownRuntime(name) {
+		return nil
+	}
+	return []arg.Rule{arg.RuntimeVersion()}
 }
 
 // checkTemplate fills in the defaults and checks every field's grammar.
@@ -43,7 +58,7 @@ func checkTemplate(t Template) (Template, error) {
 		t.Image = imagePrefix + t.Name
 	}
 	if t.Dockerfile == "" {
-		t.Dockerfile = defaultDockerfile
+		t.Dockerfile = DefaultDockerfile
 	}
 	var err error
 	if t.Subdir, err = git.ParseSubdir(t.Subdir); err != nil {
@@ -52,7 +67,28 @@ func checkTemplate(t Template) (Template, error) {
 	if t.Dockerfile, err = parseDockerfile(t.Dockerfile); err != nil {
 		return Template{}, err
 	}
+	if t.Args, err = checkArgs(t.Args); err != nil {
+		return Template{}, err
+	}
 	return t, cmp.Or(checkImage(t.Image), checkPlatform(t.Platform), checkTarget(t.Target))
+}
+
+// checkArgs checks each rule and sorts them by name.
+func checkArgs(rules []arg.Rule) ([]arg.Rule, error) {
+	var checked []arg.Rule
+	for _, r := range rules {
+		r, err := r.Check()
+		if err != nil {
+			return nil, err
+		}
+		if slices.ContainsFunc(checked, func(o arg.Rule) bool { return o.Name == r.Name }) {
+			return nil, fmt.Errorf("%w: build argument %s is there twice", ErrInvalidInput,
+				quote(r.Name))
+		}
+		checked = append(checked, r)
+	}
+	slices.SortFunc(checked, func(a, b arg.Rule) int { return strings.Compare(a.Name, b.Name) })
+	return checked, nil
 }
 
 // parseDockerfile checks the Dockerfile's path by the rules for a subdirectory.

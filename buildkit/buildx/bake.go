@@ -21,6 +21,7 @@ type BakeTarget struct {
 	Context    string            `json:"context"`
 	Dockerfile string            `json:"dockerfile"`
 	Target     string            `json:"target,omitempty"`
+	Args       map[string]string `json:"args,omitempty"`
 	Platforms  []string          `json:"platforms"`
 	Tags       []string          `json:"tags"`
 	Labels     map[string]string `json:"labels"`

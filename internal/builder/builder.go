@@ -11,6 +11,7 @@ import (
 	"fmt"
 
 	"github.com/containerd/platforms"
+	"github.com/docker/cli/cli/config/configfile"
 	"github.com/moby/buildkit/session/auth/authprovider"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 
@@ -18,6 +19,7 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/internal/errdef"
 	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore"
 	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore/docker"
+	"git.moleculesai.app/molecule-ai/pinion/resolver/arg"
 )
 
 // EnvBuildxBuilder is buildx's own variable with the name of a builder.
@@ -31,6 +33,7 @@ type Builder interface {
 	Info() buildkit.Info
 	Native() ocispecs.Platform
 	RequirePlatform(p ocispecs.Platform) error
+	ReadArgs(ctx context.Context, req buildkit.Request) ([]arg.Value, error)
 	Solve(ctx context.Context, req buildkit.Request, sink buildkit.Sink) (buildkit.Result, error)
 	SaveCache(ctx context.Context, save buildkit.CacheSave) (ocispecs.Descriptor, error)
 	Close() error
@@ -75,18 +78,18 @@ func (c Config) Connect(
 		authprovider.DockerAuthProviderConfig{
 			AuthConfigProvider: authprovider.LoadAuthConfig(file),
 		}))
+	opts := []buildkit.Option{auth, buildkit.WithProxies(c.proxies(file))}
 	choice, err := c.Choose(ctx, store)
 	if err != nil {
 		return Connection{}, err
 	}
 	switch choice.Kind {
 	case KindAddress:
-		b, err := buildkit.Dial(ctx, c.Addr, c.TLS, auth)
+		b, err := buildkit.Dial(ctx, c.Addr, c.TLS, opts...)
 		return connection(b, err)
 	case KindBuildx:
-		return c.connectBuildx(ctx, choice.Buildx, platform, auth)
+		return c.connectBuildx(ctx, choice.Buildx, platform, opts...)
 	case KindEngine:
-		opts := []buildkit.Option{auth}
 		if choice.ThroughSink {
 			opts = append(opts, buildkit.ThroughSink())
 		}
@@ -95,12 +98,26 @@ func (c Config) Connect(
 		b, err := buildkit.ForEngine(ctx, choice.Engine, facts, opts...)
 		return connection(b, err)
 	default:
-		b, err := c.connectManaged(ctx, auth)
+		b, err := c.connectManaged(ctx, opts)
 		if err != nil && c.Addr != Managed {
 			err = fmt.Errorf("%w (%s)", err, choice.Why)
 		}
 		return connection(b, err)
 	}
+}
+
+// proxies returns the proxies that the Docker config has for the engine in use, as `docker build`
+// takes them: from nowhere else.
+func (c Config) proxies(file *configfile.ConfigFile) map[string]string {
+	_, host, err := c.Engine.CurrentContext()
+	if err != nil {
+		host = ""
+	}
+	proxies := map[string]string{}
+	for name, value := range file.ParseProxyConfig(host, nil) {
+		proxies[name] = *value
+	}
+	return proxies
 }
 
 // connection keeps a nil pointer from becoming an interface that is not nil.
@@ -111,9 +128,8 @@ func connection(b *buildkit.Builder, err error) (Connection, error) {
 	return Connection{Builder: b}, nil
 }
 
-func (c Config) connectManaged(
-	ctx context.Context, auth buildkit.Option,
-) (*buildkit.Builder, error) {
+func (c Config) connectManaged(ctx context.Context,
+	opts []buildkit.Option) (*buildkit.Builder, error) {
 	if c.StartManaged == nil {
 		return nil, errdef.In(errdef.ManagedMissing, "", noBuilder("start",
 			errors.New("this program has no managed BuildKit")))
@@ -125,7 +141,7 @@ func (c Config) connectManaged(
 		}
 		return nil, noBuilder("start", err)
 	}
-	return buildkit.Dial(ctx, addr, buildkit.TLS{}, auth, buildkit.Managed())
+	return buildkit.Dial(ctx, addr, buildkit.TLS{}, append(opts, buildkit.Managed())...)
 }
 
 // Emulated reports whether the builder runs p by emulation, if at all.

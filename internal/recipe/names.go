@@ -4,9 +4,12 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"slices"
 	"strings"
 
 	"git.moleculesai.app/molecule-ai/pinion/cache"
+	"git.moleculesai.app/molecule-ai/pinion/resolver"
+	"git.moleculesai.app/molecule-ai/pinion/resolver/arg"
 	"git.moleculesai.app/molecule-ai/pinion/resolver/git"
 )
 
@@ -59,22 +62,44 @@ func (r Recipe) suffix() string {
 	return r.variant() + "-" + strings.ReplaceAll(r.Platform, "/", "-")
 }
 
-// variant keeps images with other labels and attestations apart in the tag. What stands before it
-// has a fixed length, and what stands behind begins with a dash.
+// variant keeps images of other forms, labels and attestations apart in the tag. What stands before
+// it has a fixed length, and what stands behind begins with a dash.
 func (r Recipe) variant() string {
-	attested := ""
+	variant := ""
+	if r.form != "" {
+		variant = "." + r.form
+	}
+	if len(r.Extra) > 0 {
+		variant += "." + shortDigest(r.Extra)
+	}
 	if r.Provenance != "" {
-		attested = ".provenance-" + r.Provenance
+		variant += ".provenance-" + r.Provenance
 	}
-	if len(r.Extra) == 0 {
-		return attested
+	return variant
+}
+
+// formOf returns the part of the tag for a template that is built in another than its usual form:
+// from the Dockerfile at the root, without a target, with the template's standard arguments. It is
+// "" for the usual form. The letter in front keeps it apart from the digest of labels.
+func formOf(t resolver.Template) string {
+	if t.Subdir == "" && t.Dockerfile == resolver.DefaultDockerfile && t.Target == "" &&
+		slices.Equal(t.Args, resolver.StandardArgs(t.Name)) {
+		return ""
 	}
-	b, err := json.Marshal(r.Extra) // which sorts the keys
+	return "f" + shortDigest(struct {
+		Subdir, Dockerfile, Target string
+		Args                       []arg.Rule
+	}{t.Subdir, t.Dockerfile, t.Target, t.Args})
+}
+
+// shortDigest returns 12 hex digits of a value's JSON form, in which the keys of maps are sorted.
+func shortDigest(v any) string {
+	b, err := json.Marshal(v)
 	if err != nil {
 		panic(err) // strings always marshal
 	}
 	sum := sha256.Sum256(b)
-	return "." + hex.EncodeToString(sum[:6]) + attested
+	return hex.EncodeToString(sum[:6])
 }
 
 // FromRecord returns what a record holds of its recipe: enough for the names, not for the key. It
@@ -89,7 +114,17 @@ func FromRecord(rec cache.Record) (r Recipe, ok bool) {
 	}
 	r = Recipe{
 		Image: image, Revision: rev, Tree: rec.Tree, Platform: rec.Platform,
-		Repository: rec.Repository, Extra: rec.Labels, Provenance: rec.Provenance,
+		Repository: rec.Repository, Extra: rec.Labels, Provenance: rec.Provenance, form: rec.Form,
 	}
 	return r, ours && len(rec.Key) == hex.EncodedLen(sha256.Size) && r.Reference() == rec.Reference
+}
+
+// Form returns the part of the tag that says in which form the template is built, "" for the usual
+// one. Records keep it, since FromRecord cannot derive it.
+func (r Recipe) Form() string { return r.form }
+
+// InUsualForm returns a recipe with the names that earlier versions gave in every form.
+func (r Recipe) InUsualForm() Recipe {
+	r.form = ""
+	return r
 }

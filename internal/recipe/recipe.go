@@ -12,6 +12,7 @@ import (
 	"encoding/json"
 
 	"git.moleculesai.app/molecule-ai/pinion/resolver"
+	"git.moleculesai.app/molecule-ai/pinion/resolver/arg"
 	"git.moleculesai.app/molecule-ai/pinion/resolver/git"
 )
 
@@ -39,6 +40,12 @@ type Recipe struct {
 	Extra map[string]string `json:"labels,omitempty"`
 	// Provenance is the mode of the statement that goes with the image: "min", "max" or "".
 	Provenance string `json:"provenance,omitempty"`
+	// Args are the rules for build arguments, sorted by name. The commit and the rules together
+	// decide the values.
+	Args []arg.Rule `json:"args,omitempty"`
+
+	// form is the part of the tag for a recipe that differs from its template's usual form.
+	form string
 }
 
 // New returns the recipe of a template, without a revision. The platform is a parameter of its own,
@@ -46,7 +53,8 @@ type Recipe struct {
 func New(t resolver.Template, platform string) Recipe {
 	return Recipe{
 		Schema: schema, Repository: t.Remote.String(), Subdir: t.Subdir, Dockerfile: t.Dockerfile,
-		Target: t.Target, Platform: platform, Image: t.Image,
+		Target: t.Target, Platform: platform, Image: t.Image, Args: t.Args,
+		form: formOf(t),
 	}
 }
 

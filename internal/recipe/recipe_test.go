@@ -8,6 +8,7 @@ import (
 
 	"git.moleculesai.app/molecule-ai/pinion/cache"
 	"git.moleculesai.app/molecule-ai/pinion/resolver"
+	"git.moleculesai.app/molecule-ai/pinion/resolver/arg"
 	"git.moleculesai.app/molecule-ai/pinion/resolver/git"
 )
 
@@ -170,5 +171,46 @@ func TestWorkingTreesHaveALineOfTheirOwn(t *testing.T) {
 	if l := one.Labels(); l[LabelTree] != one.Tree || l[LabelRecipe] != "sha256:"+one.Key() ||
 		len(l) != 2 {
 		t.Errorf("labels %v", l)
+	}
+}
+
+// TestNamesOfForms: what differs in the recipe differs in the name.
+func TestNamesOfForms(t *testing.T) {
+	usual := resolver.Template{Name: "hermes", Dockerfile: resolver.DefaultDockerfile,
+		Image: "workspace-template-hermes", Args: resolver.StandardArgs("hermes")}
+	seen := map[string]string{}
+	for name, change := range map[string]func(*resolver.Template){
+		"usual":      func(*resolver.Template) {},
+		"subdir":     func(t *resolver.Template) { t.Subdir = "sub" },
+		"dockerfile": func(t *resolver.Template) { t.Dockerfile = "sub" },
+		"target":     func(t *resolver.Template) { t.Target = "sub" },
+		"no args":    func(t *resolver.Template) { t.Args = nil },
+		"constant":   func(t *resolver.Template) { t.Args = []arg.Rule{{Name: "A", Value: "sub"}} },
+		"file":       func(t *resolver.Template) { t.Args = []arg.Rule{{Name: "A", File: "sub"}} },
+	} {
+		tmpl := usual
+		change(&tmpl)
+		r := New(tmpl, DefaultPlatform).At(mustRevision(shaA))
+		ref := r.Reference()
+		if other, ok := seen[ref]; ok {
+			t.Errorf("%s and %s are both %s", name, other, ref)
+		}
+		seen[ref] = name
+		plain := ref == "molecule-local/workspace-template-hermes:aaaaaaaaaaaa"
+		if plain != (name == "usual") {
+			t.Errorf("%s is %s", name, ref)
+		}
+		rec := cache.Record{Key: r.Key(), Reference: ref, Revision: shaA, Platform: r.Platform,
+			Form: r.Form()}
+		if got, ours := FromRecord(rec); !ours || got.Latest() != r.Latest() {
+			t.Errorf("%s: %s is not known again", name, ref)
+		}
+		if name == "usual" {
+			continue
+		}
+		rec.Form = ""
+		if _, ours := FromRecord(rec); ours {
+			t.Errorf("%s: %s is taken for one of the usual form", name, ref)
+		}
 	}
 }

@@ -34,6 +34,7 @@ func missForeign(r recipe.Recipe) Miss {
 // and the inspection of its newest image go by the recipe without the commit.
 type Probe struct {
 	store   imagestore.Store
+	records Records
 	history history
 	early   *inspection // nil if there is none
 }
@@ -41,10 +42,9 @@ type Probe struct {
 // Begin reads the history of the recipe. If early is true, it also starts to inspect the newest
 // image: usually the branch has not moved, and then a hit costs the slower of the two requests
 // instead of both. The inspection ends with ctx.
-func Begin(
-	ctx context.Context, store imagestore.Store, records Records, r recipe.Recipe, early bool,
-) *Probe {
-	p := &Probe{store: store, history: openHistory(records, r, store.Endpoint())}
+func Begin(ctx context.Context, store imagestore.Store, records Records, r recipe.Recipe,
+	early bool) *Probe {
+	p := &Probe{store: store, records: records, history: openHistory(records, r, store.Endpoint())}
 	if early && len(p.history.records) > 0 {
 		p.early = inspect(ctx, store, p.history.records[0].Reference)
 	}
@@ -66,7 +66,7 @@ func (p *Probe) Hit(ctx context.Context, r recipe.Recipe) (cache.Record, Miss, e
 	}
 	img, err := p.inspect(ctx, r.Reference())
 	if errors.Is(err, imagestore.ErrNotFound) {
-		return retag(ctx, p.store, r, recs)
+		return p.retag(ctx, r, recs)
 	}
 	if err != nil {
 		return cache.Record{}, "", imagestore.StoreFailure(err)
@@ -118,12 +118,11 @@ func (in *inspection) wait() (imagestore.Image, error) {
 }
 
 // retag gives an image that is found by its ID the name that it has lost.
-func retag(
-	ctx context.Context, store imagestore.Store, r recipe.Recipe, recs []cache.Record,
-) (cache.Record, Miss, error) {
+func (p *Probe) retag(ctx context.Context, r recipe.Recipe,
+	recs []cache.Record) (cache.Record, Miss, error) {
 	gone := Miss(r.Reference() + " is no longer in the image store")
 	for _, rec := range recs {
-		img, err := store.Inspect(ctx, rec.ImageID)
+		img, err := p.store.Inspect(ctx, rec.ImageID)
 		if errors.Is(err, imagestore.ErrNotFound) {
 			continue
 		}
@@ -133,12 +132,41 @@ func retag(
 		if img.ID != rec.ImageID || mismatch(r, img) != "" {
 			continue
 		}
-		if err := store.Tag(ctx, rec.ImageID, r.Reference()); err != nil {
+		if err := p.store.Tag(ctx, rec.ImageID, r.Reference()); err != nil {
 			return cache.Record{}, gone, nil
+		}
+		if rec.Reference != r.Reference() {
+			rec = p.rename(ctx, r, rec)
 		}
 		return rec, "", nil
 	}
 	return cache.Record{}, gone, nil
+}
+
+// rename writes the record of an image that an earlier version gave another name, and moves the
+// names. Names are removed only if they mean this image. All of it is best effort: the image has
+// its name.
+func (p *Probe) rename(ctx context.Context, r recipe.Recipe, rec cache.Record) cache.Record {
+	old := []string{rec.Reference, r.InUsualForm().Latest()}
+	rec.Reference, rec.Form = r.Reference(), r.Form()
+	dir, err := p.records()
+	if err == nil {
+		err = dir.Put(rec)
+	}
+	if err != nil {
+		return rec
+	}
+	for i, name := range old {
+		img, err := p.store.Inspect(ctx, name)
+		if err != nil || img.ID != rec.ImageID {
+			continue
+		}
+		if i == 1 {
+			_ = p.store.Tag(ctx, rec.ImageID, r.Latest())
+		}
+		_ = p.store.Untag(ctx, name)
+	}
+	return rec
 }
 
 // mismatch returns what about an image does not fit the recipe, or "".

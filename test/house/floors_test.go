@@ -20,6 +20,7 @@ var floors = [][]string{
 		"internal/fileowner", "internal/flight", "internal/lazy", "internal/queue",
 		"internal/redact", "internal/stdio", "internal/termtext", "internal/xdg", "resolver/git",
 	},
+	{"resolver/arg"},
 	{"buildkit", "buildkit/buildx", "cache", "resolver"},
 	{"internal/heartbeat", "internal/imagestore", "internal/recipe"},
 	{"internal/imagestore/docker", "internal/imagestore/layout", "internal/imagestore/storetest"},

@@ -151,7 +151,7 @@ func (f *Ensure) check() error {
 	switch {
 	case len(f.buildArgs) > 0:
 		return Errorf("--build-arg is not supported, because a commit determines its image; set " +
-			"the default of ARG in the Dockerfile")
+			"the default of ARG in the Dockerfile, or args in the config file")
 	case f.push != (strings.TrimSpace(f.registry) != ""):
 		return Errorf("--push and --registry go together: --push --registry registry.example/team")
 	case f.push && f.pathSet:
