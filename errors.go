@@ -31,6 +31,7 @@ var (
 	ErrBuild           = buildkit.ErrBuild
 	ErrDelivery        = buildkit.ErrDelivery
 	ErrStalled         = buildkit.ErrStalled
+	ErrTimeLimit       = buildkit.ErrTimeLimit
 	ErrChanged         = buildkit.ErrChanged
 	ErrLockTimeout     = cache.ErrLockTimeout
 
@@ -178,6 +179,9 @@ const (
 	ClassBuild Class = "build"
 	// ClassStalled: nothing moved in the build for too long. It may go better the next time.
 	ClassStalled Class = "stalled"
+	// ClassTimeLimit: the build took longer than its time limit. It may go better the next time,
+	// since finished steps are cached.
+	ClassTimeLimit Class = "time-limit"
 	// ClassCancelled: whoever asked did not want it any more.
 	ClassCancelled Class = "cancelled"
 	// ClassGeneral: anything else.
@@ -205,6 +209,7 @@ func classes() []struct {
 		{ErrBuild, ClassBuild},
 		{ErrRefused, ClassBuild},
 		{ErrStalled, ClassStalled},
+		{ErrTimeLimit, ClassTimeLimit},
 		{ErrFetch, ClassUnreachable},
 		{ErrUnauthorized, ClassUnauthorized},
 		{ErrUnknownTemplate, ClassNotFound},
@@ -239,6 +244,7 @@ var messages = map[Class]string{
 	ClassLock:         "Another process is building this image. Try again later.",
 	ClassBuild:        "The template's build failed. It needs a change of the template.",
 	ClassStalled:      "The build made no progress for too long. Try again later.",
+	ClassTimeLimit:    "The build took longer than its time limit. Try again later.",
 	ClassCancelled:    "The build was cancelled.",
 	ClassGeneral:      "The image could not be made.",
 }

@@ -1,6 +1,7 @@
 package pinion
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -299,7 +300,9 @@ func (o *Orchestrator) solve(
 		Reference: arrival.Name(), Name: r.Reference(),
 		Token: o.creds.For(t.Remote), AllowedFrontends: o.frontends(),
 		NoCache: w.request.noCache, Pull: w.request.pull, CacheImports: offer.Imports(),
-		Progress: b.progress(beats.Observe, o.settings.progress), StallAfter: o.settings.stallAfter,
+		Progress:   b.progress(beats.Observe, o.settings.progress),
+		StallAfter: o.settings.stallAfter.Duration,
+		Timeout:    cmp.Or(t.Timeout, o.settings.timeout.Duration),
 	}, arrival)
 	if err = failpoint.At(ctx, failpoint.Delivered, err); err != nil {
 		arrival.Discard(ctx)

@@ -15,6 +15,7 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/buildkit"
 	"git.moleculesai.app/molecule-ai/pinion/internal/builder"
 	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore/docker"
+	"git.moleculesai.app/molecule-ai/pinion/internal/limit"
 	"git.moleculesai.app/molecule-ai/pinion/internal/recipe"
 	"git.moleculesai.app/molecule-ai/pinion/internal/xdg"
 	"git.moleculesai.app/molecule-ai/pinion/resolver"
@@ -32,6 +33,13 @@ const (
 	EnvBuilder    = "BUILDKIT_HOST"
 	EnvStore      = "PINION_STORE"
 	EnvBuildCache = "PINION_CACHE"
+	// EnvStallAfter and EnvTimeout are durations with their units, for example 20m.
+	EnvStallAfter = "PINION_STALL_AFTER"
+	EnvTimeout    = "PINION_TIMEOUT"
+	// EnvStallSeconds and EnvTimeoutSeconds are the platform's names for the same, in seconds. They
+	// count if the variables above are unset or blank.
+	EnvStallSeconds   = "MOLECULE_BUILD_STALL_GRACE_S"
+	EnvTimeoutSeconds = "MOLECULE_BUILD_CEILING_S"
 	// EnvBuildxBuilder is buildx's own.
 	EnvBuildxBuilder = "BUILDX_BUILDER"
 )
@@ -99,7 +107,8 @@ type settings struct {
 
 	maxParallel int
 	buildCache  string
-	stallAfter  time.Duration
+	stallAfter  limit.Limit
+	timeout     limit.Limit
 }
 
 func defaults() settings {
@@ -111,7 +120,7 @@ func defaults() settings {
 		buildCache: BuildCacheAuto,
 		logger:     slog.New(slog.DiscardHandler),
 		progress:   func(string, *client.SolveStatus) {},
-		stallAfter: DefaultStallAfter,
+		stallAfter: limit.Limit{Duration: DefaultStallAfter},
 	}
 }
 
@@ -130,6 +139,12 @@ func OptionsFromEnv(lookup func(string) (string, bool)) Option {
 			}
 		}
 		s.token = strings.TrimSpace(s.token)
+		if l, ok := limit.FromEnv(lookup, EnvStallAfter, EnvStallSeconds); ok {
+			s.stallAfter = l
+		}
+		if l, ok := limit.FromEnv(lookup, EnvTimeout, EnvTimeoutSeconds); ok {
+			s.timeout = l
+		}
 		v, _ := lookup(EnvAllowHTTP)
 		s.allowHTTP = v == "1" || strings.EqualFold(v, "true")
 	}
@@ -227,7 +242,25 @@ func WithMaxParallel(n int) Option { return func(s *settings) { s.maxParallel = 
 // Progress is a step that begins or ends, a line of output, progress of a download, or a byte
 // delivered. The builder's export, which is silent while it works, does not count, nor does the
 // engine's unpacking. 0 is never. The default is [DefaultStallAfter].
-func WithStallAfter(d time.Duration) Option { return func(s *settings) { s.stallAfter = d } }
+func WithStallAfter(d time.Duration) Option {
+	return func(s *settings) { s.stallAfter = limit.Of("the time without progress", d) }
+}
+
+// WithTimeout sets after how long a build is cancelled with [ErrTimeLimit], whether it makes
+// progress or not. The time is that of the builder, from the fetch to the delivery: it does not
+// include the wait for other builds. A template's own timeout in the config file takes precedence.
+// The default, and 0, is no limit.
+func WithTimeout(d time.Duration) Option {
+	return func(s *settings) { s.timeout = limit.Of("the time limit", d) }
+}
+
+// checkLimits returns the error of a time limit that makes no sense.
+func (s settings) checkLimits() error {
+	if err := cmp.Or(s.stallAfter.Err, s.timeout.Err); err != nil {
+		return fmt.Errorf("%w: %w", ErrInvalidInput, err)
+	}
+	return nil
+}
 
 // parseStore reads the value of [WithStore]. dir is the folder if it is one.
 func parseStore(s string) (dir string, isFolder bool, err error) {

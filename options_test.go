@@ -1,12 +1,14 @@
 package pinion
 
 import (
+	"cmp"
 	"errors"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"git.moleculesai.app/molecule-ai/pinion/resolver"
 )
@@ -182,5 +184,54 @@ func TestFault54_FrontendsAreAllowedByTheOperatorAlone(t *testing.T) {
 	if got := w.builder.built[0].AllowedFrontends; !slices.Equal(got,
 		[]string{"team/ours", "docker.io/team/theirs"}) {
 		t.Errorf("allowed are %q", got)
+	}
+}
+
+// TestTimeLimits: an option counts before Pinion's variable, and that before the platform's; a
+// template's own timeout counts before all.
+func TestTimeLimits(t *testing.T) {
+	config := filepath.Join(t.TempDir(), "config.yaml")
+	if err := os.WriteFile(config, []byte("templates:\n  - name: slow\n    repo: "+
+		"https://h.example/a/b\n    timeout: 2h\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	platforms := map[string]string{EnvStallSeconds: "240", EnvTimeoutSeconds: "720"}
+	own := map[string]string{EnvStallAfter: "0", EnvTimeout: "20m", EnvStallSeconds: "240",
+		EnvTimeoutSeconds: "720"}
+	for name, c := range map[string]struct {
+		env            map[string]string
+		opts           []Option
+		template       string
+		stall, timeout time.Duration
+	}{
+		"default":        {stall: DefaultStallAfter},
+		"the platform's": {env: platforms, stall: 4 * time.Minute, timeout: 12 * time.Minute},
+		"Pinion's own":   {env: own, timeout: 20 * time.Minute},
+		"options": {env: own, opts: []Option{WithStallAfter(time.Second), WithTimeout(0)},
+			stall: time.Second},
+		"the template's": {env: own, template: "slow", timeout: 2 * time.Hour},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, append([]Option{OptionsFromEnv(environment(c.env)),
+				WithConfig(config)}, c.opts...)...)
+			if _, err := w.Ensure(t.Context(), cmp.Or(c.template, "hermes")); err != nil {
+				t.Fatal(err)
+			}
+			if got := w.builder.built[0]; got.StallAfter != c.stall || got.Timeout != c.timeout {
+				t.Errorf("%s and %s", got.StallAfter, got.Timeout)
+			}
+		})
+	}
+}
+
+func TestTimeLimitsThatMakeNoSense(t *testing.T) {
+	for _, opt := range []Option{
+		WithTimeout(-time.Second), WithStallAfter(-time.Second),
+		OptionsFromEnv(environment(map[string]string{EnvTimeout: "20"})),
+		OptionsFromEnv(environment(map[string]string{EnvStallSeconds: "4m"})),
+	} {
+		if _, err := New(opt, WithConfig(emptyConfig(t))); !errors.Is(err, ErrInvalidInput) {
+			t.Errorf("error is %v", err)
+		}
 	}
 }

@@ -78,6 +78,9 @@ func New(opts ...Option) (*Orchestrator, error) {
 			return nil, err
 		}
 	}
+	if err := s.checkLimits(); err != nil {
+		return nil, err
+	}
 	openStore, err := s.storeOpener()
 	if err != nil {
 		return nil, err

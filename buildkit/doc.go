@@ -6,7 +6,8 @@
 //   - The credential is available to the fetch of that commit only. It is out of reach before the
 //     Dockerfile frontend runs.
 //   - A tree with content that is not allowed is refused before the frontend runs.
-//   - A fetch, a step or a transfer that makes no progress for [Request.StallAfter] is cancelled.
+//   - A fetch, a step or a transfer that makes no progress for [Request.StallAfter] is cancelled,
+//     as is a build that takes longer than [Request.Timeout].
 //   - Errors and statuses contain neither the credential nor control characters.
 //
 // It does not guarantee:

@@ -24,6 +24,8 @@ var (
 	ErrChanged = errors.New("working tree changed")
 	// ErrStalled: the build made no progress for too long.
 	ErrStalled = errors.New("build stalled")
+	// ErrTimeLimit: the build took longer than its time limit.
+	ErrTimeLimit = errors.New("build exceeded its time limit")
 )
 
 // Error is the error type of this package. Op is what failed (connect, fetch, upload, inspect,

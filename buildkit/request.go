@@ -55,6 +55,9 @@ type Request struct {
 	// StallAfter is how long a build may make no progress before it is cancelled with [ErrStalled];
 	// 0 means no limit.
 	StallAfter time.Duration
+	// Timeout is how long a build may take, from the fetch to the delivery and in all attempts,
+	// before it is cancelled with [ErrTimeLimit]; 0 means no limit.
+	Timeout time.Duration
 
 	// Progress receives BuildKit's statuses, without control characters and secrets; it may be nil.
 	// It is called by one goroutine at a time and must not block for long. [Steps] derives steps

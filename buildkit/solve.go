@@ -117,6 +117,7 @@ func (s *solve) imports() []CacheEntry {
 
 // run runs the attempt.
 func (s *solve) run(ctx context.Context, sink Sink) (Result, error) {
+	defer s.watchdog.limit(time.Until(s.started.Add(s.req.Timeout)), s.req.Timeout)()
 	export, deliver := s.exporter().begin(ctx, s.req.Reference, sink)
 	opt := s.options(export)
 	if s.req.Tree != nil {

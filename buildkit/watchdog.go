@@ -16,7 +16,8 @@ import (
 
 // watchdog cancels a Build that makes no progress. It watches the fetch and the steps until the
 // image is solved, and then each layer while it is read. It does not watch the time between, since
-// neither BuildKit's export nor an engine that unpacks reports progress.
+// neither BuildKit's export nor an engine that unpacks reports progress. It also cancels a Build
+// that exceeds its time limit, whether it makes progress or not.
 type watchdog struct {
 	after  time.Duration // how long without progress; 0 means never
 	cancel context.CancelCauseFunc
@@ -140,12 +141,32 @@ func (w *watchdog) observe(s *client.SolveStatus) {
 func (w *watchdog) stalledStep() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	where := "the builder has not started"
-	if w.running != "" {
-		where = "the last step that ran is " + w.running
-	}
 	return &Error{Op: "solve", Kind: ErrStalled, Err: errdef.In(errdef.BuildStalled, "",
-		fmt.Errorf("nothing moved for %s: %s", w.after, where))}
+		fmt.Errorf("nothing moved for %s: %s", w.after, w.place()))}
+}
+
+// limit cancels the Build at the end of the rest of its time limit, unless done is called before.
+func (w *watchdog) limit(rest, limit time.Duration) (done func()) {
+	if limit <= 0 {
+		return func() {}
+	}
+	timer := time.AfterFunc(max(rest, 0), func() { w.cancel(w.overLimit(limit)) })
+	return func() { timer.Stop() }
+}
+
+func (w *watchdog) overLimit(limit time.Duration) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return &Error{Op: "solve", Kind: ErrTimeLimit, Err: errdef.In(errdef.TimeLimit, "",
+		fmt.Errorf("it was not done after %s, its time limit: %s", limit, w.place()))}
+}
+
+// place says how far the Build is. The caller holds the lock.
+func (w *watchdog) place() string {
+	if w.running == "" {
+		return "the builder has not started"
+	}
+	return "the last step that ran is " + w.running
 }
 
 // stalledDelivery returns the error for a transfer.

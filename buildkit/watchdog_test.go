@@ -175,3 +175,49 @@ func TestNoWatchdog(t *testing.T) {
 		}
 	})
 }
+
+// TestTheTimeLimit ends a build that makes progress all the time.
+func TestTheTimeLimit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, ctx := watched(t)
+		defer w.watch(w.stalledStep)()
+		begun := time.Now()
+		defer w.limit(12*time.Minute, 12*time.Minute)()
+		w.limit(time.Minute, time.Minute)() // an attempt that ended in time
+		for i := 0; ctx.Err() == nil; i++ {
+			w.observe(&client.SolveStatus{Vertexes: []*client.Vertex{{
+				Digest: digest.FromBytes([]byte{byte(i)}), Name: "[1/1] RUN loop", Started: &begun,
+			}}})
+			time.Sleep(10 * time.Second)
+		}
+		err := context.Cause(ctx)
+		if d := time.Since(begun); d < 12*time.Minute || d > 13*time.Minute {
+			t.Errorf("it took %s", d)
+		}
+		if !errors.Is(err, ErrTimeLimit) || errors.Is(err, ErrStalled) ||
+			!strings.Contains(err.Error(), "12m0s") || !strings.Contains(err.Error(), "RUN loop") {
+			t.Error(err)
+		}
+	})
+}
+
+// TestTheRestOfATimeLimit may be none when another attempt begins.
+func TestTheRestOfATimeLimit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, ctx := watched(t)
+		defer w.limit(-time.Second, time.Minute)()
+		synctest.Wait()
+		time.Sleep(time.Millisecond)
+		if err := context.Cause(ctx); !errors.Is(err, ErrTimeLimit) {
+			t.Error(err)
+		}
+	})
+	synctest.Test(t, func(t *testing.T) {
+		w, ctx := watched(t)
+		defer w.limit(-time.Second, 0)()
+		time.Sleep(1000 * time.Hour)
+		if err := context.Cause(ctx); err != nil {
+			t.Error(err)
+		}
+	})
+}

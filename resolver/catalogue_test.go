@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"git.moleculesai.app/molecule-ai/pinion/resolver/arg"
 	"git.moleculesai.app/molecule-ai/pinion/resolver/git"
@@ -173,6 +174,7 @@ func TestTemplateFields(t *testing.T) {
 		"platform, empty part":  func(t *Template) { t.Platform = "linux/" },
 		"platform, upper case":  func(t *Template) { t.Platform = "Linux/amd64" },
 		"platform, list":        func(t *Template) { t.Platform = "linux/amd64,linux/arm64" },
+		"timeout below 0":       func(t *Template) { t.Timeout = -time.Second },
 		"image with a tag":      func(t *Template) { t.Image = "x:latest" },
 		"image with a digest":   func(t *Template) { t.Image = "x@sha256:ab" },
 		"image with upper case": func(t *Template) { t.Image = "X" },
@@ -214,6 +216,7 @@ templates:
     target: final
     platform: linux/arm64
     image: team/mine
+    timeout: 20m
   - name: plain
     repo: http://build.example.com/team/plain
     allow_insecure_http: true
@@ -235,7 +238,7 @@ func TestAddFile(t *testing.T) {
 	want := Template{Name: "mine", Remote: mustRemote(t, "https://git.example.com/team/mine"),
 		Ref:    mustBranch(t, "release/1"),
 		Subdir: "docker", Dockerfile: "Dockerfile.dev", Target: "final", Platform: "linux/arm64",
-		Image: "team/mine"}
+		Image: "team/mine", Timeout: 20 * time.Minute}
 	if got, err := c.Template("mine"); err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v, %v", got, err)
 	}
@@ -274,14 +277,17 @@ func TestAddFileRefuses(t *testing.T) {
 		"a scalar":        {"hello\n", "invalid input"},
 		"two documents": {"templates: []\n---\ntemplates: []\n",
 			"more than one document"},
-		"no name":           {"templates:\n  - " + repo + "\n", "entry 1"},
-		"no repo":           {one("branch: x"), "entry 1"},
-		"http":              {one("repo: http://h.example/a/b"), "allow_insecure_http"},
-		"bad branch":        {one(repo + "\n    branch: -x"), "branch"},
-		"bad subdir":        {one(repo + "\n    subdir: ../x"), "subdirectory"},
-		"bad platform":      {one(repo + "\n    platform: arm64"), "platform"},
-		"bad image":         {one(repo + "\n    image: a:b"), "image"},
-		"a built-in's name": {"templates:\n  - name: codex\n    " + repo + "\n", "already"},
+		"no name":              {"templates:\n  - " + repo + "\n", "entry 1"},
+		"no repo":              {one("branch: x"), "entry 1"},
+		"http":                 {one("repo: http://h.example/a/b"), "allow_insecure_http"},
+		"bad branch":           {one(repo + "\n    branch: -x"), "branch"},
+		"bad subdir":           {one(repo + "\n    subdir: ../x"), "subdirectory"},
+		"bad platform":         {one(repo + "\n    platform: arm64"), "platform"},
+		"bad image":            {one(repo + "\n    image: a:b"), "image"},
+		"a timeout of words":   {one(repo + "\n    timeout: long"), "line 4"},
+		"a timeout of no unit": {one(repo + "\n    timeout: 15"), "line 4"},
+		"a timeout below 0":    {one(repo + "\n    timeout: -1m"), "timeout"},
+		"a built-in's name":    {"templates:\n  - name: codex\n    " + repo + "\n", "already"},
 		"the second of two": {goodConfig + "  - host: git.example.com\n    token_env: X\n",
 			"entry 3"},
 		"a URL for a host": {"credentials:\n  - host: https://h.example\n    token_env: X\n",

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"time"
 
 	"github.com/distribution/reference"
 	"go.yaml.in/yaml/v3"
@@ -36,6 +37,8 @@ type templateConfig struct {
 	Platform          string `yaml:"platform"`
 	Image             string `yaml:"image"`
 	AllowInsecureHTTP bool   `yaml:"allow_insecure_http"`
+	// Timeout is a duration with its unit, for example 20m.
+	Timeout time.Duration `yaml:"timeout"`
 
 	Args map[string]argConfig `yaml:"args"`
 }
@@ -150,6 +153,7 @@ func (c *Catalogue) addConfig(entry templateConfig) error {
 		Target:     entry.Target,
 		Platform:   entry.Platform,
 		Image:      entry.Image,
+		Timeout:    entry.Timeout,
 	}
 	if err := checkName(entry.Name); err != nil {
 		return err

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"git.moleculesai.app/molecule-ai/pinion/resolver/arg"
 	"git.moleculesai.app/molecule-ai/pinion/resolver/git"
@@ -33,6 +34,8 @@ type Template struct {
 	Target     string     // the Dockerfile's stage, "" for its last
 	Platform   string     // os/arch[/variant] or "native"; "" leaves it to the caller
 	Image      string     // unique in the catalogue; "workspace-template-"+Name by default
+	// Timeout bounds a build; 0 leaves it to the caller.
+	Timeout time.Duration
 	// Args are the rules for build arguments, sorted by name.
 	Args []arg.Rule
 }
@@ -70,7 +73,8 @@ func checkTemplate(t Template) (Template, error) {
 	if t.Args, err = checkArgs(t.Args); err != nil {
 		return Template{}, err
 	}
-	return t, cmp.Or(checkImage(t.Image), checkPlatform(t.Platform), checkTarget(t.Target))
+	return t, cmp.Or(checkImage(t.Image), checkPlatform(t.Platform), checkTarget(t.Target),
+		checkTimeout(t.Timeout))
 }
 
 // checkArgs checks each rule and sorts them by name.
@@ -167,6 +171,14 @@ func checkTarget(target string) error {
 		strings.HasPrefix(target, ".") {
 		return fmt.Errorf("%w: target %s: give the name of a Dockerfile stage", ErrInvalidInput,
 			quote(target))
+	}
+	return nil
+}
+
+func checkTimeout(d time.Duration) error {
+	if d < 0 {
+		return fmt.Errorf("%w: timeout %s: give a duration above 0, for example 20m",
+			ErrInvalidInput, d)
 	}
 	return nil
 }

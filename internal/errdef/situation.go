@@ -65,6 +65,8 @@ const (
 	FrontendNotAllowed Situation = "frontend not allowed"
 	// BuildStalled: a fetch or a step made no progress for too long.
 	BuildStalled Situation = "build stalled"
+	// TimeLimit: a build took longer than its time limit.
+	TimeLimit Situation = "time limit exceeded"
 	// DeliveryStalled: a delivery made no progress for too long.
 	DeliveryStalled Situation = "delivery stalled"
 	// AttestationUnreadable: the builder does not give out the parts of an image with attestations.

@@ -26,6 +26,41 @@ func TestFault63_AStepThatStalls(t *testing.T) {
 	})
 }
 
+// TestATimeLimit ends a build that makes progress, and leaves nothing behind.
+func TestATimeLimit(t *testing.T) {
+	onCells(t, []cell{containerdOwn, oldOwn, classicStandalone}, func(t *testing.T, c cell) {
+		s := newScene(t, c)
+		s.ready(t, "RUN while true; do echo busy; sleep 1; done")
+		_, err := s.open(t, pinion.WithTimeout(5*time.Second)).Ensure(t.Context(), runtime)
+		wantError(t, err, pinion.ErrTimeLimit, "echo busy")
+		if class := pinion.ClassOf(err); class != pinion.ClassTimeLimit {
+			t.Errorf("the class is %s", class)
+		}
+		wantNoTrace(t, s)
+	})
+}
+
+// TestAQuietStepIsReported with its number in the Dockerfile.
+func TestAQuietStepIsReported(t *testing.T) {
+	onCells(t, []cell{containerdOwn, classicStandalone}, func(t *testing.T, c cell) {
+		s := newScene(t, c)
+		s.ready(t, "RUN sleep 25")
+		var quiet []pinion.Event
+		_, err := s.open(t).Ensure(t.Context(), runtime, pinion.OnEvent(func(e pinion.Event) {
+			if e.Type == pinion.EventStillBuilding {
+				quiet = append(quiet, e)
+			}
+		}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(quiet) != 1 || !strings.HasPrefix(quiet[0].Text, "still building "+runtime+
+			": step 2/2 RUN sleep 25, 2") {
+			t.Errorf("got %+v", quiet)
+		}
+	})
+}
+
 // TestEventsOfARealBuild: what a user would be shown, from the name to the image.
 func TestEventsOfARealBuild(t *testing.T) {
 	onCells(t, []cell{containerdOwn, classicStandalone}, func(t *testing.T, c cell) {

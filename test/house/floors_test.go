@@ -17,7 +17,7 @@ import (
 var floors = [][]string{
 	{ // leaves
 		"internal/errdef", "internal/failpoint", "internal/feed", "internal/filelock",
-		"internal/fileowner", "internal/flight", "internal/lazy", "internal/queue",
+		"internal/fileowner", "internal/flight", "internal/lazy", "internal/limit", "internal/queue",
 		"internal/redact", "internal/stdio", "internal/termtext", "internal/xdg", "resolver/git",
 	},
 	{"resolver/arg"},

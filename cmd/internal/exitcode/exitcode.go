@@ -33,6 +33,7 @@ var codes = map[pinion.Class]int{
 	pinion.ClassLock:         Lock,
 	pinion.ClassBuild:        Build,
 	pinion.ClassStalled:      Build,
+	pinion.ClassTimeLimit:    Build,
 	pinion.ClassCancelled:    Cancelled,
 }
 

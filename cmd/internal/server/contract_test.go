@@ -204,8 +204,9 @@ func TestOpenAPI(t *testing.T) {
 	for _, c := range []struct {
 		err    error
 		status int
-	}{{pinion.ErrBuild, 422}, {pinion.ErrStalled, 504}, {pinion.ErrUnavailable, 502},
-		{pinion.ErrUnauthorized, 502}, {pinion.ErrVerification, 500}, {pinion.ErrNoBuilder, 503}} {
+	}{{pinion.ErrBuild, 422}, {pinion.ErrStalled, 504}, {pinion.ErrTimeLimit, 504},
+		{pinion.ErrUnavailable, 502}, {pinion.ErrUnauthorized, 502}, {pinion.ErrVerification, 500},
+		{pinion.ErrNoBuilder, 503}} {
 		done := make(chan response)
 		go func() { done <- ask(http.MethodPost, images, "/v1/images/failing?wait=1", "") }()
 		eventually(t, "a build", func() bool { return s.backend.build("failing") != nil })

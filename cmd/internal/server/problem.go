@@ -89,6 +89,8 @@ func statusOf(c pinion.Class) (status int, title string) {
 		return http.StatusUnprocessableEntity, "The template's build failed or was refused"
 	case pinion.ClassStalled:
 		return http.StatusGatewayTimeout, "The build made no progress for too long"
+	case pinion.ClassTimeLimit:
+		return http.StatusGatewayTimeout, "The build took longer than its time limit"
 	case pinion.ClassCancelled:
 		return http.StatusServiceUnavailable, "The build was cancelled"
 	case pinion.ClassVerification:

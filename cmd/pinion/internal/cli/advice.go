@@ -52,6 +52,8 @@ var advice = map[errdef.Situation]string{
 
 	errdef.BuildStalled: "see what the step waits for, or allow silent steps more time with " +
 		"--stall-after",
+	errdef.TimeLimit: "ask again, since the steps that are done are in the build cache; or allow " +
+		"more time with --timeout, or timeout in the catalogue",
 	errdef.DeliveryStalled: "look at the image store and at the connection to the builder",
 	errdef.AttestationUnreadable: "build again, use BuildKit 0.12 or later, or leave out " +
 		"--attest",

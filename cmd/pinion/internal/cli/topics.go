@@ -15,7 +15,8 @@ const exitCodesText = `Pinion's exit codes:
    15  the delivered image is not the one that was built, or a working tree changed during the build
    16  another process held the lock on the same image for too long
    20  the build failed (the error names the Dockerfile's line and the step's exit code), the
-       template was refused, or the build made no progress for the time of --stall-after
+       template was refused, or the build made no progress for the time of --stall-after or took
+       longer than --timeout
    64  wrong usage: arguments, flags, configuration
   125  the engine did not create or start the container (pinion run)
   130  cancelled by Ctrl-C or SIGTERM

@@ -57,6 +57,13 @@ var variables = []Variable{
 		"`1` or `true` allows a repository prefix with http on another machine", "no"},
 	{"PINION_STORE", "--store",
 		"where images are stored: `docker`, or `oci:DIR` for a folder", "`docker`"},
+	{"PINION_STALL_AFTER", "--stall-after",
+		"how long a build may make no progress, with its unit; `0` means forever", "`5m`"},
+	{"PINION_TIMEOUT", "--timeout",
+		"how long a build may take, with its unit; `0` means forever. A template's `timeout` " +
+			"in the config file takes precedence", "no limit"},
+	{"MOLECULE_BUILD_STALL_GRACE_S, MOLECULE_BUILD_CEILING_S", "",
+		"the platform's names for the two above, in seconds. Pinion's own take precedence", ""},
 	{"BUILDKIT_HOST", "--addr",
 		"address of a standalone buildkitd: `unix://`, `tcp://`, `docker-container://` or " +
 			"`ssh://`", "the builder named by `BUILDX_BUILDER`"},

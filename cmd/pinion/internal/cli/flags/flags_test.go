@@ -7,6 +7,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/spf13/cobra"
+
+	"git.moleculesai.app/molecule-ai/pinion"
 	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/terminal"
 )
 
@@ -52,11 +55,43 @@ func TestTLSDir(t *testing.T) {
 }
 
 func TestAddressFromTheEnvironmentGetsTheTLSFlags(t *testing.T) {
-	g := Global{tls: tlsFlags{serverName: "x"}}
+	g := Global{}
+	cmd := &cobra.Command{}
+	g.Register(cmd)
+	if err := cmd.ParseFlags([]string{"--tlsservername", "x"}); err != nil {
+		t.Fatal(err)
+	}
 	if _, err := g.Options(func(string) (string, bool) {
 		return "", false
 	}, Environment{builder: "tcp://x:1"}); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestTimeLimits: a flag that is set replaces its variable, also by 0; another one does not.
+func TestTimeLimits(t *testing.T) {
+	lookup := func(name string) (string, bool) { return "nonsense", name == pinion.EnvTimeout }
+	for _, c := range []struct {
+		args []string
+		ok   bool
+	}{
+		{nil, false}, {[]string{"--stall-after", "1m"}, false}, {[]string{"--timeout", "0"}, true},
+		{[]string{"--timeout", "20m"}, true}, {[]string{"--timeout", "-1s"}, false},
+		{[]string{"--timeout", "0", "--stall-after", "-1s"}, false},
+	} {
+		g := Global{}
+		cmd := &cobra.Command{}
+		g.Register(cmd)
+		if err := cmd.ParseFlags(c.args); err != nil {
+			t.Fatal(err)
+		}
+		opts, err := g.Options(lookup, Environment{})
+		if err == nil {
+			_, err = pinion.New(opts...)
+		}
+		if (err == nil) != c.ok {
+			t.Errorf("%q: %v", c.args, err)
+		}
 	}
 }
 

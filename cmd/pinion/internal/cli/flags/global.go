@@ -35,11 +35,15 @@ type Global struct {
 	allowHTTP  bool
 	parallel   int
 	stallAfter time.Duration
+	timeout    time.Duration
+	// isSet reports whether a flag was set explicitly.
+	isSet func(name string) bool
 }
 
 // Register adds the flags to the root command.
 func (g *Global) Register(cmd *cobra.Command) {
 	fs := cmd.PersistentFlags()
+	g.isSet = fs.Changed
 	fs.StringVar(&g.config, "config", "",
 		"`file` with further templates and credentials (PINION_CONFIG)")
 	fs.StringVarP(&g.host, "host", "H", "",
@@ -64,7 +68,10 @@ func (g *Global) Register(cmd *cobra.Command) {
 	fs.IntVar(&g.parallel, "max-parallel", 0,
 		"build or pull at most `n` images at once and queue the others; 0 means no limit")
 	fs.DurationVar(&g.stallAfter, "stall-after", pinion.DefaultStallAfter,
-		"stop a build that makes no progress for this `duration`; 0 means never")
+		"stop a build that makes no progress for this `duration`; 0 means never "+
+			"(PINION_STALL_AFTER)")
+	fs.DurationVar(&g.timeout, "timeout", 0,
+		"stop a build that takes longer than this `duration`; 0 means never (PINION_TIMEOUT)")
 	fs.StringVar(&g.LogLevel, "log-level", "info",
 		"lowest `level` of log lines to print: "+strings.Join(logLevels(), ", "))
 	fs.BoolVarP(&g.Debug, "debug", "D", false, "same as --log-level debug")
@@ -95,12 +102,18 @@ func (g *Global) Options(
 	if g.host != "" && g.context != "" {
 		return nil, Errorf("--host and --context both choose an engine; use one of them")
 	}
-	if g.parallel < 0 || g.stallAfter < 0 {
-		return nil, Errorf("--max-parallel and --stall-after cannot be negative")
+	if g.parallel < 0 || g.stallAfter < 0 || g.timeout < 0 {
+		return nil, Errorf("--max-parallel, --stall-after and --timeout cannot be negative")
 	}
 	opts := []pinion.Option{
 		pinion.OptionsFromEnv(lookup), pinion.WithMaxParallel(g.parallel),
-		pinion.WithStallAfter(g.stallAfter),
+	}
+	// 0 is a value, so a flag that is not set must not replace its variable.
+	if g.isSet("stall-after") {
+		opts = append(opts, pinion.WithStallAfter(g.stallAfter))
+	}
+	if g.isSet("timeout") {
+		opts = append(opts, pinion.WithTimeout(g.timeout))
 	}
 	for _, o := range []struct {
 		value string
