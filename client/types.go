@@ -11,21 +11,23 @@ type Image struct {
 	// Reference is the image's name in the store. Every user of the store can move it.
 	Reference string `json:"reference"`
 	// ID is the image's content address. Create containers from it.
-	ID           string    `json:"image_id"`
-	Revision     string    `json:"revision,omitempty"` // the commit; empty in registry mode
-	Tree         string    `json:"tree,omitempty"`
-	Repository   string    `json:"repository,omitempty"`
-	Platform     string    `json:"platform"`
-	Builder      *Builder  `json:"builder,omitempty"` // nil unless it was built for this request
-	Fetch        *Fetch    `json:"fetch,omitempty"`
-	Delivery     *Delivery `json:"delivery,omitempty"`
-	Reason       string    `json:"reason,omitempty"` // why it was not a hit
-	Ignored      bool      `json:"dockerignore,omitempty"`
-	Shared       bool      `json:"shared,omitempty"` // it joined the build of another request
-	Cache        *Cache    `json:"cache,omitempty"`
-	Prewarmed    bool      `json:"prewarmed,omitempty"`
-	SupersededBy string    `json:"superseded_by,omitempty"`
-	Warnings     []string  `json:"warnings,omitempty"`
+	ID         string    `json:"image_id"`
+	Revision   string    `json:"revision,omitempty"` // the commit; empty in registry mode
+	Tree       string    `json:"tree,omitempty"`
+	Repository string    `json:"repository,omitempty"`
+	Platform   string    `json:"platform"`
+	Builder    *Builder  `json:"builder,omitempty"` // nil unless it was built for this request
+	Fetch      *Fetch    `json:"fetch,omitempty"`
+	Delivery   *Delivery `json:"delivery,omitempty"`
+	Reason     string    `json:"reason,omitempty"` // why it was not a hit
+	Ignored    bool      `json:"dockerignore,omitempty"`
+	Shared     bool      `json:"shared,omitempty"` // it joined the build of another request
+	Cache      *Cache    `json:"cache,omitempty"`
+	// Args are the build arguments that it was built with, by name.
+	Args         map[string]string `json:"args,omitempty"`
+	Prewarmed    bool              `json:"prewarmed,omitempty"`
+	SupersededBy string            `json:"superseded_by,omitempty"`
+	Warnings     []string          `json:"warnings,omitempty"`
 	// Durations are in milliseconds. The steps that were not taken are missing.
 	Durations map[string]int64 `json:"durations_ms"`
 }
