@@ -34,6 +34,8 @@ const (
 	ClassBuild Class = "build"
 	// ClassStalled means that the build made no progress for too long.
 	ClassStalled Class = "stalled"
+	// ClassTimeLimit means that the build took longer than its time limit.
+	ClassTimeLimit Class = "time-limit"
 	// ClassCancelled means that the caller withdrew, or that the server is ending.
 	ClassCancelled Class = "cancelled"
 	// ClassGeneral is any other failure.
@@ -52,6 +54,7 @@ var messages = map[Class]string{
 	ClassLock:         "Another process is building this image. Try again later.",
 	ClassBuild:        "The template's build failed. It needs a change of the template.",
 	ClassStalled:      "The build made no progress for too long. Try again later.",
+	ClassTimeLimit:    "The build took longer than its time limit. Try again later.",
 	ClassCancelled:    "The build was cancelled.",
 	ClassGeneral:      "The image could not be made.",
 }

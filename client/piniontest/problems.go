@@ -19,6 +19,7 @@ var answers = map[client.Class]struct{ status, exitCode int }{
 	client.ClassLock:         {http.StatusServiceUnavailable, 16},
 	client.ClassBuild:        {http.StatusUnprocessableEntity, 20},
 	client.ClassStalled:      {http.StatusGatewayTimeout, 20},
+	client.ClassTimeLimit:    {http.StatusGatewayTimeout, 20},
 	client.ClassCancelled:    {http.StatusServiceUnavailable, 130},
 	client.ClassGeneral:      {http.StatusInternalServerError, 1},
 }
