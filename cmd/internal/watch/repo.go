@@ -30,6 +30,11 @@ type template struct {
 	// build is the watcher's build in progress, of revision; nil if there is none.
 	build    server.Call
 	revision git.Revision
+	// failedHead is the head whose builds failed for a reason that may pass, failures how often in
+	// a row, and retryAt when it is built again.
+	failedHead git.Revision
+	failures   int
+	retryAt    time.Time
 }
 
 func (r *repo) follow(name string) (added bool) {
@@ -61,7 +66,7 @@ func (r *repo) nudge() {
 	}
 }
 
-// run looks up the head at each interval and at each nudge. Failures increase the interval.
+// run looks up the head at each interval and at each nudge. Failed look-ups increase the interval.
 func (r *repo) run(ctx context.Context) {
 	defer r.leaveQueued()
 	failures := 0
@@ -128,10 +133,8 @@ func (r *repo) look(ctx context.Context) error {
 // start.
 func (r *repo) update(ctx context.Context, name string, head git.Revision, start time.Time) error {
 	t := r.template(name)
-	if err := t.collect(); err != nil {
-		return err
-	}
-	if t.finalHead == head {
+	r.collect(t)
+	if t.finalHead == head || t.failedHead == head && time.Now().Before(t.retryAt) {
 		return nil
 	}
 	if t.build != nil {
@@ -148,24 +151,32 @@ func (r *repo) update(ctx context.Context, name string, head git.Revision, start
 	return r.warm(ctx, name, t)
 }
 
-// collect forgets a build that has ended and returns its failure. A head is final once it is built,
-// or once its own build has failed. After any other failure it is built again: a retry may succeed.
-func (t *template) collect() error {
+// collect forgets a build that has ended. A head is final once it is built, or once its own build
+// has failed. After any other failure it is built again, since a retry may succeed, and each such
+// failure of one head increases the time until then.
+func (r *repo) collect(t *template) {
 	if t.build == nil {
-		return nil
+		return
 	}
 	select {
 	case <-t.build.Done():
 	default:
-		return nil
+		return
 	}
 	status := t.build.Status()
 	t.build = nil
 	if status.Failure == nil || status.Failure.Class == pinion.ClassBuild {
 		t.finalHead = t.revision
-		return nil
+		return
 	}
-	return fmt.Errorf("%s: %s", status.Name, status.Failure.Message)
+	if t.failedHead != t.revision {
+		t.failedHead, t.failures = t.revision, 0
+	}
+	t.failures++
+	pause := r.watcher.jitter(r.pause(t.failures))
+	t.retryAt = time.Now().Add(pause)
+	r.watcher.log.Warn(fmt.Sprintf("watch: %s: %s; %s is built again in %s", status.Name,
+		status.Failure.Message, t.revision.Short(), pause.Round(time.Second)))
 }
 
 // warm starts a build of the current head, which may be newer than the one looked up.
@@ -175,8 +186,8 @@ func (r *repo) warm(ctx context.Context, name string, t *template) error {
 		return err
 	}
 	t.build, t.revision = b, b.Status().Revision
-	if err := t.collect(); err != nil || t.build == nil {
-		return err
+	if r.collect(t); t.build == nil {
+		return nil
 	}
 	go func() {
 		<-b.Done()

@@ -19,7 +19,8 @@ import (
 const DefaultInterval = time.Minute
 
 const (
-	// maxBackoff bounds the time between look-ups that fail.
+	// maxBackoff bounds the time between look-ups that fail, and between builds of one commit that
+	// fail.
 	maxBackoff = 30 * time.Minute
 	// minPause is the least time between two look-ups of one head.
 	minPause = time.Second

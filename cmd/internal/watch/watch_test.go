@@ -294,6 +294,56 @@ func TestFailuresOfBuilds(t *testing.T) {
 	})
 }
 
+// TestABuildThatKeepsFailing is begun ever more rarely, and a new commit at once.
+func TestABuildThatKeepsFailing(t *testing.T) {
+	play(t, func(t *testing.T, w *world) {
+		w.Follow("one")
+		w.Follow("two")
+		pass(2 * time.Second)
+		fail := func(b *build) {
+			select {
+			case <-b.done:
+			default:
+				b.end(&pinion.Failure{Class: pinion.ClassUnreachable, Message: "registry is down"})
+			}
+		}
+		w.built()[1].end(nil)
+		var begun []time.Duration
+		start, builds := time.Now(), 2
+		for range 24 * 60 {
+			fail(w.built()[0])
+			for _, b := range w.built()[2:] {
+				fail(b)
+			}
+			if n := len(w.built()); n > builds {
+				begun, builds = append(begun, time.Since(start).Round(time.Minute)), n
+			}
+			pass(time.Minute)
+		}
+		if len(begun) < 40 || len(begun) > 60 || begun[0] > 4*time.Minute ||
+			begun[2]-begun[1] < 7*time.Minute {
+			t.Errorf("%d builds of a commit in a day, at %v", len(begun), begun)
+		}
+		if n := w.requests(); n < 20*60 {
+			t.Errorf("%d look-ups in a day", n)
+		}
+		w.push(2)
+		pass(2 * time.Second)
+		if got := len(w.built()) - builds; got != 2 {
+			t.Fatalf("%d builds after a new commit, for 2 templates", got)
+		}
+		w.set(func() { w.hits = true })
+		for _, b := range w.built()[builds:] {
+			fail(b)
+		}
+		builds = len(w.built())
+		pass(4 * time.Minute)
+		if got := len(w.built()) - builds; got != 2 {
+			t.Errorf("%d builds of another commit that failed once, for 2 templates", got)
+		}
+	})
+}
+
 func TestPushedTemplates(t *testing.T) {
 	play(t, func(t *testing.T, w *world) {
 		for _, name := range []string{"one", "three"} {
