@@ -176,7 +176,8 @@ func (b *Build) Status() BuildStatus {
 	return s
 }
 
-// latest returns what the build began to do last, for people; empty if that is not known.
+// latest returns what the build began to do last, in human-readable form; empty if that is not
+// known.
 func (b *Build) latest() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -194,13 +195,13 @@ func (b *Build) progress(
 	}
 }
 
-// notice tells the log and the events of something before a long wait.
+// notice logs and emits what a long wait is for, before it begins.
 func (b *Build) notice(log *slog.Logger, text string, attrs ...any) {
 	log.Info(text, attrs...)
 	b.emit(Event{Type: EventNotice, Text: b.clean(text)})
 }
 
-// stillBuilding tells the log and the events that the build goes on.
+// stillBuilding logs and emits that the build goes on.
 func (b *Build) stillBuilding(log *slog.Logger, h heartbeat.Beat) {
 	text := b.clean(fmt.Sprintf("still building %s: %s", b.name, h))
 	log.Info(text, heartbeat.Line())

@@ -30,8 +30,7 @@ func TestFault56_DoctorNamesTheAdvisories(t *testing.T) {
 		{buildkit.Info{Kind: buildkit.KindBuildkitd, Version: "v0.34.2"}, ""},
 	} {
 		w := newWorld(t)
-		w.connect = func(context.Context, *imagestore.Facts, string) (builder.Connection,
-			error) {
+		w.connect = func(context.Context, *imagestore.Facts, string) (builder.Connection, error) {
 			return builder.Connection{Builder: versioned{w.builder, c.info}}, nil
 		}
 		got := checkNamed(t, w.Doctor(t.Context()), "builder")
@@ -54,8 +53,7 @@ func checkNamed(t *testing.T, checks []Check, name string) Check {
 func TestDoctorOnBuilderWithoutTLS(t *testing.T) {
 	w := newWorld(t)
 	w.builders.Addr = "tcp://builder.example:1234"
-	w.connect = func(context.Context, *imagestore.Facts, string) (builder.Connection,
-		error) {
+	w.connect = func(context.Context, *imagestore.Facts, string) (builder.Connection, error) {
 		return builder.Connection{Builder: versioned{w.builder, buildkit.Info{
 			Kind: buildkit.KindBuildkitd, Endpoint: w.builders.Addr, Version: "v0.34.2"}}}, nil
 	}

@@ -84,8 +84,8 @@ func (e *Error) Unwrap() error { return e.Err }
 type ContextError struct {
 	// Name of the template.
 	Name string
-	// Doing is what the build had begun last, for people, for example "step 5 of 12, [2/3] RUN
-	// make"; empty before a build.
+	// Doing describes what the build had begun last, for example "step 5 of 12, [2/3] RUN make";
+	// empty before a build.
 	Doing string
 	// After is the time since the call began.
 	After time.Duration
@@ -152,8 +152,7 @@ func originOf(err error) Origin {
 	}
 }
 
-// Class sorts failures by whose turn it is to do something. Exit codes and HTTP statuses follow
-// from it.
+// Class sorts failures by who can correct them. Exit codes and HTTP statuses follow from it.
 type Class string
 
 // The classes of failures.
@@ -162,7 +161,7 @@ const (
 	ClassUsage Class = "usage"
 	// ClassNotFound: not in the catalogue, no such repository or commit.
 	ClassNotFound Class = "not-found"
-	// ClassUnauthorized: a git server or registry wants another credential.
+	// ClassUnauthorized: a git server or registry requires another credential.
 	ClassUnauthorized Class = "unauthorized"
 	// ClassUnreachable: a git server or registry does not answer, or not with anything that can be
 	// used.
@@ -182,7 +181,7 @@ const (
 	// ClassTimeLimit: the build took longer than its time limit. It may go better the next time,
 	// since finished steps are cached.
 	ClassTimeLimit Class = "time-limit"
-	// ClassCancelled: whoever asked did not want it any more.
+	// ClassCancelled: the caller cancelled the request.
 	ClassCancelled Class = "cancelled"
 	// ClassGeneral: anything else.
 	ClassGeneral Class = "general"

@@ -17,18 +17,18 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/resolver/git"
 )
 
-// EventType says what an [Event] tells.
+// EventType is the kind of an [Event].
 type EventType string
 
 // The types of events, in the order in which they can come. Each run ends with done or failed.
 const (
 	// EventResolved: the name stands for Revision and the image will be called Reference (in
-	// registry mode there is no revision). Prewarmed says that nobody waited for it when it began.
+	// registry mode there is no revision). Prewarmed is true if no caller waited when it began.
 	EventResolved EventType = "resolved"
-	// EventHit: the image is there already.
+	// EventHit: the store has the image already.
 	EventHit EventType = "hit"
-	// EventQueued: Position runs are to end first, this one's turn is next at 1. It comes whenever
-	// that changes.
+	// EventQueued: Position runs must end before this one starts; at 1 it is next. It is sent
+	// again when the position changes.
 	EventQueued EventType = "queued"
 	// EventFetching: the builder is asked for the commit.
 	EventFetching EventType = "fetching"
@@ -169,7 +169,8 @@ func (e Event) weight() int {
 	}
 }
 
-// doing says what an event that begins something begins, for people, and is empty for any other.
+// doing describes what the event begins, in human-readable form. It is empty for an event that
+// begins nothing.
 func (e Event) doing() string {
 	switch {
 	case e.Type == EventQueued:
@@ -253,7 +254,7 @@ type BuildStatus struct {
 	Position  int          `json:"position,omitempty"`
 	Reference string       `json:"reference"`
 	Revision  git.Revision `json:"revision,omitzero"`
-	// Prewarmed: it was begun before anybody waited for it.
+	// Prewarmed reports whether the build began before a caller waited for it.
 	Prewarmed bool      `json:"prewarmed,omitempty"`
 	Started   time.Time `json:"started"`
 	Ended     time.Time `json:"ended,omitzero"`

@@ -51,8 +51,9 @@ type fakeHeads struct {
 	moved string
 }
 
-func (f *fakeHeads) Head(_ context.Context, _ git.Remote, ref git.Ref,
-	hint git.ObjectFormat) (resolver.Head, error) {
+func (f *fakeHeads) Head(
+	_ context.Context, _ git.Remote, ref git.Ref, hint git.ObjectFormat,
+) (resolver.Head, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.asked++
@@ -97,8 +98,9 @@ func newFakeStore(kind imagestore.Kind) *fakeStore {
 
 func (f *fakeStore) Endpoint() string { return f.endpoint }
 
-func (f *fakeStore) DialHijack(context.Context, string, string,
-	map[string][]string) (net.Conn, error) {
+func (f *fakeStore) DialHijack(
+	context.Context, string, string, map[string][]string,
+) (net.Conn, error) {
 	panic("the fake has no BuildKit")
 }
 
@@ -167,8 +169,9 @@ func (f *fakeStore) tagsOf(id string) (tags []string) {
 	return tags
 }
 
-func (f *fakeStore) List(_ context.Context,
-	labelKey string) (images []imagestore.Image, err error) {
+func (f *fakeStore) List(
+	_ context.Context, labelKey string,
+) (images []imagestore.Image, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, img := range f.images {
@@ -266,8 +269,9 @@ func (f *fakeBuilder) Native() ocispecs.Platform {
 func (f *fakeBuilder) RequirePlatform(ocispecs.Platform) error { return nil }
 
 // ReadArgs reads version 1.2.3 in each file.
-func (f *fakeBuilder) ReadArgs(_ context.Context, req buildkit.Request) (values []arg.Value,
-	err error) {
+func (f *fakeBuilder) ReadArgs(
+	_ context.Context, req buildkit.Request,
+) (values []arg.Value, err error) {
 	for _, r := range req.Args {
 		v := arg.Value{Name: r.Name, Value: r.Value, File: r.File}
 		if r.File != "" {
@@ -278,8 +282,9 @@ func (f *fakeBuilder) ReadArgs(_ context.Context, req buildkit.Request) (values 
 	return values, nil
 }
 
-func (f *fakeBuilder) SaveCache(ctx context.Context,
-	s buildkit.CacheSave) (ocispecs.Descriptor, error) {
+func (f *fakeBuilder) SaveCache(
+	ctx context.Context, s buildkit.CacheSave,
+) (ocispecs.Descriptor, error) {
 	return f.save(ctx, s)
 }
 
@@ -290,13 +295,15 @@ func (f *fakeBuilder) Close() error {
 	return nil
 }
 
-func (f *fakeBuilder) connect(context.Context, *imagestore.Facts, string) (builder.Connection,
-	error) {
+func (f *fakeBuilder) connect(
+	context.Context, *imagestore.Facts, string,
+) (builder.Connection, error) {
 	return builder.Connection{Builder: f}, nil
 }
 
-func (f *fakeBuilder) Solve(ctx context.Context, req buildkit.Request,
-	sink buildkit.Sink) (buildkit.Result, error) {
+func (f *fakeBuilder) Solve(
+	ctx context.Context, req buildkit.Request, sink buildkit.Sink,
+) (buildkit.Result, error) {
 	f.mu.Lock()
 	f.built = append(f.built, req)
 	f.mu.Unlock()
@@ -326,8 +333,9 @@ func (f *fakeBuilder) Solve(ctx context.Context, req buildkit.Request,
 		ImportFailed: f.importFailed}, err
 }
 
-func (f *fakeBuilder) deliver(ctx context.Context, img imagestore.Image, reference string,
-	sink buildkit.Sink) error {
+func (f *fakeBuilder) deliver(
+	ctx context.Context, img imagestore.Image, reference string, sink buildkit.Sink,
+) error {
 	f.store.mu.Lock()
 	if !f.outside {
 		f.store.put(img, reference)

@@ -49,7 +49,7 @@ type Image struct {
 	Name    string        `json:"name"`
 	Mode    resolver.Mode `json:"mode"`
 	Outcome Outcome       `json:"outcome"`
-	// Reference names the image in the store; whoever may use the store can move it.
+	// Reference names the image in the store; every user of the store can move it.
 	Reference string `json:"reference"`
 	// ID is the image's content address as the store gives it: the config's digest on Docker's
 	// classic store, the manifest's on the containerd store and in a folder, the index's there for
@@ -59,9 +59,9 @@ type Image struct {
 	Revision git.Revision `json:"revision,omitzero"`
 	// Repository is the template's repository as people write it; empty where there is no Revision.
 	Repository string `json:"repository,omitempty"`
-	// Tree is the digest of the working tree that was built ([AtPath]), "sha256:<hex>", else empty:
-	// of the Dockerfile and of paths, modes, links and contents after .dockerignore. Reference ends
-	// in its first 12 digits.
+	// Tree is the digest of the working tree that was built ([AtPath]), in the form "sha256:<hex>",
+	// and empty for a commit. It covers the Dockerfile, and paths, modes, links and contents after
+	// .dockerignore. Reference ends in its first 12 digits.
 	Tree string `json:"tree,omitempty"`
 	// Platform in the form os/arch[/variant].
 	Platform string `json:"platform"`
@@ -99,29 +99,29 @@ func copied[T any](p *T) *T {
 	return &v
 }
 
-// Receipt tells what was done for an [Image] and why.
+// Receipt reports what was done for an [Image] and why.
 type Receipt struct {
 	// Builder, Fetch and Delivery are nil unless something was built.
 	Builder  *buildkit.Info     `json:"builder,omitempty"`
 	Fetch    *buildkit.Fetch    `json:"fetch,omitempty"`
 	Delivery *buildkit.Delivery `json:"delivery,omitempty"`
-	// Pushed lists the names in a registry that the image has been given, see [PushTo].
+	// Pushed lists the names under which the image was pushed to a registry, see [PushTo].
 	Pushed []Pushed `json:"pushed,omitempty"`
-	// Reason says why it was not a hit.
+	// Reason says why the request was not a hit.
 	Reason string `json:"reason,omitempty"`
-	// Ignored says that the repository's .dockerignore was applied to the build context.
+	// Ignored reports whether the repository's .dockerignore was applied to the build context.
 	Ignored bool `json:"dockerignore,omitempty"`
 	// Args are the build arguments that the image was built with, by name.
 	Args map[string]string `json:"args,omitempty"`
-	// Prewarmed says that the image was built before anybody waited for it.
+	// Prewarmed reports whether the build began before a caller waited for the image.
 	Prewarmed bool `json:"prewarmed,omitempty"`
-	// Shared says that this call joined a build or pull that another call had begun.
+	// Shared reports whether this call joined a build or pull that another call had begun.
 	Shared bool `json:"shared,omitempty"`
-	// Cache tells of the saved build caches that the builder was offered; nil if there were none.
+	// Cache describes the saved build caches that the builder was offered; nil if there were none.
 	Cache *CacheReceipt `json:"cache,omitempty"`
 	// SupersededBy is the branch's head if it moved while Revision was being built.
 	SupersededBy git.Revision `json:"superseded_by,omitzero"`
-	// Warnings are things that did not stop the work and that somebody should know.
+	// Warnings are the problems that did not stop the work.
 	Warnings  []string  `json:"warnings,omitempty"`
 	Durations Durations `json:"durations_ms"`
 }

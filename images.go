@@ -116,12 +116,12 @@ type BuildCacheReport = cache.Trimmed
 //
 // An image is removed by Pinion's own names for it, never by force: only if the name still means
 // the recorded image and the image has Pinion's labels. What the engine refuses to remove stays.
-// Both are in the report and are no errors. Images that somebody else made are never touched,
-// whatever their name; an image that also has a name of somebody else's loses Pinion's names and
+// Both are in the report and are no errors. Images that Pinion did not make are never touched, even
+// under a name like Pinion's. An image that also has a name from elsewhere loses Pinion's names and
 // stays.
 //
-// An engine cannot remove a name on the condition that it still means the same, so a tag that
-// somebody else moves in the instant between the last look and the removal loses that name.
+// An engine cannot remove a name on the condition that it still means the same image. A tag that
+// another program moves in the instant between the last check and the removal loses that name.
 //
 // Prune is safe to run beside builds. It does not know about images that were returned by Ensure
 // and that no container uses yet; the newest of each template are there to be used. A failure is an

@@ -142,7 +142,7 @@ func isOpen(store imagestore.Store) bool {
 	return !ok || folder.Exists()
 }
 
-// ownerOf tells users of one engine apart that share no cache folder, and so no locks.
+// ownerOf distinguishes users of one engine who share no cache folder, and so no locks.
 func ownerOf(cachePath string) string {
 	host, _ := os.Hostname() // one of several parts, which may be empty
 	sum := sha256.Sum256(fmt.Appendf(nil, "%s\x00%d\x00%s", host, os.Getuid(), cachePath))

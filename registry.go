@@ -74,8 +74,8 @@ func (o *Orchestrator) fetchImage(
 	ctx context.Context, store imagestore.Store, img Image, b *Build,
 ) (Image, error) {
 	begun := time.Now()
-	o.log.Info(fmt.Sprintf("Provisioner: registry mode → pulling %s for runtime %s", img.Reference,
-		b.name))
+	o.log.Info(fmt.Sprintf("Provisioner: registry mode → pulling %s for runtime %s",
+		img.Reference, b.name))
 	err := store.Pull(ctx, img.Reference, img.Platform, func(status string) {
 		o.log.Debug(status)
 		b.emit(Event{Type: EventLog, Text: b.clean(status)})

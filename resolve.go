@@ -156,8 +156,9 @@ func (o *Orchestrator) bake(ctx context.Context, name string) (BakeTarget, error
 
 // readArgs returns the build arguments as literals for bake. Only files take a builder, which reads
 // them at the commit.
-func (o *Orchestrator) readArgs(ctx context.Context, store *imagestore.Facts,
-	req buildkit.Request, readsFiles bool) (map[string]string, error) {
+func (o *Orchestrator) readArgs(
+	ctx context.Context, store *imagestore.Facts, req buildkit.Request, readsFiles bool,
+) (map[string]string, error) {
 	args := map[string]string{}
 	if !readsFiles {
 		for _, r := range req.Args {

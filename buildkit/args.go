@@ -55,8 +55,9 @@ func (b *Builder) ReadArgs(ctx context.Context, req Request) ([]arg.Value, error
 }
 
 // fetchArgs runs a Build session that reads the files and exports nothing.
-func (b *Builder) fetchArgs(ctx context.Context, req Request, refs bool) (values []arg.Value,
-	err error) {
+func (b *Builder) fetchArgs(
+	ctx context.Context, req Request, refs bool,
+) (values []arg.Value, err error) {
 	opt := client.SolveOpt{FrontendAttrs: map[string]string{}, Ref: identity.NewID(),
 		Session: []session.Attachable{
 			secretsprovider.NewSecretProvider(newGate(req.Remote, req.Token)),
@@ -80,8 +81,9 @@ func (b *Builder) fetchArgs(ctx context.Context, req Request, refs bool) (values
 // readArgs returns the values of the build arguments. A file without a value that fits is refused
 // if the rule requires one; otherwise the argument is left out, with a warning unless there is no
 // such file.
-func readArgs(ctx context.Context, f files, rules []arg.Rule) (values []arg.Value,
-	warnings []string, err error) {
+func readArgs(
+	ctx context.Context, f files, rules []arg.Rule,
+) (values []arg.Value, warnings []string, err error) {
 	for _, r := range rules {
 		if r.File == "" {
 			values = append(values, arg.Value{Name: r.Name, Value: r.Value})

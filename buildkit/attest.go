@@ -56,8 +56,8 @@ func ParseProvenance(entry string) (Provenance, error) {
 	return mode, nil
 }
 
-var errNotAttested = errors.New("the builder made no provenance, which takes BuildKit 0.11 or " +
-	"later")
+var errNotAttested = errors.New(
+	"the builder made no provenance, which takes BuildKit 0.11 or later")
 
 // errNoArchive comes with errUnreadable if a docker archive cannot replace the image.
 var errNoArchive = errors.New("a docker archive holds no attestations")
@@ -110,8 +110,8 @@ func (open openFunc) unindexed(
 	for _, m := range list.Manifests {
 		if !isAttestation(m) {
 			if image.Digest != "" {
-				return image, nil, fmt.Errorf("the exported index %s has more than one image",
-					root.Digest)
+				return image, nil,
+					fmt.Errorf("the exported index %s has more than one image", root.Digest)
 			}
 			image = m
 			continue

@@ -167,8 +167,9 @@ func (b *bench) push(t *testing.T, name string, files ...parts.File) buildkit.Re
 }
 
 // busybox is a template whose Dockerfile ends in the given lines, with further files beside it.
-func (b *bench) busybox(t *testing.T, name string, lines []string,
-	more ...parts.File) buildkit.Request {
+func (b *bench) busybox(
+	t *testing.T, name string, lines []string, more ...parts.File,
+) buildkit.Request {
 	t.Helper()
 	return b.template(t, name, append(partstest.BusyboxTemplate(t, lines...), more...)...)
 }
@@ -176,8 +177,9 @@ func (b *bench) busybox(t *testing.T, name string, lines []string,
 // discard is a sink that reads the archive to the end.
 type discard struct{}
 
-func (discard) Receive(ctx context.Context, image buildkit.Solved,
-	onBytes func(int)) (buildkit.Delivery, error) {
+func (discard) Receive(
+	ctx context.Context, image buildkit.Solved, onBytes func(int),
+) (buildkit.Delivery, error) {
 	var manifest ocispecs.Manifest
 	if err := json.Unmarshal(image.Manifest, &manifest); err != nil {
 		return buildkit.Delivery{}, err

@@ -150,8 +150,8 @@ func (c *BuildCache) check(d ocispecs.Descriptor, into map[digest.Digest]int64) 
 	case err != nil:
 		return err
 	case !info.Mode().IsRegular() || info.Size() != d.Size:
-		return fmt.Errorf("blob %s is damaged: it has %d bytes, not %d", d.Digest, info.Size(),
-			d.Size)
+		return fmt.Errorf("blob %s is damaged: it has %d bytes, not %d",
+			d.Digest, info.Size(), d.Size)
 	}
 	into[d.Digest] = d.Size
 	return nil

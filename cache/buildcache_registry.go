@@ -41,6 +41,8 @@ func (c RegistryCache) Exports(revision string) (exports []BuildKitEntry) {
 // references has the line in both tags, so that recipes that differ in platform or target do not
 // overwrite each other.
 func (c RegistryCache) references(revision string) []string {
-	return []string{c.repository + ":" + revision + "-" + c.line, c.repository + ":latest-" +
-		c.line}
+	return []string{
+		c.repository + ":" + revision + "-" + c.line,
+		c.repository + ":latest-" + c.line,
+	}
 }

@@ -32,9 +32,8 @@ func (c *BuildCache) Repair(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if !slices.EqualFunc(good, idx, func(a, b ocispecs.Descriptor) bool {
-		return a.Digest == b.Digest
-	}) {
+	sameDigest := func(a, b ocispecs.Descriptor) bool { return a.Digest == b.Digest }
+	if !slices.EqualFunc(good, idx, sameDigest) {
 		if err := c.writeIndex(good); err != nil {
 			return err
 		}

@@ -16,8 +16,8 @@ var (
 	ErrInvalidRecord = errors.New("invalid cache record")
 )
 
-var errNoFolder = errors.New("MOLECULE_LOCAL_BUILD_CACHE names no folder, and there is no home " +
-	"folder")
+var errNoFolder = errors.New(
+	"MOLECULE_LOCAL_BUILD_CACHE names no folder, and there is no home folder")
 
 // Error is the one error type of this package. Err is one of the sentinels
 // above or an error of the operating system (fs.ErrPermission, syscall.ENOSPC

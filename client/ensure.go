@@ -24,8 +24,9 @@ const (
 //
 // If ctx ends, Ensure withdraws, and the error is an [*Error] that says in which step, and that
 // wraps the context's error. A process that is killed does not withdraw, and its build goes on.
-func (c *Client) Ensure(ctx context.Context, name string, onEvent func(Event),
-	opts ...EnsureOption) (Image, error) {
+func (c *Client) Ensure(
+	ctx context.Context, name string, onEvent func(Event), opts ...EnsureOption,
+) (Image, error) {
 	run := &run{client: c, name: name, onEvent: onEvent, begun: time.Now()}
 	img, accepted, err := c.Request(ctx, name, opts...)
 	switch {

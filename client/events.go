@@ -32,8 +32,9 @@ func (c *Client) Events(ctx context.Context, id string, after int64, onEvent fun
 
 // stream reads an event stream. It returns the last event of the build, or nil if the stream ended
 // before.
-func (c *Client) stream(ctx context.Context, id string, after int64, onEvent func(Event)) (*Event,
-	error) {
+func (c *Client) stream(
+	ctx context.Context, id string, after int64, onEvent func(Event),
+) (*Event, error) {
 	reading, stop := context.WithCancel(ctx)
 	defer stop()
 	resp, err := c.open(reading, request{method: http.MethodGet, path: buildPath(id) + "/events",

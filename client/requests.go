@@ -28,8 +28,9 @@ func NoCache() EnsureOption { return func(w *Wish) { w.NoCache = true } }
 // Request requests an image without waiting for a build. It returns the image if it is in the
 // store, otherwise the build that the server started or joined. That build goes on until it ends or
 // every caller has withdrawn, see [Client.Cancel].
-func (c *Client) Request(ctx context.Context, name string, opts ...EnsureOption) (*Image, *Accepted,
-	error) {
+func (c *Client) Request(
+	ctx context.Context, name string, opts ...EnsureOption,
+) (*Image, *Accepted, error) {
 	var wish Wish
 	for _, o := range opts {
 		o(&wish)

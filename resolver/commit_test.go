@@ -15,14 +15,16 @@ type fixedHeads struct {
 	hint git.ObjectFormat // of the last call of Head
 }
 
-func (h *fixedHeads) Head(_ context.Context, _ git.Remote, _ git.Ref,
-	hint git.ObjectFormat) (Head, error) {
+func (h *fixedHeads) Head(
+	_ context.Context, _ git.Remote, _ git.Ref, hint git.ObjectFormat,
+) (Head, error) {
 	h.hint = hint
 	return Head{Revision: h.head}, h.err
 }
 
-func (h *fixedHeads) RequireOnBranch(_ context.Context, _ git.Remote, _ git.Ref,
-	rev git.Revision) error {
+func (h *fixedHeads) RequireOnBranch(
+	_ context.Context, _ git.Remote, _ git.Ref, rev git.Revision,
+) error {
 	if h.err == nil && rev != h.head {
 		return ErrNotOnBranch
 	}

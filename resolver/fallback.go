@@ -11,7 +11,7 @@ import (
 
 // fallBack serves a look-up that git's protocol didn't answer. Where the server
 // doesn't take the request at all (an old git, a proxy that lets no POST
-// through) the forge's API is asked for the commit; else the error is explained.
+// through) the forge's API is asked for the commit; otherwise the error is explained.
 func (c *Client) fallBack(
 	ctx context.Context, remote git.Remote, ref git.Ref, err error,
 ) (Head, error) {
@@ -61,8 +61,8 @@ func (c *Client) explain(ctx context.Context, remote git.Remote, err error) erro
 	case refused.code >= http.StatusInternalServerError:
 		return fmt.Errorf("%w: %w: try again later", errServerUnavailable, refused)
 	default:
-		return fmt.Errorf("%w: %w: check that the URL is a git repository's", ErrInvalidAnswer,
-			refused)
+		return fmt.Errorf("%w: %w: check that the URL is a git repository's",
+			ErrInvalidAnswer, refused)
 	}
 }
 

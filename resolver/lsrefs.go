@@ -61,8 +61,8 @@ func readRefs(r io.Reader, format git.ObjectFormat, names []string) (refAnswer, 
 		case mark == pktFlush:
 			return refAnswer{}, nil
 		case mark >= 0:
-			return refAnswer{}, fmt.Errorf("%w: a mark %04d in the list of refs", ErrInvalidAnswer,
-				mark)
+			return refAnswer{},
+				fmt.Errorf("%w: a mark %04d in the list of refs", ErrInvalidAnswer, mark)
 		}
 		if message, isError := bytes.CutPrefix(payload, []byte("ERR ")); isError {
 			return refAnswer{}, fmt.Errorf("%w: it says %s", errRefused,

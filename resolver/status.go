@@ -39,8 +39,8 @@ func refusalOf(resp *http.Response, remote git.Remote) error {
 	switch {
 	case isRedirect(resp.StatusCode) && resp.Header.Get("Location") != "":
 		return redirectError(resp, remote)
-	case resp.StatusCode == http.StatusTooManyRequests, resp.StatusCode == http.StatusForbidden &&
-		wait > 0:
+	case resp.StatusCode == http.StatusTooManyRequests,
+		resp.StatusCode == http.StatusForbidden && wait > 0:
 		return &RateLimitError{RetryAfter: wait}
 	}
 	refusal := &statusError{code: resp.StatusCode}

@@ -56,9 +56,8 @@ func (n Node) TLS() (TLSOptions, error) {
 		}
 	}
 	if t != (TLSOptions{}) && (t.CACert == "" || (t.Cert == "") != (t.Key == "")) {
-		return TLSOptions{},
-			fmt.Errorf("node %s: TLS needs the driver option cacert, and cert and key together",
-				n.Name)
+		return TLSOptions{}, fmt.Errorf(
+			"node %s: TLS needs the driver option cacert, and cert and key together", n.Name)
 	}
 	return t, nil
 }

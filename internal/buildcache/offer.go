@@ -47,7 +47,8 @@ type Request struct {
 	NoCache bool
 }
 
-// Offer is what one build has to do with saved caches. It owns the build's connection.
+// Offer holds the saved caches of one build: those to import, and those to save. It owns the
+// build's connection.
 type Offer struct {
 	caches   *Caches
 	request  Request

@@ -1,7 +1,7 @@
 // Package buildcache decides which saved BuildKit caches a build is offered, and saves the build's
 // own cache after the caller has the image.
 //
-// A build needs no cache: whatever fails here is a warning or a log line, never the build's error.
+// A build needs no cache: a failure here is a warning or a log line, never the build's error.
 // Where the caches lie, and how many stay, is decided by package cache.
 package buildcache
 

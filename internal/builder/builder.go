@@ -128,8 +128,9 @@ func connection(b *buildkit.Builder, err error) (Connection, error) {
 	return Connection{Builder: b}, nil
 }
 
-func (c Config) connectManaged(ctx context.Context,
-	opts []buildkit.Option) (*buildkit.Builder, error) {
+func (c Config) connectManaged(
+	ctx context.Context, opts []buildkit.Option,
+) (*buildkit.Builder, error) {
 	if c.StartManaged == nil {
 		return nil, errdef.In(errdef.ManagedMissing, "", noBuilder("start",
 			errors.New("this program has no managed BuildKit")))

@@ -41,8 +41,8 @@ func (c Config) selection() (selection, error) {
 		}
 		return selection{selectedBuilder, b, "named by its name in buildx"}, err
 	}
-	// The selection goes by the engine. If that cannot be told, the error comes with the first
-	// use of the engine.
+	// The selection depends on the engine. An engine that cannot be determined is reported at its
+	// first use.
 	name, host, err := c.Engine.CurrentContext()
 	if err != nil {
 		return selection{}, nil

@@ -123,8 +123,8 @@ func (n nodeState) isSilent() bool { return n.builder == nil && n.err == nil }
 func (q *poll) failSilent() {
 	for i, n := range q.nodes {
 		if n.isSilent() {
-			q.nodes[i].err = fmt.Errorf("node %s: no answer within %s of another node's", n.name,
-				nodePatience)
+			q.nodes[i].err = fmt.Errorf("node %s: no answer within %s of another node's",
+				n.name, nodePatience)
 		}
 	}
 }

@@ -33,7 +33,7 @@ const (
 	DiskFull Situation = "disk full"
 	// FolderReadOnly: a folder for images is not writable.
 	FolderReadOnly Situation = "folder read-only"
-	// FolderForeign: a folder is in use for something else than images.
+	// FolderForeign: a folder is in use for something other than images.
 	FolderForeign Situation = "folder foreign"
 	// LayoutBroken: the index of an OCI image layout in a folder is broken.
 	LayoutBroken Situation = "layout broken"

@@ -126,7 +126,7 @@ var numbered = regexp.MustCompile(`^\[(?:\S+ )? *(\d+)/(\d+)\] (.*)$`)
 // maxWords is the length of a step's first words, in bytes.
 const maxWords = 48
 
-// String returns the beat for people, for example "step 5/12 RUN make, 40 s".
+// String returns the beat in human-readable form, for example "step 5/12 RUN make, 40 s".
 func (b Beat) String() string {
 	return fmt.Sprintf("%s, %s", b.subject(), seconds(b.Elapsed))
 }

@@ -4,7 +4,7 @@
 //
 // What a store guarantees:
 //   - Every failure is an *Error that says which side failed, the engine, the folder or a registry,
-//     and can be told apart with errors.Is.
+//     and can be distinguished with errors.Is.
 //   - An image that it returns from Receive is complete as far as the store can tell.
 //
 // What it does not guarantee:

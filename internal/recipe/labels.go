@@ -46,9 +46,8 @@ func CheckLabels(labels map[string]string) error {
 	for k, v := range labels {
 		switch {
 		case k == LabelSource, k == LabelRevision, strings.HasPrefix(k, reservedLabels):
-			return fmt.Errorf("%w: the label %s says where the image comes from; only Pinion "+
-				"sets it",
-				resolver.ErrInvalidInput, k)
+			return fmt.Errorf("%w: the label %s says where the image comes from; "+
+				"only Pinion sets it", resolver.ErrInvalidInput, k)
 		case k == "", strings.ContainsFunc(k, isNoKeyRune):
 			return fmt.Errorf("%w: label %q: a label's key holds no blanks, control characters "+
 				"or =, and is not empty", resolver.ErrInvalidInput, k)

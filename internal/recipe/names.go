@@ -35,8 +35,7 @@ func (r Recipe) Reference() string { return r.repository() + ":" + r.Tag() }
 // Tag returns the tag of the pinned name.
 func (r Recipe) Tag() string { return r.Short() + r.suffix() }
 
-// Latest returns the name of the image that was built last. It is for people: Pinion never reads
-// it.
+// Latest returns the name of the image that was built last, for users: Pinion never reads it.
 func (r Recipe) Latest() string { return r.repository() + ":" + r.LatestTag() }
 
 // LatestTag returns the tag of Latest.
@@ -103,7 +102,7 @@ func shortDigest(v any) string {
 }
 
 // FromRecord returns what a record holds of its recipe: enough for the names, not for the key. It
-// reports false if those are not the names in the record, so that nothing else is taken for an
+// reports false if those are not the names in the record, so that no other file is taken for an
 // image of Pinion's.
 func FromRecord(rec cache.Record) (r Recipe, ok bool) {
 	repository, _, _ := strings.Cut(rec.Reference, ":")

@@ -1,9 +1,9 @@
 // Package retention finds the images that Pinion built into one store, and removes those that are
-// not needed any more.
+// no longer needed.
 //
 // An image is removed by Pinion's own names alone, never by force, and only if a record, the names,
 // the image ID and the labels agree. An engine cannot remove a name on the condition that it still
-// has the same meaning, so a tag that somebody else moves between the last look and the removal
+// has the same meaning, so a tag that another program moves between the last check and the removal
 // loses that name.
 package retention
 
@@ -154,7 +154,7 @@ func (s *Survey) inspect(ctx context.Context, rec cache.Record) (*holding, error
 	return h, nil
 }
 
-// inspectID tells an image that is missing from one that its name does not lead to.
+// inspectID distinguishes a missing image from one that its name does not lead to.
 func (s *Survey) inspectID(ctx context.Context, h *holding, oddity string) error {
 	img, err := s.Store.Inspect(ctx, h.ID)
 	switch {

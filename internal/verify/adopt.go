@@ -59,15 +59,15 @@ func (a *Arrival) Adopt(ctx context.Context, res buildkit.Result, latest bool) (
 	return img, err
 }
 
-// checkName makes sure that the name was not moved by somebody else in the meantime.
+// checkName returns an error if another program has moved the name in the meantime.
 func (a *Arrival) checkName(ctx context.Context, id string) error {
 	img, err := a.store.Store.Inspect(ctx, a.recipe.Reference())
 	if err != nil {
 		return imagestore.StoreFailure(err)
 	}
 	if img.ID != id {
-		return fmt.Errorf("%w: somebody else moved %s to %s", ErrVerification,
-			a.recipe.Reference(), img.ID)
+		return fmt.Errorf("%w: another process moved %s to %s",
+			ErrVerification, a.recipe.Reference(), img.ID)
 	}
 	return nil
 }

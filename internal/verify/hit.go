@@ -42,8 +42,9 @@ type Probe struct {
 // Begin reads the history of the recipe. If early is true, it also starts to inspect the newest
 // image: usually the branch has not moved, and then a hit costs the slower of the two requests
 // instead of both. The inspection ends with ctx.
-func Begin(ctx context.Context, store imagestore.Store, records Records, r recipe.Recipe,
-	early bool) *Probe {
+func Begin(
+	ctx context.Context, store imagestore.Store, records Records, r recipe.Recipe, early bool,
+) *Probe {
 	p := &Probe{store: store, records: records, history: openHistory(records, r, store.Endpoint())}
 	if early && len(p.history.records) > 0 {
 		p.early = inspect(ctx, store, p.history.records[0].Reference)
@@ -51,7 +52,7 @@ func Begin(ctx context.Context, store imagestore.Store, records Records, r recip
 	return p
 }
 
-// First reports whether no build of the recipe, for whatever commit, is remembered.
+// First reports whether there is no record of a build of the recipe, for any commit.
 func (p *Probe) First() bool { return len(p.history.records) == 0 }
 
 // Format returns the repository's object format as far as it is remembered, otherwise "".
@@ -118,8 +119,9 @@ func (in *inspection) wait() (imagestore.Image, error) {
 }
 
 // retag gives an image that is found by its ID the name that it has lost.
-func (p *Probe) retag(ctx context.Context, r recipe.Recipe,
-	recs []cache.Record) (cache.Record, Miss, error) {
+func (p *Probe) retag(
+	ctx context.Context, r recipe.Recipe, recs []cache.Record,
+) (cache.Record, Miss, error) {
 	gone := Miss(r.Reference() + " is no longer in the image store")
 	for _, rec := range recs {
 		img, err := p.store.Inspect(ctx, rec.ImageID)
@@ -182,8 +184,8 @@ func mismatch(r recipe.Recipe, img imagestore.Image) Miss {
 	return ""
 }
 
-// Present returns the ID of an image that need not be one of Pinion's, or the reason why it has to
-// be pulled.
+// Present returns the ID of an image that need not be one of Pinion's, or the reason why it must be
+// pulled.
 func Present(
 	ctx context.Context, store imagestore.Store, ref, platform string,
 ) (id string, miss Miss, err error) {

@@ -141,9 +141,8 @@ func isHostName(host string) bool {
 		if label == "" || label[0] == '-' || label[len(label)-1] == '-' {
 			return false
 		}
-		if strings.ContainsFunc(label, func(r rune) bool {
-			return !isAlnum(r) && r != '-' && r != '_'
-		}) {
+		isForeign := func(r rune) bool { return !isAlnum(r) && r != '-' && r != '_' }
+		if strings.ContainsFunc(label, isForeign) {
 			return false
 		}
 	}

@@ -43,8 +43,9 @@ func newBig(ctx context.Context, g *parts.Gitea) (*changing, error) {
 	return newChanging(ctx, g, bigRepoPrefix, steps)
 }
 
-func newChanging(ctx context.Context, g *parts.Gitea, prefix string,
-	steps []string) (*changing, error) {
+func newChanging(
+	ctx context.Context, g *parts.Gitea, prefix string, steps []string,
+) (*changing, error) {
 	files, err := parts.BusyboxTemplate(append(steps, "COPY top /top")...)
 	if err != nil {
 		return nil, err

@@ -96,8 +96,9 @@ func update(builder string) preparing {
 }
 
 // racing makes another commit before each run.
-func racing(builder string, before func(ctx context.Context, a *arena,
-	builder string) error) preparing {
+func racing(
+	builder string, before func(ctx context.Context, a *arena, builder string) error,
+) preparing {
 	return func(ctx context.Context, a *arena) (race, error) {
 		ours, peer, err := a.loading(ctx, builder)
 		if err != nil {

@@ -70,8 +70,9 @@ func (r race) result(scenario, engine string, ours, peer stats.Series) stats.Res
 }
 
 // round is a turn of each.
-func (r race) round(ctx context.Context,
-	turn func(contestant, context.Context) (run, error)) (ours, peer run, err error) {
+func (r race) round(
+	ctx context.Context, turn func(contestant, context.Context) (run, error),
+) (ours, peer run, err error) {
 	if ours, err = turn(r.ours, ctx); err != nil {
 		return ours, peer, err
 	}

@@ -92,8 +92,9 @@ func findPrograms(ctx context.Context, dir string) (p programs, err error) {
 }
 
 // play runs the scenarios that are asked for on one engine.
-func (s *stage) play(ctx context.Context, flavour parts.Flavour, o options,
-	r *stats.Report) (err error) {
+func (s *stage) play(
+	ctx context.Context, flavour parts.Flavour, o options, r *stats.Report,
+) (err error) {
 	var wanted []scenario
 	for _, sc := range scenarios() {
 		if sc.runsOn(flavour, o.only) {

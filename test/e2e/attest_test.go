@@ -86,8 +86,9 @@ func (a attested) blobs(t *testing.T, ref string) map[digest.Digest][]byte {
 
 // provenance finds the statement as a reader of registries does, and everything that the image
 // leads to.
-func (a attested) provenance(t *testing.T,
-	img pinion.Image) (statement string, blobs map[digest.Digest][]byte) {
+func (a attested) provenance(
+	t *testing.T, img pinion.Image,
+) (statement string, blobs map[digest.Digest][]byte) {
 	t.Helper()
 	blobs = a.blobs(t, img.Reference)
 	open := func(d digest.Digest, to any) {

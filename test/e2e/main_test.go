@@ -41,16 +41,18 @@ type ensemble struct {
 
 // join returns the shared part of that name, and starts it if there is none. Skips the test where
 // the machine cannot run it.
-func join[P part](t *testing.T, name string,
-	start func(ctx context.Context, dir string) (P, error)) P {
+func join[P part](
+	t *testing.T, name string, start func(ctx context.Context, dir string) (P, error),
+) P {
 	t.Helper()
 	partstest.Need(t, name)
 	return keep(t, name, start)
 }
 
 // keep is join for what is asked for by another name than that of a part.
-func keep[P part](t *testing.T, name string,
-	start func(ctx context.Context, dir string) (P, error)) P {
+func keep[P part](
+	t *testing.T, name string, start func(ctx context.Context, dir string) (P, error),
+) P {
 	t.Helper()
 	shared.mu.Lock()
 	defer shared.mu.Unlock()

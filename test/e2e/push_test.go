@@ -16,8 +16,9 @@ import (
 )
 
 // manifest is what the registry has under a tag or a digest, "" and nothing if it has none.
-func (d *depot) manifest(t *testing.T, repository,
-	reference string) (digest string, m ocispec.Manifest) {
+func (d *depot) manifest(
+	t *testing.T, repository, reference string,
+) (digest string, m ocispec.Manifest) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet,
 		d.registry.URL()+"/v2/"+repository+"/manifests/"+reference, nil)
@@ -226,7 +227,7 @@ func TestPushedNameOfSomebodyElse(t *testing.T) {
 	})
 	r := d.loggedIn(t, s.user, depotPassword).run(t, "ensure", runtime, "--push", "--registry",
 		d.host+"/"+path)
-	if r.code != exitStore || !strings.Contains(r.stderr, "somebody else moved the name") {
+	if r.code != exitStore || !strings.Contains(r.stderr, "another process moved the name") {
 		t.Errorf("exit code %d\n%s", r.code, r.stderr)
 	}
 	if got := s.id(t, ref); got != other.ID {

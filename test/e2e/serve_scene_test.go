@@ -44,8 +44,9 @@ func socket(t *testing.T) string {
 
 func clientOf(t *testing.T, path string) *served {
 	t.Helper()
-	transport := &http.Transport{DialContext: func(ctx context.Context, _,
-		_ string) (net.Conn, error) {
+	transport := &http.Transport{DialContext: func(
+		ctx context.Context, _, _ string,
+	) (net.Conn, error) {
 		var d net.Dialer
 		return d.DialContext(ctx, "unix", path)
 	}}

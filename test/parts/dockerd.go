@@ -40,8 +40,9 @@ func WithDaemonConfig(keys map[string]any) DockerdOption {
 // StartDockerd starts a Docker engine with all of its state below dir. It needs root, containerd,
 // runc and ip. RUN steps of a build are on a bridge without a way out; git fetches and ADD of a URL
 // use the host's network, so they reach servers on loopback.
-func StartDockerd(ctx context.Context, dir string, flavour Flavour,
-	opts ...DockerdOption) (*Dockerd, error) {
+func StartDockerd(
+	ctx context.Context, dir string, flavour Flavour, opts ...DockerdOption,
+) (*Dockerd, error) {
 	path, err := flavour.locate(ctx)
 	if err != nil {
 		return nil, err

@@ -58,8 +58,9 @@ func (g *Gitea) CreateOrganization(ctx context.Context, name string) error {
 }
 
 // CreateRepo makes an empty repository of a user or an organization.
-func (g *Gitea) CreateRepo(ctx context.Context, owner, name string,
-	opts RepoOptions) (Repo, error) {
+func (g *Gitea) CreateRepo(
+	ctx context.Context, owner, name string, opts RepoOptions,
+) (Repo, error) {
 	r := Repo{Owner: owner, Name: name}
 	body := map[string]any{"name": name, "private": opts.Private, "auto_init": false}
 	if opts.DefaultBranch != "" {

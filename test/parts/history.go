@@ -60,8 +60,7 @@ func (h History) write(w io.Writer) error {
 		if i == 0 {
 			from = "from refs/heads/main^0\n"
 		}
-		_,
-			err := fmt.Fprintf(w,
+		_, err := fmt.Fprintf(w,
 			"commit refs/heads/main\ncommitter Pinion Tests <tests@pinion.invalid> %d "+
 				"+0000\ndata 6\nchange\n%s"+
 				"M %s inline data/%d\ndata %d\n%s\n", i, from, Regular, i%h.Slots, len(data), data)

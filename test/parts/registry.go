@@ -54,8 +54,9 @@ func StartRegistry(ctx context.Context, dir string, opts RegistryOptions) (*Regi
 	return r, nil
 }
 
-func (r *Registry) configure(ctx context.Context, dir string,
-	opts RegistryOptions) (string, error) {
+func (r *Registry) configure(
+	ctx context.Context, dir string, opts RegistryOptions,
+) (string, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return "", fmt.Errorf("configure registry: %w", err)
 	}

@@ -51,8 +51,9 @@ type workbench struct {
 }
 
 // newWorkbench makes one in dir if there is none.
-func newWorkbench(ctx context.Context, dir string, format ObjectFormat,
-	env []string) (*workbench, error) {
+func newWorkbench(
+	ctx context.Context, dir string, format ObjectFormat, env []string,
+) (*workbench, error) {
 	w := &workbench{dir: dir, env: env}
 	if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
 		return w, err
@@ -98,8 +99,9 @@ func (w *workbench) commit(ctx context.Context, c Commit) (string, error) {
 }
 
 // send pushes a revision of the workbench to ref at url and returns its full hash.
-func (w *workbench) send(ctx context.Context, url, revision, ref string,
-	force bool) (string, error) {
+func (w *workbench) send(
+	ctx context.Context, url, revision, ref string, force bool,
+) (string, error) {
 	sha, err := w.git(ctx, nil, "rev-parse", "--verify", revision)
 	if err != nil {
 		return "", err
@@ -132,8 +134,9 @@ func (w *workbench) git(ctx context.Context, stdin []byte, args ...string) (stri
 	return w.gitReading(ctx, bytes.NewReader(stdin), args...)
 }
 
-func (w *workbench) gitReading(ctx context.Context, stdin io.Reader,
-	args ...string) (string, error) {
+func (w *workbench) gitReading(
+	ctx context.Context, stdin io.Reader, args ...string,
+) (string, error) {
 	path, err := locateSystem("git")
 	if err != nil {
 		return "", err

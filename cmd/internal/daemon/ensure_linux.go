@@ -129,8 +129,8 @@ func (m *Manager) awaitExit(ctx context.Context) (string, error) {
 		defer p.close()
 		pid = fmt.Sprintf("process %d", p.pid)
 	}
-	return "", fmt.Errorf("%w and does not exit; end %s with `kill -9` and retry: no data is lost",
-		ErrHung, pid)
+	return "", fmt.Errorf(
+		"%w and does not exit; end %s with `kill -9` and retry: no data is lost", ErrHung, pid)
 }
 
 // lock takes a file lock. The kernel releases it when the process of its holder ends.

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"os"
+	"slices"
 	"syscall"
 )
 
@@ -11,8 +12,8 @@ func (m *Manager) Exec(args []string) error {
 	command, err := m.command()
 	if err == nil {
 		// The environment is passed on unchanged.
-		err = syscall.Exec(command[0], append(command[:len(command):len(command)], args...),
-			os.Environ())
+		argv := append(slices.Clip(command), args...)
+		err = syscall.Exec(command[0], argv, os.Environ())
 	}
 	return &Error{Op: "start", Err: err}
 }

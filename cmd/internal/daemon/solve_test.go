@@ -54,8 +54,9 @@ func newTemplate(t *testing.T, lines ...string) template {
 // discard is a sink that reads an image and discards it.
 type discard struct{}
 
-func (discard) Receive(ctx context.Context, image buildkit.Solved,
-	_ func(int)) (buildkit.Delivery, error) {
+func (discard) Receive(
+	ctx context.Context, image buildkit.Solved, _ func(int),
+) (buildkit.Delivery, error) {
 	var manifest ocispecs.Manifest
 	if err := json.Unmarshal(image.Manifest, &manifest); err != nil {
 		return buildkit.Delivery{}, err

@@ -60,8 +60,9 @@ type fakeBackend struct {
 	all    []*fakeBuild
 }
 
-func (f *fakeBackend) Start(ctx context.Context, name string,
-	opts ...pinion.EnsureOption) (Call, error) {
+func (f *fakeBackend) Start(
+	ctx context.Context, name string, opts ...pinion.EnsureOption,
+) (Call, error) {
 	if name == "held" {
 		for range 2 {
 			select {
@@ -285,8 +286,9 @@ func (s *stage) ask(t *testing.T, method, path, body string, header ...string) r
 	return a
 }
 
-func (s *stage) try(ctx context.Context, method, path, body string,
-	header ...string) (response, error) {
+func (s *stage) try(
+	ctx context.Context, method, path, body string, header ...string,
+) (response, error) {
 	req, err := http.NewRequestWithContext(ctx, method, s.url+path, strings.NewReader(body))
 	if err != nil {
 		return response{}, err

@@ -57,8 +57,8 @@ func (a registryAuth) forHost(host string) (types.AuthConfig, error) {
 	}
 	auth, err := credentials.NewNativeStore(a.file, helper).Get(key)
 	if err != nil {
-		return types.AuthConfig{}, fmt.Errorf("credential helper docker-credential-%s: %w", helper,
-			err)
+		return types.AuthConfig{},
+			fmt.Errorf("credential helper docker-credential-%s: %w", helper, err)
 	}
 	return auth, nil
 }

@@ -64,12 +64,11 @@ func (e *Engine) chains(ctx context.Context) (map[digest.Digest]bool, error) {
 			defer cancel()
 			got, err := e.api.ImageInspect(ctx, img.ID)
 			if err != nil {
-				// The image was removed in the meantime, so its layers do not count.
-				if failed := e.fail(ctx, "inspect", img.ID, err); !errors.Is(failed,
-					imagestore.ErrNotFound) {
-					return failed
+				err = e.fail(ctx, "inspect", img.ID, err)
+				if errors.Is(err, imagestore.ErrNotFound) {
+					return nil // removed since the list was made: its layers do not count
 				}
-				return nil
+				return err
 			}
 			mu.Lock()
 			defer mu.Unlock()

@@ -58,7 +58,7 @@ func (e *Engine) InspectPlatform(
 	return fromInspect(result.InspectResponse), nil
 }
 
-// List describes the images that carry a label, whatever its value. Platform is empty, since the
+// List describes the images that carry a label, with any value. Platform is empty, since the
 // engine does not report it. Errors are *imagestore.Error.
 func (e *Engine) List(ctx context.Context, labelKey string) ([]imagestore.Image, error) {
 	ctx, cancel := brief(ctx)
@@ -75,8 +75,8 @@ func (e *Engine) List(ctx context.Context, labelKey string) ([]imagestore.Image,
 	return images, nil
 }
 
-// Tag makes ref name the image with this ID, whatever it named before. It takes an ID and not a
-// name, so that the image that was verified gets the tag. Errors are *imagestore.Error, ErrNotFound
+// Tag makes ref name the image with this ID, and replaces an earlier meaning. It takes an ID and
+// not a name, so that the image that was verified gets the tag. Errors are *imagestore.Error, ErrNotFound
 // among them.
 func (e *Engine) Tag(ctx context.Context, id, ref string) error {
 	ctx, cancel := brief(ctx)

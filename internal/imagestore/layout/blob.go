@@ -53,8 +53,8 @@ func (l *Layout) document(d ocispec.Descriptor) ([]byte, error) {
 		return nil, err
 	}
 	if d.Size > maxDocument {
-		return nil, fmt.Errorf("%w: blob %s is larger than %d bytes", errDamaged, d.Digest,
-			maxDocument)
+		return nil, fmt.Errorf("%w: blob %s is larger than %d bytes",
+			errDamaged, d.Digest, maxDocument)
 	}
 	body, err := l.root.ReadFile(imagestore.BlobPath(d.Digest))
 	if errors.Is(err, fs.ErrNotExist) {

@@ -48,7 +48,7 @@ func (l *Layout) InspectPlatform(ctx context.Context, ref, _ string) (imagestore
 	return l.Inspect(ctx, ref)
 }
 
-// List describes the images that have a label, whatever its value. It leaves out damaged images.
+// List describes the images that have a label, with any value. It leaves out damaged images.
 // Errors are *imagestore.Error.
 func (l *Layout) List(_ context.Context, labelKey string) ([]imagestore.Image, error) {
 	x, err := l.index()
@@ -133,7 +133,7 @@ func (l *Layout) decode(d ocispec.Descriptor, to any) error {
 	return nil
 }
 
-// Tag makes ref name the image with this ID, whatever it named before. Errors are
+// Tag makes ref name the image with this ID, and replaces an earlier meaning. Errors are
 // *imagestore.Error, ErrNotFound among them.
 func (l *Layout) Tag(ctx context.Context, id, ref string) error {
 	if _, err := digest.Parse(id); err != nil {

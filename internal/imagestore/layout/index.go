@@ -154,7 +154,7 @@ func (x *indexFile) drop(ref string) bool {
 	return len(x.entries) < before
 }
 
-// put makes a name mean the image, whatever it meant before.
+// put makes a name mean the image, and replaces an earlier meaning.
 func (x *indexFile) put(ref string, d ocispec.Descriptor) error {
 	named, err := parseTagged(ref)
 	if err != nil {
@@ -204,9 +204,8 @@ func (l *Layout) update(ctx context.Context, change func(*indexFile) error) erro
 		return err
 	}
 	for _, e := range before {
-		if slices.ContainsFunc(x.entries, func(f entry) bool {
-			return f.Digest == e.Digest
-		}) {
+		same := func(f entry) bool { return f.Digest == e.Digest }
+		if slices.ContainsFunc(x.entries, same) {
 			continue
 		}
 		if err := l.markImage(e.Descriptor); err != nil {

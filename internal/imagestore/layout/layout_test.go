@@ -183,8 +183,7 @@ func TestLayoutTagMoves(t *testing.T) {
 	}
 }
 
-func receiveInto(ctx context.Context, l *layout.Layout, ref string,
-	img *storetest.Layered) error {
+func receiveInto(ctx context.Context, l *layout.Layout, ref string, img *storetest.Layered) error {
 	_, err := l.Receive(ctx, img.Transfer(ref))
 	return err
 }

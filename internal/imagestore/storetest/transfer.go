@@ -90,8 +90,8 @@ func (f *Fake) read(files map[string][]byte, img *loaded) error {
 		var index struct{ Manifests []struct{ Digest string } }
 		if err := json.Unmarshal(files["index.json"], &index); err != nil ||
 			len(index.Manifests) != 1 {
-			return fmt.Errorf("index.json with one image wanted, not %d: %w", len(index.Manifests),
-				err)
+			return fmt.Errorf("index.json with one image wanted, not %d: %w",
+				len(index.Manifests), err)
 		}
 		img.id = index.Manifests[0].Digest
 	}
@@ -136,13 +136,13 @@ func (f *Fake) Pull(w http.ResponseWriter, r *http.Request) {
 		return
 	case !ok:
 		refuse(w, http.StatusNotFound,
-			fmt.Sprintf("manifest for %s:%s not found: manifest unknown: manifest unknown", name,
-				tag))
+			fmt.Sprintf("manifest for %s:%s not found: manifest unknown: manifest unknown",
+				name, tag))
 		return
 	case source.user != "" && auth.Username == "":
 		refuse(w, http.StatusInternalServerError,
-			fmt.Sprintf("Head \"https://%s/v2/manifests/%s\": no basic auth credentials", name,
-				tag))
+			fmt.Sprintf("Head \"https://%s/v2/manifests/%s\": no basic auth credentials",
+				name, tag))
 		return
 	case auth.Username != source.user || auth.Password != source.password:
 		// Some registries echo what they were sent.

@@ -135,8 +135,8 @@ func (c cacheFuncs) exporters() map[string]remotecache.ResolveCacheExporterFunc 
 
 func (c cacheFuncs) importers() map[string]remotecache.ResolveCacheImporterFunc {
 	return map[string]remotecache.ResolveCacheImporterFunc{
-		"registry": registrycache.ResolveCacheImporterFunc(c.sessions, c.worker.ContentStore(),
-			c.hosts),
+		"registry": registrycache.ResolveCacheImporterFunc(
+			c.sessions, c.worker.ContentStore(), c.hosts),
 		"local": localcache.ResolveCacheImporterFunc(c.sessions),
 	}
 }

@@ -47,29 +47,29 @@ var advice = map[errdef.Situation]string{
 	errdef.TreeUnreadable:    "make it readable, or name it in .dockerignore",
 	errdef.TreeChanged:       "ask again when nothing writes to the working tree",
 	errdef.DockerfileMissing: "add one, or name another under dockerfile in the catalogue",
-	errdef.FrontendNotAllowed: "use docker/dockerfile, or let the operator add this one under " +
-		"frontends in the config file",
+	errdef.FrontendNotAllowed: "use docker/dockerfile, " +
+		"or let the operator add this one under frontends in the config file",
 
-	errdef.BuildStalled: "see what the step waits for, or allow silent steps more time with " +
-		"--stall-after",
-	errdef.TimeLimit: "ask again, since the steps that are done are in the build cache; or allow " +
-		"more time with --timeout, or timeout in the catalogue",
+	errdef.BuildStalled: "see what the step waits for, " +
+		"or allow silent steps more time with --stall-after",
+	errdef.TimeLimit: "ask again, since the steps that are done are in the build cache; " +
+		"or allow more time with --timeout, or timeout in the catalogue",
 	errdef.DeliveryStalled: "look at the image store and at the connection to the builder",
-	errdef.AttestationUnreadable: "build again, use BuildKit 0.12 or later, or leave out " +
-		"--attest",
+	errdef.AttestationUnreadable: "build again, use BuildKit 0.12 or later, " +
+		"or leave out --attest",
 	errdef.SBOMRequested: "scan the finished image, for example with `docker scout sbom` or syft",
 
 	errdef.PlainHTTPPrefix: "use https, or allow http with --allow-http or PINION_ALLOW_HTTP=1",
-	errdef.CacheFolderWritable: "run `chmod 700 {}`, or choose another folder with --cache-dir " +
-		"or MOLECULE_LOCAL_BUILD_CACHE",
-	errdef.CacheFolderUnsuitable: "choose another folder with --cache-dir or " +
-		"MOLECULE_LOCAL_BUILD_CACHE",
+	errdef.CacheFolderWritable: "run `chmod 700 {}`, " +
+		"or choose another folder with --cache-dir or MOLECULE_LOCAL_BUILD_CACHE",
+	errdef.CacheFolderUnsuitable: "choose another folder " +
+		"with --cache-dir or MOLECULE_LOCAL_BUILD_CACHE",
 	errdef.CommitOffBranch: "choose a commit of the branch, or allow any with --allow-any-sha",
 	errdef.ConfigMissing:   "create the file, or correct its name in --config or PINION_CONFIG",
-	errdef.BuilderUnknown: "see `docker buildx ls`; if {} is a Docker context, name it with " +
-		"--context",
-	errdef.BuildxMissing: "install docker buildx, or name another builder with --builder or " +
-		"--addr",
+	errdef.BuilderUnknown: "see `docker buildx ls`; " +
+		"if {} is a Docker context, name it with --context",
+	errdef.BuildxMissing: "install docker buildx, " +
+		"or name another builder with --builder or --addr",
 	errdef.ManagedMissing: "name a builder with --addr or --builder, or use a Docker engine",
 	errdef.EngineNeeded:   "use a Docker engine with --store docker",
 	errdef.IndexNeeded: `set "features": {"containerd-snapshotter": true} in the engine's ` +

@@ -76,8 +76,8 @@ func (a *app) printDiskUsage(w io.Writer, u pinion.DiskUsage) error {
 	}
 	unverified := ""
 	if u.Unverified > 0 {
-		unverified = fmt.Sprintf(" (with %d left over from builds that did not finish)",
-			u.Unverified)
+		unverified = fmt.Sprintf(
+			" (with %d left over from builds that did not finish)", u.Unverified)
 	}
 	if _, err := fmt.Fprintf(w, "\nTotal: %s, reclaimable: %s%s\n", output.Size(u.Size),
 		output.Size(u.Reclaimable), unverified); err != nil || u.BuildCache == 0 {

@@ -57,8 +57,9 @@ func (f *fake) DockerClient() (*client.Client, error) {
 
 func (f *fake) Redact(s string) string { return redact.New(canary).String(s) }
 
-func (f *fake) Ensure(ctx context.Context, name string,
-	_ ...pinion.EnsureOption) (pinion.Image, error) {
+func (f *fake) Ensure(
+	ctx context.Context, name string, _ ...pinion.EnsureOption,
+) (pinion.Image, error) {
 	f.mu.Lock()
 	f.asked = append(f.asked, name)
 	f.mu.Unlock()

@@ -50,13 +50,13 @@ func (f *Ensure) Register(cmd *cobra.Command) {
 	fs.StringArrayVar(&f.labels, "label", nil,
 		"add a label, `key=value`; the image's tag depends on its labels")
 	fs.StringArrayVar(&f.attest, "attest", nil,
-		"attach an `attestation`: type=provenance,mode=max or mode=min; the image's tag depends "+
-			"on it")
+		"attach an `attestation`: type=provenance,mode=max or mode=min; "+
+			"the image's tag depends on it")
 	fs.StringArrayVar(&f.cacheFrom, "cache-from", nil,
 		"read a further build `cache`: type=registry,ref=... or type=local,src=...")
 	fs.StringArrayVar(&f.cacheTo, "cache-to", nil,
-		"save a further build `cache`: type=registry,ref=... or type=local,dest=...; for one "+
-			"name only")
+		"save a further build `cache`: type=registry,ref=... or type=local,dest=...; "+
+			"for one name only")
 	fs.StringArrayVar(&f.buildArgs, "build-arg", nil, "")
 	_ = fs.MarkHidden("build-arg") // it fails only for a flag that does not exist
 	fs.BoolVar(&f.push, "push", false,
