@@ -16,7 +16,8 @@ import (
 
 func main() {
 	server := flag.String("server", "", "address of a server; empty finds or starts one")
-	idle := flag.Duration("idle-exit", 10*time.Minute, "idle time after which a started server ends")
+	idle := flag.Duration("idle-exit", 10*time.Minute,
+		"idle time after which a started server ends")
 	flag.Parse()
 	if flag.NArg() != 1 {
 		fmt.Fprintln(os.Stderr, "usage: example [-server ADDRESS | -idle-exit DURATION] TEMPLATE")

@@ -16,6 +16,7 @@ import (
 	"testing"
 
 	"git.moleculesai.app/molecule-ai/pinion"
+	"git.moleculesai.app/molecule-ai/pinion/resolver"
 )
 
 // clientModule is the folder of the Go client, which is a module of its own.
@@ -167,6 +168,23 @@ func TestClientHasTheClassesOfTheDocument(t *testing.T) {
 				t.Errorf("the client lacks %s", want)
 			}
 		}
+	}
+}
+
+// TestClientKnowsTheBuiltInCatalogue compares the client's list of runtimes.
+func TestClientKnowsTheBuiltInCatalogue(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join(clientModule, "workspaceserver", "names.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, list, _ := strings.Cut(string(text), "return []string{")
+	list, _, _ = strings.Cut(list, "}")
+	var want []string
+	for _, name := range resolver.KnownRuntimes() {
+		want = append(want, strconv.Quote(name))
+	}
+	if got := strings.Join(strings.Fields(list), " "); got != strings.Join(want, ", ") {
+		t.Errorf("the client knows %s", got)
 	}
 }
 
