@@ -26,7 +26,7 @@ func (w *world) temporary(t *testing.T, img Image) string {
 	return name + ":unverified-" + key[:12] + "-" + w.owner
 }
 
-// wantTags wants these tags in the store and no other.
+// wantTags checks that the store has these tags and no other.
 func (w *world) wantTags(t *testing.T, want ...string) {
 	t.Helper()
 	slices.Sort(want)

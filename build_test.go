@@ -245,13 +245,13 @@ func TestMaxParallel(t *testing.T) {
 			t.Errorf("%d builds at once", most)
 		}
 		if got := positions[names[4]]; !slices.Equal(got, []int{3, 2, 1}) {
-			t.Errorf("the last was told %v", got)
+			t.Errorf("the last one's positions are %v", got)
 		}
 	})
 }
 
-// TestFault49And50_WhoLeaves: one who leaves disturbs nobody, also in the queue, and the last one
-// ends the build.
+// TestFault49And50_WhoLeaves: a caller that leaves disturbs no other, also in the queue, and the
+// last one ends the build.
 func TestFault49And50_WhoLeaves(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)

@@ -249,7 +249,7 @@ type fakeBuilder struct {
 	outside bool
 	// kind is KindDocker if it is empty.
 	kind buildkit.Kind
-	// graph is what a solve tells, and save what SaveCache does.
+	// graph is the definition that a solve reports. save replaces SaveCache.
 	graph *pb.Definition
 	save  func(context.Context, buildkit.CacheSave) (ocispecs.Descriptor, error)
 	// importFailed is what a solve reports, and closed counts.

@@ -49,7 +49,7 @@ func TestRegistryModePullsForThePlatform(t *testing.T) {
 	}
 }
 
-// The prefix is taken as it is, byte for byte; one that makes no reference is told, not mended.
+// The prefix is used byte for byte. One that makes no valid reference is an error.
 func TestAPrefixIsNeverTrimmed(t *testing.T) {
 	w := newWorld(t,
 		OptionsFromEnv(environment(

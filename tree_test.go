@@ -100,7 +100,7 @@ func TestWorkingTreeFrontends(t *testing.T) {
 	}
 	if _, err := newWorld(t).Ensure(t.Context(), "claude-code", AtPath(dir)); !errors.Is(err,
 		ErrRefused) {
-		t.Errorf("allowed by nobody: %v", err)
+		t.Errorf("not allowed: %v", err)
 	}
 	for name, opt := range map[string]Option{
 		"option": WithAllowedFrontends("registry.example/frontend"), "config file": WithConfig(file),

@@ -130,8 +130,8 @@ func TestFault43_SaveBreaksOff(t *testing.T) {
 	if _, err := os.Stat(c.blob("orphan")); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("the orphan is there: %v", err)
 	}
-	if left, _ := filepath.Glob(filepath.Join(c.path, "ingest", "*")); len(left) > 0 {
-		t.Errorf("left over: %v", left)
+	if leftovers, _ := filepath.Glob(filepath.Join(c.path, "ingest", "*")); len(leftovers) > 0 {
+		t.Errorf("left over: %v", leftovers)
 	}
 }
 

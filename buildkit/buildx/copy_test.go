@@ -92,7 +92,7 @@ func TestCopiesSideBySide(t *testing.T) {
 		})
 	}
 	all.Wait()
-	if left, err := os.ReadDir(tmp); err != nil || len(left) > 0 {
-		t.Errorf("left behind: %q, %v", left, err)
+	if leftovers, err := os.ReadDir(tmp); err != nil || len(leftovers) > 0 {
+		t.Errorf("left behind: %q, %v", leftovers, err)
 	}
 }

@@ -51,10 +51,10 @@ func play(t *testing.T, as string, args ...string) *exec.Cmd {
 func TestSignalCancelsAndExits130(t *testing.T) {
 	for _, sig := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
 		t.Run(sig.String(), func(t *testing.T) {
-			asked, over := make(chan struct{}, 2), make(chan struct{})
+			requests, over := make(chan struct{}, 2), make(chan struct{})
 			gitServer := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter,
 				*http.Request) {
-				asked <- struct{}{}
+				requests <- struct{}{}
 				<-over
 			}))
 			defer gitServer.Close()
@@ -67,7 +67,7 @@ func TestSignalCancelsAndExits130(t *testing.T) {
 				t.Fatal(err)
 			}
 			select {
-			case <-asked:
+			case <-requests:
 			case <-time.After(20 * time.Second):
 				t.Error("the git server was not asked")
 			}

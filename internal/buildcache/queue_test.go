@@ -44,7 +44,7 @@ func TestSavesAreBounded(t *testing.T) {
 	})
 }
 
-// TestSavesEnd: what waits when nobody waits for it is dropped.
+// TestSavesEnd: saves that still wait when the queue is closed are dropped.
 func TestSavesEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := newQueue()

@@ -84,11 +84,11 @@ func TestPluginsEnvironment(t *testing.T) {
 		if _, _, _, err := cfg.BuildxVersion(t.Context()); err == nil {
 			t.Error("the script says no version")
 		}
-		said, err := os.ReadFile(log)
+		logged, err := os.ReadFile(log)
 		if err != nil {
 			t.Fatal(err)
 		}
-		calls := strings.Split(string(said), "call=")[1:]
+		calls := strings.Split(string(logged), "call=")[1:]
 		for _, call := range calls {
 			for _, line := range []string{"DOCKER_HOST=" + c.host, "DOCKER_CONTEXT=" + c.context,
 				"KUBECONFIG=/kube"} {

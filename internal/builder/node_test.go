@@ -73,7 +73,7 @@ func TestPickNode(t *testing.T) {
 		{"silent, another emulates", amd, []node{{"a", "", nil}, {"b", "", []string{arm, amd}}}, "",
 			buildkit.ErrNoBuilder, ""},
 		{"all silent", amd, []node{{"a", "", nil}, {"b", "", nil}}, "", buildkit.ErrNoBuilder, ""},
-		{"nobody can", amd, []node{{"a", "", []string{arm}}, {"b", "", []string{arm}}}, "",
+		{"none can", amd, []node{{"a", "", []string{arm}}, {"b", "", []string{arm}}}, "",
 			buildkit.ErrPlatform, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -100,15 +100,15 @@ func TestPickNode(t *testing.T) {
 			if !errors.Is(err, c.err) || (err == nil) != (c.want != "") {
 				t.Fatalf("got %v", err)
 			}
-			said := ""
+			remarks := ""
 			if err == nil {
-				said = strings.Join(got.Remarks, "\n")
+				remarks = strings.Join(got.Remarks, "\n")
 				if got.Info().Endpoint != c.want || fakes[c.want].closed {
 					t.Errorf("got %s, closed %t", got.Info().Endpoint, fakes[c.want].closed)
 				}
 			}
-			if (said == "") != (c.remark == "") || !strings.Contains(said, c.remark) {
-				t.Errorf("remarks %q", said)
+			if (remarks == "") != (c.remark == "") || !strings.Contains(remarks, c.remark) {
+				t.Errorf("remarks %q", remarks)
 			}
 		})
 	}
@@ -142,7 +142,7 @@ func TestNodeThatHangs(t *testing.T) {
 			{"b", nil, time.Hour, false}, {"c", []string{amd}, 0, false}}, "a", time.Second, ""},
 		{"slow, but not too slow", []node{{"a", []string{amd}, 2 * time.Second, false},
 			{"b", []string{amd}, 0, false}}, "a", 2 * time.Second, ""},
-		{"answers when nobody waits", []node{{"a", []string{amd}, time.Minute, true},
+		{"answers too late", []node{{"a", []string{amd}, time.Minute, true},
 			{"b", []string{amd}, 0, false}}, "b", nodePatience, "node a"},
 		{"fails while it is waited for",
 			[]node{{"a", nil, time.Second, false}, {"b", []string{amd}, 0, false}}, "b",
@@ -197,10 +197,10 @@ func TestNodeThatHangs(t *testing.T) {
 				if err != nil {
 					return
 				}
-				said := strings.Join(got.Remarks, "\n")
-				if got.Info().Endpoint != c.want || (said == "") != (c.remark == "") ||
-					!strings.Contains(said, c.remark) {
-					t.Errorf("got %s, remarks %q", got.Info().Endpoint, said)
+				remarks := strings.Join(got.Remarks, "\n")
+				if got.Info().Endpoint != c.want || (remarks == "") != (c.remark == "") ||
+					!strings.Contains(remarks, c.remark) {
+					t.Errorf("got %s, remarks %q", got.Info().Endpoint, remarks)
 				}
 			})
 		})

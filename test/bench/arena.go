@@ -108,8 +108,8 @@ func (a *arena) startBuildkitd(ctx context.Context, name string) (*parts.Buildki
 	return d, err
 }
 
-// env is the environment of all contestants: nobody's own settings, and everything that is written
-// is written here.
+// env is the environment of all contestants. It has none of the user's settings, and all files are
+// written below the arena's folder.
 func (a *arena) env() []string {
 	return []string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + a.dir, "LC_ALL=C",

@@ -18,8 +18,8 @@ const (
 	slowRepoPrefix = "slow-"
 )
 
-// newCommit: a commit that nobody has built, on a builder that has nothing, with BuildKit's cache
-// of the commit before and without it.
+// newCommit builds a new commit on an empty builder, with the saved build cache of the previous
+// commit and without it.
 func newCommit(ctx context.Context, a *arena) (race, error) {
 	if err := a.needCacheFlag(ctx); err != nil {
 		return race{}, err

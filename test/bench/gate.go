@@ -13,7 +13,7 @@ import (
 type gate struct {
 	url     string
 	server  *http.Server
-	arrived chan struct{} // has a value if somebody has come
+	arrived chan struct{} // has a value once a request has arrived
 
 	mu     sync.Mutex
 	opened chan struct{} // closed while the gate is open

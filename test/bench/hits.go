@@ -11,8 +11,8 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion"
 )
 
-// hitsByLibrary: an image that is there, asked for in one process, against what nobody can do
-// without: one request to the git server and one to the engine, at the same moment.
+// hitsByLibrary compares hits in one process with the two requests that a hit needs at least, sent
+// at the same moment: one to the git server and one to the engine.
 func hitsByLibrary(v volley) preparing {
 	return func(ctx context.Context, a *arena) (race, error) {
 		want, err := a.present(ctx)
@@ -58,7 +58,7 @@ func (v volley) of(name string, ask func(context.Context) error) contestant {
 	}}
 }
 
-// present is the image that is there, as the answers have to have it.
+// present is the image in the store, which each answer must name.
 type present struct{ reference, id, revision string }
 
 func (a *arena) present(ctx context.Context) (present, error) {

@@ -11,8 +11,8 @@ import (
 const own = "default"
 
 // loading makes the two that bring the big image into the engine: Pinion from the standalone
-// buildkitd, and buildx from the same one or, where no byte has to be brought anywhere, from the
-// engine's own. The builders have solved it.
+// buildkitd, and buildx from the same one, or from the engine's own where no transfer is needed.
+// The builders have solved it.
 func (a *arena) loading(ctx context.Context, builder string) (ours, peer contestant, err error) {
 	if err := a.needBuildkitd(ctx); err != nil {
 		return ours, peer, err
@@ -30,14 +30,14 @@ func (a *arena) loading(ctx context.Context, builder string) (ours, peer contest
 	if a.solved[builder] {
 		return ours, peer, nil
 	}
-	// BuildKit keeps the form in which a layer was exported first. For the peer that is gzip, as it
-	// is for whoever has not met Pinion.
+	// BuildKit keeps the form in which a layer was exported first. For the peer that is gzip, as on
+	// a builder that Pinion has not used.
 	_, err = peer.once(ctx)
 	a.solved[builder] = err == nil
 	return ours, peer, err
 }
 
-// loader is Pinion on a builder beside the engine, with a receipt that tells what was moved.
+// loader is Pinion on a builder beside the engine, with a receipt that counts the bytes moved.
 func (a *arena) loader(addr string, t template) contestant {
 	c := a.pinion("--addr", addr, "--format", "json").building(a.forget)
 	c.name = "`pinion ensure " + name + " --addr ...`"
@@ -88,7 +88,7 @@ func reloadChanged(builder string) preparing {
 	})
 }
 
-// update is reloadChanged from the beginning: the commit has to be fetched and solved as well.
+// update is reloadChanged from the beginning: the commit must be fetched and solved as well.
 func update(builder string) preparing {
 	return racing(builder, func(ctx context.Context, a *arena, _ string) error {
 		return a.big.change(ctx)

@@ -4,7 +4,7 @@
 //	go run ./test/bench [-run REGEXP] [-n RUNS] [-json FILE]
 //
 // Each scenario is a race of two commands, or of callers of a server, the library, or what both
-// rest on. They take turns, so that whatever slows the machine down slows both, and what counts is
+// rest on. They take turns, so that a slower machine slows both, and what counts is
 // the ratio of their medians: seconds say more about the machine than about the programs. Both have
 // the same engine, builder, template and environment, and the output of every run is checked, so
 // that no run is counted that did another job than the one it was timed for.
@@ -90,5 +90,5 @@ func bench(ctx context.Context, o options) (err error) {
 	return report.Save(o.json)
 }
 
-// say tells whoever waits what happens; stdout is for the result.
+// say reports progress on stderr; stdout is for the result.
 func say(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) }

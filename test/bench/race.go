@@ -21,17 +21,17 @@ type contestant struct {
 	callers func(context.Context) (run, error)
 	// before brings back the state that each run begins with, outside the time. nil: nothing to do.
 	before func(context.Context) error
-	// want and unwanted are texts that the output has to show and must not show, else the run did
+	// want and unwanted are texts that the output must and must not have. A run without them did
 	// another job.
 	want, unwanted []string
-	// bytes are those that a run moved, by its output or by somebody who counted. nil: not known.
+	// bytes are those that a run moved, from its output or a counting proxy. nil: not known.
 	bytes func(output string) (int64, error)
 }
 
 // race is a scenario that is ready to run.
 type race struct {
 	ours, peer contestant
-	// runs of each that are not counted: they fill the caches that the scenario wants full
+	// warmups are runs of each that are not counted. They fill caches for the scenario.
 	warmups int
 	runs    int
 	aim     float64 // ratio of the medians, ours to the peer's; 0: none
@@ -84,7 +84,7 @@ func (r race) round(
 type run struct {
 	took   time.Duration // from before the program was started until it was waited for
 	output string        // stdout and stderr
-	bytes  int64         // moved; 0 if nobody counts them
+	bytes  int64         // moved; 0 if they are not counted
 	memory int64         // resident at most, of the biggest process, in bytes
 	waits  stats.Times   // of the callers, one for each answer
 }

@@ -83,19 +83,19 @@ func (a *arena) pinion(flags ...string) contestant {
 	}
 }
 
-// building is a call that has to build.
+// building returns a call that must build.
 func (c contestant) building(before func(context.Context) error) contestant {
 	c.before, c.want = before, append(c.want, built)
 	return c
 }
 
-// usingCache wants BuildKit's cache to have been used.
+// usingCache returns a contestant that must use BuildKit's cache.
 func (c contestant) usingCache() contestant {
 	c.want = append(c.want, cached)
 	return c
 }
 
-// withoutCache wants every step to have been run.
+// withoutCache returns a contestant that must run every step.
 func (c contestant) withoutCache() contestant {
 	c.unwanted = append(c.unwanted, cached)
 	return c

@@ -23,7 +23,7 @@ type serving struct {
 	client *http.Client
 }
 
-// serve starts the server for a repository prefix. Whoever starts it stops it.
+// serve starts the server for a repository prefix. The caller must stop it.
 func (a *arena) serve(ctx context.Context, prefix string) (*serving, error) {
 	socket := filepath.Join(a.dir, "p.sock")
 	log, err := os.OpenFile(filepath.Join(a.dir, "serve.log"), os.O_CREATE|os.O_WRONLY|os.O_APPEND,
@@ -44,8 +44,8 @@ func (a *arena) serve(ctx context.Context, prefix string) (*serving, error) {
 	return s, nil
 }
 
-// overSocket keeps all connections for the next request, whatever their number: a caller here
-// stands for a process that keeps its own.
+// overSocket keeps any number of connections for the next request: a caller here stands for a
+// process that keeps its own.
 func overSocket(path string) *http.Transport {
 	return &http.Transport{MaxIdleConnsPerHost: manyIdle,
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {

@@ -18,7 +18,7 @@ func (s *serving) residentAtMost() int64 {
 	return kib << 10
 }
 
-// idle waits until the server has nothing to do: whoever asked for something has been taken up.
+// idle waits until the server has nothing to do, since it has accepted every request.
 func (s *serving) idle(ctx context.Context) error {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()

@@ -15,7 +15,7 @@ import (
 const volleyTimeout = 2 * time.Minute
 
 // volley is a number of callers that ask at the same time, each again as soon as it has its answer,
-// until all questions have been asked.
+// until all questions have been begun.
 type volley struct{ callers, questions int }
 
 // run asks the questions. An answer that is not the one wanted is an error of ask.
@@ -29,12 +29,12 @@ func (v volley) run(ctx context.Context, ask func(context.Context) error) (run, 
 	for i := range v.callers {
 		all.Go(func() {
 			for n := next.Add(1); n <= int64(v.questions); n = next.Add(1) {
-				asked := time.Now()
+				begun := time.Now()
 				if errs[i] = ask(ctx); errs[i] != nil {
 					cancel()
 					return
 				}
-				waits[n-1] = time.Since(asked)
+				waits[n-1] = time.Since(begun)
 			}
 		})
 	}

@@ -11,7 +11,7 @@
 // and the Dockerfile was "FROM scratch" and "COPY greeting /greeting". A record carries the address
 // of its image store, and its folder is named after that address. Both depend on where the layout
 // is, so testdata has the word LAYOUT for the path and leaves the folder out; the test puts them in
-// as that version did. Nothing else of the files was changed.
+// as that version did. The files are otherwise unchanged.
 //
 // The files are never written anew: a change of keys, names, labels or records that they show needs
 // a new recipe schema or a new record schema, and a directory beside this one.

@@ -1,6 +1,6 @@
 // Command demo shows Pinion's main job on real parts: it starts a git server with a small template,
-// ensures the template's image twice by the command line, and prints both receipts. The first has
-// to be built and the second a hit, else the demo fails.
+// ensures the template's image twice by the command line, and prints both receipts. The demo
+// fails unless the first was built and the second was a hit.
 //
 // It uses the Docker engine that answers. Where none does, a BuildKit of Pinion's own builds into a
 // folder, which takes root on Linux. Nothing is left behind, except for what the engine's builder

@@ -11,7 +11,7 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/test/parts"
 )
 
-// name is the template's name in the catalogue. It is one that nobody has an image of.
+// name is the template's name in the catalogue. No real template has it.
 const name = "pinion-demo"
 
 // dockerfile needs no registry: its only program comes with the repository.

@@ -32,7 +32,7 @@ func TestRuntimeVersion(t *testing.T) {
 			{"0.4.90\n", "0.4.90"}, {"runtime@v0.4.91\n", "0.4.91"},
 		} {
 			tmpl.push(t, versioned(t, v.file)...)
-			o, log := logged(t, s.user)
+			o, log := openLogging(t, s.user)
 			img, err := o.Ensure(t.Context(), runtime)
 			if err != nil {
 				t.Fatal(err)
@@ -125,7 +125,7 @@ func TestArgsOfTheConfigFile(t *testing.T) {
 // TestArgsOfBake: bake builds with the value of the commit, and makes the image that Pinion makes.
 func TestArgsOfBake(t *testing.T) {
 	s := newScene(t, containerdOwn)
-	buildxPlugged(t, s.user)
+	installBuildxPlugin(t, s.user)
 	tmpl := s.template(t, runtime, parts.RepoOptions{})
 	tmpl.push(t, versioned(t, "0.4.90\n")...)
 	var file struct{ Target map[string]pinion.BakeTarget }
@@ -146,7 +146,7 @@ func TestArgsOfBake(t *testing.T) {
 // TestArgsOfAWorkingTree: a file that .dockerignore leaves out of the context still counts.
 func TestArgsOfAWorkingTree(t *testing.T) {
 	s := newScene(t, classicOwn)
-	s.ready(t)
+	s.prepare(t)
 	dir := t.TempDir()
 	put := func(version string) {
 		for _, f := range append(versioned(t, version), parts.Text(".dockerignore", ".*\n")) {

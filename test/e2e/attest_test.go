@@ -209,7 +209,7 @@ func TestAttestRefused(t *testing.T) {
 	onCells(t, []cell{classicOwn, classicStandalone, oldOwn, oldStandalone},
 		func(t *testing.T, c cell) {
 			s := newScene(t, c)
-			s.ready(t, "RUN echo never")
+			s.prepare(t, "RUN echo never")
 			s.fail(t, exitUsage, []string{"classic image store", "containerd-snapshotter", "oci:"},
 				"ensure", runtime, "--attest", "type=provenance")
 			wantNoTrace(t, s)
@@ -233,9 +233,9 @@ func TestAttestPushed(t *testing.T) {
 	d := newDepot(t)
 	onCells(t, []cell{containerdOwn, containerdStandalone}, func(t *testing.T, c cell) {
 		s := newScene(t, c)
-		_, sha := s.ready(t, "RUN date +%s%N > /once", "CMD cat /once")
+		_, sha := s.prepare(t, "RUN date +%s%N > /once", "CMD cat /once")
 		prefix := d.host + "/" + s.prefix + "team"
-		member := d.loggedIn(t, s.user, depotPassword)
+		member := d.withLogin(t, s.user, depotPassword)
 		img := parseImage(t, member.succeed(t, "ensure", runtime, "--attest", "provenance",
 			"--push", "--registry", prefix, "--format", "json"))
 		if s.runContainer(t, img.ID) == "" {

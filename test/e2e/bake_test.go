@@ -17,8 +17,8 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/test/parts/partstest"
 )
 
-// buildxPlugged gives a user buildx, as a plugin of Docker's client, beside what is there.
-func buildxPlugged(t *testing.T, u user) {
+// installBuildxPlugin gives a user buildx, as a plugin of Docker's client, beside what is there.
+func installBuildxPlugin(t *testing.T, u user) {
 	t.Helper()
 	partstest.Need(t, parts.NameBuildx)
 	path, err := parts.Locate("buildx")
@@ -56,13 +56,13 @@ func (s *scene) layers(t *testing.T, ref string) []string {
 	return got.RootFS.Layers
 }
 
-// TestBakeRoundTrip: what bake makes is what Pinion makes, whoever comes first; and plain buildx of
-// the same commit has the same layers, out of the cache.
+// TestBakeRoundTrip: bake and Pinion make the same image, in either order. Plain buildx makes the
+// same layers of the commit, from the cache.
 func TestBakeRoundTrip(t *testing.T) {
 	onCells(t, []cell{containerdOwn, classicOwn, containerdStandalone, classicStandalone},
 		func(t *testing.T, c cell) {
 			s := newScene(t, c)
-			buildxPlugged(t, s.user)
+			installBuildxPlugin(t, s.user)
 			tmpl := s.template(t, runtime, parts.RepoOptions{})
 			ref := tmpl.reference(tmpl.busybox(t, "RUN echo baked > /word; date +%s%N > /now",
 				"CMD cat /word"))
@@ -115,7 +115,7 @@ func TestBakeRoundTrip(t *testing.T) {
 // of it.
 func TestBakeFile(t *testing.T) {
 	s := newScene(t, containerdOwn)
-	buildxPlugged(t, s.user)
+	installBuildxPlugin(t, s.user)
 	tmpl := s.template(t, "own", parts.RepoOptions{})
 	sha := tmpl.push(t, parts.Text("sub/a${b}/Custom", "FROM scratch AS wanted\nCOPY word /\n"),
 		parts.Text("sub/a${b}/word", "x"))
@@ -168,9 +168,9 @@ func TestBakeFile(t *testing.T) {
 		member.env["MOLECULE_GITEA_TOKEN"]) {
 		t.Error("the token is shown")
 	}
-	member.succeed(t, "bake", "hermes") // public, whatever credential there is
-	for _, asked := range s.git.Requests() {
-		if asked.Authorization != "" && strings.Contains(asked.Path, "hermes") {
+	member.succeed(t, "bake", "hermes") // public, with and without a credential
+	for _, request := range s.git.Requests() {
+		if request.Authorization != "" && strings.Contains(request.Path, "hermes") {
 			t.Error("the credential went along for a public repository")
 		}
 	}

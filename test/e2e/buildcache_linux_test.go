@@ -22,7 +22,7 @@ func TestFault44_BuildCacheDisk(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := newScene(t, containerdStandalone)
-			s.ready(t, "RUN echo disk")
+			s.prepare(t, "RUN echo disk")
 			dir := filepath.Join(s.cacheDir(), "buildkit")
 			if err := os.MkdirAll(dir, 0o700); err != nil {
 				t.Fatal(err)

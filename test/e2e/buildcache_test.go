@@ -69,7 +69,7 @@ func (s *steps) option() pinion.Option {
 		defer s.mu.Unlock()
 		for _, v := range status.Vertexes {
 			if v.Completed != nil && strings.HasPrefix(v.Name, "[") {
-				// What was cached and is then fetched is told a second time, without that word.
+				// A vertex that was cached and is then fetched is reported twice, once uncached.
 				s.cached[v.Name] = s.cached[v.Name] || v.Cached
 			}
 		}
@@ -188,8 +188,8 @@ func TestBuildCacheLocal(t *testing.T) {
 		t.Errorf("the receipt says %+v", img.Cache)
 	}
 
-	// Another new one gets all of it from what the second saved, which itself had most of it from
-	// the first. The engine lacks the image, so all layers have to be there to be read.
+	// A third builder gets all steps from the cache of the second, which had most of them from the
+	// first. The engine lacks the image, so all layers must be readable.
 	s.forgetRecords(t)
 	s.remove(t, img.ID, true)
 	img = s.on(emptyBuilder(t)).built(t)
@@ -267,7 +267,7 @@ func wantZstd(t *testing.T, url string) {
 // TestBuildCacheRegistryGone: a registry that is not there costs a warning.
 func TestBuildCacheRegistryGone(t *testing.T) {
 	s := newScene(t, containerdStandalone)
-	s.ready(t, "RUN echo no registry")
+	s.prepare(t, "RUN echo no registry")
 	r := s.succeed(t, "ensure", runtime, "--cache", "registry:127.0.0.1:1/build-cache")
 	wantWords(t, r.stderr, "the build cache was not saved", "127.0.0.1:1")
 	if strings.Count(r.stdout, "\n") != 1 {
@@ -387,8 +387,8 @@ func TestFault43_KilledWhileSaving(t *testing.T) {
 	if img := s.on(emptyBuilder(t)).built(t); img.Cache == nil || len(img.Cache.Imported) != 1 {
 		t.Errorf("the receipt says %+v", img.Cache)
 	}
-	if left, _ := filepath.Glob(filepath.Join(s.layout(t), "ingest", "*")); len(left) > 0 {
-		t.Errorf("left over: %v", left)
+	if leftovers, _ := filepath.Glob(filepath.Join(s.layout(t), "ingest", "*")); len(leftovers) > 0 {
+		t.Errorf("left over: %v", leftovers)
 	}
 }
 
@@ -450,7 +450,7 @@ func TestFault45_BuildCacheDamaged(t *testing.T) {
 		}},
 	} {
 		t.Run(c.name, func(t *testing.T) { damagedCache(t, c.damage, c.warning, false) })
-		// Of the same commit every step is in the cache, and none has to be run on what it brings.
+		// For the same commit every step is in the cache, so none runs on a cached result.
 		t.Run(c.name+", same commit", func(t *testing.T) {
 			damagedCache(t, c.damage, c.warning, true)
 		})
@@ -488,7 +488,7 @@ func damagedCache(t *testing.T, damage func(blob string) error, warning string, 
 func TestBuildCacheFailingStep(t *testing.T) {
 	s := newScene(t, containerdStandalone)
 	count := newCounter(t)
-	tmpl, _ := s.ready(t, count.run("good"))
+	tmpl, _ := s.prepare(t, count.run("good"))
 	s.built(t)
 	tmpl.busybox(t, count.run("good"), count.run("bad")+" && exit 3")
 	s.refused(t, pinion.ErrBuild, "exit code: 3")
@@ -501,7 +501,7 @@ func TestBuildCacheFailingStep(t *testing.T) {
 func TestBuildCacheNoCache(t *testing.T) {
 	s := newScene(t, containerdStandalone)
 	count := newCounter(t)
-	s.ready(t, count.run("step"))
+	s.prepare(t, count.run("step"))
 	s.built(t)
 	o := s.open(t)
 	img, err := o.Ensure(t.Context(), runtime, pinion.NoCache())
@@ -528,7 +528,7 @@ func TestBuildCacheNoCache(t *testing.T) {
 func TestBuildCacheHistory(t *testing.T) {
 	s := newScene(t, containerdOwn)
 	b := emptyBuilder(t)
-	s.ready(t, "RUN echo history")
+	s.prepare(t, "RUN echo history")
 	s.on(b).built(t)
 	s.layout(t)
 	c, err := bkclient.New(t.Context(), b.Addr())
@@ -560,7 +560,7 @@ func TestBuildCacheSecret(t *testing.T) {
 func TestBuildCacheInEngine(t *testing.T) {
 	onCells(t, []cell{containerdOwn, classicOwn, oldOwn}, func(t *testing.T, c cell) {
 		s := newScene(t, c)
-		tmpl, _ := s.ready(t, "RUN echo engine")
+		tmpl, _ := s.prepare(t, "RUN echo engine")
 		s.noWarnings(t, s.built(t))
 		if _, err := os.Stat(filepath.Join(s.cacheDir(), "buildkit")); !os.IsNotExist(err) {
 			t.Errorf("a cache was saved: %v", err)

@@ -19,8 +19,8 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/test/parts/partstest"
 )
 
-// buildkitImage is what the containers of buildx's builders are made of. Nobody answers where it
-// would be pulled from.
+// buildkitImage is the image of the containers of buildx's builders. It cannot be pulled, since no
+// server listens at its address.
 const buildkitImage = "127.0.0.1:1/buildkit:test"
 
 // loadBuildkitImage makes that image of this machine's own programs, and puts it into the engine.
@@ -31,10 +31,10 @@ func (s *scene) loadBuildkitImage(t *testing.T) {
 	w := tar.NewWriter(&archive)
 	packed := map[string]bool{}
 	for to, from := range map[string]string{
-		"/usr/bin/buildkitd": located(t, "buildkitd"), "/usr/bin/buildctl": buildctl(t),
-		"/usr/bin/runc": located(t, "runc"),
-		"/usr/bin/git":  located(t, "git"), "/usr/lib/git-core/git-remote-http": gitHelper(t),
-		"/usr/bin/busybox": located(t, "busybox"),
+		"/usr/bin/buildkitd": locate(t, "buildkitd"), "/usr/bin/buildctl": buildctl(t),
+		"/usr/bin/runc": locate(t, "runc"),
+		"/usr/bin/git":  locate(t, "git"), "/usr/lib/git-core/git-remote-http": gitHelper(t),
+		"/usr/bin/busybox": locate(t, "busybox"),
 	} {
 		for _, lib := range libraries(t, from) {
 			if !packed[lib] {
@@ -71,7 +71,7 @@ func (s *scene) loadBuildkitImage(t *testing.T) {
 	}
 }
 
-func located(t *testing.T, name string) string {
+func locate(t *testing.T, name string) string {
 	t.Helper()
 	path, err := parts.Locate(name)
 	if err != nil {
@@ -83,7 +83,7 @@ func located(t *testing.T, name string) string {
 // gitHelper is git's own program for http.
 func gitHelper(t *testing.T) string {
 	t.Helper()
-	out, err := exec.CommandContext(t.Context(), located(t, "git"), "--exec-path").Output()
+	out, err := exec.CommandContext(t.Context(), locate(t, "git"), "--exec-path").Output()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -144,7 +144,7 @@ func TestBuildxContainer(t *testing.T) {
 	partstest.Need(t, parts.NameBuildx, parts.NameBuildkitd, parts.NameBusybox)
 	s := newSceneOn(t, partstest.Dockerd(t, parts.Docker29Classic).Host())
 	s.installBuildx(t)
-	tmpl, sha := s.ready(t, "RUN echo in a container")
+	tmpl, sha := s.prepare(t, "RUN echo in a container")
 	s.loadBuildkitImage(t)
 	s.buildx(t, "create", "--name", "boxed", "--driver", "docker-container", "--driver-opt",
 		"image="+buildkitImage+",network=host")

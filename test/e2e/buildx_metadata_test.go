@@ -39,8 +39,8 @@ func TestBuildxMetadata(t *testing.T) {
 
 			s.succeed(t, "ensure", runtime, "--builder", builder, "--metadata-file", file)
 			ours := metadata(t, file)
-			// Of an image for the containerd store the builder tells buildx no config, and Pinion,
-			// which asks in another way, does hear of it.
+			// For the containerd store the builder reports no config to buildx. Pinion reads it
+			// from the image.
 			delete(theirs, configDigest)
 			delete(ours, configDigest)
 			if got, want := keys(ours), keys(theirs); !slices.Equal(got, want) {

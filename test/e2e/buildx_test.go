@@ -24,7 +24,7 @@ func (u user) installBuildx(t *testing.T) {
 	if err := os.MkdirAll(filepath.Dir(u.plugin()), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Symlink(located(t, "buildx"), u.plugin()); err != nil {
+	if err := os.Symlink(locate(t, "buildx"), u.plugin()); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -45,8 +45,7 @@ func (u user) buildx(t *testing.T, args ...string) string {
 	return string(out)
 }
 
-// leavesBuildxAlone checks that f changes no byte in buildx's folder, nor what buildx tells of its
-// builders.
+// leavesBuildxAlone checks that f changes neither buildx's folder nor buildx's list of builders.
 func (u user) leavesBuildxAlone(t *testing.T, f func()) {
 	t.Helper()
 	list := u.buildx(t, "ls") // it may write what it had not written before
@@ -86,7 +85,7 @@ func newBuildxScene(t *testing.T, c cell) *scene {
 	return s
 }
 
-// builtBy ensures an image, which has to be built by that builder.
+// builtBy ensures an image and checks that this builder built it.
 func (u user) builtBy(t *testing.T, want buildkit.Info, args ...string) pinion.Image {
 	t.Helper()
 	img := parseImage(t,
@@ -102,12 +101,12 @@ func buildxNode(endpoint string) buildkit.Info {
 	return buildkit.Info{Kind: buildkit.KindBuildx, Endpoint: endpoint}
 }
 
-// TestBuildxSelection: the builder that is selected in buildx builds, on each store; a hit asks
-// nobody; and buildx does not notice.
+// TestBuildxSelection: the builder that is selected in buildx builds, on each store. A hit contacts
+// no builder. buildx's files do not change.
 func TestBuildxSelection(t *testing.T) {
 	onCells(t, []cell{containerdOwn, classicOwn, oldOwn}, func(t *testing.T, c cell) {
 		s := newBuildxScene(t, c)
-		tmpl, _ := s.ready(t, "RUN echo selected")
+		tmpl, _ := s.prepare(t, "RUN echo selected")
 		s.buildx(t, "create", "--name", "own", "--driver", "remote", buildkitd(t).Addr())
 		s.buildx(t, "use", "own")
 		s.leavesBuildxAlone(t, func() {
@@ -198,14 +197,14 @@ func plainSteps(progress string) map[string]bool {
 func TestFault60_BuildxBuilderDies(t *testing.T) {
 	own := partstest.Buildkitd(t, parts.BuildkitdOptions{})
 	s := newBuildxScene(t, classicOwn)
-	p := newTap(t)
+	p := newBuildGate(t)
 	tmpl := s.template(t, runtime, parts.RepoOptions{})
 	sha := tmpl.push(t, parts.Text("Dockerfile", "FROM scratch\n"+p.add()+"\n"))
 	s.buildx(t, "create", "--name", "own", "--driver", "remote", "--use", own.Addr())
 	s.leavesBuildxAlone(t, func() {
 		s.reset() // buildx itself asks the engine's builder, to list it
 		build := s.start(t, "ensure", runtime)
-		receive(t, "the build's question to the tap", p.arrived)
+		receive(t, "the build's request to the gate", p.arrived)
 		own.Kill()
 		r := build.result(t)
 		for _, word := range []string{"own/own0", "stopped answering",
@@ -236,7 +235,7 @@ func TestFault60_BuildxBuilderDies(t *testing.T) {
 // that are broken.
 func TestBuildxBuilderThatIsNotThere(t *testing.T) {
 	s := newScene(t, classicOwn) // buildx is not installed
-	s.ready(t, "RUN echo names")
+	s.prepare(t, "RUN echo names")
 	for _, name := range []string{"unknown", "../current", "desktop-linux"} {
 		s.fail(t, exitNoBuilder, []string{name, "docker buildx ls", "--context"}, "ensure", runtime,
 			"--builder", name)
@@ -266,7 +265,7 @@ func TestBuildxBuilderThatIsNotThere(t *testing.T) {
 // plugin's copy of the builder's file; the rest is the real plugin's.
 func TestBuildxThroughThePlugin(t *testing.T) {
 	s := newBuildxScene(t, classicOwn)
-	tmpl, _ := s.ready(t, "RUN echo far away")
+	tmpl, _ := s.prepare(t, "RUN echo far away")
 	s.buildx(t, "create", "--name", "far", "--driver", "remote", "--use", buildkitd(t).Addr())
 	file := filepath.Join(s.env["HOME"], ".docker", "buildx", "instances", "far")
 	kubernetes := strings.Replace(read(t, file), `"Driver":"remote"`, `"Driver":"kubernetes"`, 1)
@@ -282,15 +281,15 @@ func TestBuildxThroughThePlugin(t *testing.T) {
 	files := s.buildxFiles(t)
 	tmp := t.TempDir()
 	s.user = s.with("TMPDIR", tmp)
-	stand("exec " + located(t, "buildx") + ` "$@"`)
+	stand("exec " + locate(t, "buildx") + ` "$@"`)
 	s.wantImage(t, s.builtBy(t, buildxNode("far")))
 	for call := range strings.Lines(read(t, log)) {
 		if call != "inspect far\n" && call != "dial-stdio --builder far --platform linux/amd64\n" {
 			t.Errorf("buildx was called with %q", call)
 		}
 	}
-	// The plugin is told of the engine that Docker's flags name.
-	plugged(t, filepath.Join(s.env["HOME"], ".docker"))
+	// The plugin gets the engine that Docker's flags name.
+	installPlugin(t, filepath.Join(s.env["HOME"], ".docker"))
 	s.with("DOCKER_HOST", "unix:///nowhere").dockerSucceed(t, "-H", s.engine.URL(), "pinion",
 		"ensure", "--no-cache", runtime)
 	for host := range strings.Lines(read(t, hosts)) {
@@ -309,8 +308,8 @@ func TestBuildxThroughThePlugin(t *testing.T) {
 		return err == nil
 	})
 	killed.kill()
-	if left, err := os.ReadDir(tmp); err != nil || len(left) != 1 {
-		t.Errorf("left behind by a killed process: %q, %v", left, err)
+	if leftovers, err := os.ReadDir(tmp); err != nil || len(leftovers) != 1 {
+		t.Errorf("left behind by a killed process: %q, %v", leftovers, err)
 	}
 	stand("echo Status: inactive")
 	tmpl.busybox(t, "RUN echo stopped")
@@ -326,17 +325,17 @@ func TestBuildxThroughThePlugin(t *testing.T) {
 	if now := s.buildxFiles(t); !maps.Equal(now, files) {
 		t.Errorf("buildx's files were %q and are %q", files, now)
 	}
-	if left, err := os.ReadDir(tmp); err != nil || len(left) > 0 {
-		t.Errorf("left behind: %q, %v", left, err)
+	if leftovers, err := os.ReadDir(tmp); err != nil || len(leftovers) > 0 {
+		t.Errorf("left behind: %q, %v", leftovers, err)
 	}
 }
 
-// TestBuildxNodes: of several nodes the one that is for the platform, else one that has it by
-// itself; one that does not answer is passed over for such a one, and said.
+// TestBuildxNodes: of several nodes the one configured for the platform builds, otherwise one that
+// has it natively. A node that does not answer is passed over with a warning.
 func TestBuildxNodes(t *testing.T) {
 	other := partstest.Buildkitd(t, parts.BuildkitdOptions{})
 	s := newBuildxScene(t, classicOwn)
-	tmpl, _ := s.ready(t, "RUN echo nodes")
+	tmpl, _ := s.prepare(t, "RUN echo nodes")
 	s.buildx(t, "create", "--name", "two", "--node", "a", "--driver", "remote", "--use",
 		other.Addr())
 	s.buildx(t, "create", "--name", "two", "--node", "b", "--append", buildkitd(t).Addr())
@@ -401,7 +400,7 @@ func TestBuildxDocs(t *testing.T) {
 		}
 		return string(out)
 	}
-	blocks := fenced(read(t, filepath.Join(root(t), "docs", "buildx.md")))
+	blocks := fencedBlocks(read(t, filepath.Join(root(t), "docs", "buildx.md")))
 	if len(blocks) < 4 {
 		t.Fatalf("docs/buildx.md has only %d blocks", len(blocks))
 	}
@@ -419,8 +418,8 @@ func TestBuildxDocs(t *testing.T) {
 	}
 }
 
-// fenced are the blocks of a Markdown text.
-func fenced(text string) (blocks []string) {
+// fencedBlocks are the blocks of a Markdown text.
+func fencedBlocks(text string) (blocks []string) {
 	for i, part := range strings.Split("\n"+text, "\n```") {
 		if _, block, _ := strings.Cut(part, "\n"); i%2 == 1 {
 			blocks = append(blocks, block)

@@ -17,7 +17,7 @@ import (
 func TestCommandEnsure(t *testing.T) {
 	onCells(t, []cell{containerdOwn, classicStandalone, oldOwn}, func(t *testing.T, c cell) {
 		s := newScene(t, c)
-		tmpl, sha := s.ready(t, "RUN echo seen by people; echo hello > /word", "CMD cat /word")
+		tmpl, sha := s.prepare(t, "RUN echo seen by people; echo hello > /word", "CMD cat /word")
 
 		first := s.succeed(t, "ensure", runtime)
 		if first.stdout != tmpl.reference(sha)+"\n" {
@@ -65,26 +65,26 @@ func TestCommandEnsure(t *testing.T) {
 // TestCommandSeveralNames builds side by side and prints in the order of the arguments.
 func TestCommandSeveralNames(t *testing.T) {
 	s := newScene(t, containerdOwn)
-	water := newTap(t)
+	gate := newBuildGate(t)
 	names := []string{"langgraph", "autogen", "hermes"}
 	refs := map[string]string{}
 	for i, name := range names {
 		tmpl := s.template(t, name, parts.RepoOptions{})
 		line := "RUN echo quick " + name
 		if i == 0 {
-			line = water.add()
+			line = gate.add()
 		}
 		refs[name] = tmpl.reference(tmpl.busybox(t, line))
 	}
 	p := s.start(t, append([]string{"ensure", "--progress", "plain"}, names...)...)
-	receive(t, "the slow build", water.arrived)
+	receive(t, "the slow build", gate.arrived)
 	eventually(t, "the end of the quick builds", func() bool {
 		return strings.Count(p.stderr.String(), "local-build: build done") == 2
 	})
 	if out := p.stdout.String(); out != "" {
 		t.Errorf("printed before its turn: %q", out)
 	}
-	water.open()
+	gate.open()
 	r := p.result(t)
 	want := refs[names[0]] + "\n" + refs[names[1]] + "\n" + refs[names[2]] + "\n"
 	if r.code != 0 || r.stdout != want {
@@ -108,7 +108,7 @@ func TestCommandSeveralNames(t *testing.T) {
 // TestCommandFirstFailureDecides: the others are built all the same.
 func TestCommandFirstFailureDecides(t *testing.T) {
 	s := newScene(t, containerdOwn)
-	tmpl, sha := s.ready(t, "RUN echo the good one")
+	tmpl, sha := s.prepare(t, "RUN echo the good one")
 	s.template(t, "autogen", parts.RepoOptions{}).busybox(t, "RUN exit 3")
 	for _, c := range []struct {
 		names []string
@@ -163,7 +163,7 @@ func TestCommandUsage(t *testing.T) {
 // TestCommandErrors: each kind has its exit code, and says what to do.
 func TestCommandErrors(t *testing.T) {
 	s := newScene(t, containerdOwn)
-	tmpl, _ := s.ready(t, "RUN echo first", "RUN exit 42")
+	tmpl, _ := s.prepare(t, "RUN echo first", "RUN exit 42")
 	s.fail(t, exitBuild, []string{"Dockerfile:5", "exit code 42"}, "ensure", runtime)
 	s.fail(t, exitNotFound, []string{"not mirrored", s.repoPrefix(s.git.URL()) + "autogen"},
 		"ensure", "autogen")
@@ -201,25 +201,25 @@ func TestCommandErrors(t *testing.T) {
 func TestCommandInterrupted(t *testing.T) {
 	onCells(t, []cell{containerdOwn, classicStandalone, oldOwn}, func(t *testing.T, c cell) {
 		s := newScene(t, c)
-		water := newTap(t)
-		s.ready(t, water.add())
+		gate := newBuildGate(t)
+		s.prepare(t, gate.add())
 		p := s.start(t, "ensure", runtime)
-		receive(t, "the build", water.arrived)
+		receive(t, "the build", gate.arrived)
 		if err := p.Process.Signal(syscall.SIGINT); err != nil {
 			t.Fatal(err)
 		}
 		if r := p.result(t); r.code != exitCancelled || r.stdout != "" {
 			t.Errorf("exit code %d, stdout %q\n%s", r.code, r.stdout, r.stderr)
 		}
-		receive(t, "the end of the solve", water.gone)
+		receive(t, "the end of the solve", gate.gone)
 		wantNoTrace(t, s)
 	})
 }
 
-// TestCommandSHA: a commit by hand has to be on the template's branch.
+// TestCommandSHA: a commit given with --sha must be on the template's branch.
 func TestCommandSHA(t *testing.T) {
 	s := newScene(t, containerdOwn)
-	tmpl, old := s.ready(t, "RUN echo old")
+	tmpl, old := s.prepare(t, "RUN echo old")
 	head := tmpl.busybox(t, "RUN echo head")
 	impostor := tmpl.commit(t, parts.Commit{Branch: "impostor", From: "main",
 		Files: busybox(t, "RUN echo impostor")})

@@ -116,7 +116,7 @@ func (u user) launch(t *testing.T, path string, stdin io.Reader, args ...string)
 	}
 	go func() {
 		defer close(p.done)
-		_ = p.Wait() // the exit code tells
+		_ = p.Wait() // the exit code is checked
 	}()
 	t.Cleanup(p.kill)
 	return p
@@ -153,7 +153,7 @@ func (u user) run(t *testing.T, args ...string) result {
 	return u.start(t, args...).result(t)
 }
 
-// succeed runs the command, which has to exit with 0.
+// succeed runs the command, which must exit with 0.
 func (u user) succeed(t *testing.T, args ...string) result {
 	t.Helper()
 	r := u.run(t, args...)
@@ -163,8 +163,8 @@ func (u user) succeed(t *testing.T, args ...string) result {
 	return r
 }
 
-// fail runs the command, which has to exit with the code, to say all the words on stderr and
-// nothing on stdout.
+// fail runs the command, which must exit with the code, print all the words on stderr and nothing
+// on stdout.
 func (u user) fail(t *testing.T, code int, words []string, args ...string) result {
 	t.Helper()
 	r := u.run(t, args...)

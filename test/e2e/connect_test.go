@@ -25,7 +25,7 @@ import (
 // as the config's current one.
 func TestDockerContext(t *testing.T) {
 	s := newScene(t, containerdOwn)
-	s.ready(t, "RUN echo context")
+	s.prepare(t, "RUN echo context")
 	s.ensure(t, pinion.OutcomeBuilt)
 	sum := sha256.Sum256([]byte("mine"))
 	meta := fmt.Sprintf(
@@ -61,7 +61,7 @@ func TestDockerContext(t *testing.T) {
 	none.fail(t, exitStore, []string{"other"}, "ensure", runtime, "--context", "other")
 }
 
-// TestBuilderOverTLS: a buildkitd that wants to know who asks, at a TCP address.
+// TestBuilderOverTLS: a buildkitd at a TCP address that requires client certificates.
 func TestBuilderOverTLS(t *testing.T) {
 	partstest.Need(t, parts.NameBuildkitd)
 	dir := certificates(t)
@@ -77,7 +77,7 @@ func TestBuilderOverTLS(t *testing.T) {
 		file("key.pem"),
 	}})
 	s := newScene(t, classicOwn)
-	s.ready(t, "RUN echo over TLS")
+	s.prepare(t, "RUN echo over TLS")
 	s.fail(t, exitNoBuilder, []string{addr}, "ensure", runtime, "--addr", addr)
 	s.fail(t, exitNoBuilder, []string{addr}, "ensure", runtime, "--addr", addr, "--tlscacert",
 		file("ca.pem"))
@@ -88,7 +88,7 @@ func TestBuilderOverTLS(t *testing.T) {
 	}
 }
 
-// certificates makes a folder as --tlsdir wants it. One self-signed certificate is authority,
+// certificates makes a folder for --tlsdir. One self-signed certificate is authority,
 // server and client.
 func certificates(t *testing.T) string {
 	t.Helper()

@@ -36,7 +36,7 @@ func TestFault40_LoadFails(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := newScene(t, c.store)
-			s.ready(t, "RUN echo load")
+			s.prepare(t, "RUN echo load")
 			s.engine.SetHook(func(w http.ResponseWriter, r *http.Request) bool {
 				if strings.HasSuffix(r.URL.Path, "/images/load") {
 					c.load(w, r)
@@ -177,7 +177,7 @@ func (s *scene) duringPull(t *testing.T, do func(r *http.Request)) parts.Hook {
 func TestFault42_TaggingFails(t *testing.T) {
 	onCells(t, []cell{containerdOwn, classicStandalone}, func(t *testing.T, c cell) {
 		s := newScene(t, c)
-		s.ready(t, "RUN echo tagging")
+		s.prepare(t, "RUN echo tagging")
 		s.engine.SetHook(func(w http.ResponseWriter, r *http.Request) bool {
 			if !strings.HasSuffix(r.URL.Path, "/tag") {
 				return false
@@ -192,7 +192,7 @@ func TestFault42_TaggingFails(t *testing.T) {
 // TestLatestIsBestEffort: only the pinned name counts.
 func TestLatestIsBestEffort(t *testing.T) {
 	s := newScene(t, containerdOwn)
-	s.ready(t, "RUN echo latest")
+	s.prepare(t, "RUN echo latest")
 	s.engine.SetHook(func(w http.ResponseWriter, r *http.Request) bool {
 		if !strings.HasSuffix(r.URL.Path, "/tag") || r.URL.Query().Get("tag") != "latest" {
 			return false
@@ -213,7 +213,7 @@ func TestFault43_KilledWithinAStep(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		cell cell
-		// fetching holds it in the fetch; else it is held in the solve.
+		// fetching holds it in the fetch, otherwise in the solve
 		fetching bool
 	}{
 		{"fetch", containerdStandalone, true},
@@ -223,11 +223,11 @@ func TestFault43_KilledWithinAStep(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := newScene(t, c.cell)
-			water := newTap(t)
-			s.ready(t, water.add())
-			arrived := (<-chan struct{})(water.arrived)
+			gate := newBuildGate(t)
+			s.prepare(t, gate.add())
+			arrived := (<-chan struct{})(gate.arrived)
 			if c.fetching {
-				water.open()
+				gate.open()
 				var hook parts.Hook
 				hook, arrived, _ = parts.GatePath("/info/refs")
 				s.git.SetHook(hook)
@@ -236,7 +236,7 @@ func TestFault43_KilledWithinAStep(t *testing.T) {
 			receive(t, "the step "+c.name, arrived)
 			victim.kill()
 			s.git.SetHook(nil)
-			water.open()
+			gate.open()
 			wantRecords(t, s, 0)
 			img := parseImage(t, s.run(t, "ensure", runtime, "--format", "json"))
 			if img.Outcome != pinion.OutcomeBuilt {
@@ -249,8 +249,8 @@ func TestFault43_KilledWithinAStep(t *testing.T) {
 	}
 }
 
-// TestFault43_KilledDuringPull: whatever the engine makes of the rest, the next run gives the right
-// image, and no name is left.
+// TestFault43_KilledDuringPull: the engine may go on with the pull or not. The next run returns the
+// right image, and no temporary name is left.
 func TestFault43_KilledDuringPull(t *testing.T) {
 	s := newScene(t, containerdStandalone)
 	s.noisy(t)
@@ -299,7 +299,7 @@ func TestFault43_KilledAfterPull(t *testing.T) {
 // TestFault45_BadRecord: a record that cannot be read is put aside, and the receipt says so.
 func TestFault45_BadRecord(t *testing.T) {
 	s := newScene(t, containerdOwn)
-	s.ready(t, "RUN echo record")
+	s.prepare(t, "RUN echo record")
 	s.ensure(t, pinion.OutcomeBuilt)
 	for name, spoil := range map[string]func(string) string{
 		"truncated": func(text string) string { return text[:len(text)/2] },
@@ -335,7 +335,7 @@ func TestFault45_BadRecord(t *testing.T) {
 // TestFault45_RecordOfAnotherImage: a record that reads well and lies is no hit either.
 func TestFault45_RecordOfAnotherImage(t *testing.T) {
 	s := newScene(t, containerdOwn)
-	tmpl, _ := s.ready(t, "RUN echo honest")
+	tmpl, _ := s.prepare(t, "RUN echo honest")
 	first := s.ensure(t, pinion.OutcomeBuilt)
 	second := tmpl.busybox(t, "RUN echo other")
 	other := s.ensure(t, pinion.OutcomeBuilt)
@@ -368,19 +368,19 @@ func TestFault60_BuilderDies(t *testing.T) {
 	})
 }
 
-func builderDies(t *testing.T, s *scene, builder mortal) {
+func builderDies(t *testing.T, s *scene, builder killable) {
 	t.Helper()
-	water := newTap(t)
-	s.ready(t, water.add())
+	gate := newBuildGate(t)
+	s.prepare(t, gate.add())
 	p := s.start(t, "ensure", runtime)
-	receive(t, "the build", water.arrived)
+	receive(t, "the build", gate.arrived)
 	builder.Kill()
 	if r := p.result(t); r.code != exitNoBuilder || r.stdout != "" ||
 		!strings.Contains(r.stderr, "stopped answering") {
 		t.Errorf("exit code %d, stdout %q\n%s", r.code, r.stdout, r.stderr)
 	}
 	wantRecords(t, s, 0)
-	water.open()
+	gate.open()
 	s.fail(t, goneCode(s), []string{"doctor"}, "ensure", runtime)
 	if err := builder.Restart(t.Context()); err != nil {
 		t.Fatal(err)

@@ -24,7 +24,7 @@ const (
 	depotPassword = "s3cret-of-the-registry"
 )
 
-// depot is a registry that wants to know who asks, behind a proxy that counts.
+// depot is a registry that requires a login, behind a counting proxy.
 type depot struct {
 	*parts.Proxy
 	registry *parts.Registry
@@ -45,7 +45,7 @@ func (d *depot) push(t *testing.T, repository, tag string, spec storetest.Spec) 
 	for _, blob := range [][]byte{image.Config, image.Layer} {
 		d.upload(t, repository, blob)
 	}
-	// The distribution specification wants the type that stands in the manifest itself.
+	// The distribution specification requires the media type that the manifest names.
 	d.send(t, http.MethodPut, "/v2/"+repository+"/manifests/"+tag, ocispec.MediaTypeImageManifest,
 		image.Manifest)
 	return image
@@ -82,8 +82,8 @@ func (d *depot) send(t *testing.T, method, path, kind string, body []byte) http.
 	return resp.Header
 }
 
-// loggedIn gives a user the registry's credentials as `docker login` leaves them.
-func (d *depot) loggedIn(t *testing.T, u user, password string) user {
+// withLogin gives a user the registry's credentials as `docker login` leaves them.
+func (d *depot) withLogin(t *testing.T, u user, password string) user {
 	t.Helper()
 	auth := base64.StdEncoding.EncodeToString([]byte(depotUser + ":" + password))
 	write(t, filepath.Join(u.env["HOME"], ".docker", "config.json"),
@@ -91,8 +91,8 @@ func (d *depot) loggedIn(t *testing.T, u user, password string) user {
 	return u
 }
 
-// helped gives a user a credential helper that knows them.
-func (d *depot) helped(t *testing.T, u user) user {
+// withHelper gives a user a credential helper that knows them.
+func (d *depot) withHelper(t *testing.T, u user) user {
 	t.Helper()
 	bin := t.TempDir()
 	script := fmt.Sprintf("#!/bin/sh\nread -r host\n[ \"$1 $host\" = 'get %s' ] || exit 1\necho "+

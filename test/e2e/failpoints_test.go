@@ -12,8 +12,8 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/test/parts"
 )
 
-// planned starts a build of the command with failpoints, under a plan.
-func (u user) planned(t *testing.T, plan string) *process {
+// startWithFailpoints starts a build of the command with failpoints, under a plan.
+func (u user) startWithFailpoints(t *testing.T, plan string) *process {
 	t.Helper()
 	return u.with(failpoint.Env, plan).startProgram(t,
 		build(t, "pinion-failpoints", "-tags", "failpoints"), "ensure", runtime, "--format", "json")
@@ -71,7 +71,7 @@ type step struct {
 func (s step) kill(t *testing.T) {
 	t.Helper()
 	before := len(s.records(t, "*.json"))
-	p := s.planned(t, string(s.point)+"=kill")
+	p := s.startWithFailpoints(t, string(s.point)+"=kill")
 	p.wait(t)
 	if status, ok := p.ProcessState.Sys().(syscall.WaitStatus); !ok ||
 		status.Signal() != syscall.SIGKILL {
@@ -87,7 +87,7 @@ func (s step) kill(t *testing.T) {
 func (s step) fail(t *testing.T) {
 	t.Helper()
 	before := len(s.records(t, "*.json"))
-	r := s.planned(t, string(s.point)+"=error").result(t)
+	r := s.startWithFailpoints(t, string(s.point)+"=error").result(t)
 	if !strings.Contains(r.stderr, "failpoint "+string(s.point)+": error") {
 		t.Errorf("the point was not reached:\n%s", r.stderr)
 	}
@@ -113,7 +113,7 @@ func (s step) fail(t *testing.T) {
 
 func (s step) delay(t *testing.T) {
 	t.Helper()
-	r := s.planned(t, string(s.point)+"=delay:50ms").result(t)
+	r := s.startWithFailpoints(t, string(s.point)+"=delay:50ms").result(t)
 	if !strings.Contains(r.stderr, "failpoint "+string(s.point)+": delay") {
 		t.Errorf("the point was not reached:\n%s", r.stderr)
 	}
@@ -125,7 +125,7 @@ func (s step) delay(t *testing.T) {
 	s.ensure(t, pinion.OutcomeHit)
 }
 
-// after is what has to follow: the right image, and then a hit. What was recorded is a hit at once.
+// after checks the next two runs: the right image, then a hit. A recorded image is a hit at once.
 func (s step) after(t *testing.T) {
 	t.Helper()
 	want := pinion.OutcomeBuilt
@@ -150,7 +150,7 @@ func (s step) wantNothingTooEarly(t *testing.T, recordsBefore int) {
 	wantRecords(t, s.scene, recordsBefore+map[bool]int{true: 1}[s.point == failpoint.Recorded])
 }
 
-// temporary counts the names of images that nobody has verified.
+// temporary counts the names of unverified images.
 func (s *scene) temporary(t *testing.T) (n int) {
 	t.Helper()
 	for _, tag := range s.tags(t, runtime) {
@@ -165,8 +165,8 @@ func (s *scene) temporary(t *testing.T) (n int) {
 func TestFault46_SecondProcessWaitsForADelayedOne(t *testing.T) {
 	onCells(t, []cell{containerdOwn, classicStandalone}, func(t *testing.T, c cell) {
 		s := newScene(t, c)
-		s.ready(t, unique()...)
-		first := s.planned(t, "locked=delay:2s")
+		s.prepare(t, unique()...)
+		first := s.startWithFailpoints(t, "locked=delay:2s")
 		eventually(t, "the first at its point", func() bool {
 			return strings.Contains(first.stderr.String(), "failpoint locked")
 		})

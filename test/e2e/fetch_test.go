@@ -138,7 +138,7 @@ func TestServerWithoutShallowFetches(t *testing.T) {
 	})
 }
 
-// TestServerThatRefusesTheCommit: there is no third way, so the error tells of both.
+// TestServerThatRefusesTheCommit: both ways to fetch fail, and the error names both.
 func TestServerThatRefusesTheCommit(t *testing.T) {
 	onCells(t, []cell{containerdOwn, classicStandalone}, func(t *testing.T, c cell) {
 		s, server := gitBackend(t, c)

@@ -49,7 +49,7 @@ func (u user) lockFile(t *testing.T) string {
 	return files[0]
 }
 
-// fileInfo describes a file; os.SameFile tells whether two descriptions are of one file.
+// fileInfo describes a file; os.SameFile reports whether two of them describe one file.
 func fileInfo(t *testing.T, path string) os.FileInfo {
 	t.Helper()
 	info, err := os.Stat(path)

@@ -15,7 +15,7 @@ import (
 func TestMainFlow(t *testing.T) {
 	onCells(t, allCells(), func(t *testing.T, c cell) {
 		s := newScene(t, c)
-		tmpl, first := s.ready(t, "RUN echo one > /word", "CMD cat /word")
+		tmpl, first := s.prepare(t, "RUN echo one > /word", "CMD cat /word")
 
 		built := s.ensure(t, pinion.OutcomeBuilt)
 		wantBuilt(t, tmpl, built, first)
@@ -107,7 +107,7 @@ func wantBuilt(t *testing.T, tmpl template, img pinion.Image, sha string) {
 // TestTwoEngines switches between two engines: each keeps its hit.
 func TestTwoEngines(t *testing.T) {
 	s := newScene(t, containerdOwn)
-	s.ready(t, "RUN echo two engines")
+	s.prepare(t, "RUN echo two engines")
 	other := s.with("DOCKER_HOST", engine(t, parts.Docker29Classic).Host())
 	for _, u := range []user{s.user, other} {
 		u.ensure(t, pinion.OutcomeBuilt)

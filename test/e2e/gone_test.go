@@ -9,8 +9,8 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/test/parts/partstest"
 )
 
-// mortal is a builder or an engine that can be killed and come back.
-type mortal interface {
+// killable is a builder or an engine that can be killed and come back.
+type killable interface {
 	Kill()
 	Restart(ctx context.Context) error
 }
@@ -24,12 +24,12 @@ func goneCode(s *scene) int {
 	return exitNoBuilder
 }
 
-// TestEngineGone: without the engine there is no image, whatever the records say.
+// TestEngineGone: without the engine there is no image, even if there are records.
 func TestEngineGone(t *testing.T) {
 	own := partstest.Dockerd(t, parts.Docker29Containerd)
 	s := newSceneOn(t, own.Host())
 	s.user = s.with("DOCKER_HOST", own.Host())
-	s.ready(t, "RUN echo engine")
+	s.prepare(t, "RUN echo engine")
 	s.ensure(t, pinion.OutcomeBuilt)
 	own.Kill()
 	s.refused(t, pinion.ErrStore, own.Host(), "does not answer")
@@ -46,7 +46,7 @@ func TestBuilderGone(t *testing.T) {
 	own := partstest.Buildkitd(t, parts.BuildkitdOptions{})
 	s := newScene(t, classicOwn)
 	s.user = s.with("BUILDKIT_HOST", own.Addr())
-	tmpl, _ := s.ready(t, "RUN echo builder")
+	tmpl, _ := s.prepare(t, "RUN echo builder")
 	s.ensure(t, pinion.OutcomeBuilt)
 	own.Stop()
 	s.ensure(t, pinion.OutcomeHit)

@@ -13,7 +13,7 @@ import (
 func TestFault54_FrontendIsRefused(t *testing.T) {
 	onCells(t, []cell{containerdOwn, oldOwn, classicStandalone}, func(t *testing.T, c cell) {
 		s := newScene(t, c)
-		registry := newTap(t)
+		registry := newBuildGate(t)
 		registry.open()
 		image := strings.TrimPrefix(registry.url, "http://") + "/evil/frontend"
 		s.template(t, runtime, parts.RepoOptions{}).push(t,
@@ -34,8 +34,8 @@ func TestFault54_FrontendIsRefused(t *testing.T) {
 	})
 }
 
-// TestFault57_SubmodulesAreNotBuilt: they are left out where the builder can, else the repository
-// is refused.
+// TestFault57_SubmodulesAreNotBuilt: they are left out if the builder can do that, otherwise the
+// repository is refused.
 func TestFault57_SubmodulesAreNotBuilt(t *testing.T) {
 	onCells(t, []cell{containerdOwn, oldOwn, classicStandalone}, func(t *testing.T, c cell) {
 		s := newScene(t, c)
@@ -61,10 +61,10 @@ func TestFault57_SubmodulesAreNotBuilt(t *testing.T) {
 		}
 		r := s.succeed(t, "ensure", runtime)
 		if !strings.Contains(r.stderr, "submodules are not fetched") {
-			t.Errorf("nobody is told:\n%s", r.stderr)
+			t.Errorf("no warning:\n%s", r.stderr)
 		}
-		if asked := module.Requests(); len(asked) != 0 {
-			t.Errorf("the submodule's server was asked %+v", asked)
+		if requests := module.Requests(); len(requests) != 0 {
+			t.Errorf("the submodule's server was asked %+v", requests)
 		}
 		if out := s.runContainer(t, strings.TrimSpace(r.stdout)); strings.Contains(out,
 			"payload") || !strings.Contains(out, "/context/Dockerfile") {
@@ -77,7 +77,7 @@ func TestFault57_SubmodulesAreNotBuilt(t *testing.T) {
 func TestFault58_HostileOutput(t *testing.T) {
 	onCells(t, []cell{containerdOwn, oldOwn}, func(t *testing.T, c cell) {
 		s := newScene(t, c)
-		s.ready(t, `RUN printf '\033]0;owned\007\342\200\256evil\033[2J\n' && exit 1`)
+		s.prepare(t, `RUN printf '\033]0;owned\007\342\200\256evil\033[2J\n' && exit 1`)
 		for _, format := range []string{"text", "json"} {
 			r := s.fail(t, exitBuild, []string{"evil"}, "ensure", runtime, "--progress", "plain",
 				"--format", format)
@@ -88,7 +88,7 @@ func TestFault58_HostileOutput(t *testing.T) {
 	})
 }
 
-// TestFault55_EntitlementsAreRefused: a Dockerfile that wants more than a build is given.
+// TestFault55_EntitlementsAreRefused: a Dockerfile that asks for more than a build may have.
 func TestFault55_EntitlementsAreRefused(t *testing.T) {
 	onCells(t, []cell{containerdOwn, oldOwn, classicStandalone}, func(t *testing.T, c cell) {
 		s := newScene(t, c)

@@ -15,9 +15,9 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/test/parts/partstest"
 )
 
-// atFetch starts an Ensure and holds the builder's fetch while meanwhile runs: the look-up is over
-// by then.
-func atFetch(t *testing.T, s *scene, meanwhile func()) answer {
+// atFetch starts an Ensure and holds the builder's fetch while change runs, which is after the
+// look-up.
+func atFetch(t *testing.T, s *scene, change func()) answer {
 	t.Helper()
 	hook, arrived, release := parts.GatePath("/info/refs")
 	s.git.SetHook(hook)
@@ -25,7 +25,7 @@ func atFetch(t *testing.T, s *scene, meanwhile func()) answer {
 	defer release()
 	got := ask(t.Context(), s.open(t))
 	receive(t, "the fetch", arrived)
-	meanwhile()
+	change()
 	release()
 	return receive(t, "the answer", got)
 }
@@ -35,7 +35,7 @@ func atFetch(t *testing.T, s *scene, meanwhile func()) answer {
 func TestFault28_HEADMovesAfterTheLookUp(t *testing.T) {
 	onCells(t, []cell{containerdOwn, oldOwn, classicStandalone}, func(t *testing.T, c cell) {
 		s := newScene(t, c)
-		tmpl, pinned := s.ready(t, "RUN echo pinned > /word", "CMD cat /word")
+		tmpl, pinned := s.prepare(t, "RUN echo pinned > /word", "CMD cat /word")
 		var next string
 		got := atFetch(t, s, func() {
 			next = tmpl.busybox(t, "RUN echo next > /word", "CMD cat /word")
@@ -61,7 +61,7 @@ func TestFault28_HEADMovesAfterTheLookUp(t *testing.T) {
 func TestFault29_ForcePushBeforeTheFetch(t *testing.T) {
 	onCells(t, []cell{containerdOwn, oldOwn, classicStandalone}, func(t *testing.T, c cell) {
 		s := newScene(t, c)
-		tmpl, pinned := s.ready(t, "RUN echo pinned")
+		tmpl, pinned := s.prepare(t, "RUN echo pinned")
 		var next string
 		got := atFetch(t, s, func() {
 			next = tmpl.commit(t, parts.Commit{Orphan: true, Files: busybox(t, "RUN echo next")})
@@ -140,7 +140,7 @@ func prune(t *testing.T, repo string) {
 // the commit.
 func TestFault30_TagsHaveNoEffect(t *testing.T) {
 	s := newScene(t, containerdOwn)
-	tmpl, first := s.ready(t, "RUN echo first")
+	tmpl, first := s.prepare(t, "RUN echo first")
 	second := tmpl.busybox(t, "RUN echo second > /word", "CMD cat /word")
 	tag := func(name, sha string) {
 		if _, err := s.gitea.Tag(t.Context(), tmpl.repo, name, sha); err != nil {
@@ -259,7 +259,7 @@ func TestFault34_ForeignImage(t *testing.T) {
 	onCells(t, []cell{containerdOwn, classicOwn, oldOwn, containerdStandalone},
 		func(t *testing.T, c cell) {
 			s := newScene(t, c)
-			tmpl, sha := s.ready(t, "RUN echo ours")
+			tmpl, sha := s.prepare(t, "RUN echo ours")
 			ref := tmpl.reference(sha)
 
 			s.foreign(t, storetest.Spec{Tag: ref, Content: "foreign"})
@@ -303,7 +303,7 @@ func (s *scene) labels(t *testing.T, ref string) map[string]string {
 func TestFault35_TagMovesAfterTheCheck(t *testing.T) {
 	onCells(t, []cell{containerdOwn, classicOwn, oldOwn}, func(t *testing.T, c cell) {
 		s := newScene(t, c)
-		s.ready(t, "RUN echo verified > /word", "CMD cat /word")
+		s.prepare(t, "RUN echo verified > /word", "CMD cat /word")
 		img := s.ensure(t, pinion.OutcomeBuilt)
 		s.foreign(t, storetest.Spec{Tag: img.Reference, Content: "moved"})
 		if out := s.runContainer(t, img.ID); out != "verified\n" {
@@ -317,7 +317,7 @@ func TestFault37_ImagePruned(t *testing.T) {
 	onCells(t, []cell{containerdOwn, classicOwn, oldOwn, classicStandalone},
 		func(t *testing.T, c cell) {
 			s := newScene(t, c)
-			s.ready(t, "RUN echo pruned")
+			s.prepare(t, "RUN echo pruned")
 			img := s.ensure(t, pinion.OutcomeBuilt)
 			s.remove(t, img.ID, true)
 			if s.id(t, img.ID) != "" {
@@ -334,7 +334,7 @@ func TestFault37_ImagePruned(t *testing.T) {
 // TestFault37_StoreSwitched has another store answer at the same address, and then the first again.
 func TestFault37_StoreSwitched(t *testing.T) {
 	s := newScene(t, containerdOwn)
-	s.ready(t, "RUN echo switched")
+	s.prepare(t, "RUN echo switched")
 	socket := filepath.Join(partstest.Dir(t), "d.sock")
 	s.user = s.with("DOCKER_HOST", "unix://"+socket)
 	answerFrom := func(flavour parts.Flavour) {
@@ -367,7 +367,7 @@ func TestFault37_StoreSwitched(t *testing.T) {
 func TestFault42_LostName(t *testing.T) {
 	onCells(t, []cell{containerdOwn, classicOwn, oldOwn}, func(t *testing.T, c cell) {
 		s := newScene(t, c)
-		s.ready(t, "RUN echo lost")
+		s.prepare(t, "RUN echo lost")
 		img := s.ensure(t, pinion.OutcomeBuilt)
 		s.remove(t, img.Reference, false)
 		if s.id(t, img.Reference) != "" || s.id(t, img.ID) == "" {
@@ -384,10 +384,10 @@ func TestFault42_LostName(t *testing.T) {
 	})
 }
 
-// TestCancelledBeforeTheLookUp asks nobody.
+// TestCancelledBeforeTheLookUp: a cancelled call sends no request.
 func TestCancelledBeforeTheLookUp(t *testing.T) {
 	s := newScene(t, containerdOwn)
-	s.ready(t)
+	s.prepare(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	_, err := s.open(t).Ensure(ctx, runtime)

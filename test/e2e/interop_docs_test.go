@@ -30,8 +30,8 @@ func recipes(t *testing.T, heading string) []string {
 func TestProvenanceDocs(t *testing.T) {
 	d := newDepot(t)
 	s := newScene(t, containerdOwn)
-	buildxPlugged(t, s.user)
-	u := d.loggedIn(t, s.user, depotPassword)
+	installBuildxPlugin(t, s.user)
+	u := d.withLogin(t, s.user, depotPassword)
 	sha := s.template(t, "claude-code", parts.RepoOptions{}).busybox(t, "RUN echo documented")
 	for _, recipe := range recipes(t, "Provenance") {
 		r := u.shell(t, strings.ReplaceAll(recipe, "registry.example/team",
@@ -49,9 +49,9 @@ func TestProvenanceDocs(t *testing.T) {
 func TestInteropDocs(t *testing.T) {
 	d := newDepot(t)
 	s := newScene(t, classicOwn)
-	buildxPlugged(t, s.user)
-	plugged(t, filepath.Join(s.env["HOME"], ".docker"))
-	u := d.loggedIn(t, s.user, depotPassword)
+	installBuildxPlugin(t, s.user)
+	installPlugin(t, filepath.Join(s.env["HOME"], ".docker"))
+	u := d.withLogin(t, s.user, depotPassword)
 	tmpl := s.template(t, "claude-code", parts.RepoOptions{})
 	sha := tmpl.busybox(t, "RUN echo documented")
 	s.template(t, "hermes", parts.RepoOptions{}).busybox(t, "RUN echo documented too")

@@ -11,7 +11,7 @@ import (
 func TestLabels(t *testing.T) {
 	onCells(t, []cell{containerdOwn, classicStandalone, oldOwn}, func(t *testing.T, c cell) {
 		s := newScene(t, c)
-		tmpl, sha := s.ready(t, "RUN echo labels")
+		tmpl, sha := s.prepare(t, "RUN echo labels")
 		ensure := func(want pinion.Outcome, args ...string) pinion.Image {
 			t.Helper()
 			img := parseImage(t, s.succeed(t,

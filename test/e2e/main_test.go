@@ -19,7 +19,7 @@ import (
 const startTimeout = 2 * time.Minute
 
 // shared are the parts that the tests use together. Each starts when the first test needs it.
-var shared = &ensemble{running: map[string]part{}}
+var shared = &sharedParts{running: map[string]part{}}
 
 func TestMain(m *testing.M) {
 	code := m.Run()
@@ -32,8 +32,8 @@ func TestMain(m *testing.M) {
 
 type part interface{ Close() error }
 
-// ensemble is a set of running parts, by name.
-type ensemble struct {
+// sharedParts is a set of running parts, by name.
+type sharedParts struct {
 	mu      sync.Mutex
 	running map[string]part
 	dirs    []string
@@ -74,7 +74,7 @@ func keep[P part](
 	return p
 }
 
-func (e *ensemble) close() error {
+func (e *sharedParts) close() error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	var failed []error

@@ -24,7 +24,7 @@ func TestMemoryOfADelivery(t *testing.T) {
 	}
 	onCells(t, []cell{containerdStandalone, classicStandalone}, func(t *testing.T, c cell) {
 		s := newScene(t, c)
-		s.ready(t, lines...)
+		s.prepare(t, lines...)
 		p := s.start(t, "ensure", runtime, "--format", "json")
 		peak := p.residentAtMost(t)
 		r := p.result(t)
@@ -45,7 +45,7 @@ func TestMemoryOfADelivery(t *testing.T) {
 }
 
 // residentAtMost waits for the end of the process and returns the most memory that it had, in
-// bytes, by proc_pid_status(5). What wait4(2) tells would count the test's own, which the process
+// bytes, by proc_pid_status(5). wait4(2) would also count the test's own memory, which the process
 // had before it became the command.
 func (p *process) residentAtMost(t *testing.T) (peak int64) {
 	t.Helper()

@@ -26,7 +26,7 @@ func TestCacheFromAndTo(t *testing.T) {
 		for _, own := range []string{"off", "local"} {
 			t.Run(name+" beside "+own, func(t *testing.T) {
 				s := newScene(t, containerdOwn)
-				buildxPlugged(t, s.user)
+				installBuildxPlugin(t, s.user)
 				tmpl := newCacheTemplate(t, s)
 				tmpl.push(t, "one")
 				to, from := entry(filepath.Join(t.TempDir(), "cache"), s.prefix)
@@ -64,7 +64,7 @@ func TestCacheFromAndTo(t *testing.T) {
 // TestCacheFromMissing is no more than a warning, and what cannot be saved is no failure.
 func TestCacheFromMissing(t *testing.T) {
 	s := newScene(t, containerdOwn)
-	s.ready(t, "RUN echo nothing there")
+	s.prepare(t, "RUN echo nothing there")
 	nowhere := filepath.Join(t.TempDir(), "nowhere")
 	r := s.succeed(t, "ensure", runtime, "--cache-from", "type=local,src="+nowhere, "--cache-from",
 		"127.0.0.1:1/x:y", "--cache-to", "type=registry,ref=127.0.0.1:1/x:y", "--format", "json")

@@ -77,8 +77,8 @@ func (l layout) blobs(t *testing.T) map[string]int64 {
 func (l layout) noTrace(t *testing.T) {
 	t.Helper()
 	for _, dir := range []string{"tmp", "loose"} {
-		if left, _ := os.ReadDir(filepath.Join(l.dir, ".pinion", dir)); len(left) > 0 {
-			t.Errorf("left behind in %s: %v", dir, left)
+		if leftovers, _ := os.ReadDir(filepath.Join(l.dir, ".pinion", dir)); len(leftovers) > 0 {
+			t.Errorf("left behind in %s: %v", dir, leftovers)
 		}
 	}
 }
@@ -98,7 +98,7 @@ func (l layout) packed(t *testing.T) io.Reader {
 func TestLayoutFlow(t *testing.T) {
 	onCells(t, []cell{containerdStandalone, containerdOwn}, func(t *testing.T, c cell) {
 		l := newLayout(t, c)
-		tmpl, first := l.ready(t, "RUN echo one > /word", "CMD cat /word")
+		tmpl, first := l.prepare(t, "RUN echo one > /word", "CMD cat /word")
 
 		built := l.ensure(t, pinion.OutcomeBuilt)
 		l.wantLayout(t, tmpl, built, first)
@@ -247,7 +247,7 @@ func TestLayoutWriters(t *testing.T) {
 // next run works, and what the killed one left is swept.
 func TestFault43_KilledWhileReceiving(t *testing.T) {
 	l := newLayout(t, containerdStandalone)
-	tmpl, first := l.ready(t, "RUN echo killed > /word")
+	tmpl, first := l.prepare(t, "RUN echo killed > /word")
 	private := filepath.Join(l.dir, ".pinion")
 	write(t, filepath.Join(private, "tmp", "half a layer"), "half", 0o600)
 	index := flock.New(filepath.Join(private, "index.lock"))
@@ -337,7 +337,7 @@ func (u user) withoutEngine(t *testing.T) user {
 // TestNoEngine says what to do about it.
 func TestNoEngine(t *testing.T) {
 	s := newScene(t, containerdStandalone)
-	s.ready(t, "RUN echo nobody")
+	s.prepare(t, "RUN echo nobody")
 	u := s.withoutEngine(t)
 	u.fail(t, exitStore, []string{"start the Docker engine", "--store oci:DIR"}, "ensure", runtime)
 	// One that was named is never replaced by another builder.

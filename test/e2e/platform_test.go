@@ -11,7 +11,7 @@ import (
 func TestPlatformThatTheBuilderLacks(t *testing.T) {
 	onCells(t, builders(), func(t *testing.T, c cell) {
 		s := newScene(t, c)
-		s.ready(t, "RUN echo platform")
+		s.prepare(t, "RUN echo platform")
 		s.with("MOLECULE_IMAGE_PLATFORM", "linux/s390x").refused(t, pinion.ErrPlatform,
 			"linux/s390x")
 		wantNoTrace(t, s)
@@ -44,7 +44,7 @@ func TestOtherPlatform(t *testing.T) {
 func TestNativePlatform(t *testing.T) {
 	onCells(t, []cell{containerdOwn, classicStandalone}, func(t *testing.T, c cell) {
 		s := newScene(t, c)
-		s.ready(t, "RUN echo native")
+		s.prepare(t, "RUN echo native")
 		native := s.with("MOLECULE_IMAGE_PLATFORM", "native")
 		img := native.ensure(t, pinion.OutcomeBuilt)
 		if !strings.HasPrefix(img.Platform, "linux/") {

@@ -14,7 +14,7 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/test/parts/partstest"
 )
 
-// dockerCLI starts Docker's client, which has to be there.
+// dockerCLI starts Docker's client, which must be installed.
 func (u user) dockerCLI(t *testing.T, args ...string) *process {
 	t.Helper()
 	partstest.Need(t, parts.NameDocker)
@@ -25,7 +25,7 @@ func (u user) dockerCLI(t *testing.T, args ...string) *process {
 	return u.startProgram(t, path, args...)
 }
 
-// dockerSucceed runs Docker's client, which has to exit with 0.
+// dockerSucceed runs Docker's client, which must exit with 0.
 func (u user) dockerSucceed(t *testing.T, args ...string) result {
 	t.Helper()
 	r := u.dockerCLI(t, args...).result(t)
@@ -35,8 +35,8 @@ func (u user) dockerSucceed(t *testing.T, args ...string) result {
 	return r
 }
 
-// plugged gives a folder of Docker's configuration the plugin.
-func plugged(t *testing.T, config string) {
+// installPlugin gives a folder of Docker's configuration the plugin.
+func installPlugin(t *testing.T, config string) {
 	t.Helper()
 	dir := filepath.Join(config, "cli-plugins")
 	if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -51,9 +51,9 @@ func plugged(t *testing.T, config string) {
 // engine.
 func TestPlugin(t *testing.T) {
 	s := newScene(t, containerdOwn)
-	tmpl, sha := s.ready(t, "RUN echo plugged in")
+	tmpl, sha := s.prepare(t, "RUN echo plugged in")
 	home := filepath.Join(s.env["HOME"], ".docker")
-	plugged(t, home)
+	installPlugin(t, home)
 	ref := tmpl.reference(sha) + "\n"
 	if r := s.dockerSucceed(t, "pinion", "ensure", runtime); r.stdout != ref ||
 		!strings.Contains(r.stderr, "plugged in") {
@@ -65,7 +65,7 @@ func TestPlugin(t *testing.T) {
 	id := s.id(t, tmpl.reference(sha)) + "\n"
 	u.dockerSucceed(t, "context", "create", "there", "--docker", "host="+s.engine.URL())
 	other := t.TempDir()
-	plugged(t, other)
+	installPlugin(t, other)
 	if err := os.CopyFS(filepath.Join(other, "contexts"),
 		os.DirFS(filepath.Join(home, "contexts"))); err != nil {
 		t.Fatal(err)
@@ -107,10 +107,10 @@ func TestPlugin(t *testing.T) {
 	}
 }
 
-// TestPluginHelp: what Docker's client tells of it by itself.
+// TestPluginHelp: Docker's client lists the plugin in its help.
 func TestPluginHelp(t *testing.T) {
 	u := newUser(t)
-	plugged(t, filepath.Join(u.env["HOME"], ".docker"))
+	installPlugin(t, filepath.Join(u.env["HOME"], ".docker"))
 	for _, c := range []struct {
 		args  []string
 		words []string
@@ -130,12 +130,12 @@ func TestPluginHelp(t *testing.T) {
 			}
 		}
 	}
-	var told struct{ SchemaVersion, Vendor, Version, ShortDescription string }
+	var plugin struct{ SchemaVersion, Vendor, Version, ShortDescription string }
 	text := u.startProgram(t, filepath.Join(u.env["HOME"], ".docker", "cli-plugins",
 		"docker-pinion"), "docker-cli-plugin-metadata").result(t).stdout
-	if err := json.Unmarshal([]byte(text), &told); err != nil || told.SchemaVersion != "0.1.0" ||
-		told.Vendor == "" || told.Version == "" {
-		t.Errorf("the metadata are %+v, %v", told, err)
+	if err := json.Unmarshal([]byte(text), &plugin); err != nil ||
+		plugin.SchemaVersion != "0.1.0" || plugin.Vendor == "" || plugin.Version == "" {
+		t.Errorf("the metadata are %+v, %v", plugin, err)
 	}
 	// Docker's client of 20.10 completes no plugins.
 	if version := u.dockerSucceed(t, "--version").stdout; !strings.Contains(version,
@@ -159,21 +159,21 @@ func TestPluginHelp(t *testing.T) {
 // TestPluginInterrupted: a signal to Docker's client alone ends the build, too.
 func TestPluginInterrupted(t *testing.T) {
 	s := newScene(t, containerdOwn)
-	plugged(t, filepath.Join(s.env["HOME"], ".docker"))
+	installPlugin(t, filepath.Join(s.env["HOME"], ".docker"))
 	if version := s.dockerSucceed(t, "--version").stdout; strings.Contains(version, "version 20.") {
-		t.Skip("Docker's client of 20.10 tells its plugins nothing")
+		t.Skip("Docker's client of 20.10 passes nothing to its plugins")
 	}
-	water := newTap(t)
-	s.ready(t, water.add())
+	gate := newBuildGate(t)
+	s.prepare(t, gate.add())
 	p := s.dockerCLI(t, "pinion", "ensure", runtime)
-	receive(t, "the build", water.arrived)
+	receive(t, "the build", gate.arrived)
 	if err := p.Process.Signal(syscall.SIGINT); err != nil {
 		t.Fatal(err)
 	}
 	if r := p.result(t); r.code != exitCancelled || r.stdout != "" {
 		t.Errorf("exit code %d, stdout %q\n%s", r.code, r.stdout, r.stderr)
 	}
-	receive(t, "the end of the solve", water.gone)
+	receive(t, "the end of the solve", gate.gone)
 	wantNoTrace(t, s)
 }
 

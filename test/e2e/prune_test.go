@@ -199,7 +199,7 @@ func TestPrune(t *testing.T) {
 				}
 			}
 
-			// The newest stays whatever the bound; the used one because of its container.
+			// The newest stays under any bound, and the used one because of its container.
 			bounded := s.prune(t, pinion.PruneOptions{MaxSize: 1})
 			wantPruned(t, bounded, map[string]pinion.PruneAction{
 				used.Reference: pinion.PruneKept, moved.Reference: pinion.PruneKept,

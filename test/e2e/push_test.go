@@ -60,7 +60,7 @@ func TestPush(t *testing.T) {
 			sha := tmpl.busybox(t, "RUN date +%s%N > /once", "CMD cat /once")
 			path := a.prefix + "team"
 			repository, prefix := path+"/workspace-template-hermes", d.host+"/"+path
-			member := d.loggedIn(t, a.user, depotPassword)
+			member := d.withLogin(t, a.user, depotPassword)
 
 			r := member.succeed(t, "ensure", runtime, "--push", "--registry", prefix, "--format",
 				"json")
@@ -97,11 +97,11 @@ func TestPush(t *testing.T) {
 				}
 			}
 
-			if c.from == c.to { // one engine: the image has to come from the registry all the same
+			if c.from == c.to { // one engine: make it pull the image
 				a.remove(t, img.ID, true)
 			}
 			b := newScene(t, c.to)
-			there := d.loggedIn(t, b.with("MOLECULE_IMAGE_REGISTRY", prefix, "BUILDKIT_HOST",
+			there := d.withLogin(t, b.with("MOLECULE_IMAGE_REGISTRY", prefix, "BUILDKIT_HOST",
 				"unix:///nowhere"), depotPassword)
 			got := parseImage(t, there.run(t, "ensure", runtime, "--format", "json"))
 			if got.Outcome != pinion.OutcomePulled || got.Reference != latest {
@@ -122,10 +122,10 @@ func TestPush(t *testing.T) {
 func TestPushHits(t *testing.T) {
 	d := newDepot(t)
 	s := newScene(t, classicOwn)
-	tmpl, old := s.ready(t, "RUN echo old")
+	tmpl, old := s.prepare(t, "RUN echo old")
 	prefix := d.host + "/" + s.prefix + "x"
 	repository := s.prefix + "x/workspace-template-hermes"
-	u := d.loggedIn(t, s.user, depotPassword)
+	u := d.withLogin(t, s.user, depotPassword)
 	push := func(args ...string) pinion.Image {
 		t.Helper()
 		return parseImage(t, u.succeed(t,
@@ -177,14 +177,14 @@ func TestPushErrors(t *testing.T) {
 	d := newDepot(t)
 	onCells(t, []cell{containerdOwn, classicOwn, oldOwn}, func(t *testing.T, c cell) {
 		s := newScene(t, c)
-		s.ready(t, "RUN echo pushed")
+		s.prepare(t, "RUN echo pushed")
 		prefix := d.host + "/" + s.prefix + "x"
 		push := func(prefix string, more ...string) []string {
 			return append([]string{"ensure", runtime, "--push", "--registry", prefix}, more...)
 		}
 		words := []string{prefix + "/workspace-template-hermes", "docker login"}
 		s.fail(t, exitUnauthorized, words, push(prefix)...)
-		r := d.loggedIn(t, s.user, "wrong-password").fail(t, exitUnauthorized, words,
+		r := d.withLogin(t, s.user, "wrong-password").fail(t, exitUnauthorized, words,
 			push(prefix)...)
 		if strings.Contains(r.stderr, "wrong-password") {
 			t.Errorf("the password is in %q", r.stderr)
@@ -209,12 +209,12 @@ func TestPushErrors(t *testing.T) {
 	})
 }
 
-// TestPushedNameOfSomebodyElse: whoever gives the name to another image while it is lent keeps it,
-// and the push fails.
+// TestPushedNameOfSomebodyElse: if another process moves the name to its image during the push, the
+// name stays there, and the push fails.
 func TestPushedNameOfSomebodyElse(t *testing.T) {
 	d := newDepot(t)
 	s := newScene(t, classicOwn)
-	tmpl, _ := s.ready(t, "RUN echo other")
+	tmpl, _ := s.prepare(t, "RUN echo other")
 	other := s.ensure(t, pinion.OutcomeBuilt)
 	sha := tmpl.busybox(t, "RUN echo pushed")
 	path := s.prefix + "moved"
@@ -225,7 +225,7 @@ func TestPushedNameOfSomebodyElse(t *testing.T) {
 		}
 		return false
 	})
-	r := d.loggedIn(t, s.user, depotPassword).run(t, "ensure", runtime, "--push", "--registry",
+	r := d.withLogin(t, s.user, depotPassword).run(t, "ensure", runtime, "--push", "--registry",
 		d.host+"/"+path)
 	if r.code != exitStore || !strings.Contains(r.stderr, "another process moved the name") {
 		t.Errorf("exit code %d\n%s", r.code, r.stderr)

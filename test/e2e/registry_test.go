@@ -21,7 +21,7 @@ func TestRegistryMode(t *testing.T) {
 		image := d.push(t, path+"/workspace-template-hermes", "latest",
 			storetest.Spec{Content: "first"})
 		prefix := d.host + "/" + path
-		u := d.loggedIn(t, s.with("MOLECULE_IMAGE_REGISTRY", prefix, "BUILDKIT_HOST",
+		u := d.withLogin(t, s.with("MOLECULE_IMAGE_REGISTRY", prefix, "BUILDKIT_HOST",
 			"unix:///nowhere"), depotPassword)
 
 		d.Reset()
@@ -77,8 +77,8 @@ func TestRegistryCredentialHelper(t *testing.T) {
 	d := newDepot(t)
 	s := newScene(t, containerdOwn)
 	d.push(t, s.prefix+"x/workspace-template-hermes", "latest", storetest.Spec{Content: "helped"})
-	u := d.helped(t, s.with("MOLECULE_IMAGE_REGISTRY", d.host+"/"+s.prefix+"x"))
-	// The helper has to be on the PATH of the process, so this is for the command alone.
+	u := d.withHelper(t, s.with("MOLECULE_IMAGE_REGISTRY", d.host+"/"+s.prefix+"x"))
+	// The helper must be on the PATH of the process, so this is for the command alone.
 	if img := parseImage(t, u.run(t, "ensure", runtime, "--format",
 		"json")); img.Outcome != pinion.OutcomePulled {
 		t.Errorf("got %+v", img)
@@ -95,12 +95,12 @@ func TestRegistryErrors(t *testing.T) {
 		ref := prefix + "/workspace-template-hermes:latest"
 		u := s.with("MOLECULE_IMAGE_REGISTRY", prefix)
 		u.fail(t, exitUnauthorized, []string{ref, "docker login"}, "ensure", runtime)
-		r := d.loggedIn(t, u, "wrong-password").fail(t, exitUnauthorized,
+		r := d.withLogin(t, u, "wrong-password").fail(t, exitUnauthorized,
 			[]string{ref, "docker login"}, "ensure", runtime)
 		if strings.Contains(r.stderr, "wrong-password") {
 			t.Errorf("the password is in %q", r.stderr)
 		}
-		member := d.loggedIn(t, u, depotPassword)
+		member := d.withLogin(t, u, depotPassword)
 		member.fail(t, exitNotFound, []string{prefix + "/workspace-template-autogen:latest"},
 			"ensure", "autogen")
 		member.fail(t, exitNotFound, []string{"unknown-thing"}, "ensure", "unknown-thing")
@@ -120,7 +120,7 @@ func TestRegistryOtherPlatform(t *testing.T) {
 	d := newDepot(t)
 	onCells(t, []cell{containerdOwn, classicOwn}, func(t *testing.T, c cell) {
 		s := newScene(t, c)
-		u := d.loggedIn(t, s.with("MOLECULE_IMAGE_REGISTRY", d.host+"/"+s.prefix+"x"),
+		u := d.withLogin(t, s.with("MOLECULE_IMAGE_REGISTRY", d.host+"/"+s.prefix+"x"),
 			depotPassword)
 		repo := s.prefix + "x/workspace-template-hermes"
 		d.push(t, repo, "latest", storetest.Spec{Content: "arm", Architecture: "arm64"})
@@ -142,8 +142,8 @@ func TestRegistryOtherPlatform(t *testing.T) {
 	})
 }
 
-// TestRegistryReference is byte for byte what the prefix says, and the library's call contacts
-// nobody.
+// TestRegistryReference: the reference begins with the prefix byte for byte, and the library's call
+// sends no request.
 func TestRegistryReference(t *testing.T) {
 	s := newScene(t, containerdOwn)
 	for _, prefix := range []string{"registry.example/molecule", "registry.example/molecule/",
@@ -161,11 +161,11 @@ func TestRegistryReference(t *testing.T) {
 		t.Errorf("it cost %d requests", n)
 	}
 	// Blank means that images are built here.
-	s.ready(t, "RUN echo blank")
+	s.prepare(t, "RUN echo blank")
 	s.with("MOLECULE_IMAGE_REGISTRY", " ").ensure(t, pinion.OutcomeBuilt)
 }
 
-// TestPrivateBaseImage: FROM names an image that wants the credentials of the Docker config.
+// TestPrivateBaseImage: FROM names an image that requires the Docker config's credentials.
 func TestPrivateBaseImage(t *testing.T) {
 	d := newDepot(t)
 	onCells(t, []cell{containerdOwn, classicOwn, oldOwn, containerdStandalone},
@@ -182,7 +182,7 @@ func TestPrivateBaseImage(t *testing.T) {
 			}
 			s.fail(t, exitBuild, words, "ensure", runtime)
 			d.Reset()
-			r := d.loggedIn(t, s.user, depotPassword).succeed(t, "ensure", runtime, "--format",
+			r := d.withLogin(t, s.user, depotPassword).succeed(t, "ensure", runtime, "--format",
 				"json")
 			s.wantImage(t, parseImage(t, r))
 			authorized := 0

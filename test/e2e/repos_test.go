@@ -18,7 +18,7 @@ func TestPrivateRepository(t *testing.T) {
 		tmpl := s.template(t, runtime, parts.RepoOptions{Private: true})
 		tmpl.busybox(t, "RUN echo private")
 
-		// Gitea shows a private repository to nobody else: it is like one that is missing.
+		// Gitea shows others a private repository as a missing one.
 		s.refused(t, pinion.ErrNotFound, tmpl.url(), "private", "MOLECULE_GITEA_TOKEN")
 		s.with("MOLECULE_GITEA_TOKEN", strings.Repeat("0", 40)).refused(t, pinion.ErrUnauthorized,
 			"MOLECULE_GITEA_TOKEN")
@@ -37,7 +37,7 @@ func TestPrivateRepository(t *testing.T) {
 
 func TestBadTokenOnPublicRepository(t *testing.T) {
 	s := newScene(t, containerdOwn)
-	s.ready(t)
+	s.prepare(t)
 	s.with("MOLECULE_GITEA_TOKEN", "bad").refused(t, pinion.ErrUnauthorized, "MOLECULE_GITEA_TOKEN",
 		"rejected")
 }
@@ -55,7 +55,7 @@ func TestRepositoriesWithoutACommitToBuild(t *testing.T) {
 			return []string{"empty"}
 		}},
 		{"deleted", func(t *testing.T, s *scene) []string {
-			tmpl, _ := s.ready(t)
+			tmpl, _ := s.prepare(t)
 			if err := s.gitea.Delete(t.Context(), tmpl.repo); err != nil {
 				t.Fatal(err)
 			}
@@ -76,7 +76,7 @@ func TestRenamedRepository(t *testing.T) {
 	s := newScene(t, containerdOwn)
 	// The redirect names the server by its own address, so the proxy stays out of it.
 	direct := s.with("MOLECULE_LOCAL_TEMPLATE_REPO_PREFIX", s.repoPrefix(s.gitea.URL()))
-	tmpl, _ := s.ready(t, "RUN echo renamed")
+	tmpl, _ := s.prepare(t, "RUN echo renamed")
 	direct.ensure(t, pinion.OutcomeBuilt)
 	if _, err := s.gitea.Rename(t.Context(), tmpl.repo, s.prefix+"elsewhere"); err != nil {
 		t.Fatal(err)
@@ -90,7 +90,7 @@ func TestRenamedRepository(t *testing.T) {
 
 func TestUnbornHEADTakesTheDefaultBranch(t *testing.T) {
 	s := newScene(t, containerdOwn)
-	tmpl, sha := s.ready(t, "RUN echo unborn")
+	tmpl, sha := s.prepare(t, "RUN echo unborn")
 	if err := s.gitea.Settle(t.Context(), tmpl.repo); err != nil {
 		t.Fatal(err)
 	}
@@ -105,7 +105,7 @@ func TestUnbornHEADTakesTheDefaultBranch(t *testing.T) {
 
 func TestDefaultBranchDecides(t *testing.T) {
 	s := newScene(t, containerdOwn)
-	tmpl, _ := s.ready(t, "RUN echo main")
+	tmpl, _ := s.prepare(t, "RUN echo main")
 	other := tmpl.commit(t, parts.Commit{Branch: "other", From: "main",
 		Files: busybox(t, "RUN echo other")})
 	if err := s.gitea.SetDefaultBranch(t.Context(), tmpl.repo, "other"); err != nil {
@@ -134,10 +134,10 @@ func TestFirstPushIsSeenAtOnce(t *testing.T) {
 	}
 }
 
-// TestServerTrouble: whatever goes wrong at the git server, an image of before is no answer.
+// TestServerTrouble: if the git server fails in any way, an earlier image is not returned.
 func TestServerTrouble(t *testing.T) {
 	s := newScene(t, containerdOwn)
-	s.ready(t, "RUN echo trouble")
+	s.prepare(t, "RUN echo trouble")
 	s.ensure(t, pinion.OutcomeBuilt)
 	for _, c := range []struct {
 		name string
@@ -212,14 +212,14 @@ func TestMissingDockerfile(t *testing.T) {
 func TestFailingRUN(t *testing.T) {
 	onCells(t, builders(), func(t *testing.T, c cell) {
 		s := newScene(t, c)
-		s.ready(t, "RUN echo fine", "RUN echo broken && exit 42")
+		s.prepare(t, "RUN echo fine", "RUN echo broken && exit 42")
 		_, err := s.try(t)
 		wantStep(t, err)
 		wantNoTrace(t, s)
 	})
 }
 
-func asStep(err error) *pinion.StepError {
+func stepErrorOf(err error) *pinion.StepError {
 	step := &pinion.StepError{}
 	_ = errors.As(err, &step)
 	return step
@@ -228,7 +228,7 @@ func asStep(err error) *pinion.StepError {
 func wantStep(t *testing.T, err error) {
 	t.Helper()
 	wantError(t, err, pinion.ErrBuild, "Dockerfile:5", "42")
-	step := asStep(err)
+	step := stepErrorOf(err)
 	if step.File != "Dockerfile" || step.Line != 5 || step.ExitCode != 42 {
 		t.Errorf("the step is %+v", step)
 	}
@@ -238,10 +238,10 @@ func wantStep(t *testing.T, err error) {
 func TestFailingStepBesideOthers(t *testing.T) {
 	onCells(t, builders(), func(t *testing.T, c cell) {
 		s := newScene(t, c)
-		s.ready(t, "ADD "+s.git.URL()+"/nowhere /x")
+		s.prepare(t, "ADD "+s.git.URL()+"/nowhere /x")
 		_, err := s.try(t)
 		wantError(t, err, pinion.ErrBuild, "404")
-		if step := asStep(err); strings.Contains(step.Step, "busybox") || step.Line != 0 &&
+		if step := stepErrorOf(err); strings.Contains(step.Step, "busybox") || step.Line != 0 &&
 			step.Line != 4 {
 			t.Errorf("the step is %+v", step)
 		}

@@ -54,7 +54,7 @@ func (s *scene) removeContainer(t *testing.T, name string) {
 func TestRun(t *testing.T) {
 	onCells(t, stores(), func(t *testing.T, c cell) {
 		s := newScene(t, c)
-		_, sha := s.ready(t, "RUN echo built > /word",
+		_, sha := s.prepare(t, "RUN echo built > /word",
 			`CMD ["sh", "-c", "cat /word; echo oops >&2; exit 3"]`)
 		u := s.direct(t)
 
@@ -107,7 +107,7 @@ func TestRun(t *testing.T) {
 func TestRunFailures(t *testing.T) {
 	onCells(t, []cell{containerdOwn, oldOwn}, func(t *testing.T, c cell) {
 		s := newScene(t, c)
-		s.ready(t, "CMD true")
+		s.prepare(t, "CMD true")
 		u := s.direct(t)
 		u.fail(t, exitUsage, []string{"the name of a template is missing"}, "run")
 		u.fail(t, exitNotFound, []string{"nosuch"}, "run", "nosuch")
@@ -126,7 +126,7 @@ func TestRunFailures(t *testing.T) {
 func TestRunForwardsSignals(t *testing.T) {
 	onCells(t, []cell{containerdOwn, oldOwn}, func(t *testing.T, c cell) {
 		s := newScene(t, c)
-		s.ready(t, "CMD true")
+		s.prepare(t, "CMD true")
 		script := `trap 'echo terminated; exit 9' TERM; trap 'echo interrupted; exit 8' INT
 			echo ready; while :; do sleep 0.1; done`
 		for sig, want := range map[os.Signal]result{syscall.SIGTERM: {stdout: "ready\nterminated\n",
@@ -152,10 +152,10 @@ func TestRunForwardsSignals(t *testing.T) {
 // TestRunCancelledDuringTheBuild makes no container.
 func TestRunCancelledDuringTheBuild(t *testing.T) {
 	s := newScene(t, containerdOwn)
-	water := newTap(t)
-	s.ready(t, water.add())
+	gate := newBuildGate(t)
+	s.prepare(t, gate.add())
 	p := s.direct(t).start(t, "run", "--name", s.prefix+"never", runtime)
-	receive(t, "the build", water.arrived)
+	receive(t, "the build", gate.arrived)
 	if err := p.Process.Signal(os.Interrupt); err != nil {
 		t.Fatal(err)
 	}
@@ -170,7 +170,7 @@ func TestRunCancelledDuringTheBuild(t *testing.T) {
 func TestFault35_ContainersAreMadeOfTheID(t *testing.T) {
 	onCells(t, stores(), func(t *testing.T, c cell) {
 		s := newScene(t, c)
-		tmpl, first := s.ready(t, "RUN echo first > /word", "CMD cat /word")
+		tmpl, first := s.prepare(t, "RUN echo first > /word", "CMD cat /word")
 		built := s.ensure(t, pinion.OutcomeBuilt)
 		tmpl.busybox(t, "RUN echo second > /word", "CMD cat /word")
 		other := s.ensure(t, pinion.OutcomeBuilt)

@@ -17,7 +17,7 @@ import (
 func TestRunOnATerminal(t *testing.T) {
 	onCells(t, []cell{containerdOwn, oldOwn}, func(t *testing.T, c cell) {
 		s := newScene(t, c)
-		s.ready(t, "CMD true")
+		s.prepare(t, "CMD true")
 		master, path, err := console.NewPty()
 		if err != nil {
 			t.Fatal(err)

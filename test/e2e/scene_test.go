@@ -121,8 +121,8 @@ func (s *scene) template(t *testing.T, name string, opts parts.RepoOptions) temp
 	return template{s, name, repo}
 }
 
-// ready is a public template whose first commit is there.
-func (s *scene) ready(t *testing.T, lines ...string) (tmpl template, sha string) {
+// prepare makes a public template with a first commit.
+func (s *scene) prepare(t *testing.T, lines ...string) (tmpl template, sha string) {
 	t.Helper()
 	tmpl = s.template(t, runtime, parts.RepoOptions{})
 	return tmpl, tmpl.busybox(t, lines...)
@@ -154,7 +154,7 @@ func (tmpl template) commit(t *testing.T, c parts.Commit) string {
 // url is the repository's address as the scene's user gives it.
 func (tmpl template) url() string { return tmpl.scene.git.URL() + "/" + tmpl.repo.String() }
 
-// reference is what the image of a commit has to be called.
+// reference returns the name that the image of a commit must have.
 func (tmpl template) reference(sha string) string {
 	return "molecule-local/workspace-template-" + tmpl.name + ":" + sha[:12]
 }

@@ -241,7 +241,7 @@ func (c canary) failures(t *testing.T, s *scene, u user, tmpl template) {
 	asking.wantNoCredentials(t, c)
 
 	s.git.SetHook(func(w http.ResponseWriter, r *http.Request) bool {
-		// Fault 27: a server that repeats what it was told.
+		// Fault 27: a server that repeats the request's credentials.
 		w.Header().Set("Content-Type", "text/plain")
 		w.WriteHeader(http.StatusForbidden)
 		_, _ = io.WriteString(w, "no: "+r.Header.Get("Authorization")+" "+c.token)
@@ -251,7 +251,7 @@ func (c canary) failures(t *testing.T, s *scene, u user, tmpl template) {
 	tell("a server that echoes it", u.run(t, args...), exitUnauthorized)
 }
 
-// searchImage searches what the engine tells of the image, and the image itself.
+// searchImage searches the image and the engine's description of it.
 func (c canary) searchImage(t *testing.T, s *scene, id string) {
 	t.Helper()
 	inspect, err := s.docker.ImageInspect(t.Context(), id)

@@ -11,7 +11,7 @@ import (
 // its own, and no record says that there was one.
 func TestFault51_FailuresOverHTTP(t *testing.T) {
 	s := newScene(t, containerdOwn)
-	s.ready(t, "ADD "+s.git.URL()+"/sometimes /x")
+	s.prepare(t, "ADD "+s.git.URL()+"/sometimes /x")
 	srv := serveHere(t, s.open(t))
 
 	s.git.SetHook(parts.FailPath("/sometimes", 500, "not now"))

@@ -28,12 +28,12 @@ func TestFault59_AFloodOverHTTP(t *testing.T) {
 	b := partstest.Buildkitd(t,
 		parts.BuildkitdOptions{Env: []string{"BUILDKIT_STEP_LOG_MAX_SIZE=-1",
 			"BUILDKIT_STEP_LOG_MAX_SPEED=-1"}})
-	water := newTap(t)
-	s.ready(t, water.add(), fmt.Sprintf("RUN yes %s | head -c %d && echo && echo %s",
+	gate := newBuildGate(t)
+	s.prepare(t, gate.add(), fmt.Sprintf("RUN yes %s | head -c %d && echo && echo %s",
 		strings.Repeat("x", 999), flood, end))
 	p, srv := s.with("BUILDKIT_HOST", b.Addr()).serve(t)
 	id := srv.begin(t, runtime).Build.ID
-	receive(t, "the build", water.arrived)
+	receive(t, "the build", gate.arrived)
 	deaf, err := srv.open(t.Context(), "/v1/builds/"+id+"/events")
 	if err != nil {
 		t.Fatal(err)
@@ -41,7 +41,7 @@ func TestFault59_AFloodOverHTTP(t *testing.T) {
 	defer deaf.Body.Close()
 	following := make(chan followed, 1)
 	go func() { following <- srv.follow(t.Context(), id) }()
-	water.open()
+	gate.open()
 	got := receive(t, "the end of the events", following)
 	got.wantWhole(t, "who followed", end)
 	late := srv.follow(t.Context(), id)
@@ -68,7 +68,7 @@ type followed struct {
 }
 
 // open begins a request whose answer is a stream.
-func (s *served) open(ctx context.Context, path string) (*http.Response, error) {
+func (s *serveClient) open(ctx context.Context, path string) (*http.Response, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.url+path, nil)
 	if err != nil {
 		return nil, err
@@ -77,7 +77,7 @@ func (s *served) open(ctx context.Context, path string) (*http.Response, error) 
 }
 
 // follow reads the events one by one, and keeps none but the last.
-func (s *served) follow(ctx context.Context, id string) (f followed) {
+func (s *serveClient) follow(ctx context.Context, id string) (f followed) {
 	resp, err := s.open(ctx, "/v1/builds/"+id+"/events")
 	if err != nil {
 		return followed{err: err}

@@ -17,7 +17,7 @@ import (
 func TestNothingIsLeftAfterAThousandRequests(t *testing.T) {
 	const requests, spare = 1000, 10
 	s := newScene(t, containerdOwn)
-	s.ready(t, "RUN echo left")
+	s.prepare(t, "RUN echo left")
 	srv := serveHere(t, s.open(t))
 	s.many(t, srv, 100)
 	before := goroutines()
@@ -38,7 +38,7 @@ func TestNothingIsLeftAfterAThousandRequests(t *testing.T) {
 }
 
 // many makes requests ten at a time, and returns when the server has nothing to do.
-func (s *scene) many(t *testing.T, srv *served, n int) {
+func (s *scene) many(t *testing.T, srv *serveClient, n int) {
 	t.Helper()
 	build := srv.ask(t.Context(), "POST", "/v1/images/"+runtime, `{"no_cache":true}`)
 	id := want[accepted](t, build, 202).Build.ID
@@ -69,7 +69,7 @@ func (s *scene) many(t *testing.T, srv *served, n int) {
 }
 
 // oneOfMany makes one request or two that belong together.
-func (s *served) oneOfMany(ctx context.Context, i int, build string) error {
+func (s *serveClient) oneOfMany(ctx context.Context, i int, build string) error {
 	wrong := func(r reply, status int) error {
 		if r.err == nil && r.status != status {
 			return fmt.Errorf("request %d: status %d, not %d: %s", i, r.status, status, r.text)
@@ -90,7 +90,7 @@ func (s *served) oneOfMany(ctx context.Context, i int, build string) error {
 	case 3:
 		ctx, leave := context.WithTimeout(ctx, 5*time.Millisecond)
 		defer leave()
-		_ = s.ensure(ctx) // whatever comes of it in that time
+		_ = s.ensure(ctx) // any result is fine
 		return nil
 	default:
 		return wrong(s.ask(ctx, "GET", "/v1/images", ""), 200)

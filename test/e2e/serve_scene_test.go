@@ -16,8 +16,8 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/cmd/servetest"
 )
 
-// served is a server and whoever asks it.
-type served struct {
+// serveClient is a running server and a client for it.
+type serveClient struct {
 	client *http.Client
 	url    string
 	header http.Header
@@ -42,7 +42,7 @@ func socket(t *testing.T) string {
 	return filepath.Join(dir, "p.sock")
 }
 
-func clientOf(t *testing.T, path string) *served {
+func clientOf(t *testing.T, path string) *serveClient {
 	t.Helper()
 	transport := &http.Transport{DialContext: func(
 		ctx context.Context, _, _ string,
@@ -51,12 +51,12 @@ func clientOf(t *testing.T, path string) *served {
 		return d.DialContext(ctx, "unix", path)
 	}}
 	t.Cleanup(transport.CloseIdleConnections)
-	return &served{client: &http.Client{Transport: transport}, url: "http://pinion",
+	return &serveClient{client: &http.Client{Transport: transport}, url: "http://pinion",
 		header: http.Header{}}
 }
 
 // serveHere serves an orchestrator in this process, so that the test can see who waits.
-func serveHere(t *testing.T, o *pinion.Orchestrator) *served {
+func serveHere(t *testing.T, o *pinion.Orchestrator) *serveClient {
 	t.Helper()
 	path := socket(t)
 	stop, err := servetest.Serve(o, "unix://"+path)
@@ -72,7 +72,7 @@ func serveHere(t *testing.T, o *pinion.Orchestrator) *served {
 }
 
 // serve starts the command on a socket.
-func (u user) serve(t *testing.T, args ...string) (*process, *served) {
+func (u user) serve(t *testing.T, args ...string) (*process, *serveClient) {
 	t.Helper()
 	path := socket(t)
 	p := u.start(t, append([]string{"serve", "--listen", "unix://" + path}, args...)...)
@@ -83,7 +83,7 @@ func (u user) serve(t *testing.T, args ...string) (*process, *served) {
 	return p, s
 }
 
-func (s *served) ask(ctx context.Context, method, path, body string, header ...string) reply {
+func (s *serveClient) ask(ctx context.Context, method, path, body string, header ...string) reply {
 	req, err := http.NewRequestWithContext(ctx, method, s.url+path, strings.NewReader(body))
 	if err != nil {
 		return reply{err: err}
@@ -105,7 +105,7 @@ func (s *served) ask(ctx context.Context, method, path, body string, header ...s
 }
 
 // ensure asks for the runtime's image, and waits.
-func (s *served) ensure(ctx context.Context) reply {
+func (s *serveClient) ensure(ctx context.Context) reply {
 	return s.ask(ctx, "POST", "/v1/images/"+runtime+"?wait=true", "")
 }
 
@@ -127,24 +127,26 @@ type accepted struct {
 	Interest string             `json:"interest"`
 }
 
-func (s *served) begin(t *testing.T, name string) accepted {
+func (s *serveClient) begin(t *testing.T, name string) accepted {
 	t.Helper()
 	return want[accepted](t, s.ask(t.Context(), "POST", "/v1/images/"+name, ""), 202)
 }
 
-func (s *served) builds(t *testing.T) []pinion.BuildStatus {
+func (s *serveClient) builds(t *testing.T) []pinion.BuildStatus {
 	t.Helper()
 	return want[struct {
 		Builds []pinion.BuildStatus
 	}](t, s.ask(t.Context(), "GET", "/v1/builds", ""), 200).Builds
 }
 
-func (s *served) withdraw(ctx context.Context, a accepted) int {
+func (s *serveClient) withdraw(ctx context.Context, a accepted) int {
 	return s.ask(ctx, "DELETE", "/v1/builds/"+a.Build.ID, "", "Pinion-Interest", a.Interest).status
 }
 
 // events are those of a build, read to their end.
-func (s *served) events(ctx context.Context, id string, header ...string) ([]pinion.Event, error) {
+func (s *serveClient) events(
+	ctx context.Context, id string, header ...string,
+) ([]pinion.Event, error) {
 	r := s.ask(ctx, "GET", "/v1/builds/"+id+"/events", "", header...)
 	var all []pinion.Event
 	for line := range strings.SplitSeq(r.text, "\n") {

@@ -18,9 +18,9 @@ import (
 func TestTwoHundredCallers(t *testing.T) {
 	onCells(t, []cell{containerdOwn, classicStandalone}, func(t *testing.T, c cell) {
 		s := newScene(t, c)
-		water := newTap(t)
-		s.ready(t, water.add())
-		o, log := logged(t, s.user)
+		gate := newBuildGate(t)
+		s.prepare(t, gate.add())
+		o, log := openLogging(t, s.user)
 		srv := serveHere(t, o)
 		s.engine.Reset()
 		const callers = 200
@@ -34,9 +34,9 @@ func TestTwoHundredCallers(t *testing.T) {
 				answers <- <-ask(t.Context(), o)
 			}()
 		}
-		receive(t, "the build", water.arrived)
+		receive(t, "the build", gate.arrived)
 		waitForSharing(t, callers)
-		water.open()
+		gate.open()
 		ids := map[string]int{}
 		for range callers / 2 {
 			img := want[pinion.Image](t, receive(t, "a reply", replies), 200)
@@ -60,20 +60,20 @@ func TestTwoHundredCallers(t *testing.T) {
 	})
 }
 
-// TestEightNamesTwoAtOnce: the others queue and are told their places.
+// TestEightNamesTwoAtOnce: the others queue and get events with their positions.
 func TestEightNamesTwoAtOnce(t *testing.T) {
 	s := newScene(t, containerdStandalone)
-	water := newTap(t)
+	gate := newBuildGate(t)
 	o := s.open(t, pinion.WithMaxParallel(2))
 	srv := serveHere(t, o)
 	names := o.Names()[:8]
 	for _, name := range names {
-		s.template(t, name, parts.RepoOptions{}).busybox(t, "RUN echo "+name, water.add())
+		s.template(t, name, parts.RepoOptions{}).busybox(t, "RUN echo "+name, gate.add())
 	}
 	for _, name := range names {
 		srv.begin(t, name)
 	}
-	receive(t, "a build", water.arrived)
+	receive(t, "a build", gate.arrived)
 	var running int
 	var places []int
 	eventually(t, "two that run", func() bool {
@@ -89,7 +89,7 @@ func TestEightNamesTwoAtOnce(t *testing.T) {
 		slices.Sort(places)
 		return running == 2 && slices.Equal(places, []int{1, 2, 3, 4, 5, 6})
 	})
-	water.open()
+	gate.open()
 	eventually(t, "all images", func() bool {
 		return !slices.ContainsFunc(srv.builds(t), func(b pinion.BuildStatus) bool {
 			if b.State == pinion.BuildFailed {
@@ -106,19 +106,19 @@ func TestEightNamesTwoAtOnce(t *testing.T) {
 	}
 }
 
-// TestFault49And50_InterestsOverHTTP: one who leaves disturbs nobody, and when all have left the
-// solve ends.
+// TestFault49And50_InterestsOverHTTP: a client that leaves disturbs no other, and when all have
+// left the solve ends.
 func TestFault49And50_InterestsOverHTTP(t *testing.T) {
 	onCells(t, []cell{containerdOwn, classicStandalone}, func(t *testing.T, c cell) {
 		s := newScene(t, c)
-		water := newTap(t)
-		s.ready(t, water.add())
+		gate := newBuildGate(t)
+		s.prepare(t, gate.add())
 		srv := serveHere(t, s.open(t))
 		first, second := srv.begin(t, runtime), srv.begin(t, runtime)
 		ctx, hangUp := context.WithCancel(t.Context())
 		waiting := make(chan reply, 1)
 		go func() { waiting <- srv.ensure(ctx) }()
-		receive(t, "the build", water.arrived)
+		receive(t, "the build", gate.arrived)
 		waitForSharing(t, 1)
 		if got := srv.withdraw(t.Context(), first); got != 204 {
 			t.Fatal(got)
@@ -127,20 +127,20 @@ func TestFault49And50_InterestsOverHTTP(t *testing.T) {
 		receive(t, "who hung up", waiting)
 		waitForSharing(t, 0)
 		if b := srv.builds(t); len(b) != 1 || b[0].State != pinion.BuildRunning ||
-			len(water.gone) != 0 {
-			t.Fatalf("%+v, %d gone", b, len(water.gone))
+			len(gate.gone) != 0 {
+			t.Fatalf("%+v, %d gone", b, len(gate.gone))
 		}
-		left := time.Now()
+		withdrawn := time.Now()
 		if got := srv.withdraw(t.Context(), second); got != 204 {
 			t.Fatal(got)
 		}
-		receive(t, "the end of the solve", water.gone)
-		within(t, "the end of the solve", left, 5*time.Second)
+		receive(t, "the end of the solve", gate.gone)
+		within(t, "the end of the solve", withdrawn, 5*time.Second)
 		eventually(t, "the failed build", func() bool {
 			return srv.builds(t)[0].State == pinion.BuildFailed
 		})
 		// Fault 51: it is not remembered as anything.
-		water.open()
+		gate.open()
 		if img := want[pinion.Image](t, srv.ensure(t.Context()),
 			200); img.Outcome != pinion.OutcomeBuilt {
 			t.Errorf("outcome is %s", img.Outcome)
@@ -151,14 +151,14 @@ func TestFault49And50_InterestsOverHTTP(t *testing.T) {
 // TestFault43_ServerKilledWhileItBuilds: the next one, on the same socket, builds right.
 func TestFault43_ServerKilledWhileItBuilds(t *testing.T) {
 	s := newScene(t, containerdStandalone)
-	water := newTap(t)
-	s.ready(t, water.add())
+	gate := newBuildGate(t)
+	s.prepare(t, gate.add())
 	p, srv := s.serve(t)
 	srv.begin(t, runtime)
-	receive(t, "the build", water.arrived)
+	receive(t, "the build", gate.arrived)
 	p.kill()
 	wantRecords(t, s, 0)
-	water.open()
+	gate.open()
 	at := p.Args[3]
 	s.start(t, "serve", "--listen", at)
 	eventually(t, "a server", func() bool {
@@ -178,7 +178,7 @@ func TestFault43_ServerKilledWhileItBuilds(t *testing.T) {
 // TestServeWhileTheGitServerIsDown has answers of its own for down, slow, and back.
 func TestServeWhileTheGitServerIsDown(t *testing.T) {
 	s := newScene(t, containerdOwn)
-	s.ready(t, "RUN echo down")
+	s.prepare(t, "RUN echo down")
 	srv := serveHere(t, s.open(t))
 	img := want[pinion.Image](t, srv.ensure(t.Context()), 200)
 	s.git.SetHook(parts.FailPath("/", 503, "down"))
@@ -217,11 +217,11 @@ func TestFault33_NoAccessOverHTTP(t *testing.T) {
 // TestTwoHundredEventStreams of one build, and one that comes back for the rest.
 func TestTwoHundredEventStreams(t *testing.T) {
 	s := newScene(t, containerdOwn)
-	water := newTap(t)
-	s.ready(t, "RUN echo hello streams", water.add())
+	gate := newBuildGate(t)
+	s.prepare(t, "RUN echo hello streams", gate.add())
 	p, srv := s.serve(t)
 	build := srv.begin(t, runtime).Build
-	receive(t, "the build", water.arrived)
+	receive(t, "the build", gate.arrived)
 	const readers = 200
 	type read struct {
 		events []pinion.Event
@@ -234,7 +234,7 @@ func TestTwoHundredEventStreams(t *testing.T) {
 			all <- read{events, err}
 		}()
 	}
-	water.open()
+	gate.open()
 	first := receive(t, "a stream's end", all)
 	if n := len(first.events); n < 4 || first.events[n-1].Type != pinion.EventDone {
 		t.Fatalf("%d events, %v", n, first.err)
@@ -262,12 +262,12 @@ func TestTwoHundredEventStreams(t *testing.T) {
 // TestServeDrains: who waits gets the image, and the server ends with 0.
 func TestServeDrains(t *testing.T) {
 	s := newScene(t, containerdOwn)
-	water := newTap(t)
-	s.ready(t, water.add())
+	gate := newBuildGate(t)
+	s.prepare(t, gate.add())
 	p, srv := s.serve(t, "--drain-timeout", "2m")
 	waiting := make(chan reply, 1)
 	go func() { waiting <- srv.ensure(t.Context()) }()
-	receive(t, "the build", water.arrived)
+	receive(t, "the build", gate.arrived)
 	if err := p.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
@@ -277,7 +277,7 @@ func TestServeDrains(t *testing.T) {
 	if r := srv.ask(t.Context(), "POST", "/v1/images/"+runtime, ""); r.status != 503 {
 		t.Errorf("a new request is answered by %d", r.status)
 	}
-	water.open()
+	gate.open()
 	s.wantImage(t, want[pinion.Image](t, receive(t, "the image", waiting), 200))
 	if code := p.wait(t); code != 0 {
 		t.Errorf("exit code %d\n%s", code, p.stderr)

@@ -21,11 +21,11 @@ const (
 )
 
 // serveOnPort starts the command where a git server can reach it.
-func (u user) serveOnPort(t *testing.T, args ...string) (*process, *served) {
+func (u user) serveOnPort(t *testing.T, args ...string) (*process, *serveClient) {
 	t.Helper()
 	u = u.with("PINION_SERVE_TOKEN", serveToken, "PINION_HOOK_SECRET", hookSecret)
 	p := u.start(t, append([]string{"serve", "--listen", "tcp://127.0.0.1:0"}, args...)...)
-	s := &served{client: &http.Client{},
+	s := &serveClient{client: &http.Client{},
 		header: http.Header{"Authorization": {"Bearer " + serveToken}}}
 	eventually(t, "a server", func() bool {
 		_, after, ok := strings.Cut(p.stderr.String(), "serving at tcp://")
@@ -37,8 +37,8 @@ func (u user) serveOnPort(t *testing.T, args ...string) (*process, *served) {
 	return p, s
 }
 
-// of returns the builds of a commit.
-func (s *served) of(t *testing.T, sha string) (found []pinion.BuildStatus) {
+// buildsOf returns the builds of a commit.
+func (s *serveClient) buildsOf(t *testing.T, sha string) (found []pinion.BuildStatus) {
 	t.Helper()
 	for _, b := range s.builds(t) {
 		if b.Revision.String() == sha {
@@ -48,11 +48,13 @@ func (s *served) of(t *testing.T, sha string) (found []pinion.BuildStatus) {
 	return found
 }
 
-func (s *served) waitFor(t *testing.T, sha string, state pinion.BuildState) pinion.BuildStatus {
+func (s *serveClient) waitFor(
+	t *testing.T, sha string, state pinion.BuildState,
+) pinion.BuildStatus {
 	t.Helper()
 	var b pinion.BuildStatus
 	eventually(t, "a build of "+sha+" that is "+string(state), func() bool {
-		found := s.of(t, sha)
+		found := s.buildsOf(t, sha)
 		if len(found) > 0 {
 			b = found[0]
 		}
@@ -64,7 +66,7 @@ func (s *served) waitFor(t *testing.T, sha string, state pinion.BuildState) pini
 // TestWatchByWebhook with a real Gitea's own webhook: what is pushed is built before anybody asks.
 func TestWatchByWebhook(t *testing.T) {
 	s := newScene(t, containerdOwn)
-	tmpl, first := s.ready(t, "RUN echo first")
+	tmpl, first := s.prepare(t, "RUN echo first")
 	p, srv := s.serveOnPort(t, "--watch", "--warm", runtime, "--watch-interval", "1h")
 	if b := srv.waitFor(t, first, pinion.BuildDone); !b.Prewarmed || !b.Image.Prewarmed {
 		t.Errorf("%+v", b)
@@ -102,14 +104,14 @@ func TestWatchByWebhook(t *testing.T) {
 // TestWatchByPolling follows what there is an image of, and nothing else.
 func TestWatchByPolling(t *testing.T) {
 	s := newScene(t, containerdOwn)
-	tmpl, _ := s.ready(t, "RUN echo polled")
+	tmpl, _ := s.prepare(t, "RUN echo polled")
 	s.template(t, "langgraph", parts.RepoOptions{}).busybox(t, "RUN echo not asked for")
 	s.ensure(t, pinion.OutcomeBuilt)
 	_, srv := s.serve(t, "--watch", "--watch-interval", "1s")
 	sha := tmpl.busybox(t, "RUN echo polled again")
 	srv.waitFor(t, sha, pinion.BuildDone)
 	if n := s.git.Count("langgraph"); n != 0 {
-		t.Errorf("what nobody asked for was looked up %d times", n)
+		t.Errorf("a template without requests was looked up %d times", n)
 	}
 	// Now it is.
 	if img := want[pinion.Image](t, srv.ask(t.Context(), "POST", "/v1/images/langgraph?wait=1", ""),
@@ -124,7 +126,7 @@ func TestWatchByPolling(t *testing.T) {
 
 // push is Gitea's webhook. Each delivery has a body of its own: one that was taken is not taken
 // again.
-func (s *served) push(t *testing.T, tmpl template, delivery, sha string) int {
+func (s *serveClient) push(t *testing.T, tmpl template, delivery, sha string) int {
 	t.Helper()
 	body := fmt.Sprintf(
 		`{"ref":"refs/heads/main","after":%q,"delivery":%q,"repository":{"full_name":%q}}`, sha,
@@ -140,11 +142,11 @@ func (s *served) push(t *testing.T, tmpl template, delivery, sha string) int {
 // marked, and after it comes the last commit.
 func TestAStormOfWebhooks(t *testing.T) {
 	s := newScene(t, containerdStandalone)
-	water := newTap(t)
-	tmpl, first := s.ready(t, water.add())
+	gate := newBuildGate(t)
+	tmpl, first := s.prepare(t, gate.add())
 	_, srv := s.serveOnPort(t, "--watch", "--warm", runtime, "--watch-interval", "1h",
 		"--max-parallel", "1")
-	receive(t, "the first build", water.arrived)
+	receive(t, "the first build", gate.arrived)
 	const pushes, commits = 500, 20
 	var last string
 	var all sync.WaitGroup
@@ -153,8 +155,8 @@ func TestAStormOfWebhooks(t *testing.T) {
 			last = tmpl.busybox(t, fmt.Sprintf("RUN echo %d", i))
 		}
 		all.Go(func() {
-			// A lie about the commit changes nothing. Where there are too many at once, the sender
-			// is told.
+			// A wrong commit in the hook changes nothing. Of too many hooks at once, some are
+			// refused.
 			if got := srv.push(t, tmpl, fmt.Sprint(i), strings.Repeat("f", 40)); got != 202 &&
 				got != 503 {
 				t.Errorf("a push is answered by %d", got)
@@ -166,11 +168,11 @@ func TestAStormOfWebhooks(t *testing.T) {
 		t.Errorf("the last push is answered by %d", got)
 	}
 	eventually(t, "that the first is superseded by the last", func() bool {
-		b := srv.of(t, first)
+		b := srv.buildsOf(t, first)
 		return len(b) == 1 && b[0].SupersededBy.String() == last &&
 			b[0].State == pinion.BuildRunning
 	})
-	water.open()
+	gate.open()
 	if b := srv.waitFor(t, first, pinion.BuildDone); b.SupersededBy.String() != last {
 		t.Errorf("superseded by %s", b.SupersededBy)
 	}

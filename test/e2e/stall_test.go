@@ -13,7 +13,7 @@ import (
 func TestFault63_AStepThatStalls(t *testing.T) {
 	onCells(t, []cell{containerdOwn, oldOwn, classicStandalone}, func(t *testing.T, c cell) {
 		s := newScene(t, c)
-		tmpl, _ := s.ready(t, "RUN echo begun && sleep 600")
+		tmpl, _ := s.prepare(t, "RUN echo begun && sleep 600")
 		_, err := s.open(t, pinion.WithStallAfter(2*time.Second)).Ensure(t.Context(), runtime)
 		wantError(t, err, pinion.ErrStalled, "sleep 600")
 		wantNoTrace(t, s)
@@ -30,7 +30,7 @@ func TestFault63_AStepThatStalls(t *testing.T) {
 func TestATimeLimit(t *testing.T) {
 	onCells(t, []cell{containerdOwn, oldOwn, classicStandalone}, func(t *testing.T, c cell) {
 		s := newScene(t, c)
-		s.ready(t, "RUN while true; do echo busy; sleep 1; done")
+		s.prepare(t, "RUN while true; do echo busy; sleep 1; done")
 		_, err := s.open(t, pinion.WithTimeout(5*time.Second)).Ensure(t.Context(), runtime)
 		wantError(t, err, pinion.ErrTimeLimit, "echo busy")
 		if class := pinion.ClassOf(err); class != pinion.ClassTimeLimit {
@@ -44,7 +44,7 @@ func TestATimeLimit(t *testing.T) {
 func TestAQuietStepIsReported(t *testing.T) {
 	onCells(t, []cell{containerdOwn, classicStandalone}, func(t *testing.T, c cell) {
 		s := newScene(t, c)
-		s.ready(t, "RUN sleep 25")
+		s.prepare(t, "RUN sleep 25")
 		var quiet []pinion.Event
 		_, err := s.open(t).Ensure(t.Context(), runtime, pinion.OnEvent(func(e pinion.Event) {
 			if e.Type == pinion.EventStillBuilding {
@@ -65,7 +65,7 @@ func TestAQuietStepIsReported(t *testing.T) {
 func TestEventsOfARealBuild(t *testing.T) {
 	onCells(t, []cell{containerdOwn, classicStandalone}, func(t *testing.T, c cell) {
 		s := newScene(t, c)
-		_, sha := s.ready(t, "RUN head -c 99999 /dev/urandom >/noise && echo hello events")
+		_, sha := s.prepare(t, "RUN head -c 99999 /dev/urandom >/noise && echo hello events")
 		var events []pinion.Event
 		o := s.open(t)
 		img, err := o.Ensure(t.Context(), runtime, pinion.OnEvent(func(e pinion.Event) {

@@ -22,8 +22,8 @@ type answer struct {
 	err   error
 }
 
-// logged is an orchestrator whose log lines are kept.
-func logged(t *testing.T, u user) (*pinion.Orchestrator, *output) {
+// openLogging is an orchestrator whose log lines are kept.
+func openLogging(t *testing.T, u user) (*pinion.Orchestrator, *output) {
 	t.Helper()
 	var out output
 	return u.open(t, pinion.WithLogger(slog.New(slog.NewTextHandler(&out, nil)))), &out
@@ -41,7 +41,7 @@ func ask(ctx context.Context, o *pinion.Orchestrator) <-chan answer {
 	return c
 }
 
-// stacks are those of all goroutines, which have to hold all of the words.
+// stacks returns the stacks of all goroutines that contain all of the words.
 func stacks(words ...string) (found []string) {
 	text := make([]byte, 8<<20)
 	text = text[:goruntime.Stack(text, true)]
@@ -74,17 +74,17 @@ func waitForSharing(t *testing.T, n int) {
 func TestTwentyCallersShareOneSolve(t *testing.T) {
 	onCells(t, []cell{containerdOwn, classicStandalone}, func(t *testing.T, c cell) {
 		s := newScene(t, c)
-		water := newTap(t)
-		s.ready(t, water.add())
-		o, log := logged(t, s.user)
+		gate := newBuildGate(t)
+		s.prepare(t, gate.add())
+		o, log := openLogging(t, s.user)
 		const callers = 20
 		var answers []<-chan answer
 		for range callers {
 			answers = append(answers, ask(t.Context(), o))
 		}
-		receive(t, "the build", water.arrived)
+		receive(t, "the build", gate.arrived)
 		waitForSharing(t, callers)
-		water.open()
+		gate.open()
 		ids := map[string]int{}
 		for _, a := range answers {
 			got := receive(t, "an answer", a)
@@ -109,17 +109,17 @@ func TestTwentyCallersShareOneSolve(t *testing.T) {
 func TestFault46_OneBuildForAllProcesses(t *testing.T) {
 	onCells(t, []cell{containerdOwn, classicStandalone}, func(t *testing.T, c cell) {
 		s := newScene(t, c)
-		water := newTap(t)
-		_, sha := s.ready(t, water.add())
+		gate := newBuildGate(t)
+		_, sha := s.prepare(t, gate.add())
 		var all []*process
 		for range 5 {
 			all = append(all, s.start(t, "ensure", runtime, "--format", "json"))
 		}
-		receive(t, "the build", water.arrived)
+		receive(t, "the build", gate.arrived)
 		eventually(t, "all but one at the lock", func() bool {
 			return waitingAtLock(all) == len(all)-1
 		})
-		water.open()
+		gate.open()
 		outcomes, started := map[pinion.Outcome]int{}, 0
 		for _, p := range all {
 			r := p.result(t)
@@ -150,13 +150,13 @@ func waitingAtLock(all []*process) (n int) {
 	return n
 }
 
-// TestFault47_LockOfAKilledProcess: the kernel frees it, and nobody removes its file.
+// TestFault47_LockOfAKilledProcess: the kernel frees it, and its file stays.
 func TestFault47_LockOfAKilledProcess(t *testing.T) {
 	s := newScene(t, containerdStandalone)
-	water := newTap(t)
-	s.ready(t, water.add())
+	gate := newBuildGate(t)
+	s.prepare(t, gate.add())
 	holder := s.start(t, "ensure", runtime)
-	receive(t, "the build", water.arrived)
+	receive(t, "the build", gate.arrived)
 	before := fileInfo(t, s.lockFile(t))
 	waiter := s.start(t, "ensure", runtime, "--format", "json")
 	eventually(t, "a second process at the lock", func() bool {
@@ -166,7 +166,7 @@ func TestFault47_LockOfAKilledProcess(t *testing.T) {
 		t.Errorf("the second process did not wait:\n%s", log)
 	}
 	holder.kill()
-	water.open()
+	gate.open()
 	if img := parseImage(t, waiter.result(t)); img.Outcome != pinion.OutcomeBuilt {
 		t.Errorf("outcome is %s", img.Outcome)
 	}
@@ -178,13 +178,13 @@ func TestFault47_LockOfAKilledProcess(t *testing.T) {
 
 func TestLockTimeout(t *testing.T) {
 	s := newScene(t, containerdOwn)
-	water := newTap(t)
-	s.ready(t, water.add())
+	gate := newBuildGate(t)
+	s.prepare(t, gate.add())
 	holder := s.start(t, "ensure", runtime)
-	receive(t, "the build", water.arrived)
+	receive(t, "the build", gate.arrived)
 	_, err := s.open(t, pinion.WithLockWait(1)).Ensure(t.Context(), runtime)
 	wantError(t, err, pinion.ErrLockTimeout)
-	water.open()
+	gate.open()
 	if r := holder.result(t); r.code != 0 {
 		t.Errorf("the holder failed:\n%s", r.stderr)
 	}
@@ -194,19 +194,19 @@ func TestLockTimeout(t *testing.T) {
 func TestFault49_FirstWaiterLeaves(t *testing.T) {
 	onCells(t, []cell{containerdOwn, classicStandalone}, func(t *testing.T, c cell) {
 		s := newScene(t, c)
-		water := newTap(t)
-		s.ready(t, water.add())
-		o, log := logged(t, s.user)
+		gate := newBuildGate(t)
+		s.prepare(t, gate.add())
+		o, log := openLogging(t, s.user)
 		ctx, leave := context.WithCancel(t.Context())
 		first := ask(ctx, o)
-		receive(t, "the build", water.arrived)
+		receive(t, "the build", gate.arrived)
 		second := ask(t.Context(), o)
 		waitForSharing(t, 2)
 		leave()
 		if got := receive(t, "the first's answer", first); !errors.Is(got.err, context.Canceled) {
 			t.Errorf("the first got %+v", got)
 		}
-		water.open()
+		gate.open()
 		got := receive(t, "the second's answer", second)
 		if got.err != nil || got.image.Outcome != pinion.OutcomeBuilt {
 			t.Errorf("the second got %+v", got)
@@ -223,33 +223,33 @@ func TestFault49_FirstWaiterLeaves(t *testing.T) {
 func TestFault50_AllWaitersLeave(t *testing.T) {
 	onCells(t, []cell{containerdOwn, oldOwn, classicStandalone}, func(t *testing.T, c cell) {
 		s := newScene(t, c)
-		tmpl, _ := s.ready(t, "RUN echo warm")
+		tmpl, _ := s.prepare(t, "RUN echo warm")
 		o := s.open(t)
 		if _, err := o.Ensure(t.Context(), runtime); err != nil {
 			t.Fatal(err)
 		}
 		before := goroutines()
-		water := newTap(t)
-		tmpl.busybox(t, water.add())
+		gate := newBuildGate(t)
+		tmpl.busybox(t, gate.add())
 		ctx, leave := context.WithCancel(t.Context())
 		waiters := []<-chan answer{ask(ctx, o), ask(ctx, o), ask(ctx, o)}
-		receive(t, "the build", water.arrived)
+		receive(t, "the build", gate.arrived)
 		waitForSharing(t, len(waiters))
 		leave()
-		left := time.Now()
+		leftovers := time.Now()
 		for _, w := range waiters {
 			if got := receive(t, "an answer", w); !errors.Is(got.err, context.Canceled) {
 				t.Errorf("got %+v", got)
 			}
 		}
-		receive(t, "the end of the solve", water.gone)
-		if took := time.Since(left); took > 5*time.Second {
+		receive(t, "the end of the solve", gate.gone)
+		if took := time.Since(leftovers); took > 5*time.Second {
 			t.Errorf("the builder went on for %s", took)
 		}
 		eventually(t, "the end of all goroutines", func() bool { return goroutines() <= before })
 		wantRecords(t, s, 1)
 		// Fault 51: what was cancelled is not remembered as anything.
-		water.open()
+		gate.open()
 		s.ensure(t, pinion.OutcomeBuilt)
 	})
 }

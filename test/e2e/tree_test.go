@@ -128,7 +128,7 @@ func (s *scene) wantNotKept(t *testing.T, ignored, marker string) {
 	}
 	marked := false
 	for _, log := range logs {
-		// What is being removed meanwhile is not there.
+		// A file that is removed during the walk is skipped.
 		_ = filepath.WalkDir(filepath.Dir(log), func(path string, d fs.DirEntry, err error) error {
 			if err != nil || !d.Type().IsRegular() {
 				return nil
@@ -208,7 +208,7 @@ func TestWorkingTreeOnTheCommandLine(t *testing.T) {
 // TestPruneKeepsWorkingTreesApart: trying things out pushes no commit's image out.
 func TestPruneKeepsWorkingTreesApart(t *testing.T) {
 	s := newScene(t, containerdOwn)
-	_, sha := s.ready(t, "RUN echo "+s.prefix)
+	_, sha := s.prepare(t, "RUN echo "+s.prefix)
 	commit := s.ensure(t, pinion.OutcomeBuilt)
 	dir := workingTree(t, append(busybox(t, "COPY word /"), parts.Text("word", ""))...)
 	var dev []pinion.Image

@@ -11,7 +11,7 @@ import (
 
 func TestCommandResolve(t *testing.T) {
 	s := newScene(t, containerdOwn)
-	tmpl, sha := s.ready(t)
+	tmpl, sha := s.prepare(t)
 	text := s.succeed(t, "resolve", runtime).stdout
 	for _, word := range []string{"local-build", tmpl.url(), "refs/heads/main", sha,
 		tmpl.reference(sha)} {
@@ -37,7 +37,7 @@ func TestCommandResolve(t *testing.T) {
 
 func TestCommandLs(t *testing.T) {
 	s := newScene(t, containerdOwn)
-	tmpl, first := s.ready(t, "RUN echo first")
+	tmpl, first := s.prepare(t, "RUN echo first")
 	a := s.ensure(t, pinion.OutcomeBuilt)
 	tmpl.busybox(t, "RUN echo second")
 	b := s.ensure(t, pinion.OutcomeBuilt)

@@ -8,10 +8,10 @@ import (
 	"time"
 )
 
-// patience bounds the wait for something that has to happen, on a busy machine.
+// patience bounds the wait for an expected event on a busy machine.
 const patience = 60 * time.Second
 
-// eventually waits until the world outside this process looks as it has to.
+// eventually waits until a condition outside of this process holds.
 func eventually(t *testing.T, what string, holds func() bool) {
 	t.Helper()
 	deadline := time.NewTimer(patience)
@@ -43,9 +43,9 @@ func receive[T any](t *testing.T, what string, from <-chan T) T {
 	}
 }
 
-// tap is a web server that an ADD in a Dockerfile asks, whatever the builder: it holds a build in
-// the middle of its solve until it is opened.
-type tap struct {
+// buildGate is a web server for an ADD in a Dockerfile. It holds a build on any builder in the
+// middle of its solve until it is opened.
+type buildGate struct {
 	url string
 	// arrived gets a value for each request, gone one for each whose client left before it was
 	// answered.
@@ -53,10 +53,10 @@ type tap struct {
 	open          func()
 }
 
-func newTap(t *testing.T) *tap {
+func newBuildGate(t *testing.T) *buildGate {
 	t.Helper()
 	opened := make(chan struct{})
-	p := &tap{arrived: make(chan struct{}, 64), gone: make(chan struct{}, 64),
+	p := &buildGate{arrived: make(chan struct{}, 64), gone: make(chan struct{}, 64),
 		open: sync.OnceFunc(func() {
 			close(opened)
 		})}
@@ -77,5 +77,5 @@ func newTap(t *testing.T) *tap {
 	return p
 }
 
-// add is the line of a Dockerfile that waits for the tap.
-func (p *tap) add() string { return "ADD " + p.url + "/water /water" }
+// add is the line of a Dockerfile that waits for the gate.
+func (p *buildGate) add() string { return "ADD " + p.url + "/gate /gate" }

@@ -83,7 +83,7 @@ func (w *workspaceServer) post(t *testing.T, body string) (status int, lines []l
 	return resp.StatusCode, lines
 }
 
-// start asks for a workspace that has to come about.
+// start requests a workspace, which must start.
 func (w *workspaceServer) start(t *testing.T, body string) (last line, all []line) {
 	t.Helper()
 	status, lines := w.post(t, body)
@@ -121,7 +121,7 @@ func (s *scene) wantWorkspace(t *testing.T, l line, env ...string) {
 func TestWorkspaceServer(t *testing.T) {
 	onCells(t, []cell{containerdOwn, classicOwn, oldOwn}, func(t *testing.T, c cell) {
 		s := newScene(t, c)
-		_, sha := s.ready(t, "RUN sleep 1; echo built at $(head -c 8 /dev/urandom | od -x)",
+		_, sha := s.prepare(t, "RUN sleep 1; echo built at $(head -c 8 /dev/urandom | od -x)",
 			`CMD ["sh", "-c", "sleep 600"]`)
 		w := startWorkspaceServer(t, s.user)
 		var both sync.WaitGroup
@@ -161,7 +161,7 @@ func TestWorkspaceServer(t *testing.T) {
 func TestFault35_WorkspaceServer(t *testing.T) {
 	onCells(t, []cell{containerdOwn, classicOwn}, func(t *testing.T, c cell) {
 		s := newScene(t, c)
-		tmpl, sha := s.ready(t, `CMD ["sh", "-c", "sleep 600"]`)
+		tmpl, sha := s.prepare(t, `CMD ["sh", "-c", "sleep 600"]`)
 		s.foreign(t, storetest.Spec{Content: "foreign " + s.prefix, Tag: "foreign/" + s.prefix +
 			"x:1"})
 		other := s.id(t, "foreign/"+s.prefix+"x:1")
@@ -209,14 +209,14 @@ func TestWorkspaceServerInRegistryMode(t *testing.T) {
 	d := newDepot(t)
 	onCells(t, []cell{containerdOwn, classicOwn}, func(t *testing.T, c cell) {
 		s := newScene(t, c)
-		s.ready(t, `CMD ["sh", "-c", "sleep 600"]`)
+		s.prepare(t, `CMD ["sh", "-c", "sleep 600"]`)
 		built := s.ensure(t, "built")
 		// What the registry has must be able to run, and the registry's image is of no commit.
 		path := s.prefix + "images"
 		// Past the proxy: the registry has the engine continue at its own address.
 		s.push(t, built.ID, strings.TrimPrefix(d.registry.URL(),
 			"http://")+"/"+path+"/workspace-template-hermes:latest")
-		u := d.loggedIn(t, s.with("MOLECULE_IMAGE_REGISTRY", d.host+"/"+path), depotPassword)
+		u := d.withLogin(t, s.with("MOLECULE_IMAGE_REGISTRY", d.host+"/"+path), depotPassword)
 		s.reset()
 		l, all := startWorkspaceServer(t, u).start(t,
 			`{"runtime": "hermes", "workspace_id": "`+s.prefix+`pulled"}`)

@@ -15,8 +15,8 @@ const bridgePrefix = "pin"
 // some settings deletes) docker0, which belongs to the machine's real engine.
 type bridge struct{ name string }
 
-// newBridge makes a bridge with an address from the range that RFC 2544 keeps for benchmarks, where
-// nobody's real network is. It first removes bridges that killed processes left behind.
+// newBridge makes a bridge with an address from the range that RFC 2544 reserves for benchmarks,
+// which real networks do not use. It first removes bridges that killed processes left behind.
 func newBridge(ctx context.Context) (*bridge, error) {
 	if err := removeOrphanedBridges(ctx); err != nil {
 		return nil, err

@@ -25,8 +25,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// TestKilledParentLeavesNoProcesses kills a process that runs parts: the kernel has to take their
-// daemons, and the next start the rest.
+// TestKilledParentLeavesNoProcesses kills a process that runs parts: the kernel must end their
+// daemons, and the next start must remove the rest.
 func TestKilledParentLeavesNoProcesses(t *testing.T) {
 	partstest.Need(t, parts.NameGitea, parts.NameBuildkitd, string(parts.Docker29Containerd))
 	dir := partstest.Dir(t)

@@ -185,7 +185,7 @@ func (d *Dockerd) Stop() {
 // Close ends the engine at once and removes what it made outside its folder: bridge, control
 // groups, sockets. It may be called again.
 func (d *Dockerd) Close() error {
-	// an engine takes a second to stop in good order, and nobody asks it for anything again
+	// an engine takes a second to stop in good order, and it is not used again
 	d.Kill()
 	failed := errors.Join(removeCgroups(d.cgroup), os.RemoveAll(d.sockets))
 	if d.bridge != nil {

@@ -15,7 +15,8 @@ import (
 	"time"
 )
 
-// Admin is the name of a Gitea's administrator, who owns whatever no other user is named for.
+// Admin is the name of a Gitea's administrator, who owns everything for which no other user is
+// named.
 const Admin = "admin-user"
 
 // adminPassword guards a server that only this machine reaches, for the time of a test.

@@ -17,7 +17,7 @@ func (g *Gitea) Push(ctx context.Context, r Repo, c Commit) (string, error) {
 	return w.push(ctx, g.RepoURL(r)+".git", c)
 }
 
-// Force moves a branch to a commit that Push made earlier, whatever the branch was at.
+// Force moves a branch to a commit that Push made earlier, also backwards or sideways.
 func (g *Gitea) Force(ctx context.Context, r Repo, branch, sha string) error {
 	w, err := g.bench(r)
 	if err != nil {

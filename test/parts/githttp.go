@@ -44,9 +44,9 @@ func StartGitHTTP(dir string) (*GitHTTP, error) {
 	return g, nil
 }
 
-// backend runs `git http-backend` for each request. CGI passes no Git-Protocol header on as git
-// wants it (git-http-backend(1)), so each request gets a handler with its own environment; without
-// it the answer would be of protocol version 0.
+// backend runs `git http-backend` for each request. CGI passes no Git-Protocol header on in the
+// form that git requires (git-http-backend(1)), so each request gets a handler with its own
+// environment; without it the answer would be of protocol version 0.
 func backend(git, root string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		handler := cgi.Handler{

@@ -13,7 +13,7 @@ import (
 type History struct {
 	Commits, Bytes, Slots int
 	Files                 []File
-	// Seed tells the data of one history from that of another.
+	// Seed makes the data of histories differ.
 	Seed byte
 }
 

@@ -23,7 +23,7 @@ var systemDirs = []string{"/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/local/b
 	"/bin"}
 
 // Locate returns the path of a program: from .tools/bin of the source tree around the working
-// folder, else from PATH, else from the system's folders. The error wraps ErrMissing and says how
+// folder, then from PATH, then from the system's folders. The error wraps ErrMissing and says how
 // to get the program.
 func Locate(name string) (string, error) {
 	if p, err := locateTool(name); err == nil {

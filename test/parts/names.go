@@ -20,8 +20,8 @@ func unique(prefix string) string {
 	return fmt.Sprintf("%s%d-%d", prefix, os.Getpid(), counter.Add(1))
 }
 
-// socketDir makes a folder for sockets. It is in /tmp, wherever other temporary files go: a
-// socket's path has at most 107 bytes.
+// socketDir makes a folder for sockets. It is always in /tmp, since a socket's path has
+// at most 107 bytes.
 func socketDir() (string, error) {
 	dir, err := os.MkdirTemp("/tmp", fmt.Sprintf("pinion%d-", os.Getpid()))
 	if err != nil {

@@ -74,8 +74,8 @@ func (c command) build() *exec.Cmd {
 }
 
 // launch starts cmd and waits for it in a goroutine that keeps its thread: the parent-death signal
-// is sent when the starting thread ends, not the process, so that thread has to live as long as the
-// child does.
+// is sent when the starting thread ends, not the process, so that thread must live as long as the
+// child.
 func (p *process) launch(cmd *exec.Cmd) error {
 	started := make(chan error)
 	go func() {

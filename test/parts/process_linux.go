@@ -19,10 +19,10 @@ func attributes(isolated bool) *syscall.SysProcAttr {
 
 // initScript is the first process of a daemon's namespaces. It makes what is private there: a /proc
 // of the new process namespace (runc reads /proc/self), and empty folders where daemons write
-// whatever they were told to use (in /run runc's state and containerd's shims, in /etc/docker the
+// regardless of their options (in /run runc's state and containerd's shims, in /etc/docker the
 // key of an old engine). Then it runs the daemon, hands SIGTERM on to it, and reaps what the
 // daemon's children leave: containerd waits for its shims to be gone, and a daemon that is the
-// first process itself reaps nobody else's.
+// first process itself reaps only its own.
 const initScript = `set -e
 mount -t proc proc /proc
 for dir in /run /etc/docker; do

@@ -193,7 +193,7 @@ func GatePath(part string) (hook Hook, arrived <-chan struct{}, release func()) 
 	return hook, came, sync.OnceFunc(func() { close(open) })
 }
 
-// unixTransport speaks HTTP over a unix socket, whatever the URL's host.
+// unixTransport speaks HTTP over a unix socket for any host in the URL.
 func unixTransport(socket string) *http.Transport {
 	return &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		var d net.Dialer

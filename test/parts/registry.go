@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// RegistryOptions are choices for StartRegistry; the zero value is a registry that anybody may push
-// to.
+// RegistryOptions are choices for StartRegistry; the zero value is a registry that everybody may
+// push to.
 type RegistryOptions struct {
 	// User and Password, if given, are asked for on every request.
 	User, Password string

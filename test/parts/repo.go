@@ -68,7 +68,7 @@ func newWorkbench(
 		"--object-format="+string(format)); err != nil {
 		return nil, err
 	}
-	// Busybox is in most commits, and compressing it takes longer than all else that a push does.
+	// Busybox is in most commits, and compressing it takes longer than the rest of a push.
 	_, err := w.git(ctx, nil, "config", "core.compression", "0")
 	return w, err
 }

@@ -32,8 +32,8 @@ func newBed(t *testing.T) *bed {
 		if _, err := b.manager("v1").Stop(ctx, 0); err != nil {
 			t.Errorf("stop at the end of the test: %v", err)
 		}
-		if left := daemonsOf(t, b.root); len(left) > 0 {
-			t.Errorf("processes %q are left", left)
+		if leftovers := daemonsOf(t, b.root); len(leftovers) > 0 {
+			t.Errorf("processes %q are left", leftovers)
 		}
 		if t.Failed() {
 			log, _ := os.ReadFile(filepath.Join(b.root, "buildkitd.log"))

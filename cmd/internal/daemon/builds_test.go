@@ -51,8 +51,8 @@ func TestNextStartRecoversFromAKilledBuild(t *testing.T) {
 			}
 			tpl.rev, _ = git.ParseRevision(sha)
 			addr := b.ensure(m)
-			if left := b.leftovers(); len(left) > 0 {
-				t.Errorf("the next start leaves %q", left)
+			if leftovers := b.leftovers(); len(leftovers) > 0 {
+				t.Errorf("the next start leaves %q", leftovers)
 			}
 			again := b.solve(addr, tpl)
 			again.await(t, "second")
@@ -90,8 +90,8 @@ func TestStopCancelsABuildAfterItsGrace(t *testing.T) {
 		t.Errorf("the build: %v", err)
 	}
 	b.nothingLeft(alive)
-	if left := b.leftovers(); len(left) > 0 {
-		t.Errorf("left: %q", left)
+	if leftovers := b.leftovers(); len(leftovers) > 0 {
+		t.Errorf("left: %q", leftovers)
 	}
 }
 

@@ -54,8 +54,8 @@ func readDocument(t *testing.T) *document {
 func seal(node any) {
 	switch n := node.(type) {
 	case map[string]any:
-		_, said := n["additionalProperties"]
-		if n["type"] == "object" && n["properties"] != nil && !said {
+		_, isClosed := n["additionalProperties"]
+		if n["type"] == "object" && n["properties"] != nil && !isClosed {
 			n["additionalProperties"] = false
 		}
 		for _, child := range n {

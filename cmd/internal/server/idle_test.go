@@ -47,8 +47,8 @@ func TestIdlenessEndsWithTheContext(t *testing.T) {
 	})
 }
 
-// TestIdleExit covers a server on a port: a build that nobody waits for keeps it alive, and a
-// request too.
+// TestIdleExit covers a server on a port: a build without callers keeps it alive, and so
+// does a request.
 func TestIdleExit(t *testing.T) {
 	s := newStage(t, WithIdleExit(200*time.Millisecond))
 	l, err := net.Listen("tcp", "127.0.0.1:0")

@@ -43,8 +43,7 @@ func testRealPull(t *testing.T, daemon *parts.Dockerd) {
 		Password: "canary-password"})
 	push := pusher{t: t, url: registry.URL(), user: "user", password: "canary-password"}
 	amd := storetest.Build(storetest.Spec{Content: "single"})
-	// Not the same as the single one: variants are found by their content,
-	// whatever name it came under.
+	// Unlike the single image: variants are found by content, under any name.
 	other := storetest.Build(storetest.Spec{Content: "amd64"})
 	arm := storetest.Build(storetest.Spec{Content: "arm64", Architecture: "arm64"})
 	push.image("team/single", "1", amd)

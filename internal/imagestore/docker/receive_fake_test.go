@@ -61,9 +61,9 @@ func TestReceiveFake(t *testing.T) {
 	r.testBrokenSource(t)
 }
 
-// refused answers as an engine does that reaches nobody at the address.
+// refused answers like an engine that cannot connect to the address.
 func refused(w http.ResponseWriter, r *http.Request) {
-	text := fmt.Sprintf("dial %s: connect: connection refused; I was told %s",
+	text := fmt.Sprintf("dial %s: connect: connection refused; the password is %s",
 		r.URL.Query().Get("fromImage"), password(r))
 	_, _ = fmt.Fprintf(w, `{"errorDetail":{"message":%q},"error":%q}`, text, text)
 }
@@ -140,8 +140,8 @@ func TestReceiveLoadsWhatCannotBePulled(t *testing.T) {
 	}
 }
 
-// The image that the engine pulled is another one: somebody else listens at the address where the
-// engine is.
+// The image that the engine pulled is another one, since another server listens at the address on
+// the engine's machine.
 func TestReceiveLoadsWhenAnotherImageWasPulled(t *testing.T) {
 	r, fake := newFakeReceiver(t, imagestore.KindContainerd, "1.52")
 	fake.Handle(create, func(w http.ResponseWriter, req *http.Request) {
@@ -316,7 +316,7 @@ func TestPullRegistry(t *testing.T) {
 	if got := r.receive(t, ref, l); got.Via != buildkit.ViaPull || got.LayersSent != 2 {
 		t.Errorf("%+v", got)
 	}
-	// nobody answers
+	// the server is gone
 	if resp, err := http.Get("http://" + host + "/v2/"); err == nil {
 		_ = resp.Body.Close()
 		t.Error("the registry is still there after the pull")

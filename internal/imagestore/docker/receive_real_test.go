@@ -42,9 +42,9 @@ func (r *receiver) transfer(ref string, l *storetest.Layered) imagestore.Transfe
 
 func (r *receiver) receive(t *testing.T, ref string, l *storetest.Layered) imagestore.Result {
 	t.Helper()
-	var told int64
+	var counted int64
 	transfer := r.transfer(ref, l)
-	transfer.OnBytes = func(n int) { told += int64(n) }
+	transfer.OnBytes = func(n int) { counted += int64(n) }
 	got, err := r.Receive(t.Context(), transfer)
 	if err != nil {
 		t.Fatal(err)
@@ -56,8 +56,8 @@ func (r *receiver) receive(t *testing.T, ref string, l *storetest.Layered) image
 	if img.ID != got.Image.ID {
 		t.Fatalf("%s is %+v", ref, img)
 	}
-	if got.Reason == "" && told != got.Bytes {
-		t.Errorf("progress told of %d bytes, the receipt of %d", told, got.Bytes)
+	if got.Reason == "" && counted != got.Bytes {
+		t.Errorf("progress counted %d bytes, the receipt %d", counted, got.Bytes)
 	}
 	for _, tag := range img.Tags {
 		if pulled, ok := docker.CutLoopback(tag); ok {
@@ -148,7 +148,7 @@ func TestReceive(t *testing.T) {
 			r.testDelta(t, way)
 			t.Run("source breaks", func(t *testing.T) { r.testBrokenSource(t) })
 			if r.kind != imagestore.KindContainerd {
-				// it is asked for its layers, so nobody can be wrong about them, and it is not
+				// this store lists its layers, so Pinion cannot be wrong about them, and is not
 				// asked to pull
 				return
 			}
@@ -181,8 +181,8 @@ func (r *receiver) testDelta(t *testing.T, way buildkit.Via) {
 	}
 }
 
-// testUnpacked: of a layer that is there in another packing the engine does not fetch this one, and
-// the image has to be whole all the same.
+// testUnpacked: the engine does not fetch a layer that it has in another compression, and the image
+// is complete all the same.
 func (r *receiver) testUnpacked(t *testing.T) {
 	plain := storetest.NewLayered(t, "packed base", "packed middle", "top of its own")
 	zipped := storetest.NewLayered(t, "packed base", "packed middle").Zip(t)
@@ -198,7 +198,7 @@ func (r *receiver) testUnpacked(t *testing.T) {
 	}
 }
 
-// testNothingVisible looks for the registry's name wherever the engine shows names.
+// testNothingVisible checks that the engine shows the registry's name nowhere.
 func (r *receiver) testNothingVisible(t *testing.T) {
 	api, err := client.New(client.WithHost(r.host))
 	if err != nil {
@@ -218,7 +218,7 @@ func (r *receiver) testNothingVisible(t *testing.T) {
 	}
 }
 
-// outOfReach sends the engine's pulls to where nobody listens, as for an engine in a VM.
+// outOfReach sends the engine's pulls to an address without a listener, as for an engine in a VM.
 func outOfReach(t *testing.T, d *parts.Dockerd) *receiver {
 	t.Helper()
 	proxy := partstest.Proxy(t, d.Host())
@@ -273,7 +273,7 @@ func (r *receiver) testBrokenSource(t *testing.T) {
 	wantNoImage(t, r.Engine, l, "molecule-local/x:broken")
 }
 
-// wantNoImage wants neither a name nor the image left, and nothing being read.
+// wantNoImage checks that neither the name nor the image is left, and that no reader is open.
 func wantNoImage(t *testing.T, e *docker.Engine, l *storetest.Layered, ref string) {
 	t.Helper()
 	for _, name := range []string{ref, l.ID(imagestore.KindContainerd)} {

@@ -36,8 +36,8 @@ func TestLayoutAttested(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if left := f.blobs(t); len(left) > 0 {
-		t.Errorf("left behind: %v", left)
+	if leftovers := f.blobs(t); len(leftovers) > 0 {
+		t.Errorf("left behind: %v", leftovers)
 	}
 	f.clean(t)
 }

@@ -55,7 +55,7 @@ func TestFault38_LayoutNamesNothingBroken(t *testing.T) {
 	}
 }
 
-// Whatever happens to the blobs of an image: it is no longer there, and can be brought again.
+// An image with a damaged blob is reported as missing, and can be received again.
 func TestFault37_LayoutDamaged(t *testing.T) {
 	for name, damage := range map[string]func(t *testing.T, f folder, l *storetest.Layered){
 		"layer missing": func(t *testing.T, f folder, l *storetest.Layered) {
@@ -163,7 +163,7 @@ func spoil(t *testing.T, path string) {
 	}
 }
 
-// A garbled index is an error for everyone, and nobody writes over it.
+// A garbled index is an error for every operation, and is not overwritten.
 func TestFault45_LayoutGarbledIndex(t *testing.T) {
 	for name, text := range map[string]string{
 		"no JSON": "{", "another schema": `{"schemaVersion":3,"manifests":[]}`, "a list": "[]",

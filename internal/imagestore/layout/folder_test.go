@@ -36,7 +36,7 @@ func TestLayoutRefusesOtherFolders(t *testing.T) {
 	wantLayoutError(t, err, nil)
 }
 
-// A link in the folder leads nobody out of it.
+// A link in the folder does not lead out of it.
 func TestFault52_LayoutLinks(t *testing.T) {
 	for name, plant := range map[string]func(t *testing.T, dir, outside string){
 		"blobs": func(t *testing.T, dir, outside string) {

@@ -47,15 +47,15 @@ func openLayout(t *testing.T, dir string) folder {
 
 func (f folder) receive(t *testing.T, ref string, l *storetest.Layered) imagestore.Result {
 	t.Helper()
-	var told int64
+	var counted int64
 	transfer := l.Transfer(ref)
-	transfer.OnBytes = func(n int) { told += int64(n) }
+	transfer.OnBytes = func(n int) { counted += int64(n) }
 	got, err := f.Receive(t.Context(), transfer)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if told != got.Bytes {
-		t.Errorf("progress told of %d bytes, the receipt of %d", told, got.Bytes)
+	if counted != got.Bytes {
+		t.Errorf("progress counted %d bytes, the receipt %d", counted, got.Bytes)
 	}
 	f.want(t, ref, l)
 	return got
@@ -115,8 +115,9 @@ func (f folder) index(t *testing.T) (x ocispec.Index) {
 // clean checks that nothing is left of the work itself.
 func (f folder) clean(t *testing.T) {
 	t.Helper()
-	if left := append(f.files(t, ".pinion/tmp"), f.files(t, ".pinion/loose")...); len(left) > 0 {
-		t.Errorf("left behind: %q", left)
+	leftovers := append(f.files(t, ".pinion/tmp"), f.files(t, ".pinion/loose")...)
+	if len(leftovers) > 0 {
+		t.Errorf("left behind: %q", leftovers)
 	}
 }
 

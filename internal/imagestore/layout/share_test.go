@@ -63,8 +63,8 @@ func TestLayoutLeavesForeignBlobs(t *testing.T) {
 	}
 }
 
-// Many writers with handles of their own, as processes have, on one folder: nobody's entry or blob
-// is lost.
+// Many writers with their own handles, as processes have, share one folder: no entry or blob is
+// lost.
 func TestLayoutConcurrentWriters(t *testing.T) {
 	dir := t.TempDir()
 	images := map[string]*storetest.Layered{}
@@ -101,7 +101,7 @@ func TestLayoutConcurrentWriters(t *testing.T) {
 		f.want(t, ref, l)
 	}
 	f.wantGone(t, doomed.Descriptor.Digest.String())
-	// Whoever comes last sweeps what others could not, since blobs were on their way in.
+	// The last writer removes the blobs that others had to leave while transfers were running.
 	f.receive(t, "molecule-local/x:last", storetest.NewLayered(t, "last"))
 	f.clean(t)
 	if want := 1 + 3*len(images) + 3; len(f.blobs(t)) != want {

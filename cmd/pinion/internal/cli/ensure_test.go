@@ -139,9 +139,9 @@ func TestEnsureChecksAllNamesFirst(t *testing.T) {
 		!strings.Contains(got.stderr, "three") {
 		t.Errorf("got %+v", got)
 	}
-	slices.Sort(f.asked)
-	if !slices.Equal(f.asked, []string{"three", "tow"}) {
-		t.Errorf("asked for %v", f.asked)
+	slices.Sort(f.requested)
+	if !slices.Equal(f.requested, []string{"three", "tow"}) {
+		t.Errorf("asked for %v", f.requested)
 	}
 }
 
@@ -158,7 +158,7 @@ func TestFault01_NamesStartingWithADashAreNoFlags(t *testing.T) {
 	} {
 		f := twoGood()
 		got := call(t.Context(), f, c.args...)
-		if got.code != c.code || got.stdout != "" || slices.Contains(f.asked, "one") {
+		if got.code != c.code || got.stdout != "" || slices.Contains(f.requested, "one") {
 			t.Errorf("%v: got %+v", c.args, got)
 		}
 	}

@@ -41,8 +41,8 @@ type fake struct {
 	limits []pinion.PruneOptions
 	err    error // of Resolve, List, Prune and DiskUsage
 
-	mu    sync.Mutex
-	asked []string
+	mu        sync.Mutex
+	requested []string
 }
 
 func (f *fake) Names() []string { return f.names }
@@ -61,7 +61,7 @@ func (f *fake) Ensure(
 	ctx context.Context, name string, _ ...pinion.EnsureOption,
 ) (pinion.Image, error) {
 	f.mu.Lock()
-	f.asked = append(f.asked, name)
+	f.requested = append(f.requested, name)
 	f.mu.Unlock()
 	if gate := f.gates[name]; gate != nil {
 		select {
@@ -99,7 +99,7 @@ func (f *fake) Prune(_ context.Context, opts pinion.PruneOptions) (pinion.PruneR
 }
 
 func (f *fake) Bake(_ context.Context, names ...string) (pinion.BakeFile, error) {
-	f.asked = append(f.asked, names...)
+	f.requested = append(f.requested, names...)
 	return f.baked, f.err
 }
 

@@ -79,8 +79,8 @@ func TestEnsureFindsUnwritableFilesFirst(t *testing.T) {
 		for _, path := range []string{dir, filepath.Join(dir, "no", "such")} {
 			f := twoGood()
 			got := call(t.Context(), f, "ensure", "one", flag, path)
-			if got.code != 64 || !strings.Contains(got.stderr, flag) || len(f.asked) != 0 {
-				t.Errorf("%s %s: got %+v, asked %v", flag, path, got, f.asked)
+			if got.code != 64 || !strings.Contains(got.stderr, flag) || len(f.requested) != 0 {
+				t.Errorf("%s %s: got %+v, asked %v", flag, path, got, f.requested)
 			}
 		}
 	}

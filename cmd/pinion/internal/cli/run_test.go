@@ -26,8 +26,8 @@ func TestRunUsage(t *testing.T) {
 		got := call(t.Context(), f, strings.Fields(c.args)...)
 		if got.code != exitcode.Usage || got.stdout != "" ||
 			!strings.Contains(got.stderr, c.says) ||
-			len(f.asked) != 0 {
-			t.Errorf("%s: got %+v, asked %v", c.args, got, f.asked)
+			len(f.requested) != 0 {
+			t.Errorf("%s: got %+v, asked %v", c.args, got, f.requested)
 		}
 	}
 }
