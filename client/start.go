@@ -46,8 +46,8 @@ func WithServeFlags(flags ...string) StartOption {
 
 // Start returns a client of a server of this user. It starts `pinion serve` unless one with the
 // same settings runs: the same program, flags and environment variables that Pinion reads. The
-// server outlives this process and ends when it is idle. If it has ended by the next request, the
-// client starts it again.
+// server outlives this process and ends when it is idle. If it has ended by the next request for an
+// image, the client starts it again.
 //
 // For a server that is started by other means use [New].
 func Start(ctx context.Context, opts ...StartOption) (*Client, error) {

@@ -115,7 +115,7 @@ func explain(runtime string, err error) error {
 		return fmt.Errorf("local-build: %w", err)
 	}
 	switch {
-	case e.Class == client.ClassNotFound && e.Origin == "catalogue", e.Class == client.ClassUsage:
+	case e.Class == client.ClassNotFound && e.Origin == "catalogue":
 		return fmt.Errorf("local-build: refusing to build unknown runtime %q: %w", runtime, err)
 	case e.Origin == "git server":
 		return fmt.Errorf("local-build: cannot determine HEAD sha of %s: %w", runtime, err)

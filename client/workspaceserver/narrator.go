@@ -18,10 +18,10 @@ type narrator struct {
 func (n *narrator) event(e client.Event) {
 	switch e.Type {
 	case client.EventResolved:
-		n.logf("local-build: docker build start for %s (sha=%s)", e.Reference, short(e.Revision))
-	case client.EventHit:
-		n.logf("local-build: cache hit for %s (sha=%s), nothing to build", n.runtime,
-			short(e.Revision))
+		if e.Revision != "" { // otherwise it is a pull
+			n.logf("local-build: docker build start for %s (sha=%s)", e.Reference,
+				short(e.Revision))
+		}
 	case client.EventNotice, client.EventStillBuilding:
 		n.logf("local-build: %s", strings.TrimPrefix(e.Text, "local-build: "))
 	case client.EventDone:
@@ -33,9 +33,14 @@ func (n *narrator) done(img *client.Image) {
 	if img == nil {
 		return
 	}
-	if img.Outcome != client.OutcomeHit {
-		n.logf("local-build: docker build done in %s: %s is %s",
-			time.Since(n.begun).Round(time.Millisecond), img.Reference, img.ID)
+	switch took := time.Since(n.begun).Round(time.Millisecond); img.Outcome {
+	case client.OutcomeHit:
+		n.logf("local-build: cache hit for %s (sha=%s), nothing to build", n.runtime,
+			short(img.Revision))
+	case client.OutcomeBuilt:
+		n.logf("local-build: docker build done in %s: %s is %s", took, img.Reference, img.ID)
+	default:
+		n.logf("local-build: %s was %s in %s", img.Reference, img.Outcome, took)
 	}
 	for _, w := range img.Warnings {
 		n.logf("local-build: warning: %s", w)

@@ -109,6 +109,24 @@ func TestSignsOfLifeAreLogged(t *testing.T) {
 	}
 }
 
+func TestImagesThatAreNotBuilt(t *testing.T) {
+	images, fake, b := newImages(t)
+	for outcome, want := range map[string]string{
+		client.OutcomePulled: "local-build: registry.example.com/x:latest was pulled in ",
+		"given":              "local-build: registry.example.com/x:latest was given in ",
+	} {
+		fake.Set("x", piniontest.Template{Image: client.Image{Mode: "registry", Outcome: outcome,
+			Reference: "registry.example.com/x:latest"}})
+		b.lines = nil
+		if _, err := images.Ensure(t.Context(), "x"); err != nil {
+			t.Fatal(err)
+		}
+		if got := b.text(); !strings.HasPrefix(got, want) || strings.Contains(got, "docker build") {
+			t.Errorf("%s: the log:\n%s", outcome, got)
+		}
+	}
+}
+
 func TestRegistryModeAsksNobody(t *testing.T) {
 	images := &Images{Connect: func(context.Context) (*client.Client, error) {
 		return nil, errors.New("asked")
