@@ -203,14 +203,15 @@ func (s *starter) spawn() (*process, error) {
 // code returns the exit code of a process that has ended.
 func (p *process) code() int { return p.cmd.ProcessState.ExitCode() }
 
-// said returns the last line that the process printed, for an error text.
+// said returns the last lines that the process printed, for an error text: the error and the
+// advice.
 func (p *process) said() string {
 	text, err := os.ReadFile(p.logs)
 	if err != nil || int64(len(text)) <= p.from {
 		return ""
 	}
 	lines := strings.Split(strings.TrimSpace(string(text[p.from:])), "\n")
-	return ": " + lines[len(lines)-1]
+	return ": " + strings.Join(lines[max(0, len(lines)-3):], "; ")
 }
 
 // serverEnv is the environment of the server. It needs no token on a socket in a folder of its
