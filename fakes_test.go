@@ -83,7 +83,9 @@ type fakeStore struct {
 	pulled   []string
 	gone     error
 	refuses  error // what Pull answers
-	uses     []imagestore.Use
+	// published is the ID of what Pull brings, "sha256:pulled" if it is empty.
+	published string
+	uses      []imagestore.Use
 	// made is what Receive brings in.
 	made imagestore.Image
 	// inUse are the names that Untag refuses, and untagged those that it took.
@@ -219,7 +221,7 @@ func (f *fakeStore) Pull(_ context.Context, ref, platform string, _ func(string)
 		return f.refuses
 	}
 	f.pulled = append(f.pulled, ref+" "+platform)
-	f.put(imagestore.Image{ID: "sha256:pulled", Platform: platform}, ref)
+	f.put(imagestore.Image{ID: cmp.Or(f.published, "sha256:pulled"), Platform: platform}, ref)
 	return nil
 }
 

@@ -81,6 +81,10 @@ func New(opts ...Option) (*Orchestrator, error) {
 	if err := s.checkLimits(); err != nil {
 		return nil, err
 	}
+	source := resolver.Resolve(s.lookup)
+	if err := source.Check(); err != nil {
+		return nil, err
+	}
 	openStore, err := s.storeOpener()
 	if err != nil {
 		return nil, err
@@ -94,7 +98,7 @@ func New(opts ...Option) (*Orchestrator, error) {
 		return nil, err
 	}
 	o := &Orchestrator{
-		settings: s, log: s.logger, source: resolver.Resolve(s.lookup),
+		settings: s, log: s.logger, source: source,
 		catalogue: setup.Catalogue, creds: setup.Credentials,
 		heads:    resolver.NewClient(setup.Credentials, resolver.WithTokenHint(setup.TokenHint)),
 		public:   resolver.NewClient(nil, resolver.WithTokenHint(setup.TokenHint)),

@@ -1,7 +1,9 @@
 package pinion
 
 import (
+	"bytes"
 	"errors"
+	"log/slog"
 	"strings"
 	"testing"
 
@@ -20,22 +22,78 @@ func registryWorld(t *testing.T) *world {
 	return w
 }
 
-func TestRegistryModePullsOnce(t *testing.T) {
+// TestRegistryModeFollowsAMovingTag: the tag is latest, so each call pulls, and one that brings the
+// same image is a hit.
+func TestRegistryModeFollowsAMovingTag(t *testing.T) {
 	w := registryWorld(t)
 	const ref = "registry.example/team/workspace-template-claude-code:latest"
 	first, second := w.ensure(t), w.ensure(t)
 	if first.Outcome != OutcomePulled || first.Reference != ref ||
-		first.Mode != resolver.ModeRegistry || second.Outcome != OutcomeHit {
+		first.Mode != resolver.ModeRegistry || first.Reason != "not in the image store" ||
+		second.Outcome != OutcomeHit || second.ID != first.ID || second.Reason != "" {
 		t.Errorf("%+v, then %+v", first, second)
 	}
-	if p := w.store.pulled; len(p) != 1 || p[0] != ref+" linux/amd64" {
+	if p := w.store.pulled; len(p) != 2 || p[0] != ref+" linux/amd64" || p[1] != p[0] {
 		t.Errorf("pulled %v", p)
 	}
-	if img := w.ensure(t, Pull()); img.Outcome != OutcomePulled || len(w.store.pulled) != 2 {
+	w.store.published = "sha256:newer"
+	if img := w.ensure(t); img.Outcome != OutcomePulled || img.ID != "sha256:newer" ||
+		img.Reason != "its tag names another image now" {
+		t.Errorf("after the tag moved: %+v", img)
+	}
+	if img := w.ensure(t, Pull()); img.Outcome != OutcomePulled || len(w.store.pulled) != 4 {
 		t.Errorf("--pull gave %+v", img)
 	}
 	if w.heads.asked != 0 || w.builder.solves() != 0 {
 		t.Errorf("%d questions to git, %d solves", w.heads.asked, w.builder.solves())
+	}
+}
+
+// TestAFailedPullLeavesTheImageInUse, with a warning, unless the caller asked for the pull or the
+// image is not there.
+func TestAFailedPullLeavesTheImageInUse(t *testing.T) {
+	var log bytes.Buffer
+	w := newWorld(t, OptionsFromEnv(environment(map[string]string{
+		"MOLECULE_IMAGE_REGISTRY": registryPrefix})),
+		WithLogger(slog.New(slog.NewTextHandler(&log, nil))))
+	first := w.ensure(t)
+	w.store.refuses = &imagestore.Error{Op: "pull", Origin: imagestore.OriginRegistry,
+		Err: errors.New("connection refused")}
+	img := w.ensure(t)
+	if img.Outcome != OutcomeHit || img.ID != first.ID || len(img.Warnings) != 1 ||
+		!strings.Contains(img.Warnings[0], "was not pulled again") ||
+		!strings.Contains(img.Warnings[0], "connection refused") {
+		t.Errorf("%+v", img)
+	}
+	if !strings.Contains(log.String(), "connection refused") {
+		t.Errorf("not in the log: %s", &log)
+	}
+	if _, err := w.Ensure(t.Context(), "claude-code", Pull()); !errors.Is(err, ErrRegistry) {
+		t.Errorf("a pull that was asked for: %v", err)
+	}
+	if _, err := w.Ensure(t.Context(), "hermes"); !errors.Is(err, ErrRegistry) {
+		t.Errorf("an image that is not there: %v", err)
+	}
+	w.store.put(imagestore.Image{ID: "sha256:arm", Platform: "linux/arm64"},
+		w.source.Reference("claude-code"))
+	if _, err := w.Ensure(t.Context(), "claude-code"); !errors.Is(err, ErrRegistry) {
+		t.Errorf("an image of another platform: %v", err)
+	}
+}
+
+// TestABlankRegistryIsRefused: it must neither build nor pull.
+func TestABlankRegistryIsRefused(t *testing.T) {
+	for _, blank := range []string{" ", "\t", " \n "} {
+		_, err := New(OptionsFromEnv(environment(map[string]string{
+			"MOLECULE_IMAGE_REGISTRY": blank})), WithConfig(emptyConfig(t)))
+		if ClassOf(err) != ClassUsage || !strings.Contains(err.Error(), "MOLECULE_IMAGE_REGISTRY") {
+			t.Errorf("%q gives %v", blank, err)
+		}
+	}
+	w := newWorld(t, OptionsFromEnv(environment(map[string]string{"MOLECULE_IMAGE_REGISTRY": ""})))
+	if source := w.Source(); source.Mode != resolver.ModeLocalBuild ||
+		source.Prefix != "molecule-local" {
+		t.Errorf("an empty one gives %+v", source)
 	}
 }
 

@@ -35,22 +35,27 @@ func (o *Orchestrator) pull(ctx context.Context, t resolver.Template, req reques
 		return nil, fmt.Errorf("%w: %s gives %q, which is no image reference: %w", ErrInvalidInput,
 			resolver.RegistryEnv, ref, err)
 	}
-	img := Image{Schema: schemaVersion, Name: t.Name, Mode: o.source.Mode, Outcome: OutcomeHit,
-		Reference: ref, Platform: platform}
+	img := Image{Schema: schemaVersion, Name: t.Name, Mode: o.source.Mode, Outcome: OutcomePulled,
+		Reference: ref, Platform: platform, Receipt: Receipt{Reason: "asked to pull"}}
 	resolved := Event{Type: EventResolved, Name: t.Name, Reference: ref}
-	miss := verify.Miss("asked to pull")
+	var present string
 	if !req.pull {
-		if img.ID, miss, err = verify.Present(ctx, store, ref, platform); err != nil {
+		id, miss, err := verify.Present(ctx, store, ref, platform)
+		switch {
+		case err != nil:
 			return nil, err
-		}
-		if miss == "" {
+		case miss != "":
+			img.Reason = string(miss)
+		case resolver.IsMoving(ref):
+			present, img.Reason = id, "its tag names another image now"
+		default:
+			img.Outcome, img.ID, img.Reason = OutcomeHit, id, ""
 			return o.builds.hit(ctx, resolved, img), nil
 		}
 	}
-	img.Outcome, img.Reason = OutcomePulled, string(miss)
-	return o.builds.join(ctx, "pull "+ref+" "+platform, resolved,
+	return o.builds.join(ctx, fmt.Sprintf("pull %s %s %t", ref, platform, req.pull), resolved,
 		func(ctx context.Context, b *Build) (Image, error) {
-			return o.fetchImage(ctx, store, img, b)
+			return o.fetchImage(ctx, store, img, present, b)
 		})
 }
 
@@ -69,27 +74,40 @@ func checkPull(req request) error {
 	return nil
 }
 
-// fetchImage pulls the image and looks at what came.
+// fetchImage pulls the image and looks at what came. If the pull fails and an image was present, by
+// its ID, that one is used: a registry's outage must not stop those who have an image.
 func (o *Orchestrator) fetchImage(
-	ctx context.Context, store imagestore.Store, img Image, b *Build,
+	ctx context.Context, store imagestore.Store, img Image, present string, b *Build,
 ) (Image, error) {
 	begun := time.Now()
 	o.log.Info(fmt.Sprintf("Provisioner: registry mode → pulling %s for runtime %s",
 		img.Reference, b.name))
-	err := store.Pull(ctx, img.Reference, img.Platform, func(status string) {
+	failed := store.Pull(ctx, img.Reference, img.Platform, func(status string) {
 		o.log.Debug(status)
 		b.emit(Event{Type: EventLog, Text: b.clean(status)})
 	})
-	if err != nil {
-		return Image{}, imagestore.Failure(err)
+	if failed != nil && (present == "" || ctx.Err() != nil) {
+		return Image{}, imagestore.Failure(failed)
 	}
 	img.Durations.Pull = ms(time.Since(begun))
 	id, miss, err := verify.Present(ctx, store, img.Reference, img.Platform)
-	if err == nil && miss != "" {
-		err = fmt.Errorf("%w: %s", ErrVerification, miss)
+	switch {
+	case err != nil:
+		return Image{}, err
+	case miss != "" && failed != nil:
+		return Image{}, imagestore.Failure(failed)
+	case miss != "":
+		return Image{}, fmt.Errorf("%w: %s", ErrVerification, miss)
 	}
 	img.ID = id
-	return img, err
+	if id == present {
+		img.Outcome, img.Reason = OutcomeHit, ""
+	}
+	if failed != nil {
+		img.Warnings = []string{fmt.Sprintf("%s was not pulled again, so the image that is there "+
+			"is used, which may be out of date: %v", img.Reference, failed)}
+	}
+	return img, nil
 }
 
 // checkPush refuses before the build what could not be pushed after it.

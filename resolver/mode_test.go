@@ -1,6 +1,8 @@
 package resolver_test
 
 import (
+	"errors"
+	"strings"
 	"testing"
 
 	"git.moleculesai.app/molecule-ai/pinion/resolver"
@@ -21,16 +23,18 @@ func TestResolve(t *testing.T) {
 		prefix    string
 		reference string
 	}{
-		"unset": {nil, resolver.ModeLocalBuild, "", ""},
-		"empty": {map[string]string{name: ""}, resolver.ModeLocalBuild, "", ""},
-		"blank": {map[string]string{name: " \t\n"}, resolver.ModeLocalBuild, "", ""},
+		"unset": {nil, resolver.ModeLocalBuild, "molecule-local", ""},
+		"empty": {map[string]string{name: ""}, resolver.ModeLocalBuild, "molecule-local", ""},
+		"blank": {map[string]string{name: " \t\n"}, resolver.ModeRegistry, " \t\n",
+			" \t\n/workspace-template-codex:latest"},
 		"set": {map[string]string{name: "ghcr.io/acme"}, resolver.ModeRegistry,
 			"ghcr.io/acme", "ghcr.io/acme/workspace-template-codex:latest"},
 		"with a port": {map[string]string{name: "localhost:5000/a/b"}, resolver.ModeRegistry,
 			"localhost:5000/a/b", "localhost:5000/a/b/workspace-template-codex:latest"},
 		"byte by byte": {map[string]string{name: " x/ "}, resolver.ModeRegistry, " x/ ",
 			" x/ /workspace-template-codex:latest"},
-		"another": {map[string]string{"IMAGE_REGISTRY": "x"}, resolver.ModeLocalBuild, "", ""},
+		"another": {map[string]string{"IMAGE_REGISTRY": "x"}, resolver.ModeLocalBuild,
+			"molecule-local", ""},
 	} {
 		t.Run(label, func(t *testing.T) {
 			got := resolver.Resolve(lookup(tc.env))
@@ -38,7 +42,26 @@ func TestResolve(t *testing.T) {
 				got.Reference("codex") != tc.reference {
 				t.Errorf("got %+v, %q", got, got.Reference("codex"))
 			}
+			if err := got.Check(); (err != nil) != (label == "blank") ||
+				err != nil && !errors.Is(err, resolver.ErrInvalidInput) {
+				t.Errorf("the check says %v", err)
+			}
 		})
+	}
+}
+
+func TestIsMoving(t *testing.T) {
+	digest := "@sha256:" + strings.Repeat("ab", 32)
+	for ref, want := range map[string]bool{
+		"r.example/x": true, "r.example/x:latest": true, "r.example:5000/x": true,
+		"x:staging": true, "x:main": true, "x:dev": true, "x:edge": true, "x:nightly": true,
+		"x:rolling": true,
+		"x:1.2":     false, "x:sha-0123456": false, "r.example:5000/x:v1": false, "x:Latest": false,
+		"x" + digest: false, "x:latest" + digest: false, "": false, "X y": false,
+	} {
+		if got := resolver.IsMoving(ref); got != want {
+			t.Errorf("%q: %t", ref, got)
+		}
 	}
 }
 

@@ -23,6 +23,8 @@ const (
 	CredentialHelperFailed Situation = "credential helper failed" //nolint:gosec // no credential
 	// RegistryUnauthorized: a registry refused the credentials of the Docker config.
 	RegistryUnauthorized Situation = "registry unauthorized"
+	// RegistryBlank: the registry to pull from is a value of blanks.
+	RegistryBlank Situation = "registry blank"
 	// RegistryImageMissing: a registry does not have the image of a reference.
 	RegistryImageMissing Situation = "image missing in registry"
 	// RegistryUnreachable: a registry does not answer the engine.

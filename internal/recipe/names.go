@@ -18,7 +18,7 @@ const DefaultPlatform = "linux/amd64"
 
 // Namespace is the repository prefix of every image that Pinion makes. Nothing outside of it is
 // ever tagged or untagged.
-const Namespace = "molecule-local/"
+const Namespace = resolver.LocalPrefix + "/"
 
 // Short returns what the tag shows of the commit or the working tree.
 func (r Recipe) Short() string {

@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"net/http"
 	"strings"
 	"testing"
 
@@ -40,26 +41,32 @@ func TestRegistryMode(t *testing.T) {
 		}
 
 		d.Reset()
-		s.reset()
-		again := u.succeed(t, "ensure", runtime)
-		if again.stdout != img.Reference+"\n" {
-			t.Errorf("stdout is %q", again.stdout)
+		again := parseImage(t, u.run(t, "ensure", runtime, "--format", "json"))
+		if again.Outcome != pinion.OutcomeHit || again.ID != img.ID || len(again.Warnings) != 0 {
+			t.Errorf("again: %+v", again)
 		}
-		s.wantOnlyInspections(t)
-		if n := len(d.Requests()); n != 0 {
-			t.Errorf("a hit asked the registry %d times", n)
+		if d.Count("/manifests/latest") == 0 || d.Count("/blobs/") != 0 {
+			t.Errorf("a hit asked the registry for %v", d.Requests())
 		}
 
 		d.push(t, path+"/workspace-template-hermes", "latest", storetest.Spec{Content: "second"})
-		if stale := parseImage(t, u.run(t, "ensure", runtime, "--format",
-			"json")); stale.Outcome != pinion.OutcomeHit || stale.ID != img.ID {
-			t.Errorf("without --pull: %+v", stale)
-		}
-		fresh := parseImage(t, u.run(t, "ensure", runtime, "--pull", "--format", "json"))
+		fresh := parseImage(t, u.run(t, "ensure", runtime, "--format", "json"))
 		if fresh.Outcome != pinion.OutcomePulled || fresh.ID == img.ID ||
 			fresh.Reference != img.Reference || s.id(t, img.Reference) != fresh.ID {
-			t.Errorf("with --pull: %+v", fresh)
+			t.Errorf("after the tag moved: %+v", fresh)
 		}
+
+		d.SetHook(func(w http.ResponseWriter, _ *http.Request) bool {
+			http.Error(w, "down for maintenance", http.StatusServiceUnavailable)
+			return true
+		})
+		defer d.SetHook(nil)
+		r = u.succeed(t, "ensure", runtime, "--format", "json")
+		if kept := parseImage(t, r); kept.Outcome != pinion.OutcomeHit || kept.ID != fresh.ID ||
+			len(kept.Warnings) != 1 {
+			t.Errorf("without the registry: %+v", kept)
+		}
+		u.fail(t, exitUnreachable, []string{img.Reference}, "ensure", runtime, "--pull")
 
 		if n := len(s.git.Requests()) + s.engine.Count("/grpc") +
 			s.engine.Count("/session"); n != 0 {
@@ -160,9 +167,11 @@ func TestRegistryReference(t *testing.T) {
 	if n := len(s.git.Requests()) + len(s.engine.Requests()); n != 0 {
 		t.Errorf("it cost %d requests", n)
 	}
-	// Blank means that images are built here.
+	// Blank is refused, and empty means that images are built here.
 	s.prepare(t, "RUN echo blank")
-	s.with("MOLECULE_IMAGE_REGISTRY", " ").ensure(t, pinion.OutcomeBuilt)
+	s.with("MOLECULE_IMAGE_REGISTRY", " ").fail(t, exitUsage, []string{"MOLECULE_IMAGE_REGISTRY",
+		"unset"}, "ensure", runtime)
+	s.with("MOLECULE_IMAGE_REGISTRY", "").ensure(t, pinion.OutcomeBuilt)
 }
 
 // TestPrivateBaseImage: FROM names an image that requires the Docker config's credentials.

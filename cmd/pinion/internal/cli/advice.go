@@ -23,13 +23,15 @@ var advice = map[errdef.Situation]string{
 	errdef.TLSFilesMissing:        "set DOCKER_CERT_PATH to the folder of the files",
 	errdef.CredentialHelperFailed: "repair the helper, or run `docker login {}`",
 	errdef.RegistryUnauthorized:   "run `docker login {}` with an account that has access",
-	errdef.RegistryImageMissing:   "check the name and the tag of {}",
-	errdef.RegistryUnreachable:    "check the engine's network and proxy",
-	errdef.PullNeedsEngine:        "leave out --store, or unset MOLECULE_IMAGE_REGISTRY to build",
-	errdef.DiskFull:               "make room on the disk of {}, for example by `pinion prune`",
-	errdef.FolderReadOnly:         "make {} writable, or name another folder with --store",
-	errdef.FolderForeign:          "name another folder",
-	errdef.LayoutBroken:           "repair or remove {}",
+	errdef.RegistryBlank: "unset MOLECULE_IMAGE_REGISTRY to build locally, or set it to a " +
+		"registry's prefix, such as registry.example/team",
+	errdef.RegistryImageMissing: "check the name and the tag of {}",
+	errdef.RegistryUnreachable:  "check the engine's network and proxy",
+	errdef.PullNeedsEngine:      "leave out --store, or unset MOLECULE_IMAGE_REGISTRY to build",
+	errdef.DiskFull:             "make room on the disk of {}, for example by `pinion prune`",
+	errdef.FolderReadOnly:       "make {} writable, or name another folder with --store",
+	errdef.FolderForeign:        "name another folder",
+	errdef.LayoutBroken:         "repair or remove {}",
 
 	errdef.BuilderDown: "start the buildkitd that --addr or BUILDKIT_HOST names, and ask again",
 	errdef.ManagedBuilderDown: "ask again, which starts another one; `pinion builder status` and " +

@@ -20,9 +20,9 @@ const ensureLong = `Ensure that the image of each template's current commit is i
 store, and print its reference.
 
 An image that exists is verified and used. Otherwise BuildKit builds it from the pinned commit; if
-MOLECULE_IMAGE_REGISTRY names a registry, the image is pulled from there. Several templates are
-built in parallel. A failure of one does not stop the others; the first failure in the order of the
-arguments decides the exit code.
+MOLECULE_IMAGE_REGISTRY names a registry, the image is pulled from there, each time since its tag
+moves. Several templates are built in parallel. A failure of one does not stop the others; the first
+failure in the order of the arguments decides the exit code.
 
 With --path, a working tree is built instead of the commit, by the same steps and without the git
 server. The tag is dev- and the digest of the files that .dockerignore leaves; an unchanged tree is

@@ -34,7 +34,7 @@ func Variables() []Variable { return slices.Clone(variables) }
 var variables = []Variable{
 	{"MOLECULE_IMAGE_REGISTRY", "",
 		"registry prefix to pull from: `PREFIX/workspace-template-NAME:latest`, byte for " +
-			"byte. If unset or blank, images are built locally", ""},
+			"byte. If unset or empty, images are built locally; blanks are an error", ""},
 	{"MOLECULE_LOCAL_TEMPLATE_REPO_PREFIX", "--repo-prefix",
 		"URL prefix of the repositories. The template's name is appended as it is",
 		"`https://git.moleculesai.app/molecule-ai/molecule-ai-workspace-template-`"},
