@@ -68,8 +68,8 @@ func TestEventsOfAFailure(t *testing.T) {
 	if _, err := w.Ensure(t.Context(), "claude-code", on); !errors.Is(err, ErrUnauthorized) {
 		t.Fatal(err)
 	}
-	if got := types(events); !slices.Equal(got,
-		[]EventType{EventResolved, EventNotice, EventFetching, EventFailed, EventFailed}) {
+	want := []EventType{EventResolved, EventNotice, EventFetching, EventFailed, EventFailed}
+	if got := types(events); !slices.Equal(got, want) {
 		t.Fatalf("got %v", got)
 	}
 	atBuild, atGit := events[3].Failure, events[4].Failure
@@ -97,8 +97,9 @@ func TestSignsOfLife(t *testing.T) {
 		}
 		var events []Event
 		w.ensure(t, OnEvent(func(e Event) { events = append(events, e) }))
-		if got := types(events); !slices.Equal(got, []EventType{EventResolved, EventNotice,
-			EventFetching, EventStep, EventStillBuilding, EventStillBuilding, EventDone}) {
+		want := []EventType{EventResolved, EventNotice, EventFetching, EventStep,
+			EventStillBuilding, EventStillBuilding, EventDone}
+		if got := types(events); !slices.Equal(got, want) {
 			t.Fatalf("got %v", got)
 		}
 		if e := events[5]; e.Step == nil || e.Step.Number != 1 || e.Elapsed != 40_000 ||
@@ -186,8 +187,8 @@ func TestALateCallerHearsWhatWasBefore(t *testing.T) {
 		for e := range late.Build().Events(t.Context(), 0) {
 			events = append(events, e)
 		}
-		if got := types(events); !slices.Equal(got,
-			[]EventType{EventResolved, EventNotice, EventFetching, EventDone}) {
+		want := []EventType{EventResolved, EventNotice, EventFetching, EventDone}
+		if got := types(events); !slices.Equal(got, want) {
 			t.Errorf("got %v", got)
 		}
 		a, errA := first.Wait(t.Context())

@@ -27,8 +27,9 @@ func TestBuildCacheIsCheckedByNew(t *testing.T) {
 		}
 	}
 	for _, spec := range []string{"", "on", "registry:cache"} {
-		if _, err := New(WithConfig(emptyConfig(t)), WithBuildCache(spec)); !errors.Is(err,
-			ErrInvalidInput) {
+		if _, err := New(
+			WithConfig(emptyConfig(t)), WithBuildCache(spec),
+		); !errors.Is(err, ErrInvalidInput) {
 			t.Errorf("%q: %v", spec, err)
 		}
 	}

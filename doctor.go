@@ -131,8 +131,8 @@ func (o *Orchestrator) checkCache() Check {
 		return failure("cache folder", err)
 	}
 	if err := dir.Writable(); err != nil {
-		return caution("cache folder", "%s cannot be written, so nothing will be a hit: %v",
-			path, err)
+		return caution("cache folder",
+			"%s cannot be written, so nothing will be a hit: %v", path, err)
 	}
 	return pass("cache folder", "%s", path)
 }

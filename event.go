@@ -137,8 +137,8 @@ func (o *Orchestrator) logArgs(name string) func([]arg.Value) {
 	return func(values []arg.Value) {
 		for _, v := range values {
 			if v.File != "" {
-				o.log.Info(fmt.Sprintf("local-build: pinning %s=%s from %s for %s", v.Name, v.Value,
-					v.File, name))
+				o.log.Info(fmt.Sprintf("local-build: pinning %s=%s from %s for %s",
+					v.Name, v.Value, v.File, name))
 			}
 		}
 	}

@@ -69,9 +69,8 @@ func TestCacheFolder(t *testing.T) {
 }
 
 func TestOptionsBehindTheEnvironmentOverrideIt(t *testing.T) {
-	o,
-		err := New(OptionsFromEnv(environment(map[string]string{EnvPlatform: "linux/arm64",
-		"HOME": t.TempDir()})), WithPlatform("linux/386"))
+	env := environment(map[string]string{EnvPlatform: "linux/arm64", "HOME": t.TempDir()})
+	o, err := New(OptionsFromEnv(env), WithPlatform("linux/386"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -92,9 +91,8 @@ credentials:
 	if err := os.WriteFile(config, []byte(body), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	o,
-		err := New(OptionsFromEnv(environment(map[string]string{EnvConfig: config,
-		EnvToken: "gitea", "OTHER_TOKEN": "other"})))
+	o, err := New(OptionsFromEnv(environment(map[string]string{
+		EnvConfig: config, EnvToken: "gitea", "OTHER_TOKEN": "other"})))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -122,8 +120,9 @@ func TestMalformedPrefixes(t *testing.T) {
 		"http://git.example/x-", "HTTP://git.example/x-", "https://h/x\n-", "https://h/x%0a-",
 		"-https://h/x", "h/x-",
 	} {
-		if _, err := New(WithRepoPrefix(prefix), WithConfig(emptyConfig(t))); !errors.Is(err,
-			ErrInvalidInput) {
+		if _, err := New(
+			WithRepoPrefix(prefix), WithConfig(emptyConfig(t)),
+		); !errors.Is(err, ErrInvalidInput) {
 			t.Errorf("%q: error is %v", prefix, err)
 		}
 	}
@@ -145,10 +144,8 @@ func TestAConfigFileThatWasNamedMustBeThere(t *testing.T) {
 		!errors.Is(err, os.ErrNotExist) {
 		t.Errorf("error is %v", err)
 	}
-	if _,
-		err := New(OptionsFromEnv(environment(
-		map[string]string{"HOME": t.TempDir()},
-	))); err != nil {
+	home := environment(map[string]string{"HOME": t.TempDir()})
+	if _, err := New(OptionsFromEnv(home)); err != nil {
 		t.Errorf("the default one need not be there: %v", err)
 	}
 }
@@ -181,8 +178,8 @@ func TestFault54_FrontendsAreAllowedByTheOperatorAlone(t *testing.T) {
 	}
 	w := newWorld(t, WithAllowedFrontends("team/ours"), WithConfig(config))
 	w.ensure(t)
-	if got := w.builder.built[0].AllowedFrontends; !slices.Equal(got,
-		[]string{"team/ours", "docker.io/team/theirs"}) {
+	want := []string{"team/ours", "docker.io/team/theirs"}
+	if got := w.builder.built[0].AllowedFrontends; !slices.Equal(got, want) {
 		t.Errorf("allowed are %q", got)
 	}
 }

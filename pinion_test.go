@@ -269,8 +269,8 @@ func TestFault44_ACacheThatCannotBeUsed(t *testing.T) {
 	}
 	w := newWorld(t, WithCacheDir(filepath.Join(file, "cache")))
 	img := w.ensure(t)
-	if img.Outcome != OutcomeBuilt || !strings.Contains(strings.Join(img.Warnings, "\n"),
-		"not remembered") {
+	if img.Outcome != OutcomeBuilt ||
+		!strings.Contains(strings.Join(img.Warnings, "\n"), "not remembered") {
 		t.Errorf("%+v", img)
 	}
 }
@@ -448,13 +448,15 @@ func TestACommitAskedForByHand(t *testing.T) {
 		t.Errorf("%+v", img)
 	}
 	w.heads.err = &resolver.Error{Op: "compare", Err: ErrNotOnBranch}
-	if _, err := w.Ensure(t.Context(), "claude-code",
-		AtRevision(revision(t, shaB), false)); !errors.Is(err, ErrNotOnBranch) {
+	if _, err := w.Ensure(
+		t.Context(), "claude-code", AtRevision(revision(t, shaB), false),
+	); !errors.Is(err, ErrNotOnBranch) {
 		t.Errorf("error is %v", err)
 	}
 	// "Any" is any commit, not any caller: that the repository may be read is asked all the same.
-	if _, err := w.Ensure(t.Context(), "claude-code",
-		AtRevision(revision(t, shaB), true)); !errors.Is(err, ErrNotOnBranch) {
+	if _, err := w.Ensure(
+		t.Context(), "claude-code", AtRevision(revision(t, shaB), true),
+	); !errors.Is(err, ErrNotOnBranch) {
 		t.Errorf("error is %v", err)
 	}
 	w.heads.err = nil

@@ -184,8 +184,8 @@ func TestPruneKeepsWhatABuildIsUsing(t *testing.T) {
 	}
 	defer unlock()
 	for _, dry := range []bool{true, false} {
-		wantItem(t, w.prune(t, PruneOptions{DryRun: dry}), images[0].Reference, PruneKept,
-			"a build")
+		wantItem(t, w.prune(t, PruneOptions{DryRun: dry}), images[0].Reference,
+			PruneKept, "a build")
 	}
 	unlock()
 	wantItem(t, w.prune(t, PruneOptions{}), images[0].Reference, PruneRemoved)

@@ -98,12 +98,14 @@ func TestWorkingTreeFrontends(t *testing.T) {
 		0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := newWorld(t).Ensure(t.Context(), "claude-code", AtPath(dir)); !errors.Is(err,
-		ErrRefused) {
+	if _, err := newWorld(t).Ensure(
+		t.Context(), "claude-code", AtPath(dir),
+	); !errors.Is(err, ErrRefused) {
 		t.Errorf("not allowed: %v", err)
 	}
 	for name, opt := range map[string]Option{
-		"option": WithAllowedFrontends("registry.example/frontend"), "config file": WithConfig(file),
+		"option":      WithAllowedFrontends("registry.example/frontend"),
+		"config file": WithConfig(file),
 	} {
 		if img := newWorld(t, opt).ensure(t, AtPath(dir)); img.Outcome != OutcomeBuilt {
 			t.Errorf("%s: %s", name, img.Outcome)

@@ -98,8 +98,8 @@ func readArgs(
 		case r.Required:
 			return nil, nil, refuse("build argument %s: %s", r.Name, wrong)
 		case wrong != noFile(r):
-			warnings = append(warnings, fmt.Sprintf("the build argument %s is not set: %s", r.Name,
-				wrong))
+			warnings = append(warnings, fmt.Sprintf("the build argument %s is not set: %s",
+				r.Name, wrong))
 		}
 	}
 	return values, warnings, nil

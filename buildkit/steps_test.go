@@ -17,8 +17,8 @@ func TestSteps(t *testing.T) {
 	s := NewSteps(func(p Progress) {
 		switch p.Kind {
 		case ProgressStep:
-			got = append(got, fmt.Sprintf("%d/%d %s %s", p.Step.Number, p.Step.Total, p.Step.Name,
-				p.Step.State))
+			got = append(got, fmt.Sprintf("%d/%d %s %s",
+				p.Step.Number, p.Step.Total, p.Step.Name, p.Step.State))
 		case ProgressLine:
 			got = append(got, fmt.Sprintf("%d: %s", p.Step.Number, p.Line))
 		case ProgressDelivery:

@@ -87,8 +87,8 @@ func treeError(ctx context.Context, err error) error {
 }
 
 // Digest returns a digest of the Dockerfile's content and path, of the build arguments that files
-// of the tree give, and of the paths, modes, link targets and contents in the context. It does not depend on times and owners, so a new checkout of
-// the same tree has the same digest.
+// of the tree give, and of the paths, modes, link targets and contents in the context. It does not
+// depend on times and owners, so a new checkout of the same tree has the same digest.
 func (t *Tree) Digest() digest.Digest { return t.digest }
 
 func (t *Tree) sum(dockerfile string) digest.Digest {

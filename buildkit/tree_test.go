@@ -227,8 +227,9 @@ func TestReadTreeByRelativePath(t *testing.T) {
 func TestReadTreeCancelled(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := ReadTree(ctx, workingTree(t, map[string]string{"Dockerfile": "FROM scratch"}),
-		atRoot); !errors.Is(err, context.Canceled) {
+	if _, err := ReadTree(
+		ctx, workingTree(t, map[string]string{"Dockerfile": "FROM scratch"}), atRoot,
+	); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
 }

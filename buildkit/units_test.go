@@ -48,8 +48,9 @@ func TestTheGateAnswersOneNameUntilItCloses(t *testing.T) {
 	if _, err := g.GetSecret(t.Context(), name); !errors.Is(err, secrets.ErrNotFound) {
 		t.Errorf("closed, it is answered: %v", err)
 	}
-	if _, err := newGate(remote, "").GetSecret(t.Context(), name); !errors.Is(err,
-		secrets.ErrNotFound) {
+	if _, err := newGate(remote, "").GetSecret(
+		t.Context(), name,
+	); !errors.Is(err, secrets.ErrNotFound) {
 		t.Errorf("an empty token is given: %v", err)
 	}
 }
@@ -83,8 +84,8 @@ func TestFault54_TheFrontendIsChosenOnceAndByUs(t *testing.T) {
 		frontend, opts := (&solve{builder: &Builder{}}).frontendOpts(in)
 		_, decided := opts["cmdline"]
 		if err != nil || frontend != c.frontend || opts["source"] != c.source || !decided {
-			t.Errorf("%q: %s from %q, decided %t, %v", c.dockerfile, frontend, opts["source"],
-				decided, err)
+			t.Errorf("%q: %s from %q, decided %t, %v",
+				c.dockerfile, frontend, opts["source"], decided, err)
 		}
 	}
 }

@@ -62,8 +62,8 @@ func TestFault63_WhatMoves(t *testing.T) {
 				if c.stays != (err == nil) {
 					t.Fatalf("the cause is %v", err)
 				}
-				if err != nil && (!errors.Is(err, ErrStalled) ||
-					!strings.Contains(err.Error(), "RUN wait")) {
+				if err != nil &&
+					(!errors.Is(err, ErrStalled) || !strings.Contains(err.Error(), "RUN wait")) {
 					t.Error(err)
 				}
 			})

@@ -69,8 +69,9 @@ func TestLockIsCancelled(t *testing.T) {
 	}
 	deadline, cancel := context.WithTimeout(t.Context(), lockPoll)
 	defer cancel()
-	if _, err := d.Lock(deadline, "sha256:01", longWait); !errors.Is(err,
-		context.DeadlineExceeded) || errors.Is(err, ErrLockTimeout) {
+	if _, err := d.Lock(
+		deadline, "sha256:01", longWait,
+	); !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, ErrLockTimeout) {
 		t.Errorf("lock: %v, want context.DeadlineExceeded", err)
 	}
 }

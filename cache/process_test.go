@@ -102,8 +102,8 @@ func build(d *Dir) error {
 	if err != nil || len(recs) > 0 {
 		return err
 	}
-	f, err := os.OpenFile(filepath.Join(d.Path(), "builds"), os.O_APPEND|os.O_CREATE|os.O_WRONLY,
-		0o600)
+	f, err := os.OpenFile(filepath.Join(d.Path(), "builds"),
+		os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}

@@ -141,8 +141,8 @@ func TestFault45_UnreadableRecordsArePutAside(t *testing.T) {
 		"of another key":   strings.Replace(text, `"sha256:01"`, `"sha256:02"`, 1),
 		"of another store": strings.ReplaceAll(text, testStore, "unix:///other.sock"),
 		"of another line":  strings.Replace(text, testLine, "sha256:bbbb", 1),
-		"without its image": strings.Replace(text, `"image_id": "`, `"image_id": "", "other": "`,
-			1),
+		"without its image": strings.Replace(text, `"image_id": "`,
+			`"image_id": "", "other": "`, 1),
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := openDir(t, t.TempDir())

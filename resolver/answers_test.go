@@ -67,8 +67,9 @@ func TestFault20_PrefixMatch(t *testing.T) {
 	longer := []string{shaB + " refs/heads/main-1", shaB + " refs/heads/main/x", shaB +
 		" refs/heads/main2"}
 	s := newServer(t, map[string]http.HandlerFunc{packPath: refs(longer...)})
-	if head, err := s.client().Head(t.Context(), s.remote(t), mustBranch(t, "main"),
-		""); !errors.Is(err, ErrNotFound) {
+	if head, err := s.client().Head(
+		t.Context(), s.remote(t), mustBranch(t, "main"), "",
+	); !errors.Is(err, ErrNotFound) {
 		t.Errorf("only longer names: %v, %v", head, err)
 	}
 	s.routes[packPath] = refs(append(longer, shaA+" refs/heads/main")...)
@@ -77,8 +78,9 @@ func TestFault20_PrefixMatch(t *testing.T) {
 		t.Errorf("longer names first: %v, %v", head, err)
 	}
 	s.routes[packPath] = refs(shaB+" refs/heads/HEAD", shaB+" HEAD2", shaB+" refs/remotes/HEAD")
-	if head, err := s.client().Head(t.Context(), s.remote(t), git.HEAD, ""); !errors.Is(err,
-		ErrNotFound) {
+	if head, err := s.client().Head(
+		t.Context(), s.remote(t), git.HEAD, "",
+	); !errors.Is(err, ErrNotFound) {
 		t.Errorf("names like HEAD: %v, %v", head, err)
 	}
 }
@@ -91,8 +93,9 @@ func TestFault21_AnnotatedTag(t *testing.T) {
 		t.Errorf("got %v, %v", head, err)
 	}
 	s.routes[packPath] = refs(shaB + " refs/heads/main peeled:nonsense")
-	if _, err := s.client().Head(t.Context(), s.remote(t), mustBranch(t, "main"),
-		""); !errors.Is(err, ErrInvalidAnswer) {
+	if _, err := s.client().Head(
+		t.Context(), s.remote(t), mustBranch(t, "main"), "",
+	); !errors.Is(err, ErrInvalidAnswer) {
 		t.Errorf("nonsense gives %v", err)
 	}
 	// A tag object by its name: the API answers for the commit it points to.
@@ -100,8 +103,9 @@ func TestFault21_AnnotatedTag(t *testing.T) {
 	s.routes[apiRepo+"/git/commits/"+shaB] = jsonOf(200, `{"sha":"`+shaA+`"}`)
 	s.routes[apiRepo+"/compare/main..."+shaB] = jsonOf(200, `{"total_commits":0,"commits":[]}`)
 	s.routes[apiRepo+"/compare/"+shaB+"...main"] = jsonOf(200, `{"total_commits":1,"commits":[]}`)
-	if err := s.client().RequireOnBranch(t.Context(), s.remote(t), git.HEAD,
-		mustRevision(t, shaB)); !errors.Is(err, ErrNotOnBranch) {
+	if err := s.client().RequireOnBranch(
+		t.Context(), s.remote(t), git.HEAD, mustRevision(t, shaB),
+	); !errors.Is(err, ErrNotOnBranch) {
 		t.Errorf("a tag object gives %v", err)
 	}
 }
@@ -128,12 +132,12 @@ func TestFault22_EmptyRepository(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := newServer(t, map[string]http.HandlerFunc{packPath: tc.pack, apiRepo: tc.api})
 			head, err := s.client().Head(t.Context(), s.remote(t), git.HEAD, "")
-			if tc.revision == "" && (!errors.Is(err, ErrNotFound) ||
-				!strings.Contains(err.Error(), advice)) {
+			if tc.revision == "" &&
+				(!errors.Is(err, ErrNotFound) || !strings.Contains(err.Error(), advice)) {
 				t.Errorf("got %v, %v", head, err)
 			}
-			if tc.revision != "" && (err != nil || head.Revision.String() != tc.revision ||
-				head.Ref.Branch() != "main") {
+			if tc.revision != "" && (err != nil ||
+				head.Revision.String() != tc.revision || head.Ref.Branch() != "main") {
 				t.Errorf("got %v, %v", head, err)
 			}
 		})
@@ -152,8 +156,9 @@ func TestFault22_EmptyRepository(t *testing.T) {
 	})
 	t.Run("the API fails", func(t *testing.T) {
 		s := newServer(t, map[string]http.HandlerFunc{packPath: unborn, apiRepo: jsonOf(500, `{}`)})
-		if _, err := s.client().Head(t.Context(), s.remote(t), git.HEAD, ""); !errors.Is(err,
-			ErrUnavailable) {
+		if _, err := s.client().Head(
+			t.Context(), s.remote(t), git.HEAD, "",
+		); !errors.Is(err, ErrUnavailable) {
 			t.Errorf("got %v", err)
 		}
 	})
@@ -239,8 +244,9 @@ func TestFault26_ObjectFormatByAPI(t *testing.T) {
 			apiRepo: jsonOf(200, repoJSON("main", format)),
 			apiRepo + "/branches/main": jsonOf(200,
 				`{"name":"main","commit":{"id":"`+sha+`"}}`)})
-		if _, err := s.client().Head(t.Context(), s.remote(t), git.HEAD, ""); !errors.Is(err,
-			ErrInvalidAnswer) {
+		if _, err := s.client().Head(
+			t.Context(), s.remote(t), git.HEAD, "",
+		); !errors.Is(err, ErrInvalidAnswer) {
 			t.Errorf("%s: %v", format, err)
 		}
 	}

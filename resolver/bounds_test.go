@@ -85,21 +85,24 @@ func TestFault14_GzipBomb(t *testing.T) {
 			strings.Repeat(pkt(shaB+" refs/heads/main-"+strings.Repeat("x", 949)), 32)),
 		apiRepo: bomb(jsonType, `{"default_branch":"`, strings.Repeat("x", 32<<10)),
 	})
-	if _, err := s.client().Head(t.Context(), s.remote(t), git.HEAD, ""); !errors.Is(err,
-		errTooLarge) || !errors.Is(err, ErrInvalidAnswer) {
+	if _, err := s.client().Head(
+		t.Context(), s.remote(t), git.HEAD, "",
+	); !errors.Is(err, errTooLarge) || !errors.Is(err, ErrInvalidAnswer) {
 		t.Errorf("refs: %v", err)
 	}
 	s.routes[packPath] = unserved()
-	if _, err := s.client().Head(t.Context(), s.remote(t), git.HEAD, ""); !errors.Is(err,
-		errTooLarge) || !errors.Is(err, ErrInvalidAnswer) {
+	if _, err := s.client().Head(
+		t.Context(), s.remote(t), git.HEAD, "",
+	); !errors.Is(err, errTooLarge) || !errors.Is(err, ErrInvalidAnswer) {
 		t.Errorf("API: %v", err)
 	}
 	s.routes[packPath] = func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Encoding", "br")
 		headMain()(w, r)
 	}
-	if _, err := s.client().Head(t.Context(), s.remote(t), git.HEAD, ""); !errors.Is(err,
-		ErrInvalidAnswer) {
+	if _, err := s.client().Head(
+		t.Context(), s.remote(t), git.HEAD, "",
+	); !errors.Is(err, ErrInvalidAnswer) {
 		t.Errorf("an encoding that was not requested: %v", err)
 	}
 }

@@ -67,7 +67,8 @@ func NewCatalogue(prefix string, opts ...CatalogueOption) (*Catalogue, error) {
 		if err != nil {
 			return nil, &Error{Op: "use repository prefix", Err: err}
 		}
-		if err := c.add(Template{Name: name, Remote: remote, Args: StandardArgs(name)}); err != nil {
+		t := Template{Name: name, Remote: remote, Args: StandardArgs(name)}
+		if err := c.add(t); err != nil {
 			return nil, &Error{Op: "use repository prefix", Err: err}
 		}
 	}

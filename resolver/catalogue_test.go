@@ -100,8 +100,9 @@ func TestUnknownTemplate(t *testing.T) {
 func TestFault01_TemplateNames(t *testing.T) {
 	for _, name := range []string{"", "-x", "x-", "--help", "x--y", "x..y", "X", "x/y", "x y", "ä",
 		".x", "x.", strings.Repeat("x", 65)} {
-		if err := newCatalogue(t).Add(Template{Name: name,
-			Remote: mustRemote(t, "https://h.example/a/b")}); !errors.Is(err, ErrInvalidInput) {
+		if err := newCatalogue(t).Add(
+			Template{Name: name, Remote: mustRemote(t, "https://h.example/a/b")},
+		); !errors.Is(err, ErrInvalidInput) {
 			t.Errorf("name %q: %v", name, err)
 		}
 	}
@@ -334,8 +335,9 @@ func TestAddFileEmptyAndMissing(t *testing.T) {
 			t.Errorf("%q: %v", text, err)
 		}
 	}
-	if err := newCatalogue(t).AddFile(filepath.Join(t.TempDir(), "none.yaml")); !errors.Is(err,
-		fs.ErrNotExist) {
+	if err := newCatalogue(t).AddFile(
+		filepath.Join(t.TempDir(), "none.yaml"),
+	); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("got %v", err)
 	}
 }

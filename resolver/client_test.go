@@ -17,8 +17,8 @@ import (
 
 func TestHeadIsOneRequest(t *testing.T) {
 	s := newServer(t, map[string]http.HandlerFunc{packPath: headMain()})
-	head, err := s.clientWithToken("t0ken", WithUserAgent("test/1")).Head(t.Context(), s.remote(t),
-		git.HEAD, "")
+	head, err := s.clientWithToken("t0ken", WithUserAgent("test/1")).Head(t.Context(),
+		s.remote(t), git.HEAD, "")
 	if err != nil || head.Revision.String() != shaA || head.Ref != mustBranch(t, "main") {
 		t.Fatalf("got %v, %v", head, err)
 	}
@@ -89,8 +89,9 @@ func TestHeadErrorIsTyped(t *testing.T) {
 	if !errors.As(err, &typed) || typed.Remote != s.remote(t) || typed.Op != "look up HEAD of" {
 		t.Errorf("got %#v", err)
 	}
-	if _, err := s.client().Head(t.Context(), git.Remote{}, git.HEAD, ""); !errors.Is(err,
-		ErrInvalidInput) {
+	if _, err := s.client().Head(
+		t.Context(), git.Remote{}, git.HEAD, "",
+	); !errors.Is(err, ErrInvalidInput) {
 		t.Errorf("no remote gives %v", err)
 	}
 }
@@ -132,8 +133,9 @@ func TestHeadUnreachable(t *testing.T) {
 	s := newServer(t, nil)
 	remote := s.remote(t)
 	s.Close()
-	if _, err := s.client().Head(t.Context(), remote, git.HEAD, ""); !errors.Is(err,
-		ErrUnavailable) {
+	if _, err := s.client().Head(
+		t.Context(), remote, git.HEAD, "",
+	); !errors.Is(err, ErrUnavailable) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -165,8 +167,9 @@ func TestHeadCallersDeadline(t *testing.T) {
 		}})
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Millisecond)
 	defer cancel()
-	if _, err := s.client().Head(ctx, s.remote(t), git.HEAD, ""); !errors.Is(err,
-		context.DeadlineExceeded) {
+	if _, err := s.client().Head(
+		ctx, s.remote(t), git.HEAD, "",
+	); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("got %v", err)
 	}
 }

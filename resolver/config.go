@@ -65,10 +65,10 @@ func (a *argConfig) UnmarshalYAML(node *yaml.Node) error {
 	}
 	// Decoding a node does not keep KnownFields, so the keys are checked here.
 	for i := 0; node.Kind == yaml.MappingNode && i < len(node.Content); i += 2 {
-		if key := node.Content[i]; !slices.Contains([]string{"file", "pattern", "version",
-			"missing"}, key.Value) {
-			return fmt.Errorf("line %d: field %s not found in a build argument", key.Line,
-				key.Value)
+		known := []string{"file", "pattern", "version", "missing"}
+		if key := node.Content[i]; !slices.Contains(known, key.Value) {
+			return fmt.Errorf("line %d: field %s not found in a build argument",
+				key.Line, key.Value)
 		}
 	}
 	type fields argConfig

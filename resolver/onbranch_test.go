@@ -69,8 +69,9 @@ func TestRequireOnBranchOfHeadIsOneRequest(t *testing.T) {
 		mustRevision(t, shaA)); err != nil || len(s.seen()) != 1 {
 		t.Errorf("%v after %d requests", err, len(s.seen()))
 	}
-	if err := s.client().RequireOnBranch(t.Context(), s.remote(t), git.HEAD,
-		git.Revision{}); !errors.Is(err, ErrInvalidInput) {
+	if err := s.client().RequireOnBranch(
+		t.Context(), s.remote(t), git.HEAD, git.Revision{},
+	); !errors.Is(err, ErrInvalidInput) {
 		t.Errorf("no revision gives %v", err)
 	}
 }

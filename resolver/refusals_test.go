@@ -41,8 +41,9 @@ func TestFault16_RedirectToAnotherHost(t *testing.T) {
 	t.Run("by the API", func(t *testing.T) {
 		s := newServer(t, map[string]http.HandlerFunc{packPath: unserved(),
 			apiRepo: redirect(302, other.URL+apiRepo)})
-		if _, err := s.clientWithToken(canary).Head(t.Context(), s.remote(t), git.HEAD,
-			""); !errors.Is(err, ErrInvalidAnswer) {
+		if _, err := s.clientWithToken(canary).Head(
+			t.Context(), s.remote(t), git.HEAD, "",
+		); !errors.Is(err, ErrInvalidAnswer) {
 			t.Errorf("got %v", err)
 		}
 	})
@@ -122,8 +123,8 @@ func TestFault23_ServerErrors(t *testing.T) {
 	t.Run("goes away", func(t *testing.T) {
 		var waits []int
 		s := newServer(t,
-			map[string]http.HandlerFunc{packPath: inTurn(fails, answer(502, "text/html", ""),
-				headMain())})
+			map[string]http.HandlerFunc{packPath: inTurn(fails,
+				answer(502, "text/html", ""), headMain())})
 		c := s.client(WithBackoff(3, func(n int) time.Duration {
 			waits = append(waits, n)
 			return 0
@@ -146,8 +147,9 @@ func TestFault23_ServerErrors(t *testing.T) {
 		if _, err := c.Head(t.Context(), s.remote(t), git.HEAD, ""); err != nil {
 			t.Fatal(err)
 		}
-		if head, err := c.Head(t.Context(), s.remote(t), git.HEAD, ""); !errors.Is(err,
-			ErrUnavailable) || head != (Head{}) {
+		if head, err := c.Head(
+			t.Context(), s.remote(t), git.HEAD, "",
+		); !errors.Is(err, ErrUnavailable) || head != (Head{}) {
 			t.Errorf("never unchanged: got %v, %v", head, err)
 		}
 	})
@@ -232,8 +234,9 @@ func TestFault24_VariableOfTheHost(t *testing.T) {
 	c := s.clientWithToken("x", WithTokenHint(func(host string) string {
 		return "TOKEN_OF_" + host
 	}))
-	if _, err := c.Head(t.Context(), s.remote(t), git.HEAD,
-		""); !strings.Contains(fmt.Sprint(err), "TOKEN_OF_"+s.host()) {
+	if _, err := c.Head(
+		t.Context(), s.remote(t), git.HEAD, "",
+	); !strings.Contains(fmt.Sprint(err), "TOKEN_OF_"+s.host()) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -245,8 +248,9 @@ func TestFault24_DeniedAfterAnAnswer(t *testing.T) {
 	if _, err := c.Head(t.Context(), s.remote(t), git.HEAD, ""); err != nil {
 		t.Fatal(err)
 	}
-	if head, err := c.Head(t.Context(), s.remote(t), git.HEAD, ""); !errors.Is(err,
-		ErrUnauthorized) || head != (Head{}) {
+	if head, err := c.Head(
+		t.Context(), s.remote(t), git.HEAD, "",
+	); !errors.Is(err, ErrUnauthorized) || head != (Head{}) {
 		t.Errorf("never a stale commit: got %v, %v", head, err)
 	}
 }

@@ -38,8 +38,9 @@ func TestFault33_SharedPerCredential(t *testing.T) {
 				}
 			})
 			callers.Go(func() {
-				if head, err := denied.Head(t.Context(), remote, git.HEAD, ""); !errors.Is(err,
-					ErrUnauthorized) || head != (Head{}) {
+				if head, err := denied.Head(
+					t.Context(), remote, git.HEAD, "",
+				); !errors.Is(err, ErrUnauthorized) || head != (Head{}) {
 					t.Errorf("without the credential: %v, %v", head, err)
 				}
 			})

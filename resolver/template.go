@@ -86,8 +86,8 @@ func checkArgs(rules []arg.Rule) ([]arg.Rule, error) {
 			return nil, err
 		}
 		if slices.ContainsFunc(checked, func(o arg.Rule) bool { return o.Name == r.Name }) {
-			return nil, fmt.Errorf("%w: build argument %s is there twice", ErrInvalidInput,
-				quote(r.Name))
+			return nil, fmt.Errorf("%w: build argument %s is there twice",
+				ErrInvalidInput, quote(r.Name))
 		}
 		checked = append(checked, r)
 	}
@@ -169,8 +169,8 @@ func checkTarget(target string) error {
 	})
 	if bad || len(target) > maxTargetLen || strings.HasPrefix(target, "-") ||
 		strings.HasPrefix(target, ".") {
-		return fmt.Errorf("%w: target %s: give the name of a Dockerfile stage", ErrInvalidInput,
-			quote(target))
+		return fmt.Errorf("%w: target %s: give the name of a Dockerfile stage",
+			ErrInvalidInput, quote(target))
 	}
 	return nil
 }

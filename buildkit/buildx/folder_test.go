@@ -77,8 +77,8 @@ func TestGoldenFiles(t *testing.T) {
 			}
 		}
 		if want, err := os.ReadFile(golden); err != nil || string(want) != string(got) {
-			t.Errorf("buildx writes %s as %s, and not as %s (%v); run with -update", name, got,
-				want, err)
+			t.Errorf("buildx writes %s as %s, and not as %s (%v); run with -update",
+				name, got, want, err)
 		}
 	}
 }

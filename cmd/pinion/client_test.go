@@ -21,7 +21,9 @@ func TestClientStartsTheServer(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer os.RemoveAll(dir)
-	for folder, target := range map[string]string{".": "pinion", "../../client/example": "example"} {
+	for folder, target := range map[string]string{
+		".": "pinion", "../../client/example": "example",
+	} {
 		cmd := exec.Command("go", "build", "-o", filepath.Join(dir, target), ".")
 		cmd.Dir = folder
 		if out, err := cmd.CombinedOutput(); err != nil {

@@ -34,7 +34,8 @@ func (c Config) withoutTLS(choice Choice) string {
 	}
 	if choice.Kind == KindBuildx && choice.Buildx.Driver == buildx.DriverRemote {
 		for _, n := range choice.Buildx.Nodes {
-			if tls, err := n.TLS(); err == nil && tls == (buildx.TLSOptions{}) && isPlainTCP(n.Endpoint) {
+			tls, err := n.TLS()
+			if err == nil && tls == (buildx.TLSOptions{}) && isPlainTCP(n.Endpoint) {
 				plain = append(plain, n.Endpoint)
 			}
 		}

@@ -28,8 +28,8 @@ func TestFailure(t *testing.T) {
 			"registry: registry: pull x: not authorized",
 			[]error{imagestore.ErrRegistry, imagestore.ErrUnauthorized}},
 	} {
-		err := imagestore.Failure(&imagestore.Error{Op: "pull", Origin: c.origin, Ref: "x",
-			Err: c.err})
+		err := imagestore.Failure(&imagestore.Error{Op: "pull", Origin: c.origin,
+			Ref: "x", Err: c.err})
 		if err.Error() != c.text {
 			t.Errorf("%q, want %q", err, c.text)
 		}

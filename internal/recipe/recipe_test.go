@@ -93,8 +93,8 @@ func TestFault11_ProvenanceHasATagOfItsOwn(t *testing.T) {
 				for _, name := range []string{r.Reference(), r.Latest(), r.Key(), r.Line()} {
 					if _, err := reference.ParseNormalizedNamed(Namespace + "x:" +
 						name[strings.Index(name, ":")+1:]); err != nil || seen[name] {
-						t.Errorf("%q with %v on %s is called %s, %v", mode, labels, platform, name,
-							err)
+						t.Errorf("%q with %v on %s is called %s, %v",
+							mode, labels, platform, name, err)
 					}
 					seen[name] = true
 				}

@@ -49,7 +49,8 @@ func TestRead(t *testing.T) {
 		{arg.Rule{Pattern: "[0-9a-f]{4}"}, "beef\n", "beef"},
 		{arg.Rule{}, strings.Repeat("x", 2000), ""},
 	} {
-		if got, err := c.rule.Read([]byte(c.content)); got != c.want || (err == nil) != (c.want != "") {
+		got, err := c.rule.Read([]byte(c.content))
+		if got != c.want || (err == nil) != (c.want != "") {
 			t.Errorf("%+v of %.20q gives %q, %v", c.rule, c.content, got, err)
 		}
 	}

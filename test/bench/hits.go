@@ -72,8 +72,8 @@ func (a *arena) present(ctx context.Context) (present, error) {
 
 func (p present) check(img pinion.Image) error {
 	if img.Outcome != pinion.OutcomeHit || img.ID != p.id || img.Revision.String() != p.revision {
-		return fmt.Errorf("%s, %s of %s is not the hit on %+v", img.Outcome, img.ID, img.Revision,
-			p)
+		return fmt.Errorf("%s, %s of %s is not the hit on %+v",
+			img.Outcome, img.ID, img.Revision, p)
 	}
 	return nil
 }

@@ -24,8 +24,8 @@ func loadHuge(ctx context.Context, a *arena) (race, error) {
 	}
 	var steps []string
 	for layer := range hugeLayers {
-		steps = append(steps, fmt.Sprintf("RUN head -c %d /dev/urandom > /random-%d", hugeRandom,
-			layer))
+		steps = append(steps, fmt.Sprintf("RUN head -c %d /dev/urandom > /random-%d",
+			hugeRandom, layer))
 	}
 	files, err := parts.BusyboxTemplate(steps...)
 	if err != nil {

@@ -26,8 +26,8 @@ type serving struct {
 // serve starts the server for a repository prefix. The caller must stop it.
 func (a *arena) serve(ctx context.Context, prefix string) (*serving, error) {
 	socket := filepath.Join(a.dir, "p.sock")
-	log, err := os.OpenFile(filepath.Join(a.dir, "serve.log"), os.O_CREATE|os.O_WRONLY|os.O_APPEND,
-		0o600)
+	log, err := os.OpenFile(filepath.Join(a.dir, "serve.log"),
+		os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
 		return nil, err
 	}

@@ -104,8 +104,8 @@ func TestBakeRoundTrip(t *testing.T) {
 			r = s.shell(t,
 				"docker buildx build --progress plain"+builder+" --provenance=false -t plain:"+
 					s.prefix+" "+tmpl.url()+".git#"+sha)
-			if r.code != 0 || !slices.Equal(s.layers(t, "plain:"+s.prefix),
-				s.layers(t, built.Reference)) {
+			if r.code != 0 ||
+				!slices.Equal(s.layers(t, "plain:"+s.prefix), s.layers(t, built.Reference)) {
 				t.Errorf("exit code %d, the layers are other ones\n%s", r.code, r.stderr)
 			}
 		})
@@ -121,8 +121,8 @@ func TestBakeFile(t *testing.T) {
 		parts.Text("sub/a${b}/word", "x"))
 	config := "templates:\n- name: own.thing\n  repo: " + tmpl.url() +
 		"\n  subdir: sub\n  dockerfile: a${b}/Custom\n  target: wanted\n  platform: linux/386\n"
-	u := s.with("PINION_CONFIG", write(t, filepath.Join(s.env["HOME"], "config.yaml"), config,
-		0o600))
+	u := s.with("PINION_CONFIG", write(t, filepath.Join(s.env["HOME"], "config.yaml"),
+		config, 0o600))
 	secret := s.template(t, "autogen", parts.RepoOptions{Private: true})
 	secret.busybox(t)
 	s.template(t, "hermes", parts.RepoOptions{}).busybox(t)

@@ -387,7 +387,8 @@ func TestFault43_KilledWhileSaving(t *testing.T) {
 	if img := s.on(emptyBuilder(t)).built(t); img.Cache == nil || len(img.Cache.Imported) != 1 {
 		t.Errorf("the receipt says %+v", img.Cache)
 	}
-	if leftovers, _ := filepath.Glob(filepath.Join(s.layout(t), "ingest", "*")); len(leftovers) > 0 {
+	leftovers, _ := filepath.Glob(filepath.Join(s.layout(t), "ingest", "*"))
+	if len(leftovers) > 0 {
 		t.Errorf("left over: %v", leftovers)
 	}
 }

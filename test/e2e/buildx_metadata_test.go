@@ -51,8 +51,9 @@ func TestBuildxMetadata(t *testing.T) {
 			if !ok {
 				t.Fatalf("the build is %q", ref)
 			}
-			if shown := s.buildx(t, "history", "inspect", "--builder", builder,
-				id); !strings.Contains(shown, tmpl.reference(sha)) {
+			if shown := s.buildx(
+				t, "history", "inspect", "--builder", builder, id,
+			); !strings.Contains(shown, tmpl.reference(sha)) {
 				t.Errorf("the history has of %s\n%s", ref, shown)
 			}
 			if whole, ok := ours[descriptor].(map[string]any); ok {
@@ -78,8 +79,8 @@ func TestBuildxMetadata(t *testing.T) {
 				t.Errorf("a hit has %v, the build had %v", hit, ours)
 			}
 			if c == containerdOwn {
-				s.succeed(t, "ensure", runtime, "--attest", "type=provenance", "--metadata-file",
-					file)
+				s.succeed(t, "ensure", runtime, "--attest", "type=provenance",
+					"--metadata-file", file)
 				index := metadata(t, file)[descriptor].(map[string]any)
 				if index["mediaType"] != ocispecs.MediaTypeImageIndex {
 					t.Errorf("with provenance the descriptor is %v", index)

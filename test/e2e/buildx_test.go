@@ -131,8 +131,8 @@ func TestBuildxSelection(t *testing.T) {
 		tmpl.busybox(t, "RUN echo variable")
 		s.with("BUILDX_BUILDER", "default").builtBy(t, own)
 		tmpl.busybox(t, "RUN echo name")
-		s.with("BUILDKIT_HOST", "unix:///nowhere").builtBy(t, buildxNode("own/own0"), "--builder",
-			"OWN")
+		s.with("BUILDKIT_HOST", "unix:///nowhere").builtBy(t, buildxNode("own/own0"),
+			"--builder", "OWN")
 		s.buildx(t, "use", "default")
 		tmpl.busybox(t, "RUN echo unselected")
 		s.builtBy(t, own)
@@ -336,8 +336,8 @@ func TestBuildxNodes(t *testing.T) {
 	other := partstest.Buildkitd(t, parts.BuildkitdOptions{})
 	s := newBuildxScene(t, classicOwn)
 	tmpl, _ := s.prepare(t, "RUN echo nodes")
-	s.buildx(t, "create", "--name", "two", "--node", "a", "--driver", "remote", "--use",
-		other.Addr())
+	s.buildx(t, "create", "--name", "two", "--node", "a", "--driver", "remote",
+		"--use", other.Addr())
 	s.buildx(t, "create", "--name", "two", "--node", "b", "--append", buildkitd(t).Addr())
 	if img := s.builtBy(t, buildxNode("two/a")); len(img.Warnings) > 0 {
 		t.Errorf("warnings %q", img.Warnings)

@@ -119,8 +119,8 @@ func TestCommandFirstFailureDecides(t *testing.T) {
 	} {
 		r := s.run(t, append([]string{"ensure"}, c.names...)...)
 		if r.code != c.code || r.stdout != tmpl.reference(sha)+"\n" {
-			t.Errorf("%v: exit code %d, not %d; stdout %q\n%s", c.names, r.code, c.code, r.stdout,
-				r.stderr)
+			t.Errorf("%v: exit code %d, not %d; stdout %q\n%s",
+				c.names, r.code, c.code, r.stdout, r.stderr)
 		}
 	}
 }
@@ -154,8 +154,8 @@ func TestCommandUsage(t *testing.T) {
 	} {
 		u.fail(t, exitUsage, []string{"pinion"}, args...)
 	}
-	u.with("MOLECULE_LOCAL_TEMPLATE_REPO_PREFIX", "ext::sh -c id").fail(t, exitUsage, nil, "ensure",
-		runtime)
+	u.with("MOLECULE_LOCAL_TEMPLATE_REPO_PREFIX", "ext::sh -c id").fail(t, exitUsage, nil,
+		"ensure", runtime)
 	u.with("MOLECULE_LOCAL_TEMPLATE_REPO_PREFIX", "http://git.example/t-").fail(t, exitUsage,
 		[]string{"http"}, "ensure", runtime)
 }

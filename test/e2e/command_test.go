@@ -174,8 +174,8 @@ func (u user) fail(t *testing.T, code int, words []string, args ...string) resul
 	}
 	for _, word := range words {
 		if !strings.Contains(r.stderr, word) {
-			t.Errorf("pinion %s: stderr does not say %q:\n%s", strings.Join(args, " "), word,
-				r.stderr)
+			t.Errorf("pinion %s: stderr does not say %q:\n%s",
+				strings.Join(args, " "), word, r.stderr)
 		}
 	}
 	return r

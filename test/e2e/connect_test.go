@@ -81,8 +81,8 @@ func TestBuilderOverTLS(t *testing.T) {
 	s.fail(t, exitNoBuilder, []string{addr}, "ensure", runtime, "--addr", addr)
 	s.fail(t, exitNoBuilder, []string{addr}, "ensure", runtime, "--addr", addr, "--tlscacert",
 		file("ca.pem"))
-	img := parseImage(t, s.run(t, "ensure", runtime, "--format", "json", "--addr", addr, "--tlsdir",
-		dir))
+	img := parseImage(t, s.run(t, "ensure", runtime, "--format", "json", "--addr", addr,
+		"--tlsdir", dir))
 	if img.Outcome != pinion.OutcomeBuilt || img.Builder == nil || img.Builder.Endpoint != addr {
 		t.Errorf("got %+v", img)
 	}

@@ -55,8 +55,8 @@ func TestFetchCostsOneTree(t *testing.T) {
 			switch {
 			case c.strategy == buildkit.StrategyCommit &&
 				(got > h.TreeSize()+answers || got > h.Size()/8):
-				t.Errorf("%d bytes came for a tree of %d in a history of %d", got, h.TreeSize(),
-					h.Size())
+				t.Errorf("%d bytes came for a tree of %d in a history of %d",
+					got, h.TreeSize(), h.Size())
 			case c.strategy == buildkit.StrategySHA && got < h.Size()*9/10:
 				t.Errorf("%d bytes came for a history of %d", got, h.Size())
 			}

@@ -88,8 +88,8 @@ func wantBuilt(t *testing.T, tmpl template, img pinion.Image, sha string) {
 	}
 	via := map[parts.Flavour]buildkit.Via{parts.Docker29Containerd: buildkit.ViaPull,
 		parts.Docker29Classic: buildkit.ViaLoad, parts.Docker20: buildkit.ViaLoad}
-	if tmpl.scene.standalone && (img.Delivery.Via != via[tmpl.scene.store] ||
-		img.Delivery.Reason != "") {
+	if tmpl.scene.standalone &&
+		(img.Delivery.Via != via[tmpl.scene.store] || img.Delivery.Reason != "") {
 		t.Errorf("delivery is %+v, not via %s", img.Delivery, via[tmpl.scene.store])
 	}
 	strategy := buildkit.StrategyCommit

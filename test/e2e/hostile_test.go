@@ -24,8 +24,8 @@ func TestFault54_FrontendIsRefused(t *testing.T) {
 		}
 		wantNoTrace(t, s)
 		// The operator may allow it: then it is asked for. (There is none.)
-		config := write(t, filepath.Join(s.env["HOME"], "allow.yaml"), "frontends: ['"+image+"']\n",
-			0o600)
+		config := write(t, filepath.Join(s.env["HOME"], "allow.yaml"),
+			"frontends: ['"+image+"']\n", 0o600)
 		if r := s.run(t, "--config", config, "ensure", runtime); r.code != exitBuild ||
 			strings.Contains(r.stderr, "not allowed") || len(registry.arrived) == 0 {
 			t.Errorf("exit code %d after %d requests for the frontend\n%s", r.code,
@@ -66,8 +66,9 @@ func TestFault57_SubmodulesAreNotBuilt(t *testing.T) {
 		if requests := module.Requests(); len(requests) != 0 {
 			t.Errorf("the submodule's server was asked %+v", requests)
 		}
-		if out := s.runContainer(t, strings.TrimSpace(r.stdout)); strings.Contains(out,
-			"payload") || !strings.Contains(out, "/context/Dockerfile") {
+		if out := s.runContainer(
+			t, strings.TrimSpace(r.stdout),
+		); strings.Contains(out, "payload") || !strings.Contains(out, "/context/Dockerfile") {
 			t.Errorf("the context is\n%s", out)
 		}
 	})
@@ -95,8 +96,9 @@ func TestFault55_EntitlementsAreRefused(t *testing.T) {
 		tmpl := s.template(t, runtime, parts.RepoOptions{})
 		for _, flag := range []string{"--network=host", "--security=insecure"} {
 			tmpl.busybox(t, "RUN "+flag+" echo granted-$((1+1))")
-			if r := s.fail(t, exitBuild, nil, "ensure", runtime); strings.Contains(r.stderr,
-				"granted-2") {
+			if r := s.fail(
+				t, exitBuild, nil, "ensure", runtime,
+			); strings.Contains(r.stderr, "granted-2") {
 				t.Errorf("%s was granted:\n%s", flag, r.stderr)
 			}
 		}

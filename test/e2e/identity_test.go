@@ -266,8 +266,8 @@ func TestFault34_ForeignImage(t *testing.T) {
 			foreign := s.id(t, ref)
 			ours := s.ensure(t, pinion.OutcomeBuilt)
 			if ours.ID == foreign || s.id(t, ref) != ours.ID {
-				t.Errorf("foreign is %s, ours %s, the name means %s", foreign, ours.ID,
-					s.id(t, ref))
+				t.Errorf("foreign is %s, ours %s, the name means %s",
+					foreign, ours.ID, s.id(t, ref))
 			}
 
 			labels := s.labels(t, ours.ID)

@@ -58,8 +58,8 @@ func TestLabels(t *testing.T) {
 			"org.opencontainers.image.source=x", "app.moleculesai.pinion.recipe=x", "=x", "a b=x"} {
 			s.fail(t, exitUsage, []string{"label"}, "ensure", runtime, "--label", label)
 		}
-		s.fail(t, exitUsage, []string{"--build-arg", "ARG"}, "ensure", runtime, "--build-arg",
-			"A=b")
+		s.fail(t, exitUsage, []string{"--build-arg", "ARG"}, "ensure", runtime,
+			"--build-arg", "A=b")
 		s.with("MOLECULE_IMAGE_REGISTRY", "registry.example/x").fail(t, exitUsage,
 			[]string{"label"}, "ensure", runtime, "--label", "a=b")
 	})

@@ -34,8 +34,8 @@ func newManagedScene(t *testing.T) managedScene {
 		t.Fatal(err)
 	}
 	m.prefix = server.URL() + "/x-"
-	m.user = newUser(t).with("PINION_BUILDKIT_ROOT", m.state, "MOLECULE_LOCAL_TEMPLATE_REPO_PREFIX",
-		m.prefix)
+	m.user = newUser(t).with("PINION_BUILDKIT_ROOT", m.state,
+		"MOLECULE_LOCAL_TEMPLATE_REPO_PREFIX", m.prefix)
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
@@ -81,8 +81,9 @@ func TestManagedBuilderOnTheCommandLine(t *testing.T) {
 		st.Process.DiskUsage == 0 {
 		t.Errorf("got %+v, %+v", st, st.Process)
 	}
-	if out := pinion("doctor", "--builder", "managed", "--repo-prefix",
-		m.prefix); !strings.Contains(out, "managed "+img.Builder.Version) {
+	if out := pinion(
+		"doctor", "--builder", "managed", "--repo-prefix", m.prefix,
+	); !strings.Contains(out, "managed "+img.Builder.Version) {
 		t.Errorf("got %s", out)
 	}
 	pinion("builder", "stop")

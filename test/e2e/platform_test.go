@@ -12,8 +12,8 @@ func TestPlatformThatTheBuilderLacks(t *testing.T) {
 	onCells(t, builders(), func(t *testing.T, c cell) {
 		s := newScene(t, c)
 		s.prepare(t, "RUN echo platform")
-		s.with("MOLECULE_IMAGE_PLATFORM", "linux/s390x").refused(t, pinion.ErrPlatform,
-			"linux/s390x")
+		s.with("MOLECULE_IMAGE_PLATFORM", "linux/s390x").refused(t,
+			pinion.ErrPlatform, "linux/s390x")
 		wantNoTrace(t, s)
 	})
 }

@@ -93,8 +93,9 @@ func TestPlugin(t *testing.T) {
 	if r := s.dockerSucceed(t, "-D", "pinion", "ensure", "--no-cache", runtime); r.stdout != ref {
 		t.Errorf("stdout is %q", r.stdout)
 	}
-	if r := s.dockerSucceed(t, "-l", "error", "pinion", "ensure", "--progress", "quiet",
-		runtime); strings.Contains(r.stderr, "Provisioner") {
+	if r := s.dockerSucceed(
+		t, "-l", "error", "pinion", "ensure", "--progress", "quiet", runtime,
+	); strings.Contains(r.stderr, "Provisioner") {
 		t.Errorf("-l error shows\n%s", r.stderr)
 	}
 	if r := s.dockerCLI(t, "pinion", "ensure", "unknown-thing").result(t); r.code != exitNotFound ||

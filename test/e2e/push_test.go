@@ -62,8 +62,8 @@ func TestPush(t *testing.T) {
 			repository, prefix := path+"/workspace-template-hermes", d.host+"/"+path
 			member := d.withLogin(t, a.user, depotPassword)
 
-			r := member.succeed(t, "ensure", runtime, "--push", "--registry", prefix, "--format",
-				"json")
+			r := member.succeed(t, "ensure", runtime, "--push", "--registry", prefix,
+				"--format", "json")
 			img := parseImage(t, r)
 			pinned, latest := prefix+"/workspace-template-hermes:"+sha[:12],
 				prefix+"/workspace-template-hermes:latest"
@@ -81,8 +81,8 @@ func TestPush(t *testing.T) {
 				config = m.Config.Digest.String()
 			}
 			if img.ID != config && img.ID != img.Pushed[0].Digest {
-				t.Errorf("pushed was %s with the config %s, not %s", img.Pushed[0].Digest, config,
-					img.ID)
+				t.Errorf("pushed was %s with the config %s, not %s",
+					img.Pushed[0].Digest, config, img.ID)
 			}
 			for _, name := range []string{pinned, latest} {
 				if a.id(t, name) != "" {

@@ -113,8 +113,8 @@ func TestRegistryErrors(t *testing.T) {
 		member.fail(t, exitNotFound, []string{"unknown-thing"}, "ensure", "unknown-thing")
 		member.with("MOLECULE_IMAGE_REGISTRY", "127.0.0.1:1/x").fail(t, exitUnreachable,
 			[]string{"127.0.0.1:1"}, "ensure", runtime)
-		member.fail(t, exitUsage, []string{"MOLECULE_IMAGE_REGISTRY"}, "ensure", runtime,
-			"--no-cache")
+		member.fail(t, exitUsage, []string{"MOLECULE_IMAGE_REGISTRY"}, "ensure",
+			runtime, "--no-cache")
 		if n := len(s.git.Requests()) + s.engine.Count("/grpc") +
 			s.engine.Count("/session"); n != 0 {
 			t.Errorf("git server and builder were asked %d times: never a fallback", n)
@@ -127,12 +127,12 @@ func TestRegistryOtherPlatform(t *testing.T) {
 	d := newDepot(t)
 	onCells(t, []cell{containerdOwn, classicOwn}, func(t *testing.T, c cell) {
 		s := newScene(t, c)
-		u := d.withLogin(t, s.with("MOLECULE_IMAGE_REGISTRY", d.host+"/"+s.prefix+"x"),
-			depotPassword)
+		u := d.withLogin(t,
+			s.with("MOLECULE_IMAGE_REGISTRY", d.host+"/"+s.prefix+"x"), depotPassword)
 		repo := s.prefix + "x/workspace-template-hermes"
 		d.push(t, repo, "latest", storetest.Spec{Content: "arm", Architecture: "arm64"})
-		img := parseImage(t, u.run(t, "ensure", runtime, "--platform", "linux/arm64", "--format",
-			"json"))
+		img := parseImage(t, u.run(t, "ensure", runtime, "--platform", "linux/arm64",
+			"--format", "json"))
 		if img.Outcome != pinion.OutcomePulled || img.Platform != "linux/arm64" {
 			t.Errorf("got %+v", img)
 		}
@@ -191,8 +191,8 @@ func TestPrivateBaseImage(t *testing.T) {
 			}
 			s.fail(t, exitBuild, words, "ensure", runtime)
 			d.Reset()
-			r := d.withLogin(t, s.user, depotPassword).succeed(t, "ensure", runtime, "--format",
-				"json")
+			r := d.withLogin(t, s.user, depotPassword).succeed(t, "ensure", runtime,
+				"--format", "json")
 			s.wantImage(t, parseImage(t, r))
 			authorized := 0
 			for _, asked := range d.Requests() {

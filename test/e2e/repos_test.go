@@ -38,8 +38,8 @@ func TestPrivateRepository(t *testing.T) {
 func TestBadTokenOnPublicRepository(t *testing.T) {
 	s := newScene(t, containerdOwn)
 	s.prepare(t)
-	s.with("MOLECULE_GITEA_TOKEN", "bad").refused(t, pinion.ErrUnauthorized, "MOLECULE_GITEA_TOKEN",
-		"rejected")
+	s.with("MOLECULE_GITEA_TOKEN", "bad").refused(t, pinion.ErrUnauthorized,
+		"MOLECULE_GITEA_TOKEN", "rejected")
 }
 
 func TestRepositoriesWithoutACommitToBuild(t *testing.T) {

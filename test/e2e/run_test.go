@@ -131,8 +131,8 @@ func TestRunForwardsSignals(t *testing.T) {
 			echo ready; while :; do sleep 0.1; done`
 		for sig, want := range map[os.Signal]result{syscall.SIGTERM: {stdout: "ready\nterminated\n",
 			code: 9}, syscall.SIGINT: {stdout: "ready\ninterrupted\n", code: 8}} {
-			p := s.direct(t).start(t, "run", "--rm", "--name", s.prefix+"sig", runtime, "--", "sh",
-				"-c", script)
+			p := s.direct(t).start(t, "run", "--rm", "--name", s.prefix+"sig", runtime, "--",
+				"sh", "-c", script)
 			eventually(t, "the container is ready", func() bool {
 				return strings.Contains(p.stdout.String(), "ready")
 			})

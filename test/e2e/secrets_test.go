@@ -359,8 +359,8 @@ func buildHistory(t *testing.T, addr string) string {
 		all.WriteString(event.String())
 		for _, d := range documents(event.Record) {
 			desc := ocispec.Descriptor{Digest: digest.Digest(d.Digest), Size: d.Size}
-			body, err := content.ReadBlob(t.Context(), proxy.NewContentStore(c.ContentClient()),
-				desc)
+			body, err := content.ReadBlob(t.Context(),
+				proxy.NewContentStore(c.ContentClient()), desc)
 			if err != nil {
 				t.Fatalf("read the %s of a build: %v", d.MediaType, err)
 			}

@@ -129,9 +129,7 @@ func TestWorkspaceServer(t *testing.T) {
 		var mu sync.Mutex
 		for _, id := range []string{s.prefix + "a", s.prefix + "b"} {
 			both.Go(func() {
-				l,
-					_ := w.start(t,
-					`{"runtime": "hermes", "workspace_id": "`+id+`", "tier": 2,
+				l, _ := w.start(t, `{"runtime": "hermes", "workspace_id": "`+id+`", "tier": 2,
 						"parent_id": "ws-0", "model_provider": "acme"}`)
 				mu.Lock()
 				defer mu.Unlock()
@@ -162,8 +160,8 @@ func TestFault35_WorkspaceServer(t *testing.T) {
 	onCells(t, []cell{containerdOwn, classicOwn}, func(t *testing.T, c cell) {
 		s := newScene(t, c)
 		tmpl, sha := s.prepare(t, `CMD ["sh", "-c", "sleep 600"]`)
-		s.foreign(t, storetest.Spec{Content: "foreign " + s.prefix, Tag: "foreign/" + s.prefix +
-			"x:1"})
+		s.foreign(t, storetest.Spec{Content: "foreign " + s.prefix,
+			Tag: "foreign/" + s.prefix + "x:1"})
 		other := s.id(t, "foreign/"+s.prefix+"x:1")
 		w := startWorkspaceServer(t, s.user)
 		s.engine.SetHook(func(_ http.ResponseWriter, r *http.Request) bool {

@@ -123,8 +123,8 @@ func load(t *testing.T, importPath string) *types.Package {
 }
 
 // exported lists what a package exports, a line each, sorted by name. Fields stand in the order of
-// the code, which is their order in JSON; methods are sorted. A type that is an alias to one of our packages is listed
-// with its fields and methods, as if it were declared here.
+// the code, which is their order in JSON; methods are sorted. A type that is an alias to one of our
+// packages is listed with its fields and methods, as if it were declared here.
 func exported(pkg *types.Package) []string {
 	l := listing{pkg: pkg, aliases: map[string]string{}}
 	for _, name := range pkg.Scope().Names() {

@@ -33,7 +33,8 @@ func TestClientNeedsNothing(t *testing.T) {
 		len(mod.Replace) > 0 {
 		t.Errorf("go.mod of the client: %+v", mod)
 	}
-	deps := run("list", "-deps", "-test", "-f", "{{if not .Standard}}{{.ImportPath}}{{end}}", "./...")
+	deps := run("list", "-deps", "-test",
+		"-f", "{{if not .Standard}}{{.ImportPath}}{{end}}", "./...")
 	for _, path := range strings.Fields(string(deps)) {
 		if !strings.Contains(path, module+"/client") && !strings.HasPrefix(path, "[") {
 			t.Errorf("the client links %s", path)

@@ -17,8 +17,9 @@ import (
 var floors = [][]string{
 	{ // leaves
 		"internal/errdef", "internal/failpoint", "internal/feed", "internal/filelock",
-		"internal/fileowner", "internal/flight", "internal/lazy", "internal/limit", "internal/queue",
-		"internal/redact", "internal/stdio", "internal/termtext", "internal/xdg", "resolver/git",
+		"internal/fileowner", "internal/flight", "internal/lazy", "internal/limit",
+		"internal/queue", "internal/redact", "internal/stdio", "internal/termtext", "internal/xdg",
+		"resolver/git",
 	},
 	{"resolver/arg"},
 	{"buildkit", "buildkit/buildx", "cache", "resolver"},

@@ -26,8 +26,8 @@ func TestEnginesSideBySide(t *testing.T) {
 				if err := d.Restart(t.Context()); err != nil {
 					t.Fatal(err)
 				}
-				buildx(t, []string{"DOCKER_HOST=" + d.Host()}, "build", "-t", "demo", "--no-cache",
-					dir)
+				buildx(t, []string{"DOCKER_HOST=" + d.Host()}, "build", "-t", "demo",
+					"--no-cache", dir)
 			})
 		}
 	})

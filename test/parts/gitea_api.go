@@ -93,8 +93,8 @@ func (g *Gitea) Settle(ctx context.Context, r Repo) error {
 	if err != nil {
 		return err
 	}
-	refs, err := w.git(ctx, nil, "for-each-ref", "--format=%(refname:lstrip=2) %(objectname)",
-		"refs/heads/")
+	refs, err := w.git(ctx, nil, "for-each-ref",
+		"--format=%(refname:lstrip=2) %(objectname)", "refs/heads/")
 	if err != nil {
 		return err
 	}
@@ -156,8 +156,8 @@ func (g *Gitea) Delete(ctx context.Context, r Repo) error {
 
 // SetPrivate makes a repository private or public.
 func (g *Gitea) SetPrivate(ctx context.Context, r Repo, private bool) error {
-	return g.Call(ctx, http.MethodPatch, "/repos/"+r.String(), map[string]any{"private": private},
-		nil)
+	return g.Call(ctx, http.MethodPatch, "/repos/"+r.String(),
+		map[string]any{"private": private}, nil)
 }
 
 // SetDefaultBranch makes an existing branch the default one.

@@ -108,8 +108,8 @@ func (p *process) ready(ctx context.Context, probe func(context.Context) error) 
 			return p.explain(fmt.Errorf("ended while starting: %w", errors.Join(p.err, err)))
 		case <-ctx.Done():
 			p.kill()
-			return p.explain(fmt.Errorf("did not become ready: %w (last answer: %w)", ctx.Err(),
-				err))
+			return p.explain(fmt.Errorf("did not become ready: %w (last answer: %w)",
+				ctx.Err(), err))
 		case <-tick.C:
 		}
 	}

@@ -98,8 +98,8 @@ func TestProxy(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			p.SetHook(tc.hook)
-			req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, p.URL()+tc.path,
-				nil)
+			req, err := http.NewRequestWithContext(t.Context(), http.MethodGet,
+				p.URL()+tc.path, nil)
 			if err != nil {
 				t.Fatal(err)
 			}

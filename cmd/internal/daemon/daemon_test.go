@@ -145,8 +145,9 @@ func pathWithout(t *testing.T, path, missing string) string {
 func TestLogs(t *testing.T) {
 	b := newBed(t)
 	m := b.manager("v1")
-	if err := m.Logs(t.Context(), &strings.Builder{}, -1, false); !errors.Is(err,
-		daemon.ErrNotRunning) {
+	if err := m.Logs(
+		t.Context(), &strings.Builder{}, -1, false,
+	); !errors.Is(err, daemon.ErrNotRunning) {
 		t.Errorf("before the first start: %v", err)
 	}
 	b.ensure(m)

@@ -55,8 +55,9 @@ func TestEnsureWithTheManagedBuilderIntoAnEngine(t *testing.T) {
 		hit.Outcome != pinion.OutcomeHit || hit.ID != img.ID {
 		t.Errorf("got %+v, %v", hit, err)
 	}
-	if _, err := open(never).Ensure(t.Context(), "claude-code", pinion.NoCache()); !errors.Is(err,
-		pinion.ErrNoBuilder) || !errors.Is(err, os.ErrInvalid) {
+	if _, err := open(never).Ensure(
+		t.Context(), "claude-code", pinion.NoCache(),
+	); !errors.Is(err, pinion.ErrNoBuilder) || !errors.Is(err, os.ErrInvalid) {
 		t.Errorf("got %v", err)
 	}
 }

@@ -39,8 +39,8 @@ func TestSocketIsInTheRuntimeFolderOrAShortOne(t *testing.T) {
 	run := partstest.Dir(t) // removed after the daemon has ended
 	b := newBed(t)
 	b.env["XDG_RUNTIME_DIR"] = run
-	if addr := b.ensure(b.manager("v1")); !strings.HasPrefix(addr,
-		"unix://"+b.env["XDG_RUNTIME_DIR"]+"/pinion/") {
+	addr := b.ensure(b.manager("v1"))
+	if !strings.HasPrefix(addr, "unix://"+b.env["XDG_RUNTIME_DIR"]+"/pinion/") {
 		t.Errorf("got %s", addr)
 	}
 	delete(b.env, "XDG_RUNTIME_DIR") // a command with another environment finds it too
@@ -96,8 +96,8 @@ func TestSweepRemovesLeftoversButNothingBehindAMount(t *testing.T) {
 		os.WriteFile(filepath.Join(bundle, "config.json"), nil, 0o600),
 		os.WriteFile(precious, nil, 0o600),
 		os.WriteFile(filepath.Join(b.root, "tmp", "left"), nil, 0o600),
-		syscall.Mount(filepath.Dir(precious), filepath.Join(bundle, "rootfs"), "", syscall.MS_BIND,
-			""),
+		syscall.Mount(filepath.Dir(precious), filepath.Join(bundle, "rootfs"), "",
+			syscall.MS_BIND, ""),
 	); err != nil {
 		t.Fatal(err)
 	}

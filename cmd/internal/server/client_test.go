@@ -25,7 +25,8 @@ const clientModule = "../../../client"
 // clientTypes are the structs of the client that are sent and received, by name.
 func clientTypes(t *testing.T) map[string]*ast.StructType {
 	t.Helper()
-	file, err := parser.ParseFile(token.NewFileSet(), filepath.Join(clientModule, "types.go"), nil, 0)
+	path := filepath.Join(clientModule, "types.go")
+	file, err := parser.ParseFile(token.NewFileSet(), path, nil, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,7 +45,9 @@ func clientTypes(t *testing.T) map[string]*ast.StructType {
 // TestClientTypesAreThoseOfTheDocument compares each member of the client's types with the OpenAPI
 // document, and the document's required members with the client's types.
 func TestClientTypesAreThoseOfTheDocument(t *testing.T) {
-	c := comparison{t: t, document: readDocument(t), structs: clientTypes(t), seen: map[string]bool{}}
+	c := comparison{
+		t: t, document: readDocument(t), structs: clientTypes(t), seen: map[string]bool{},
+	}
 	schemas := c.document.root["components"].(map[string]any)["schemas"].(map[string]any)
 	for _, name := range []string{"Image", "Built", "Template", "Build", "Accepted", "Event",
 		"Failure", "Problem", "Wish"} {

@@ -214,8 +214,8 @@ func TestOpenAPI(t *testing.T) {
 		s.backend.mu.Lock()
 		delete(s.backend.builds, "failing")
 		s.backend.mu.Unlock()
-		b.end(pinion.Image{}, &pinion.Error{Name: "failing", Origin: pinion.OriginBuildKit,
-			Err: c.err})
+		b.end(pinion.Image{}, &pinion.Error{Name: "failing",
+			Origin: pinion.OriginBuildKit, Err: c.err})
 		if got := <-done; got.StatusCode != c.status {
 			t.Errorf("%v is answered by %d", c.err, got.StatusCode)
 		}

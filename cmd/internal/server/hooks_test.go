@@ -65,8 +65,8 @@ func TestGiteasWebhook(t *testing.T) {
 	}
 	followed = []string{"there"}
 	if got := send(nil); got != 202 || len(pushed) != 2 {
-		t.Errorf("its second delivery, with a followed template: %d; got %v", got,
-			pushed)
+		t.Errorf("its second delivery, with a followed template: %d; got %v",
+			got, pushed)
 	}
 	// The ID of a delivery is not signed.
 	if got := send(map[string]string{"X-Gitea-Delivery": "another"}); got != 204 ||
@@ -118,8 +118,8 @@ func TestFault62_SlowWebhooks(t *testing.T) {
 	slow(strings.Repeat("f", 64))
 	eventually(t, "a slow webhook", func() bool { return reading() == 1 })
 	if got := push(); got != 202 || reading() != 1 {
-		t.Errorf("beside a slow one a push is answered by %d, and %d bodies are read", got,
-			reading())
+		t.Errorf("beside a slow one a push is answered by %d, and %d bodies are read",
+			got, reading())
 	}
 	slow(strings.Repeat("f", 64))
 	eventually(t, "another slow webhook", func() bool { return reading() == 2 })

@@ -22,8 +22,8 @@ func TestNothingIsLeftAfterAThousandRequests(t *testing.T) {
 			s.ask(t, http.MethodPost, "/v1/images/there?wait=true", "{}")
 		case 1:
 			got := decode[acceptance](t, s.ask(t, http.MethodPost, "/v1/images/"+name, ""))
-			s.ask(t, http.MethodDelete, "/v1/builds/"+got.Build.ID, "", "Pinion-Interest",
-				got.Interest)
+			s.ask(t, http.MethodDelete, "/v1/builds/"+got.Build.ID, "",
+				"Pinion-Interest", got.Interest)
 		case 2:
 			ctx, leave := context.WithTimeout(t.Context(), 5*time.Millisecond)
 			defer leave()

@@ -133,8 +133,8 @@ func TestFault40_ErrorInLoadStream(t *testing.T) {
 				_, _ = io.Copy(io.Discard, r.Body)
 				_, _ = io.WriteString(w, stream)
 			})
-			err := dial(t, fake.Host(), nil).Load(t.Context(), strings.NewReader("archive"),
-				"linux/amd64")
+			err := dial(t, fake.Host(), nil).Load(t.Context(),
+				strings.NewReader("archive"), "linux/amd64")
 			var typed *imagestore.Error
 			if !errors.As(err, &typed) || !strings.Contains(err.Error(), "no space") ||
 				errors.Is(err, imagestore.ErrUnavailable) {
@@ -152,8 +152,8 @@ func TestFault40_EngineGivesUpBeforeTheEnd(t *testing.T) {
 		_, _ = io.ReadFull(r.Body, make([]byte, 1000))
 		_, _ = io.WriteString(w, `{"error":"no space left on device"}`)
 	})
-	err := dial(t, fake.Host(), nil).Load(t.Context(), bytes.NewReader(make([]byte, 64<<20)),
-		"linux/amd64")
+	err := dial(t, fake.Host(), nil).Load(t.Context(),
+		bytes.NewReader(make([]byte, 64<<20)), "linux/amd64")
 	if err == nil || !strings.Contains(err.Error(), "no space left") ||
 		errors.Is(err, imagestore.ErrUnavailable) {
 		t.Errorf("error %v, want what the engine said", err)

@@ -173,8 +173,8 @@ func TestPullFailures(t *testing.T) {
 				w.WriteHeader(c.status)
 				_, _ = io.WriteString(w, `{"message":"`+strings.ReplaceAll(c.text, `"`, `\"`)+`"}`)
 			})
-			err := dial(t, fake.Host(), nil).Pull(t.Context(), "team/unauthorized:1", "linux/amd64",
-				nil)
+			err := dial(t, fake.Host(), nil).Pull(t.Context(), "team/unauthorized:1",
+				"linux/amd64", nil)
 			var typed *imagestore.Error
 			if !errors.As(err, &typed) || typed.Origin != c.origin {
 				t.Fatalf("error %v, want origin %s", err, c.origin)

@@ -146,8 +146,8 @@ func TestReceiveLoadsWhenAnotherImageWasPulled(t *testing.T) {
 	r, fake := newFakeReceiver(t, imagestore.KindContainerd, "1.52")
 	fake.Handle(create, func(w http.ResponseWriter, req *http.Request) {
 		name := req.URL.Query().Get("fromImage")
-		fake.Publish(name+":unverified", storetest.Build(storetest.Spec{Content: "not ours"}), "",
-			"")
+		fake.Publish(name+":unverified", storetest.Build(storetest.Spec{Content: "not ours"}),
+			"", "")
 		req.Header.Del("X-Registry-Auth")
 		fake.Pull(w, req)
 	})

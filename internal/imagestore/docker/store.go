@@ -76,8 +76,8 @@ func (e *Engine) List(ctx context.Context, labelKey string) ([]imagestore.Image,
 }
 
 // Tag makes ref name the image with this ID, and replaces an earlier meaning. It takes an ID and
-// not a name, so that the image that was verified gets the tag. Errors are *imagestore.Error, ErrNotFound
-// among them.
+// not a name, so that the image that was verified gets the tag. Errors are *imagestore.Error,
+// ErrNotFound among them.
 func (e *Engine) Tag(ctx context.Context, id, ref string) error {
 	ctx, cancel := brief(ctx)
 	defer cancel()

@@ -109,8 +109,7 @@ func TestAdviceNamesWhatExists(t *testing.T) {
 				}
 			}
 		}
-		for _, name := range flagName.FindAllStringSubmatch(quoted.ReplaceAllString(text, ""),
-			-1) {
+		for _, name := range flagName.FindAllStringSubmatch(quoted.ReplaceAllString(text, ""), -1) {
 			if !slices.ContainsFunc(commands(root), func(cmd *cobra.Command) bool {
 				return hasFlag(cmd, name[1])
 			}) {
@@ -163,8 +162,7 @@ func TestEveryVerbHasExamples(t *testing.T) {
 		if cmd.Runnable() && cmd.Example == "" {
 			t.Errorf("%s has no examples", cmd.CommandPath())
 		}
-		for line := range strings.Lines(cmd.Long + "\n" + cmd.Example + "\n" +
-			cmd.UsageString()) {
+		for line := range strings.Lines(cmd.Long + "\n" + cmd.Example + "\n" + cmd.UsageString()) {
 			if len(line) > helpColumns+1 && len(strings.Fields(line)) > 1 {
 				t.Errorf("%s: %d columns: %s", cmd.CommandPath(), len(line)-1, line)
 			}

@@ -116,8 +116,8 @@ func TestBuilderUsage(t *testing.T) {
 			t.Errorf("%s: got %+v, want %q", args, got, want)
 		}
 	}
-	got := callWith(t.Context(), nil, map[string]string{"PINION_BUILDKIT_IDLE": "soon"}, "builder",
-		"status")
+	got := callWith(t.Context(), nil, map[string]string{"PINION_BUILDKIT_IDLE": "soon"},
+		"builder", "status")
 	if got.code != 64 || !strings.Contains(got.stderr, "PINION_BUILDKIT_IDLE: ") {
 		t.Errorf("got %+v", got)
 	}

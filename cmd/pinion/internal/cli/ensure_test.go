@@ -30,8 +30,8 @@ func TestEnsureQuietPrintsIDs(t *testing.T) {
 	img := image("two")
 	img.Warnings = []string{"something"}
 	f.results["two"] = result{image: img}
-	got := callWith(t.Context(), f, map[string]string{"BUILDKIT_PROGRESS": "plain"}, "ensure", "-q",
-		"one", "two")
+	got := callWith(t.Context(), f, map[string]string{"BUILDKIT_PROGRESS": "plain"}, "ensure",
+		"-q", "one", "two")
 	if got != (run{0, "sha256:one\nsha256:two\n", ""}) {
 		t.Errorf("got %+v", got)
 	}
@@ -95,8 +95,8 @@ func TestEnsureFailures(t *testing.T) {
 			f := twoGood()
 			f.results = c.results
 			got := call(t.Context(), f, "ensure", "one", "two")
-			if got.code != c.code || !strings.Contains(got.stderr,
-				"pinion: error: two: git server: not authorized") {
+			if got.code != c.code ||
+				!strings.Contains(got.stderr, "pinion: error: two: git server: not authorized") {
 				t.Errorf("got %+v", got)
 			}
 			if ok := c.results["one"].err == nil; ok != strings.Contains(got.stdout,
@@ -223,8 +223,9 @@ func TestEnsureCancelled(t *testing.T) {
 		f.gates = map[string]chan struct{}{"one": make(chan struct{}), "two": make(chan struct{})}
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		if got := call(ctx, f, "ensure", "--format", format, "one",
-			"two"); got != (run{130, "", want}) {
+		if got := call(
+			ctx, f, "ensure", "--format", format, "one", "two",
+		); got != (run{130, "", want}) {
 			t.Errorf("%s: got %+v", format, got)
 		}
 	}
@@ -255,8 +256,9 @@ func TestErrorsComeWithAdvice(t *testing.T) {
 		"\npinion: run `pinion doctor` to see what works and what does not\n") {
 		t.Errorf("stderr %q", got.stderr)
 	}
-	if got := call(t.Context(), f, "ensure", "--nope"); !strings.Contains(got.stderr,
-		"run `pinion ensure --help`") {
+	if got := call(
+		t.Context(), f, "ensure", "--nope",
+	); !strings.Contains(got.stderr, "run `pinion ensure --help`") {
 		t.Errorf("stderr %q", got.stderr)
 	}
 }
@@ -276,8 +278,9 @@ func TestEnsureShowsWhatAFailedStepPrinted(t *testing.T) {
 	if got := call(t.Context(), f, "ensure", "one"); strings.Contains(got.stderr, "first") {
 		t.Errorf("the display shows it already: %+v", got)
 	}
-	if got := call(t.Context(), f, "ensure", "--format", "json", "one"); !strings.Contains(
-		got.stderr, `"log":["first","uses ***"]`) {
+	if got := call(
+		t.Context(), f, "ensure", "--format", "json", "one",
+	); !strings.Contains(got.stderr, `"log":["first","uses ***"]`) {
 		t.Errorf("got %+v", got)
 	}
 }

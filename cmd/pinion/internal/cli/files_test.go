@@ -96,8 +96,8 @@ func TestEnsureWritesThroughLinksAndDevices(t *testing.T) {
 	if err := os.Symlink(target, link); err != nil {
 		t.Fatal(err)
 	}
-	got := call(t.Context(), twoGood(), "ensure", "one", "--metadata-file", link, "--iidfile",
-		os.DevNull)
+	got := call(t.Context(), twoGood(), "ensure", "one", "--metadata-file", link,
+		"--iidfile", os.DevNull)
 	if got.code != 0 {
 		t.Fatalf("got %+v", got)
 	}

@@ -137,8 +137,9 @@ func TestVersion(t *testing.T) {
 		!strings.HasPrefix(got.stdout, "pinion v1.2.3 (") {
 		t.Errorf("got %+v", got)
 	}
-	if got := call(t.Context(), nil, "version", "--format=json"); !strings.HasPrefix(got.stdout,
-		`{"schema":1,"version":"v1.2.3",`) {
+	if got := call(
+		t.Context(), nil, "version", "--format=json",
+	); !strings.HasPrefix(got.stdout, `{"schema":1,"version":"v1.2.3",`) {
 		t.Errorf("got %+v", got)
 	}
 	if got := versionOf("").Version; got == "" {

@@ -23,8 +23,9 @@ func TestInsert(t *testing.T) {
 			t.Errorf("got %q, %v, want %q", text, err, want)
 		}
 	}
-	if err := insert(path, "other", ""); err == nil || !strings.Contains(err.Error(),
-		"other:begin") {
+	if err := insert(
+		path, "other", "",
+	); err == nil || !strings.Contains(err.Error(), "other:begin") {
 		t.Errorf("without the comments: %v", err)
 	}
 }
