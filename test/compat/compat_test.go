@@ -21,8 +21,8 @@ import (
 
 const (
 	host     = "git.pinion.test"
-	revision = "9429ee5f9e029f73c1bf2e4e9900dd522299b3a5"
-	name     = "molecule-local/workspace-template-hermes:9429ee5f9e02"
+	revision = "3f7e9e91e207b0c83389b741edad31c7a80f8986"
+	name     = "molecule-local/workspace-template-own:3f7e9e91e207"
 )
 
 // TestHitsOfAnEarlierVersion asks for what testdata has. There is neither a builder nor an engine,
@@ -34,13 +34,13 @@ func TestHitsOfAnEarlierVersion(t *testing.T) {
 		reference, id string
 		options       []pinion.EnsureOption
 	}{
-		{name, "sha256:4f955b1ef59165e94e0db3e0637697ba54a93a12212f62ed44b6d82ab2dee3a5", nil},
+		{name, "sha256:e41818bdc8b42f79b6348e09d7a9d34f44a9d474c3d02a423800dc956c3dc2bd", nil},
 		{name + ".9864995f4f7a.provenance-min",
-			"sha256:4465d0bae0b6144821dc9c57e2db07ba6a2fca40e2aa2b4df9e559c6ca7d7114",
+			"sha256:a544ff8ba35496b5b0f1cce9de0bd9010d073ba62296cb9cb47cf13718183300",
 			[]pinion.EnsureOption{pinion.Label("org.example.team", "one"),
 				pinion.Attest("type=provenance,mode=min")}},
 	} {
-		img, err := o.Ensure(t.Context(), "hermes", test.options...)
+		img, err := o.Ensure(t.Context(), "own", test.options...)
 		if err != nil {
 			t.Errorf("%s: %v", test.reference, err)
 			continue
@@ -112,10 +112,14 @@ func open(t *testing.T) *pinion.Orchestrator {
 		t.Fatal(err)
 	}
 	placeRecords(t, records, "oci://"+filepath.ToSlash(layout))
+	config := filepath.Join(dir, "config.yaml")
+	if err := os.WriteFile(config, []byte("templates:\n- name: own\n  repo: http://"+host+
+		"/template-own\n  allow_insecure_http: true\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	env := map[string]string{
 		"HOME": dir, "MOLECULE_LOCAL_BUILD_CACHE": records, "PINION_STORE": "oci:" + layout,
-		"MOLECULE_LOCAL_TEMPLATE_REPO_PREFIX": "http://" + host + "/template-",
-		"PINION_ALLOW_HTTP":                   "1", "PINION_CACHE": "off",
+		"PINION_CONFIG": config, "PINION_CACHE": "off",
 		"BUILDKIT_HOST": "unix://" + filepath.ToSlash(filepath.Join(dir, "no-builder.sock")),
 	}
 	lookup := func(name string) (string, bool) { v, ok := env[name]; return v, ok }
