@@ -68,7 +68,7 @@ func (o *Orchestrator) Doctor(ctx context.Context) []Check {
 	info, stored := checkStore(ctx, store)
 	checks = append(checks, stored)
 	answers := stored.Status != StatusFail
-	if local && (answers || o.builders.Addr != "" || o.builders.Name != "") {
+	if local && (answers || o.builders.IsNamed()) {
 		checks = append(checks, o.checkBuilder(ctx, store)...)
 		checks = append(checks, o.checkBuildx(ctx)...)
 	}

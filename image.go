@@ -79,19 +79,19 @@ type Image struct {
 	Receipt
 }
 
-// clone is for one of several callers who share a result.
+// clone returns a copy for one of the callers that share a result.
 func (i Image) clone() Image {
-	i.Builder, i.Fetch, i.Delivery = copied(i.Builder), copied(i.Fetch), copied(i.Delivery)
-	i.Cache, i.Descriptor = copied(i.Cache), copied(i.Descriptor)
+	i.Builder, i.Fetch, i.Delivery = copyOf(i.Builder), copyOf(i.Fetch), copyOf(i.Delivery)
+	i.Cache, i.Descriptor = copyOf(i.Cache), copyOf(i.Descriptor)
 	if i.Descriptor != nil {
 		i.Descriptor.Annotations = maps.Clone(i.Descriptor.Annotations)
-		i.Descriptor.Platform = copied(i.Descriptor.Platform)
+		i.Descriptor.Platform = copyOf(i.Descriptor.Platform)
 	}
 	i.Warnings, i.Args = slices.Clone(i.Warnings), maps.Clone(i.Args)
 	return i
 }
 
-func copied[T any](p *T) *T {
+func copyOf[T any](p *T) *T {
 	if p == nil {
 		return nil
 	}
@@ -155,8 +155,8 @@ type Pushed struct {
 	Digest    string `json:"digest"`
 }
 
-// resolved is the event that says what a request is about.
-func (w work) resolved() Event {
+// resolution returns the event that says what a request is about.
+func (w work) resolution() Event {
 	e := Event{Type: EventResolved, Name: w.template.Name, Reference: w.recipe.Reference()}
 	if w.tree == nil {
 		e.Revision, e.Prewarmed = w.recipe.Revision, w.request.prewarm
@@ -179,7 +179,7 @@ func (w work) image(outcome Outcome, rec cache.Record) Image {
 		Outcome: outcome, Reference: w.recipe.Reference(), ID: rec.ImageID,
 		Revision: w.recipe.Revision, Repository: w.recipe.Repository, Tree: w.recipe.Tree,
 		Platform: w.recipe.Platform, ConfigDigest: rec.ConfigDigest,
-		ManifestDigest: rec.ManifestDigest, Descriptor: copied(rec.Descriptor),
+		ManifestDigest: rec.ManifestDigest, Descriptor: copyOf(rec.Descriptor),
 		Receipt: Receipt{Args: maps.Clone(rec.Args), Prewarmed: rec.Prewarmed,
 			Durations: w.times},
 	}

@@ -61,14 +61,14 @@ func (o *Orchestrator) local(ctx context.Context, t resolver.Template, req reque
 	}
 	if miss == "" {
 		o.logHit(w)
-		return o.called(w, o.builds.hit(ctx, w.resolved(), w.image(OutcomeHit, rec))), nil
+		return o.withPush(w, o.builds.hit(ctx, w.resolution(), w.image(OutcomeHit, rec))), nil
 	}
-	c, err := o.builds.join(ctx, req.sharing(w.recipe.Key()), w.resolved(),
+	c, err := o.builds.join(ctx, req.sharing(w.recipe.Key()), w.resolution(),
 		func(ctx context.Context, b *Build) (Image, error) { return o.build(ctx, w, miss, b) })
 	if err != nil {
 		return nil, err
 	}
-	return o.called(w, c), nil
+	return o.withPush(w, c), nil
 }
 
 // prepare checks the request and opens the store. The recipe lacks the commit.
@@ -177,8 +177,8 @@ func (o *Orchestrator) build(
 	return img, err
 }
 
-// buildLocked is build, but for the answer to whether the branch has moved. moved is nil if another
-// process was first.
+// buildLocked builds under the lock. moved receives the branch's head if it has moved; it is nil if
+// another process was first.
 func (o *Orchestrator) buildLocked(
 	ctx context.Context, w work, miss verify.Miss, b *Build,
 ) (img Image, moved <-chan git.Revision, err error) {
@@ -190,6 +190,9 @@ func (o *Orchestrator) buildLocked(
 		return Image{}, nil, err
 	}
 	defer unlock()
+	if err := failpoint.At(ctx, failpoint.Locked, nil); err != nil {
+		return Image{}, nil, err
+	}
 	if w.request.bypass() == "" {
 		rec, miss, err := verify.Hit(ctx, w.store.Store, o.records, w.recipe)
 		if err != nil {
@@ -267,10 +270,6 @@ func (o *Orchestrator) lock(
 		return nil, nil, err
 	default:
 		unlock, warnings = func() {}, []string{fmt.Sprintf("building without a lock: %v", err)}
-	}
-	if err := failpoint.At(ctx, failpoint.Locked, nil); err != nil {
-		unlock()
-		return nil, nil, err
 	}
 	return unlock, warnings, nil
 }

@@ -294,11 +294,15 @@ func (s settings) engineConfig() docker.Config {
 
 // builderConfig returns which builder was named. buildx sees no secret of Pinion's own, including
 // those that the config file names.
-func (s settings) builderConfig(c *resolver.Catalogue) builder.Config {
+func (s settings) builderConfig(catalogue *resolver.Catalogue) builder.Config {
 	secrets := append([]string{EnvToken, EnvServeToken, EnvHookSecret},
-		slices.Sorted(maps.Values(c.TokenEnvs()))...)
-	return builder.Config{
+		slices.Sorted(maps.Values(catalogue.TokenEnvs()))...)
+	c := builder.Config{
 		Lookup: s.lookup, Addr: s.addr, TLS: s.tls, Name: s.builder, Engine: s.engineConfig(),
 		StartManaged: s.managed, Secrets: secrets,
 	}
+	if s.addr == ManagedBuilder {
+		c.Addr, c.UseManaged = "", true
+	}
+	return c
 }

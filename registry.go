@@ -140,8 +140,8 @@ func registryName(prefix, name string) string {
 	return resolver.RegistrySource{Mode: resolver.ModeRegistry, Prefix: prefix}.Reference(name)
 }
 
-// called adds the push, if one was asked for, to the end of a call.
-func (o *Orchestrator) called(w work, c *Call) *Call {
+// withPush adds the push, if one was asked for, to the end of a call.
+func (o *Orchestrator) withPush(w work, c *Call) *Call {
 	if w.pusher != nil {
 		c.push = func(ctx context.Context, img Image) (Image, error) { return o.push(ctx, w, img) }
 	}

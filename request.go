@@ -95,8 +95,8 @@ func Attest(entry string) EnsureOption {
 
 // CacheFrom offers the builder a cache besides those of [WithBuildCache]. The entry is one of
 // `docker buildx build --cache-from` with the type registry or local, or a reference alone. A cache
-// that is missing is a warning. BuildKit trusts a cache: who can write there can put layers into
-// images. A hit reads none.
+// that is missing is a warning. BuildKit trusts a cache: write access to it is enough to
+// put layers into images. A hit reads none.
 func CacheFrom(entry string) EnsureOption {
 	return func(r *request) { r.cacheFrom = append(slices.Clone(r.cacheFrom), entry) }
 }

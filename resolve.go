@@ -96,11 +96,12 @@ type BakeGroup = buildx.BakeGroup
 // BakeTarget is one image. Its build arguments are those of the catalogue, at the commit.
 type BakeTarget = buildx.BakeTarget
 
-// Bake asks the git server for the commits of the templates and returns what builds them. Nothing
-// is built. The build needs no credential: a private repository is refused, since bake gives the
-// secrets of a target to each RUN in it. Two things differ from [Orchestrator.Ensure], and change
-// the image: a repository's .dockerignore is not applied, and its submodules are fetched. A failure
-// is an [*Error].
+// Bake asks the git server for the commits of the templates and returns what builds them. If a
+// build argument comes from a file of the commit, the builder fetches the commit and reads it.
+// Nothing is built. The build needs no credential: a private repository is refused, since bake
+// gives the secrets of a target to each RUN in it. Two things differ from [Orchestrator.Ensure],
+// and change the image: a repository's .dockerignore is not applied, and its submodules are
+// fetched. A failure is an [*Error].
 func (o *Orchestrator) Bake(ctx context.Context, names ...string) (BakeFile, error) {
 	file := BakeFile{Group: map[string]BakeGroup{}, Target: map[string]BakeTarget{}}
 	var targets []string

@@ -12,8 +12,8 @@ import (
 )
 
 // statusRelay passes the statuses of a Build on and remembers which step failed and what it printed
-// last. It removes control
-// characters and secrets, since a build prints what its author likes, and a terminal may show it.
+// last. It removes control characters and secrets: the template's author decides what a build
+// prints, and a terminal may show it.
 type statusRelay struct {
 	failed failedStep // the vertex that failed last
 	// observe receives every status.

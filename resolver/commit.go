@@ -19,8 +19,8 @@ type Pin struct {
 	OffBranch bool
 }
 
-// Commit returns the commit of a template. The server is asked in every case: who may not read the
-// template's ref gets an error and no commit. A Revision that is not on the ref is an
+// Commit returns the commit of a template. The server is asked in every case: without access to the
+// template's ref there is an error and no commit. A Revision that is not on the ref is an
 // ErrNotOnBranch, unless it may be off the branch. hint is that of [Client.Head], and so are the
 // other errors.
 func Commit(

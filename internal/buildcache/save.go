@@ -39,7 +39,7 @@ func (o *Offer) Save(ctx context.Context, res buildkit.Result) {
 	line := fmt.Sprintf("%s %q", o.request.Recipe.Line(), to)
 	o.caches.queue.add(ctx, line, job{run: s.run, drop: func(reason string) {
 		_ = s.builder.Close()
-		s.skipped(reason)
+		s.logSkip(reason)
 	}})
 }
 
@@ -59,7 +59,7 @@ func (s *save) run(ctx context.Context) {
 	switch {
 	// the very error, where nothing else was given as the cause
 	case err != nil && context.Cause(ctx) == context.Canceled: //nolint:errorlint // see above
-		s.skipped("broken off")
+		s.logSkip("broken off")
 	case err != nil:
 		s.caches.Log.Warn(fmt.Sprintf("%s: the build cache was not saved: %s "+
 			"(PINION_CACHE=off does without it)", s.request.Name, s.caches.Redact(err.Error())))
@@ -69,7 +69,7 @@ func (s *save) run(ctx context.Context) {
 	}
 }
 
-func (s *save) skipped(reason string) {
+func (s *save) logSkip(reason string) {
 	s.caches.Log.Info(fmt.Sprintf("local-build: the build cache of %s was not saved: %s",
 		s.request.Recipe.Reference(), reason))
 }

@@ -33,7 +33,7 @@ func TestBuilderWithoutTLS(t *testing.T) {
 		{"here by the other number", "tcp://[::1]:1234", buildkit.TLS{}, nil, nil},
 		{"a socket", "unix:///run/buildkitd.sock", buildkit.TLS{}, nil, nil},
 		{"ssh", "ssh://builder", buildkit.TLS{}, nil, nil},
-		{"the managed one", Managed, buildkit.TLS{}, nil, nil},
+		{"the managed one", "", buildkit.TLS{}, nil, nil},
 		{"buildx", "", buildkit.TLS{}, remote(nil, "tcp://builder:1234"),
 			[]string{"tcp://builder:1234", "cacert"}},
 		{"buildx with TLS", "", buildkit.TLS{}, remote(tls, "tcp://builder:1234"), nil},

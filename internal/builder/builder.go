@@ -22,12 +22,6 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/resolver/arg"
 )
 
-// EnvBuildxBuilder is buildx's own variable with the name of a builder.
-const EnvBuildxBuilder = "BUILDX_BUILDER"
-
-// Managed, as an address, names the managed BuildKit.
-const Managed = "managed"
-
 // Builder is a BuildKit that answered.
 type Builder interface {
 	Info() buildkit.Info
@@ -51,7 +45,9 @@ type Connection struct {
 type Config struct {
 	// Lookup reads an environment variable.
 	Lookup func(string) (string, bool)
-	// Addr is a buildkitd's address, or Managed. TLS is for a tcp:// address.
+	// UseManaged names the managed BuildKit.
+	UseManaged bool
+	// Addr is a buildkitd's address. TLS is for a tcp:// address.
 	Addr string
 	TLS  buildkit.TLS
 	// Name is a builder's name in buildx.
@@ -64,6 +60,9 @@ type Config struct {
 	// Secrets are the names of the variables that buildx and what it runs must not see.
 	Secrets []string
 }
+
+// IsNamed reports whether a builder was named.
+func (c Config) IsNamed() bool { return c.UseManaged || c.Addr != "" || c.Name != "" }
 
 // Connect connects to the builder that Choose returns. Of a builder with several nodes it takes the
 // one for the platform, which may be "".
@@ -99,7 +98,7 @@ func (c Config) Connect(
 		return connection(b, err)
 	default:
 		b, err := c.connectManaged(ctx, opts)
-		if err != nil && c.Addr != Managed {
+		if err != nil && !c.UseManaged {
 			err = fmt.Errorf("%w (%s)", err, choice.Why)
 		}
 		return connection(b, err)

@@ -44,11 +44,10 @@ type Choice struct {
 // BuildKit of the engine that holds the images. For a folder of images that is the BuildKit of an
 // engine that answers and hands out layers, otherwise the managed one.
 func (c Config) Choose(ctx context.Context, store *imagestore.Facts) (Choice, error) {
-	switch c.Addr {
-	case "":
-	case Managed:
+	switch {
+	case c.UseManaged:
 		return Choice{Kind: KindManaged, Why: "named"}, nil
-	default:
+	case c.Addr != "":
 		return Choice{Kind: KindAddress, Why: "named by its address"}, nil
 	}
 	sel, err := c.selection()

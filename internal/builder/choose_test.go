@@ -16,7 +16,7 @@ import (
 // builder.
 func config(env map[string]string) Config {
 	lookup := func(name string) (string, bool) { v, ok := env[name]; return v, ok }
-	name, _ := lookup(EnvBuildxBuilder)
+	name, _ := lookup("BUILDX_BUILDER")
 	return Config{Lookup: lookup, Name: name, Engine: docker.Config{Lookup: lookup}}
 }
 

@@ -81,7 +81,8 @@ func (h *holding) onlyHas(names ...string) bool {
 type Survey struct {
 	Config
 	holdings []*holding
-	users    map[string]string // digest of an image to a container that uses it
+	users    map[string]string   // digest of an image to a container that uses it
+	ids      map[string][]string // reference to the IDs of its recorded images
 }
 
 // Look inspects every recorded image. It takes no lock and changes nothing.
@@ -90,7 +91,10 @@ func Look(ctx context.Context, c Config) (*Survey, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Survey{Config: c, users: map[string]string{}}
+	s := &Survey{Config: c, users: map[string]string{}, ids: map[string][]string{}}
+	for _, rec := range recs {
+		s.ids[rec.Reference] = append(s.ids[rec.Reference], rec.ImageID)
+	}
 	if err := s.look(ctx, recs); err != nil {
 		return nil, imagestore.StoreFailure(err)
 	}
@@ -139,6 +143,10 @@ func (s *Survey) inspect(ctx context.Context, rec cache.Record) (*holding, error
 			"gives it back")
 	case err != nil:
 		return nil, err
+	case img.ID != rec.ImageID && slices.Contains(s.ids[rec.Reference], img.ID):
+		// A later build of another recipe has the name, so nothing leads to this image any more.
+		h.state = missing
+		return h, nil
 	case img.ID != rec.ImageID:
 		return h, s.inspectID(ctx, h, rec.Reference+" names another image now")
 	}

@@ -35,7 +35,7 @@ type Adopted struct {
 // also moves the latest name. The temporary names are gone afterwards, also after a failure. The
 // error is of kind [ErrVerification] or [imagestore.ErrStore].
 func (a *Arrival) Adopt(ctx context.Context, res buildkit.Result, latest bool) (Adopted, error) {
-	img, err := a.verified(ctx, res)
+	img, err := a.verify(ctx, res)
 	err = failpoint.At(ctx, failpoint.Verified, err)
 	hasName := slices.Contains(img.Tags, a.recipe.Reference())
 	if err == nil && !hasName {
@@ -72,9 +72,9 @@ func (a *Arrival) checkName(ctx context.Context, id string) error {
 	return nil
 }
 
-// verified returns the image that arrived if it is the one that was built.
-func (a *Arrival) verified(ctx context.Context, res buildkit.Result) (Adopted, error) {
-	img, err := a.arrived(ctx)
+// verify returns the image that arrived if it is the one that was built.
+func (a *Arrival) verify(ctx context.Context, res buildkit.Result) (Adopted, error) {
+	img, err := a.inspect(ctx)
 	if err != nil {
 		return Adopted{}, err
 	}
@@ -88,8 +88,8 @@ func (a *Arrival) verified(ctx context.Context, res buildkit.Result) (Adopted, e
 	return img, nil
 }
 
-// arrived returns the image under its temporary name.
-func (a *Arrival) arrived(ctx context.Context) (Adopted, error) {
+// inspect returns the image under its temporary name.
+func (a *Arrival) inspect(ctx context.Context) (Adopted, error) {
 	if r := a.received; r != nil {
 		return Adopted{Image: r.Image, Kind: r.Kind, Layers: a.layers}, nil
 	}

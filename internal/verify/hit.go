@@ -147,15 +147,21 @@ func (p *Probe) retag(
 
 // rename writes the record of an image that an earlier version gave another name, and moves the
 // names. Names are removed only if they mean this image. All of it is best effort: the image has
-// its name.
+// its name. If a build holds the key's lock, the next hit tries again.
 func (p *Probe) rename(ctx context.Context, r recipe.Recipe, rec cache.Record) cache.Record {
 	old := []string{rec.Reference, r.InUsualForm().Latest()}
-	rec.Reference, rec.Form = r.Reference(), r.Form()
 	dir, err := p.records()
-	if err == nil {
-		err = dir.Put(rec)
-	}
 	if err != nil {
+		return rec
+	}
+	unlock, err := dir.Lock(ctx, rec.Key, 0)
+	if err != nil {
+		return rec
+	}
+	defer unlock()
+	renamed := rec
+	renamed.Reference, renamed.Form = r.Reference(), r.Form()
+	if err := dir.Put(renamed); err != nil {
 		return rec
 	}
 	for i, name := range old {
@@ -168,7 +174,7 @@ func (p *Probe) rename(ctx context.Context, r recipe.Recipe, rec cache.Record) c
 		}
 		_ = p.store.Untag(ctx, name)
 	}
-	return rec
+	return renamed
 }
 
 // mismatch returns what about an image does not fit the recipe, or "".
