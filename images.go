@@ -44,7 +44,7 @@ func (o *Orchestrator) List(ctx context.Context) ([]Built, error) {
 	if err != nil {
 		return nil, fail(ctx, "", err)
 	}
-	images, err := retention.List(ctx, at.Store, at.Dir)
+	images, err := retention.List(ctx, at)
 	if err != nil {
 		return nil, fail(ctx, "", err)
 	}
@@ -224,7 +224,8 @@ func (o *Orchestrator) retention() (retention.Config, error) {
 		return retention.Config{}, imagestore.StoreFailure(err)
 	}
 	dir, err := o.records()
-	return retention.Config{Store: store, Dir: dir, Owner: o.owner}, err
+	return retention.Config{Store: store, Dir: dir, Owner: o.owner,
+		Isolation: o.settings.isolation}, err
 }
 
 func builtOf(img retention.Image) Built {

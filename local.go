@@ -101,7 +101,7 @@ func (o *Orchestrator) prepare(
 	if err != nil {
 		return work{}, err
 	}
-	w.recipe = recipe.New(t, platform).WithLabels(req.labels).WithProvenance(string(provenance))
+	w.recipe = o.recipe(t, platform).WithLabels(req.labels).WithProvenance(string(provenance))
 	if req.isTree {
 		w.recipe = w.recipe.OfTree(recipe.UnknownTree)
 	}
@@ -112,6 +112,11 @@ func (o *Orchestrator) prepare(
 	}
 	w.times.Resolve = ms(time.Since(begun))
 	return w, nil
+}
+
+// recipe returns a template's recipe, without the commit, for this Orchestrator's users.
+func (o *Orchestrator) recipe(t resolver.Template, platform string) recipe.Recipe {
+	return recipe.New(t, platform).WithIsolation(o.settings.isolation)
 }
 
 // platform returns the template's platform. Only "native" costs a request, to the engine or to the

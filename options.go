@@ -33,6 +33,7 @@ const (
 	EnvBuilder    = "BUILDKIT_HOST"
 	EnvStore      = "PINION_STORE"
 	EnvBuildCache = "PINION_CACHE"
+	EnvIsolation  = "MOLECULE_LOCAL_IMAGE_ISOLATION"
 	// EnvStallAfter and EnvTimeout are durations with their units, for example 20m.
 	EnvStallAfter = "PINION_STALL_AFTER"
 	EnvTimeout    = "PINION_TIMEOUT"
@@ -94,6 +95,7 @@ type settings struct {
 	allowHTTP bool
 	cacheDir  string
 	platform  string
+	isolation string
 	addr      string
 	tls       buildkit.TLS
 	builder   string // its name in buildx
@@ -133,6 +135,7 @@ func OptionsFromEnv(lookup func(string) (string, bool)) Option {
 			EnvRepoPrefix: &s.prefix, EnvToken: &s.token, EnvCacheDir: &s.cacheDir,
 			EnvPlatform: &s.platform, EnvConfig: &s.config, EnvBuilder: &s.addr,
 			EnvBuildxBuilder: &s.builder, EnvStore: &s.store, EnvBuildCache: &s.buildCache,
+			EnvIsolation: &s.isolation,
 		} {
 			if v, ok := lookup(name); ok && strings.TrimSpace(v) != "" {
 				*to = v
@@ -174,6 +177,14 @@ func WithToken(token string) Option { return func(s *settings) { s.token = token
 // WithPlatform sets the platform, os/arch[/variant] or [NativePlatform]. The default is
 // linux/amd64.
 func WithPlatform(platform string) Option { return func(s *settings) { s.platform = platform } }
+
+// WithIsolation sets a token that keeps the images apart from those of other tokens, so that
+// parallel jobs on one engine or in one cache folder do not meet: it is part of the keys and so of
+// records, locks and labels, it ends each tag with --token, also that of a push, and
+// [Orchestrator.List], [Orchestrator.Prune] and [Orchestrator.DiskUsage] consider images of the
+// same token alone. A token has at most 32 lower-case letters and digits, with single dots, dashes
+// or underscores between them. The default is none, and blanks count as none.
+func WithIsolation(token string) Option { return func(s *settings) { s.isolation = token } }
 
 // WithAllowHTTP allows the repository prefix to have the scheme http for a host other than
 // loopback; a template of the config file says allow_insecure_http for itself. The default is no.

@@ -35,6 +35,7 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore/layout"
 	"git.moleculesai.app/molecule-ai/pinion/internal/lazy"
 	"git.moleculesai.app/molecule-ai/pinion/internal/queue"
+	"git.moleculesai.app/molecule-ai/pinion/internal/recipe"
 	"git.moleculesai.app/molecule-ai/pinion/internal/redact"
 	"git.moleculesai.app/molecule-ai/pinion/internal/termtext"
 	"git.moleculesai.app/molecule-ai/pinion/internal/verify"
@@ -83,6 +84,10 @@ func New(opts ...Option) (*Orchestrator, error) {
 	}
 	source := resolver.Resolve(s.lookup)
 	if err := source.Check(); err != nil {
+		return nil, err
+	}
+	var err error
+	if s.isolation, err = recipe.ParseIsolation(s.isolation); err != nil {
 		return nil, err
 	}
 	openStore, err := s.storeOpener()

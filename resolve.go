@@ -81,7 +81,7 @@ func (o *Orchestrator) resolve(ctx context.Context, name string) (Resolution, er
 	if err != nil {
 		return Resolution{}, err
 	}
-	res.Reference = recipe.New(t, platform).At(head.Revision).Reference()
+	res.Reference = o.recipe(t, platform).At(head.Revision).Reference()
 	return res, nil
 }
 
@@ -146,7 +146,7 @@ func (o *Orchestrator) bake(ctx context.Context, name string) (BakeTarget, error
 	if err != nil {
 		return BakeTarget{}, err
 	}
-	target := bakeTarget(recipe.New(t, platform).At(head.Revision), t)
+	target := bakeTarget(o.recipe(t, platform).At(head.Revision), t)
 	if len(t.Args) == 0 {
 		return target, nil
 	}

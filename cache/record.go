@@ -56,6 +56,8 @@ type Record struct {
 	Form string `json:"form,omitempty"`
 	// Args are the values of the build arguments.
 	Args map[string]string `json:"args,omitempty"`
+	// Isolation is the token that keeps users of one store apart; "" if there is none.
+	Isolation string `json:"isolation,omitempty"`
 	// Prewarmed: no caller waited for the image when its build began.
 	Prewarmed bool `json:"prewarmed,omitempty"`
 }

@@ -33,22 +33,23 @@ func (r Recipe) Short() string {
 func (r Recipe) Reference() string { return r.repository() + ":" + r.Tag() }
 
 // Tag returns the tag of the pinned name.
-func (r Recipe) Tag() string { return r.Short() + r.suffix() }
+func (r Recipe) Tag() string { return r.Short() + r.suffix() + r.isolation() }
 
 // Latest returns the name of the image that was built last, for users: Pinion never reads it.
 func (r Recipe) Latest() string { return r.repository() + ":" + r.LatestTag() }
 
 // LatestTag returns the tag of Latest.
-func (r Recipe) LatestTag() string { return "latest" + r.suffix() }
+func (r Recipe) LatestTag() string { return "latest" + r.suffix() + r.isolation() }
 
 // Temporary returns the name of the image until it has been verified. It is the same for each
 // attempt of one owner at a key, so an attempt that was killed leaves one name at most, which the
 // next attempt takes over. Owners that do not share locks have different names.
 func (r Recipe) Temporary(owner string) string { return r.TemporaryOf(r.Key(), owner) }
 
-// TemporaryOf is Temporary for a recipe of which only the key and the image's name are known.
+// TemporaryOf is Temporary for a recipe of which only the key, the image's name and the isolation
+// are known.
 func (r Recipe) TemporaryOf(key, owner string) string {
-	return r.repository() + ":unverified-" + key[:12] + "-" + owner
+	return r.repository() + ":unverified-" + key[:12] + "-" + owner + r.isolation()
 }
 
 func (r Recipe) repository() string { return Namespace + r.Image }
@@ -59,6 +60,15 @@ func (r Recipe) suffix() string {
 		return r.variant()
 	}
 	return r.variant() + "-" + strings.ReplaceAll(r.Platform, "/", "-")
+}
+
+// isolation ends every tag of a recipe that has a token. No other part of a tag has two dashes in a
+// row.
+func (r Recipe) isolation() string {
+	if r.Isolation == "" {
+		return ""
+	}
+	return "--" + r.Isolation
 }
 
 // variant keeps images of other forms, labels and attestations apart in the tag. What stands before
@@ -114,6 +124,7 @@ func FromRecord(rec cache.Record) (r Recipe, ok bool) {
 	r = Recipe{
 		Image: image, Revision: rev, Tree: rec.Tree, Platform: rec.Platform,
 		Repository: rec.Repository, Extra: rec.Labels, Provenance: rec.Provenance, form: rec.Form,
+		Isolation: rec.Isolation,
 	}
 	return r, ours && len(rec.Key) == hex.EncodedLen(sha256.Size) && r.Reference() == rec.Reference
 }

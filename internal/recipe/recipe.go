@@ -43,6 +43,8 @@ type Recipe struct {
 	// Args are the rules for build arguments, sorted by name. The commit and the rules together
 	// decide the values.
 	Args []arg.Rule `json:"args,omitempty"`
+	// Isolation is the token that keeps the images of several users of one store apart, or "".
+	Isolation string `json:"isolation,omitempty"`
 
 	// form is the part of the tag for a recipe that differs from its template's usual form.
 	form string
@@ -80,6 +82,13 @@ func (r Recipe) WithLabels(labels map[string]string) Recipe {
 // WithProvenance returns the recipe with a statement of provenance: "min", "max", or "" for none.
 func (r Recipe) WithProvenance(mode string) Recipe {
 	r.Provenance = mode
+	return r
+}
+
+// WithIsolation returns the recipe with a token that keeps it apart from those of other tokens, or
+// without one for "". [ParseIsolation] says which are allowed.
+func (r Recipe) WithIsolation(token string) Recipe {
+	r.Isolation = token
 	return r
 }
 

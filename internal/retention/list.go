@@ -4,21 +4,20 @@ import (
 	"context"
 	"errors"
 
-	"git.moleculesai.app/molecule-ai/pinion/cache"
 	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore"
 )
 
 // List returns the recorded images that are in the store under their own names, newest first.
-func List(ctx context.Context, store imagestore.Store, dir *cache.Dir) (list []Image, err error) {
-	recs, err := dir.All()
+func List(ctx context.Context, c Config) (list []Image, err error) {
+	recs, err := c.Dir.All()
 	if err != nil {
 		return nil, err
 	}
 	for _, rec := range recs {
-		if rec.Store != store.Endpoint() {
+		if rec.Store != c.Store.Endpoint() || rec.Isolation != c.Isolation {
 			continue
 		}
-		img, err := store.Inspect(ctx, rec.Reference)
+		img, err := c.Store.Inspect(ctx, rec.Reference)
 		switch {
 		case errors.Is(err, imagestore.ErrNotFound), err == nil && img.ID != rec.ImageID:
 			continue

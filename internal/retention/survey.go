@@ -37,6 +37,9 @@ type Config struct {
 	Dir   *cache.Dir
 	// Owner is part of the temporary names that this user's builds give.
 	Owner string
+	// Isolation is the token of the images to consider, "" for those without one. All others are
+	// left alone.
+	Isolation string
 }
 
 // state is what has become of a recorded image.
@@ -109,7 +112,8 @@ func (s *Survey) look(ctx context.Context, recs []cache.Record) error {
 	ranks := map[string]int{}
 	for _, rec := range recs {
 		// An engine that was switched to its other store still has the images of the first.
-		if rec.Store != s.Store.Endpoint() || rec.StoreKind != string(info.Kind) {
+		if rec.Store != s.Store.Endpoint() || rec.StoreKind != string(info.Kind) ||
+			rec.Isolation != s.Isolation {
 			continue
 		}
 		h, err := s.inspect(ctx, rec)
@@ -200,8 +204,8 @@ func (s *Survey) temporary(img imagestore.Image, tag string) *holding {
 	repository, _, _ := strings.Cut(name, ":")
 	image, ours := strings.CutPrefix(repository, recipe.Namespace)
 	key := strings.TrimPrefix(img.Labels[recipe.LabelRecipe], "sha256:")
-	if !ours || len(key) < 12 ||
-		name != (recipe.Recipe{Image: image}).TemporaryOf(key, s.Owner) {
+	of := recipe.Recipe{Image: image, Isolation: s.Isolation}
+	if !ours || len(key) < 12 || name != of.TemporaryOf(key, s.Owner) {
 		return nil
 	}
 	return &holding{key: key, tags: img.Tags, Item: Item{Image: Image{

@@ -29,6 +29,7 @@ type Global struct {
 	builder, builderIdle, builderKeep string
 
 	platform   string
+	isolation  string
 	cache      string
 	cacheDir   string
 	repoPrefix string
@@ -55,6 +56,9 @@ func (g *Global) Register(cmd *cobra.Command) {
 	g.registerBuilder(fs)
 	fs.StringVar(&g.platform, "platform", "",
 		"`platform` as os/arch[/variant], or native (MOLECULE_IMAGE_PLATFORM)")
+	fs.StringVar(&g.isolation, "isolation", "",
+		"`token` that keeps images apart from those of other tokens "+
+			"(MOLECULE_LOCAL_IMAGE_ISOLATION)")
 	fs.StringVar(&g.cacheDir, "cache-dir", "",
 		"`folder` for records, locks and saved build caches (MOLECULE_LOCAL_BUILD_CACHE)")
 	fs.StringVar(&g.cache, "cache", "",
@@ -124,6 +128,7 @@ func (g *Global) Options(
 		{g.context, pinion.WithDockerContext},
 		{g.store, pinion.WithStore},
 		{g.platform, pinion.WithPlatform},
+		{g.isolation, pinion.WithIsolation},
 		{g.cacheDir, pinion.WithCacheDir},
 		{g.cache, pinion.WithBuildCache},
 		{g.repoPrefix, pinion.WithRepoPrefix},

@@ -1,0 +1,30 @@
+package recipe
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+
+	"git.moleculesai.app/molecule-ai/pinion/resolver"
+)
+
+// maxIsolation is the length of the longest token, so that a tag stays within its 128 characters.
+const maxIsolation = 32
+
+// isolationForm allows single separators inside of a token, so that "--" in a tag comes before the
+// token and nowhere else.
+var isolationForm = regexp.MustCompile(`^[a-z0-9]+([._-]?[a-z0-9]+)*$`)
+
+// ParseIsolation returns the token, "" for blanks. It refuses one that is not plain; the error is
+// of kind [resolver.ErrInvalidInput].
+func ParseIsolation(token string) (string, error) {
+	if strings.TrimSpace(token) == "" {
+		return "", nil
+	}
+	if len(token) <= maxIsolation && isolationForm.MatchString(token) {
+		return token, nil
+	}
+	return "", fmt.Errorf("%w: isolation token %.40q: a token has at most %d lower-case letters and "+
+		"digits, with single dots, dashes or underscores between them", resolver.ErrInvalidInput,
+		token, maxIsolation)
+}
