@@ -1,10 +1,12 @@
 package pinion
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/containerd/platforms"
@@ -56,6 +58,9 @@ const lowDisk = 10 << 30
 func (o *Orchestrator) Doctor(ctx context.Context) []Check {
 	local := o.source.Mode == resolver.ModeLocalBuild
 	checks := []Check{o.checkMode()}
+	for _, p := range o.catalogue.Problems() {
+		checks = append(checks, caution("config file", "%v", p))
+	}
 	if local {
 		checks = append(checks, o.checkToken(), o.checkGit(ctx))
 	}
@@ -101,10 +106,10 @@ func (o *Orchestrator) checkGit(ctx context.Context) Check {
 		if err != nil {
 			return failure("git server", err)
 		}
-		head, err := o.heads.Head(ctx, t.Remote, t.Ref, "")
+		head, err := resolver.HeadOf(ctx, o.heads, t, "")
 		if err == nil {
-			return pass("git server", "%s: %s is %s at %s", t.Remote.Host(), name, head.Ref,
-				head.Revision.Short())
+			return pass("git server", "%s: %s is %s at %s", t.Remote.Host(), name,
+				cmp.Or(t.RefAt(head), "pinned"), head.Revision.Short())
 		}
 		if last = err; !errors.Is(err, ErrNotFound) {
 			break
@@ -115,7 +120,10 @@ func (o *Orchestrator) checkGit(ctx context.Context) Check {
 
 // doctorTemplates returns the catalogue, the user's own templates first.
 func (o *Orchestrator) doctorTemplates() []string {
-	names := append([]string{"claude-code"}, o.Names()...)
+	names := o.Names()
+	if slices.Contains(names, "claude-code") {
+		names = append([]string{"claude-code"}, names...)
+	}
 	for _, n := range o.Names() {
 		if !resolver.IsKnownRuntime(n) {
 			return append([]string{n}, names...)

@@ -2,6 +2,9 @@ package pinion
 
 import (
 	"context"
+	"errors"
+	"log/slog"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -60,5 +63,78 @@ func TestDoctorOnBuilderWithoutTLS(t *testing.T) {
 	if got := checkNamed(t, w.Doctor(t.Context()), "builder"); got.Status != StatusWarn ||
 		!strings.Contains(got.Detail, "without TLS") {
 		t.Errorf("%+v", got)
+	}
+}
+
+// oneWrong has a built-in template with a wrong entry, and pinned ones.
+const oneWrong = `
+templates:
+  - name: claude-code
+    brnach: work
+  - name: codex
+    revision: ` + shaB + `
+  - name: hermes
+    tag: v1
+`
+
+func TestAWrongEntryOfTheConfigFile(t *testing.T) {
+	file := t.TempDir() + "/config.yaml"
+	if err := os.WriteFile(file, []byte(oneWrong), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	log := &strings.Builder{}
+	w := newWorld(t, WithConfig(file), WithLogger(slog.New(slog.NewTextHandler(log, nil))))
+	text := file + `, line 4: templates, entry 1 (\"claude-code\")`
+	if !strings.Contains(log.String(), text) {
+		t.Errorf("the log has %s", log)
+	}
+	got := checkNamed(t, w.Doctor(t.Context()), "config file")
+	if got.Status != StatusWarn || !strings.Contains(got.Detail, "brnach") {
+		t.Errorf("the check is %+v", got)
+	}
+	if git := checkNamed(t, w.Doctor(t.Context()), "git server"); git.Status != StatusOK {
+		t.Errorf("the git server is %+v", git)
+	}
+	_, err := w.Ensure(t.Context(), "claude-code")
+	if ClassOf(err) != ClassUsage || !strings.Contains(err.Error(), "line 4") {
+		t.Errorf("the error is %v", err)
+	}
+	if _, err := w.Ensure(t.Context(), "openclaw"); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestPinnedTemplates(t *testing.T) {
+	file := t.TempDir() + "/config.yaml"
+	if err := os.WriteFile(file, []byte(oneWrong), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	w := newWorld(t, WithConfig(file))
+	for _, outcome := range []Outcome{OutcomeBuilt, OutcomeHit} {
+		asked := w.heads.asked
+		img, err := w.Ensure(t.Context(), "codex")
+		if err != nil || img.Revision.String() != shaB || img.Outcome != outcome ||
+			!img.SupersededBy.IsZero() {
+			t.Fatalf("got %+v, %v", img, err)
+		}
+		if outcome == OutcomeHit && w.heads.asked != asked+1 {
+			t.Errorf("%d requests", w.heads.asked-asked)
+		}
+	}
+	res, err := w.Resolve(t.Context(), "codex")
+	if err != nil || res.Ref != "" || res.Revision.String() != shaB {
+		t.Errorf("got %+v, %v", res, err)
+	}
+	if res, err := w.Resolve(t.Context(), "hermes"); err != nil || res.Ref != "refs/tags/v1" {
+		t.Errorf("got %+v, %v", res, err)
+	}
+	for _, r := range w.Templates() {
+		if r.Name == "codex" && (r.Ref != "" || r.Revision.String() != shaB) {
+			t.Errorf("it is listed as %+v", r)
+		}
+	}
+	w.heads.err = ErrUnauthorized
+	if _, err := w.Ensure(t.Context(), "codex"); !errors.Is(err, ErrUnauthorized) {
+		t.Errorf("who may not read the repository gets %v", err)
 	}
 }

@@ -228,7 +228,7 @@ func (o *Orchestrator) buildLocked(
 		return Image{}, nil, err
 	}
 	rec := arrival.Record(got, res, bk.Info())
-	rec.Name, rec.Ref, rec.Prewarmed = w.template.Name, w.template.Ref.String(), w.request.prewarm
+	rec.Name, rec.Ref, rec.Prewarmed = w.template.Name, w.template.RefName(), w.request.prewarm
 	img = w.receipt(rec, res, bk.Info(), offer)
 	img.Reason = verify.Reason(miss, before, got.ID)
 	img.BuildRef = o.builders.BuildRef(bk.Info(), res.Ref)

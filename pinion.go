@@ -67,7 +67,8 @@ type Orchestrator struct {
 }
 
 // New returns an Orchestrator. It reads the config file and contacts nothing: the engine, the
-// builder and the cache folder are opened at their first use. Errors are of kind
+// builder and the cache folder are opened at their first use. An entry of the config file that is
+// wrong is logged, and its name is refused when it is asked for. Errors are of kind
 // [ErrInvalidInput].
 func New(opts ...Option) (*Orchestrator, error) {
 	s := defaults()
@@ -101,6 +102,9 @@ func New(opts ...Option) (*Orchestrator, error) {
 	setup, err := s.loadCatalogue()
 	if err != nil {
 		return nil, err
+	}
+	for _, p := range setup.Catalogue.Problems() {
+		s.logger.Warn("config file: " + p.Error())
 	}
 	o := &Orchestrator{
 		settings: s, log: s.logger, source: source,
@@ -163,7 +167,7 @@ func ownerOf(cachePath string) string {
 // Ensure may be under way.
 func (o *Orchestrator) Close(ctx context.Context) error { return o.caches.Close(ctx) }
 
-// Names lists the catalogue in alphabetical order.
+// Names lists the catalogue in alphabetical order, without the entries that are wrong.
 func (o *Orchestrator) Names() []string { return o.catalogue.Names() }
 
 // Source returns the mode and, in registry mode, the registry.

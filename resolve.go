@@ -23,10 +23,11 @@ type Resolution struct {
 	Mode resolver.Mode `json:"mode"`
 	// Reference is the one that [Orchestrator.Ensure] would return; empty for the platform
 	// "native".
-	Reference  string       `json:"reference,omitempty"`
-	Repository string       `json:"repository,omitempty"`
-	Ref        string       `json:"ref,omitempty"`
-	Revision   git.Revision `json:"revision,omitzero"`
+	Reference  string `json:"reference,omitempty"`
+	Repository string `json:"repository,omitempty"`
+	// Ref is empty for a template that the catalogue pins to a commit.
+	Ref      string       `json:"ref,omitempty"`
+	Revision git.Revision `json:"revision,omitzero"`
 }
 
 // Templates lists what the names of the catalogue stand for, in alphabetical order, as far as it is
@@ -42,7 +43,7 @@ func (o *Orchestrator) Templates() []Resolution {
 		if r.Mode == resolver.ModeRegistry {
 			r.Reference = o.source.Reference(name)
 		} else {
-			r.Repository, r.Ref = t.Remote.String(), t.Ref.String()
+			r.Repository, r.Ref, r.Revision = t.Remote.String(), t.RefName(), t.Revision
 		}
 		list = append(list, r)
 	}
@@ -69,11 +70,11 @@ func (o *Orchestrator) resolve(ctx context.Context, name string) (Resolution, er
 		res.Reference = o.source.Reference(name)
 		return res, nil
 	}
-	head, err := o.heads.Head(ctx, t.Remote, t.Ref, "")
+	head, err := resolver.HeadOf(ctx, o.heads, t, "")
 	if err != nil {
 		return Resolution{}, err
 	}
-	res.Repository, res.Ref, res.Revision = t.Remote.String(), head.Ref.String(), head.Revision
+	res.Repository, res.Ref, res.Revision = t.Remote.String(), t.RefAt(head), head.Revision
 	if o.namedPlatform(t) == NativePlatform {
 		return res, nil
 	}
@@ -182,7 +183,7 @@ func (o *Orchestrator) readArgs(
 // publicHead asks without a credential. A repository that shows nothing then, and shows its head to
 // the caller, is private.
 func (o *Orchestrator) publicHead(ctx context.Context, t resolver.Template) (resolver.Head, error) {
-	head, err := o.public.Head(ctx, t.Remote, t.Ref, "")
+	head, err := resolver.HeadOf(ctx, o.public, t, "")
 	hidden := errors.Is(err, ErrUnauthorized) || errors.Is(err, ErrNotFound)
 	if !hidden || o.creds.For(t.Remote) == "" {
 		return head, err
@@ -240,7 +241,7 @@ func (o *Orchestrator) superseded(ctx context.Context, w work) git.Revision {
 	}
 	ctx, cancel := context.WithTimeout(ctx, headTimeout)
 	defer cancel()
-	head, err := o.heads.Head(ctx, w.template.Remote, w.template.Ref, "")
+	head, err := resolver.HeadOf(ctx, o.heads, w.template, "")
 	if err != nil || head.Revision == w.recipe.Revision {
 		return git.Revision{}
 	}

@@ -87,6 +87,8 @@ type Template struct {
 	Reference  string `json:"reference,omitempty"`
 	Repository string `json:"repository,omitempty"`
 	Ref        string `json:"ref,omitempty"`
+	// Revision is that of a template that is pinned to one.
+	Revision string `json:"revision,omitempty"`
 }
 
 // Build is the state of a build or pull.

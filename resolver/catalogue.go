@@ -22,6 +22,10 @@ type Catalogue struct {
 	images    map[string]string // image name -> template name
 	tokenEnvs map[string]string // host -> variable
 	frontends []string
+
+	adjusted map[string]bool     // the built-in templates that a file has changed
+	refused  map[string]*Problem // by template
+	entries  []Entry             // of configuration files
 }
 
 // CatalogueOption changes NewCatalogue's default.
@@ -50,6 +54,8 @@ func NewCatalogue(prefix string, opts ...CatalogueOption) (*Catalogue, error) {
 		templates: map[string]Template{},
 		images:    map[string]string{},
 		tokenEnvs: map[string]string{},
+		adjusted:  map[string]bool{},
+		refused:   map[string]*Problem{},
 	}
 	parse := func(name string) (git.Remote, error) {
 		remote, err := git.ParseRemote(prefix+name, rules.remote...)
@@ -86,36 +92,62 @@ func (c *Catalogue) Add(t Template) error {
 }
 
 func (c *Catalogue) add(t Template) error {
+	if _, taken := c.templates[t.Name]; taken {
+		return inKey(fmt.Errorf("%w: the catalogue has a template %s already: choose another name",
+			ErrInvalidInput, quote(t.Name)), "name")
+	}
+	return c.replace(t)
+}
+
+// replace puts a template in the place of the one with its name, if there is one.
+func (c *Catalogue) replace(t Template) error {
 	t, err := checkTemplate(t)
 	if err != nil {
 		return err
 	}
-	if _, taken := c.templates[t.Name]; taken {
-		return fmt.Errorf("%w: the catalogue has a template %s already: choose another name",
-			ErrInvalidInput, quote(t.Name))
+	if p, refused := c.refused[t.Name]; refused {
+		return inKey(fmt.Errorf("%w: line %d has another entry of this name", ErrInvalidInput,
+			p.Line), "name")
 	}
-	if other, taken := c.images[t.Image]; taken {
-		return fmt.Errorf("%w: template %s would give the image %s, which is that of template "+
-			"%s: choose another image name",
-			ErrInvalidInput, quote(t.Name), quote(t.Image), quote(other))
+	if other, taken := c.images[t.Image]; taken && other != t.Name {
+		return inKey(fmt.Errorf("%w: template %s would give the image %s, which is that of "+
+			"template %s: choose another image name",
+			ErrInvalidInput, quote(t.Name), quote(t.Image), quote(other)), "image")
 	}
+	c.remove(t.Name)
 	c.templates[t.Name] = t
 	c.images[t.Image] = t.Name
 	return nil
 }
 
+func (c *Catalogue) remove(name string) {
+	delete(c.images, c.templates[name].Image)
+	delete(c.templates, name)
+}
+
+// refuse removes a template whose entry is wrong, so that it is not what the operator changed or
+// replaced.
+func (c *Catalogue) refuse(name string, p *Problem) {
+	c.remove(name)
+	c.refused[name] = p
+}
+
 // Template returns one entry. An unknown name is an *Error around
-// ErrUnknownTemplate that lists the known ones; nothing is read or asked.
+// ErrUnknownTemplate that lists the known ones; nothing is read or asked. A name whose entry in the
+// configuration file is wrong is an *Error around the *Problem.
 func (c *Catalogue) Template(name string) (Template, error) {
 	if t, ok := c.templates[name]; ok {
 		return t, nil
+	}
+	if p, ok := c.refused[name]; ok {
+		return Template{}, &Error{Op: "find template", Err: p}
 	}
 	return Template{}, &Error{Op: "find template",
 		Err: fmt.Errorf("%w %s: known are %s; add others to the configuration file",
 			ErrUnknownTemplate, quote(name), strings.Join(c.Names(), ", "))}
 }
 
-// Names returns the names of all templates, sorted.
+// Names returns the names of all templates that can be asked for, sorted.
 func (c *Catalogue) Names() []string {
 	return slices.Sorted(maps.Keys(c.templates))
 }
@@ -139,5 +171,8 @@ func (c *Catalogue) clone() *Catalogue {
 		images:    maps.Clone(c.images),
 		tokenEnvs: maps.Clone(c.tokenEnvs),
 		frontends: slices.Clone(c.frontends),
+		adjusted:  maps.Clone(c.adjusted),
+		refused:   maps.Clone(c.refused),
+		entries:   slices.Clone(c.entries),
 	}
 }

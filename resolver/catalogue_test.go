@@ -288,7 +288,23 @@ func TestAddFileRefuses(t *testing.T) {
 		"a timeout of words":   {one(repo + "\n    timeout: long"), "line 4"},
 		"a timeout of no unit": {one(repo + "\n    timeout: 15"), "line 4"},
 		"a timeout below 0":    {one(repo + "\n    timeout: -1m"), "timeout"},
-		"a built-in's name":    {"templates:\n  - name: codex\n    " + repo + "\n", "already"},
+		"a name twice": {one(repo) + "  - name: mine\n    " + repo + "\n    image: x\n",
+			"line 4: templates, entry 2 (\"mine\"): invalid input: the catalogue has"},
+		"two pins":           {one(repo + "\n    branch: x\n    tag: v1"), "line 5"},
+		"a short revision":   {one(repo + "\n    revision: abcdef123456"), "line 4"},
+		"bad tag":            {one(repo + "\n    tag: refs/heads/x"), "refs/tags/"},
+		"null for no rule":   {one(repo + "\n    args:\n      A:"), "line 5"},
+		"an alias of itself": {"templates:\n  - &a\n    name: mine\n    <<: *a\n", "alias"},
+		"an explosion of merges": {"templates:\n  - &a {name: a, repo: x}\n" +
+			"  - &b {<<: [*a,*a,*a,*a,*a,*a,*a,*a,*a,*a]}\n" +
+			"  - &c {<<: [*b,*b,*b,*b,*b,*b,*b,*b,*b,*b]}\n" +
+			"  - &d {<<: [*c,*c,*c,*c,*c,*c,*c,*c,*c,*c]}\n" +
+			"  - &e {<<: [*d,*d,*d,*d,*d,*d,*d,*d,*d,*d]}\n", "invalid"},
+		"an unknown key, merged": {"templates:\n  - {<<: [{nayme: x}], name: mine, " + repo + "}\n",
+			"nayme"},
+		"a section twice":    {"templates:\ntemplates:\n", "line 2"},
+		"a section of words": {"templates: mine\n", "line 1"},
+		"an entry of words":  {"templates: [mine]\n", "line 1"},
 		"the second of two": {goodConfig + "  - host: git.example.com\n    token_env: X\n",
 			"entry 3"},
 		"a URL for a host": {"credentials:\n  - host: https://h.example\n    token_env: X\n",
@@ -378,5 +394,156 @@ templates:
 		if !errors.Is(err, ErrInvalidInput) || !strings.Contains(err.Error(), word) {
 			t.Errorf("%s: %v", text, err)
 		}
+	}
+}
+
+const pinned = "1111111111111111111111111111111111111111"
+
+func TestAdjustingABuiltIn(t *testing.T) {
+	c := newCatalogue(t)
+	if err := c.AddFile(writeConfig(t, `
+templates:
+  - name: codex
+    branch: next
+    subdir: images
+    target: slim
+    platform: native
+    timeout: 5m
+    args: {FLAVOUR: plain}
+  - name: hermes
+    repo: https://git.example.com/me/hermes
+    image: my-hermes
+    args: {RUNTIME_VERSION: "1.2"}
+  - name: claude-code
+    args: {RUNTIME_VERSION: null}
+    revision: `+pinned+`
+  - name: langgraph
+    tag: v1
+`)); err != nil {
+		t.Fatal(err)
+	}
+	version := arg.RuntimeVersion()
+	prefix := DefaultRepoPrefix
+	for _, want := range []Template{
+		{Name: "codex", Remote: mustRemote(t, prefix+"codex"), Ref: mustBranch(t, "next"),
+			Subdir: "images", Target: "slim", Platform: "native", Timeout: 5 * time.Minute,
+			Args: []arg.Rule{{Name: "FLAVOUR", Value: "plain"}, version}},
+		{Name: "hermes", Remote: mustRemote(t, "https://git.example.com/me/hermes"),
+			Image: "my-hermes", Args: []arg.Rule{{Name: "RUNTIME_VERSION", Value: "1.2"}}},
+		{Name: "claude-code", Remote: mustRemote(t, prefix+"claude-code"),
+			Revision: mustRevision(t, pinned)},
+		{Name: "langgraph", Remote: mustRemote(t, prefix+"langgraph"), Ref: mustTag(t, "v1"),
+			Args: []arg.Rule{version}},
+	} {
+		want.Dockerfile = DefaultDockerfile
+		if want.Image == "" {
+			want.Image = "workspace-template-" + want.Name
+		}
+		if got, err := c.Template(want.Name); err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("got %+v, %v, want %+v", got, err, want)
+		}
+	}
+	// The image name that hermes no longer has is free.
+	if err := c.Add(Template{Name: "x", Remote: mustRemote(t, "https://h.example/x"),
+		Image: "workspace-template-hermes"}); err != nil {
+		t.Error(err)
+	}
+}
+
+func mustTag(t *testing.T, name string) git.Ref {
+	t.Helper()
+	ref, err := git.ParseTag(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ref
+}
+
+func TestOneWrongEntryIsRefusedAlone(t *testing.T) {
+	c := newCatalogue(t)
+	path := writeConfig(t, `
+templates:
+  - name: good
+    repo: https://git.example.com/me/good
+  - name: codex
+    brnach: work
+  - name: late
+    repo: https://git.example.com/me/late
+    args:
+      A: {file: ../x}
+  - name: Bad Name
+    repo: https://git.example.com/me/bad
+  - name: hermes
+    image: workspace-template-good
+credentials:
+  - host: git.example.com
+    token_env: can-ary
+frontends: [a/b, 'c:1']
+surprise: {}
+`)
+	if err := c.AddEntries(path); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Template("good"); err != nil {
+		t.Error(err)
+	}
+	for name, line := range map[string]string{"codex": "line 6", "late": "line 10",
+		"hermes": "line 14"} {
+		_, err := c.Template(name)
+		var p *Problem
+		if !errors.Is(err, ErrInvalidInput) || errors.Is(err, ErrUnknownTemplate) ||
+			!errors.As(err, &p) || p.File != path || !strings.Contains(err.Error(), line) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if slices.Contains(c.Names(), name) {
+			t.Errorf("%s is listed", name)
+		}
+	}
+	var lines []int
+	for _, p := range c.Problems() {
+		lines = append(lines, p.Line)
+		if strings.Contains(p.Error(), "can-ary") {
+			t.Errorf("the error repeats what may be a token: %v", p)
+		}
+	}
+	if want := []int{6, 10, 11, 14, 17, 18, 19}; !slices.Equal(lines, want) {
+		t.Errorf("lines are %v, want %v: %v", lines, want, c.Problems())
+	}
+	if len(c.TokenEnvs()) != 0 || !slices.Equal(c.Frontends(), []string{"docker.io/a/b"}) {
+		t.Errorf("got %v, %v", c.TokenEnvs(), c.Frontends())
+	}
+}
+
+// TestATwiceNamedTemplateIsRefused: neither entry is known to be the right one.
+func TestATwiceNamedTemplateIsRefused(t *testing.T) {
+	c := newCatalogue(t)
+	entry := "  - {name: codex, branch: a}\n"
+	if err := c.AddEntries(writeConfig(t, "templates:\n"+entry+entry+entry)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Template("codex"); !errors.Is(err, ErrInvalidInput) {
+		t.Errorf("got %v", err)
+	}
+	if n := len(c.Problems()); n != 2 {
+		t.Errorf("%d problems: %v", n, c.Problems())
+	}
+}
+
+func TestMergedKeysOfAnEntry(t *testing.T) {
+	c := newCatalogue(t)
+	if err := c.AddFile(writeConfig(t, `
+templates:
+  - &base
+    name: one
+    repo: https://git.example.com/me/one
+    platform: native
+  - <<: *base
+    name: two
+    image: two
+`)); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := c.Template("two"); err != nil || got.Platform != "native" {
+		t.Errorf("got %+v, %v", got, err)
 	}
 }

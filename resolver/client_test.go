@@ -60,6 +60,21 @@ func TestHeadOfBranchAndDetached(t *testing.T) {
 	}
 }
 
+func TestHeadOfTag(t *testing.T) {
+	s := newServer(t, map[string]http.HandlerFunc{packPath: byRef(map[string]http.HandlerFunc{
+		"refs/tags/v1": refs(shaB+" refs/tags/v1.1", shaB+" refs/tags/v1 peeled:"+shaA),
+	})})
+	c := s.client()
+	if head, err := c.Head(t.Context(), s.remote(t), mustTag(t, "v1"), ""); err != nil ||
+		head.Revision.String() != shaA || head.Ref.String() != "refs/tags/v1" {
+		t.Errorf("v1: %v, %v", head, err)
+	}
+	_, err := c.Head(t.Context(), s.remote(t), mustTag(t, "gone"), "")
+	if !errors.Is(err, ErrNotFound) || !strings.Contains(err.Error(), `no tag "gone"`) {
+		t.Errorf("gone: %v", err)
+	}
+}
+
 func TestHeadOverTLSAndSubPath(t *testing.T) {
 	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path != "/git/acme/tool.git/git-upload-pack" {

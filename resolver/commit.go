@@ -20,18 +20,34 @@ type Pin struct {
 }
 
 // Commit returns the commit of a template. The server is asked in every case: without access to the
-// template's ref there is an error and no commit. A Revision that is not on the ref is an
-// ErrNotOnBranch, unless it may be off the branch. hint is that of [Client.Head], and so are the
-// other errors.
+// template's ref there is an error and no commit. A Revision that is not on the ref, or is not that
+// of a pinned template, is an ErrNotOnBranch, unless it may be off the branch. hint is that of
+// [Client.Head], and so are the other errors.
 func Commit(
 	ctx context.Context, heads Heads, t Template, want Pin, hint git.ObjectFormat,
 ) (git.Revision, error) {
-	if !want.Revision.IsZero() && !want.OffBranch {
+	if !want.Revision.IsZero() && !want.OffBranch && !t.IsPinned() {
 		return want.Revision, heads.RequireOnBranch(ctx, t.Remote, t.Ref, want.Revision)
 	}
-	head, err := heads.Head(ctx, t.Remote, t.Ref, hint)
-	if want.Revision.IsZero() {
+	head, err := HeadOf(ctx, heads, t, hint)
+	switch {
+	case err != nil || want.Revision.IsZero():
 		return head.Revision, err
+	case !want.OffBranch && head.Revision != want.Revision:
+		return head.Revision, notOnBranch("the catalogue pins the template to " +
+			head.Revision.String())
 	}
-	return want.Revision, err
+	return want.Revision, nil
+}
+
+// HeadOf returns the commit that a template stands for at the moment: its own, or the one that its
+// ref names. The server is asked in both cases, and the errors are those of [Client.Head].
+func HeadOf(
+	ctx context.Context, heads Heads, t Template, hint git.ObjectFormat,
+) (Head, error) {
+	head, err := heads.Head(ctx, t.Remote, t.Ref, hint)
+	if err == nil && !t.Revision.IsZero() {
+		head = Head{Revision: t.Revision}
+	}
+	return head, err
 }

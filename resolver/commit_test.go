@@ -58,3 +58,32 @@ func TestCommit(t *testing.T) {
 		})
 	}
 }
+
+func TestCommitOfAPinnedTemplate(t *testing.T) {
+	newest, older := mustRevision(t, shaA), mustRevision(t, shaB)
+	byHash := Template{Revision: older}
+	byTag := Template{Ref: mustTag(t, "v1")}
+	for name, c := range map[string]struct {
+		template Template
+		want     Pin
+		server   error
+		rev      git.Revision
+		err      error
+	}{
+		"hash":                    {byHash, Pin{}, nil, older, nil},
+		"hash, refused":           {byHash, Pin{}, ErrUnauthorized, older, ErrUnauthorized},
+		"hash, asked for":         {byHash, Pin{Revision: older}, nil, older, nil},
+		"hash, another asked for": {byHash, Pin{Revision: newest}, nil, newest, ErrNotOnBranch},
+		"hash, any asked for":     {byHash, Pin{newest, true}, nil, newest, nil},
+		"tag":                     {byTag, Pin{}, nil, newest, nil},
+		"tag, another asked for":  {byTag, Pin{Revision: older}, nil, older, ErrNotOnBranch},
+	} {
+		t.Run(name, func(t *testing.T) {
+			heads := &fixedHeads{head: newest, err: c.server}
+			rev, err := Commit(t.Context(), heads, c.template, c.want, "")
+			if !errors.Is(err, c.err) || err == nil && rev != c.rev {
+				t.Errorf("got %s, %v", rev, err)
+			}
+		})
+	}
+}

@@ -18,6 +18,10 @@ var (
 )
 
 func missingBranch(ref git.Ref) error {
+	if ref.Tag() != "" {
+		return fmt.Errorf("%w: the repository has no tag %s: check its name, or push it",
+			ErrNotFound, quote(ref.Tag()))
+	}
 	return fmt.Errorf("%w: the repository has no branch %s: check its name, or push it",
 		ErrNotFound, quote(ref.Branch()))
 }

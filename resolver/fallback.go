@@ -11,12 +11,12 @@ import (
 
 // fallBack serves a look-up that git's protocol didn't answer. Where the server
 // doesn't take the request at all (an old git, a proxy that lets no POST
-// through) the forge's API is asked for the commit; otherwise the error is explained.
+// through) the forge's API is asked for a branch's commit; otherwise the error is explained.
 func (c *Client) fallBack(
 	ctx context.Context, remote git.Remote, ref git.Ref, err error,
 ) (Head, error) {
 	var refused *statusError
-	if errors.As(err, &refused) && isUnserved(refused.code) {
+	if errors.As(err, &refused) && isUnserved(refused.code) && ref.Tag() == "" {
 		head, apiErr := c.branchByAPI(ctx, remote, ref)
 		if apiErr == nil {
 			return head, nil

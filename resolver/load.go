@@ -15,7 +15,7 @@ import (
 type LoadConfig struct {
 	Prefix    string // of the known runtimes' repositories; "" is DefaultRepoPrefix
 	AllowHTTP bool   // lets Prefix be an http URL of any host
-	File      string // a configuration file, see [Catalogue.AddFile]; "" for none
+	File      string // a configuration file, see [Catalogue.AddEntries]; "" for none
 	Required  bool   // makes a File that does not exist an error
 	Token     string // for the host of Prefix; "" for none
 	// Lookup reads the variables that the File names for other hosts' tokens, as os.LookupEnv does.
@@ -31,8 +31,9 @@ type Setup struct {
 }
 
 // Load returns the catalogue, the credentials and the names of their variables. Each token is bound
-// to one host: Token to that of the Prefix, the others to those that the File names them for. The
-// error is an ErrInvalidInput, or the system's for a File that cannot be read.
+// to one host: Token to that of the Prefix, the others to those that the File names them for. An
+// entry of the File that is wrong is no error: [Catalogue.Problems] lists it. The error is an
+// ErrInvalidInput, or the system's for a File that cannot be read.
 func Load(cfg LoadConfig) (Setup, error) {
 	catalogue, err := cfg.catalogue()
 	if err != nil {
@@ -70,7 +71,7 @@ func (cfg LoadConfig) catalogue() (*Catalogue, error) {
 	if err != nil || cfg.File == "" {
 		return c, err
 	}
-	err = c.AddFile(cfg.File)
+	err = c.AddEntries(cfg.File)
 	switch {
 	case err == nil, errors.Is(err, fs.ErrNotExist) && !cfg.Required:
 		return c, nil

@@ -43,8 +43,8 @@ func (c *Client) requireOnBranch(
 	if head.Revision == rev {
 		return nil
 	}
-	if head.Ref.IsHEAD() {
-		return notOnBranch("HEAD is on no branch")
+	if head.Ref.Branch() == "" {
+		return notOnBranch(head.Ref.String() + " is on no branch")
 	}
 	for _, check := range []func(context.Context, git.Remote, git.Ref, git.Revision) error{
 		c.requireNoNamesake, c.requireCommit, c.requireAncestor,

@@ -28,7 +28,7 @@ const DefaultDockerfile = "Dockerfile"
 type Template struct {
 	Name       string     // unique in the catalogue
 	Remote     git.Remote // the repository
-	Ref        git.Ref    // the branch, or HEAD
+	Ref        git.Ref    // the branch or tag, or HEAD
 	Subdir     string     // the build context below the root, "" for the root
 	Dockerfile string     // path below Subdir, "Dockerfile" by default
 	Target     string     // the Dockerfile's stage, "" for its last
@@ -38,6 +38,58 @@ type Template struct {
 	Timeout time.Duration
 	// Args are the rules for build arguments, sorted by name.
 	Args []arg.Rule
+	// Revision is the only commit that is built, zero for the one that Ref names. Ref is then asked
+	// only whether the repository may be read.
+	Revision git.Revision
+}
+
+// IsPinned reports whether the template is built from a given commit or tag, so that no branch is
+// followed.
+func (t Template) IsPinned() bool { return !t.Revision.IsZero() || t.Ref.Tag() != "" }
+
+// RefName returns the full name of the branch or tag, or HEAD. It is "" for a template with a
+// Revision, which follows none.
+func (t Template) RefName() string {
+	if !t.Revision.IsZero() {
+		return ""
+	}
+	return t.Ref.String()
+}
+
+// RefAt is RefName with the branch in place of HEAD, as far as the server's answer has it.
+func (t Template) RefAt(head Head) string {
+	if !t.Revision.IsZero() {
+		return ""
+	}
+	return head.Ref.String()
+}
+
+// describe returns the template in one line, with what differs from the defaults.
+func (t Template) describe() string {
+	text := fmt.Sprintf("image %s of %s, %s", t.Image, t.Remote,
+		cmp.Or(t.RefName(), t.Revision.String()))
+	for _, part := range []struct{ what, value, usual string }{
+		{"subdir", t.Subdir, ""}, {"dockerfile", t.Dockerfile, DefaultDockerfile},
+		{"target", t.Target, ""}, {"platform", t.Platform, ""},
+	} {
+		if part.value != part.usual {
+			text += ", " + part.what + " " + part.value
+		}
+	}
+	if t.Timeout != 0 {
+		text += ", timeout " + t.Timeout.String()
+	}
+	for i, r := range t.Args {
+		if i == 0 {
+			text += ", args"
+		}
+		if r.File != "" {
+			text += fmt.Sprintf(" %s from %s", r.Name, r.File)
+		} else {
+			text += fmt.Sprintf(" %s=%s", r.Name, quote(r.Value))
+		}
+	}
+	return text
 }
 
 // StandardArgs returns the rules that a built-in template has by default, and none for a name that
@@ -65,16 +117,17 @@ func checkTemplate(t Template) (Template, error) {
 	}
 	var err error
 	if t.Subdir, err = git.ParseSubdir(t.Subdir); err != nil {
-		return Template{}, err
+		return Template{}, inKey(err, "subdir")
 	}
 	if t.Dockerfile, err = parseDockerfile(t.Dockerfile); err != nil {
-		return Template{}, err
+		return Template{}, inKey(err, "dockerfile")
 	}
 	if t.Args, err = checkArgs(t.Args); err != nil {
-		return Template{}, err
+		return Template{}, inKey(err, "args")
 	}
-	return t, cmp.Or(checkImage(t.Image), checkPlatform(t.Platform), checkTarget(t.Target),
-		checkTimeout(t.Timeout))
+	return t, cmp.Or(inKey(checkImage(t.Image), "image"),
+		inKey(checkPlatform(t.Platform), "platform"), inKey(checkTarget(t.Target), "target"),
+		inKey(checkTimeout(t.Timeout), "timeout"))
 }
 
 // checkArgs checks each rule and sorts them by name.

@@ -252,6 +252,21 @@ func TestParseBranch(t *testing.T) {
 	}
 }
 
+func TestParseTag(t *testing.T) {
+	for _, in := range []string{"v1.2", "refs/tags/v1.2"} {
+		ref, err := ParseTag(in)
+		if err != nil || ref.String() != "refs/tags/v1.2" || ref.Tag() != "v1.2" ||
+			ref.Branch() != "" || ref.IsHEAD() {
+			t.Errorf("ParseTag(%q) = %v, %v", in, ref, err)
+		}
+	}
+	for _, s := range []string{"", "HEAD", "refs/heads/v1", "refs/tags/", "-x", "a..b"} {
+		if ref, err := ParseTag(s); !errors.Is(err, ErrInvalid) || ref != HEAD {
+			t.Errorf("ParseTag(%q) = %v, %v; want it refused", s, ref, err)
+		}
+	}
+}
+
 // FuzzParseRemote: what is taken is taken again, in the same meaning.
 func FuzzParseRemote(f *testing.F) {
 	for _, seed := range []string{"https://h.example/a/b", "http://[::1]:80/x.git",

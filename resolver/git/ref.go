@@ -8,12 +8,13 @@ import (
 
 const (
 	headsPrefix  = "refs/heads/"
+	tagsPrefix   = "refs/tags/"
 	maxBranchLen = 255 // bytes; loose refs are files, and file systems stop there
 )
 
-// Ref is HEAD or one branch under its full name. It is comparable; the zero
-// value is HEAD. It can't name a tag: a template follows a branch.
-type Ref struct{ branch string }
+// Ref is HEAD, or one branch or tag under its full name. It is comparable; the zero
+// value is HEAD.
+type Ref struct{ branch, tag string }
 
 // HEAD is the server's default branch.
 var HEAD Ref
@@ -28,6 +29,20 @@ func ParseBranch(name string) (Ref, error) {
 		return Ref{}, invalid("branch", name, reason)
 	}
 	return Ref{branch: short}, nil
+}
+
+// ParseTag takes a tag's short name ("v1.2") or its full one ("refs/tags/v1.2"), by the rules of
+// [ParseBranch].
+func ParseTag(name string) (Ref, error) {
+	short := strings.TrimPrefix(name, tagsPrefix)
+	reason := branchFault(short)
+	if strings.HasPrefix(short, "refs/") {
+		reason = "only refs/tags/ names tags"
+	}
+	if reason != "" {
+		return Ref{}, invalid("tag", name, reason)
+	}
+	return Ref{tag: short}, nil
 }
 
 func branchFault(name string) string {
@@ -61,16 +76,22 @@ func isForbiddenInBranch(r rune) bool {
 	return r == ' ' || strings.ContainsRune(`~^:?*[\#`, r) || !unicode.IsPrint(r)
 }
 
-// String returns "HEAD" or the full name, "refs/heads/main".
+// String returns "HEAD" or the full name, "refs/heads/main" or "refs/tags/v1.2".
 func (r Ref) String() string {
-	if r.IsHEAD() {
+	switch {
+	case r.IsHEAD():
 		return "HEAD"
+	case r.tag != "":
+		return tagsPrefix + r.tag
 	}
 	return headsPrefix + r.branch
 }
 
-// Branch returns the short name, "" for HEAD.
+// Branch returns a branch's short name, "" for HEAD and tags.
 func (r Ref) Branch() string { return r.branch }
 
+// Tag returns a tag's short name, "" for HEAD and branches.
+func (r Ref) Tag() string { return r.tag }
+
 // IsHEAD reports whether r is HEAD, the zero value.
-func (r Ref) IsHEAD() bool { return r.branch == "" }
+func (r Ref) IsHEAD() bool { return r == HEAD }

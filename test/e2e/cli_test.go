@@ -276,6 +276,42 @@ func TestCommandConfig(t *testing.T) {
 		// The second time the file is found where it is kept.
 		write(t, filepath.Join(s.env["HOME"], ".config", "pinion", "config.yaml"), config, 0o600)
 	}
-	write(t, file, "templates:\n- nme: x\n", 0o600)
-	s.fail(t, exitUsage, []string{"line 2", "nme"}, "ensure", runtime, "--config", file)
+	write(t, file, "templates:\n- name: own-thing\n  rpeo: x\n", 0o600)
+	s.fail(t, exitUsage, []string{"line 3", "rpeo"}, "ensure", "own-thing", "--config", file)
+	write(t, file, "templates: [\n", 0o600)
+	s.fail(t, exitUsage, []string{file}, "ensure", runtime, "--config", file)
+}
+
+// TestCatalogueOfBuiltIns: an entry changes a built-in template or pins it, and a wrong one is
+// refused alone.
+func TestCatalogueOfBuiltIns(t *testing.T) {
+	s := newScene(t, containerdOwn)
+	tmpl := s.template(t, runtime, parts.RepoOptions{})
+	first := tmpl.busybox(t, "RUN echo first")
+	second := tmpl.commit(t, parts.Commit{Files: busybox(t, "RUN echo second")})
+	other := tmpl.commit(t, parts.Commit{Branch: "other", From: "main",
+		Files: busybox(t, "RUN echo other")})
+	file := filepath.Join(s.env["HOME"], ".config", "pinion", "config.yaml")
+	for _, c := range []struct{ keys, sha string }{
+		{"timeout: 10m", second}, {"branch: other", other}, {"revision: " + first, first},
+	} {
+		write(t, file, "templates:\n- name: "+runtime+"\n  "+c.keys+
+			"\n- name: codex\n  brnach: x\n", 0o600)
+		img := parseImage(t, s.run(t, "ensure", runtime, "--format", "json"))
+		if img.Revision.String() != c.sha {
+			t.Errorf("%s gives %s, want %s", c.keys, img.Revision, c.sha)
+		}
+	}
+	img := parseImage(t, s.run(t, "ensure", runtime, "--format", "json"))
+	if img.Outcome != "hit" || img.Revision.String() != first {
+		t.Errorf("the pinned template gives %+v", img)
+	}
+	s.fail(t, exitNotFound, []string{"pins"}, "ensure", runtime, "--sha", second)
+	s.fail(t, exitUsage, []string{file, "line 5", "brnach"}, "ensure", "codex")
+	if r := s.run(t, "doctor"); r.code != 0 || !strings.Contains(r.stdout, "brnach") {
+		t.Errorf("doctor says %d, %s", r.code, r.stdout)
+	}
+	if r := s.run(t, "ls"); r.code != 0 || !strings.Contains(r.stderr, "brnach") {
+		t.Errorf("ls says %d, %s", r.code, r.stderr)
+	}
 }

@@ -63,8 +63,8 @@ func New(
 	type place struct{ repository, ref string }
 	at := map[place]*repo{}
 	for _, t := range templates {
-		if t.Mode != resolver.ModeLocalBuild {
-			continue // a registry's tag has no head
+		if t.Mode != resolver.ModeLocalBuild || t.Ref == "" {
+			continue // a registry's tag has no head, and a pinned template follows none
 		}
 		p := place{t.Repository, t.Ref}
 		if at[p] == nil {

@@ -141,6 +141,7 @@ func play(t *testing.T, f func(t *testing.T, w *world)) {
 			at("two", "https://git.example.com/sub/Acme/templates", "HEAD"),
 			at("three", "https://git.example.com/other/templates", "refs/heads/release"),
 			{Name: "pulled", Mode: resolver.ModeRegistry},
+			at("pinned", "https://git.example.com/sub/Acme/templates", ""),
 		}, time.Minute, slog.New(slog.NewTextHandler(&w.log, nil)))
 		w.jitter = func(d time.Duration) time.Duration { return d }
 		ctx, stop := context.WithCancel(t.Context())
