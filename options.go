@@ -288,9 +288,30 @@ func parseStore(s string) (dir string, isFolder bool, err error) {
 func (s settings) loadCatalogue() (resolver.Setup, error) {
 	return resolver.Load(resolver.LoadConfig{
 		Prefix: s.prefix, AllowHTTP: s.allowHTTP, Token: s.token, Lookup: s.lookup,
-		File:     cmp.Or(s.config, xdg.ConfigFile(s.lookup, "pinion", "config.yaml")),
-		Required: s.config != "",
+		File: s.configPath(), Required: s.config != "",
 	})
+}
+
+func (s settings) configPath() string {
+	return cmp.Or(s.config, xdg.ConfigFile(s.lookup, "pinion", "config.yaml"))
+}
+
+// ConfigEntry is one entry of the config file: what it stands for, or what is wrong with it.
+type ConfigEntry = resolver.Entry
+
+// CheckConfig reads the config file that [New] would read and returns its path and its entries,
+// those that are wrong included. It contacts nothing. The error is of kind [ErrInvalidInput] for a
+// file that is no YAML, or that [WithConfig] names and does not exist.
+func CheckConfig(opts ...Option) (file string, entries []ConfigEntry, err error) {
+	s := defaults()
+	for _, o := range opts {
+		o(&s)
+	}
+	setup, err := s.loadCatalogue()
+	if err != nil {
+		return s.configPath(), nil, err
+	}
+	return s.configPath(), setup.Catalogue.Entries(), nil
 }
 
 func (s settings) cachePath() string {

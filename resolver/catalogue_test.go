@@ -286,7 +286,7 @@ func TestAddFileRefuses(t *testing.T) {
 		"bad platform":         {one(repo + "\n    platform: arm64"), "platform"},
 		"bad image":            {one(repo + "\n    image: a:b"), "image"},
 		"a timeout of words":   {one(repo + "\n    timeout: long"), "line 4"},
-		"a timeout of no unit": {one(repo + "\n    timeout: 15"), "line 4"},
+		"a timeout of no unit": {one(repo + "\n    timeout: 15"), "for example 20m"},
 		"a timeout below 0":    {one(repo + "\n    timeout: -1m"), "timeout"},
 		"a name twice": {one(repo) + "  - name: mine\n    " + repo + "\n    image: x\n",
 			"line 4: templates, entry 2 (\"mine\"): invalid input: the catalogue has"},

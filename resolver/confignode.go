@@ -167,7 +167,7 @@ func place(node *yaml.Node, err error) (int, error) {
 		if _, scanErr := fmt.Sscanf(text, "line %d:", &line); scanErr == nil {
 			_, text, _ = strings.Cut(text, ": ")
 		}
-		return line, fmt.Errorf("%w: %s", ErrInvalidInput, text)
+		return line, fmt.Errorf("%w: %s%s", ErrInvalidInput, text, typeHint(text))
 	}
 	if !errors.Is(err, ErrInvalidInput) {
 		err = fmt.Errorf("%w: %w", ErrInvalidInput, err)
@@ -185,4 +185,23 @@ func place(node *yaml.Node, err error) (int, error) {
 		}
 	}
 	return line, err
+}
+
+// typeHint returns what to write where the decoder found a value of another type.
+func typeHint(text string) string {
+	for suffix, hint := range map[string]string{
+		"into time.Duration":   ": write a number with its unit, for example 20m",
+		"into bool":            ": write true or false",
+		"into string":          ": write a text",
+		"into resolver.fields": ": write a value, or a mapping with file",
+		"into map[string]*resolver.argConfig": ": write a mapping, for example " +
+			"{VERSION: {file: .version}}",
+		"into resolver.templateConfig":   ": write a mapping, for example {name: NAME, repo: URL}",
+		"into resolver.credentialConfig": ": write a mapping with host and token_env",
+	} {
+		if strings.HasSuffix(text, suffix) {
+			return hint
+		}
+	}
+	return ""
 }

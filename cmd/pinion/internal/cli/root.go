@@ -49,7 +49,7 @@ func (a *app) root() *cobra.Command {
 		a.ensureCommand(), a.bakeCommand(), a.runCommand(), a.resolveCommand(), a.lsCommand(),
 		a.pruneCommand(), a.duCommand(),
 		a.serveCommand(), a.doctorCommand(), a.builderCommand(), a.buildkitdCommand(),
-		a.versionCommand(), a.completionCommand(), exitCodesTopic(),
+		a.configCommand(), a.versionCommand(), a.completionCommand(), exitCodesTopic(),
 	)
 	return cmd
 }

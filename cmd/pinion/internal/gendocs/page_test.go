@@ -86,7 +86,8 @@ func TestEveryVerbHasAPageAndTheSameOneTwice(t *testing.T) {
 	want := []string{
 		"pinion.md", "pinion_bake.md", "pinion_builder.md", "pinion_builder_logs.md",
 		"pinion_builder_prune.md", "pinion_builder_status.md",
-		"pinion_builder_stop.md", "pinion_completion.md", "pinion_doctor.md", "pinion_du.md",
+		"pinion_builder_stop.md", "pinion_completion.md", "pinion_config.md",
+		"pinion_config_check.md", "pinion_config_schema.md", "pinion_doctor.md", "pinion_du.md",
 		"pinion_ensure.md",
 		"pinion_exit-codes.md", "pinion_ls.md", "pinion_prune.md", "pinion_resolve.md",
 		"pinion_run.md", "pinion_serve.md", "pinion_version.md",
