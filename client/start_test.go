@@ -181,7 +181,8 @@ func TestStartReportsWhyTheServerEnded(t *testing.T) {
 	opts := scene(t, "fail")
 	_, err := client.Start(t.Context(), opts...)
 	if !errors.Is(err, client.ErrNoServer) ||
-		!strings.HasSuffix(err.Error(), "exit status 64: a warning; pinion: error: MOLECULE_X is wrong") {
+		!strings.HasSuffix(err.Error(), "exit status 64: a warning; "+
+			"pinion: error: MOLECULE_X is wrong") {
 		t.Errorf("got %v", err)
 	}
 }
