@@ -13,6 +13,9 @@ const LocalImagePrefix = "molecule-local"
 // registryEnv is the variable whose presence says that images are pulled.
 const registryEnv = "MOLECULE_IMAGE_REGISTRY"
 
+// isolationEnv is the variable whose token keeps the images of parallel jobs apart.
+const isolationEnv = "MOLECULE_LOCAL_IMAGE_ISOLATION"
+
 // defaultPlatform is the platform whose tags have no suffix.
 const defaultPlatform = "linux/amd64"
 
@@ -27,8 +30,9 @@ func KnownRuntimes() []string {
 func IsKnownRuntime(runtime string) bool { return slices.Contains(KnownRuntimes(), runtime) }
 
 // LocalImageTag returns the name of a runtime's image at a commit, of which the first 12 digits
-// count. Without a platform it is that of linux/amd64. Templates that the operator's catalogue
-// changes have other names; [Images.Ensure] returns the name in any case.
+// count. Without a platform it is that of linux/amd64. With MOLECULE_LOCAL_IMAGE_ISOLATION it ends
+// in the token. Templates that the operator's catalogue changes have other names; [Images.Ensure]
+// returns the name in any case.
 func LocalImageTag(runtime, sha string, platform ...string) string {
 	return repository(runtime) + ":" + sha[:min(12, len(sha))] + suffix(platform)
 }
@@ -42,11 +46,14 @@ func repository(runtime string) string {
 	return LocalImagePrefix + "/workspace-template-" + runtime
 }
 
-func suffix(platform []string) string {
-	if len(platform) == 0 || platform[0] == "" || platform[0] == defaultPlatform {
-		return ""
+func suffix(platform []string) (end string) {
+	if len(platform) > 0 && platform[0] != "" && platform[0] != defaultPlatform {
+		end = "-" + strings.ReplaceAll(platform[0], "/", "-")
 	}
-	return "-" + strings.ReplaceAll(platform[0], "/", "-")
+	if token := strings.TrimSpace(os.Getenv(isolationEnv)); token != "" {
+		end += "--" + token
+	}
+	return end
 }
 
 // IsLocalBuildImage reports whether an image was built locally, by its name.

@@ -33,6 +33,7 @@ func (b *book) text() string {
 func newImages(t *testing.T) (*Images, *piniontest.Server, *book) {
 	t.Helper()
 	t.Setenv(registryEnv, "")
+	t.Setenv(isolationEnv, "")
 	fake := piniontest.NewServer()
 	t.Cleanup(fake.Close)
 	b := &book{}
@@ -158,6 +159,7 @@ func TestResolve(t *testing.T) {
 }
 
 func TestNames(t *testing.T) {
+	t.Setenv(isolationEnv, "")
 	sha := strings.Repeat("0123456789", 4)
 	for got, want := range map[string]string{
 		LocalImageTag("hermes", sha):                ":012345678901",
@@ -170,6 +172,14 @@ func TestNames(t *testing.T) {
 		if want = "molecule-local/workspace-template-hermes" + want; got != want {
 			t.Errorf("got %s, want %s", got, want)
 		}
+	}
+	t.Setenv(isolationEnv, "job-7")
+	if got := LocalImageTag("hermes", sha, "linux/arm64"); !strings.HasSuffix(got,
+		":012345678901-linux-arm64--job-7") {
+		t.Errorf("with a token it is %s", got)
+	}
+	if got := LocalImageLatestTag("hermes"); !strings.HasSuffix(got, ":latest--job-7") {
+		t.Errorf("with a token it is %s", got)
 	}
 	if !IsLocalBuildImage(LocalImageLatestTag("x")) || IsLocalBuildImage("molecule-locals/x") ||
 		IsLocalBuildImage("ghcr.io/molecule-local/x") {
