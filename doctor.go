@@ -32,7 +32,7 @@ const (
 type Check struct {
 	Name   string `json:"name"`
 	Status Status `json:"status"`
-	// Detail says what was seen; for a warning or a failure also what to do about it.
+	// Detail describes the finding, and for a warning or a failure the remedy.
 	Detail string `json:"detail"`
 	// Err is the cause of a failure.
 	Err error `json:"-"`

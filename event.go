@@ -104,7 +104,7 @@ func newSteps(observe func(buildkit.Progress), emit func(Event)) *buildkit.Steps
 	})
 }
 
-// logHit says that there is nothing to build.
+// logHit logs that there is nothing to build.
 func (o *Orchestrator) logHit(w work) {
 	o.log.Info(fmt.Sprintf("local-build: cache hit for %s (sha=%s), nothing to build",
 		w.template.Name, w.recipe.Short()))
@@ -227,7 +227,7 @@ func logWarnings(log *slog.Logger, name string, warnings []string) {
 	}
 }
 
-// failureEvent is the only event of a call that failed before it was known what it is about.
+// failureEvent is the only event of a call that failed before its subject was known.
 func (o *Orchestrator) failureEvent(ctx context.Context, name string, err error) Event {
 	return Event{ID: 1, Type: EventFailed, Time: time.Now().UTC(), Name: name,
 		Failure: failureOf(ctx, err, o.clean)}

@@ -31,7 +31,7 @@ func ExampleOrchestrator_EnsureLocalImage() {
 }
 
 // On a contributor's machine nothing is set, and the image is built from the template's current
-// commit. Containers are created from the ID, since anybody can move a tag.
+// commit. Containers are created from the ID, since every user can move a tag.
 func ExampleOrchestrator_Ensure() {
 	o, err := pinion.New(pinion.OptionsFromEnv(os.LookupEnv))
 	if err != nil {

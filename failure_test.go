@@ -55,7 +55,7 @@ func TestWhatAFailedStepPrinted(t *testing.T) {
 	}
 }
 
-// TestCallersOfOneBuild: all but the one that began it have a shared result, and its warnings are
+// TestCallersOfOneBuild: all callers but the first have a shared result, and its warnings are
 // logged once.
 func TestCallersOfOneBuild(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -247,7 +247,7 @@ type fakeBuilder struct {
 	wait func(context.Context) error
 	// spoil, if set, changes the image on its way to the store.
 	spoil func(*imagestore.Image)
-	// outside says that it delivers through the sink, and is no part of the engine.
+	// outside reports whether the builder delivers through the sink, so is not part of the engine.
 	outside bool
 	// kind is KindDocker if it is empty.
 	kind buildkit.Kind

@@ -184,7 +184,7 @@ func (w work) image(outcome Outcome, rec cache.Record) Image {
 			Durations: w.times},
 	}
 	if w.tree != nil {
-		img.Repository = "" // the tree need not be of any
+		img.Repository = "" // the tree may be of none
 	}
 	return img
 }

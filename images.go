@@ -185,7 +185,7 @@ type TemplateUsage struct {
 	Name       string `json:"name"`
 	Repository string `json:"repository"`
 	Platform   string `json:"platform"`
-	// Trees says that these are images of working trees.
+	// Trees reports whether these are images of working trees.
 	Trees  bool `json:"working_trees,omitempty"`
 	Images int  `json:"images"`
 	// InUse counts the images that containers use, running or not.

@@ -322,7 +322,7 @@ func (o *Orchestrator) frontends() []string {
 	return slices.Concat(o.settings.frontends, o.catalogue.Frontends())
 }
 
-// remember writes the record, last of all: what it says has been verified.
+// remember writes the record last, when all of its facts are verified.
 func (o *Orchestrator) remember(ctx context.Context, rec cache.Record) (warnings []string) {
 	dir, err := o.records()
 	if err == nil {

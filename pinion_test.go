@@ -453,7 +453,7 @@ func TestACommitAskedForByHand(t *testing.T) {
 	); !errors.Is(err, ErrNotOnBranch) {
 		t.Errorf("error is %v", err)
 	}
-	// "Any" is any commit, not any caller: that the repository may be read is asked all the same.
+	// "Any" is any commit, not any caller: read access to the repository is still checked.
 	if _, err := w.Ensure(
 		t.Context(), "claude-code", AtRevision(revision(t, shaB), true),
 	); !errors.Is(err, ErrNotOnBranch) {

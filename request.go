@@ -62,7 +62,7 @@ func Pull() EnsureOption { return func(r *request) { r.pull = true } }
 // NoCache runs every step of the Dockerfile again. It bypasses the hit.
 func NoCache() EnsureOption { return func(r *request) { r.noCache = true } }
 
-// Prewarm says that the image is not needed yet. It changes nothing but the receipt, including the
+// Prewarm marks an image that is not needed yet. It changes nothing but the receipt, including the
 // receipts of later hits.
 func Prewarm() EnsureOption { return func(r *request) { r.prewarm = true } }
 

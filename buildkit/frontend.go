@@ -41,7 +41,7 @@ func (s *solve) frontendOpts(in *inspection) (frontend string, opts map[string]s
 		"platform": platforms.Format(s.req.Platform),
 		"filename": s.req.Dockerfile,
 		// With "cmdline" set the frontend does not look for `# syntax=` itself, so the inspected
-		// frontend is the one that runs.
+		// frontend is the frontend that runs.
 		"cmdline": in.frontendCmdline,
 	}
 	if s.req.Target != "" {

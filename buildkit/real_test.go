@@ -131,7 +131,7 @@ func buildsSubdir(t *testing.T, b *bench) {
 	wantError(t, err, buildkit.ErrRefused, "sub/gone is not in the repository")
 }
 
-// The inspected file is the one that runs, though inside the copied subdir the link leads to
+// The inspected file is the one that is built, though inside the copied subdir the link leads to
 // another.
 func linkedDockerfile(t *testing.T, b *bench) {
 	base := partstest.BusyboxTemplate(t)

@@ -12,7 +12,7 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/internal/filelock"
 )
 
-// Repair compares all blobs of the line with their digests. It removes those that differ, and the
+// Repair compares all blobs of the line with their digests. It removes blobs that differ, and the
 // entries that name them. A builder that cannot read a cache does not say which blob is damaged,
 // and the other methods compare sizes alone. The errors are ctx's, or *Error.
 func (c *BuildCache) Repair(ctx context.Context) error {

@@ -82,7 +82,7 @@ func NewCatalogue(prefix string, opts ...CatalogueOption) (*Catalogue, error) {
 }
 
 // Add puts one more template into the catalogue and fills in its defaults. A
-// name or an image name that is there already is refused, so that no two
+// name or an image name that exists already is refused, so that no two
 // templates can ever give one image.
 func (c *Catalogue) Add(t Template) error {
 	if err := c.add(t); err != nil {

@@ -116,7 +116,7 @@ func (c *Client) head(
 }
 
 // unbornHead serves a HEAD that points to a branch without a commit: the branch
-// that the forge calls the default one may exist all the same.
+// that the forge calls the default one may still exist.
 func (c *Client) unbornHead(
 	ctx context.Context, remote git.Remote, hint git.ObjectFormat,
 ) (Head, error) {

@@ -13,7 +13,7 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore/docker"
 )
 
-// selectionKind is what buildx's files and the name in the settings come to. Zero means that
+// selectionKind is the result of buildx's files and the name in the settings. Zero means that
 // nothing was named or selected.
 type selectionKind int
 

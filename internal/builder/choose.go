@@ -98,7 +98,7 @@ func (c Config) chooseForFolder(ctx context.Context, sel selection) (Choice, err
 	}
 }
 
-// askEngine asks the engine in use what it is. The engine dials anew where it is used for more.
+// askEngine asks the engine in use for its description. Other uses dial the engine again.
 func (c Config) askEngine(ctx context.Context) (*docker.Engine, imagestore.EngineInfo, error) {
 	e, err := docker.Dial(c.Engine)
 	if err != nil {

@@ -114,7 +114,7 @@ func TestPickNode(t *testing.T) {
 	}
 }
 
-// A node that hangs costs a moment where it would have been taken before the one that answers, and
+// A node that hangs costs a moment if it would be preferred to the one that answers, and
 // nothing otherwise.
 func TestNodeThatHangs(t *testing.T) {
 	const amd, arm = "linux/amd64", "linux/arm64"

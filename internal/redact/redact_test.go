@@ -52,7 +52,7 @@ func TestStringMasksBase64AtAnyOffset(t *testing.T) {
 			for _, enc := range []*base64.Encoding{base64.StdEncoding, base64.RawURLEncoding} {
 				encoded := enc.EncodeToString([]byte(whole))
 				got := r.String(encoded)
-				// What is left may be no more than the edges.
+				// Only the edges may be left.
 				if left := len(strings.Replace(got, redact.Mask, "",
 					1)); left > len(encoded)-4*(len(secret)-2)/3+4 || got == encoded {
 					t.Errorf("%d before, %d after: %q is left as %q", before, after, encoded, got)

@@ -72,7 +72,7 @@ func (a *Arrival) checkName(ctx context.Context, id string) error {
 	return nil
 }
 
-// verify returns the image that arrived if it is the one that was built.
+// verify returns the image that arrived if it is the image that was built.
 func (a *Arrival) verify(ctx context.Context, res buildkit.Result) (Adopted, error) {
 	img, err := a.inspect(ctx)
 	if err != nil {

@@ -58,7 +58,7 @@ func (g *gate) shut() {
 	}
 }
 
-// open lets everybody through. It may be called again.
+// open lets all requests through. It may be called again.
 func (g *gate) open() {
 	g.mu.Lock()
 	defer g.mu.Unlock()

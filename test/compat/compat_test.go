@@ -25,10 +25,10 @@ const (
 	name     = "molecule-local/workspace-template-own:3f7e9e91e207"
 )
 
-// TestHitsOfAnEarlierVersion asks for what testdata has. There is neither a builder nor an engine,
-// so anything but a hit fails.
+// TestHitsOfAnEarlierVersion requests the images of testdata. There is neither a builder nor an
+// engine, so anything but a hit fails.
 func TestHitsOfAnEarlierVersion(t *testing.T) {
-	t.Setenv("HTTP_PROXY", serveHead(t)) // no other test of the package may have asked before
+	t.Setenv("HTTP_PROXY", serveHead(t)) // no other test of the package may send a request before
 	o := open(t)
 	for _, test := range []struct {
 		reference, id string

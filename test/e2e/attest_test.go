@@ -20,7 +20,7 @@ import (
 type attested struct {
 	*scene
 	save func(t *testing.T, ref string) io.Reader
-	// engine says that containers can be made.
+	// engine reports whether containers can be made.
 	engine bool
 	// kept checks the image by the store's own word.
 	kept func(t *testing.T, img pinion.Image)

@@ -105,7 +105,7 @@ func TestCommandSeveralNames(t *testing.T) {
 	}
 }
 
-// TestCommandFirstFailureDecides: the others are built all the same.
+// TestCommandFirstFailureDecides: the exit code. The other images are still built.
 func TestCommandFirstFailureDecides(t *testing.T) {
 	s := newScene(t, containerdOwn)
 	tmpl, sha := s.prepare(t, "RUN echo the good one")
@@ -160,7 +160,7 @@ func TestCommandUsage(t *testing.T) {
 		[]string{"http"}, "ensure", runtime)
 }
 
-// TestCommandErrors: each kind has its exit code, and says what to do.
+// TestCommandErrors: each kind has its exit code and its advice.
 func TestCommandErrors(t *testing.T) {
 	s := newScene(t, containerdOwn)
 	tmpl, _ := s.prepare(t, "RUN echo first", "RUN exit 42")

@@ -127,7 +127,7 @@ func TestFault38_PullBreaksOff(t *testing.T) {
 	}
 }
 
-// TestFault38_PullFails: the image comes all the same, by a load.
+// TestFault38_PullFails: the image is then delivered by a load.
 func TestFault38_PullFails(t *testing.T) {
 	s := newScene(t, containerdStandalone)
 	s.noisy(t)

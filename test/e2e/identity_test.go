@@ -236,7 +236,7 @@ func TestFault33_CallerWithoutAccess(t *testing.T) {
 			t.Errorf("a caller %s got %+v", name, img)
 		}
 	}
-	// Also while somebody with access asks for the same thing, in the same process.
+	// Also while a caller with access requests the same image in the same process.
 	hook, arrived, release := parts.GatePath("/git-upload-pack")
 	s.git.SetHook(hook)
 	defer release()

@@ -61,7 +61,7 @@ func TestCacheFromAndTo(t *testing.T) {
 	}
 }
 
-// TestCacheFromMissing is no more than a warning, and what cannot be saved is no failure.
+// TestCacheFromMissing: a missing cache is a warning, and so is a failed save.
 func TestCacheFromMissing(t *testing.T) {
 	s := newScene(t, containerdOwn)
 	s.prepare(t, "RUN echo nothing there")

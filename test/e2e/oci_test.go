@@ -73,7 +73,7 @@ func (l layout) blobs(t *testing.T) map[string]int64 {
 	return sizes
 }
 
-// noTrace checks that nothing is left of work that did not come to its end.
+// noTrace checks that nothing is left of unfinished work.
 func (l layout) noTrace(t *testing.T) {
 	t.Helper()
 	for _, dir := range []string{"tmp", "loose"} {
@@ -334,7 +334,7 @@ func (u user) withoutEngine(t *testing.T) user {
 	return u
 }
 
-// TestNoEngine says what to do about it.
+// TestNoEngine: the errors have advice.
 func TestNoEngine(t *testing.T) {
 	s := newScene(t, containerdStandalone)
 	s.prepare(t, "RUN echo nobody")

@@ -90,7 +90,7 @@ func (s *scene) prune(t *testing.T, opts pinion.PruneOptions) pinion.PruneReport
 	return report
 }
 
-// wantPruned compares what became of references; those that are not named must not be in the
+// wantPruned compares the actions on references. References that want lacks must not be in the
 // report.
 func wantPruned(t *testing.T, report pinion.PruneReport, want map[string]pinion.PruneAction) {
 	t.Helper()

@@ -55,7 +55,7 @@ func onCells(t *testing.T, cells []cell, f func(*testing.T, cell)) {
 	}
 }
 
-// scene is where a test plays: git server and engine, each behind a proxy, and somebody who asks.
+// scene is the surroundings of a test: git server and engine, each behind a proxy, and a user.
 type scene struct {
 	user
 	cell

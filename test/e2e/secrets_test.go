@@ -137,7 +137,7 @@ func secrets(t *testing.T, s *scene, d daemonDir) {
 
 	lines := prying(host)
 	if !d.old {
-		// BuildKit of old takes it for a plain download.
+		// Old versions of BuildKit treat it as a plain download.
 		lines = append(lines, "ADD "+stranger.repoURL+" /other")
 	}
 	tmpl.busybox(t, lines...)

@@ -207,7 +207,7 @@ func TestFault33_NoAccessOverHTTP(t *testing.T) {
 	img := want[pinion.Image](t, may.ensure(t.Context()), 200)
 	mayNot := serveHere(t, s.open(t))
 	r := mayNot.ensure(t.Context())
-	// To who may not read it, the git server says that there is no such repository.
+	// The git server reports the repository as missing to users without access.
 	if got := want[map[string]any](t, r, 404); got["class"] != "not-found" ||
 		strings.Contains(r.text, img.ID) {
 		t.Errorf("%v", got)

@@ -63,7 +63,7 @@ func (s *serveClient) waitFor(
 	return b
 }
 
-// TestWatchByWebhook with a real Gitea's own webhook: what is pushed is built before anybody asks.
+// TestWatchByWebhook: a webhook of a real Gitea starts the build of a pushed commit.
 func TestWatchByWebhook(t *testing.T) {
 	s := newScene(t, containerdOwn)
 	tmpl, first := s.prepare(t, "RUN echo first")
@@ -101,7 +101,7 @@ func TestWatchByWebhook(t *testing.T) {
 	}
 }
 
-// TestWatchByPolling follows what there is an image of, and nothing else.
+// TestWatchByPolling: only templates with an image are followed.
 func TestWatchByPolling(t *testing.T) {
 	s := newScene(t, containerdOwn)
 	tmpl, _ := s.prepare(t, "RUN echo polled")

@@ -103,7 +103,7 @@ func TestWorkingTree(t *testing.T) {
 	})
 }
 
-// wantTree checks by the engine's own word that the image says that it is of no commit.
+// wantTree checks in the engine that the image's labels name no commit.
 func (s *scene) wantTree(t *testing.T, img pinion.Image) {
 	t.Helper()
 	got, err := s.docker.ImageInspect(t.Context(), img.Reference)

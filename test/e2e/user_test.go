@@ -13,7 +13,7 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion"
 )
 
-// user is somebody who asks Pinion, as a library or on the command line: an environment, with a
+// user is a user of Pinion, by the library or the command line: an environment, with a
 // home and a cache folder of its own.
 type user struct{ env map[string]string }
 

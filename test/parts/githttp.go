@@ -133,7 +133,7 @@ func (g *GitHTTP) URL() string { return g.url }
 // RepoURL is the address of a repository as people write it, without ".git".
 func (g *GitHTTP) RepoURL(name string) string { return g.url + "/" + name }
 
-// Close ends the server and what it is answering. It may be called again.
+// Close ends the server and its open requests. It may be called again.
 func (g *GitHTTP) Close() error {
 	if err := g.server.Close(); err != nil && !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("end the git server: %w", err)

@@ -26,7 +26,7 @@ type Request struct {
 // Hook sees a request before it is passed on. It returns true if it has answered it itself.
 type Hook func(w http.ResponseWriter, r *http.Request) bool
 
-// Proxy stands before a server, counts what it is asked and fails on demand. Connection upgrades
+// Proxy stands before a server, counts requests and fails on demand. Connection upgrades
 // and streams pass through.
 type Proxy struct {
 	server   *http.Server

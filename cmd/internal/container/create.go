@@ -91,7 +91,7 @@ func (c *Container) Start(ctx context.Context) error {
 func (c *Container) Remove(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
-	// The engine may have removed it already (Spec.Remove), and the caller could do no more.
+	// The engine may have removed it (Spec.Remove), and the caller cannot do more.
 	_, _ = c.api.ContainerRemove(ctx, c.id,
 		client.ContainerRemoveOptions{Force: true, RemoveVolumes: true})
 }

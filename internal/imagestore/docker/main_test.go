@@ -16,7 +16,7 @@ const (
 	helperProgram = "docker-credential-pinion-test"
 )
 
-// The variables that tell the stand-ins what to do.
+// The variables that control the stand-ins.
 const (
 	sshSocketVar  = "PINION_TEST_SSH_SOCKET"  // where `docker system dial-stdio` would lead
 	helperUserVar = "PINION_TEST_HELPER_USER" // "" makes the helper fail

@@ -225,7 +225,7 @@ func TestReceiveCancelledDuringPull(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	l := storetest.NewLayered(t, largerThanBuffers, "top")
 	fake.Handle(create, func(w http.ResponseWriter, req *http.Request) {
-		// As if the pull had come to its end a moment before.
+		// As if the pull had ended a moment before.
 		fake.Pull(w, req)
 		cancel()
 	})
