@@ -75,14 +75,15 @@ func (f *fakeHeads) RequireOnBranch(context.Context, git.Remote, git.Ref, git.Re
 
 // fakeStore is an image store in memory.
 type fakeStore struct {
-	mu       sync.Mutex
-	endpoint string
-	kind     imagestore.Kind
-	images   map[string]imagestore.Image // by ID
-	tags     map[string]string           // reference to ID
-	pulled   []string
-	gone     error
-	refuses  error // what Pull answers
+	inspected int // requests of Inspect
+	mu        sync.Mutex
+	endpoint  string
+	kind      imagestore.Kind
+	images    map[string]imagestore.Image // by ID
+	tags      map[string]string           // reference to ID
+	pulled    []string
+	gone      error
+	refuses   error // what Pull answers
 	// published is the ID of what Pull brings, "sha256:pulled" if it is empty.
 	published string
 	uses      []imagestore.Use
@@ -113,6 +114,7 @@ func (f *fakeStore) Info(context.Context) (imagestore.EngineInfo, error) {
 func (f *fakeStore) Inspect(_ context.Context, ref string) (imagestore.Image, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.inspected++
 	if f.gone != nil {
 		return imagestore.Image{}, f.gone
 	}

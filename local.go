@@ -61,7 +61,11 @@ func (o *Orchestrator) local(ctx context.Context, t resolver.Template, req reque
 	}
 	if miss == "" {
 		o.logHit(w)
-		return o.withPush(w, o.builds.hit(ctx, w.resolution(), w.image(OutcomeHit, rec))), nil
+		img := w.image(OutcomeHit, rec)
+		if req.followsBranch() {
+			img.Warnings = append(img.Warnings, probe.RestoreLatest(ctx, w.recipe)...)
+		}
+		return o.withPush(w, o.builds.hit(ctx, w.resolution(), img)), nil
 	}
 	c, err := o.builds.join(ctx, req.sharing(w.recipe.Key()), w.resolution(),
 		func(ctx context.Context, b *Build) (Image, error) { return o.build(ctx, w, miss, b) })

@@ -24,7 +24,7 @@ func ParseIsolation(token string) (string, error) {
 	if len(token) <= maxIsolation && isolationForm.MatchString(token) {
 		return token, nil
 	}
-	return "", fmt.Errorf("%w: isolation token %.40q: a token has at most %d lower-case letters and "+
-		"digits, with single dots, dashes or underscores between them", resolver.ErrInvalidInput,
-		token, maxIsolation)
+	return "", fmt.Errorf("%w: isolation token %.40q: a token has at most %d lower-case letters "+
+		"and digits, with single dots, dashes or underscores between them",
+		resolver.ErrInvalidInput, token, maxIsolation)
 }

@@ -36,7 +36,8 @@ type Probe struct {
 	store   imagestore.Store
 	records Records
 	history history
-	early   *inspection // nil if there is none
+	early   *inspection      // nil if there is none
+	found   imagestore.Image // of a hit
 }
 
 // Begin reads the history of the recipe. If early is true, it also starts to inspect the newest
@@ -79,6 +80,7 @@ func (p *Probe) Hit(ctx context.Context, r recipe.Recipe) (cache.Record, Miss, e
 	if miss := mismatch(r, img); miss != "" {
 		return cache.Record{}, miss, nil
 	}
+	p.found = img
 	return recs[i], "", nil
 }
 
@@ -137,6 +139,7 @@ func (p *Probe) retag(
 		if err := p.store.Tag(ctx, rec.ImageID, r.Reference()); err != nil {
 			return cache.Record{}, gone, nil
 		}
+		p.found = img
 		if rec.Reference != r.Reference() {
 			rec = p.rename(ctx, r, rec)
 		}

@@ -61,6 +61,14 @@ func TestMainFlow(t *testing.T) {
 		if back.ID != built.ID || back.Revision.String() != first {
 			t.Errorf("forced back to %s, and got %+v", first, back)
 		}
+		latest := "molecule-local/workspace-template-hermes:latest"
+		if id := s.id(t, latest); id != moved.ID {
+			t.Errorf("a hit moved latest to %s", id)
+		}
+		s.remove(t, latest, false)
+		if s.ensure(t, pinion.OutcomeHit); s.id(t, latest) != built.ID {
+			t.Errorf("latest is %q, not %s", s.id(t, latest), built.ID)
+		}
 		if n := s.engine.Count("/grpc") + s.engine.Count("/session"); n != 0 {
 			t.Errorf("a hit contacted the builder %d times", n)
 		}
