@@ -68,7 +68,7 @@ var advice = map[errdef.Situation]string{
 		"with --cache-dir or MOLECULE_LOCAL_BUILD_CACHE",
 	errdef.CommitOffBranch: "choose a commit of the branch, or allow any with --allow-any-sha",
 	errdef.ConfigMissing:   "create the file, or correct its name in --config or PINION_CONFIG",
-	errdef.BuilderUnknown: "see `docker buildx ls`; " +
+	errdef.BuilderUnknown: "see `docker buildx ls` and correct --builder or BUILDX_BUILDER; " +
 		"if {} is a Docker context, name it with --context",
 	errdef.BuildxMissing: "install docker buildx, " +
 		"or name another builder with --builder or --addr",
@@ -93,10 +93,16 @@ var adviceByCode = map[int]string{
 
 const runDoctor = "run `pinion doctor` to see what works and what does not"
 
+// alsoDoctor is runDoctor behind the advice for a situation.
+const alsoDoctor = "; `pinion doctor` shows what works and what does not"
+
 // adviceFor returns what to do about err, which ends the command with an exit code, or "" if the
 // tables have nothing for it.
 func adviceFor(code int, err error) string {
 	if next := situationAdvice(err); next != "" {
+		if adviceByCode[code] == runDoctor {
+			next += alsoDoctor
+		}
 		return next
 	}
 	if wrong, ok := errors.AsType[*flags.Error](err); ok {

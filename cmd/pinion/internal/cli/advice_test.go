@@ -134,9 +134,11 @@ func hasFlag(cmd *cobra.Command, name string) bool {
 
 func TestAdviceFor(t *testing.T) {
 	err := errdef.In(errdef.EngineUnreachable, "", errors.New("no answer"))
-	if got := adviceFor(exitcode.Store, &pinion.Error{Err: err}); got !=
-		advice[errdef.EngineUnreachable] {
-		t.Errorf("in a situation: got %q", got)
+	for code, also := range map[int]string{exitcode.Store: alsoDoctor, exitcode.Build: ""} {
+		if got := adviceFor(code, &pinion.Error{Err: err}); got !=
+			advice[errdef.EngineUnreachable]+also {
+			t.Errorf("in a situation, with exit code %d: got %q", code, got)
+		}
 	}
 	if got := adviceFor(exitcode.Store, errors.New("x")); got != runDoctor {
 		t.Errorf("by the exit code: got %q", got)
