@@ -55,7 +55,7 @@ func TestAQuietStepIsReported(t *testing.T) {
 			t.Fatal(err)
 		}
 		if len(quiet) != 1 || !strings.HasPrefix(quiet[0].Text, "still building "+runtime+
-			": step 2/2 RUN sleep 25, 2") {
+			": step 3/3 RUN sleep 25, 2") {
 			t.Errorf("got %+v", quiet)
 		}
 	})
