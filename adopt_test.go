@@ -21,7 +21,7 @@ func received(t *testing.T, opts ...Option) *world {
 // temporary is the temporary name of the image that the world has built.
 func (w *world) temporary(t *testing.T, img Image) string {
 	t.Helper()
-	key := strings.TrimPrefix(w.store.images[img.ID].Labels[LabelRecipe], "sha256:")
+	key := strings.TrimPrefix(w.store.Images[img.ID].Labels[LabelRecipe], "sha256:")
 	name, _, _ := strings.Cut(img.Reference, ":")
 	return name + ":unverified-" + key[:12] + "-" + w.owner
 }
@@ -30,7 +30,7 @@ func (w *world) temporary(t *testing.T, img Image) string {
 func (w *world) wantTags(t *testing.T, want ...string) {
 	t.Helper()
 	slices.Sort(want)
-	if got := slices.Sorted(maps.Keys(w.store.references())); !slices.Equal(got, want) {
+	if got := slices.Sorted(maps.Keys(w.store.References())); !slices.Equal(got, want) {
 		t.Errorf("tags are %q, want %q", got, want)
 	}
 }
@@ -43,11 +43,11 @@ func latestName(img Image) string {
 func TestAdoptWhatWasReceived(t *testing.T) {
 	w := received(t)
 	img := w.ensure(t)
-	if img.Outcome != OutcomeBuilt || w.store.references()[img.Reference] != img.ID {
+	if img.Outcome != OutcomeBuilt || w.store.References()[img.Reference] != img.ID {
 		t.Fatalf("%+v", img)
 	}
 	w.wantTags(t, img.Reference, latestName(img))
-	if got := w.store.untagged; len(got) != 1 || !strings.HasPrefix(got[0], "127.0.0.1:4000/") {
+	if got := w.store.Untagged; len(got) != 1 || !strings.HasPrefix(got[0], "127.0.0.1:4000/") {
 		t.Errorf("untagged %q", got)
 	}
 }
@@ -57,17 +57,17 @@ func TestAdoptWhatIsThere(t *testing.T) {
 	for name, left := range map[string]func(t *testing.T, w *world, img Image){
 		"with its names": func(*testing.T, *world, Image) {},
 		"without": func(_ *testing.T, w *world, img Image) {
-			maps.DeleteFunc(w.store.tags, func(string, string) bool { return true })
-			w.store.tags["mine:1"] = img.ID
+			maps.DeleteFunc(w.store.Tags, func(string, string) bool { return true })
+			w.store.Tags["mine:1"] = img.ID
 		},
 		"with the temporary name alone": func(t *testing.T, w *world, img Image) {
 			temporary := w.temporary(t, img)
-			maps.DeleteFunc(w.store.tags, func(string, string) bool { return true })
-			w.store.tags[temporary] = img.ID
+			maps.DeleteFunc(w.store.Tags, func(string, string) bool { return true })
+			w.store.Tags[temporary] = img.ID
 		},
 		"with the temporary name on another": func(t *testing.T, w *world, img Image) {
-			w.store.put(imagestore.Image{ID: "sha256:other"}, "mine:1")
-			w.store.tags[w.temporary(t, img)] = "sha256:other"
+			w.store.Put(imagestore.Image{ID: "sha256:other"}, "mine:1")
+			w.store.Tags[w.temporary(t, img)] = "sha256:other"
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -75,12 +75,12 @@ func TestAdoptWhatIsThere(t *testing.T) {
 			img := w.ensure(t)
 			left(t, w, img)
 			want := []string{img.Reference, latestName(img)}
-			if _, mine := w.store.tags["mine:1"]; mine {
+			if _, mine := w.store.Tags["mine:1"]; mine {
 				want = append(want, "mine:1")
 			}
 			again := w.ensure(t, NoCache())
 			if again.ID != img.ID || again.Outcome != OutcomeBuilt ||
-				w.store.references()[img.Reference] != img.ID {
+				w.store.References()[img.Reference] != img.ID {
 				t.Errorf("%+v, want %s", again, img.ID)
 			}
 			w.wantTags(t, want...)
@@ -102,8 +102,8 @@ func TestReceivedImageIsVerified(t *testing.T) {
 				t.Errorf("error is %v", err)
 			}
 			w.wantTags(t)
-			if len(w.store.images) != 0 {
-				t.Errorf("left are %v", w.store.images)
+			if len(w.store.Images) != 0 {
+				t.Errorf("left are %v", w.store.Images)
 			}
 		})
 	}

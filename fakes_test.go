@@ -4,10 +4,8 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"io"
 	"maps"
 	"net"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -21,6 +19,7 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/buildkit"
 	"git.moleculesai.app/molecule-ai/pinion/internal/builder"
 	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore"
+	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore/storetest"
 	"git.moleculesai.app/molecule-ai/pinion/resolver"
 	"git.moleculesai.app/molecule-ai/pinion/resolver/arg"
 	"git.moleculesai.app/molecule-ai/pinion/resolver/git"
@@ -73,176 +72,18 @@ func (f *fakeHeads) RequireOnBranch(context.Context, git.Remote, git.Ref, git.Re
 	return f.err
 }
 
-// fakeStore is an image store in memory.
-type fakeStore struct {
-	inspected int // requests of Inspect
-	mu        sync.Mutex
-	endpoint  string
-	kind      imagestore.Kind
-	images    map[string]imagestore.Image // by ID
-	tags      map[string]string           // reference to ID
-	pulled    []string
-	gone      error
-	refuses   error // what Pull answers
-	// published is the ID of what Pull brings, "sha256:pulled" if it is empty.
-	published string
-	uses      []imagestore.Use
-	// made is what Receive brings in.
-	made imagestore.Image
-	// inUse are the names that Untag refuses, and untagged those that it took.
-	inUse    map[string]error
-	untagged []string
-}
+// fakeStore is an engine with a BuildKit, to which nothing connects.
+type fakeStore struct{ *storetest.Memory }
 
-func newFakeStore(kind imagestore.Kind) *fakeStore {
-	return &fakeStore{endpoint: "unix:///fake.sock", kind: kind,
-		images: map[string]imagestore.Image{}, tags: map[string]string{}}
-}
-
-func (f *fakeStore) Endpoint() string { return f.endpoint }
-
-func (f *fakeStore) DialHijack(
+func (fakeStore) DialHijack(
 	context.Context, string, string, map[string][]string,
 ) (net.Conn, error) {
 	panic("the fake has no BuildKit")
 }
 
-func (f *fakeStore) Info(context.Context) (imagestore.EngineInfo, error) {
-	return imagestore.EngineInfo{Version: "29.0.0", Kind: f.kind, Platform: "linux/arm64"}, f.gone
-}
-
-func (f *fakeStore) Inspect(_ context.Context, ref string) (imagestore.Image, error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.inspected++
-	if f.gone != nil {
-		return imagestore.Image{}, f.gone
-	}
-	id, ok := f.tags[ref]
-	if !ok {
-		id = ref
-	}
-	img, ok := f.images[id]
-	if !ok {
-		return imagestore.Image{}, &imagestore.Error{Op: "inspect", Origin: imagestore.OriginDocker,
-			Ref: ref, Err: imagestore.ErrNotFound}
-	}
-	img.Tags = f.tagsOf(img.ID)
-	return img, nil
-}
-
-func (f *fakeStore) InspectPlatform(ctx context.Context, ref, _ string) (imagestore.Image, error) {
-	return f.Inspect(ctx, ref)
-}
-
-func (f *fakeStore) Tag(_ context.Context, id, ref string) error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.tags[ref] = id
-	return nil
-}
-
-// Untag drops the image with its last name, as an engine does.
-func (f *fakeStore) Untag(_ context.Context, ref string) error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if err := f.inUse[ref]; err != nil {
-		return &imagestore.Error{Op: "untag", Origin: imagestore.OriginDocker, Ref: ref, Err: err}
-	}
-	id, ok := f.tags[ref]
-	if !ok {
-		return &imagestore.Error{Op: "untag", Origin: imagestore.OriginDocker, Ref: ref,
-			Err: imagestore.ErrNotFound}
-	}
-	delete(f.tags, ref)
-	f.untagged = append(f.untagged, ref)
-	if len(f.tagsOf(id)) == 0 {
-		delete(f.images, id)
-	}
-	return nil
-}
-
-// tagsOf is for who holds the lock.
-func (f *fakeStore) tagsOf(id string) (tags []string) {
-	for tag, of := range f.tags {
-		if of == id {
-			tags = append(tags, tag)
-		}
-	}
-	slices.Sort(tags)
-	return tags
-}
-
-func (f *fakeStore) List(
-	_ context.Context, labelKey string,
-) (images []imagestore.Image, err error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for _, img := range f.images {
-		if _, ok := img.Labels[labelKey]; ok {
-			img.Tags = f.tagsOf(img.ID)
-			images = append(images, img)
-		}
-	}
-	return images, f.gone
-}
-
-func (f *fakeStore) Uses(context.Context) ([]imagestore.Use, error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return slices.Clone(f.uses), f.gone
-}
-
-func (f *fakeStore) Load(_ context.Context, r io.Reader, _ string) error {
-	_, err := io.Copy(io.Discard, r)
-	return err
-}
-
-// Receive brings in what the fake builder has made, as an engine does by a pull.
-func (f *fakeStore) Receive(_ context.Context, t imagestore.Transfer) (imagestore.Result, error) {
-	ref := t.Image.Reference
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	got := imagestore.Result{Image: f.made, Kind: f.kind}
-	if _, there := f.images[f.made.ID]; there {
-		if tags := f.tagsOf(f.made.ID); slices.Contains(tags, ref) {
-			got.Name = ref
-		}
-	} else {
-		got.Name, got.Via = "127.0.0.1:4000/"+ref, buildkit.ViaPull
-		f.put(f.made, got.Name)
-	}
-	got.Image.Tags = f.tagsOf(f.made.ID)
-	return got, nil
-}
-
-func (f *fakeStore) Pull(_ context.Context, ref, platform string, _ func(string)) error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.refuses != nil {
-		return f.refuses
-	}
-	f.pulled = append(f.pulled, ref+" "+platform)
-	f.put(imagestore.Image{ID: cmp.Or(f.published, "sha256:pulled"), Platform: platform}, ref)
-	return nil
-}
-
-// put stores an image; the caller holds the lock or is alone.
-func (f *fakeStore) put(img imagestore.Image, ref string) {
-	f.images[img.ID] = img
-	f.tags[ref] = img.ID
-}
-
-// references are the tags that are there, temporary ones included.
-func (f *fakeStore) references() map[string]string {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return maps.Clone(f.tags)
-}
-
 // fakeBuilder "builds" an image whose ID follows from the request and puts it into the store.
 type fakeBuilder struct {
-	store *fakeStore
+	store fakeStore
 	mu    sync.Mutex
 	built []buildkit.Request
 	// wait, if set, is what a solve does before it ends.
@@ -264,7 +105,7 @@ type fakeBuilder struct {
 }
 
 func (f *fakeBuilder) Info() buildkit.Info {
-	return buildkit.Info{Kind: cmp.Or(f.kind, buildkit.KindDocker), Endpoint: f.store.endpoint,
+	return buildkit.Info{Kind: cmp.Or(f.kind, buildkit.KindDocker), Endpoint: f.store.Address,
 		Version: "v0.34.2"}
 }
 func (f *fakeBuilder) Native() ocispecs.Platform {
@@ -321,7 +162,7 @@ func (f *fakeBuilder) Solve(
 	manifest := digest.FromString("manifest " + fmt.Sprint(req.Labels)).String()
 	img := imagestore.Image{ID: config, Labels: maps.Clone(req.Labels),
 		Platform: platforms.Format(req.Platform), Size: 42}
-	if f.store.kind == imagestore.KindContainerd {
+	if f.store.Kind == imagestore.KindContainerd {
 		img.ID = manifest
 	}
 	if f.spoil != nil {
@@ -340,13 +181,9 @@ func (f *fakeBuilder) Solve(
 func (f *fakeBuilder) deliver(
 	ctx context.Context, img imagestore.Image, reference string, sink buildkit.Sink,
 ) error {
-	f.store.mu.Lock()
+	f.store.Expect(img)
 	if !f.outside {
-		f.store.put(img, reference)
-	}
-	f.store.made = img
-	f.store.mu.Unlock()
-	if !f.outside {
+		f.store.Put(img, reference)
 		return nil
 	}
 	_, err := sink.Receive(ctx, buildkit.Solved{Reference: reference}, func(int) {})
@@ -363,15 +200,16 @@ func (f *fakeBuilder) solves() int {
 type world struct {
 	*Orchestrator
 	heads   *fakeHeads
-	store   *fakeStore
+	store   fakeStore
 	builder *fakeBuilder
 	log     *strings.Builder
 }
 
 func newWorld(t *testing.T, opts ...Option) *world {
 	t.Helper()
-	w := &world{heads: &fakeHeads{sha: shaA}, store: newFakeStore(imagestore.KindClassic),
-		log: &strings.Builder{}}
+	w := &world{heads: &fakeHeads{sha: shaA},
+		store: fakeStore{storetest.NewMemory(imagestore.KindClassic)},
+		log:   &strings.Builder{}}
 	w.builder = &fakeBuilder{store: w.store}
 	opts = append([]Option{WithCacheDir(t.TempDir() + "/cache"), WithConfig(emptyConfig(t))},
 		opts...)

@@ -16,6 +16,7 @@ import (
 
 	"git.moleculesai.app/molecule-ai/pinion/cache"
 	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore"
+	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore/storetest"
 	"git.moleculesai.app/molecule-ai/pinion/internal/recipe"
 	"git.moleculesai.app/molecule-ai/pinion/internal/verify"
 	"git.moleculesai.app/molecule-ai/pinion/resolver"
@@ -38,7 +39,7 @@ func TestEnsureBuildsOnceAndThenHits(t *testing.T) {
 		t.Run(string(kind), func(t *testing.T) {
 			var log bytes.Buffer
 			w := newWorld(t, WithLogger(slog.New(slog.NewTextHandler(&log, nil))))
-			w.store.kind = kind
+			w.store.Kind = kind
 			first, second := w.ensure(t), w.ensure(t)
 			if first.Outcome != OutcomeBuilt || second.Outcome != OutcomeHit {
 				t.Errorf("outcomes %s, %s", first.Outcome, second.Outcome)
@@ -51,7 +52,7 @@ func TestEnsureBuildsOnceAndThenHits(t *testing.T) {
 			}
 			want := map[string]string{pinnedA: first.ID,
 				"molecule-local/workspace-template-claude-code:latest": first.ID}
-			if got := w.store.references(); len(got) != 2 || got[pinnedA] != want[pinnedA] {
+			if got := w.store.References(); len(got) != 2 || got[pinnedA] != want[pinnedA] {
 				t.Errorf("tags are %v, want %v", got, want)
 			}
 			for _, line := range []string{
@@ -128,7 +129,7 @@ func TestFault34_AnImageThatOnlyLooksLikeOurs(t *testing.T) {
 	foreign := imagestore.Image{ID: "sha256:foreign", Platform: "linux/amd64"}
 	t.Run("no record", func(t *testing.T) {
 		w := newWorld(t)
-		w.store.put(foreign, pinnedA)
+		w.store.Put(foreign, pinnedA)
 		if img := w.ensure(t); img.Outcome != OutcomeBuilt || img.ID == foreign.ID ||
 			img.Reason != "no image for this revision" {
 			t.Errorf("%+v", img)
@@ -137,8 +138,8 @@ func TestFault34_AnImageThatOnlyLooksLikeOurs(t *testing.T) {
 	t.Run("tag moved", func(t *testing.T) {
 		w := newWorld(t)
 		good := w.ensure(t)
-		foreign.Labels = w.store.images[good.ID].Labels
-		w.store.put(foreign, pinnedA)
+		foreign.Labels = w.store.Images[good.ID].Labels
+		w.store.Put(foreign, pinnedA)
 		img := w.ensure(t)
 		if img.Outcome != OutcomeBuilt || img.ID != good.ID ||
 			!strings.Contains(img.Reason, "not built here") {
@@ -148,7 +149,7 @@ func TestFault34_AnImageThatOnlyLooksLikeOurs(t *testing.T) {
 	t.Run("labels differ", func(t *testing.T) {
 		w := newWorld(t)
 		good := w.ensure(t)
-		w.store.images[good.ID].Labels[LabelRevision] = shaB
+		w.store.Images[good.ID].Labels[LabelRevision] = shaB
 		if _, miss, err := w.hit(t); err != nil || !strings.Contains(miss, LabelRevision) {
 			t.Errorf("miss %q, error %v", miss, err)
 		}
@@ -156,9 +157,9 @@ func TestFault34_AnImageThatOnlyLooksLikeOurs(t *testing.T) {
 	t.Run("platform differs", func(t *testing.T) {
 		w := newWorld(t)
 		good := w.ensure(t)
-		spoilt := w.store.images[good.ID]
+		spoilt := w.store.Images[good.ID]
 		spoilt.Platform = "linux/arm64"
-		w.store.put(spoilt, pinnedA)
+		w.store.Put(spoilt, pinnedA)
 		if _, miss, err := w.hit(t); err != nil || !strings.Contains(miss, "is for linux/arm64") {
 			t.Errorf("miss %q, error %v", miss, err)
 		}
@@ -179,7 +180,7 @@ func (w *world) hit(t *testing.T) (cache.Record, string, error) {
 
 func TestFault35And36_TheIDComesWithTheReference(t *testing.T) {
 	w := newWorld(t)
-	w.store.kind = imagestore.KindContainerd
+	w.store.Kind = imagestore.KindContainerd
 	img := w.ensure(t)
 	recs, err := mustDir(t, w).All()
 	if err != nil || len(recs) != 1 {
@@ -204,8 +205,8 @@ func mustDir(t *testing.T, w *world) *cache.Dir {
 func TestFault37_AnImageThatWasPruned(t *testing.T) {
 	w := newWorld(t)
 	good := w.ensure(t)
-	delete(w.store.images, good.ID)
-	delete(w.store.tags, pinnedA)
+	delete(w.store.Images, good.ID)
+	delete(w.store.Tags, pinnedA)
 	if img := w.ensure(t); img.Outcome != OutcomeBuilt ||
 		!strings.Contains(img.Reason, "no longer in the image store") {
 		t.Errorf("%+v", img)
@@ -215,7 +216,7 @@ func TestFault37_AnImageThatWasPruned(t *testing.T) {
 func TestFault37_TwoEnginesHaveAHitEach(t *testing.T) {
 	one := newWorld(t)
 	other := newWorld(t, WithCacheDir(one.settings.cacheDir))
-	other.store.endpoint = "unix:///other.sock"
+	other.store.Address = "unix:///other.sock"
 	for _, w := range []*world{one, other} {
 		if img := w.ensure(t); img.Outcome != OutcomeBuilt {
 			t.Error("what one engine has was believed of another")
@@ -223,7 +224,7 @@ func TestFault37_TwoEnginesHaveAHitEach(t *testing.T) {
 	}
 	for _, w := range []*world{one, other} {
 		if img := w.ensure(t); img.Outcome != OutcomeHit {
-			t.Errorf("%s: %+v", w.store.endpoint, img)
+			t.Errorf("%s: %+v", w.store.Address, img)
 		}
 	}
 }
@@ -240,7 +241,7 @@ func TestFault40_WhatWasDeliveredIsNotWhatWasBuilt(t *testing.T) {
 			if _, err := w.Ensure(t.Context(), "claude-code"); !errors.Is(err, ErrVerification) {
 				t.Errorf("error is %v", err)
 			}
-			if tags := w.store.references(); len(tags) != 0 {
+			if tags := w.store.References(); len(tags) != 0 {
 				t.Errorf("tags are left: %v", tags)
 			}
 			w.builder.spoil = nil
@@ -254,11 +255,11 @@ func TestFault40_WhatWasDeliveredIsNotWhatWasBuilt(t *testing.T) {
 func TestFault42_ALostTagIsPutBackByID(t *testing.T) {
 	w := newWorld(t)
 	good := w.ensure(t)
-	delete(w.store.tags, pinnedA)
+	delete(w.store.Tags, pinnedA)
 	img := w.ensure(t)
-	if img.Outcome != OutcomeHit || img.ID != good.ID || w.store.references()[pinnedA] != good.ID ||
+	if img.Outcome != OutcomeHit || img.ID != good.ID || w.store.References()[pinnedA] != good.ID ||
 		w.builder.solves() != 1 {
-		t.Errorf("%+v, tags %v", img, w.store.references())
+		t.Errorf("%+v, tags %v", img, w.store.References())
 	}
 }
 
@@ -420,8 +421,7 @@ func TestFault51_AFailureIsNotRemembered(t *testing.T) {
 func TestStoreGoneIsAStoreError(t *testing.T) {
 	w := newWorld(t)
 	w.ensure(t)
-	w.store.gone = &imagestore.Error{Op: "inspect", Origin: imagestore.OriginDocker,
-		Err: imagestore.ErrUnavailable}
+	w.store.Before = storetest.Refuse("", "", imagestore.ErrUnavailable)
 	_, err := w.Ensure(t.Context(), "claude-code")
 	var e *Error
 	if !errors.Is(err, ErrStore) || !errors.As(err, &e) || e.Origin != OriginDocker {
@@ -574,7 +574,7 @@ func TestNamesOfEarlierVersions(t *testing.T) {
 	}
 	repository, tag, _ := strings.Cut(built.Reference, ":")
 	old, form := repository+":aaaaaaaaaaaa", strings.TrimPrefix(tag, "aaaaaaaaaaaa")
-	w.store.tags = map[string]string{old: built.ID, repository + ":latest": built.ID}
+	w.store.Tags = map[string]string{old: built.ID, repository + ":latest": built.ID}
 	recs, err := mustDir(t, w).All()
 	if err != nil || len(recs) != 1 || form != "."+recs[0].Form {
 		t.Fatalf("%d records, %v; the form is %q", len(recs), err, form)

@@ -11,6 +11,7 @@ import (
 
 	"git.moleculesai.app/molecule-ai/pinion/cache"
 	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore"
+	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore/storetest"
 )
 
 const latestOf = "molecule-local/workspace-template-claude-code:latest"
@@ -75,16 +76,16 @@ func TestPruneKeepsTheNewestOfEachLine(t *testing.T) {
 	for _, kind := range []imagestore.Kind{imagestore.KindClassic, imagestore.KindContainerd} {
 		t.Run(string(kind), func(t *testing.T) {
 			w := newWorld(t)
-			w.store.kind = kind
+			w.store.Kind = kind
 			images := w.commits(t, 4)
 			other, err := w.Ensure(t.Context(), "hermes")
 			if err != nil {
 				t.Fatal(err)
 			}
-			before := w.store.references()
+			before := w.store.References()
 			dry := w.prune(t, PruneOptions{DryRun: true})
-			if !dry.DryRun || !maps.Equal(before, w.store.references()) || w.recorded(t) != 5 {
-				t.Errorf("a dry run left %v of %v", w.store.references(), before)
+			if !dry.DryRun || !maps.Equal(before, w.store.References()) || w.recorded(t) != 5 {
+				t.Errorf("a dry run left %v of %v", w.store.References(), before)
 			}
 			report := w.prune(t, PruneOptions{})
 			for i, want := range []PruneAction{PruneRemoved, PruneRemoved, PruneKept, PruneKept} {
@@ -96,9 +97,9 @@ func TestPruneKeepsTheNewestOfEachLine(t *testing.T) {
 				report.Remaining != 3*42 {
 				t.Errorf("the dry run said %+v, it was %+v", dry, report)
 			}
-			if len(w.store.images) != 3 || w.recorded(t) != 3 ||
-				w.store.references()[latestOf] != images[3].ID {
-				t.Errorf("left are %v and %d records", w.store.references(), w.recorded(t))
+			if len(w.store.Images) != 3 || w.recorded(t) != 3 ||
+				w.store.References()[latestOf] != images[3].ID {
+				t.Errorf("left are %v and %d records", w.store.References(), w.recorded(t))
 			}
 			w.heads.sha = images[0].Revision.String()
 			if again := w.ensure(t); again.Outcome != OutcomeBuilt ||
@@ -113,8 +114,8 @@ func TestPruneKeep(t *testing.T) {
 	w := newWorld(t)
 	w.commits(t, 4)
 	for _, c := range []struct{ keep, want int }{{3, 3}, {5, 3}, {1, 1}} {
-		if w.prune(t, PruneOptions{Keep: c.keep}); len(w.store.images) != c.want {
-			t.Errorf("keep %d: %d images left", c.keep, len(w.store.images))
+		if w.prune(t, PruneOptions{Keep: c.keep}); len(w.store.Images) != c.want {
+			t.Errorf("keep %d: %d images left", c.keep, len(w.store.Images))
 		}
 	}
 	for _, opts := range []PruneOptions{{Keep: -1}, {MaxSize: -1}} {
@@ -132,8 +133,8 @@ func TestPruneMaxSize(t *testing.T) {
 		w := newWorld(t)
 		images := w.commits(t, 4)
 		report := w.prune(t, PruneOptions{Keep: 4, MaxSize: c.max})
-		if len(w.store.images) != c.left || report.Remaining != int64(c.left)*42 {
-			t.Errorf("at most %d: %d images left, report %+v", c.max, len(w.store.images), report)
+		if len(w.store.Images) != c.left || report.Remaining != int64(c.left)*42 {
+			t.Errorf("at most %d: %d images left, report %+v", c.max, len(w.store.Images), report)
 		}
 		wantItem(t, report, images[3].Reference, PruneKept)
 		if c.left < 4 {
@@ -146,7 +147,7 @@ func TestPruneMaxSize(t *testing.T) {
 func TestPruneMaxSizeGoesPastWhatIsUsed(t *testing.T) {
 	w := newWorld(t)
 	images := w.commits(t, 3)
-	w.store.uses = []imagestore.Use{{Container: "web", Images: []string{images[0].ID}}}
+	w.store.Containers = []imagestore.Use{{Container: "web", Images: []string{images[0].ID}}}
 	report := w.prune(t, PruneOptions{Keep: 3, MaxSize: 2 * 42})
 	wantItem(t, report, images[0].Reference, PruneKept, "web")
 	wantItem(t, report, images[1].Reference, PruneRemoved)
@@ -156,7 +157,7 @@ func TestPruneKeepsWhatAContainerUses(t *testing.T) {
 	w := newWorld(t)
 	images := w.commits(t, 4)
 	// An engine may name the image by any of its digests.
-	w.store.uses = []imagestore.Use{
+	w.store.Containers = []imagestore.Use{
 		{Container: "web", Images: []string{images[0].ManifestDigest}},
 		{Container: "other", Images: []string{"sha256:other", images[1].ConfigDigest}},
 	}
@@ -198,21 +199,21 @@ func TestPruneTouchesOnlyWhatIsOurs(t *testing.T) {
 		words  string
 	}{
 		"the tag moved": {func(w *world, img Image) {
-			w.store.put(imagestore.Image{ID: "sha256:foreign"}, img.Reference)
+			w.store.Put(imagestore.Image{ID: "sha256:foreign"}, img.Reference)
 		}, PruneKept, "names another image now"},
 		"the tag moved and the image is gone": {func(w *world, img Image) {
-			w.store.put(imagestore.Image{ID: "sha256:foreign"}, img.Reference)
-			delete(w.store.images, img.ID)
+			w.store.Put(imagestore.Image{ID: "sha256:foreign"}, img.Reference)
+			delete(w.store.Images, img.ID)
 		}, PruneForgotten, "no longer"},
 		"the tag is gone": {func(w *world, img Image) {
-			delete(w.store.tags, img.Reference)
+			delete(w.store.Tags, img.Reference)
 		}, PruneKept, "lost its name"},
 		"other labels": {func(w *world, img Image) {
-			w.store.images[img.ID].Labels[LabelRecipe] = "sha256:other"
+			w.store.Images[img.ID].Labels[LabelRecipe] = "sha256:other"
 		}, PruneKept, LabelRecipe},
 		"the image is gone": {func(w *world, img Image) {
-			delete(w.store.images, img.ID)
-			delete(w.store.tags, img.Reference)
+			delete(w.store.Images, img.ID)
+			delete(w.store.Tags, img.Reference)
 		}, PruneForgotten, "no longer"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -220,12 +221,12 @@ func TestPruneTouchesOnlyWhatIsOurs(t *testing.T) {
 			images := w.commits(t, 3)
 			c.spoil(w, images[0])
 			foreign := "molecule-local/workspace-template-claude-code:mine"
-			w.store.put(imagestore.Image{ID: "sha256:mine",
-				Labels: w.store.images[images[1].ID].Labels}, foreign)
-			tags := w.store.references()
+			w.store.Put(imagestore.Image{ID: "sha256:mine",
+				Labels: w.store.Images[images[1].ID].Labels}, foreign)
+			tags := w.store.References()
 			report := w.prune(t, PruneOptions{})
 			wantItem(t, report, images[0].Reference, c.action, c.words)
-			if got := w.store.references(); !maps.Equal(got, tags) {
+			if got := w.store.References(); !maps.Equal(got, tags) {
 				t.Errorf("tags were %v, are %v", tags, got)
 			}
 			if want := map[PruneAction]int{PruneKept: 3,
@@ -254,30 +255,30 @@ func TestPruneBelievesNoRecordsNames(t *testing.T) {
 		rec := recs[0]
 		rec.Reference, rec.Key = ref, strings.Repeat(fmt.Sprint(i), 64)
 		rec.BuiltAt = rec.BuiltAt.AddDate(-1, 0, 0)
-		w.store.put(w.store.images[img.ID], ref)
+		w.store.Put(w.store.Images[img.ID], ref)
 		if err := dir.Put(rec); err != nil {
 			t.Fatal(err)
 		}
 	}
-	tags := w.store.references()
+	tags := w.store.References()
 	report := w.prune(t, PruneOptions{Keep: 1, MaxSize: 1})
 	for _, ref := range victims {
 		wantItem(t, report, ref, PruneKept)
 	}
-	if !maps.Equal(tags, w.store.references()) {
-		t.Errorf("left are %v", w.store.references())
+	if !maps.Equal(tags, w.store.References()) {
+		t.Errorf("left are %v", w.store.References())
 	}
 }
 
 func TestPruneLeavesOtherStoresRecords(t *testing.T) {
 	w := newWorld(t)
 	w.commits(t, 3)
-	w.store.kind = imagestore.KindContainerd
-	w.store.images, w.store.tags = map[string]imagestore.Image{}, map[string]string{}
+	w.store.Kind = imagestore.KindContainerd
+	w.store.Images, w.store.Tags = map[string]imagestore.Image{}, map[string]string{}
 	if report := w.prune(t, PruneOptions{}); len(report.Items) != 0 || w.recorded(t) != 3 {
 		t.Errorf("%+v, %d records", report, w.recorded(t))
 	}
-	w.store.kind, w.store.endpoint = imagestore.KindClassic, "unix:///other.sock"
+	w.store.Kind, w.store.Address = imagestore.KindClassic, "unix:///other.sock"
 	if report := w.prune(t, PruneOptions{}); len(report.Items) != 0 || w.recorded(t) != 3 {
 		t.Errorf("%+v, %d records", report, w.recorded(t))
 	}
@@ -286,25 +287,25 @@ func TestPruneLeavesOtherStoresRecords(t *testing.T) {
 func TestPruneTakesLatestOnlyWithItsImage(t *testing.T) {
 	w := newWorld(t)
 	images := w.commits(t, 3)
-	w.store.tags[latestOf] = images[0].ID
+	w.store.Tags[latestOf] = images[0].ID
 	w.prune(t, PruneOptions{})
 	// The pinned name goes last: until then the image and its record are whole.
 	if want := []string{latestOf,
-		images[0].Reference}; !slices.Equal(w.store.untagged[len(w.store.untagged)-2:], want) {
-		t.Errorf("untagged %v, want %v at the end", w.store.untagged, want)
+		images[0].Reference}; !slices.Equal(w.store.Untagged[len(w.store.Untagged)-2:], want) {
+		t.Errorf("untagged %v, want %v at the end", w.store.Untagged, want)
 	}
 }
 
 func TestPruneReportsWhatTheEngineRefuses(t *testing.T) {
 	w := newWorld(t)
 	images := w.commits(t, 4)
-	w.store.tags[latestOf] = images[0].ID
-	w.store.inUse = map[string]error{images[0].Reference: errors.New("conflict: container 1234 " +
-		"is using it")}
+	w.store.Tags[latestOf] = images[0].ID
+	w.store.Before = storetest.Refuse("untag", images[0].Reference,
+		errors.New("conflict: container 1234 is using it"))
 	report := w.prune(t, PruneOptions{})
 	wantItem(t, report, images[0].Reference, PruneKept, "the engine refuses", "container 1234")
 	wantItem(t, report, images[1].Reference, PruneRemoved)
-	if got := w.store.references(); got[latestOf] != images[0].ID ||
+	if got := w.store.References(); got[latestOf] != images[0].ID ||
 		got[images[0].Reference] != images[0].ID || w.recorded(t) != 3 {
 		t.Errorf("half a state: %v, %d records", got, w.recorded(t))
 	}
@@ -313,7 +314,7 @@ func TestPruneReportsWhatTheEngineRefuses(t *testing.T) {
 func TestPruneSaysThatAnotherNameHoldsTheImage(t *testing.T) {
 	w := newWorld(t)
 	images := w.commits(t, 3)
-	w.store.tags["somebody/else:1"] = images[0].ID
+	w.store.Tags["somebody/else:1"] = images[0].ID
 	for _, dry := range []bool{true, false} {
 		report := w.prune(t, PruneOptions{DryRun: dry})
 		wantItem(t, report, images[0].Reference, PruneRemoved)
@@ -321,7 +322,7 @@ func TestPruneSaysThatAnotherNameHoldsTheImage(t *testing.T) {
 			t.Errorf("dry %v: reclaimed %d", dry, report.Reclaimed)
 		}
 	}
-	if w.store.references()["somebody/else:1"] != images[0].ID {
+	if w.store.References()["somebody/else:1"] != images[0].ID {
 		t.Error("somebody else's name is gone")
 	}
 }
@@ -329,12 +330,12 @@ func TestPruneSaysThatAnotherNameHoldsTheImage(t *testing.T) {
 func TestPruneRemovesLeftoverTemporaryNames(t *testing.T) {
 	w := newWorld(t)
 	img := w.ensure(t)
-	key := strings.TrimPrefix(w.store.images[img.ID].Labels[LabelRecipe], "sha256:")
+	key := strings.TrimPrefix(w.store.Images[img.ID].Labels[LabelRecipe], "sha256:")
 	repository, _, _ := strings.Cut(img.Reference, ":")
 	left := imagestore.Image{ID: "sha256:left", Size: 7,
 		Labels: map[string]string{LabelRecipe: "sha256:" + strings.Repeat("ab", 32)}}
 	ours := repository + ":unverified-" + strings.Repeat("ab", 6) + "-" + w.owner
-	w.store.put(left, ours)
+	w.store.Put(left, ours)
 	foreign := []string{
 		repository + ":unverified-" + strings.Repeat("ab", 6) + "-0badcafe",   // another owner's
 		repository + ":unverified-" + strings.Repeat("cd", 6) + "-" + w.owner, // another key's
@@ -345,9 +346,9 @@ func TestPruneRemovesLeftoverTemporaryNames(t *testing.T) {
 	for i, ref := range foreign {
 		other := left
 		other.ID = fmt.Sprint("sha256:foreign", i)
-		w.store.put(other, ref)
+		w.store.Put(other, ref)
 	}
-	w.store.put(imagestore.Image{ID: "sha256:unlabelled"},
+	w.store.Put(imagestore.Image{ID: "sha256:unlabelled"},
 		repository+":unverified-"+key[:12]+"-"+w.owner)
 	dir, err := w.records()
 	if err != nil {
@@ -360,14 +361,14 @@ func TestPruneRemovesLeftoverTemporaryNames(t *testing.T) {
 	wantItem(t, w.prune(t, PruneOptions{}), ours, PruneKept, "a build")
 	unlock()
 	pulled := "127.0.0.1:40000/" + ours // the engine's name for it while it pulls
-	w.store.put(left, pulled)
-	before := len(w.store.references()) - 1
+	w.store.Put(left, pulled)
+	before := len(w.store.References()) - 1
 	report := w.prune(t, PruneOptions{})
 	wantItem(t, report, ours, PruneRemoved, "left over")
 	wantItem(t, report, pulled, PruneRemoved, "left over")
-	if report.Reclaimed != 7 || len(w.store.references()) != before-1 ||
-		w.store.images[left.ID].ID != "" {
-		t.Errorf("%+v, left %v", report, w.store.references())
+	if report.Reclaimed != 7 || len(w.store.References()) != before-1 ||
+		w.store.Images[left.ID].ID != "" {
+		t.Errorf("%+v, left %v", report, w.store.References())
 	}
 }
 
@@ -375,7 +376,7 @@ func TestPruneGivesUpWithTheEngine(t *testing.T) {
 	w := newWorld(t)
 	images := w.commits(t, 4)
 	gone := fmt.Errorf("the engine %w", imagestore.ErrUnavailable)
-	w.store.inUse = map[string]error{images[0].Reference: gone}
+	w.store.Before = storetest.Refuse("untag", images[0].Reference, gone)
 	report, err := w.Prune(t.Context(), PruneOptions{})
 	var e *Error
 	if !errors.Is(err, ErrStore) || !errors.As(err, &e) || e.Origin != OriginDocker {
@@ -385,8 +386,7 @@ func TestPruneGivesUpWithTheEngine(t *testing.T) {
 	if len(report.Items) != 3 || w.recorded(t) != 3 {
 		t.Errorf("%+v, %d records", report, w.recorded(t))
 	}
-	w.store.gone = &imagestore.Error{Op: "inspect", Origin: imagestore.OriginDocker,
-		Err: imagestore.ErrUnavailable}
+	w.store.Before = storetest.Refuse("", "", imagestore.ErrUnavailable)
 	if _, err := w.Prune(t.Context(), PruneOptions{}); !errors.Is(err, ErrStore) ||
 		w.recorded(t) != 3 {
 		t.Errorf("error is %v, %d records", err, w.recorded(t))
@@ -407,23 +407,6 @@ func TestPruneCancelled(t *testing.T) {
 	}
 }
 
-// racing does something when the lock is held and the image is looked at again.
-type racing struct {
-	*fakeStore
-	ref     string
-	looks   int
-	meddles func()
-}
-
-func (r *racing) Inspect(ctx context.Context, ref string) (imagestore.Image, error) {
-	if ref == r.ref {
-		if r.looks++; r.looks == 1 {
-			defer r.meddles()
-		}
-	}
-	return r.fakeStore.Inspect(ctx, ref)
-}
-
 func TestPruneLooksAgainUnderTheLock(t *testing.T) {
 	for name, c := range map[string]struct {
 		meddle func(w *world, img Image)
@@ -431,27 +414,30 @@ func TestPruneLooksAgainUnderTheLock(t *testing.T) {
 		words  string
 	}{
 		"the tag moves": {func(w *world, img Image) {
-			w.store.put(imagestore.Image{ID: "sha256:foreign"}, img.Reference)
+			w.store.Put(imagestore.Image{ID: "sha256:foreign"}, img.Reference)
 		}, PruneKept, "another image"},
 		"the image goes": {func(w *world, img Image) {
-			delete(w.store.images, img.ID)
-			delete(w.store.tags, img.Reference)
+			delete(w.store.Images, img.ID)
+			delete(w.store.Tags, img.Reference)
 		}, PruneForgotten, "no longer"},
 		"it is built again": {func(w *world, img Image) {
 			w.rewrite(img, func(rec *cache.Record) { rec.ImageID = "sha256:again" })
-			w.store.put(imagestore.Image{ID: "sha256:again"}, img.Reference)
+			w.store.Put(imagestore.Image{ID: "sha256:again"}, img.Reference)
 		}, PruneKept, "built again"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
 			images := w.commits(t, 3)
-			race := &racing{fakeStore: w.store, ref: images[0].Reference, meddles: func() {
-				c.meddle(w, images[0])
-			}}
-			w.Orchestrator.store = func() (imagestore.Store, error) { return race, nil }
+			// The list of the containers is the last thing that is looked at without the lock.
+			w.store.Before = func(op, _ string) error {
+				if op == "list containers" {
+					c.meddle(w, images[0])
+				}
+				return nil
+			}
 			wantItem(t, w.prune(t, PruneOptions{}), images[0].Reference, c.action, c.words)
 			if name == "the tag moves" &&
-				w.store.references()[images[0].Reference] != "sha256:foreign" {
+				w.store.References()[images[0].Reference] != "sha256:foreign" {
 				t.Error("the foreign image has lost its name")
 			}
 			if want := map[PruneAction]int{PruneKept: 3,
@@ -488,15 +474,15 @@ func TestDiskUsage(t *testing.T) {
 	if _, err := w.Ensure(t.Context(), "hermes"); err != nil {
 		t.Fatal(err)
 	}
-	w.store.uses = []imagestore.Use{{Container: "web", Images: []string{images[0].ID}}}
-	labels := w.store.images[images[1].ID].Labels
+	w.store.Containers = []imagestore.Use{{Container: "web", Images: []string{images[0].ID}}}
+	labels := w.store.Images[images[1].ID].Labels
 	repository, _, _ := strings.Cut(images[1].Reference, ":")
 	// One beside its image's own name takes nothing, one alone all of its image.
-	w.store.tags[repository+":unverified-"+labels[LabelRecipe][7:19]+"-"+w.owner] = images[1].ID
-	w.store.put(imagestore.Image{ID: "sha256:left", Size: 7,
+	w.store.Tags[repository+":unverified-"+labels[LabelRecipe][7:19]+"-"+w.owner] = images[1].ID
+	w.store.Put(imagestore.Image{ID: "sha256:left", Size: 7,
 		Labels: map[string]string{LabelRecipe: "sha256:" + strings.Repeat("ab", 32)}},
 		repository+":unverified-"+strings.Repeat("ab", 6)+"-"+w.owner)
-	before := w.store.references()
+	before := w.store.References()
 	got, err := w.DiskUsage(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -510,7 +496,7 @@ func TestDiskUsage(t *testing.T) {
 		},
 		Unverified: 2, Size: 5*42 + 7, Reclaimable: 42 + 7,
 	}
-	if fmt.Sprint(got) != fmt.Sprint(want) || !maps.Equal(before, w.store.references()) {
+	if fmt.Sprint(got) != fmt.Sprint(want) || !maps.Equal(before, w.store.References()) {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore"
+	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore/storetest"
 	"git.moleculesai.app/molecule-ai/pinion/resolver"
 )
 
@@ -33,15 +34,15 @@ func TestRegistryModeFollowsAMovingTag(t *testing.T) {
 		second.Outcome != OutcomeHit || second.ID != first.ID || second.Reason != "" {
 		t.Errorf("%+v, then %+v", first, second)
 	}
-	if p := w.store.pulled; len(p) != 2 || p[0] != ref+" linux/amd64" || p[1] != p[0] {
+	if p := w.store.Pulled; len(p) != 2 || p[0] != ref+" linux/amd64" || p[1] != p[0] {
 		t.Errorf("pulled %v", p)
 	}
-	w.store.published = "sha256:newer"
+	w.store.Published = "sha256:newer"
 	if img := w.ensure(t); img.Outcome != OutcomePulled || img.ID != "sha256:newer" ||
 		img.Reason != "its tag names another image now" {
 		t.Errorf("after the tag moved: %+v", img)
 	}
-	if img := w.ensure(t, Pull()); img.Outcome != OutcomePulled || len(w.store.pulled) != 4 {
+	if img := w.ensure(t, Pull()); img.Outcome != OutcomePulled || len(w.store.Pulled) != 4 {
 		t.Errorf("--pull gave %+v", img)
 	}
 	if w.heads.asked != 0 || w.builder.solves() != 0 {
@@ -57,8 +58,8 @@ func TestAFailedPullLeavesTheImageInUse(t *testing.T) {
 		"MOLECULE_IMAGE_REGISTRY": registryPrefix})),
 		WithLogger(slog.New(slog.NewTextHandler(&log, nil))))
 	first := w.ensure(t)
-	w.store.refuses = &imagestore.Error{Op: "pull", Origin: imagestore.OriginRegistry,
-		Err: errors.New("connection refused")}
+	w.store.Before = storetest.Refuse("pull", "", &imagestore.Error{Op: "pull",
+		Origin: imagestore.OriginRegistry, Err: errors.New("connection refused")})
 	img := w.ensure(t)
 	if img.Outcome != OutcomeHit || img.ID != first.ID || len(img.Warnings) != 1 ||
 		!strings.Contains(img.Warnings[0], "was not pulled again") ||
@@ -74,7 +75,7 @@ func TestAFailedPullLeavesTheImageInUse(t *testing.T) {
 	if _, err := w.Ensure(t.Context(), "hermes"); !errors.Is(err, ErrRegistry) {
 		t.Errorf("an image that is not there: %v", err)
 	}
-	w.store.put(imagestore.Image{ID: "sha256:arm", Platform: "linux/arm64"},
+	w.store.Put(imagestore.Image{ID: "sha256:arm", Platform: "linux/arm64"},
 		w.source.Reference("claude-code"))
 	if _, err := w.Ensure(t.Context(), "claude-code"); !errors.Is(err, ErrRegistry) {
 		t.Errorf("an image of another platform: %v", err)
@@ -99,7 +100,7 @@ func TestABlankRegistryIsRefused(t *testing.T) {
 
 func TestRegistryModePullsForThePlatform(t *testing.T) {
 	w := registryWorld(t)
-	w.store.put(imagestore.Image{ID: "sha256:arm", Platform: "linux/arm64"},
+	w.store.Put(imagestore.Image{ID: "sha256:arm", Platform: "linux/arm64"},
 		w.source.Reference("claude-code"))
 	if img := w.ensure(t); img.Outcome != OutcomePulled ||
 		img.Reason != "the one in the image store is for linux/arm64" {
@@ -171,8 +172,8 @@ func TestARegistrysRefusalsCanBeToldApart(t *testing.T) {
 		imagestore.ErrUnavailable: ErrUnavailable,
 	} {
 		w := registryWorld(t)
-		w.store.refuses = &imagestore.Error{Op: "pull", Origin: imagestore.OriginRegistry,
-			Err: from}
+		w.store.Before = storetest.Refuse("pull", "", &imagestore.Error{Op: "pull",
+			Origin: imagestore.OriginRegistry, Err: from})
 		_, err := w.Ensure(t.Context(), "claude-code")
 		var e *Error
 		if !errors.Is(err, ErrRegistry) || !errors.Is(err, want) || !errors.As(err, &e) ||

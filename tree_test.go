@@ -39,7 +39,7 @@ func TestWorkingTree(t *testing.T) {
 		hit.Tree != built.Tree || w.builder.solves() != 2 {
 		t.Errorf("got %+v after %d solves", hit, w.builder.solves())
 	}
-	if latest := w.store.references()[latestOf]; latest != commit.ID {
+	if latest := w.store.References()[latestOf]; latest != commit.ID {
 		t.Errorf("latest is %s", latest)
 	}
 	list, err := w.List(t.Context())
