@@ -68,13 +68,13 @@ func TestIsolation(t *testing.T) {
 	wantItem(t, report, "molecule-local/workspace-template-claude-code:aaaaaaaaaaaa--one",
 		PruneRemoved)
 	wantItem(t, report, temporary, PruneRemoved)
-	if w.recorded(t) != 3 || w.store.references()[latestOf] != ids[""] {
-		t.Errorf("left are %d records and %v", w.recorded(t), w.store.references())
+	if w.recorded(t) != 3 || w.store.References()[latestOf] != ids[""] {
+		t.Errorf("left are %d records and %v", w.recorded(t), w.store.References())
 	}
 }
 
 // leftBehind gives an image the temporary name of a build that was killed, and returns it.
-func leftBehind(t *testing.T, o *Orchestrator, store *fakeStore, id string) string {
+func leftBehind(t *testing.T, o *Orchestrator, store fakeStore, id string) string {
 	t.Helper()
 	tmpl, err := o.catalogue.Template("claude-code")
 	if err != nil {
