@@ -189,6 +189,7 @@ func place(node *yaml.Node, err error) (int, error) {
 
 // typeHint returns what to write where the decoder found a value of another type.
 func typeHint(text string) string {
+	//nolint:gosec // a type's name, no credential
 	for suffix, hint := range map[string]string{
 		"into time.Duration":   ": write a number with its unit, for example 20m",
 		"into bool":            ": write true or false",

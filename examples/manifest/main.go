@@ -58,7 +58,8 @@ func convert(in io.Reader, out io.Writer) error {
 		}
 		// Quoted as in Go, plain names are YAML too, and pinion config check refuses all others.
 		fmt.Fprintf(&text, "  - name: %q\n    repo: %q\n    %s: %q\n",
-			strings.TrimPrefix(path.Base(t.Repo), repoPrefix), "https://"+host+"/"+t.Repo, key, t.Ref)
+			strings.TrimPrefix(path.Base(t.Repo), repoPrefix), "https://"+host+"/"+t.Repo,
+			key, t.Ref)
 	}
 	_, err := io.WriteString(out, text.String())
 	return err
