@@ -227,14 +227,15 @@ func TestDiscard(t *testing.T) {
 }
 
 func TestPredecessor(t *testing.T) {
+	const first = "no image for this revision"
 	for name, c := range map[string]struct {
 		miss        string
 		there, same bool
 		reason      string
 	}{
-		"none":             {"no image for this revision", false, false, "no image for this revision"},
-		"the same image":   {"no image for this revision", true, true, "adopted"},
-		"another image":    {"no image for this revision", true, false, "no image for this revision"},
+		"none":             {first, false, false, first},
+		"the same image":   {first, true, true, "adopted"},
+		"another image":    {first, true, false, first},
 		"foreign, same":    {"foreign", true, true, "adopted"},
 		"foreign, another": {"foreign", true, false, "foreign"},
 		"asked for":        {"by request", true, true, "by request"},

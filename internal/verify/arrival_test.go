@@ -37,7 +37,8 @@ func TestReceive(t *testing.T) {
 	w.recipe = w.recipe.At(revision(t, shaB))
 	img, res := w.image()
 	w.store.Expect(img)
-	manifest, err := json.Marshal(ocispecs.Manifest{Layers: []ocispecs.Descriptor{{Digest: layerA}}})
+	layers := []ocispecs.Descriptor{{Digest: layerA}}
+	manifest, err := json.Marshal(ocispecs.Manifest{Layers: layers})
 	if err != nil {
 		t.Fatal(err)
 	}

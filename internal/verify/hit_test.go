@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"git.moleculesai.app/molecule-ai/pinion/cache"
 	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore"
@@ -188,21 +190,22 @@ func TestEarlyInspection(t *testing.T) {
 		"not used": {true, shaA, 2},
 		"none":     {false, shaB, 1},
 	} {
-		w := newWorld(t, imagestore.KindClassic)
-		unknown := w.recipe
-		first := w.build(t)
-		w.recipe = w.recipe.At(revision(t, shaB))
-		second := w.build(t)
-		second.BuiltAt = first.BuiltAt.AddDate(0, 0, 1)
-		w.put(t, second)
-		p := verify.Begin(t.Context(), w.store, w.records, unknown, c.early)
-		rec, miss, err := p.Hit(t.Context(), w.recipe.At(revision(t, c.commit)))
-		if miss != "" || err != nil || rec.Revision != c.commit {
-			t.Errorf("%s: %+v, miss %q, error %v", name, rec, miss, err)
-		}
-		if n := w.store.Inspected; n != c.requests {
-			t.Errorf("%s: %d requests", name, n)
-		}
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t, imagestore.KindClassic)
+			unknown := w.recipe
+			w.build(t)
+			time.Sleep(time.Second) // the fake clock's: the next record is newer
+			w.recipe = w.recipe.At(revision(t, shaB))
+			w.build(t)
+			p := verify.Begin(t.Context(), w.store, w.records, unknown, c.early)
+			rec, miss, err := p.Hit(t.Context(), w.recipe.At(revision(t, c.commit)))
+			if miss != "" || err != nil || rec.Revision != c.commit {
+				t.Errorf("%s: %+v, miss %q, error %v", name, rec, miss, err)
+			}
+			if synctest.Wait(); w.store.Inspected != c.requests {
+				t.Errorf("%s: %d requests", name, w.store.Inspected)
+			}
+		})
 	}
 }
 
@@ -239,10 +242,11 @@ func TestPresent(t *testing.T) {
 		refused  error
 		id, miss string
 	}{
-		"there":            {"linux/arm64", nil, "sha256:x", ""},
-		"another platform": {"linux/amd64", nil, "", "the one in the image store is for linux/amd64"},
-		"missing":          {"", nil, "", "not in the image store"},
-		"store gone":       {"linux/arm64", imagestore.ErrUnavailable, "", ""},
+		"there": {"linux/arm64", nil, "sha256:x", ""},
+		"another platform": {"linux/amd64", nil, "",
+			"the one in the image store is for linux/amd64"},
+		"missing":    {"", nil, "", "not in the image store"},
+		"store gone": {"linux/arm64", imagestore.ErrUnavailable, "", ""},
 	} {
 		store := storetest.NewMemory(imagestore.KindClassic)
 		if c.platform != "" {
