@@ -29,6 +29,8 @@ var (
 	ErrFetch           = buildkit.ErrFetch
 	ErrRefused         = buildkit.ErrRefused
 	ErrBuild           = buildkit.ErrBuild
+	ErrSource          = buildkit.ErrSource
+	ErrExhausted       = buildkit.ErrExhausted
 	ErrDelivery        = buildkit.ErrDelivery
 	ErrStalled         = buildkit.ErrStalled
 	ErrTimeLimit       = buildkit.ErrTimeLimit
@@ -163,10 +165,10 @@ const (
 	ClassNotFound Class = "not-found"
 	// ClassUnauthorized: a git server or registry requires another credential.
 	ClassUnauthorized Class = "unauthorized"
-	// ClassUnreachable: a git server or registry does not answer, or not with anything that can be
-	// used.
+	// ClassUnreachable: a git server, a registry or another server that a Dockerfile names does not
+	// answer, or not with anything that can be used.
 	ClassUnreachable Class = "unreachable"
-	// ClassNoBuilder: no builder answers, or it lacks the platform.
+	// ClassNoBuilder: no builder answers, or it lacks the platform, disk or memory.
 	ClassNoBuilder Class = "no-builder"
 	// ClassStore: the image store does not answer or did not take the image.
 	ClassStore Class = "image-store"
@@ -205,6 +207,8 @@ func classes() []struct {
 		{ErrDelivery, ClassStore},
 		{ErrNoBuilder, ClassNoBuilder},
 		{ErrPlatform, ClassNoBuilder},
+		{ErrExhausted, ClassNoBuilder},
+		{ErrSource, ClassUnreachable},
 		{ErrBuild, ClassBuild},
 		{ErrRefused, ClassBuild},
 		{ErrStalled, ClassStalled},

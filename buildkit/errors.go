@@ -18,6 +18,11 @@ var (
 	ErrRefused = errors.New("template refused")
 	// ErrBuild: the Dockerfile ran and failed.
 	ErrBuild = errors.New("build failed")
+	// ErrSource: a registry or server that the Dockerfile takes an image or a file from is not
+	// available to the builder.
+	ErrSource = errors.New("source of the Dockerfile unavailable")
+	// ErrExhausted: the builder has no more disk or memory.
+	ErrExhausted = errors.New("builder exhausted")
 	// ErrDelivery: the solved image did not reach the image store.
 	ErrDelivery = errors.New("delivery failed")
 	// ErrChanged: a working tree changed during its upload to the builder.
@@ -41,7 +46,8 @@ func (e *Error) Error() string { return fmt.Sprintf("%s: %v", e.Op, e.Err) }
 // Unwrap returns the kind and the cause.
 func (e *Error) Unwrap() []error { return []error{e.Kind, e.Err} }
 
-// StepError is the cause of an [ErrBuild] that BuildKit could place in the Dockerfile.
+// StepError is the cause of an [ErrBuild], [ErrSource] or [ErrExhausted]. It has what BuildKit says
+// about the place in the Dockerfile.
 type StepError struct {
 	// Step is the vertex's name, for example "[2/3] RUN make"; empty if unknown.
 	Step string

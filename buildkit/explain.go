@@ -31,7 +31,11 @@ func (s *solve) explain(ctx context.Context, err error) error {
 	ours := s.ownError(err)
 	switch {
 	case ours == nil:
-		return &Error{Op: "build", Kind: ErrBuild, Err: s.place(err)}
+		kind := faultOf(s.statuses.failed.name, err)
+		return &Error{Op: "build", Kind: kind, Err: advised(kind, endpoint, s.place(err))}
+	case errors.Is(ours.Kind, ErrFetch) && exhausted(ours.Err.Error()):
+		return &Error{Op: ours.Op, Kind: ErrExhausted,
+			Err: advised(ErrExhausted, endpoint, harmless(ours.Err))}
 	case errors.Is(ours.Kind, ErrFetch) && ours.Op != "upload":
 		return &Error{Op: "fetch", Kind: ErrFetch, Err: fmt.Errorf(
 			"builder %s, by its own network and proxy settings: %w", endpoint, harmless(ours.Err))}
@@ -68,12 +72,7 @@ func connectionLost(err error) bool {
 func (s *solve) place(err error) error {
 	failed := s.statuses.failed
 	step := &StepError{Step: failed.name, Log: failed.log, Err: harmless(err)}
-	var exit *gatewaypb.ExitError
-	if errors.As(err, &exit) {
-		step.ExitCode = int(exit.ExitCode)
-	} else if _, code, ok := strings.Cut(err.Error(), ": exit code: "); ok {
-		step.ExitCode, _ = strconv.Atoi(code)
-	}
+	step.ExitCode, _ = exitCode(err)
 	if src := errdefs.Sources(err); len(src) > 0 {
 		last := src[len(src)-1]
 		if last.Info != nil {
@@ -86,6 +85,18 @@ func (s *solve) place(err error) error {
 		step.File = s.req.Dockerfile
 	}
 	return step
+}
+
+// exitCode returns the exit code of the step that failed, if a process of a step did.
+func exitCode(err error) (code int, ok bool) {
+	if exit, typed := errors.AsType[*gatewaypb.ExitError](err); typed {
+		return int(exit.ExitCode), true
+	}
+	if _, text, cut := strings.Cut(err.Error(), ": exit code: "); cut {
+		code, parseErr := strconv.Atoi(text)
+		return code, parseErr == nil
+	}
+	return 0, false
 }
 
 // lineOf returns the line of the instruction that a vertex like "[build 2/3] RUN make" stands for,

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 
@@ -100,6 +101,9 @@ func failingRun(t *testing.T, b *bench) {
 	if !errors.As(err, &step) || step.Line != 4 || step.ExitCode != 7 ||
 		!strings.Contains(step.Step, "exit 7") {
 		t.Errorf("step is %+v", step)
+	}
+	if step != nil && !slices.Equal(step.Log, []string{"so it ends"}) {
+		t.Errorf("the step printed %q", step.Log)
 	}
 }
 

@@ -12,8 +12,10 @@ import (
 	"github.com/moby/buildkit/identity"
 	"github.com/moby/buildkit/session"
 	"github.com/moby/buildkit/session/secrets/secretsprovider"
+	"github.com/moby/buildkit/util/grpcerrors"
 	digest "github.com/opencontainers/go-digest"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
+	"google.golang.org/grpc/codes"
 
 	"git.moleculesai.app/molecule-ai/pinion/internal/failpoint"
 )
@@ -45,6 +47,13 @@ func (b *Builder) Solve(ctx context.Context, req Request, sink Sink) (Result, er
 			f.apply(&s.attempt, cause)
 			res, err = s.run(ctx, sink)
 		}
+	}
+	for _, pause := range sourcePauses {
+		if err == nil || !s.mayRetrySource(err) || !wait(ctx, pause) {
+			break
+		}
+		s = s.next(cancel)
+		res, err = s.run(ctx, sink)
 	}
 	secrets := b.redactor(req)
 	if err == nil {
@@ -247,10 +256,27 @@ func (s *solve) checkout(ctx context.Context, c gateway.Client) (*checkout, *ins
 		return nil, nil, fetchError("fetch", err)
 	}
 	in, err := inspect(ctx, co, s.req)
+	err = inspectError(ctx, err)
 	if err = failpoint.At(ctx, failpoint.Fetched, err); err != nil {
 		return nil, nil, fetchError("inspect", err)
 	}
 	return co, in, nil
+}
+
+// inspectError returns the error of an inspection as an [*Error]: the builder has the tree by then,
+// so what cannot be read of it is the template's fault, unless the builder itself failed.
+func inspectError(ctx context.Context, err error) error {
+	if _, ours := errors.AsType[*Error](err); ours || err == nil || ctx.Err() != nil {
+		return err
+	}
+	kind := ErrRefused
+	switch code := grpcerrors.Code(err); {
+	case exhausted(err.Error()):
+		kind = ErrExhausted
+	case code == codes.Unavailable, code == codes.Canceled:
+		kind = ErrNoBuilder
+	}
+	return &Error{Op: "inspect", Kind: kind, Err: harmless(err)}
 }
 
 // fetchError returns err as an [*Error], of the kind ErrFetch unless it is one already.

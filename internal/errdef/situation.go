@@ -55,6 +55,11 @@ const (
 	PlatformEmulated Situation = "platform emulated"
 	// BuildxFileBroken: a file of buildx cannot be used.
 	BuildxFileBroken Situation = "buildx file broken"
+	// SourceUnavailable: a registry or server that a Dockerfile names is not available to the
+	// builder.
+	SourceUnavailable Situation = "source of the Dockerfile unavailable"
+	// BuilderExhausted: the builder has no more disk or memory. The detail is its address.
+	BuilderExhausted Situation = "builder exhausted"
 	// NoWorkingTree: the folder of a working tree cannot be used.
 	NoWorkingTree Situation = "no working tree"
 	// TreeUnreadable: a file of a working tree cannot be read.

@@ -45,6 +45,11 @@ var advice = map[errdef.Situation]string{
 		"binfmt-support) and restart the builder, or set MOLECULE_IMAGE_PLATFORM=native",
 	errdef.PlatformEmulated: "use --platform native, or set MOLECULE_IMAGE_PLATFORM=native",
 
+	errdef.SourceUnavailable: "run the command again later; if the error stays, check the " +
+		"builder's network, proxy and registry mirrors",
+	errdef.BuilderExhausted: "give the builder {} more room: `docker builder prune`, `docker " +
+		"buildx prune` or `pinion builder prune` frees disk, and a higher limit frees memory",
+
 	errdef.NoWorkingTree:     "give the root of the template's repository",
 	errdef.TreeUnreadable:    "make it readable, or name it in .dockerignore",
 	errdef.TreeChanged:       "ask again when nothing writes to the working tree",

@@ -9,8 +9,9 @@ const exitCodesText = `Pinion's exit codes:
    10  not in the catalogue, not found, not mirrored, or a commit that is not on the template's
        branch
    11  not authorised: the git server or the registry needs a credential, or refused it
-   12  a git server or registry cannot be reached, or its answer is invalid
-   13  no builder answers, or it does not support the platform
+   12  a git server, a registry or another server that the Dockerfile names cannot be reached, or
+       its answer is invalid
+   13  no builder answers, or it lacks the platform, disk or memory
    14  the image store does not answer, or did not accept the image
    15  the delivered image is not the one that was built, or a working tree changed during the build
    16  another process held the lock on the same image for too long

@@ -1,0 +1,11 @@
+package buildkit
+
+import "time"
+
+// SetSourcePauses replaces the times between tries of a build whose source is not available, until
+// restore is called.
+func SetSourcePauses(pauses ...time.Duration) (restore func()) {
+	old := sourcePauses
+	sourcePauses = pauses
+	return func() { sourcePauses = old }
+}

@@ -1,0 +1,105 @@
+package buildkit_test
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"git.moleculesai.app/molecule-ai/pinion/buildkit"
+	"git.moleculesai.app/molecule-ai/pinion/test/parts"
+)
+
+func TestSourceUnavailable(t *testing.T)     { onEachBuilder(t, sourceUnavailable) }
+func TestSourceThatComesBack(t *testing.T)   { onEachBuilder(t, sourceThatComesBack) }
+func TestTreeThatCannotBeBuilt(t *testing.T) { onEachBuilder(t, treeThatCannotBeBuilt) }
+func TestKilledStep(t *testing.T)            { onEachBuilder(t, killedStep) }
+
+// sourceUnavailable: what a registry or a file server does not give for now is no fault of the
+// template, and what it does not have is.
+func sourceUnavailable(t *testing.T, b *bench) {
+	defer buildkit.SetSourcePauses()()
+	var answer atomic.Int32
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(int(answer.Load()))
+		fmt.Fprintln(w, `{"errors":[{"code":"UNAVAILABLE","message":"down for maintenance"}]}`)
+	}))
+	defer server.Close()
+	host := strings.TrimPrefix(server.URL, "http://")
+	for i, c := range []struct {
+		dockerfile string
+		status     int32
+		want       error
+	}{
+		{"FROM " + host + "/x:1", 503, buildkit.ErrSource},
+		{"FROM " + host + "/x:1", 429, buildkit.ErrSource},
+		{"FROM " + host + "/x:1", 404, buildkit.ErrBuild},
+		{"FROM 127.0.0.1:1/x:1", 0, buildkit.ErrSource},
+		{"FROM registry.invalid/x:1", 0, buildkit.ErrSource},
+		{"FROM scratch\nCOPY --from=" + host + "/x:1 / /", 503, buildkit.ErrSource},
+		{"FROM scratch\nADD " + server.URL + "/f /", 503, buildkit.ErrSource},
+		{"FROM scratch\nADD " + server.URL + "/f /", 404, buildkit.ErrBuild},
+		{"FROM scratch\nADD http://127.0.0.1:1/f /", 0, buildkit.ErrSource},
+		{"FROM scratch\nCOPY nothing /", 0, buildkit.ErrBuild},
+		{"FROM scratch\nBOGUS", 0, buildkit.ErrBuild},
+	} {
+		answer.Store(c.status)
+		req := b.template(t, fmt.Sprintf("source%d", i),
+			parts.Text("Dockerfile", c.dockerfile+"\n"))
+		_, _, err := solve(t, b, req)
+		if !errors.Is(err, c.want) {
+			t.Errorf("%q, %d: %v, want the kind %v", c.dockerfile, c.status, err, c.want)
+		}
+		t.Logf("%q, %d: %v", c.dockerfile, c.status, err)
+	}
+}
+
+// sourceThatComesBack: the call need not be repeated.
+func sourceThatComesBack(t *testing.T, b *bench) {
+	defer buildkit.SetSourcePauses(time.Second, time.Second, time.Second)()
+	var requests atomic.Int32
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if requests.Add(1) <= 2 {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return
+		}
+		fmt.Fprintln(w, "here")
+	}))
+	defer server.Close()
+	req := b.busybox(t, "comesback", []string{"RUN echo once", "ADD " + server.URL + "/f /",
+		"RUN cat /f"})
+	_, out := mustSolve(t, b, req)
+	if strings.Count(out, "once\n") < 1 || !strings.Contains(out, "here") {
+		t.Errorf("output is\n%s", out)
+	}
+}
+
+func treeThatCannotBeBuilt(t *testing.T, b *bench) {
+	for name, files := range map[string][]parts.File{
+		"folder":     {parts.Text("Dockerfile/x", "y")},
+		"brokenlink": {parts.Link("Dockerfile", "nowhere")},
+		"loop":       {parts.Link("Dockerfile", "Dockerfile")},
+		"emptytree":  nil,
+		"ignore": {parts.Text("Dockerfile", "FROM scratch\nCOPY Dockerfile /\n"),
+			parts.Text(".dockerignore/x", "y")},
+	} {
+		_, _, err := solve(t, b, b.template(t, name, files...))
+		if !errors.Is(err, buildkit.ErrRefused) {
+			t.Errorf("%s: %v, want the kind %v", name, err, buildkit.ErrRefused)
+		}
+		t.Logf("%s: %v", name, err)
+	}
+}
+
+// killedStep: without the builder's word a kill is taken for one for want of memory.
+func killedStep(t *testing.T, b *bench) {
+	_, _, err := solve(t, b, b.busybox(t, "killed", []string{"RUN kill -9 $$"}))
+	if !errors.Is(err, buildkit.ErrBuild) && !errors.Is(err, buildkit.ErrExhausted) {
+		t.Errorf("error is %v", err)
+	}
+	t.Logf("%v", err)
+}
