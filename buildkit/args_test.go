@@ -96,3 +96,20 @@ func TestArgsOfTheFrontend(t *testing.T) {
 		t.Errorf("got %q", got)
 	}
 }
+
+// The default name of the Dockerfile may be in lower case, and another name may not.
+func TestDockerfileInLowerCase(t *testing.T) {
+	dir := workingTree(t, map[string]string{"dockerfile": "FROM scratch\n"})
+	if got := readTree(t, dir, atRoot); string(got.inspection.dockerfile) != "FROM scratch\n" {
+		t.Errorf("got %q", got.inspection.dockerfile)
+	}
+	if _, err := ReadTree(t.Context(), dir, TreeRequest{Dockerfile: "DOCKERFILE"}); !errors.Is(err,
+		ErrRefused) {
+		t.Errorf("error is %v", err)
+	}
+	put(t, dir, "Dockerfile", "FROM scratch AS upper\n")
+	if got := readTree(t, dir,
+		atRoot); string(got.inspection.dockerfile) != "FROM scratch AS upper\n" {
+		t.Errorf("got %q", got.inspection.dockerfile)
+	}
+}

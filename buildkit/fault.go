@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 
 	gatewaypb "github.com/moby/buildkit/frontend/gateway/pb"
@@ -26,8 +27,8 @@ const killed = 137
 //   - [ErrNoBuilder]: the builder cancelled the build.
 //
 // Exit codes and gRPC codes decide where there are some. BuildKit returns what registries, servers
-// and its own files answered as text alone; TestFaultOf
-// has examples.
+// and its own files answered as text alone; TestFaultOf has
+// examples.
 func faultOf(vertex string, err error) error {
 	text := strings.TrimSpace(err.Error())
 	if code, known := exitCode(err); known {
@@ -79,16 +80,17 @@ func exhausted(text string) bool {
 	return false
 }
 
+// The patterns are compiled at their first use: only a failed build needs them.
 var (
 	// imageStep has the names of vertices that only ask a registry.
-	imageStep = regexp.MustCompile(`^(\[[^\]]*\] )?` +
+	imageStep = pattern(`^(\[[^\]]*\] )?` +
 		`(load metadata for|resolve image config for|FROM) `)
 	// lastingFault has what registries answer about an image that is not there or not for the
 	// builder, and what is wrong with an image that is there.
-	lastingFault = regexp.MustCompile(`: not found$|authorization failed$|: (401|403) |` +
+	lastingFault = pattern(`: not found$|authorization failed$|: (401|403) |` +
 		`\b(access denied|denied:|unauthorized:)|no match for platform|invalid reference`)
 	// passingFault has what BuildKit 0.8 to 0.34 say if a server answers 429 or 5xx, or not at all.
-	passingFault = regexp.MustCompile(`(invalid response status|unexpected status.*:)` +
+	passingFault = pattern(`(invalid response status|unexpected status.*:)` +
 		` (429|5\d\d)\b|` +
 		`(connection refused|connection reset by peer|no such host|server misbehaving|` +
 		`i/o timeout|` +
@@ -98,15 +100,20 @@ var (
 		`server gave HTTP response to HTTPS client)$|: (tls|x509): |\btoomanyrequests:`)
 )
 
+// pattern returns a regular expression that is compiled when it is first called for.
+func pattern(expr string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(expr) })
+}
+
 // unavailable reports whether the vertex of that name failed since a server was not available.
 func unavailable(vertex, text string) bool {
 	switch {
 	case vertex == "", strings.Contains(vertex, "] RUN "):
 		return false
-	case imageStep.MatchString(vertex):
-		return !lastingFault.MatchString(text)
+	case imageStep().MatchString(vertex):
+		return !lastingFault().MatchString(text)
 	}
-	return passingFault.MatchString(text)
+	return passingFault().MatchString(text)
 }
 
 // sourcePauses are the times to wait before a build is tried again whose source was not available,

@@ -104,6 +104,13 @@ func inspectFiles(
 	}
 	name := path.Join(req.Subdir, req.Dockerfile)
 	dockerfile, err := readBounded(ctx, f, name)
+	if err != nil && !errors.Is(err, ErrRefused) && req.Dockerfile == "Dockerfile" {
+		// As in Docker, the default name may be in lower case.
+		lower := path.Join(req.Subdir, "dockerfile")
+		if other, failed := readBounded(ctx, f, lower); failed == nil {
+			dockerfile, err = other, nil
+		}
+	}
 	if err != nil && !errors.Is(err, ErrRefused) {
 		err = missing(name, err)
 	}
