@@ -36,6 +36,8 @@ func (s *solve) explain(ctx context.Context, err error) error {
 	case errors.Is(ours.Kind, ErrFetch) && exhausted(ours.Err.Error()):
 		return &Error{Op: ours.Op, Kind: ErrExhausted,
 			Err: advised(ErrExhausted, endpoint, harmless(ours.Err))}
+	case errors.Is(ours.Kind, ErrFetch) && isEmptyTree(ours.Err.Error()):
+		return &Error{Op: "inspect", Kind: ErrRefused, Err: errors.New("the commit has no files")}
 	case errors.Is(ours.Kind, ErrFetch) && ours.Op != "upload":
 		return &Error{Op: "fetch", Kind: ErrFetch, Err: fmt.Errorf(
 			"builder %s, by its own network and proxy settings: %w", endpoint, harmless(ours.Err))}

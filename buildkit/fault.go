@@ -116,6 +116,15 @@ func unavailable(vertex, text string) bool {
 	return passingFault().MatchString(text)
 }
 
+// isEmptyTree reports whether a fetch failed because the commit has no files: then `git checkout REV
+// -- .` finds nothing and exits with 1. For a commit that is missing it exits with 128. Docker 20.10
+// returns the exit code alone.
+func isEmptyTree(text string) bool {
+	return strings.Contains(text, "failed to checkout remote ") &&
+		(strings.Contains(text, "pathspec '.' did not match any file") ||
+			strings.HasSuffix(text, ": exit status 1"))
+}
+
 // sourcePauses are the times to wait before a build is tried again whose source was not available,
 // about seven seconds. BuildKit's own retries come on top.
 var sourcePauses = []time.Duration{time.Second, 2 * time.Second, 4 * time.Second}

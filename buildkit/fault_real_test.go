@@ -97,7 +97,7 @@ func treeThatCannotBeBuilt(t *testing.T, b *bench) {
 
 // killedStep: without the builder's word a kill is taken for one for want of memory.
 func killedStep(t *testing.T, b *bench) {
-	_, _, err := solve(t, b, b.busybox(t, "killed", []string{"RUN kill -9 $$"}))
+	_, _, err := solve(t, b, b.busybox(t, "killed", []string{"RUN sh -c 'kill -9 $$' || exit 137"}))
 	if !errors.Is(err, buildkit.ErrBuild) && !errors.Is(err, buildkit.ErrExhausted) {
 		t.Errorf("error is %v", err)
 	}
