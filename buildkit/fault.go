@@ -116,9 +116,9 @@ func unavailable(vertex, text string) bool {
 	return passingFault().MatchString(text)
 }
 
-// isEmptyTree reports whether a fetch failed because the commit has no files: then `git checkout REV
-// -- .` finds nothing and exits with 1. For a commit that is missing it exits with 128. Docker 20.10
-// returns the exit code alone.
+// isEmptyTree reports whether a fetch failed because the commit has no files: then `git checkout
+// REV -- .` finds nothing and exits with 1. For a commit that is missing it exits with 128. Docker
+// 20.10 returns the exit code alone.
 func isEmptyTree(text string) bool {
 	return strings.Contains(text, "failed to checkout remote ") &&
 		(strings.Contains(text, "pathspec '.' did not match any file") ||
