@@ -116,8 +116,8 @@ var keyNotes = map[string]keyNote{
 	"templates.allow_insecure_http": {text: "Allow a repo with http on another machine."},
 	"templates.timeout": {
 		text: "Limit of a build with its unit, such as 20m. The default is PINION_TIMEOUT."},
-	"templates.args": {text: "Build arguments by name: a constant, or a mapping that names a file " +
-		"of the commit. They are added to those of a built-in template; null removes one."},
+	"templates.args": {text: "Build arguments by name: a constant, or a mapping that names a " +
+		"file of the commit. They are added to those of a built-in template; null removes one."},
 	"templates.args.file": {
 		text:     "Path below the repository's root. The value is the file's first line.",
 		required: true},
