@@ -17,8 +17,6 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/cache"
 	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore"
 	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore/storetest"
-	"git.moleculesai.app/molecule-ai/pinion/internal/recipe"
-	"git.moleculesai.app/molecule-ai/pinion/internal/verify"
 	"git.moleculesai.app/molecule-ai/pinion/resolver"
 )
 
@@ -146,36 +144,6 @@ func TestFault34_AnImageThatOnlyLooksLikeOurs(t *testing.T) {
 			t.Errorf("%+v", img)
 		}
 	})
-	t.Run("labels differ", func(t *testing.T) {
-		w := newWorld(t)
-		good := w.ensure(t)
-		w.store.Images[good.ID].Labels[LabelRevision] = shaB
-		if _, miss, err := w.hit(t); err != nil || !strings.Contains(miss, LabelRevision) {
-			t.Errorf("miss %q, error %v", miss, err)
-		}
-	})
-	t.Run("platform differs", func(t *testing.T) {
-		w := newWorld(t)
-		good := w.ensure(t)
-		spoilt := w.store.Images[good.ID]
-		spoilt.Platform = "linux/arm64"
-		w.store.Put(spoilt, pinnedA)
-		if _, miss, err := w.hit(t); err != nil || !strings.Contains(miss, "is for linux/arm64") {
-			t.Errorf("miss %q, error %v", miss, err)
-		}
-	})
-}
-
-// hit verifies the current head without building.
-func (w *world) hit(t *testing.T) (cache.Record, string, error) {
-	t.Helper()
-	tmpl, err := w.catalogue.Template("claude-code")
-	if err != nil {
-		t.Fatal(err)
-	}
-	rec, miss, err := verify.Hit(t.Context(), w.store, w.records,
-		recipe.New(tmpl, recipe.DefaultPlatform).At(revision(t, w.heads.sha)))
-	return rec, string(miss), err
 }
 
 func TestFault35And36_TheIDComesWithTheReference(t *testing.T) {
