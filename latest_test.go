@@ -9,11 +9,11 @@ func TestAHitMakesLatestAgain(t *testing.T) {
 	first := w.ensure(t)
 	hit := func(opts ...EnsureOption) (requests int) {
 		t.Helper()
-		before := w.store.Inspected
+		before := w.store.Inspections()
 		if img := w.ensure(t, opts...); img.Outcome != OutcomeHit || len(img.Warnings) > 0 {
 			t.Errorf("%s with warnings %q", img.Outcome, img.Warnings)
 		}
-		return w.store.Inspected - before
+		return w.store.Inspections() - before
 	}
 	if n := hit(); n != 1 {
 		t.Errorf("%d requests for a hit", n)

@@ -62,6 +62,8 @@ type running struct {
 // one goroutine at a time.
 func Start(report func(Beat)) *Monitor {
 	m := &Monitor{report: report, since: time.Now()}
+	m.mu.Lock() // beat may run before AfterFunc has returned
+	defer m.mu.Unlock()
 	m.timer = time.AfterFunc(Interval, m.beat)
 	return m
 }
@@ -120,8 +122,10 @@ func (m *Monitor) change(s buildkit.Step) {
 }
 
 // numbered matches the name of a step of a Dockerfile, "[stage 2/3] RUN make", and captures its
-// number, the number of steps and the instruction.
-var numbered = regexp.MustCompile(`^\[(?:\S+ )? *(\d+)/(\d+)\] (.*)$`)
+// number, the number of steps and the instruction. It is compiled at its first use.
+var numbered = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^\[(?:\S+ )? *(\d+)/(\d+)\] (.*)$`)
+})
 
 // maxWords is the length of a step's first words, in bytes.
 const maxWords = 48
@@ -141,7 +145,7 @@ func (b Beat) subject() string {
 		return "waiting for the builder"
 	}
 	number, total, name := fmt.Sprint(b.Step.Number), fmt.Sprint(b.Step.Total), b.Step.Name
-	if m := numbered.FindStringSubmatch(name); m != nil {
+	if m := numbered().FindStringSubmatch(name); m != nil {
 		number, total, name = m[1], m[2], m[3]
 	}
 	return strings.TrimSpace(fmt.Sprintf("step %s/%s %s", number, total, firstWords(name)))

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"sync"
 
 	"git.moleculesai.app/molecule-ai/pinion/resolver"
 )
@@ -13,7 +14,9 @@ const maxIsolation = 32
 
 // isolationForm allows single separators inside of a token, so that "--" in a tag comes before the
 // token and nowhere else.
-var isolationForm = regexp.MustCompile(`^[a-z0-9]+([._-]?[a-z0-9]+)*$`)
+var isolationForm = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^[a-z0-9]+([._-]?[a-z0-9]+)*$`)
+})
 
 // ParseIsolation returns the token, "" for blanks. It refuses one that is not plain; the error is
 // of kind [resolver.ErrInvalidInput].
@@ -21,7 +24,7 @@ func ParseIsolation(token string) (string, error) {
 	if strings.TrimSpace(token) == "" {
 		return "", nil
 	}
-	if len(token) <= maxIsolation && isolationForm.MatchString(token) {
+	if len(token) <= maxIsolation && isolationForm().MatchString(token) {
 		return token, nil
 	}
 	return "", fmt.Errorf("%w: isolation token %.40q: a token has at most %d lower-case letters "+

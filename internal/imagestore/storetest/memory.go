@@ -85,6 +85,14 @@ func (m *Memory) Info(ctx context.Context) (imagestore.EngineInfo, error) {
 		Platform: "linux/arm64", OSType: "linux"}, nil
 }
 
+// Inspections returns the number of inspections so far. Inspected is for a test in which none is
+// under way.
+func (m *Memory) Inspections() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.Inspected
+}
+
 // Inspect implements [imagestore.Store].
 func (m *Memory) Inspect(ctx context.Context, ref string) (imagestore.Image, error) {
 	if err := m.begin(ctx, "inspect", ref); err != nil {
