@@ -290,7 +290,7 @@ func TestFault51_FailuresAreNotRemembered(t *testing.T) {
 	o := s.open(t)
 	for range 2 {
 		wg.Go(func() {
-			if _, err := o.Ensure(t.Context(), runtime); !errors.Is(err, pinion.ErrBuild) {
+			if _, err := o.Ensure(t.Context(), runtime); !errors.Is(err, pinion.ErrSource) {
 				t.Errorf("error is %v", err)
 			}
 		})
