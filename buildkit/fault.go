@@ -88,7 +88,8 @@ var (
 	// lastingFault has what registries answer about an image that is not there or not for the
 	// builder, and what is wrong with an image that is there.
 	lastingFault = pattern(`: not found$|authorization failed$|: (401|403) |` +
-		`\b(access denied|denied:|unauthorized:)|no match for platform|invalid reference`)
+		`\b(access denied|denied:|unauthorized:)|no match for platform|invalid reference|` +
+		`\bmedia type .* is no longer supported`)
 	// passingFault has what BuildKit 0.8 to 0.34 say if a server answers 429 or 5xx, or not at all.
 	passingFault = pattern(`(invalid response status|unexpected status.*:)` +
 		` (429|5\d\d)\b|` +

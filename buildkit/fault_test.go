@@ -56,6 +56,9 @@ func TestFaultOf(t *testing.T) {
 			" tcp 127.0.0.1:1: connect: connection refused"), ErrSource},
 		{"no such host", "resolve image config for docker-image://r.example/fe:1",
 			plain("dial tcp: lookup r.example: no such host"), ErrSource},
+		{"image of an old kind", metadata, plain("failed to resolve source metadata for x: not " +
+			"implemented: media type \"application/vnd.docker.distribution.manifest.v1+prettyjws" +
+			"\" is no longer supported since containerd v2.0"), ErrBuild},
 		{"no such image", metadata, plain("docker.io/library/x:1: not found"), ErrBuild},
 		{"private image", metadata, plain("pull access denied, repository does not exist or may " +
 			"require authorization: server message: insufficient_scope: authorization failed"),

@@ -26,7 +26,12 @@ func TestFault54_FrontendIsRefused(t *testing.T) {
 		// The operator may allow it: then it is asked for. (There is none.)
 		config := write(t, filepath.Join(s.env["HOME"], "allow.yaml"),
 			"frontends: ['"+image+"']\n", 0o600)
-		if r := s.run(t, "--config", config, "ensure", runtime); r.code != exitBuild ||
+		// The registry's answer is nonsense, which BuildKit of today takes for an old image.
+		code := exitBuild
+		if c == oldOwn {
+			code = exitUnreachable
+		}
+		if r := s.run(t, "--config", config, "ensure", runtime); r.code != code ||
 			strings.Contains(r.stderr, "not allowed") || len(registry.arrived) == 0 {
 			t.Errorf("exit code %d after %d requests for the frontend\n%s", r.code,
 				len(registry.arrived), r.stderr)

@@ -16,8 +16,8 @@ func TestFault51_FailuresOverHTTP(t *testing.T) {
 
 	s.git.SetHook(parts.FailPath("/sometimes", 500, "not now"))
 	for range 2 {
-		got := want[map[string]any](t, srv.ensure(t.Context()), 422)
-		if got["class"] != "build" || got["exit_code"] != 20.0 {
+		got := want[map[string]any](t, srv.ensure(t.Context()), 502)
+		if got["class"] != "unreachable" || got["exit_code"] != 12.0 {
 			t.Errorf("%v", got)
 		}
 	}
