@@ -24,8 +24,8 @@ func clientProgram(t *testing.T) string {
 	return path
 }
 
-// TestClientProgram runs it as a contributor would: it starts the server, which builds, and its next
-// run finds that server. A container made from the ID that it prints stays up.
+// TestClientProgram runs it as a contributor would: it starts the server, which builds, and its
+// next run finds that server. A container made from the ID that it prints stays up.
 func TestClientProgram(t *testing.T) {
 	example := clientProgram(t)
 	onCells(t, []cell{containerdOwn, classicOwn}, func(t *testing.T, c cell) {
