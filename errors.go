@@ -189,9 +189,9 @@ const (
 	ClassGeneral Class = "general"
 )
 
-// classes maps errors to classes; the first that fits decides. An error may
-// wrap errors of other kinds, so the kinds are in an order: a store's error is the store's whatever
-// it wraps, while a builder's error may wrap one of a registry or of the store.
+// classes maps errors to classes; the first that fits decides. An error may wrap errors of other
+// kinds, so the kinds are in an order: a store's error is the store's whatever it wraps, while a
+// builder's error may wrap one of a registry or of the store.
 func classes() []struct {
 	kind  error
 	class Class

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"git.moleculesai.app/molecule-ai/pinion/buildkit"
@@ -130,9 +129,8 @@ func (o *Orchestrator) bake(ctx context.Context, name string) (BakeTarget, error
 		return BakeTarget{}, fmt.Errorf("%w: in registry mode nothing is built; unset %s for a "+
 			"definition of builds", ErrInvalidInput, resolver.RegistryEnv)
 	}
-	readsFiles := slices.ContainsFunc(t.Args, func(r arg.Rule) bool { return r.File != "" })
 	var store *imagestore.Facts
-	if o.namedPlatform(t) == NativePlatform || readsFiles {
+	if o.namedPlatform(t) == NativePlatform || arg.ReadsFiles(t.Args) {
 		s, err := o.store()
 		if err != nil {
 			return BakeTarget{}, imagestore.StoreFailure(err)
@@ -152,17 +150,17 @@ func (o *Orchestrator) bake(ctx context.Context, name string) (BakeTarget, error
 		return target, nil
 	}
 	req := buildkit.Request{Remote: t.Remote, Revision: head.Revision, Args: t.Args}
-	target.Args, err = o.readArgs(ctx, store, req, readsFiles)
+	target.Args, err = o.readArgs(ctx, store, req)
 	return target, err
 }
 
 // readArgs returns the build arguments as literals for bake. Only files take a builder, which reads
 // them at the commit.
 func (o *Orchestrator) readArgs(
-	ctx context.Context, store *imagestore.Facts, req buildkit.Request, readsFiles bool,
+	ctx context.Context, store *imagestore.Facts, req buildkit.Request,
 ) (map[string]string, error) {
 	args := map[string]string{}
-	if !readsFiles {
+	if !arg.ReadsFiles(req.Args) {
 		for _, r := range req.Args {
 			args[r.Name] = buildx.BakeLiteral(r.Value)
 		}

@@ -8,7 +8,6 @@ import (
 	"net/url"
 	"os"
 	"path"
-	"slices"
 	"strings"
 
 	"github.com/moby/buildkit/client"
@@ -37,7 +36,7 @@ func (b *Builder) redactor(req Request) *redact.Redactor {
 // commit if a rule names a file. Only Remote, Revision, Token and Args of the request are used. The
 // error is an [*Error], or the context's cause.
 func (b *Builder) ReadArgs(ctx context.Context, req Request) ([]arg.Value, error) {
-	if !slices.ContainsFunc(req.Args, func(r arg.Rule) bool { return r.File != "" }) {
+	if !arg.ReadsFiles(req.Args) {
 		values, _, err := readArgs(ctx, nil, req.Args)
 		return values, err
 	}

@@ -159,9 +159,9 @@ func parseDockerfile(path string) (string, error) {
 	return cleaned, nil
 }
 
-// isName reports whether s is [a-z0-9]+([._-][a-z0-9]+)*, which is safe as a
-// part of a URL, of an image reference and of a file name.
-func isName(s string) bool {
+// IsName reports whether s is [a-z0-9]+([._-][a-z0-9]+)*, which is safe as a part of a URL, of an
+// image reference and of a file name.
+func IsName(s string) bool {
 	separated := true // a name can't start with a separator
 	for i := range len(s) {
 		switch c := s[i]; {
@@ -177,7 +177,7 @@ func isName(s string) bool {
 }
 
 func checkName(name string) error {
-	if len(name) > maxNameLen || !isName(name) {
+	if len(name) > maxNameLen || !IsName(name) {
 		return fmt.Errorf("%w: template name %s: use up to %d of a-z and 0-9, separated by "+
 			"single dots, dashes or underscores",
 			ErrInvalidInput, quote(name), maxNameLen)
@@ -188,7 +188,7 @@ func checkName(name string) error {
 func checkImage(image string) error {
 	ok := len(image) <= maxImageLen
 	for part := range strings.SplitSeq(image, "/") {
-		ok = ok && isName(part)
+		ok = ok && IsName(part)
 	}
 	if !ok {
 		return fmt.Errorf("%w: image name %s: use up to %d of a-z and 0-9, separated by single "+
@@ -205,7 +205,7 @@ func checkPlatform(platform string) error {
 	parts := strings.Split(platform, "/")
 	ok := len(parts) == 2 || len(parts) == 3
 	for _, part := range parts {
-		ok = ok && len(part) <= maxNameLen && isName(part)
+		ok = ok && len(part) <= maxNameLen && IsName(part)
 	}
 	if !ok {
 		return fmt.Errorf(`%w: platform %s: give os/arch, os/arch/variant or "native"`,

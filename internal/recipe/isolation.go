@@ -2,9 +2,7 @@ package recipe
 
 import (
 	"fmt"
-	"regexp"
 	"strings"
-	"sync"
 
 	"git.moleculesai.app/molecule-ai/pinion/resolver"
 )
@@ -12,19 +10,14 @@ import (
 // maxIsolation is the length of the longest token, so that a tag stays within its 128 characters.
 const maxIsolation = 32
 
-// isolationForm allows single separators inside of a token, so that "--" in a tag comes before the
-// token and nowhere else.
-var isolationForm = sync.OnceValue(func() *regexp.Regexp {
-	return regexp.MustCompile(`^[a-z0-9]+([._-]?[a-z0-9]+)*$`)
-})
-
 // ParseIsolation returns the token, "" for blanks. It refuses one that is not plain; the error is
 // of kind [resolver.ErrInvalidInput].
 func ParseIsolation(token string) (string, error) {
 	if strings.TrimSpace(token) == "" {
 		return "", nil
 	}
-	if len(token) <= maxIsolation && isolationForm().MatchString(token) {
+	// A name has single separators, so "--" in a tag comes before the token and nowhere else.
+	if len(token) <= maxIsolation && resolver.IsName(token) {
 		return token, nil
 	}
 	return "", fmt.Errorf("%w: isolation token %.40q: a token has at most %d lower-case letters "+

@@ -48,6 +48,11 @@ type Value struct {
 	File        string // where it was read; empty for a constant
 }
 
+// ReadsFiles reports whether a rule takes its value from a file.
+func ReadsFiles(rules []Rule) bool {
+	return slices.ContainsFunc(rules, func(r Rule) bool { return r.File != "" })
+}
+
 // RuntimeVersion is the rule of the platform's own templates: RUNTIME_VERSION is the first line of
 // .runtime-version in the repository's root.
 func RuntimeVersion() Rule {
