@@ -80,7 +80,11 @@ func (o *Orchestrator) start(ctx context.Context, name string, req request) (*Ca
 			return Image{}, failCall(ctx, name, c.build.latest(), begun, err)
 		}
 		img.Durations.Total = ms(time.Since(begun))
-		if img.Mode == resolver.ModeLocalBuild {
+		switch {
+		case img.Outcome == OutcomeGiven:
+			o.log.Info(fmt.Sprintf("Provisioner: local-build mode → using the catalogue's image "+
+				"%s for runtime %s", img.Reference, name))
+		case img.Mode == resolver.ModeLocalBuild:
 			o.log.Info(fmt.Sprintf("Provisioner: local-build mode → using locally-built image %s "+
 				"for runtime %s", img.Reference, name))
 		}
@@ -89,7 +93,8 @@ func (o *Orchestrator) start(ctx context.Context, name string, req request) (*Ca
 	return c, nil
 }
 
-// begin chooses the way: a pull in registry mode, otherwise a build.
+// begin chooses the way: a pull in registry mode, the image that the catalogue gives, otherwise a
+// build.
 func (o *Orchestrator) begin(ctx context.Context, name string, req request) (*Call, error) {
 	t, err := o.catalogue.Template(name)
 	if err != nil {
@@ -97,6 +102,9 @@ func (o *Orchestrator) begin(ctx context.Context, name string, req request) (*Ca
 	}
 	if o.source.Mode == resolver.ModeRegistry {
 		return o.pull(ctx, t, req)
+	}
+	if t.Given != "" {
+		return o.given(ctx, t, req)
 	}
 	return o.local(ctx, t, req)
 }

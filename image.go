@@ -25,6 +25,8 @@ const (
 	OutcomeBuilt Outcome = "built"
 	// OutcomePulled: it was pulled from the registry (registry mode).
 	OutcomePulled Outcome = "pulled"
+	// OutcomeGiven: the catalogue gives the image. Its content was not compared with a commit.
+	OutcomeGiven Outcome = "given"
 )
 
 // Labels on every image that Pinion builds. They are a function of the recipe alone: a label with a

@@ -11,6 +11,7 @@ import (
 
 	"github.com/distribution/reference"
 
+	"git.moleculesai.app/molecule-ai/pinion/internal/errdef"
 	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore"
 	"git.moleculesai.app/molecule-ai/pinion/internal/verify"
 	"git.moleculesai.app/molecule-ai/pinion/resolver"
@@ -65,8 +66,7 @@ func checkPull(req request) error {
 		return fmt.Errorf("%w: in registry mode nothing is built, so there is nothing to push; "+
 			"unset %s to build", ErrInvalidInput, resolver.RegistryEnv)
 	}
-	if req.noCache || !req.followsBranch() ||
-		len(req.labels)+len(req.attest)+len(req.cacheFrom)+len(req.cacheTo) > 0 {
+	if req.shapesBuild() {
 		return fmt.Errorf("%w: in registry mode nothing is built, so there is no commit, no "+
 			"working tree, no build cache, no label and no attestation to choose; unset %s to "+
 			"build", ErrInvalidInput, resolver.RegistryEnv)
@@ -108,6 +108,43 @@ func (o *Orchestrator) fetchImage(
 			"is used, which may be out of date: %v", img.Reference, failed)}
 	}
 	return img, nil
+}
+
+// given finds the image that the catalogue gives for a template. Nothing but the image store is
+// asked, and nothing is pulled.
+func (o *Orchestrator) given(ctx context.Context, t resolver.Template, req request) (*Call, error) {
+	if req.pull || req.isPush || req.shapesBuild() {
+		return nil,
+			fmt.Errorf("%w: the catalogue gives the image of %s, so nothing is built: there "+
+				"is no commit, no working tree, no cache, no label and no attestation to choose, and "+
+				"nothing to push", ErrInvalidInput, t.Name)
+	}
+	store, err := o.store()
+	if err != nil {
+		return nil, imagestore.StoreFailure(err)
+	}
+	platform, err := o.platform(ctx, imagestore.NewFacts(store), t)
+	if err != nil {
+		return nil, err
+	}
+	found, err := verify.Given(ctx, store, t.Given, platform)
+	switch {
+	case errors.Is(err, imagestore.ErrNotFound):
+		err := fmt.Errorf("%w: the image %s that the catalogue gives is not in the image store %s",
+			ErrNotFound, t.Given, store.Endpoint())
+		return nil, &Error{Name: t.Name, Origin: OriginCatalogue,
+			Err: errdef.In(errdef.GivenMissing, t.Given, err)}
+	case err != nil:
+		return nil, imagestore.StoreFailure(err)
+	case !resolver.SamePlatform(found.Platform, platform):
+		err := fmt.Errorf("%w: the image %s that the catalogue gives is for %s, not for %s: set "+
+			"platform in its entry", ErrInvalidInput, t.Given, found.Platform, platform)
+		return nil, &Error{Name: t.Name, Origin: OriginCatalogue, Err: err}
+	}
+	return o.builds.hit(ctx, Event{Type: EventResolved, Name: t.Name, Reference: t.Given}, Image{
+		Schema: schemaVersion, Name: t.Name, Mode: o.source.Mode, Outcome: OutcomeGiven,
+		Reference: t.Given, ID: found.ID, Platform: platform,
+	}), nil
 }
 
 // checkPush refuses before the build what could not be pushed after it.

@@ -128,6 +128,12 @@ func OnEvent(f func(Event)) EnsureOption { return func(r *request) { r.onEvent =
 // working tree.
 func (r request) followsBranch() bool { return r.pin.Revision.IsZero() && !r.isTree }
 
+// shapesBuild reports whether the caller chose what is built or how.
+func (r request) shapesBuild() bool {
+	return r.noCache || !r.followsBranch() ||
+		len(r.labels)+len(r.attest)+len(r.cacheFrom)+len(r.cacheTo) > 0
+}
+
 // bypass returns the reason not to look for a hit, or "".
 func (r request) bypass() verify.Miss {
 	switch {

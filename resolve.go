@@ -24,7 +24,8 @@ type Resolution struct {
 	// "native".
 	Reference  string `json:"reference,omitempty"`
 	Repository string `json:"repository,omitempty"`
-	// Ref is empty for a template that the catalogue pins to a commit.
+	// Ref is empty for a template that the catalogue pins to a commit. For one whose image it gives
+	// so are Repository and Revision.
 	Ref      string       `json:"ref,omitempty"`
 	Revision git.Revision `json:"revision,omitzero"`
 }
@@ -39,9 +40,12 @@ func (o *Orchestrator) Templates() []Resolution {
 			continue // not in the list, then
 		}
 		r := Resolution{Name: name, Mode: o.source.Mode}
-		if r.Mode == resolver.ModeRegistry {
+		switch {
+		case r.Mode == resolver.ModeRegistry:
 			r.Reference = o.source.Reference(name)
-		} else {
+		case t.Given != "":
+			r.Reference = t.Given
+		default:
 			r.Repository, r.Ref, r.Revision = t.Remote.String(), t.RefName(), t.Revision
 		}
 		list = append(list, r)
@@ -50,7 +54,7 @@ func (o *Orchestrator) Templates() []Resolution {
 }
 
 // Resolve asks the git server what the name stands for, and contacts nothing else. It builds
-// nothing. In registry mode it makes no request.
+// nothing. In registry mode, and if the catalogue gives the image, it makes no request.
 func (o *Orchestrator) Resolve(ctx context.Context, name string) (Resolution, error) {
 	res, err := o.resolve(ctx, name)
 	if err != nil {
@@ -67,6 +71,10 @@ func (o *Orchestrator) resolve(ctx context.Context, name string) (Resolution, er
 	res := Resolution{Name: name, Mode: o.source.Mode}
 	if res.Mode == resolver.ModeRegistry {
 		res.Reference = o.source.Reference(name)
+		return res, nil
+	}
+	if t.Given != "" {
+		res.Reference = t.Given
 		return res, nil
 	}
 	head, err := resolver.HeadOf(ctx, o.heads, t, "")
@@ -128,6 +136,10 @@ func (o *Orchestrator) bake(ctx context.Context, name string) (BakeTarget, error
 	if o.source.Mode == resolver.ModeRegistry {
 		return BakeTarget{}, fmt.Errorf("%w: in registry mode nothing is built; unset %s for a "+
 			"definition of builds", ErrInvalidInput, resolver.RegistryEnv)
+	}
+	if t.Given != "" {
+		return BakeTarget{}, fmt.Errorf("%w: the catalogue gives the image of %s, so there is "+
+			"nothing to build", ErrInvalidInput, name)
 	}
 	var store *imagestore.Facts
 	if o.namedPlatform(t) == NativePlatform || arg.ReadsFiles(t.Args) {

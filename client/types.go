@@ -37,6 +37,7 @@ const (
 	OutcomeHit    = "hit"
 	OutcomeBuilt  = "built"
 	OutcomePulled = "pulled"
+	OutcomeGiven  = "given"
 )
 
 // Builder is the builder of an image.

@@ -40,25 +40,12 @@ func (c *Catalogue) addTemplate(entry templateConfig) (Template, error) {
 	if !builtIn {
 		t = Template{Name: entry.Name}
 	}
-	if err := entry.setSource(&t); err != nil {
+	set := entry.setBuild
+	if isGiven(entry.Image) {
+		set = entry.setGiven
+	}
+	if err := set(&t); err != nil {
 		return Template{}, err
-	}
-	if err := entry.setArgs(&t); err != nil {
-		return Template{}, err
-	}
-	for _, field := range []struct {
-		value string
-		to    *string
-	}{
-		{entry.Subdir, &t.Subdir}, {entry.Dockerfile, &t.Dockerfile}, {entry.Target, &t.Target},
-		{entry.Platform, &t.Platform}, {entry.Image, &t.Image},
-	} {
-		if field.value != "" {
-			*field.to = field.value
-		}
-	}
-	if entry.Timeout != 0 {
-		t.Timeout = entry.Timeout
 	}
 	if !builtIn {
 		return t, c.add(t)
@@ -68,6 +55,31 @@ func (c *Catalogue) addTemplate(entry templateConfig) (Template, error) {
 	}
 	c.adjusted[t.Name] = true
 	return t, nil
+}
+
+// setBuild sets what is built, and how.
+func (e templateConfig) setBuild(t *Template) error {
+	if err := e.setSource(t); err != nil {
+		return err
+	}
+	if err := e.setArgs(t); err != nil {
+		return err
+	}
+	for _, field := range []struct {
+		value string
+		to    *string
+	}{
+		{e.Subdir, &t.Subdir}, {e.Dockerfile, &t.Dockerfile}, {e.Target, &t.Target},
+		{e.Platform, &t.Platform}, {e.Image, &t.Image},
+	} {
+		if field.value != "" {
+			*field.to = field.value
+		}
+	}
+	if e.Timeout != 0 {
+		t.Timeout = e.Timeout
+	}
+	return nil
 }
 
 // setSource sets the repository and what is followed in it.

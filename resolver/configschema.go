@@ -112,7 +112,8 @@ var keyNotes = map[string]keyNote{
 	"templates.platform": {
 		text: "os/arch[/variant], or native. The default is MOLECULE_IMAGE_PLATFORM."},
 	"templates.image": {
-		text: "Name of the image below molecule-local/. The default is workspace-template-NAME."},
+		text: "Name of the image below molecule-local/, workspace-template-NAME by default. For " +
+			"an image ID or a reference with a digest nothing is built: it is handed out."},
 	"templates.allow_insecure_http": {text: "Allow a repo with http on another machine."},
 	"templates.timeout": {
 		text: "Limit of a build with its unit, such as 20m. The default is PINION_TIMEOUT."},

@@ -41,16 +41,19 @@ type Template struct {
 	// Revision is the only commit that is built, zero for the one that Ref names. Ref is then asked
 	// only whether the repository may be read.
 	Revision git.Revision
+	// Given is the image, by its ID or by a reference with a digest, of a template that nothing is
+	// built for; "" for the others. Such a template has no Remote.
+	Given string
 }
 
-// IsPinned reports whether the template is built from a given commit or tag, so that no branch is
+// IsPinned reports whether the template is built from one commit or tag, so that no branch is
 // followed.
 func (t Template) IsPinned() bool { return !t.Revision.IsZero() || t.Ref.Tag() != "" }
 
 // RefName returns the full name of the branch or tag, or HEAD. It is "" for a template with a
-// Revision, which follows none.
+// Revision or with a given image, which follow none.
 func (t Template) RefName() string {
-	if !t.Revision.IsZero() {
+	if !t.Revision.IsZero() || t.Given != "" {
 		return ""
 	}
 	return t.Ref.String()
@@ -68,6 +71,9 @@ func (t Template) RefAt(head Head) string {
 func (t Template) describe() string {
 	text := fmt.Sprintf("image %s of %s, %s", t.Image, t.Remote,
 		cmp.Or(t.RefName(), t.Revision.String()))
+	if t.Given != "" {
+		text = "the given image " + t.Given
+	}
 	for _, part := range []struct{ what, value, usual string }{
 		{"subdir", t.Subdir, ""}, {"dockerfile", t.Dockerfile, DefaultDockerfile},
 		{"target", t.Target, ""}, {"platform", t.Platform, ""},
@@ -106,8 +112,13 @@ func checkTemplate(t Template) (Template, error) {
 	if err := checkName(t.Name); err != nil {
 		return Template{}, err
 	}
-	if t.Remote.IsZero() {
+	if t.Given == "" && t.Remote.IsZero() {
 		return Template{}, errNoRemote
+	}
+	if t.Given != "" {
+		if err := checkGiven(t.Given); err != nil {
+			return Template{}, inKey(err, "image")
+		}
 	}
 	if t.Image == "" {
 		t.Image = imagePrefix + t.Name

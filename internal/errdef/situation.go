@@ -82,6 +82,9 @@ const (
 	SBOMRequested Situation = "SBOM requested"
 	// ConfigMissing: the configuration file that the user names does not exist.
 	ConfigMissing Situation = "configuration file missing"
+	// GivenMissing: the image that the catalogue gives is not in the image store. The detail is the
+	// image.
+	GivenMissing Situation = "given image missing"
 	// PlainHTTPPrefix: the repository prefix is an http URL of a host that isn't loopback.
 	PlainHTTPPrefix Situation = "repository prefix with http"
 	// CacheFolderWritable: group or others may write to the cache folder. The detail is its path.

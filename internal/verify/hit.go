@@ -15,7 +15,6 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/cache"
 	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore"
 	"git.moleculesai.app/molecule-ai/pinion/internal/recipe"
-	"git.moleculesai.app/molecule-ai/pinion/resolver"
 	"git.moleculesai.app/molecule-ai/pinion/resolver/git"
 )
 
@@ -191,21 +190,4 @@ func mismatch(r recipe.Recipe, img imagestore.Image) Miss {
 		return Miss(fmt.Sprintf("image %s is for %s, not %s", img.ID, img.Platform, r.Platform))
 	}
 	return ""
-}
-
-// Present returns the ID of an image that need not be one of Pinion's, or the reason why it must be
-// pulled.
-func Present(
-	ctx context.Context, store imagestore.Store, ref, platform string,
-) (id string, miss Miss, err error) {
-	img, err := store.InspectPlatform(ctx, ref, platform)
-	switch {
-	case errors.Is(err, imagestore.ErrNotFound):
-		return "", "not in the image store", nil
-	case err != nil:
-		return "", "", imagestore.StoreFailure(err)
-	case !resolver.SamePlatform(img.Platform, platform):
-		return "", Miss("the one in the image store is for " + img.Platform), nil
-	}
-	return img.ID, "", nil
 }

@@ -42,7 +42,7 @@ func buildResults() []string { return []string{"built", "pulled", "hit", "failed
 
 // requestOutcomes returns the label values of requests for an image, exposed in the same way.
 func requestOutcomes() []string {
-	return []string{"hit", "built", "pulled", "accepted", "failed", "refused", "cancelled"}
+	return []string{"hit", "built", "pulled", "given", "accepted", "failed", "refused", "cancelled"}
 }
 
 func newMetrics(version string) *metrics {
