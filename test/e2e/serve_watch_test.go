@@ -71,16 +71,12 @@ func TestWatchByWebhook(t *testing.T) {
 	if b := srv.waitFor(t, first, pinion.BuildDone); !b.Prewarmed || !b.Image.Prewarmed {
 		t.Errorf("%+v", b)
 	}
-	err := s.gitea.Call(t.Context(), "POST", "/repos/"+tmpl.repo.String()+"/hooks", map[string]any{
-		"type": "gitea", "active": true, "events": []string{"push"},
-		"config": map[string]string{"url": srv.url + "/v1/hooks/gitea", "content_type": "json",
-			"secret": hookSecret},
-	}, nil)
-	if err != nil {
-		t.Fatal(err)
+	var second string
+	for _, kind := range []string{"form", "json"} {
+		s.hook(t, tmpl, srv, kind)
+		second = tmpl.busybox(t, "RUN echo by "+kind)
+		srv.waitFor(t, second, pinion.BuildDone)
 	}
-	second := tmpl.busybox(t, "RUN echo second")
-	srv.waitFor(t, second, pinion.BuildDone)
 	s.reset()
 	img := want[pinion.Image](t, srv.ensure(t.Context()), 200)
 	if img.Outcome != pinion.OutcomeHit || !img.Prewarmed || img.Revision.String() != second {
@@ -98,6 +94,30 @@ func TestWatchByWebhook(t *testing.T) {
 	if r := srv.ask(t.Context(), "GET", "/v1/builds", "", "Authorization",
 		"Bearer wrong"); r.status != 401 {
 		t.Errorf("a wrong token is answered by %d", r.status)
+	}
+}
+
+// hook replaces the webhook of a repository by one whose bodies have that content type.
+func (s *scene) hook(t *testing.T, tmpl template, srv *serveClient, kind string) {
+	t.Helper()
+	hooks := "/repos/" + tmpl.repo.String() + "/hooks"
+	var before []struct{ ID int64 }
+	if err := s.gitea.Call(t.Context(), "GET", hooks, nil, &before); err != nil {
+		t.Fatal(err)
+	}
+	for _, h := range before {
+		if err := s.gitea.Call(t.Context(), "DELETE", fmt.Sprintf("%s/%d", hooks, h.ID), nil,
+			nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	err := s.gitea.Call(t.Context(), "POST", hooks, map[string]any{
+		"type": "gitea", "active": true, "events": []string{"push"},
+		"config": map[string]string{"url": srv.url + "/v1/hooks/gitea", "content_type": kind,
+			"secret": hookSecret},
+	}, nil)
+	if err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -148,9 +148,7 @@ func (d *document) validate(t *testing.T, what, at, text string) {
 func TestOpenAPI(t *testing.T) {
 	d := readDocument(t)
 	s := newStage(t, WithToken(strings.Repeat("t", MinToken)),
-		WithHook(strings.Repeat("h", MinToken), func(string, string) []string {
-			return []string{"there"}
-		}),
+		WithHook(strings.Repeat("h", MinToken), affects("there")),
 		withLimits(func(l *limits) { l.interests = 1 }))
 	token := []string{"Authorization", "Bearer " + strings.Repeat("t", MinToken)}
 	ask := func(method, path, at, body string, header ...string) response {
@@ -223,13 +221,14 @@ func TestOpenAPI(t *testing.T) {
 
 	push := `{"ref":"refs/heads/main","repository":{"full_name":"a/b"}}`
 	signed := func(body string) []string {
-		return []string{"X-Gitea-Event", "push", "X-Gitea-Signature",
-			sign(strings.Repeat("h", MinToken), body)}
+		return []string{"Content-Type", "application/json", "X-Gitea-Event", "push",
+			"X-Gitea-Signature", sign(strings.Repeat("h", MinToken), body)}
 	}
 	ask(http.MethodPost, hook, hook, push, signed(push)...)
 	ask(http.MethodPost, hook, hook, push, signed(push)...)
 	ask(http.MethodPost, hook, hook, push, signed(push+" ")...)
 	ask(http.MethodPost, hook, hook, "{}", signed("{}")...)
+	ask(http.MethodPost, hook, hook, push, "Content-Type", "text/plain")
 	ask(http.MethodPost, hook, hook, strings.Repeat(" ", 2<<20), signed("")...)
 
 	s.backend.ready = &pinion.Error{Origin: pinion.OriginDocker, Err: pinion.ErrStore}

@@ -5,9 +5,15 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"io"
+	"mime"
 	"net/http"
+	"net/url"
+	"strings"
 	"sync"
+	"time"
 
 	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/schema"
 )
@@ -22,16 +28,22 @@ type signature = [sha256.Size]byte
 // server; nothing else in it is trusted.
 type hook struct {
 	secret []byte
-	notify func(repository, ref string) []string
+	notify NotifyFunc
 
 	mu     sync.Mutex
-	seen   map[signature]bool
-	latest []signature // a ring buffer
+	seen   map[signature]time.Time // when it was first accepted
+	latest []signature             // a ring buffer
 	next   int
 }
 
-func newHook(secret string, notify func(repository, ref string) []string) *hook {
-	return &hook{secret: []byte(secret), notify: notify, seen: map[signature]bool{},
+// NotifyFunc schedules look-ups after a push to a repository, as owner/name, and returns the
+// templates that it may affect. A zero time is one of a new push; one that was reported before, at
+// since, affects only what has not been looked up after that time. known reports whether the
+// catalogue has the repository. It must not block.
+type NotifyFunc func(repository, ref string, since time.Time) (templates []string, known bool)
+
+func newHook(secret string, notify NotifyFunc) *hook {
+	return &hook{secret: []byte(secret), notify: notify, seen: map[signature]time.Time{},
 		latest: make([]signature, maxDeliveries)}
 }
 
@@ -51,23 +63,23 @@ func (h *hook) verify(body []byte, got signature) bool {
 	return hmac.Equal(got[:], mac.Sum(nil))
 }
 
-// isReplay reports whether a body with this signature was accepted before. Nothing else of a
+// firstSeen returns when a body with this signature was first accepted, or zero. Nothing else of a
 // delivery is signed. A replay could only cause one more request to the git server.
-func (h *hook) isReplay(s signature) bool {
+func (h *hook) firstSeen(s signature) time.Time {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.seen[s]
 }
 
-// remember records a body that caused a look-up. All others may be delivered again.
-func (h *hook) remember(s signature) {
+// remember records a body that caused a look-up. All others are new when they come again.
+func (h *hook) remember(s signature, now time.Time) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.seen[s] {
+	if !h.seen[s].IsZero() {
 		return
 	}
 	delete(h.seen, h.latest[h.next])
-	h.latest[h.next], h.seen[s] = s, true
+	h.latest[h.next], h.seen[s] = s, now
 	h.next = (h.next + 1) % len(h.latest)
 }
 
@@ -85,42 +97,93 @@ func (s *Server) checkWebhook(r *http.Request) *problem {
 		return refusal(http.StatusNotFound, "no-such-route", "There is no webhook",
 			"start the server with --watch and a secret for webhooks")
 	}
+	if kind := contentType(r); kind != typeJSON && kind != typeForm {
+		return refusal(http.StatusUnsupportedMediaType, "unsupported-media-type",
+			"The webhook's content type is not supported",
+			"choose application/json in the webhook's settings, or "+typeForm)
+	}
 	if _, ok := signatureOf(r); !ok {
 		return badSignature()
 	}
 	return nil
 }
 
+// The content types of a webhook. In a form the event is the field payload.
+const (
+	typeJSON = "application/json"
+	typeForm = "application/x-www-form-urlencoded"
+)
+
+// contentType returns the media type of a body, without its parameters.
+func contentType(r *http.Request) string {
+	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if err != nil {
+		return ""
+	}
+	return kind
+}
+
+// readEvent returns the event of a signed webhook. Gitea signs the event itself, also in a form;
+// other forges sign the body as it is sent.
+func (h *hook) readEvent(r *http.Request, sent signature) ([]byte, error) {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return nil, err
+	}
+	event := body
+	if contentType(r) == typeForm {
+		form, err := url.ParseQuery(string(body))
+		if err != nil {
+			return nil, err
+		}
+		event = []byte(form.Get("payload"))
+	}
+	if !h.verify(event, sent) && !h.verify(body, sent) {
+		return nil, errors.New("the signature is wrong")
+	}
+	return event, nil
+}
+
 func badSignature() *problem {
 	return refusal(http.StatusForbidden, "not-signed", "The signature is wrong",
-		"X-Gitea-Signature must be the body's HMAC-SHA256 under the server's secret, in hex")
+		"X-Gitea-Signature must be the HMAC-SHA256 of the event under the server's secret, in hex")
 }
 
 // gitea handles a push event.
 func (s *Server) gitea(w http.ResponseWriter, r *http.Request) {
-	body, err := io.ReadAll(r.Body)
 	got, _ := signatureOf(r)
-	if err != nil || !s.hook.verify(body, got) {
+	event, err := s.hook.readEvent(r, got)
+	if err != nil {
 		s.writeProblem(w, r, badSignature())
 		return
 	}
 	var p push
 	switch {
-	case r.Header.Get("X-Gitea-Event") != "push" || s.hook.isReplay(got):
+	case r.Header.Get("X-Gitea-Event") != "push":
 		w.WriteHeader(http.StatusNoContent)
 		return
-	case json.Unmarshal(body, &p) != nil || p.Repository.FullName == "":
-		s.writeProblem(w, r, badRequest("the body is not a push event"))
+	case json.Unmarshal(event, &p) != nil || p.Repository.FullName == "":
+		s.writeProblem(w, r, badRequest("the event is not a push event"))
 		return
 	}
-	names := s.hook.notify(p.Repository.FullName, p.Ref)
-	if len(names) == 0 {
+	now := time.Now() // before the look-up that the next line schedules
+	names, known := s.hook.notify(p.Repository.FullName, p.Ref, s.hook.firstSeen(got))
+	at := s.clean(p.Repository.FullName)
+	switch {
+	case !known:
+		s.writeProblem(w, r, refusal(http.StatusNotFound, "not-in-catalogue",
+			"No template follows a branch of this repository",
+			fmt.Sprintf("add a template with the repository %s to the catalogue, or remove the "+
+				"webhook", at)))
+	case len(names) == 0:
 		w.WriteHeader(http.StatusNoContent)
-		return
+	default:
+		s.hook.remember(got, now)
+		s.log.Info(fmt.Sprintf("webhook: push to %s %s: looking up %s", at, s.clean(p.Ref),
+			strings.Join(names, ", ")))
+		s.writeJSON(w, http.StatusAccepted, struct {
+			Schema    int      `json:"schema"`
+			Templates []string `json:"templates"`
+		}{schema.Version, names})
 	}
-	s.hook.remember(got)
-	s.writeJSON(w, http.StatusAccepted, struct {
-		Schema    int      `json:"schema"`
-		Templates []string `json:"templates"`
-	}{schema.Version, names})
 }

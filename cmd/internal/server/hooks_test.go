@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -20,16 +21,32 @@ func sign(secret, body string) string {
 	return hex.EncodeToString(mac.Sum(nil))
 }
 
+// affects is a notify function after which every new push affects those templates.
+func affects(names ...string) NotifyFunc {
+	return func(_, _ string, since time.Time) ([]string, bool) {
+		if !since.IsZero() {
+			return nil, true
+		}
+		return names, true
+	}
+}
+
+// TestGiteasWebhook: a delivery that the watcher acted on is passed on with its time.
 func TestGiteasWebhook(t *testing.T) {
 	secret := strings.Repeat("s", MinToken)
 	var pushed, followed []string
-	s := newStage(t, WithHook(secret, func(repository, ref string) []string {
+	var settled bool
+	notify := func(repository, ref string, since time.Time) ([]string, bool) {
+		if settled && !since.IsZero() {
+			return nil, true
+		}
 		pushed = append(pushed, repository+" "+ref)
-		return followed
-	}))
+		return followed, true
+	}
+	s := newStage(t, WithHook(secret, notify))
 	body := `{"ref":"refs/heads/main","after":"ffff","repository":{"full_name":"acme/template"}}`
 	good := map[string]string{"X-Gitea-Event": "push", "X-Gitea-Delivery": "d",
-		"X-Gitea-Signature": sign(secret, body)}
+		"Content-Type": "application/json", "X-Gitea-Signature": sign(secret, body)}
 	send := func(change map[string]string) int {
 		var header []string
 		for k, v := range good {
@@ -68,23 +85,79 @@ func TestGiteasWebhook(t *testing.T) {
 		t.Errorf("its second delivery, with a followed template: %d; got %v",
 			got, pushed)
 	}
+	if got := send(nil); got != 202 || len(pushed) != 3 {
+		t.Errorf("its third delivery, before the look-up succeeded: %d; got %v", got, pushed)
+	}
+	settled = true
 	// The ID of a delivery is not signed.
 	if got := send(map[string]string{"X-Gitea-Delivery": "another"}); got != 204 ||
-		len(pushed) != 2 {
+		len(pushed) != 3 {
 		t.Errorf("a replay: %d; got %v", got, pushed)
 	}
 	for i := range 3 * maxDeliveries {
-		s.hook.remember(sha256.Sum256([]byte(fmt.Sprint(i))))
+		s.hook.remember(sha256.Sum256([]byte(fmt.Sprint(i))), time.Now())
 	}
 	if n := len(s.hook.seen); n != maxDeliveries {
 		t.Errorf("%d deliveries are remembered", n)
 	}
 }
 
+// TestWebhooksBody: the event as JSON or in a form. Gitea signs the event, other forges the body.
+func TestWebhooksBody(t *testing.T) {
+	secret := strings.Repeat("s", MinToken)
+	s := newStage(t, WithHook(secret, affects("there")))
+	push := func(n int) string {
+		return fmt.Sprintf(`{"n":%d,"ref":"refs/heads/a+b&c","repository":{"full_name":"acme/t"}}`,
+			n)
+	}
+	inForm := func(event string) string { return url.Values{"payload": {event}}.Encode() }
+	event, form := push(0), inForm(push(0))
+	for name, c := range map[string]struct {
+		kind, body, signed string
+		want               int
+	}{
+		"JSON":               {"application/json", event, event, 202},
+		"JSON with charset":  {"application/json; charset=utf-8", push(1), push(1), 202},
+		"form, event signed": {"application/x-www-form-urlencoded", inForm(push(2)), push(2), 202},
+		"form, body signed": {"application/x-www-form-urlencoded", inForm(push(3)), inForm(push(3)),
+			202},
+		"form, wrong secret": {"application/x-www-form-urlencoded", form, "", 403},
+		"form without event": {"application/x-www-form-urlencoded", "a=b", "a=b", 400},
+		"form in JSON":       {"application/json", form, form, 400},
+		"broken form":        {"application/x-www-form-urlencoded", "%", "%", 403},
+		"text":               {"text/plain", event, event, 415},
+		"none":               {"", event, event, 415},
+		"unreadable":         {"application/json; x", event, event, 415},
+	} {
+		header := []string{"X-Gitea-Event", "push", "X-Gitea-Signature", sign(secret, c.signed),
+			"Content-Type", c.kind}
+		a := s.ask(t, http.MethodPost, "/v1/hooks/gitea", c.body, header...)
+		if a.StatusCode != c.want {
+			t.Errorf("%s: %d, not %d: %s", name, a.StatusCode, c.want, a.text)
+		}
+		if c.want == 415 && !strings.Contains(a.text, "choose application/json") {
+			t.Errorf("%s: no remedy: %s", name, a.text)
+		}
+	}
+}
+
+func TestAWebhookOfAnUnknownRepositoryFails(t *testing.T) {
+	secret := strings.Repeat("s", MinToken)
+	s := newStage(t, WithHook(secret, func(string, string, time.Time) ([]string, bool) {
+		return nil, false
+	}))
+	event := `{"ref":"refs/heads/main","repository":{"full_name":"acme/nonesuch"}}`
+	a := s.ask(t, http.MethodPost, "/v1/hooks/gitea", event, "X-Gitea-Event", "push",
+		"Content-Type", "application/json", "X-Gitea-Signature", sign(secret, event))
+	if a.StatusCode != 404 || !strings.Contains(a.text, "acme/nonesuch") {
+		t.Errorf("%d %s", a.StatusCode, a.text)
+	}
+}
+
 // TestFault62_SlowWebhooks: a sender without the secret blocks no other sender.
 func TestFault62_SlowWebhooks(t *testing.T) {
 	secret := strings.Repeat("s", MinToken)
-	s := newStage(t, WithHook(secret, func(string, string) []string { return []string{"there"} }),
+	s := newStage(t, WithHook(secret, affects("there")),
 		withLimits(func(l *limits) { l.hooks, l.readers, l.readersEach = 1, 3, 2 }))
 	slow := func(signature string) *bufio.Reader {
 		c, err := net.Dial("tcp", strings.TrimPrefix(s.url, "http://"))
@@ -94,6 +167,7 @@ func TestFault62_SlowWebhooks(t *testing.T) {
 		t.Cleanup(func() { _ = c.Close() })
 		_ = c.SetDeadline(time.Now().Add(20 * time.Second))
 		_, _ = fmt.Fprintf(c, "POST /v1/hooks/gitea HTTP/1.1\r\nHost: x\r\n"+
+			"Content-Type: application/json\r\n"+
 			"X-Gitea-Event: push\r\nX-Gitea-Signature: %s\r\n"+
 			"Content-Length: 10\r\n\r\n{", signature)
 		return bufio.NewReader(c)
@@ -113,7 +187,7 @@ func TestFault62_SlowWebhooks(t *testing.T) {
 		body := fmt.Sprintf(`{"id":%q,"ref":"refs/heads/main","repository":{"full_name":"a/b"}}`,
 			rand.Text())
 		return s.ask(t, http.MethodPost, "/v1/hooks/gitea", body, "X-Gitea-Event", "push",
-			"X-Gitea-Signature", sign(secret, body)).StatusCode
+			"Content-Type", "application/json", "X-Gitea-Signature", sign(secret, body)).StatusCode
 	}
 	slow(strings.Repeat("f", 64))
 	eventually(t, "a slow webhook", func() bool { return reading() == 1 })

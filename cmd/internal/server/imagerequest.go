@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
-	"mime"
 	"net/http"
 	"strconv"
 
@@ -28,10 +27,9 @@ func readImageRequest(r *http.Request) (imageRequest, *problem) {
 	if err != nil || len(text) == 0 {
 		return req, nil // bufferBody has read it, so there is no error
 	}
-	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil ||
-		kind != "application/json" {
+	if contentType(r) != typeJSON {
 		return req, refusal(http.StatusUnsupportedMediaType, "unsupported-media-type",
-			"The body is not JSON", "send it as application/json")
+			"The body is not JSON", "send it as "+typeJSON)
 	}
 	if err := decodeStrict(text, &req); err != nil {
 		return req, badRequest("the body: " + err.Error())

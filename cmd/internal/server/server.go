@@ -59,10 +59,9 @@ func WithToken(token string) Option {
 	}
 }
 
-// WithHook accepts webhooks that are signed with the secret, and calls notify with the repository,
-// as owner/name, and the ref. notify returns the templates that the push affects; it must not
-// block. By default webhooks are refused.
-func WithHook(secret string, notify func(repository, ref string) []string) Option {
+// WithHook accepts webhooks that are signed with the secret, and calls notify for each push. By
+// default webhooks are refused.
+func WithHook(secret string, notify NotifyFunc) Option {
 	return func(s *Server) { s.hook = newHook(secret, notify) }
 }
 

@@ -16,11 +16,13 @@ import (
 // repo is a branch of a repository, with the followed templates that use it.
 type repo struct {
 	watcher  *Watcher
+	host     *host
 	url, ref string
 	nudges   chan struct{} // holds one; a second one adds nothing
 
 	mu        sync.Mutex
 	templates map[string]*template // by name; guarded by mu. Only run uses the values.
+	lookedUp  time.Time            // when the last look-up that succeeded began; guarded by mu
 }
 
 // template is the state of a followed template.
@@ -31,11 +33,15 @@ type template struct {
 	build    server.Call
 	revision git.Revision
 	// failedHead is the head whose builds failed for a reason that may pass, failures how often in
-	// a row, and retryAt when it is built again.
-	failedHead git.Revision
-	failures   int
-	retryAt    time.Time
+	// a row, timeouts how many of them took too long, and retryAt when it is built again.
+	failedHead         git.Revision
+	failures, timeouts int
+	retryAt            time.Time
 }
+
+// maxTimeouts is the number of builds of one head that may take too long. Each takes a place of the
+// queue for minutes or more, and what hangs twice hangs for ever.
+const maxTimeouts = 2
 
 func (r *repo) follow(name string) (added bool) {
 	r.mu.Lock()
@@ -66,6 +72,13 @@ func (r *repo) nudge() {
 	}
 }
 
+// lookedUpSince reports whether a look-up that began at that time or later has succeeded.
+func (r *repo) lookedUpSince(t time.Time) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return !r.lookedUp.Before(t)
+}
+
 // run looks up the head at each interval and at each nudge. Failed look-ups increase the interval.
 func (r *repo) run(ctx context.Context) {
 	defer r.leaveQueued()
@@ -75,20 +88,15 @@ func (r *repo) run(ctx context.Context) {
 		if len(r.names()) > 0 {
 			due = time.After(r.watcher.jitter(r.pause(failures)))
 		}
+		nudged := false
 		select {
 		case <-ctx.Done():
 			return
 		case <-r.nudges:
+			nudged = true
 		case <-due:
 		}
-		if err := r.look(ctx); err == nil {
-			failures = 0
-		} else {
-			if failures == 0 && ctx.Err() == nil {
-				r.watcher.log.Warn(fmt.Sprintf("watch: %v", err))
-			}
-			failures++
-		}
+		failures = r.tryLook(ctx, failures, nudged)
 		// Pushes during the pause become one nudge.
 		select {
 		case <-ctx.Done():
@@ -96,6 +104,32 @@ func (r *repo) run(ctx context.Context) {
 		case <-time.After(minPause):
 		}
 	}
+}
+
+// tryLook looks up the head, and returns how many look-ups have failed in a row. After the first,
+// those that a nudge caused do not count: pushes during an outage must not make it longer.
+func (r *repo) tryLook(ctx context.Context, failures int, nudged bool) int {
+	if !r.host.enter(ctx) {
+		return failures
+	}
+	defer r.host.leave()
+	begun := time.Now()
+	err := r.look(ctx)
+	switch {
+	case err == nil:
+		r.mu.Lock()
+		r.lookedUp = begun
+		r.mu.Unlock()
+		return 0
+	case ctx.Err() != nil:
+		return failures
+	case failures == 0:
+		r.watcher.log.Warn(fmt.Sprintf("watch: %v", err))
+		return 1
+	case nudged:
+		return failures
+	}
+	return failures + 1
 }
 
 func (r *repo) pause(failures int) time.Duration {
@@ -151,9 +185,9 @@ func (r *repo) update(ctx context.Context, name string, head git.Revision, start
 	return r.warm(ctx, name, t)
 }
 
-// collect forgets a build that has ended. A head is final once it is built, or once its own build
-// has failed. After any other failure it is built again, since a retry may succeed, and each such
-// failure of one head increases the time until then.
+// collect forgets a build that has ended. A head is final once it is built, once its own build has
+// failed, or once it took too long more than once. After any other failure it is built again, since
+// a retry may succeed, and each such failure of one head increases the time until then.
 func (r *repo) collect(t *template) {
 	if t.build == nil {
 		return
@@ -165,18 +199,32 @@ func (r *repo) collect(t *template) {
 	}
 	status := t.build.Status()
 	t.build = nil
-	if status.Failure == nil || status.Failure.Class == pinion.ClassBuild {
+	if status.Failure == nil {
 		t.finalHead = t.revision
 		return
 	}
-	if t.failedHead != t.revision {
-		t.failedHead, t.failures = t.revision, 0
+	if t.isHopeless(status.Failure.Class) {
+		t.finalHead = t.revision
+		r.watcher.log.Warn(fmt.Sprintf("watch: %s: %s; %s is not built again ahead of requests",
+			status.Name, status.Failure.Message, t.revision.Short()))
+		return
 	}
-	t.failures++
 	pause := r.watcher.jitter(r.pause(t.failures))
 	t.retryAt = time.Now().Add(pause)
 	r.watcher.log.Warn(fmt.Sprintf("watch: %s: %s; %s is built again in %s", status.Name,
 		status.Failure.Message, t.revision.Short(), pause.Round(time.Second)))
+}
+
+// isHopeless counts a failure of the revision, and reports whether a retry is not worth its time.
+func (t *template) isHopeless(class pinion.Class) bool {
+	if t.failedHead != t.revision {
+		t.failedHead, t.failures, t.timeouts = t.revision, 0, 0
+	}
+	t.failures++
+	if class == pinion.ClassStalled || class == pinion.ClassTimeLimit {
+		t.timeouts++
+	}
+	return class == pinion.ClassBuild || t.timeouts >= maxTimeouts
 }
 
 // warm starts a build of the current head, which may be newer than the one looked up.

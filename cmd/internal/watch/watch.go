@@ -26,6 +26,11 @@ const (
 	minPause = time.Second
 	// lookupTimeout bounds one look-up and the verification of hits after it.
 	lookupTimeout = 2 * time.Minute
+	// lookupsPerHost bounds the concurrent look-ups at one git server.
+	lookupsPerHost = 4
+	// firstGap is the time between the first look-ups of two templates at one git server. The
+	// first look-ups of very many are spread over the interval.
+	firstGap = 50 * time.Millisecond
 )
 
 // Heads looks up the head of a template at its git server.
@@ -52,6 +57,7 @@ type Watcher struct {
 	jitter   func(time.Duration) time.Duration
 	repos    map[string]*repo // by template
 	all      []*repo
+	hosts    map[string]*host
 }
 
 // New makes a watcher of the templates. It follows none of them yet. Failures go to the logger.
@@ -59,7 +65,7 @@ func New(
 	h Heads, templates []pinion.Resolution, interval time.Duration, log *slog.Logger,
 ) *Watcher {
 	w := &Watcher{heads: h, interval: interval, log: log, jitter: spread,
-		repos: map[string]*repo{}}
+		repos: map[string]*repo{}, hosts: map[string]*host{}}
 	type place struct{ repository, ref string }
 	at := map[place]*repo{}
 	for _, t := range templates {
@@ -69,7 +75,7 @@ func New(
 		p := place{t.Repository, t.Ref}
 		if at[p] == nil {
 			at[p] = &repo{
-				watcher: w, url: t.Repository, ref: t.Ref,
+				watcher: w, host: w.hostOf(t.Repository), url: t.Repository, ref: t.Ref,
 				nudges: make(chan struct{}, 1), templates: map[string]*template{},
 			}
 			w.all = append(w.all, at[p])
@@ -87,29 +93,31 @@ func spread(d time.Duration) time.Duration {
 // Follow starts to follow the template's head. It ignores names that are not in the catalogue.
 func (w *Watcher) Follow(name string) {
 	if r := w.repos[name]; r != nil && r.follow(name) {
-		r.nudge()
+		time.AfterFunc(r.host.firstDelay(w.interval), r.nudge)
 	}
 }
 
 // Pushed schedules a look-up of a repository's heads and returns the templates that the push may
 // affect: the followed ones whose repository path ends in owner/name, and whose branch is ref or
 // HEAD. It ignores the host, since the server's own name may differ from the one in the catalogue.
-// A false match costs one request.
-func (w *Watcher) Pushed(repository, ref string) []string {
-	var names []string
+// A false match costs one request. It is a [server.NotifyFunc].
+func (w *Watcher) Pushed(repository, ref string, since time.Time) (names []string, known bool) {
+	path := "/" + strings.ToLower(repository)
 	for _, r := range w.all {
-		url, path := strings.ToLower(r.url), "/"+strings.ToLower(repository)
-		if !strings.HasSuffix(strings.TrimSuffix(url, ".git"), path) ||
-			strings.HasPrefix(r.ref, "refs/") && r.ref != ref {
+		if !strings.HasSuffix(strings.TrimSuffix(strings.ToLower(r.url), ".git"), path) {
 			continue
 		}
-		if followed := r.names(); len(followed) > 0 {
-			names = append(names, followed...)
-			r.nudge()
+		known = true
+		followed := r.names()
+		if len(followed) == 0 || strings.HasPrefix(r.ref, "refs/") && r.ref != ref ||
+			!since.IsZero() && r.lookedUpSince(since) {
+			continue
 		}
+		names = append(names, followed...)
+		r.nudge()
 	}
 	slices.Sort(names)
-	return names
+	return names, known
 }
 
 // Run follows the heads until ctx ends, and builds with b. It may be called once. At the end it

@@ -100,7 +100,7 @@ func (w *world) MarkSuperseded(name string, rev git.Revision, _ time.Time) {
 
 func (w *world) push(n int) {
 	w.set(func() { w.head = revision(n) })
-	w.Pushed("acme/templates", "refs/heads/main")
+	w.Pushed("acme/templates", "refs/heads/main", time.Time{})
 }
 
 func (w *world) set(change func()) {
@@ -171,8 +171,8 @@ func TestOnlyRequestedTemplatesAreFollowed(t *testing.T) {
 		w.Follow("no-such")
 		w.Follow("pulled")
 		pass(time.Hour)
-		if names := w.Pushed("acme/templates", "refs/heads/main"); w.requests() != 0 ||
-			len(names) != 0 {
+		if names, known := w.Pushed("acme/templates", "refs/heads/main", time.Time{}); !known ||
+			w.requests() != 0 || len(names) != 0 {
 			t.Errorf("%d requests, for %v", w.requests(), names)
 		}
 	})
@@ -345,6 +345,133 @@ func TestABuildThatKeepsFailing(t *testing.T) {
 	})
 }
 
+// TestABuildThatTakesTooLong is begun twice, and not again before the head moves.
+func TestABuildThatTakesTooLong(t *testing.T) {
+	for _, class := range []pinion.Class{pinion.ClassStalled, pinion.ClassTimeLimit} {
+		play(t, func(t *testing.T, w *world) {
+			w.Follow("one")
+			pass(2 * time.Second)
+			day := func() (builds int) {
+				before := len(w.built())
+				for range 24 * 60 {
+					for _, b := range w.built() {
+						if b.Status().State == pinion.BuildRunning {
+							b.end(&pinion.Failure{Class: class, Message: "it hangs"})
+						}
+					}
+					pass(time.Minute)
+				}
+				return len(w.built()) - before
+			}
+			if n := 1 + day(); n != maxTimeouts {
+				t.Errorf("%s: %d builds of one commit in a day", class, n)
+			}
+			if !strings.Contains(w.log.String(), "is not built again") {
+				t.Errorf("%s: not logged:\n%s", class, &w.log)
+			}
+			w.push(2)
+			pass(2 * time.Second)
+			if n := 1 + day(); n != maxTimeouts {
+				t.Errorf("%s: %d builds of the next commit in a day", class, n)
+			}
+		})
+	}
+}
+
+// TestPushesDuringAnOutage do not make it longer, and a delivery that comes again during it causes
+// another look-up.
+func TestPushesDuringAnOutage(t *testing.T) {
+	play(t, func(t *testing.T, w *world) {
+		w.Follow("one")
+		w.set(func() { w.hits = true })
+		pass(2 * time.Second)
+		w.set(func() { w.err = errors.New("the git server is down") })
+		delivered := time.Now()
+		for range 20 {
+			w.push(2)
+			pass(2 * time.Second)
+		}
+		if names, _ := w.Pushed("acme/templates", "refs/heads/main", delivered); len(names) != 1 {
+			t.Errorf("a delivery during the outage, again: %v", names)
+		}
+		pass(2 * time.Second)
+		w.set(func() { w.err = nil })
+		before := w.requests()
+		pass(2*time.Minute + time.Second)
+		if w.requests() == before {
+			t.Error("no look-up in the two minutes after a short outage")
+		}
+		if names, _ := w.Pushed("acme/templates", "refs/heads/main", delivered); len(names) != 0 {
+			t.Errorf("a delivery whose look-up has succeeded, again: %v", names)
+		}
+	})
+}
+
+// TestManyFollowedTemplates are looked up a few at a time, and spread over the interval.
+func TestManyFollowedTemplates(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const count = 3000
+		g := &gitServer{}
+		var templates []pinion.Resolution
+		for i := range count {
+			templates = append(templates, pinion.Resolution{Name: fmt.Sprint(i),
+				Mode: resolver.ModeLocalBuild, Ref: "HEAD",
+				Repository: fmt.Sprintf("https://git.example.com/acme/%d", i)})
+		}
+		w := New(g, templates, time.Minute, slog.New(slog.DiscardHandler))
+		ctx, stop := context.WithCancel(t.Context())
+		var done sync.WaitGroup
+		done.Go(func() { w.Run(ctx, &world{hits: true}) })
+		for _, r := range templates {
+			w.Follow(r.Name)
+		}
+		pass(time.Second)
+		if n := g.total(); n < 10 || n > 80 {
+			t.Errorf("%d look-ups in the first second", n)
+		}
+		pass(2 * time.Minute)
+		if n := g.total(); n < count {
+			t.Errorf("%d look-ups of %d templates in two intervals", n, count)
+		}
+		if g.most > lookupsPerHost {
+			t.Errorf("%d look-ups at a time", g.most)
+		}
+		stop()
+		done.Wait()
+	})
+}
+
+// gitServer answers after 10 ms, and counts.
+type gitServer struct {
+	mu                  sync.Mutex
+	now, most, requests int
+}
+
+func (g *gitServer) Resolve(ctx context.Context, _ string) (pinion.Resolution, error) {
+	g.mu.Lock()
+	g.now++
+	g.requests++
+	g.most = max(g.most, g.now)
+	g.mu.Unlock()
+	defer func() {
+		g.mu.Lock()
+		g.now--
+		g.mu.Unlock()
+	}()
+	select {
+	case <-time.After(10 * time.Millisecond): // of synctest's clock
+		return pinion.Resolution{Revision: revision(1)}, nil
+	case <-ctx.Done():
+		return pinion.Resolution{}, ctx.Err()
+	}
+}
+
+func (g *gitServer) total() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.requests
+}
+
 func TestPushedTemplates(t *testing.T) {
 	play(t, func(t *testing.T, w *world) {
 		for _, name := range []string{"one", "three"} {
@@ -353,17 +480,20 @@ func TestPushedTemplates(t *testing.T) {
 		for _, c := range []struct {
 			repository, ref string
 			want            []string
+			known           bool
 		}{
-			{"acme/templates", "refs/heads/main", []string{"one"}},
-			{"ACME/Templates", "refs/heads/other", []string{"one"}},
-			{"other/templates", "refs/heads/release", []string{"three"}},
-			{"other/templates", "refs/heads/main", nil},
-			{"templates", "refs/heads/main", []string{"one"}},
-			{"me/templates", "refs/heads/main", nil},
-			{"", "refs/heads/main", nil},
+			{"acme/templates", "refs/heads/main", []string{"one"}, true},
+			{"ACME/Templates", "refs/heads/other", []string{"one"}, true},
+			{"other/templates", "refs/heads/release", []string{"three"}, true},
+			{"other/templates", "refs/heads/main", nil, true},
+			{"templates", "refs/heads/main", []string{"one"}, true},
+			{"me/templates", "refs/heads/main", nil, false},
+			{"", "refs/heads/main", nil, false},
 		} {
-			if got := w.Pushed(c.repository, c.ref); !slices.Equal(got, c.want) {
-				t.Errorf("a push to %s of %s affects %v, not %v", c.ref, c.repository, got, c.want)
+			got, known := w.Pushed(c.repository, c.ref, time.Time{})
+			if !slices.Equal(got, c.want) || known != c.known {
+				t.Errorf("a push to %s of %s affects %v (%t), not %v", c.ref, c.repository, got,
+					known, c.want)
 			}
 		}
 	})
