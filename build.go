@@ -14,10 +14,12 @@ import (
 	"github.com/moby/buildkit/client"
 
 	"git.moleculesai.app/molecule-ai/pinion/buildkit"
+	"git.moleculesai.app/molecule-ai/pinion/cache"
 	"git.moleculesai.app/molecule-ai/pinion/internal/feed"
 	"git.moleculesai.app/molecule-ai/pinion/internal/flight"
 	"git.moleculesai.app/molecule-ai/pinion/internal/heartbeat"
 	"git.moleculesai.app/molecule-ai/pinion/internal/queue"
+	"git.moleculesai.app/molecule-ai/pinion/internal/recipe"
 )
 
 // maxEventBytes bounds the memory that the droppable events of one build use.
@@ -32,21 +34,27 @@ type builds struct {
 }
 
 // hit returns a call that has its image.
-func (bs *builds) hit(ctx context.Context, resolved Event, img Image) *Call {
+func (bs *builds) hit(ctx context.Context, req request, resolved Event, img Image) *Call {
 	b := newBuild(resolved, bs.clean)
+	img.Durations.Total = ms(time.Since(req.begun))
 	b.end(ctx, img, nil)
 	return &Call{build: b}
 }
 
-// join shares the build with that key, or begins one. A build waits for its turn in the queue.
+// join shares the build with that key, or begins one. A build waits for its turn in the queue, and
+// one that nobody waits for stands behind all others there.
 func (bs *builds) join(
-	ctx context.Context, key string, resolved Event,
+	ctx context.Context, key string, req request, resolved Event,
 	work func(context.Context, *Build) (Image, error),
 ) (*Call, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	begin := func() *Build { return newBuild(resolved, bs.clean) }
+	begin := func() *Build {
+		b := newBuild(resolved, bs.clean)
+		b.turn = bs.queue.Turn(!req.prewarm, b.queued)
+		return b
+	}
 	run := func(ctx context.Context, b *Build) (img Image, err error) {
 		defer func() {
 			if err != nil {
@@ -54,17 +62,20 @@ func (bs *builds) join(
 				logStep(bs.log, b.name, err)
 			}
 			logWarnings(bs.log, b.name, img.Warnings)
+			img.Durations.Total = ms(time.Since(req.begun))
 			b.end(ctx, img, err)
 		}()
-		leave, err := bs.queue.Enter(ctx, b.queued)
-		if err != nil {
+		if err := b.turn.Take(ctx); err != nil {
 			return Image{}, err
 		}
-		defer leave()
-		b.run()
+		defer b.turn.Leave()
+		b.setState(BuildRunning)
 		return work(ctx, b)
 	}
 	t := bs.group.Join(ctx, key, begin, run)
+	if !req.prewarm {
+		t.Shared().turn.Want()
+	}
 	return &Call{build: t.Shared(), ticket: t}, nil
 }
 
@@ -74,6 +85,7 @@ type Build struct {
 	started             time.Time
 	events              *feed.Feed[Event]
 	clean               func(string) string
+	turn                *queue.Turn // nil for a hit
 
 	mu     sync.Mutex
 	status BuildStatus // guarded by mu
@@ -127,41 +139,69 @@ func (b *Build) Events(ctx context.Context, after int64) iter.Seq[Event] {
 	return b.events.After(ctx, after)
 }
 
-func (b *Build) emit(e Event) {
+func (b *Build) emit(e Event) { b.publish(b.note(e)) }
+
+// note completes an event and keeps the status in step with it.
+func (b *Build) note(e Event) Event {
 	e.Name = b.name
 	e.Time = time.Now().UTC()
 	b.mu.Lock()
+	defer b.mu.Unlock()
 	b.status.observe(e)
 	b.doing = cmp.Or(e.doing(), b.doing)
-	b.mu.Unlock()
-	b.events.Add(e.weight(), func(number int64) Event { e.ID = number; return e })
+	return e
+}
+
+// publish adds an event to the feed. A position replaces the one before, so that a long queue takes
+// no more memory than a short one.
+func (b *Build) publish(e Event) {
+	numbered := func(number int64) Event { e.ID = number; return e }
+	if e.Type == EventQueued {
+		b.events.Replace(e.weight(), numbered, func(before Event) bool {
+			return before.Type == EventQueued
+		})
+		return
+	}
+	b.events.Add(e.weight(), numbered)
 }
 
 // queued reports the place in the queue.
 func (b *Build) queued(position int) { b.emit(Event{Type: EventQueued, Position: position}) }
 
-// end sets the result and closes the events.
+// end sets the result and closes the events. Who reads the last event finds the result.
 func (b *Build) end(ctx context.Context, img Image, err error) {
-	switch {
-	case err != nil:
-		b.emit(Event{Type: EventFailed, Failure: failureOf(ctx, err, b.clean)})
-	default:
+	last := Event{Type: EventFailed}
+	if err != nil {
+		last.Failure = failureOf(ctx, err, b.clean)
+	} else {
 		if img.Outcome == OutcomeHit {
 			b.emit(Event{Type: EventHit})
 		}
 		shown := img.clone()
-		b.emit(Event{Type: EventDone, Image: &shown})
+		last = Event{Type: EventDone, Image: &shown}
 	}
+	last = b.note(last)
 	b.image, b.err = img, err
 	close(b.done)
+	b.publish(last)
 	b.events.Close()
 }
 
-// run marks the build as running.
-func (b *Build) run() {
+// setState sets the state of a build that has not ended.
+func (b *Build) setState(s BuildState) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.status.State, b.status.Position, b.doing = BuildRunning, 0, ""
+	b.status.State, b.status.Position, b.doing = s, 0, ""
+}
+
+// pause gives the build's place in the queue to others while wait runs.
+func (b *Build) pause(ctx context.Context, wait func() error) error {
+	b.setState(BuildQueued)
+	if err := b.turn.Pause(ctx, wait); err != nil {
+		return err
+	}
+	b.setState(BuildRunning)
+	return nil
 }
 
 // Status returns the state of the build right now.
@@ -182,6 +222,52 @@ func (b *Build) latest() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.doing
+}
+
+// lock serialises all that is done with one key, in this process and others. A build that has to
+// wait gives its place in the queue to others; b is nil for none. Without a cache folder there is
+// neither a lock nor a record; the build goes on with a warning.
+func (o *Orchestrator) lock(
+	ctx context.Context, r recipe.Recipe, b *Build,
+) (unlock func(), warnings []string, err error) {
+	dir, err := o.records()
+	if err == nil {
+		unlock, err = dir.Lock(ctx, r.Key(), 0)
+	}
+	if errors.Is(err, ErrLockTimeout) {
+		unlock, err = o.waitForLock(ctx, dir, r, b)
+	}
+	switch {
+	case err == nil:
+	case errors.Is(err, ErrLockTimeout), ctx.Err() != nil:
+		return nil, nil, err
+	default:
+		unlock, warnings = func() {}, []string{fmt.Sprintf("building without a lock: %v", err)}
+	}
+	return unlock, warnings, nil
+}
+
+func (o *Orchestrator) waitForLock(
+	ctx context.Context, dir *cache.Dir, r recipe.Recipe, b *Build,
+) (unlock func(), err error) {
+	text := fmt.Sprintf("local-build: waiting for another build or push of %s", r.Reference())
+	if b == nil {
+		o.log.Info(text)
+		return dir.Lock(ctx, r.Key(), o.settings.lockWait)
+	}
+	b.notice(o.log, text)
+	ended := b.pause(ctx, func() error {
+		unlock, err = dir.Lock(ctx, r.Key(), o.settings.lockWait)
+		if errors.Is(err, ErrLockTimeout) || ctx.Err() != nil {
+			return err
+		}
+		return nil // without a lock, if there is none
+	})
+	if ended != nil && err == nil {
+		unlock()
+		err = ended
+	}
+	return unlock, err
 }
 
 // progress returns a function that emits events for BuildKit's statuses and passes the statuses on.

@@ -28,7 +28,7 @@ const (
 	// EventHit: the store has the image already.
 	EventHit EventType = "hit"
 	// EventQueued: Position runs must end before this one starts; at 1 it is next. It is sent
-	// again when the position changes.
+	// again when the position changes, and only the newest is kept.
 	EventQueued EventType = "queued"
 	// EventFetching: the builder is asked for the commit.
 	EventFetching EventType = "fetching"

@@ -3,7 +3,6 @@ package pinion
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -65,9 +64,9 @@ func (o *Orchestrator) local(ctx context.Context, t resolver.Template, req reque
 		if req.followsBranch() {
 			img.Warnings = append(img.Warnings, probe.RestoreLatest(ctx, w.recipe)...)
 		}
-		return o.withPush(w, o.builds.hit(ctx, w.resolution(), img)), nil
+		return o.withPush(w, o.builds.hit(ctx, req, w.resolution(), img)), nil
 	}
-	c, err := o.builds.join(ctx, req.sharing(w.recipe.Key()), w.resolution(),
+	c, err := o.builds.join(ctx, req.sharing(w.recipe.Key()), req, w.resolution(),
 		func(ctx context.Context, b *Build) (Image, error) { return o.build(ctx, w, miss, b) })
 	if err != nil {
 		return nil, err
@@ -194,7 +193,7 @@ func (o *Orchestrator) buildLocked(
 	if err := w.checkProvenance(ctx); err != nil {
 		return Image{}, nil, err
 	}
-	unlock, warnings, err := o.lock(ctx, w.recipe)
+	unlock, warnings, err := o.lock(ctx, w.recipe, b)
 	if err != nil {
 		return Image{}, nil, err
 	}
@@ -257,30 +256,6 @@ func (w work) checkProvenance(ctx context.Context) error {
 			w.store.Store.Endpoint()))
 	}
 	return nil
-}
-
-// lock serialises the processes that build one key. Without a cache folder there is neither a lock
-// nor a record; the build goes on with a warning.
-func (o *Orchestrator) lock(
-	ctx context.Context, r recipe.Recipe,
-) (unlock func(), warnings []string, err error) {
-	dir, err := o.records()
-	if err == nil {
-		unlock, err = dir.Lock(ctx, r.Key(), 0)
-	}
-	if errors.Is(err, ErrLockTimeout) {
-		o.log.Info(fmt.Sprintf("local-build: waiting for another process that builds %s",
-			r.Reference()))
-		unlock, err = dir.Lock(ctx, r.Key(), o.settings.lockWait)
-	}
-	switch {
-	case err == nil:
-	case errors.Is(err, ErrLockTimeout), ctx.Err() != nil:
-		return nil, nil, err
-	default:
-		unlock, warnings = func() {}, []string{fmt.Sprintf("building without a lock: %v", err)}
-	}
-	return unlock, warnings, nil
 }
 
 // solve hands the pinned source to the builder, which delivers the image into the arrival.

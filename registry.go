@@ -51,10 +51,11 @@ func (o *Orchestrator) pull(ctx context.Context, t resolver.Template, req reques
 			present, img.Reason = id, "its tag names another image now"
 		default:
 			img.Outcome, img.ID, img.Reason = OutcomeHit, id, ""
-			return o.builds.hit(ctx, resolved, img), nil
+			return o.builds.hit(ctx, req, resolved, img), nil
 		}
 	}
-	return o.builds.join(ctx, fmt.Sprintf("pull %s %s %t", ref, platform, req.pull), resolved,
+	key := fmt.Sprintf("pull %s %s %t", ref, platform, req.pull)
+	return o.builds.join(ctx, key, req, resolved,
 		func(ctx context.Context, b *Build) (Image, error) {
 			return o.fetchImage(ctx, store, img, present, b)
 		})
@@ -141,7 +142,7 @@ func (o *Orchestrator) given(ctx context.Context, t resolver.Template, req reque
 			"platform in its entry", ErrInvalidInput, t.Given, found.Platform, platform)
 		return nil, &Error{Name: t.Name, Origin: OriginCatalogue, Err: err}
 	}
-	return o.builds.hit(ctx, Event{Type: EventResolved, Name: t.Name, Reference: t.Given}, Image{
+	return o.builds.hit(ctx, req, Event{Type: EventResolved, Name: t.Name, Reference: t.Given}, Image{
 		Schema: schemaVersion, Name: t.Name, Mode: o.source.Mode, Outcome: OutcomeGiven,
 		Reference: t.Given, ID: found.ID, Platform: platform,
 	}), nil
@@ -189,7 +190,7 @@ func (o *Orchestrator) withPush(w work, c *Call) *Call {
 // others at the same time.
 func (o *Orchestrator) push(ctx context.Context, w work, img Image) (Image, error) {
 	r := w.recipe
-	unlock, warnings, err := o.lock(ctx, r)
+	unlock, warnings, err := o.lock(ctx, r, nil)
 	if err != nil {
 		return Image{}, err
 	}

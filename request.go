@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"git.moleculesai.app/molecule-ai/pinion/buildkit"
 	"git.moleculesai.app/molecule-ai/pinion/internal/verify"
@@ -25,6 +26,7 @@ type request struct {
 	isPush  bool
 	pushTo  string
 	onEvent func(Event)
+	begun   time.Time
 
 	workOptions
 }
@@ -37,6 +39,7 @@ type workOptions struct {
 }
 
 func newRequest(opts []EnsureOption) (r request) {
+	r.begun = time.Now()
 	for _, opt := range opts {
 		opt(&r)
 	}
@@ -62,8 +65,8 @@ func Pull() EnsureOption { return func(r *request) { r.pull = true } }
 // NoCache runs every step of the Dockerfile again. It bypasses the hit.
 func NoCache() EnsureOption { return func(r *request) { r.noCache = true } }
 
-// Prewarm marks an image that is not needed yet. It changes nothing but the receipt, including the
-// receipts of later hits.
+// Prewarm marks an image that is not needed yet, in the receipt and in those of later hits. Its
+// build waits behind all that callers want, until one of them wants it too.
 func Prewarm() EnsureOption { return func(r *request) { r.prewarm = true } }
 
 // Label puts one more label on the image. It is part of the recipe: the image has a key and a tag

@@ -7,6 +7,7 @@
 package feed
 
 import (
+	"cmp"
 	"context"
 	"iter"
 	"slices"
@@ -44,6 +45,25 @@ func (f *Feed[E]) Add(weight int, event func(number int64) E) {
 	if f.closed {
 		return
 	}
+	f.append(weight, event)
+}
+
+// Replace is Add, but first removes the last event if isOld reports that the new one replaces it.
+func (f *Feed[E]) Replace(weight int, event func(number int64) E, isOld func(E) bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.closed {
+		return
+	}
+	if n := len(f.entries); n > 0 && isOld(f.entries[n-1].event) {
+		f.spare -= f.entries[n-1].weight
+		f.entries = slices.Delete(f.entries, n-1, n)
+	}
+	f.append(weight, event)
+}
+
+// append adds an event. The caller holds the lock.
+func (f *Feed[E]) append(weight int, event func(number int64) E) {
 	f.last++
 	f.entries = append(f.entries, entry[E]{f.last, weight, event(f.last)})
 	f.spare += weight
@@ -116,7 +136,7 @@ func (f *Feed[E]) read(after int64) (batch []entry[E], closed bool, changed <-ch
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	i, _ := slices.BinarySearchFunc(f.entries, after+1, func(e entry[E], number int64) int {
-		return int(e.number - number)
+		return cmp.Compare(e.number, number)
 	})
 	return slices.Clone(f.entries[i:min(len(f.entries), i+batchSize)]), f.closed, f.changed
 }

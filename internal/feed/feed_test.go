@@ -34,6 +34,35 @@ func TestEveryReaderSeesAllFromWhereItBegins(t *testing.T) {
 	})
 }
 
+// TestReplace: an event replaces the one before, and readers go on behind it.
+func TestReplace(t *testing.T) {
+	f := feed.New[int64](100)
+	f.Add(1, number)
+	for range 1000 {
+		f.Replace(90, number, func(before int64) bool { return before > 1 })
+	}
+	f.Replace(1, number, func(int64) bool { return false })
+	f.Close()
+	f.Replace(1, number, func(int64) bool { return true })
+	if got := slices.Collect(f.After(t.Context(), 0)); !slices.Equal(got, []int64{1, 1001, 1002}) {
+		t.Errorf("got %v", got)
+	}
+	if got := slices.Collect(f.After(t.Context(), 500)); !slices.Equal(got, []int64{1001, 1002}) {
+		t.Errorf("behind an event that was replaced: %v", got)
+	}
+}
+
+// TestANumberBeyondAllEvents is that of a reader of another feed. It also holds where an int has 32
+// bits.
+func TestANumberBeyondAllEvents(t *testing.T) {
+	f := feed.New[int64](100)
+	f.Add(1, number)
+	f.Close()
+	if got := slices.Collect(f.After(t.Context(), 1<<40)); len(got) != 0 {
+		t.Errorf("got %v", got)
+	}
+}
+
 func TestAReaderLeaves(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := feed.New[int64](100)

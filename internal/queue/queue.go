@@ -1,26 +1,21 @@
-// Package queue bounds the number of runs at the same time. The others wait in the order in which
-// they came and get their positions.
+// Package queue bounds the number of runs at the same time. The others wait and get their
+// positions.
 //
-// It guarantees that order, and that a caller that gives up loses no place. It does not guarantee
-// that a waiting caller gets every position: a newer one replaces an older one.
+// It guarantees that runs of one rank get their places in the order in which they came, and that a
+// run that gives up loses no place. It does not guarantee that a waiting run gets every position: a
+// newer one replaces an older one.
 package queue
 
 import (
-	"context"
 	"slices"
 	"sync"
 )
 
-// Queue is a number of places and the callers that wait for one. [New] makes one.
+// Queue is a number of places and the turns that wait for one. [New] makes one.
 type Queue struct {
 	mu      sync.Mutex
 	free    int
-	waiting []*waiter
-}
-
-type waiter struct {
-	// position has the newest position alone, so that the writer never waits. 0 is a place.
-	position chan int
+	waiting []*Turn // by rank, and within a rank in the order in which they came
 }
 
 // New returns a queue with a number of places. Below 1 it returns nil, a queue without a bound.
@@ -31,46 +26,28 @@ func New(places int) *Queue {
 	return &Queue{free: places}
 }
 
-// Enter waits for a place. It calls report with the caller's position (1 is the next) whenever that
-// changes, and not at all if a place is free. leave gives the place back and may be called once.
-// The error is the context's. A nil Queue always has a free place.
-func (q *Queue) Enter(ctx context.Context, report func(position int)) (leave func(), err error) {
-	if q == nil {
-		return func() {}, nil
-	}
-	w := q.join()
-	if w == nil {
-		return q.leave, nil
-	}
-	for {
-		select {
-		case position := <-w.position:
-			if position == 0 {
-				return q.leave, nil
-			}
-			report(position)
-		case <-ctx.Done():
-			q.withdraw(w)
-			return nil, ctx.Err()
-		}
-	}
-}
-
-// join takes a place and returns nil, or returns a new waiter.
-func (q *Queue) join() *waiter {
+// join takes a place for the turn, or lets it wait. It reports whether it took one.
+func (q *Queue) join(t *Turn) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.free > 0 {
 		q.free--
-		return nil
+		return true
 	}
-	w := &waiter{position: make(chan int, 1)}
-	q.waiting = append(q.waiting, w)
-	w.send(len(q.waiting))
-	return w
+	q.insert(t)
+	return false
 }
 
-// leave gives a place to the first waiter, or frees it.
+// insert puts a turn behind those of its rank. The caller holds the lock.
+func (q *Queue) insert(t *Turn) {
+	i, _ := slices.BinarySearchFunc(q.waiting, t.rank+1, func(w *Turn, r rank) int {
+		return int(w.rank - r)
+	})
+	q.waiting = slices.Insert(q.waiting, i, t)
+	q.sendFrom(i)
+}
+
+// leave gives a place to the first turn that waits, or frees it.
 func (q *Queue) leave() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -79,36 +56,49 @@ func (q *Queue) leave() {
 		return
 	}
 	q.waiting[0].send(0)
-	q.waiting = q.waiting[1:]
-	q.sendAll()
+	q.waiting = slices.Delete(q.waiting, 0, 1)
+	q.sendFrom(0)
 }
 
-// withdraw removes a waiter, or gives back the place if the waiter has just got one.
-func (q *Queue) withdraw(w *waiter) {
+// withdraw removes a turn, or gives back the place if the turn has just got one.
+func (q *Queue) withdraw(t *Turn) {
 	q.mu.Lock()
-	i := slices.Index(q.waiting, w)
-	if i >= 0 {
-		q.waiting = slices.Delete(q.waiting, i, i+1)
-		q.sendAll()
-	}
+	removed := q.remove(t)
 	q.mu.Unlock()
-	if i < 0 {
+	if !removed {
 		q.leave()
 	}
 }
 
-func (q *Queue) sendAll() {
-	for i, w := range q.waiting {
-		w.send(i + 1)
+// remove reports whether the turn was waiting. The caller holds the lock.
+func (q *Queue) remove(t *Turn) bool {
+	i := slices.Index(q.waiting, t)
+	if i < 0 {
+		return false
+	}
+	q.waiting = slices.Delete(q.waiting, i, i+1)
+	q.sendFrom(i)
+	return true
+}
+
+// promote gives a turn a better rank.
+func (q *Queue) promote(t *Turn, to rank) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if t.rank <= to {
+		return
+	}
+	waiting := q.remove(t)
+	t.rank = to
+	if waiting {
+		q.insert(t)
 	}
 }
 
-// send replaces a position that has not been read. The caller holds the queue's lock, so there is
-// one writer.
-func (w *waiter) send(position int) {
-	select {
-	case <-w.position:
-	default:
+// sendFrom sends the positions that have changed, those from an index on. The caller holds the
+// lock.
+func (q *Queue) sendFrom(i int) {
+	for ; i < len(q.waiting); i++ {
+		q.waiting[i].send(i + 1)
 	}
-	w.position <- position
 }

@@ -176,7 +176,7 @@ func TestFault46_SecondProcessWaitsForADelayedOne(t *testing.T) {
 			hit.ID != built.ID {
 			t.Errorf("the first got %+v, the second %+v", built, hit)
 		}
-		if !strings.Contains(second.stderr, "waiting for another process") ||
+		if !strings.Contains(second.stderr, "waiting for another build") ||
 			strings.Contains(second.stderr, "solving") {
 			t.Errorf("the second did not just wait:\n%s", second.stderr)
 		}

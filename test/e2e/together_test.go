@@ -143,7 +143,7 @@ func TestFault46_OneBuildForAllProcesses(t *testing.T) {
 // waitingAtLock counts the processes that say that they wait for another.
 func waitingAtLock(all []*process) (n int) {
 	for _, p := range all {
-		if strings.Contains(p.stderr.String(), "waiting for another process") {
+		if strings.Contains(p.stderr.String(), "waiting for another build") {
 			n++
 		}
 	}
