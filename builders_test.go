@@ -120,7 +120,7 @@ func TestSecretsThatBuildxDoesNotSee(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []string{EnvToken, EnvServeToken, EnvHookSecret, "TEAM_GIT_TOKEN"}
-	if got := o.builders.Secrets; !slices.Equal(got, want) {
+	if got := o.builders.Secrets(); !slices.Equal(got, want) {
 		t.Errorf("the secrets are in %q, want %q", got, want)
 	}
 }

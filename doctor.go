@@ -58,7 +58,7 @@ const lowDisk = 10 << 30
 func (o *Orchestrator) Doctor(ctx context.Context) []Check {
 	local := o.source.Mode == resolver.ModeLocalBuild
 	checks := []Check{o.checkMode()}
-	for _, p := range o.catalogue.Problems() {
+	for _, p := range o.current.Load().catalogue.Problems() {
 		checks = append(checks, caution("config file", "%v", p))
 	}
 	if local {
@@ -101,15 +101,16 @@ func (o *Orchestrator) checkToken() Check {
 // one is missing works.
 func (o *Orchestrator) checkGit(ctx context.Context) Check {
 	var last error
+	from := o.current.Load()
 	for _, name := range o.doctorTemplates() {
-		t, err := o.catalogue.Template(name)
+		t, err := from.catalogue.Template(name)
 		if err != nil {
 			return failure("git server", err)
 		}
 		if t.Given != "" {
 			continue
 		}
-		head, err := resolver.HeadOf(ctx, o.heads, t, "")
+		head, err := resolver.HeadOf(ctx, from.heads, t, "")
 		if err == nil {
 			return pass("git server", "%s: %s is %s at %s", t.Remote.Host(), name,
 				cmp.Or(t.RefAt(head), "pinned"), head.Revision.Short())

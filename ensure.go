@@ -53,7 +53,7 @@ func (o *Orchestrator) Start(
 // nothing is contacted.
 func (o *Orchestrator) EnsureLocalImage(ctx context.Context, runtime string) (string, error) {
 	if o.source.Mode == resolver.ModeRegistry {
-		if _, err := o.catalogue.Template(runtime); err != nil {
+		if _, err := o.current.Load().catalogue.Template(runtime); err != nil {
 			return "", fail(ctx, runtime, err)
 		}
 		return o.source.Reference(runtime), nil
@@ -96,7 +96,8 @@ func (o *Orchestrator) start(ctx context.Context, name string, req request) (*Ca
 // begin chooses the way: a pull in registry mode, the image that the catalogue gives, otherwise a
 // build.
 func (o *Orchestrator) begin(ctx context.Context, name string, req request) (*Call, error) {
-	t, err := o.catalogue.Template(name)
+	from := o.current.Load()
+	t, err := from.catalogue.Template(name)
 	if err != nil {
 		return nil, err
 	}
@@ -106,5 +107,5 @@ func (o *Orchestrator) begin(ctx context.Context, name string, req request) (*Ca
 	if t.Given != "" {
 		return o.given(ctx, t, req)
 	}
-	return o.local(ctx, t, req)
+	return o.local(ctx, from, t, req)
 }

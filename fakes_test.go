@@ -224,7 +224,7 @@ func newWorld(t *testing.T, opts ...Option) *world {
 
 // attach gives another Orchestrator, as another process would have, the same surroundings.
 func (w *world) attach(o *Orchestrator) {
-	o.heads, o.connect = w.heads, w.builder.connect
+	o.current.Load().heads, o.connect = w.heads, w.builder.connect
 	o.store = func() (imagestore.Store, error) { return w.store, nil }
 }
 

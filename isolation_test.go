@@ -76,7 +76,7 @@ func TestIsolation(t *testing.T) {
 // leftBehind gives an image the temporary name of a build that was killed, and returns it.
 func leftBehind(t *testing.T, o *Orchestrator, store fakeStore, id string) string {
 	t.Helper()
-	tmpl, err := o.catalogue.Template("claude-code")
+	tmpl, err := o.current.Load().catalogue.Template("claude-code")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -27,6 +27,7 @@ import (
 // one.
 type work struct {
 	request  request
+	from     *templates // where the template comes from
 	template resolver.Template
 	store    *imagestore.Facts
 	recipe   recipe.Recipe // without commit or tree before pin
@@ -38,8 +39,10 @@ type work struct {
 }
 
 // local finds the image of the template's current commit, or joins the build of it.
-func (o *Orchestrator) local(ctx context.Context, t resolver.Template, req request) (*Call, error) {
-	w, err := o.prepare(ctx, t, req)
+func (o *Orchestrator) local(
+	ctx context.Context, from *templates, t resolver.Template, req request,
+) (*Call, error) {
+	w, err := o.prepare(ctx, from, t, req)
 	if err != nil {
 		return nil, err
 	}
@@ -76,7 +79,7 @@ func (o *Orchestrator) local(ctx context.Context, t resolver.Template, req reque
 
 // prepare checks the request and opens the store. The recipe lacks the commit.
 func (o *Orchestrator) prepare(
-	ctx context.Context, t resolver.Template, req request,
+	ctx context.Context, from *templates, t resolver.Template, req request,
 ) (work, error) {
 	begun := time.Now()
 	if err := recipe.CheckLabels(req.labels); err != nil {
@@ -99,7 +102,8 @@ func (o *Orchestrator) prepare(
 	if err != nil {
 		return work{}, imagestore.StoreFailure(err)
 	}
-	w := work{request: req, template: t, store: imagestore.NewFacts(store), entries: entries}
+	w := work{request: req, from: from, template: t, store: imagestore.NewFacts(store),
+		entries: entries}
 	platform, err := o.platform(ctx, w.store, t)
 	if err != nil {
 		return work{}, err
@@ -156,14 +160,14 @@ func (o *Orchestrator) pin(ctx context.Context, w work, format git.ObjectFormat)
 	if w.request.isTree {
 		tree, err := buildkit.ReadTree(ctx, w.request.path, buildkit.TreeRequest{
 			Subdir: w.template.Subdir, Dockerfile: w.template.Dockerfile,
-			AllowedFrontends: o.frontends(), Args: w.template.Args,
+			AllowedFrontends: o.frontends(w), Args: w.template.Args,
 		})
 		if err != nil {
 			return w, err
 		}
 		w.tree, w.recipe = tree, w.recipe.OfTree(tree.Digest().String())
 	} else {
-		rev, err := resolver.Commit(ctx, o.heads, w.template, w.request.pin, format)
+		rev, err := resolver.Commit(ctx, w.from.heads, w.template, w.request.pin, format)
 		if err = failpoint.At(ctx, failpoint.LookedUp, err); err != nil {
 			return w, err
 		}
@@ -281,7 +285,7 @@ func (o *Orchestrator) solve(
 		Args: t.Args, OnArgs: o.logArgs(t.Name),
 		Labels: r.Labels(), Provenance: buildkit.Provenance(r.Provenance),
 		Reference: arrival.Name(), Name: r.Reference(),
-		Token: o.creds.For(t.Remote), AllowedFrontends: o.frontends(),
+		Token: w.from.creds.For(t.Remote), AllowedFrontends: o.frontends(w),
 		NoCache: w.request.noCache, Pull: w.request.pull, CacheImports: offer.Imports(),
 		Progress:   b.progress(beats.Observe, o.settings.progress),
 		StallAfter: o.settings.stallAfter.Duration,
@@ -297,8 +301,8 @@ func (o *Orchestrator) solve(
 }
 
 // frontends are the images that `# syntax=` may name besides docker/dockerfile.
-func (o *Orchestrator) frontends() []string {
-	return slices.Concat(o.settings.frontends, o.catalogue.Frontends())
+func (o *Orchestrator) frontends(w work) []string {
+	return slices.Concat(o.settings.frontends, w.from.catalogue.Frontends())
 }
 
 // remember writes the record last, when all of its facts are verified.

@@ -326,12 +326,13 @@ func (s settings) engineConfig() docker.Config {
 
 // builderConfig returns which builder was named. buildx sees no secret of Pinion's own, including
 // those that the config file names.
-func (s settings) builderConfig(catalogue *resolver.Catalogue) builder.Config {
-	secrets := append([]string{EnvToken, EnvServeToken, EnvHookSecret},
-		slices.Sorted(maps.Values(catalogue.TokenEnvs()))...)
+func (s settings) builderConfig(catalogue func() *resolver.Catalogue) builder.Config {
 	c := builder.Config{
 		Lookup: s.lookup, Addr: s.addr, TLS: s.tls, Name: s.builder, Engine: s.engineConfig(),
-		StartManaged: s.managed, Secrets: secrets,
+		StartManaged: s.managed, Secrets: func() []string {
+			return append([]string{EnvToken, EnvServeToken, EnvHookSecret},
+				slices.Sorted(maps.Values(catalogue().TokenEnvs()))...)
+		},
 	}
 	if s.addr == ManagedBuilder {
 		c.Addr, c.UseManaged = "", true

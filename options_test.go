@@ -27,13 +27,13 @@ func TestOptionsFromEnv(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	tmpl, err := o.catalogue.Template("hermes")
+	tmpl, err := o.current.Load().catalogue.Template("hermes")
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range []struct{ what, got, want string }{
 		{"repository", tmpl.Remote.String(), "https://git.example:8443/org/tpl-hermes"},
-		{"token", o.creds.For(tmpl.Remote), "s3cret"},
+		{"token", o.current.Load().creds.For(tmpl.Remote), "s3cret"},
 		{"platform", o.namedPlatform(tmpl), "linux/arm64"},
 		{"builder", o.builders.Addr, "unix:///b.sock"},
 		{"cache", o.settings.cachePath(),
@@ -98,11 +98,11 @@ credentials:
 	}
 	for name, want := range map[string]string{"claude-code": "gitea", "mine": "other",
 		"third": ""} {
-		tmpl, err := o.catalogue.Template(name)
+		tmpl, err := o.current.Load().catalogue.Template(name)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := o.creds.For(tmpl.Remote); got != want {
+		if got := o.current.Load().creds.For(tmpl.Remote); got != want {
 			t.Errorf("%s is asked for with %q, want %q", name, got, want)
 		}
 	}
@@ -165,9 +165,9 @@ func TestTokensAreTrimmed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	tmpl, err := o.catalogue.Template("hermes")
-	if err != nil || o.creds.For(tmpl.Remote) != "gitea" {
-		t.Errorf("token %q, %v", o.creds.For(tmpl.Remote), err)
+	tmpl, err := o.current.Load().catalogue.Template("hermes")
+	if err != nil || o.current.Load().creds.For(tmpl.Remote) != "gitea" {
+		t.Errorf("token %q, %v", o.current.Load().creds.For(tmpl.Remote), err)
 	}
 }
 

@@ -23,6 +23,8 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"sync"
+	"sync/atomic"
 
 	"github.com/moby/moby/client"
 
@@ -45,12 +47,11 @@ import (
 // Orchestrator turns names into images. It is safe for concurrent use. Callers that ask for the
 // same thing at the same time share one build, also across processes with the same cache folder.
 type Orchestrator struct {
-	settings  settings
-	source    resolver.RegistrySource
-	catalogue *resolver.Catalogue
-	creds     resolver.Credentials
-	// heads asks git servers, and public asks them without a credential.
-	heads, public resolver.Heads
+	settings settings
+	source   resolver.RegistrySource
+	// current is what Reload replaces; a call keeps the one that it began with.
+	current   atomic.Pointer[templates]
+	reloading sync.Mutex
 	// store and records open the image store and the cache folder at their first use.
 	store   func() (imagestore.Store, error)
 	records verify.Records
@@ -60,10 +61,38 @@ type Orchestrator struct {
 		platform string) (builder.Connection, error)
 	caches *buildcache.Caches
 	builds builds
-	redact *redact.Redactor
 	// owner keeps the temporary names of the users of one engine apart.
 	owner string
 	log   *slog.Logger
+}
+
+// templates is what the config file says about templates and git servers, with the credentials that
+// it names.
+type templates struct {
+	catalogue *resolver.Catalogue
+	creds     resolver.Credentials
+	// heads asks git servers, and public asks them without a credential.
+	heads, public resolver.Heads
+	// redact hides these credentials and those of earlier config files.
+	redact *redact.Redactor
+	hidden []string
+}
+
+// loadTemplates reads the config file. hidden are the credentials of earlier ones.
+func (s settings) loadTemplates(hidden []string) (*templates, error) {
+	setup, err := s.loadCatalogue()
+	if err != nil {
+		return nil, err
+	}
+	hint := resolver.WithTokenHint(setup.TokenHint)
+	hidden = slices.AppendSeq(slices.Clone(hidden), maps.Values(setup.Credentials))
+	slices.Sort(hidden)
+	hidden = slices.Compact(hidden)
+	return &templates{
+		catalogue: setup.Catalogue, creds: setup.Credentials,
+		heads: resolver.NewClient(setup.Credentials, hint), public: resolver.NewClient(nil, hint),
+		redact: redact.New(hidden...), hidden: hidden,
+	}, nil
 }
 
 // New returns an Orchestrator. It reads the config file and contacts nothing: the engine, the
@@ -99,22 +128,16 @@ func New(opts ...Option) (*Orchestrator, error) {
 	if err != nil {
 		return nil, err
 	}
-	setup, err := s.loadCatalogue()
+	from, err := s.loadTemplates(nil)
 	if err != nil {
 		return nil, err
 	}
-	for _, p := range setup.Catalogue.Problems() {
+	for _, p := range from.catalogue.Problems() {
 		s.logger.Warn("config file: " + p.Error())
 	}
-	o := &Orchestrator{
-		settings: s, log: s.logger, source: source,
-		catalogue: setup.Catalogue, creds: setup.Credentials,
-		heads:    resolver.NewClient(setup.Credentials, resolver.WithTokenHint(setup.TokenHint)),
-		public:   resolver.NewClient(nil, resolver.WithTokenHint(setup.TokenHint)),
-		redact:   redact.New(slices.Collect(maps.Values(setup.Credentials))...),
-		owner:    ownerOf(s.cachePath()),
-		builders: s.builderConfig(setup.Catalogue),
-	}
+	o := &Orchestrator{settings: s, log: s.logger, source: source, owner: ownerOf(s.cachePath())}
+	o.current.Store(from)
+	o.builders = s.builderConfig(func() *resolver.Catalogue { return o.current.Load().catalogue })
 	o.store = lazy.New(openStore, isOpen).Get
 	o.records = lazy.New(func() (*cache.Dir, error) { return cache.Open(s.cachePath()) },
 		(*cache.Dir).Exists).Get
@@ -123,6 +146,24 @@ func New(opts ...Option) (*Orchestrator, error) {
 	o.caches = buildcache.New(buildcache.Config{Spec: spec, Records: o.records, Log: o.log,
 		Redact: o.Redact})
 	return o, nil
+}
+
+// Reload reads the config file and the variables with credentials that it names again, and nothing
+// else. Calls under way keep what they began with. With an error, which is of kind
+// [ErrInvalidInput], nothing changes; other than for [New], that includes the first entry that is
+// wrong.
+func (o *Orchestrator) Reload() error {
+	o.reloading.Lock()
+	defer o.reloading.Unlock()
+	next, err := o.settings.loadTemplates(o.current.Load().hidden)
+	if err != nil {
+		return err
+	}
+	if problems := next.catalogue.Problems(); len(problems) > 0 {
+		return problems[0]
+	}
+	o.current.Store(next)
+	return nil
 }
 
 // storeOpener returns what opens the store of [WithStore].
@@ -168,14 +209,14 @@ func ownerOf(cachePath string) string {
 func (o *Orchestrator) Close(ctx context.Context) error { return o.caches.Close(ctx) }
 
 // Names lists the catalogue in alphabetical order, without the entries that are wrong.
-func (o *Orchestrator) Names() []string { return o.catalogue.Names() }
+func (o *Orchestrator) Names() []string { return o.current.Load().catalogue.Names() }
 
 // Source returns the mode and, in registry mode, the registry.
 func (o *Orchestrator) Source() resolver.RegistrySource { return o.source }
 
-// Redact replaces every credential that this Orchestrator holds, in all forms that it may be sent
+// Redact replaces every credential that this Orchestrator holds or has held, in all forms that it may be sent
 // in.
-func (o *Orchestrator) Redact(s string) string { return o.redact.String(s) }
+func (o *Orchestrator) Redact(s string) string { return o.current.Load().redact.String(s) }
 
 // clean makes text from elsewhere safe to show.
 func (o *Orchestrator) clean(s string) string { return termtext.Sanitize(o.Redact(s)) }

@@ -115,10 +115,9 @@ func (o *Orchestrator) fetchImage(
 // asked, and nothing is pulled.
 func (o *Orchestrator) given(ctx context.Context, t resolver.Template, req request) (*Call, error) {
 	if req.pull || req.isPush || req.shapesBuild() {
-		return nil,
-			fmt.Errorf("%w: the catalogue gives the image of %s, so nothing is built: there "+
-				"is no commit, no working tree, no cache, no label and no attestation to choose, and "+
-				"nothing to push", ErrInvalidInput, t.Name)
+		return nil, fmt.Errorf("%w: the catalogue gives the image of %s, so nothing is built: "+
+			"there is no commit, no working tree, no cache, no label and no attestation to "+
+			"choose, and nothing to push", ErrInvalidInput, t.Name)
 	}
 	store, err := o.store()
 	if err != nil {

@@ -34,8 +34,9 @@ type Resolution struct {
 // known without any request.
 func (o *Orchestrator) Templates() []Resolution {
 	var list []Resolution
-	for _, name := range o.catalogue.Names() {
-		t, err := o.catalogue.Template(name)
+	catalogue := o.current.Load().catalogue
+	for _, name := range catalogue.Names() {
+		t, err := catalogue.Template(name)
 		if err != nil {
 			continue // not in the list, then
 		}
@@ -64,7 +65,8 @@ func (o *Orchestrator) Resolve(ctx context.Context, name string) (Resolution, er
 }
 
 func (o *Orchestrator) resolve(ctx context.Context, name string) (Resolution, error) {
-	t, err := o.catalogue.Template(name)
+	from := o.current.Load()
+	t, err := from.catalogue.Template(name)
 	if err != nil {
 		return Resolution{}, err
 	}
@@ -77,7 +79,7 @@ func (o *Orchestrator) resolve(ctx context.Context, name string) (Resolution, er
 		res.Reference = t.Given
 		return res, nil
 	}
-	head, err := resolver.HeadOf(ctx, o.heads, t, "")
+	head, err := resolver.HeadOf(ctx, from.heads, t, "")
 	if err != nil {
 		return Resolution{}, err
 	}
@@ -129,7 +131,8 @@ func (o *Orchestrator) Bake(ctx context.Context, names ...string) (BakeFile, err
 }
 
 func (o *Orchestrator) bake(ctx context.Context, name string) (BakeTarget, error) {
-	t, err := o.catalogue.Template(name)
+	from := o.current.Load()
+	t, err := from.catalogue.Template(name)
 	if err != nil {
 		return BakeTarget{}, err
 	}
@@ -153,7 +156,7 @@ func (o *Orchestrator) bake(ctx context.Context, name string) (BakeTarget, error
 	if err != nil {
 		return BakeTarget{}, err
 	}
-	head, err := o.publicHead(ctx, t)
+	head, err := from.publicHead(ctx, t)
 	if err != nil {
 		return BakeTarget{}, err
 	}
@@ -192,13 +195,13 @@ func (o *Orchestrator) readArgs(
 
 // publicHead asks without a credential. A repository that shows nothing then, and shows its head to
 // the caller, is private.
-func (o *Orchestrator) publicHead(ctx context.Context, t resolver.Template) (resolver.Head, error) {
-	head, err := resolver.HeadOf(ctx, o.public, t, "")
+func (f *templates) publicHead(ctx context.Context, t resolver.Template) (resolver.Head, error) {
+	head, err := resolver.HeadOf(ctx, f.public, t, "")
 	hidden := errors.Is(err, ErrUnauthorized) || errors.Is(err, ErrNotFound)
-	if !hidden || o.creds.For(t.Remote) == "" {
+	if !hidden || f.creds.For(t.Remote) == "" {
 		return head, err
 	}
-	if _, err := o.heads.Head(ctx, t.Remote, t.Ref, ""); err != nil {
+	if _, err := f.heads.Head(ctx, t.Remote, t.Ref, ""); err != nil {
 		return resolver.Head{}, err
 	}
 	return resolver.Head{}, errdef.In(errdef.BakePrivate, t.Name, fmt.Errorf("%w: %s is private, "+
@@ -251,7 +254,7 @@ func (o *Orchestrator) superseded(ctx context.Context, w work) git.Revision {
 	}
 	ctx, cancel := context.WithTimeout(ctx, headTimeout)
 	defer cancel()
-	head, err := resolver.HeadOf(ctx, o.heads, w.template, "")
+	head, err := resolver.HeadOf(ctx, w.from.heads, w.template, "")
 	if err != nil || head.Revision == w.recipe.Revision {
 		return git.Revision{}
 	}

@@ -57,8 +57,9 @@ type Config struct {
 	// StartManaged starts the managed BuildKit, or finds the one that runs, and returns its
 	// address.
 	StartManaged func(context.Context) (addr string, err error)
-	// Secrets are the names of the variables that buildx and what it runs must not see.
-	Secrets []string
+	// Secrets returns the names of the variables that buildx and what it runs must not see; nil
+	// stands for none.
+	Secrets func() []string
 }
 
 // IsNamed reports whether a builder was named.

@@ -131,8 +131,10 @@ func (c Config) plugin() (buildx.Plugin, error) {
 	}
 	plugin, err := buildx.FindPlugin(c.Lookup, c.Engine.Dir(), file.CLIPluginsExtraDirs)
 	var env []string
-	for _, name := range c.Secrets {
-		env = append(env, name+"=")
+	if c.Secrets != nil {
+		for _, name := range c.Secrets() {
+			env = append(env, name+"=")
+		}
 	}
 	return plugin.With(append(env, c.Engine.Environ()...)), err
 }

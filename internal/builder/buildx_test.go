@@ -66,7 +66,7 @@ func TestPluginsEnvironment(t *testing.T) {
 		}
 		cfg := config(env)
 		c.engine.Lookup = cfg.Lookup
-		cfg.Engine, cfg.Secrets = c.engine, []string{"TEAM_GIT_TOKEN"}
+		cfg.Engine, cfg.Secrets = c.engine, func() []string { return []string{"TEAM_GIT_TOKEN"} }
 		b, err := cfg.buildxFolder().Builder("far")
 		if err != nil {
 			t.Fatal(err)
