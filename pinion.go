@@ -214,8 +214,8 @@ func (o *Orchestrator) Names() []string { return o.current.Load().catalogue.Name
 // Source returns the mode and, in registry mode, the registry.
 func (o *Orchestrator) Source() resolver.RegistrySource { return o.source }
 
-// Redact replaces every credential that this Orchestrator holds or has held, in all forms that it may be sent
-// in.
+// Redact replaces every credential that this Orchestrator holds or has held, in all forms that it
+// may be sent in.
 func (o *Orchestrator) Redact(s string) string { return o.current.Load().redact.String(s) }
 
 // clean makes text from elsewhere safe to show.

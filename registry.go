@@ -37,8 +37,9 @@ func (o *Orchestrator) pull(ctx context.Context, t resolver.Template, req reques
 			resolver.RegistryEnv, ref, err)
 	}
 	img := Image{Schema: schemaVersion, Name: t.Name, Mode: o.source.Mode, Outcome: OutcomePulled,
-		Reference: ref, Platform: platform, Receipt: Receipt{Reason: "asked to pull"}}
-	resolved := Event{Type: EventResolved, Name: t.Name, Reference: ref}
+		Reference: ref, Platform: platform,
+		Receipt: Receipt{Reason: "asked to pull", Prewarmed: req.prewarm}}
+	resolved := Event{Type: EventResolved, Name: t.Name, Reference: ref, Prewarmed: req.prewarm}
 	var present string
 	if !req.pull {
 		id, miss, err := verify.Present(ctx, store, ref, platform)
@@ -109,6 +110,21 @@ func (o *Orchestrator) fetchImage(
 			"is used, which may be out of date: %v", img.Reference, failed)}
 	}
 	return img, nil
+}
+
+// publishedDigest returns the digest of the manifest that a reference names in its registry.
+func (o *Orchestrator) publishedDigest(ctx context.Context, ref string) (string, error) {
+	store, err := o.store()
+	if err != nil {
+		return "", imagestore.StoreFailure(err)
+	}
+	engine, ok := store.(imagestore.RegistryReader)
+	if !ok {
+		return "", fmt.Errorf("%w: the image store %s pulls nothing", ErrInvalidInput,
+			store.Endpoint())
+	}
+	digest, err := engine.PublishedDigest(ctx, ref)
+	return digest, imagestore.Failure(err)
 }
 
 // given finds the image that the catalogue gives for a template. Nothing but the image store is

@@ -28,6 +28,9 @@ type Resolution struct {
 	// so are Repository and Revision.
 	Ref      string       `json:"ref,omitempty"`
 	Revision git.Revision `json:"revision,omitzero"`
+	// Digest is that of the manifest which Reference names in the registry, from
+	// [Orchestrator.Head] in registry mode alone.
+	Digest string `json:"digest,omitempty"`
 }
 
 // Templates lists what the names of the catalogue stand for, in alphabetical order, as far as it is
@@ -58,6 +61,20 @@ func (o *Orchestrator) Templates() []Resolution {
 // nothing. In registry mode, and if the catalogue gives the image, it makes no request.
 func (o *Orchestrator) Resolve(ctx context.Context, name string) (Resolution, error) {
 	res, err := o.resolve(ctx, name)
+	if err != nil {
+		return Resolution{}, fail(ctx, name, err)
+	}
+	return res, nil
+}
+
+// Head is [Orchestrator.Resolve], except that in registry mode it asks the registry which manifest
+// the reference names at the moment. That is a HEAD request, which downloads nothing, with the
+// credentials of the Docker config. It needs a Docker engine as the store.
+func (o *Orchestrator) Head(ctx context.Context, name string) (Resolution, error) {
+	res, err := o.resolve(ctx, name)
+	if err == nil && res.Mode == resolver.ModeRegistry {
+		res.Digest, err = o.publishedDigest(ctx, res.Reference)
+	}
 	if err != nil {
 		return Resolution{}, fail(ctx, name, err)
 	}

@@ -7,9 +7,9 @@ import (
 
 // Store is an image store. It is safe for concurrent use. All errors are *Error.
 //
-// Some stores can do more, and callers ask for that by a type assertion: a [Pusher], a [Folder], a
-// buildkit.Engine (an engine with a BuildKit of its own), and a store with the method
-// Client() *client.Client, which runs containers.
+// Some stores can do more, and callers ask for that by a type assertion: a [Pusher], a
+// [RegistryReader], a [Folder], a buildkit.Engine (an engine with a BuildKit of its own), and a
+// store with the method Client() *client.Client, which runs containers.
 type Store interface {
 	// Endpoint is the store's address. Records name the store by it. It holds no password.
 	Endpoint() string
@@ -65,6 +65,12 @@ type Puller interface {
 	// unsanitised line whenever a layer or the whole changes state. A store that cannot pull
 	// returns errors.ErrUnsupported.
 	Pull(ctx context.Context, ref, platform string, progress func(status string)) error
+}
+
+// RegistryReader is a store that can ask registries.
+type RegistryReader interface {
+	// PublishedDigest returns the digest of the manifest that ref names in its registry.
+	PublishedDigest(ctx context.Context, ref string) (string, error)
 }
 
 // Pusher is a store that can push.

@@ -13,11 +13,12 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/resolver/git"
 )
 
-// repo is a branch of a repository, with the followed templates that use it.
+// repo is a branch of a repository, or a tag of a registry, with the followed templates that use
+// it.
 type repo struct {
 	watcher  *Watcher
 	host     *host
-	url, ref string
+	url, ref string        // empty for a tag of a registry
 	nudges   chan struct{} // holds one; a second one adds nothing
 
 	mu        sync.Mutex
@@ -25,16 +26,30 @@ type repo struct {
 	lookedUp  time.Time            // when the last look-up that succeeded began; guarded by mu
 }
 
+// head is what a branch or a tag points to.
+type head struct {
+	revision git.Revision
+	digest   string // of a manifest, for a tag
+}
+
+// String returns a short form.
+func (h head) String() string {
+	if h.digest != "" {
+		return h.digest
+	}
+	return h.revision.Short()
+}
+
 // template is the state of a followed template.
 type template struct {
 	// finalHead is the head that needs no build any more.
-	finalHead git.Revision
-	// build is the watcher's build in progress, of revision; nil if there is none.
-	build    server.Call
-	revision git.Revision
+	finalHead head
+	// build is the watcher's build in progress, of current; nil if there is none.
+	build   server.Call
+	current head
 	// failedHead is the head whose builds failed for a reason that may pass, failures how often in
 	// a row, timeouts how many of them took too long, and retryAt when it is built again.
-	failedHead         git.Revision
+	failedHead         head
 	failures, timeouts int
 	retryAt            time.Time
 }
@@ -51,6 +66,14 @@ func (r *repo) follow(name string) (added bool) {
 	}
 	r.templates[name] = &template{}
 	return true
+}
+
+func (r *repo) unfollow(name string) (removed bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	removed = r.templates[name] != nil
+	delete(r.templates, name)
+	return removed
 }
 
 func (r *repo) names() []string {
@@ -147,16 +170,20 @@ func (r *repo) pause(failures int) time.Duration {
 // the first failure, after it has handled all templates.
 func (r *repo) look(ctx context.Context) error {
 	names := r.names()
+	if len(names) == 0 {
+		return nil // they were taken away since
+	}
 	ctx, cancel := context.WithTimeout(ctx, lookupTimeout)
 	defer cancel()
 	start := time.Now()
-	head, err := r.watcher.heads.Resolve(ctx, names[0])
+	res, err := r.watcher.heads.Head(ctx, names[0])
 	if err != nil {
 		return err
 	}
 	var first error
 	for _, name := range names {
-		if err := r.update(ctx, name, head.Revision, start); err != nil && first == nil {
+		if err := r.update(ctx, name, head{res.Revision, res.Digest}, start); err != nil &&
+			first == nil {
 			first = err
 		}
 	}
@@ -165,24 +192,27 @@ func (r *repo) look(ctx context.Context) error {
 
 // update builds the head unless it is built or being built. The look-up that found it began at
 // start.
-func (r *repo) update(ctx context.Context, name string, head git.Revision, start time.Time) error {
+func (r *repo) update(ctx context.Context, name string, found head, start time.Time) error {
 	t := r.template(name)
+	if t == nil {
+		return nil
+	}
 	r.collect(t)
-	if t.finalHead == head || t.failedHead == head && time.Now().Before(t.retryAt) {
+	if t.finalHead == found || t.failedHead == found && time.Now().Before(t.retryAt) {
 		return nil
 	}
 	if t.build != nil {
 		switch {
-		case t.revision == head:
+		case t.current == found:
 			return nil
 		case t.build.Status().State != pinion.BuildQueued:
-			r.watcher.builder.MarkSuperseded(name, head, start)
+			r.watcher.builder.MarkSuperseded(name, found.revision, start)
 			return nil // the end of the build causes another look-up
 		}
 		t.build.Leave()
 		t.build = nil
 	}
-	return r.warm(ctx, name, t)
+	return r.warm(ctx, name, t, found)
 }
 
 // collect forgets a build that has ended. A head is final once it is built, once its own build has
@@ -200,25 +230,25 @@ func (r *repo) collect(t *template) {
 	status := t.build.Status()
 	t.build = nil
 	if status.Failure == nil {
-		t.finalHead = t.revision
+		t.finalHead = t.current
 		return
 	}
 	if t.isHopeless(status.Failure.Class) {
-		t.finalHead = t.revision
+		t.finalHead = t.current
 		r.watcher.log.Warn(fmt.Sprintf("watch: %s: %s; %s is not built again ahead of requests",
-			status.Name, status.Failure.Message, t.revision.Short()))
+			status.Name, status.Failure.Message, t.current))
 		return
 	}
 	pause := r.watcher.jitter(r.pause(t.failures))
 	t.retryAt = time.Now().Add(pause)
 	r.watcher.log.Warn(fmt.Sprintf("watch: %s: %s; %s is built again in %s", status.Name,
-		status.Failure.Message, t.revision.Short(), pause.Round(time.Second)))
+		status.Failure.Message, t.current, pause.Round(time.Second)))
 }
 
 // isHopeless counts a failure of the revision, and reports whether a retry is not worth its time.
 func (t *template) isHopeless(class pinion.Class) bool {
-	if t.failedHead != t.revision {
-		t.failedHead, t.failures, t.timeouts = t.revision, 0, 0
+	if t.failedHead != t.current {
+		t.failedHead, t.failures, t.timeouts = t.current, 0, 0
 	}
 	t.failures++
 	if class == pinion.ClassStalled || class == pinion.ClassTimeLimit {
@@ -227,13 +257,16 @@ func (t *template) isHopeless(class pinion.Class) bool {
 	return class == pinion.ClassBuild || t.timeouts >= maxTimeouts
 }
 
-// warm starts a build of the current head, which may be newer than the one looked up.
-func (r *repo) warm(ctx context.Context, name string, t *template) error {
+// warm starts a build of the current head, which may be newer than the one found.
+func (r *repo) warm(ctx context.Context, name string, t *template, found head) error {
 	b, err := r.watcher.builder.Warm(ctx, name)
 	if err != nil {
 		return err
 	}
-	t.build, t.revision = b, b.Status().Revision
+	if found.digest == "" {
+		found.revision = b.Status().Revision
+	}
+	t.build, t.current = b, found
 	if r.collect(t); t.build == nil {
 		return nil
 	}
@@ -247,7 +280,8 @@ func (r *repo) warm(ctx context.Context, name string, t *template) error {
 // leaveQueued withdraws from the queued builds.
 func (r *repo) leaveQueued() {
 	for _, name := range r.names() {
-		if t := r.template(name); t.build != nil && t.build.Status().State == pinion.BuildQueued {
+		if t := r.template(name); t != nil && t.build != nil &&
+			t.build.Status().State == pinion.BuildQueued {
 			t.build.Leave()
 		}
 	}

@@ -3,6 +3,7 @@ package watch
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -33,9 +34,9 @@ const (
 	firstGap = 50 * time.Millisecond
 )
 
-// Heads looks up the head of a template at its git server.
+// Heads looks up what a template stands for at its git server or, in registry mode, its registry.
 type Heads interface {
-	Resolve(ctx context.Context, name string) (pinion.Resolution, error)
+	Head(ctx context.Context, name string) (pinion.Resolution, error)
 }
 
 // Builder builds images that no caller has requested yet. A [server.Server] is one.
@@ -55,34 +56,65 @@ type Watcher struct {
 	interval time.Duration
 	log      *slog.Logger
 	jitter   func(time.Duration) time.Duration
-	repos    map[string]*repo // by template
-	all      []*repo
-	hosts    map[string]*host
+
+	mu    sync.Mutex
+	hosts map[string]*host
+	repos map[place]*repo
+	at    map[string]*repo // by template
+	// start runs a repo; nil unless Run runs.
+	start func(*repo)
 }
+
+// place is what one look-up is about: a branch of a repository, or a tag of a registry.
+type place struct{ repository, ref string }
 
 // New makes a watcher of the templates. It follows none of them yet. Failures go to the logger.
 func New(
 	h Heads, templates []pinion.Resolution, interval time.Duration, log *slog.Logger,
 ) *Watcher {
 	w := &Watcher{heads: h, interval: interval, log: log, jitter: spread,
-		repos: map[string]*repo{}, hosts: map[string]*host{}}
-	type place struct{ repository, ref string }
-	at := map[place]*repo{}
+		hosts: map[string]*host{}, repos: map[place]*repo{}}
+	w.at = w.reposOf(templates)
+	return w
+}
+
+// reposOf returns the repos of templates by name. It starts those that are new, if Run runs.
+func (w *Watcher) reposOf(templates []pinion.Resolution) map[string]*repo {
+	repos := map[string]*repo{}
 	for _, t := range templates {
-		if t.Mode != resolver.ModeLocalBuild || t.Ref == "" {
-			continue // a registry's tag has no head, and a pinned template follows none
-		}
 		p := place{t.Repository, t.Ref}
-		if at[p] == nil {
-			at[p] = &repo{
-				watcher: w, host: w.hostOf(t.Repository), url: t.Repository, ref: t.Ref,
+		switch {
+		case t.Mode == resolver.ModeRegistry && resolver.IsMoving(t.Reference):
+			p = place{t.Reference, ""}
+		case t.Mode == resolver.ModeRegistry, t.Ref == "":
+			continue // it never moves
+		}
+		if w.repos[p] == nil {
+			w.repos[p] = &repo{
+				watcher: w, host: w.hostOf(p.repository), url: t.Repository, ref: t.Ref,
 				nudges: make(chan struct{}, 1), templates: map[string]*template{},
 			}
-			w.all = append(w.all, at[p])
+			if w.start != nil {
+				w.start(w.repos[p])
+			}
 		}
-		w.repos[t.Name] = at[p]
+		repos[t.Name] = w.repos[p]
 	}
-	return w
+	return repos
+}
+
+// Update replaces the templates. It goes on to follow those that were followed, and asks for their
+// images anew, since the same commit may stand for another image. Builds in progress continue.
+func (w *Watcher) Update(templates []pinion.Resolution) {
+	w.mu.Lock()
+	before := w.at
+	w.at = w.reposOf(templates)
+	w.mu.Unlock()
+	for name, r := range before {
+		if r.unfollow(name) {
+			w.Follow(name)
+		}
+	}
 }
 
 // spread varies a duration by a quarter, so that servers and repositories are not in step.
@@ -92,7 +124,10 @@ func spread(d time.Duration) time.Duration {
 
 // Follow starts to follow the template's head. It ignores names that are not in the catalogue.
 func (w *Watcher) Follow(name string) {
-	if r := w.repos[name]; r != nil && r.follow(name) {
+	w.mu.Lock()
+	r := w.at[name]
+	w.mu.Unlock()
+	if r != nil && r.follow(name) {
 		time.AfterFunc(r.host.firstDelay(w.interval), r.nudge)
 	}
 }
@@ -103,7 +138,10 @@ func (w *Watcher) Follow(name string) {
 // A false match costs one request. It is a [server.NotifyFunc].
 func (w *Watcher) Pushed(repository, ref string, since time.Time) (names []string, known bool) {
 	path := "/" + strings.ToLower(repository)
-	for _, r := range w.all {
+	w.mu.Lock()
+	repos := slices.Collect(maps.Values(w.repos))
+	w.mu.Unlock()
+	for _, r := range repos {
 		if !strings.HasSuffix(strings.TrimSuffix(strings.ToLower(r.url), ".git"), path) {
 			continue
 		}
@@ -125,8 +163,15 @@ func (w *Watcher) Pushed(repository, ref string, since time.Time) (names []strin
 func (w *Watcher) Run(ctx context.Context, b Builder) {
 	w.builder = b
 	var all sync.WaitGroup
-	for _, r := range w.all {
-		all.Go(func() { r.run(ctx) })
+	w.mu.Lock()
+	w.start = func(r *repo) { all.Go(func() { r.run(ctx) }) }
+	for _, r := range w.repos {
+		w.start(r)
 	}
+	w.mu.Unlock()
+	<-ctx.Done()
+	w.mu.Lock()
+	w.start = nil
+	w.mu.Unlock()
 	all.Wait()
 }

@@ -25,6 +25,7 @@ type world struct {
 
 	mu         sync.Mutex
 	head       git.Revision
+	digest     string // in registry mode
 	err        error
 	lookups    []time.Time
 	builds     []*build
@@ -70,11 +71,11 @@ func revision(n int) git.Revision {
 	return r
 }
 
-func (w *world) Resolve(context.Context, string) (pinion.Resolution, error) {
+func (w *world) Head(context.Context, string) (pinion.Resolution, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.lookups = append(w.lookups, time.Now())
-	return pinion.Resolution{Revision: w.head}, w.err
+	return pinion.Resolution{Revision: w.head, Digest: w.digest}, w.err
 }
 
 func (w *world) Warm(_ context.Context, name string) (server.Call, error) {
@@ -447,7 +448,7 @@ type gitServer struct {
 	now, most, requests int
 }
 
-func (g *gitServer) Resolve(ctx context.Context, _ string) (pinion.Resolution, error) {
+func (g *gitServer) Head(ctx context.Context, _ string) (pinion.Resolution, error) {
 	g.mu.Lock()
 	g.now++
 	g.requests++
@@ -518,4 +519,67 @@ func TestJitter(t *testing.T) {
 			t.Fatalf("%s", d)
 		}
 	}
+}
+
+// TestUpdate: a template that was followed goes on to be where it is now, and is asked for anew.
+func TestUpdate(t *testing.T) {
+	play(t, func(t *testing.T, w *world) {
+		w.Follow("one")
+		w.Follow("three")
+		pass(2 * time.Second)
+		if n := len(w.built()); n != 2 {
+			t.Fatalf("%d builds", n)
+		}
+		for _, b := range w.built() {
+			b.end(nil)
+		}
+		w.Update([]pinion.Resolution{
+			{Name: "one", Mode: resolver.ModeLocalBuild, Ref: "refs/heads/next",
+				Repository: "https://git.example.com/moved/templates"},
+			{Name: "two", Mode: resolver.ModeLocalBuild, Ref: "HEAD",
+				Repository: "https://git.example.com/sub/Acme/templates"},
+		})
+		pass(2 * time.Second)
+		if all := w.built(); len(all) != 3 || all[2].Status().Name != "one" {
+			t.Fatalf("%d builds", len(all))
+		}
+		if names, known := w.Pushed("moved/templates", "refs/heads/next", time.Time{}); !known ||
+			!slices.Equal(names, []string{"one"}) {
+			t.Errorf("a push at the new place affects %v", names)
+		}
+		if names, _ := w.Pushed("other/templates", "refs/heads/release",
+			time.Time{}); names != nil {
+			t.Errorf("a push at the place of a template that is gone affects %v", names)
+		}
+		before := w.requests()
+		pass(time.Minute)
+		if n := w.requests() - before; n != 1 {
+			t.Errorf("%d look-ups in a minute, of one template", n)
+		}
+	})
+}
+
+// TestATagOfARegistry is followed by its digest.
+func TestATagOfARegistry(t *testing.T) {
+	play(t, func(t *testing.T, w *world) {
+		w.set(func() { w.head, w.digest = git.Revision{}, "sha256:one" })
+		w.Update([]pinion.Resolution{
+			{Name: "pulled", Mode: resolver.ModeRegistry,
+				Reference: "r.example/team/pulled:latest"},
+			{Name: "fixed", Mode: resolver.ModeRegistry, Reference: "r.example/team/fixed:1.2"},
+		})
+		w.Follow("pulled")
+		w.Follow("fixed")
+		pass(2 * time.Second)
+		w.built()[0].end(nil)
+		pass(time.Hour)
+		if n := len(w.built()); n != 1 {
+			t.Fatalf("%d pulls of one manifest", n)
+		}
+		w.set(func() { w.digest = "sha256:two" })
+		pass(2 * time.Minute)
+		if n := len(w.built()); n != 2 {
+			t.Errorf("%d pulls of two manifests", n)
+		}
+	})
 }

@@ -19,6 +19,9 @@ type login struct {
 	host    string
 	header  string // of X-Registry-Auth, "" for none
 	secrets *redact.Redactor
+	// user and secret are for a registry that is asked without the engine. The secret is a
+	// password, or without a user an identity token.
+	user, secret string
 }
 
 func (e *Engine) login(host string) (login, error) {
@@ -37,7 +40,12 @@ func (e *Engine) login(host string) (login, error) {
 			secrets = append(secrets, s)
 		}
 	}
-	return login{host: host, header: value, secrets: redact.New(secrets...)}, nil
+	in := login{host: host, header: value, secrets: redact.New(secrets...),
+		user: auth.Username, secret: auth.Password}
+	if auth.IdentityToken != "" {
+		in.user, in.secret = "", auth.IdentityToken
+	}
+	return in, nil
 }
 
 // registryFailure returns an error that shows whether the engine or the registry failed. It removes

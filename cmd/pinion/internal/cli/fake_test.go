@@ -82,11 +82,15 @@ func (f *fake) Start(context.Context, string, ...pinion.EnsureOption) (*pinion.C
 	return nil, f.err
 }
 func (f *fake) Templates() []pinion.Resolution { return nil }
+func (f *fake) Reload() error                  { return f.err }
 func (f *fake) Ready(context.Context) error    { return f.err }
 func (f *fake) Close(context.Context) error    { return nil }
 
 func (f *fake) Resolve(context.Context, string) (pinion.Resolution, error) {
 	return f.answer, f.err
+}
+func (f *fake) Head(ctx context.Context, name string) (pinion.Resolution, error) {
+	return f.Resolve(ctx, name)
 }
 func (f *fake) List(context.Context) ([]pinion.Built, error)        { return f.built, f.err }
 func (f *fake) Doctor(context.Context) []pinion.Check               { return f.checks }

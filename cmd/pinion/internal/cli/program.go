@@ -39,8 +39,10 @@ type Program struct {
 type Orchestrator interface {
 	server.Orchestrator[*pinion.Call]
 	Names() []string
+	Reload() error
 	Ensure(ctx context.Context, name string, opts ...pinion.EnsureOption) (pinion.Image, error)
 	Resolve(ctx context.Context, name string) (pinion.Resolution, error)
+	Head(ctx context.Context, name string) (pinion.Resolution, error)
 	Bake(ctx context.Context, names ...string) (pinion.BakeFile, error)
 	Prune(ctx context.Context, opts pinion.PruneOptions) (pinion.PruneReport, error)
 	DiskUsage(ctx context.Context) (pinion.DiskUsage, error)

@@ -33,6 +33,11 @@ gigabytes.
 With --idle-exit the server ends by itself, with 0, after that time without a request or a build.
 Programs that start a server when they need one use it.
 
+In registry mode --watch follows the tag in the registry instead, and pulls what it comes to name.
+
+On SIGHUP the server reads the config file again. If an entry of the new one is wrong, it goes on
+with the one before and logs the entry.
+
 On SIGTERM or Ctrl-C the server accepts no new builds, waits for those in progress, and exits with
 0. A second signal ends it at once.`
 
@@ -171,6 +176,7 @@ func (a *app) serve(ctx context.Context, f *serveFlags) error {
 	}
 	s.log.Info("serving at " + shown(f.listen, l))
 	if !f.watch {
+		defer s.reloads(ctx, func() {})()
 		return server.New(s, opts...).Serve(ctx, l, f.drain)
 	}
 	return a.serveAndWatch(ctx, s, f, hidden, opts, l)

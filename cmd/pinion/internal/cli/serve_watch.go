@@ -24,6 +24,7 @@ func (a *app) serveAndWatch(
 	for _, name := range f.warm {
 		w.Follow(name)
 	}
+	defer s.reloads(ctx, func() { w.Update(s.Templates()) })()
 	watching, stop := context.WithCancel(ctx)
 	defer stop()
 	var both sync.WaitGroup
