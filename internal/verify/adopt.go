@@ -152,6 +152,11 @@ func verificationOrStore(err error) error {
 // said so: an image that bake made, or one whose record is lost.
 const reasonAdopted = "adopted"
 
+// reasonUnconfirmed is the reason of a build that came to another image than the one that had the
+// recipe's name before without a record: the builder's cache has lost its steps.
+const reasonUnconfirmed = "no record of the image that has this name, and the build came to " +
+	"another one"
+
 // FindPredecessor looks for the image that has the recipe's name before a build. It sends the ID,
 // or "" if there is none or if the miss has another reason.
 func FindPredecessor(
@@ -173,8 +178,11 @@ func FindPredecessor(
 // Reason returns why an image was built, for the receipt. predecessor and id are the IDs of the
 // images that had the name before and after.
 func Reason(miss Miss, predecessor, id string) string {
-	if predecessor == id {
+	switch {
+	case predecessor == id:
 		return reasonAdopted
+	case predecessor != "" && miss == missNoRecord:
+		return reasonUnconfirmed
 	}
 	return string(miss)
 }

@@ -233,9 +233,10 @@ func TestPredecessor(t *testing.T) {
 		there, same bool
 		reason      string
 	}{
-		"none":             {first, false, false, first},
-		"the same image":   {first, true, true, "adopted"},
-		"another image":    {first, true, false, first},
+		"none":           {first, false, false, first},
+		"the same image": {first, true, true, "adopted"},
+		"another image": {first, true, false,
+			"no record of the image that has this name, and the build came to another one"},
 		"foreign, same":    {"foreign", true, true, "adopted"},
 		"foreign, another": {"foreign", true, false, "foreign"},
 		"asked for":        {"by request", true, true, "by request"},

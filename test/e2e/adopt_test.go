@@ -1,0 +1,63 @@
+package e2e_test
+
+import (
+	"os"
+	"testing"
+
+	"github.com/moby/moby/client"
+
+	"git.moleculesai.app/molecule-ai/pinion"
+	"git.moleculesai.app/molecule-ai/pinion/test/parts"
+)
+
+// TestALostCacheFolder is no rebuild: an image whose ID the builder confirms from its cache is
+// adopted, and no step runs. If the builder's cache is lost as well, the image is built, and the
+// receipt says why.
+func TestALostCacheFolder(t *testing.T) {
+	onCells(t, allCells(), func(t *testing.T, c cell) {
+		s := newScene(t, c)
+		if c.standalone {
+			s.user = s.on(emptyBuilder(t))
+		}
+		s.user = s.with("PINION_CACHE", "off")
+		tmpl := s.template(t, runtime, parts.RepoOptions{})
+		tmpl.busybox(t, "RUN date +%s%N > /when", "RUN cat /when /when > /twice")
+		first := s.ensure(t, pinion.OutcomeBuilt)
+		s.loseCacheFolder(t)
+		var ran steps
+		again := s.built(t, ran.option())
+		if again.ID != first.ID || again.Reason != "adopted" {
+			t.Errorf("%s after %s, because %q", again.ID, first.ID, again.Reason)
+		}
+		ran.wantCached(t)
+		s.ensure(t, pinion.OutcomeHit)
+
+		s.loseCacheFolder(t)
+		s.pruneBuilder(t)
+		rebuilt := s.ensure(t, pinion.OutcomeBuilt)
+		if rebuilt.ID == first.ID || rebuilt.Reason != "no record of the image that has this "+
+			"name, and the build came to another one" {
+			t.Errorf("%s after %s, because %q", rebuilt.ID, first.ID, rebuilt.Reason)
+		}
+	})
+}
+
+func (u user) loseCacheFolder(t *testing.T) {
+	t.Helper()
+	if err := os.RemoveAll(u.cacheDir()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// pruneBuilder empties the cache of the builder in use.
+func (s *scene) pruneBuilder(t *testing.T) {
+	t.Helper()
+	if s.standalone {
+		s.user = s.on(emptyBuilder(t))
+		return
+	}
+	if _, err := s.docker.BuildCachePrune(t.Context(),
+		client.BuildCachePruneOptions{All: true}); err != nil {
+		t.Fatal(err)
+	}
+}
