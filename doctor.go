@@ -110,7 +110,7 @@ func (o *Orchestrator) checkGit(ctx context.Context) Check {
 		if t.Given != "" {
 			continue
 		}
-		head, err := resolver.HeadOf(ctx, from.heads, t, "")
+		head, err := resolver.HeadOf(ctx, from.heads, t, resolver.Dialect{})
 		if err == nil {
 			return pass("git server", "%s: %s is %s at %s", t.Remote.Host(), name,
 				cmp.Or(t.RefAt(head), "pinned"), head.Revision.Short())

@@ -41,17 +41,18 @@ func revision(t *testing.T, s string) git.Revision {
 
 // fakeHeads is a git server with one answer for all.
 type fakeHeads struct {
-	mu    sync.Mutex
-	sha   string
-	err   error
-	asked int
-	hints []git.ObjectFormat
+	mu      sync.Mutex
+	sha     string
+	err     error
+	asked   int
+	hints   []resolver.Dialect
+	dialect resolver.Dialect // of the answers
 	// moved, if set, is the head from the second question on.
 	moved string
 }
 
 func (f *fakeHeads) Head(
-	_ context.Context, _ git.Remote, ref git.Ref, hint git.ObjectFormat,
+	_ context.Context, remote git.Remote, ref git.Ref, hint resolver.Dialect,
 ) (resolver.Head, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -65,11 +66,13 @@ func (f *fakeHeads) Head(
 		sha = f.moved
 	}
 	rev, err := git.ParseRevision(sha)
-	return resolver.Head{Revision: rev, Ref: ref}, err
+	return resolver.Head{Revision: rev, Ref: ref, Remote: remote, Dialect: f.dialect}, err
 }
 
-func (f *fakeHeads) RequireOnBranch(context.Context, git.Remote, git.Ref, git.Revision) error {
-	return f.err
+func (f *fakeHeads) OnBranch(
+	_ context.Context, remote git.Remote, ref git.Ref, rev git.Revision, _ resolver.Dialect,
+) (resolver.Head, error) {
+	return resolver.Head{Revision: rev, Ref: ref, Remote: remote}, f.err
 }
 
 // fakeStore is an engine with a BuildKit, to which nothing connects.

@@ -30,6 +30,7 @@ type work struct {
 	from     *templates // where the template comes from
 	template resolver.Template
 	store    *imagestore.Facts
+	head     resolver.Head // where the commit is; zero for a tree, and before pin
 	recipe   recipe.Recipe // without commit or tree before pin
 	entries  buildcache.Entries
 	tree     *buildkit.Tree    // nil for a commit
@@ -51,7 +52,7 @@ func (o *Orchestrator) local(
 	miss := req.bypass()
 	probe := verify.Begin(probing, w.store.Store, o.records, w.recipe,
 		miss == "" && req.followsBranch())
-	if w, err = o.pin(ctx, w, probe.Format()); err != nil {
+	if w, err = o.pin(ctx, w, probe.Dialect()); err != nil {
 		return nil, err
 	}
 	w.first = probe.First()
@@ -63,6 +64,9 @@ func (o *Orchestrator) local(
 	}
 	if miss == "" {
 		o.logHit(w)
+		if w.tree == nil {
+			probe.LearnDialect(ctx, w.head.Dialect)
+		}
 		img := w.image(OutcomeHit, rec)
 		if req.followsBranch() {
 			img.Warnings = append(img.Warnings, probe.RestoreLatest(ctx, w.recipe)...)
@@ -155,7 +159,7 @@ func (o *Orchestrator) namedPlatform(t resolver.Template) string {
 
 // pin asks the git server for the commit, or reads the working tree. The git server is asked with
 // the caller's own credential before any record is believed.
-func (o *Orchestrator) pin(ctx context.Context, w work, format git.ObjectFormat) (work, error) {
+func (o *Orchestrator) pin(ctx context.Context, w work, hint resolver.Dialect) (work, error) {
 	begun := time.Now()
 	if w.request.isTree {
 		tree, err := buildkit.ReadTree(ctx, w.request.path, buildkit.TreeRequest{
@@ -167,11 +171,11 @@ func (o *Orchestrator) pin(ctx context.Context, w work, format git.ObjectFormat)
 		}
 		w.tree, w.recipe = tree, w.recipe.OfTree(tree.Digest().String())
 	} else {
-		rev, err := resolver.Commit(ctx, w.from.heads, w.template, w.request.pin, format)
+		head, err := resolver.Commit(ctx, w.from.heads, w.template, w.request.pin, hint)
 		if err = failpoint.At(ctx, failpoint.LookedUp, err); err != nil {
 			return w, err
 		}
-		w.recipe = w.recipe.At(rev)
+		w.head, w.recipe = head, w.recipe.At(head.Revision)
 	}
 	w.times.Lookup = ms(time.Since(begun))
 	return w, nil
@@ -236,6 +240,7 @@ func (o *Orchestrator) buildLocked(
 	}
 	rec := arrival.Record(got, res, bk.Info())
 	rec.Name, rec.Ref, rec.Prewarmed = w.template.Name, w.template.RefName(), w.request.prewarm
+	rec.Dialect = w.head.Dialect.String()
 	img = w.receipt(rec, res, bk.Info(), offer)
 	img.Reason = verify.Reason(miss, before, got.ID)
 	img.BuildRef = o.builders.BuildRef(bk.Info(), res.Ref)
@@ -279,13 +284,14 @@ func (o *Orchestrator) solve(
 	defer beats.Stop()
 	begun := time.Now()
 	t, r := w.template, w.recipe
+	cred := w.from.creds.For(w.head.Remote)
 	res, err := bk.Solve(ctx, buildkit.Request{
-		Remote: t.Remote, Revision: r.Revision, Tree: w.tree,
+		Remote: w.head.Remote, Revision: r.Revision, Tree: w.tree,
 		Subdir: t.Subdir, Dockerfile: t.Dockerfile, Target: t.Target, Platform: platform,
 		Args: t.Args, OnArgs: o.logArgs(t.Name),
 		Labels: r.Labels(), Provenance: buildkit.Provenance(r.Provenance),
 		Reference: arrival.Name(), Name: r.Reference(),
-		Token: w.from.creds.For(t.Remote), AllowedFrontends: o.frontends(w),
+		Token: cred.Token, AuthHeader: cred.Header(), AllowedFrontends: o.frontends(w),
 		NoCache: w.request.noCache, Pull: w.request.pull, CacheImports: offer.Imports(),
 		Progress:   b.progress(beats.Observe, o.settings.progress),
 		StallAfter: o.settings.stallAfter.Duration,

@@ -33,7 +33,7 @@ func TestOptionsFromEnv(t *testing.T) {
 	}
 	for _, c := range []struct{ what, got, want string }{
 		{"repository", tmpl.Remote.String(), "https://git.example:8443/org/tpl-hermes"},
-		{"token", o.current.Load().creds.For(tmpl.Remote), "s3cret"},
+		{"token", o.current.Load().creds.For(tmpl.Remote).Token, "s3cret"},
 		{"platform", o.namedPlatform(tmpl), "linux/arm64"},
 		{"builder", o.builders.Addr, "unix:///b.sock"},
 		{"cache", o.settings.cachePath(),
@@ -102,7 +102,7 @@ credentials:
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := o.current.Load().creds.For(tmpl.Remote); got != want {
+		if got := o.current.Load().creds.For(tmpl.Remote).Token; got != want {
 			t.Errorf("%s is asked for with %q, want %q", name, got, want)
 		}
 	}
@@ -166,8 +166,8 @@ func TestTokensAreTrimmed(t *testing.T) {
 		t.Fatal(err)
 	}
 	tmpl, err := o.current.Load().catalogue.Template("hermes")
-	if err != nil || o.current.Load().creds.For(tmpl.Remote) != "gitea" {
-		t.Errorf("token %q, %v", o.current.Load().creds.For(tmpl.Remote), err)
+	if err != nil || o.current.Load().creds.For(tmpl.Remote).Token != "gitea" {
+		t.Errorf("token %q, %v", o.current.Load().creds.For(tmpl.Remote).Token, err)
 	}
 }
 

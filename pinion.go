@@ -20,7 +20,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"log/slog"
-	"maps"
 	"os"
 	"slices"
 	"sync"
@@ -85,7 +84,7 @@ func (s settings) loadTemplates(hidden []string) (*templates, error) {
 		return nil, err
 	}
 	hint := resolver.WithTokenHint(setup.TokenHint)
-	hidden = slices.AppendSeq(slices.Clone(hidden), maps.Values(setup.Credentials))
+	hidden = slices.Concat(hidden, setup.Credentials.Secrets())
 	slices.Sort(hidden)
 	hidden = slices.Compact(hidden)
 	return &templates{

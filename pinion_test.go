@@ -460,7 +460,23 @@ func TestASHA256RepositoryIsRemembered(t *testing.T) {
 	w.heads.sha = strings.Repeat("c", 64)
 	w.ensure(t)
 	w.ensure(t)
-	if h := w.heads.hints; h[0] != "" || h[len(h)-1] != "sha256" {
+	if h := w.heads.hints; h[0].Format != "" || h[len(h)-1].Format != "sha256" {
+		t.Errorf("hints %v", h)
+	}
+}
+
+// TestADialectIsRemembered: what a look-up learned of the git server is the next one's hint, also
+// if the server changes while the image stays.
+func TestADialectIsRemembered(t *testing.T) {
+	w := newWorld(t)
+	w.heads.dialect = resolver.Dialect{Protocol: resolver.ProtocolV1}
+	w.ensure(t)
+	w.ensure(t)
+	w.heads.dialect = resolver.Dialect{NoSuffix: true, Protocol: resolver.ProtocolV2Plain}
+	w.ensure(t)
+	w.heads.hints = nil
+	w.ensure(t)
+	if h := w.heads.hints; h[0].String() != "no-suffix no-unborn" {
 		t.Errorf("hints %v", h)
 	}
 }

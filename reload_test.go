@@ -36,7 +36,7 @@ func TestReload(t *testing.T) {
 		t.Helper()
 		from := o.current.Load()
 		mine, err := from.catalogue.Template("mine")
-		if err != nil || from.creds.For(mine.Remote) != "second-secret" {
+		if err != nil || from.creds.For(mine.Remote).Token != "second-secret" {
 			t.Errorf("%+v, %v", mine, err)
 		}
 		if list := o.Templates(); !slices.ContainsFunc(list, func(r Resolution) bool {

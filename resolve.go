@@ -96,7 +96,7 @@ func (o *Orchestrator) resolve(ctx context.Context, name string) (Resolution, er
 		res.Reference = t.Given
 		return res, nil
 	}
-	head, err := resolver.HeadOf(ctx, from.heads, t, "")
+	head, err := resolver.HeadOf(ctx, from.heads, t, resolver.Dialect{})
 	if err != nil {
 		return Resolution{}, err
 	}
@@ -177,11 +177,15 @@ func (o *Orchestrator) bake(ctx context.Context, name string) (BakeTarget, error
 	if err != nil {
 		return BakeTarget{}, err
 	}
-	target := bakeTarget(o.recipe(t, platform).At(head.Revision), t)
+	if !head.Remote.HasSuffix() {
+		return BakeTarget{}, fmt.Errorf("%w: the server has %s only at its URL without .git, "+
+			"which bake takes for that of a file", ErrInvalidInput, t.Remote)
+	}
+	target := bakeTarget(o.recipe(t, platform).At(head.Revision), head.Remote)
 	if len(t.Args) == 0 {
 		return target, nil
 	}
-	req := buildkit.Request{Remote: t.Remote, Revision: head.Revision, Args: t.Args}
+	req := buildkit.Request{Remote: head.Remote, Revision: head.Revision, Args: t.Args}
 	target.Args, err = o.readArgs(ctx, store, req)
 	return target, err
 }
@@ -213,12 +217,12 @@ func (o *Orchestrator) readArgs(
 // publicHead asks without a credential. A repository that shows nothing then, and shows its head to
 // the caller, is private.
 func (f *templates) publicHead(ctx context.Context, t resolver.Template) (resolver.Head, error) {
-	head, err := resolver.HeadOf(ctx, f.public, t, "")
+	head, err := resolver.HeadOf(ctx, f.public, t, resolver.Dialect{})
 	hidden := errors.Is(err, ErrUnauthorized) || errors.Is(err, ErrNotFound)
-	if !hidden || f.creds.For(t.Remote) == "" {
+	if !hidden || f.creds.For(t.Remote).Token == "" {
 		return head, err
 	}
-	if _, err := f.heads.Head(ctx, t.Remote, t.Ref, ""); err != nil {
+	if _, err := f.heads.Head(ctx, t.Remote, t.Ref, resolver.Dialect{}); err != nil {
 		return resolver.Head{}, err
 	}
 	return resolver.Head{}, errdef.In(errdef.BakePrivate, t.Name, fmt.Errorf("%w: %s is private, "+
@@ -228,8 +232,8 @@ func (f *templates) publicHead(ctx context.Context, t resolver.Template) (resolv
 
 // bakeTarget returns the recipe in bake's terms. The layers of an image on the containerd store are
 // part of its ID, so they are exported as Pinion's are: uncompressed.
-func bakeTarget(r recipe.Recipe, t resolver.Template) BakeTarget {
-	source := t.Remote.GitURL() + "#" + r.Revision.String()
+func bakeTarget(r recipe.Recipe, from git.Remote) BakeTarget {
+	source := from.GitURL() + "#" + r.Revision.String()
 	if r.Subdir != "" {
 		source += ":" + r.Subdir
 	}
@@ -271,7 +275,7 @@ func (o *Orchestrator) superseded(ctx context.Context, w work) git.Revision {
 	}
 	ctx, cancel := context.WithTimeout(ctx, headTimeout)
 	defer cancel()
-	head, err := resolver.HeadOf(ctx, w.from.heads, w.template, "")
+	head, err := resolver.HeadOf(ctx, w.from.heads, w.template, w.head.Dialect)
 	if err != nil || head.Revision == w.recipe.Revision {
 		return git.Revision{}
 	}

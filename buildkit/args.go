@@ -22,7 +22,8 @@ import (
 
 // redactor returns what removes the credential of a request and the passwords of the proxies.
 func (b *Builder) redactor(req Request) *redact.Redactor {
-	secrets := []string{req.Token}
+	_, encoded, _ := strings.Cut(req.AuthHeader, " ")
+	secrets := []string{req.Token, encoded}
 	for _, proxy := range b.proxies {
 		if u, err := url.Parse(proxy); err == nil && u.User != nil {
 			password, _ := u.User.Password()
@@ -33,8 +34,8 @@ func (b *Builder) redactor(req Request) *redact.Redactor {
 }
 
 // ReadArgs returns the values of the request's build arguments, without a build: it fetches the
-// commit if a rule names a file. Only Remote, Revision, Token and Args of the request are used. The
-// error is an [*Error], or the context's cause.
+// commit if a rule names a file. Only Remote, Revision, the credential and Args of the request are
+// used. The error is an [*Error], or the context's cause.
 func (b *Builder) ReadArgs(ctx context.Context, req Request) ([]arg.Value, error) {
 	if !arg.ReadsFiles(req.Args) {
 		values, _, err := readArgs(ctx, nil, req.Args)
@@ -59,7 +60,7 @@ func (b *Builder) fetchArgs(
 ) (values []arg.Value, err error) {
 	opt := client.SolveOpt{FrontendAttrs: map[string]string{}, Ref: identity.NewID(),
 		Session: []session.Attachable{
-			secretsprovider.NewSecretProvider(newGate(req.Remote, req.Token)),
+			secretsprovider.NewSecretProvider(newGate(req)),
 		}}
 	// The builder returns only the text of an error of this function.
 	var failed error

@@ -10,7 +10,7 @@ import (
 // terms of `docker buildx history` (buildx, util/history.BuildName and
 // commands/history/inspect.go). They change nothing else, since the Build itself has no frontend.
 // Some versions of BuildKit write them into the image as build info; so that they are the same each
-// time, they depend on the recipe alone.
+// time, they depend on the recipe, and on where the server has the repository, alone.
 func (r Request) historyAttrs() map[string]string {
 	attrs := map[string]string{"filename": r.Dockerfile, "platform": platforms.Format(r.Platform)}
 	if r.Tree == nil {

@@ -41,8 +41,9 @@ type Request struct {
 	// Name is the build's name in the builder's history; empty means none.
 	Name string
 
-	// Token is the credential for Remote's host; empty for none.
-	Token string
+	// Token is the credential for Remote's host; empty for none. If it goes with a user name,
+	// AuthHeader is the value of the Authorization header with both, and is sent in its place.
+	Token, AuthHeader string
 	// AllowedFrontends are image names (without tag) that `# syntax=` may name besides
 	// docker/dockerfile.
 	AllowedFrontends []string

@@ -94,7 +94,7 @@ type solve struct {
 func newSolve(b *Builder, req Request, cancel context.CancelCauseFunc) *solve {
 	w := newWatchdog(req.StallAfter, cancel)
 	return &solve{
-		builder: b, req: req, started: time.Now(), gate: newGate(req.Remote, req.Token),
+		builder: b, req: req, started: time.Now(), gate: newGate(req),
 		statuses: statusRelay{observe: w.observe}, watchdog: w,
 	}
 }

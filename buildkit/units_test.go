@@ -33,7 +33,7 @@ func TestTheGateAnswersOneNameUntilItCloses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	g := newGate(remote, "s3cret")
+	g := newGate(Request{Remote: remote, Token: "s3cret"})
 	const name = "GIT_AUTH_TOKEN.git.example:8443"
 	if got, err := g.GetSecret(t.Context(), name); err != nil || string(got) != "s3cret" {
 		t.Errorf("open: %q, %v", got, err)
@@ -48,10 +48,18 @@ func TestTheGateAnswersOneNameUntilItCloses(t *testing.T) {
 	if _, err := g.GetSecret(t.Context(), name); !errors.Is(err, secrets.ErrNotFound) {
 		t.Errorf("closed, it is answered: %v", err)
 	}
-	if _, err := newGate(remote, "").GetSecret(
+	if _, err := newGate(Request{Remote: remote}).GetSecret(
 		t.Context(), name,
 	); !errors.Is(err, secrets.ErrNotFound) {
 		t.Errorf("an empty token is given: %v", err)
+	}
+	g = newGate(Request{Remote: remote, Token: "s3cret", AuthHeader: "Basic eA=="})
+	if got, err := g.GetSecret(t.Context(), "GIT_AUTH_HEADER.git.example:8443"); err != nil ||
+		string(got) != "Basic eA==" {
+		t.Errorf("with a user name: %q, %v", got, err)
+	}
+	if _, err := g.GetSecret(t.Context(), name); !errors.Is(err, secrets.ErrNotFound) {
+		t.Errorf("the token is given without its user name: %v", err)
 	}
 }
 

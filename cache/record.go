@@ -58,6 +58,8 @@ type Record struct {
 	Args map[string]string `json:"args,omitempty"`
 	// Isolation is the token that keeps users of one store apart; "" if there is none.
 	Isolation string `json:"isolation,omitempty"`
+	// Dialect is how the git server was asked, in the resolver's words; "" for the usual way.
+	Dialect string `json:"dialect,omitempty"`
 	// Prewarmed: no caller waited for the image when its build began.
 	Prewarmed bool `json:"prewarmed,omitempty"`
 }

@@ -30,7 +30,7 @@ func TestFault13_HugeBody(t *testing.T) {
 				w.Header().Set("Content-Type", resultType)
 				manyRefs(w)
 			}})
-		_, err := s.client().Head(t.Context(), s.remote(t), mustBranch(t, "main"), "")
+		_, err := s.client().Head(t.Context(), s.remote(t), mustBranch(t, "main"), Dialect{})
 		if !errors.Is(err, ErrInvalidAnswer) || !errors.Is(err, errTooLarge) {
 			t.Errorf("got %v", err)
 		}
@@ -42,7 +42,7 @@ func TestFault13_HugeBody(t *testing.T) {
 				_, _ = io.WriteString(w, pkt(shaA+" refs/heads/main")) // the client may hang up
 				manyRefs(w)
 			}})
-		head, err := s.client().Head(t.Context(), s.remote(t), mustBranch(t, "main"), "")
+		head, err := s.client().Head(t.Context(), s.remote(t), mustBranch(t, "main"), Dialect{})
 		if err != nil || head.Revision.String() != shaA {
 			t.Errorf("got %v, %v", head, err)
 		}
@@ -50,7 +50,7 @@ func TestFault13_HugeBody(t *testing.T) {
 	t.Run("the API", func(t *testing.T) {
 		s := newServer(t, map[string]http.HandlerFunc{packPath: unserved(),
 			apiRepo: jsonOf(200, `{"a":"`+strings.Repeat("x", 70<<10)+`"}`)})
-		_, err := s.client().Head(t.Context(), s.remote(t), git.HEAD, "")
+		_, err := s.client().Head(t.Context(), s.remote(t), git.HEAD, Dialect{})
 		if !errors.Is(err, ErrInvalidAnswer) || !errors.Is(err, errTooLarge) {
 			t.Errorf("got %v", err)
 		}
@@ -86,13 +86,13 @@ func TestFault14_GzipBomb(t *testing.T) {
 		apiRepo: bomb(jsonType, `{"default_branch":"`, strings.Repeat("x", 32<<10)),
 	})
 	if _, err := s.client().Head(
-		t.Context(), s.remote(t), git.HEAD, "",
+		t.Context(), s.remote(t), git.HEAD, Dialect{},
 	); !errors.Is(err, errTooLarge) || !errors.Is(err, ErrInvalidAnswer) {
 		t.Errorf("refs: %v", err)
 	}
 	s.routes[packPath] = unserved()
 	if _, err := s.client().Head(
-		t.Context(), s.remote(t), git.HEAD, "",
+		t.Context(), s.remote(t), git.HEAD, Dialect{},
 	); !errors.Is(err, errTooLarge) || !errors.Is(err, ErrInvalidAnswer) {
 		t.Errorf("API: %v", err)
 	}
@@ -101,7 +101,7 @@ func TestFault14_GzipBomb(t *testing.T) {
 		headMain()(w, r)
 	}
 	if _, err := s.client().Head(
-		t.Context(), s.remote(t), git.HEAD, "",
+		t.Context(), s.remote(t), git.HEAD, Dialect{},
 	); !errors.Is(err, ErrInvalidAnswer) {
 		t.Errorf("an encoding that was not requested: %v", err)
 	}
@@ -134,7 +134,7 @@ func TestFault15_SlowLoris(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := newServer(t, map[string]http.HandlerFunc{packPath: route})
 			start := time.Now()
-			_, err := s.client(slow).Head(t.Context(), s.remote(t), git.HEAD, "")
+			_, err := s.client(slow).Head(t.Context(), s.remote(t), git.HEAD, Dialect{})
 			var timeout *timeoutError
 			if !errors.Is(err, ErrUnavailable) || !errors.As(err, &timeout) {
 				t.Errorf("got %v", err)
@@ -157,14 +157,14 @@ func TestFault15_SlowLoris(t *testing.T) {
 				}
 				_, _ = io.WriteString(w, pkt(shaA+" HEAD")+"0000") // the client reports it
 			}})
-		if _, err := s.client(slow).Head(t.Context(), s.remote(t), git.HEAD, ""); err != nil {
+		if _, err := s.client(slow).Head(t.Context(), s.remote(t), git.HEAD, usual); err != nil {
 			t.Error(err)
 		}
 	})
 	t.Run("the whole look-up", func(t *testing.T) {
 		s := newServer(t, map[string]http.HandlerFunc{packPath: hang})
 		_, err := s.client(WithTimeouts(Timeouts{Total: 50 * time.Millisecond})).Head(t.Context(),
-			s.remote(t), git.HEAD, "")
+			s.remote(t), git.HEAD, Dialect{})
 		if !errors.Is(err, ErrUnavailable) {
 			t.Errorf("got %v", err)
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"net/http"
+	"strings"
 	"sync"
 
 	"git.moleculesai.app/molecule-ai/pinion/internal/flight"
@@ -15,12 +16,18 @@ import (
 type Head struct {
 	Revision git.Revision // the commit
 	// Ref is the branch that was asked for; for HEAD, the branch that HEAD
-	// points to. It is HEAD only if the server's HEAD is on no branch.
+	// points to. It is HEAD only if the server's HEAD is on no branch whose name
+	// is allowed here.
 	Ref git.Ref
+	// Remote is where the answer came from. Its URL is the form that the server
+	// has the repository at, for the fetch.
+	Remote git.Remote
+	// Dialect is how the server was asked, for the hint of the next look-up.
+	Dialect Dialect
 }
 
 // Client asks Git servers for commits. It is safe for concurrent use. It keeps
-// no answers; it only remembers which object format a repository uses.
+// no answers; it only remembers how a repository is asked.
 type Client struct {
 	creds     Credentials
 	redactor  *redact.Redactor
@@ -31,8 +38,8 @@ type Client struct {
 	backoff   Backoff
 	tokenHint func(host string) string
 
-	lookups flight.Group[lookup, struct{}, Head]
-	formats sync.Map // git.Remote -> git.ObjectFormat
+	lookups  flight.Group[lookup, struct{}, Head]
+	dialects sync.Map // git.Remote -> Dialect
 }
 
 // lookup is the key by which callers share a look-up. The credential is a part
@@ -40,14 +47,14 @@ type Client struct {
 type lookup struct {
 	remote git.Remote
 	ref    git.Ref
-	token  string
+	cred   Credential
 }
 
 // NewClient returns a client that sends each token to its own host alone.
 func NewClient(creds Credentials, opts ...ClientOption) *Client {
 	c := &Client{
 		creds:     maps.Clone(creds),
-		redactor:  redact.New(creds.tokens()...),
+		redactor:  redact.New(creds.Secrets()...),
 		userAgent: defaultUserAgent,
 		timeouts:  defaultTimeouts(),
 		retries:   defaultRetries,
@@ -65,9 +72,9 @@ func NewClient(creds Credentials, opts ...ClientOption) *Client {
 
 // Head asks for the commit that ref names right now, by one request in the good
 // case: an ls-refs command of Git's protocol version 2 (gitprotocol-v2), POSTed
-// without the discovery request that usually goes first. hint is the object
-// format that the repository is thought to have, "" for SHA1; a wrong one costs
-// one more request.
+// without the discovery request that usually goes first. A server that does not
+// understand it is asked as other gits ask. hint is what was learned of it before;
+// a wrong one costs more requests.
 //
 // Calls at the same moment for the same remote, ref and credential share one
 // look-up, which is cancelled when the last of them has left.
@@ -76,13 +83,13 @@ func NewClient(creds Credentials, opts ...ClientOption) *Client {
 // ErrUnauthorized, ErrRateLimited, ErrUnavailable, ErrInvalidAnswer,
 // ErrInvalidInput or the context's own error.
 func (c *Client) Head(
-	ctx context.Context, remote git.Remote, ref git.Ref, hint git.ObjectFormat,
+	ctx context.Context, remote git.Remote, ref git.Ref, hint Dialect,
 ) (Head, error) {
 	op := "look up " + ref.String() + " of"
 	if remote.IsZero() {
 		return Head{}, c.fail(op, remote, errNoRemote)
 	}
-	key := lookup{remote: remote, ref: ref, token: c.creds.For(remote)}
+	key := lookup{remote: remote, ref: ref, cred: c.creds.For(remote)}
 	head, err := c.lookups.Do(ctx, key, func(ctx context.Context) (Head, error) {
 		ctx, cancel := c.withDeadline(ctx)
 		defer cancel()
@@ -100,16 +107,16 @@ func (c *Client) fail(op string, remote git.Remote, err error) error {
 }
 
 func (c *Client) head(
-	ctx context.Context, remote git.Remote, ref git.Ref, hint git.ObjectFormat,
+	ctx context.Context, remote git.Remote, ref git.Ref, hint Dialect,
 ) (Head, error) {
-	answer, err := c.askRefs(ctx, remote, hint, ref.String())
+	answer, d, err := c.ask(ctx, remote, hint, ref.String())
 	switch {
 	case err != nil:
 		return c.fallBack(ctx, remote, ref, err)
 	case answer.exists() && !answer.unborn:
-		return headFrom(answer, ref)
+		return headFrom(answer, ref, remote, d), nil
 	case ref.IsHEAD():
-		return c.unbornHead(ctx, remote, hint)
+		return c.unbornHead(ctx, remote, d)
 	default:
 		return Head{}, missingBranch(ref)
 	}
@@ -117,9 +124,7 @@ func (c *Client) head(
 
 // unbornHead serves a HEAD that points to a branch without a commit: the branch
 // that the forge calls the default one may still exist.
-func (c *Client) unbornHead(
-	ctx context.Context, remote git.Remote, hint git.ObjectFormat,
-) (Head, error) {
+func (c *Client) unbornHead(ctx context.Context, remote git.Remote, hint Dialect) (Head, error) {
 	ref, err := c.defaultBranch(ctx, remote)
 	if err != nil {
 		return Head{}, err
@@ -127,23 +132,24 @@ func (c *Client) unbornHead(
 	if ref.IsHEAD() {
 		return Head{}, errEmptyRepository
 	}
-	answer, err := c.askRefs(ctx, remote, hint, ref.String())
+	answer, d, err := c.ask(ctx, remote, hint, ref.String())
 	if err != nil {
 		return Head{}, c.explain(ctx, remote, err)
 	}
 	if !answer.exists() || answer.unborn {
 		return Head{}, errEmptyRepository
 	}
-	return headFrom(answer, ref)
+	return headFrom(answer, ref, remote, d), nil
 }
 
-// headFrom returns the commit and the branch of an answer about ref.
-func headFrom(answer refAnswer, ref git.Ref) (Head, error) {
-	if ref.IsHEAD() && answer.symref != "" {
-		var err error
-		if ref, err = parseSymref(answer.symref); err != nil {
-			return Head{}, err
+// headFrom returns the commit and the branch of an answer about ref. A HEAD may
+// point outside refs/heads/.
+func headFrom(answer refAnswer, ref git.Ref, remote git.Remote, d Dialect) Head {
+	if ref.IsHEAD() && strings.HasPrefix(answer.symref, "refs/heads/") {
+		if branch, err := git.ParseBranch(answer.symref); err == nil {
+			ref = branch
 		}
 	}
-	return Head{Revision: answer.revision, Ref: ref}, nil
+	d.Format = answer.revision.Format()
+	return Head{Revision: answer.revision, Ref: ref, Remote: d.at(remote), Dialect: d}
 }

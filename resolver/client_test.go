@@ -18,7 +18,7 @@ import (
 func TestHeadIsOneRequest(t *testing.T) {
 	s := newServer(t, map[string]http.HandlerFunc{packPath: headMain()})
 	head, err := s.clientWithToken("t0ken", WithUserAgent("test/1")).Head(t.Context(),
-		s.remote(t), git.HEAD, "")
+		s.remote(t), git.HEAD, Dialect{})
 	if err != nil || head.Revision.String() != shaA || head.Ref != mustBranch(t, "main") {
 		t.Fatalf("got %v, %v", head, err)
 	}
@@ -46,15 +46,15 @@ func TestHeadOfBranchAndDetached(t *testing.T) {
 		"HEAD":           refs(shaA + " HEAD"),
 	})})
 	c := s.client()
-	if head, err := c.Head(t.Context(), s.remote(t), mustBranch(t, "dev"), ""); err != nil ||
+	if head, err := c.Head(t.Context(), s.remote(t), mustBranch(t, "dev"), Dialect{}); err != nil ||
 		head.Revision.String() != shaB || head.Ref.Branch() != "dev" {
 		t.Errorf("dev: %v, %v", head, err)
 	}
-	if head, err := c.Head(t.Context(), s.remote(t), git.HEAD, ""); err != nil ||
+	if head, err := c.Head(t.Context(), s.remote(t), git.HEAD, Dialect{}); err != nil ||
 		head.Revision.String() != shaA || !head.Ref.IsHEAD() {
 		t.Errorf("HEAD: %v, %v", head, err)
 	}
-	_, err := c.Head(t.Context(), s.remote(t), mustBranch(t, "gone"), "")
+	_, err := c.Head(t.Context(), s.remote(t), mustBranch(t, "gone"), Dialect{})
 	if !errors.Is(err, ErrNotFound) || !strings.Contains(err.Error(), `no branch "gone"`) {
 		t.Errorf("gone: %v", err)
 	}
@@ -65,11 +65,11 @@ func TestHeadOfTag(t *testing.T) {
 		"refs/tags/v1": refs(shaB+" refs/tags/v1.1", shaB+" refs/tags/v1 peeled:"+shaA),
 	})})
 	c := s.client()
-	if head, err := c.Head(t.Context(), s.remote(t), mustTag(t, "v1"), ""); err != nil ||
+	if head, err := c.Head(t.Context(), s.remote(t), mustTag(t, "v1"), Dialect{}); err != nil ||
 		head.Revision.String() != shaA || head.Ref.String() != "refs/tags/v1" {
 		t.Errorf("v1: %v, %v", head, err)
 	}
-	_, err := c.Head(t.Context(), s.remote(t), mustTag(t, "gone"), "")
+	_, err := c.Head(t.Context(), s.remote(t), mustTag(t, "gone"), Dialect{})
 	if !errors.Is(err, ErrNotFound) || !strings.Contains(err.Error(), `no tag "gone"`) {
 		t.Errorf("gone: %v", err)
 	}
@@ -88,10 +88,10 @@ func TestHeadOverTLSAndSubPath(t *testing.T) {
 	defer s.Close()
 	remote := mustRemote(t, s.URL+"/git/acme/tool")
 	if _, err := NewClient(nil, WithHTTPTransport(s.Client().Transport)).Head(t.Context(), remote,
-		git.HEAD, ""); err != nil {
+		git.HEAD, Dialect{}); err != nil {
 		t.Error(err)
 	}
-	_, err := NewClient(nil).Head(t.Context(), remote, git.HEAD, "")
+	_, err := NewClient(nil).Head(t.Context(), remote, git.HEAD, Dialect{})
 	if !errors.Is(err, ErrUnavailable) || !strings.Contains(err.Error(), "certificate") {
 		t.Errorf("an unknown authority gives %v", err)
 	}
@@ -99,13 +99,13 @@ func TestHeadOverTLSAndSubPath(t *testing.T) {
 
 func TestHeadErrorIsTyped(t *testing.T) {
 	s := newServer(t, nil)
-	_, err := s.client().Head(t.Context(), s.remote(t), git.HEAD, "")
+	_, err := s.client().Head(t.Context(), s.remote(t), git.HEAD, Dialect{})
 	var typed *Error
 	if !errors.As(err, &typed) || typed.Remote != s.remote(t) || typed.Op != "look up HEAD of" {
 		t.Errorf("got %#v", err)
 	}
 	if _, err := s.client().Head(
-		t.Context(), git.Remote{}, git.HEAD, "",
+		t.Context(), git.Remote{}, git.HEAD, Dialect{},
 	); !errors.Is(err, ErrInvalidInput) {
 		t.Errorf("no remote gives %v", err)
 	}
@@ -137,7 +137,7 @@ func TestMissingRepositoryText(t *testing.T) {
 
 func headError(t *testing.T, c *Client, remote git.Remote) string {
 	t.Helper()
-	_, err := c.Head(t.Context(), remote, git.HEAD, "")
+	_, err := c.Head(t.Context(), remote, git.HEAD, Dialect{})
 	if !errors.Is(err, ErrNotFound) {
 		t.Fatalf("got %v", err)
 	}
@@ -149,7 +149,7 @@ func TestHeadUnreachable(t *testing.T) {
 	remote := s.remote(t)
 	s.Close()
 	if _, err := s.client().Head(
-		t.Context(), remote, git.HEAD, "",
+		t.Context(), remote, git.HEAD, Dialect{},
 	); !errors.Is(err, ErrUnavailable) {
 		t.Errorf("got %v", err)
 	}
@@ -168,7 +168,7 @@ func TestHeadCancelled(t *testing.T) {
 		<-arrived
 		cancel()
 	}()
-	_, err := s.client().Head(ctx, s.remote(t), git.HEAD, "")
+	_, err := s.client().Head(ctx, s.remote(t), git.HEAD, Dialect{})
 	if !errors.Is(err, context.Canceled) || errors.Is(err, ErrUnavailable) {
 		t.Errorf("got %v", err)
 	}
@@ -183,7 +183,7 @@ func TestHeadCallersDeadline(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Millisecond)
 	defer cancel()
 	if _, err := s.client().Head(
-		ctx, s.remote(t), git.HEAD, "",
+		ctx, s.remote(t), git.HEAD, Dialect{},
 	); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("got %v", err)
 	}
@@ -202,7 +202,7 @@ func TestConnectionIsReused(t *testing.T) {
 	})
 	c := s.client()
 	for range 3 {
-		if _, err := c.Head(t.Context(), s.remote(t), git.HEAD, ""); err != nil {
+		if _, err := c.Head(t.Context(), s.remote(t), git.HEAD, Dialect{}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -214,8 +214,8 @@ func TestConnectionIsReused(t *testing.T) {
 }
 
 func TestCredentialsFor(t *testing.T) {
-	creds := Credentials{"a.example": "bare", "b.example:443": "port", "c.example:8443": "other",
-		"127.0.0.1:80": "plain"}
+	creds := Credentials{"a.example": {Token: "bare"}, "b.example:443": {Token: "port"},
+		"c.example:8443": {Token: "other"}, "127.0.0.1:80": {Token: "plain"}}
 	for raw, want := range map[string]string{
 		"https://a.example/o/r": "bare", "https://A.example:443/o/r": "bare",
 		"https://a.example:8443/o/r": "",
@@ -224,11 +224,11 @@ func TestCredentialsFor(t *testing.T) {
 		"https://sub.a.example/o/r": "", "http://127.0.0.1/o/r": "plain",
 		"https://127.0.0.1/o/r": "",
 	} {
-		if got := creds.For(mustRemote(t, raw)); got != want {
+		if got := creds.For(mustRemote(t, raw)).Token; got != want {
 			t.Errorf("%s gets %q, want %q", raw, got, want)
 		}
 	}
-	if Credentials(nil).For(mustRemote(t, "https://a.example/o/r")) != "" {
+	if Credentials(nil).For(mustRemote(t, "https://a.example/o/r")).Token != "" {
 		t.Error("nil credentials have a token")
 	}
 }

@@ -8,8 +8,9 @@ import (
 
 // Heads answers for the branches of repositories. A [Client] does.
 type Heads interface {
-	Head(ctx context.Context, remote git.Remote, ref git.Ref, hint git.ObjectFormat) (Head, error)
-	RequireOnBranch(ctx context.Context, remote git.Remote, ref git.Ref, rev git.Revision) error
+	Head(ctx context.Context, remote git.Remote, ref git.Ref, hint Dialect) (Head, error)
+	OnBranch(ctx context.Context, remote git.Remote, ref git.Ref, rev git.Revision,
+		hint Dialect) (Head, error)
 }
 
 // Pin says which commit of a template is wanted. The zero value is the head of its ref.
@@ -19,35 +20,33 @@ type Pin struct {
 	OffBranch bool
 }
 
-// Commit returns the commit of a template. The server is asked in every case: without access to the
-// template's ref there is an error and no commit. A Revision that is not on the ref, or is not that
-// of a pinned template, is an ErrNotOnBranch, unless it may be off the branch. hint is that of
-// [Client.Head], and so are the other errors.
+// Commit returns the commit of a template, and where to fetch it. The server is asked in every
+// case: without access to the template's ref there is an error and no commit. A Revision that is
+// not on the ref, or is not that of a pinned template, is an ErrNotOnBranch, unless it may be off
+// the branch. hint is that of [Client.Head], and so are the other errors.
 func Commit(
-	ctx context.Context, heads Heads, t Template, want Pin, hint git.ObjectFormat,
-) (git.Revision, error) {
+	ctx context.Context, heads Heads, t Template, want Pin, hint Dialect,
+) (Head, error) {
 	if !want.Revision.IsZero() && !want.OffBranch && !t.IsPinned() {
-		return want.Revision, heads.RequireOnBranch(ctx, t.Remote, t.Ref, want.Revision)
+		return heads.OnBranch(ctx, t.Remote, t.Ref, want.Revision, hint)
 	}
 	head, err := HeadOf(ctx, heads, t, hint)
 	switch {
 	case err != nil || want.Revision.IsZero():
-		return head.Revision, err
+		return head, err
 	case !want.OffBranch && head.Revision != want.Revision:
-		return head.Revision, notOnBranch("the catalogue pins the template to " +
-			head.Revision.String())
+		return Head{}, notOnBranch("the catalogue pins the template to " + head.Revision.String())
 	}
-	return want.Revision, nil
+	head.Revision = want.Revision
+	return head, nil
 }
 
 // HeadOf returns the commit that a template stands for at the moment: its own, or the one that its
 // ref names. The server is asked in both cases, and the errors are those of [Client.Head].
-func HeadOf(
-	ctx context.Context, heads Heads, t Template, hint git.ObjectFormat,
-) (Head, error) {
+func HeadOf(ctx context.Context, heads Heads, t Template, hint Dialect) (Head, error) {
 	head, err := heads.Head(ctx, t.Remote, t.Ref, hint)
 	if err == nil && !t.Revision.IsZero() {
-		head = Head{Revision: t.Revision}
+		head.Revision, head.Ref = t.Revision, git.HEAD
 	}
 	return head, err
 }

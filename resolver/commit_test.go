@@ -12,23 +12,23 @@ import (
 type fixedHeads struct {
 	head git.Revision
 	err  error
-	hint git.ObjectFormat // of the last call of Head
+	hint Dialect // of the last call of Head
 }
 
 func (h *fixedHeads) Head(
-	_ context.Context, _ git.Remote, _ git.Ref, hint git.ObjectFormat,
+	_ context.Context, _ git.Remote, _ git.Ref, hint Dialect,
 ) (Head, error) {
 	h.hint = hint
 	return Head{Revision: h.head}, h.err
 }
 
-func (h *fixedHeads) RequireOnBranch(
-	_ context.Context, _ git.Remote, _ git.Ref, rev git.Revision,
-) error {
+func (h *fixedHeads) OnBranch(
+	_ context.Context, _ git.Remote, _ git.Ref, rev git.Revision, _ Dialect,
+) (Head, error) {
 	if h.err == nil && rev != h.head {
-		return ErrNotOnBranch
+		return Head{}, ErrNotOnBranch
 	}
-	return h.err
+	return Head{Revision: rev}, h.err
 }
 
 func TestCommit(t *testing.T) {
@@ -48,12 +48,12 @@ func TestCommit(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			heads := &fixedHeads{head: newest, err: c.server}
-			rev, err := Commit(t.Context(), heads, Template{}, c.want, git.SHA256)
-			if !errors.Is(err, c.err) || err == nil && rev != c.rev {
-				t.Errorf("got %s, %v", rev, err)
+			head, err := Commit(t.Context(), heads, Template{}, c.want, Dialect{Format: git.SHA256})
+			if !errors.Is(err, c.err) || err == nil && head.Revision != c.rev {
+				t.Errorf("got %v, %v", head, err)
 			}
-			if c.want.Revision.IsZero() && heads.hint != git.SHA256 {
-				t.Errorf("the hint is %q", heads.hint)
+			if c.want.Revision.IsZero() && heads.hint.Format != git.SHA256 {
+				t.Errorf("the hint is %v", heads.hint)
 			}
 		})
 	}
@@ -80,9 +80,9 @@ func TestCommitOfAPinnedTemplate(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			heads := &fixedHeads{head: newest, err: c.server}
-			rev, err := Commit(t.Context(), heads, c.template, c.want, "")
-			if !errors.Is(err, c.err) || err == nil && rev != c.rev {
-				t.Errorf("got %s, %v", rev, err)
+			head, err := Commit(t.Context(), heads, c.template, c.want, Dialect{})
+			if !errors.Is(err, c.err) || err == nil && head.Revision != c.rev {
+				t.Errorf("got %v, %v", head, err)
 			}
 		})
 	}

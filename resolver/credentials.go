@@ -1,34 +1,72 @@
 package resolver
 
 import (
-	"maps"
-	"slices"
+	"encoding/base64"
 	"strings"
 
 	"git.moleculesai.app/molecule-ai/pinion/resolver/git"
 )
 
-// Credentials are access tokens by the host[:port] they are for, in lower case.
-// A nil map means that every server is asked anonymously.
-type Credentials map[string]string
+// tokenUser is the user name that goes with a token that needs none. BuildKit
+// sends the same.
+const tokenUser = "x-access-token"
 
-// For returns the token for a remote's host, "" if there is none. A host with
-// the scheme's default port and the same host without a port are one.
-func (c Credentials) For(r git.Remote) string {
-	if token := c[r.Host()]; token != "" {
-		return token
+// Credential is what a git server is shown. The zero value is nothing.
+type Credential struct {
+	User  string // "" for a token that needs no user name
+	Token string // or password
+}
+
+// Header returns the value of the Authorization header for a Credential with a
+// User, "" for one without.
+func (c Credential) Header() string {
+	if c.User == "" || c.Token == "" {
+		return ""
+	}
+	return "Basic " + c.base64(base64.StdEncoding)
+}
+
+func (c Credential) base64(enc *base64.Encoding) string {
+	return enc.EncodeToString([]byte(c.User + ":" + c.Token))
+}
+
+// Credentials are by the host[:port] they are for, in lower case. A nil map means
+// that every server is asked anonymously.
+type Credentials map[string]Credential
+
+// For returns the credential for a remote's host, the zero value if there is none.
+// A host with the scheme's default port and the same host without a port are one.
+func (c Credentials) For(r git.Remote) Credential { return byHost(c, r) }
+
+// Secrets returns every token, alone and as it is sent with its user name, for redaction.
+func (c Credentials) Secrets() []string {
+	var secrets []string
+	for _, cred := range c {
+		if cred.Token == "" {
+			continue
+		}
+		secrets = append(secrets, cred.Token)
+		if cred.User != "" {
+			for _, enc := range []*base64.Encoding{base64.StdEncoding, base64.RawStdEncoding} {
+				secrets = append(secrets, cred.base64(enc))
+			}
+		}
+	}
+	return secrets
+}
+
+// byHost returns what a map by host[:port] has for a remote.
+func byHost[T comparable](m map[string]T, r git.Remote) T {
+	var none T
+	if v := m[r.Host()]; v != none {
+		return v
 	}
 	port := ":443"
 	if r.Scheme() == "http" {
 		port = ":80"
 	}
 	if bare, had := strings.CutSuffix(r.Host(), port); had {
-		return c[bare]
+		return m[bare]
 	}
-	return c[r.Host()+port]
-}
-
-// tokens returns every token, for redaction.
-func (c Credentials) tokens() []string {
-	return slices.Collect(maps.Values(c))
+	return m[r.Host()+port]
 }

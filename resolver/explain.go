@@ -35,7 +35,7 @@ func (c *Client) missingRepository(remote git.Remote) error {
 		text += " (mirrored there today: " + mirroredToday + ")"
 	}
 	text += ": push a mirror to that URL or check the repository prefix"
-	if c.creds.For(remote) == "" {
+	if c.creds.For(remote).Token == "" {
 		text += "; if it is private, set " + c.tokenHint(remote.Host())
 	} else {
 		text += "; if it is private, the token in " + c.tokenHint(remote.Host()) +
@@ -49,12 +49,16 @@ func (c *Client) unauthorized(remote git.Remote, denied *statusError) error {
 	env := c.tokenHint(remote.Host())
 	var text string
 	switch {
-	case c.creds.For(remote) == "":
+	case c.creds.For(remote).Token == "":
 		text = "the repository is private or isn't there: set " + env +
 			" to a token that may read it, or check the URL"
+	case denied.code == statusUnauthorized && c.creds.For(remote).User != "":
+		text = "the token in " + env + " was rejected with the user name that the configuration " +
+			"gives: check both on " + remote.Host()
 	case denied.code == statusUnauthorized:
 		text = "the token in " + env + " was rejected: make a new one on " + remote.Host() +
-			" that may read repositories"
+			" that may read repositories, or, if it goes with a user name, write user under " +
+			"credentials in the config file"
 	default:
 		text = "the token in " + env +
 			" may not read the repository: give it the permission to read repositories"

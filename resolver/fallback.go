@@ -19,6 +19,7 @@ func (c *Client) fallBack(
 	if errors.As(err, &refused) && isUnserved(refused.code) && ref.Tag() == "" {
 		head, apiErr := c.branchByAPI(ctx, remote, ref)
 		if apiErr == nil {
+			head.Remote = remote
 			return head, nil
 		}
 		if !isUnknownAPI(apiErr) {
@@ -48,13 +49,14 @@ func isUnknownAPI(err error) bool {
 // error is returned as it is.
 func (c *Client) explain(ctx context.Context, remote git.Remote, err error) error {
 	var refused *statusError
-	if !errors.As(err, &refused) {
-		return err
-	}
 	switch {
-	case refused.code == http.StatusUnauthorized, refused.code == http.StatusForbidden:
+	case errors.Is(err, errRefused):
+		return fmt.Errorf("%w: %w", ErrInvalidAnswer, err)
+	case !errors.As(err, &refused):
+		return err
+	case refused.isDenial():
 		return c.explainDenied(ctx, remote, refused)
-	case refused.code == http.StatusNotFound, refused.code == http.StatusGone:
+	case refused.isMissing():
 		return c.missingRepository(remote)
 	case refused.code == http.StatusConflict: // Gitea's answer for a repository without commits
 		return errEmptyRepository
@@ -78,8 +80,7 @@ func (c *Client) explainDenied(ctx context.Context, remote git.Remote, denied *s
 		return err
 	case errors.As(err, &refused) && refused.isAPI && refused.code == http.StatusNotFound:
 		return c.missingRepository(remote)
-	case errors.As(err, &refused) && refused.isAPI &&
-		(refused.code == http.StatusUnauthorized || refused.code == http.StatusForbidden):
+	case errors.As(err, &refused) && refused.isAPI && refused.isDenial():
 		return c.unauthorized(remote, refused)
 	default:
 		return c.unauthorized(remote, denied)

@@ -43,7 +43,7 @@ func (c *Client) apiGet(
 	if !ok {
 		return errNoForge
 	}
-	resp, err := c.sendRetrying(ctx, func() (*http.Request, error) {
+	resp, err := c.sendRetrying(ctx, c.retries, maxBody, func() (*http.Request, error) {
 		req, err := http.NewRequestWithContext(ctx, http.MethodGet, base+suffix, nil)
 		if err != nil {
 			return nil, err

@@ -23,8 +23,12 @@ const (
 
 	repoPath = "/acme/tool"
 	packPath = repoPath + ".git/git-upload-pack"
+	infoPath = repoPath + ".git/info/refs"
 	apiRepo  = "/api/v1/repos" + repoPath
 )
+
+// usual is the hint of a look-up that knows nothing.
+var usual Dialect
 
 // server is an in-process git server and forge that answers as a test says.
 type server struct {
@@ -39,7 +43,8 @@ type request struct {
 	header                   http.Header
 }
 
-// newServer serves the given routes by path; any other is 404 with HTML.
+// newServer serves the given routes by path; any other is 404 with HTML. Without
+// a route of its own, discovery gets the answer of the command.
 func newServer(t *testing.T, routes map[string]http.HandlerFunc) *server {
 	t.Helper()
 	s := &server{routes: routes}
@@ -61,7 +66,11 @@ func (s *server) serve(w http.ResponseWriter, r *http.Request) {
 		string(body), r.Header})
 	s.mu.Unlock()
 	r.Body = io.NopCloser(bytes.NewReader(body))
-	if route := s.routes[r.URL.Path]; route != nil {
+	route := s.routes[r.URL.Path]
+	if route == nil && r.URL.Path == infoPath {
+		route = s.routes[packPath]
+	}
+	if route != nil {
 		route(w, r)
 		return
 	}
@@ -88,7 +97,7 @@ func (s *server) client(opts ...ClientOption) *Client {
 }
 
 func (s *server) clientWithToken(token string, opts ...ClientOption) *Client {
-	return NewClient(Credentials{s.host(): token},
+	return NewClient(Credentials{s.host(): {Token: token}},
 		append([]ClientOption{WithBackoff(3, noWait)}, opts...)...)
 }
 
@@ -131,6 +140,12 @@ func pkt(lines ...string) string {
 
 // refs answers with a complete list of refs.
 func refs(lines ...string) http.HandlerFunc { return result(pkt(lines...) + "0000") }
+
+// advertises answers discovery with these lines.
+func advertises(lines ...string) http.HandlerFunc {
+	return answer(http.StatusOK, advertiseType,
+		pkt("# service=git-upload-pack")+"0000"+pkt(lines...)+"0000")
+}
 
 // headMain is the good answer of an ordinary repository.
 func headMain() http.HandlerFunc { return refs(shaA + " HEAD symref-target:refs/heads/main") }

@@ -47,11 +47,11 @@ func Load(cfg LoadConfig) (Setup, error) {
 	creds := Credentials{}
 	for host, name := range names {
 		if token, _ := cfg.Lookup(name); strings.TrimSpace(token) != "" {
-			creds[host] = strings.TrimSpace(token)
+			creds[host] = Credential{Token: strings.TrimSpace(token)}
 		}
 	}
 	if cfg.Token != "" {
-		creds[own] = cfg.Token
+		creds[own] = Credential{Token: cfg.Token}
 	}
 	hint := func(host string) string {
 		if host == own {

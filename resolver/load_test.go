@@ -24,8 +24,8 @@ func TestLoadBindsTokensToHosts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(from.Credentials) != 2 || from.Credentials["own.example"] != "own" ||
-		from.Credentials["other.example"] != "other" {
+	if len(from.Credentials) != 2 || from.Credentials["own.example"].Token != "own" ||
+		from.Credentials["other.example"].Token != "other" {
 		t.Errorf("credentials are %v", from.Credentials)
 	}
 	for host, want := range map[string]string{

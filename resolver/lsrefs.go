@@ -23,19 +23,25 @@ type refAnswer struct {
 func (a refAnswer) exists() bool { return a.name != "" }
 
 // errRefused: the server ended the protocol instead of listing refs. That is
-// how git answers a wrong object format: by an ERR line, or by nothing at all.
+// how git answers a wrong object format, an argument or a version of the protocol
+// that it does not know: by an ERR line, or by nothing at all.
 var errRefused = errors.New("the server refused the request")
 
 // lsRefsRequest is the body of an ls-refs command (gitprotocol-v2). The object
 // format is left out for SHA1, which is its default: servers before git 2.28
-// don't know the capability and would refuse it.
-func lsRefsRequest(format git.ObjectFormat, prefixes []string) []byte {
+// don't know the capability and would refuse it. A server that does not
+// advertise unborn may refuse that, too.
+func lsRefsRequest(format git.ObjectFormat, protocol Protocol, prefixes []string) []byte {
 	body := appendPkt(nil, "command=ls-refs")
 	if format != git.SHA1 {
 		body = appendPkt(body, "object-format="+string(format))
 	}
 	body = append(body, pktDelimStr...)
-	for _, argument := range []string{"peel", "symrefs", "unborn"} {
+	arguments := []string{"peel", "symrefs", "unborn"}
+	if protocol == ProtocolV2Plain {
+		arguments = arguments[:2]
+	}
+	for _, argument := range arguments {
 		body = appendPkt(body, argument)
 	}
 	for _, prefix := range prefixes {
@@ -132,17 +138,6 @@ func parseObject(hex string, format git.ObjectFormat) (git.Revision, error) {
 			quoteAnswer(hex), format)
 	}
 	return revision, nil
-}
-
-// parseSymref reads the branch that HEAD points to.
-func parseSymref(target string) (git.Ref, error) {
-	if strings.HasPrefix(target, "refs/heads/") {
-		if ref, err := git.ParseBranch(target); err == nil {
-			return ref, nil
-		}
-	}
-	return git.Ref{}, fmt.Errorf("%w: HEAD points to %s, which isn't a branch's name",
-		ErrInvalidAnswer, quoteAnswer(target))
 }
 
 // finish reads the end of the stream if it has arrived already, so that the

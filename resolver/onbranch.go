@@ -10,8 +10,8 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/resolver/git"
 )
 
-// RequireOnBranch returns nil only if rev is a commit and is, right now, the
-// head of the branch that ref names or an ancestor of it. A commit of a fork,
+// OnBranch returns rev only if it is a commit and is, right now, the head of the
+// branch that ref names or an ancestor of it. A commit of a fork,
 // of a pull request or of another branch can be in the same object store and be
 // fetched by its name, although no maintainer has accepted it.
 //
@@ -20,26 +20,31 @@ import (
 // versions answer 0 for histories that share nothing. A commit for which that
 // can't be shown is refused: the error is an *Error around ErrNotOnBranch, or
 // one of Head's.
-func (c *Client) RequireOnBranch(
-	ctx context.Context, remote git.Remote, ref git.Ref, rev git.Revision,
-) error {
+func (c *Client) OnBranch(
+	ctx context.Context, remote git.Remote, ref git.Ref, rev git.Revision, hint Dialect,
+) (Head, error) {
 	op := "check that " + rev.Short() + " is on " + ref.String() + " of"
 	if remote.IsZero() || rev.IsZero() {
-		return c.fail(op, remote, fmt.Errorf("%w: no repository or no revision given",
+		return Head{}, c.fail(op, remote, fmt.Errorf("%w: no repository or no revision given",
 			ErrInvalidInput))
 	}
 	ctx, cancel := c.withDeadline(ctx)
 	defer cancel()
-	return c.fail(op, remote, c.requireOnBranch(ctx, remote, ref, rev))
+	hint.Format = rev.Format()
+	head, err := c.head(ctx, remote, ref, hint)
+	if err == nil {
+		err = c.requireOnBranch(ctx, remote, head, rev)
+	}
+	if err != nil {
+		return Head{}, c.fail(op, remote, err)
+	}
+	head.Revision = rev
+	return head, nil
 }
 
 func (c *Client) requireOnBranch(
-	ctx context.Context, remote git.Remote, ref git.Ref, rev git.Revision,
+	ctx context.Context, remote git.Remote, head Head, rev git.Revision,
 ) error {
-	head, err := c.head(ctx, remote, ref, rev.Format())
-	if err != nil {
-		return err
-	}
 	if head.Revision == rev {
 		return nil
 	}
@@ -65,8 +70,8 @@ func notOnBranch(why string) error {
 func (c *Client) requireNoNamesake(
 	ctx context.Context, remote git.Remote, _ git.Ref, rev git.Revision,
 ) error {
-	answer, err := c.askRefs(ctx, remote, rev.Format(), "refs/heads/"+rev.String(),
-		"refs/tags/"+rev.String())
+	answer, _, err := c.ask(ctx, remote, Dialect{Format: rev.Format()},
+		"refs/heads/"+rev.String(), "refs/tags/"+rev.String())
 	if err != nil {
 		return c.explain(ctx, remote, err)
 	}
@@ -150,8 +155,7 @@ func (c *Client) hasCommits(ctx context.Context, remote git.Remote, baseHead str
 // 500 where the histories share nothing.
 func (c *Client) unverified(ctx context.Context, remote git.Remote, err error) error {
 	var refused *statusError
-	if errors.Is(err, errNoForge) || errors.As(err, &refused) &&
-		refused.code != http.StatusUnauthorized && refused.code != http.StatusForbidden {
+	if errors.Is(err, errNoForge) || errors.As(err, &refused) && !refused.isDenial() {
 		return fmt.Errorf("%w: %w", notOnBranch("the forge didn't show it by Gitea's API"), err)
 	}
 	return c.explain(ctx, remote, err)

@@ -54,8 +54,8 @@ func TestFault12_CommitNotOnBranch(t *testing.T) {
 			s := newServer(t, map[string]http.HandlerFunc{packPath: tc.pack,
 				apiRepo + "/git/commits/" + shaB: tc.commit, apiRepo + "/compare/main..." +
 					shaB: tc.beyond, apiRepo + "/compare/" + shaB + "...main": tc.behind})
-			err := s.client().RequireOnBranch(t.Context(), s.remote(t), git.HEAD,
-				mustRevision(t, shaB))
+			_, err := s.client().OnBranch(t.Context(), s.remote(t), git.HEAD,
+				mustRevision(t, shaB), Dialect{})
 			if !errors.Is(err, tc.want) {
 				t.Errorf("got %v, want %v", err, tc.want)
 			}
@@ -63,20 +63,20 @@ func TestFault12_CommitNotOnBranch(t *testing.T) {
 	}
 }
 
-func TestRequireOnBranchOfHeadIsOneRequest(t *testing.T) {
+func TestOnBranchOfHeadIsOneRequest(t *testing.T) {
 	s := newServer(t, map[string]http.HandlerFunc{packPath: headMain()})
-	if err := s.client().RequireOnBranch(t.Context(), s.remote(t), git.HEAD,
-		mustRevision(t, shaA)); err != nil || len(s.seen()) != 1 {
+	if _, err := s.client().OnBranch(t.Context(), s.remote(t), git.HEAD,
+		mustRevision(t, shaA), Dialect{}); err != nil || len(s.seen()) != 1 {
 		t.Errorf("%v after %d requests", err, len(s.seen()))
 	}
-	if err := s.client().RequireOnBranch(
-		t.Context(), s.remote(t), git.HEAD, git.Revision{},
+	if _, err := s.client().OnBranch(
+		t.Context(), s.remote(t), git.HEAD, git.Revision{}, Dialect{},
 	); !errors.Is(err, ErrInvalidInput) {
 		t.Errorf("no revision gives %v", err)
 	}
 }
 
-func TestRequireOnBranchEscapesTheBranch(t *testing.T) {
+func TestOnBranchEscapesTheBranch(t *testing.T) {
 	s := newServer(t, map[string]http.HandlerFunc{
 		packPath: byRef(
 			map[string]http.HandlerFunc{"refs/heads/a/b%2f&c": refs(shaA + " refs/heads/a/b%2f&c")},
@@ -85,8 +85,8 @@ func TestRequireOnBranchEscapesTheBranch(t *testing.T) {
 		apiRepo + "/compare/a/b%2f&c..." + shaB:      jsonOf(200, `{"total_commits":0}`),
 		apiRepo + "/compare/" + shaB + "...a/b%2f&c": jsonOf(200, `{"total_commits":1}`),
 	})
-	if err := s.client().RequireOnBranch(t.Context(), s.remote(t), mustBranch(t, "a/b%2f&c"),
-		mustRevision(t, shaB)); err != nil {
+	if _, err := s.client().OnBranch(t.Context(), s.remote(t), mustBranch(t, "a/b%2f&c"),
+		mustRevision(t, shaB), Dialect{}); err != nil {
 		t.Error(err)
 	}
 }

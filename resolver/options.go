@@ -13,7 +13,7 @@ import (
 const DefaultTokenEnv = "MOLECULE_GITEA_TOKEN" //nolint:gosec // a name, not a token
 
 const (
-	defaultUserAgent = "pinion"
+	defaultUserAgent = "git/2.50.0 (pinion)"
 	defaultRetries   = 3
 	firstBackoff     = 250 * time.Millisecond
 )
@@ -44,7 +44,7 @@ func defaultBackoff(n int) time.Duration {
 // ClientOption changes a Client's default.
 type ClientOption func(*Client)
 
-// WithUserAgent sets the User-Agent header; "pinion" by default.
+// WithUserAgent sets the User-Agent header. By default it begins as git's does.
 func WithUserAgent(agent string) ClientOption {
 	return func(c *Client) { c.userAgent = agent }
 }

@@ -27,7 +27,8 @@ func TestFault16_RedirectToAnotherHost(t *testing.T) {
 		} {
 			t.Run(fmt.Sprint(status, " ", name), func(t *testing.T) {
 				s := newServer(t, map[string]http.HandlerFunc{packPath: redirect(status, location)})
-				head, err := s.clientWithToken(canary).Head(t.Context(), s.remote(t), git.HEAD, "")
+				c := s.clientWithToken(canary)
+				head, err := c.Head(t.Context(), s.remote(t), git.HEAD, Dialect{})
 				var moved *MovedError
 				if !errors.Is(err, ErrInvalidAnswer) || errors.As(err, &moved) || head != (Head{}) {
 					t.Errorf("got %v, %v", head, err)
@@ -42,7 +43,7 @@ func TestFault16_RedirectToAnotherHost(t *testing.T) {
 		s := newServer(t, map[string]http.HandlerFunc{packPath: unserved(),
 			apiRepo: redirect(302, other.URL+apiRepo)})
 		if _, err := s.clientWithToken(canary).Head(
-			t.Context(), s.remote(t), git.HEAD, "",
+			t.Context(), s.remote(t), git.HEAD, Dialect{},
 		); !errors.Is(err, ErrInvalidAnswer) {
 			t.Errorf("got %v", err)
 		}
@@ -58,7 +59,7 @@ func TestFault17_RenamedRepository(t *testing.T) {
 			"/acme/renamed/git-upload-pack", "../renamed.git/git-upload-pack"} {
 			t.Run(fmt.Sprint(status, " ", location), func(t *testing.T) {
 				s := newServer(t, map[string]http.HandlerFunc{packPath: redirect(status, location)})
-				_, err := s.client().Head(t.Context(), s.remote(t), git.HEAD, "")
+				_, err := s.client().Head(t.Context(), s.remote(t), git.HEAD, Dialect{})
 				requireMoved(t, err, s.remote(t), s.URL+"/acme/renamed")
 				if n := len(s.seen()); n != 1 {
 					t.Errorf("%d requests", n)
@@ -70,20 +71,20 @@ func TestFault17_RenamedRepository(t *testing.T) {
 		s := newServer(t, nil)
 		s.routes = map[string]http.HandlerFunc{packPath: redirect(301,
 			s.URL+"/new/home.git/git-upload-pack")}
-		_, err := s.client().Head(t.Context(), s.remote(t), git.HEAD, "")
+		_, err := s.client().Head(t.Context(), s.remote(t), git.HEAD, Dialect{})
 		requireMoved(t, err, s.remote(t), s.URL+"/new/home")
 	})
 	t.Run("by the API's answer", func(t *testing.T) {
 		s := newServer(t, map[string]http.HandlerFunc{packPath: answer(401, "text/plain", ""),
 			apiRepo: redirect(301, "/api/v1/repos/new/home")})
-		_, err := s.client().Head(t.Context(), s.remote(t), git.HEAD, "")
+		_, err := s.client().Head(t.Context(), s.remote(t), git.HEAD, Dialect{})
 		requireMoved(t, err, s.remote(t), s.URL+"/new/home")
 	})
 	t.Run("not a repository", func(t *testing.T) {
 		for _, location := range []string{"/user/login", "/user/login?redirect_to=x", packPath,
 			"/-x/y.git/git-upload-pack", "/%zz", "/a%0ab.git/git-upload-pack"} {
 			s := newServer(t, map[string]http.HandlerFunc{packPath: redirect(302, location)})
-			_, err := s.client().Head(t.Context(), s.remote(t), git.HEAD, "")
+			_, err := s.client().Head(t.Context(), s.remote(t), git.HEAD, Dialect{})
 			if !errors.Is(err, ErrInvalidAnswer) || errors.Is(err, ErrNotFound) {
 				t.Errorf("%q: %v", location, err)
 			}
@@ -129,26 +130,26 @@ func TestFault23_ServerErrors(t *testing.T) {
 			waits = append(waits, n)
 			return 0
 		}))
-		head, err := c.Head(t.Context(), s.remote(t), git.HEAD, "")
+		head, err := c.Head(t.Context(), s.remote(t), git.HEAD, Dialect{})
 		if err != nil || head.Revision.String() != shaA || fmt.Sprint(waits) != "[0 1]" {
 			t.Errorf("got %v, %v after %v", head, err, waits)
 		}
 	})
 	t.Run("stays", func(t *testing.T) {
 		s := newServer(t, map[string]http.HandlerFunc{packPath: fails})
-		head, err := s.client().Head(t.Context(), s.remote(t), git.HEAD, "")
-		if !errors.Is(err, ErrUnavailable) || head != (Head{}) || len(s.seen()) != 4 {
+		head, err := s.client().Head(t.Context(), s.remote(t), git.HEAD, Dialect{})
+		if !errors.Is(err, ErrUnavailable) || head != (Head{}) || len(s.seen()) != 5 {
 			t.Errorf("got %v, %v after %d requests", head, err, len(s.seen()))
 		}
 	})
 	t.Run("after a good answer", func(t *testing.T) {
 		s := newServer(t, map[string]http.HandlerFunc{packPath: inTurn(headMain(), fails)})
 		c := s.client()
-		if _, err := c.Head(t.Context(), s.remote(t), git.HEAD, ""); err != nil {
+		if _, err := c.Head(t.Context(), s.remote(t), git.HEAD, Dialect{}); err != nil {
 			t.Fatal(err)
 		}
 		if head, err := c.Head(
-			t.Context(), s.remote(t), git.HEAD, "",
+			t.Context(), s.remote(t), git.HEAD, Dialect{},
 		); !errors.Is(err, ErrUnavailable) || head != (Head{}) {
 			t.Errorf("never unchanged: got %v, %v", head, err)
 		}
@@ -158,7 +159,7 @@ func TestFault23_ServerErrors(t *testing.T) {
 			apiRepo: jsonOf(200, repoJSON("main", "sha1")),
 			apiRepo + "/branches/main": inTurn(fails,
 				jsonOf(200, `{"name":"main","commit":{"id":"`+shaA+`"}}`))})
-		if head, err := s.client().Head(t.Context(), s.remote(t), git.HEAD, ""); err != nil ||
+		if head, err := s.client().Head(t.Context(), s.remote(t), git.HEAD, usual); err != nil ||
 			head.Revision.String() != shaA {
 			t.Errorf("got %v, %v", head, err)
 		}
@@ -169,7 +170,7 @@ func TestFault23_ServerErrors(t *testing.T) {
 				w.Header().Set("Retry-After", "3600")
 				answer(503, "text/html", "")(w, r)
 			}})
-		if _, err := s.client().Head(t.Context(), s.remote(t), git.HEAD, ""); !errors.Is(err,
+		if _, err := s.client().Head(t.Context(), s.remote(t), git.HEAD, Dialect{}); !errors.Is(err,
 			ErrUnavailable) || len(s.seen()) != 1 {
 			t.Errorf("got %v after %d requests", err, len(s.seen()))
 		}
@@ -219,7 +220,7 @@ func TestFault24_DeniedAndLimited(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newServer(t, map[string]http.HandlerFunc{packPath: tc.pack, apiRepo: tc.api})
-			head, err := s.clientWithToken(tc.token).Head(t.Context(), s.remote(t), git.HEAD, "")
+			head, err := s.clientWithToken(tc.token).Head(t.Context(), s.remote(t), git.HEAD, usual)
 			if !errors.Is(err, tc.want) || !strings.Contains(err.Error(), tc.text) ||
 				!strings.Contains(err.Error(), env) || head != (Head{}) {
 				t.Errorf("got %v, %v", head, err)
@@ -235,7 +236,7 @@ func TestFault24_VariableOfTheHost(t *testing.T) {
 		return "TOKEN_OF_" + host
 	}))
 	if _, err := c.Head(
-		t.Context(), s.remote(t), git.HEAD, "",
+		t.Context(), s.remote(t), git.HEAD, Dialect{},
 	); !strings.Contains(fmt.Sprint(err), "TOKEN_OF_"+s.host()) {
 		t.Errorf("got %v", err)
 	}
@@ -245,11 +246,11 @@ func TestFault24_DeniedAfterAnAnswer(t *testing.T) {
 	denied := answer(401, "text/plain", "Unauthorized")
 	s := newServer(t, map[string]http.HandlerFunc{packPath: inTurn(headMain(), denied)})
 	c := s.client()
-	if _, err := c.Head(t.Context(), s.remote(t), git.HEAD, ""); err != nil {
+	if _, err := c.Head(t.Context(), s.remote(t), git.HEAD, Dialect{}); err != nil {
 		t.Fatal(err)
 	}
 	if head, err := c.Head(
-		t.Context(), s.remote(t), git.HEAD, "",
+		t.Context(), s.remote(t), git.HEAD, Dialect{},
 	); !errors.Is(err, ErrUnauthorized) || head != (Head{}) {
 		t.Errorf("never a stale commit: got %v, %v", head, err)
 	}
@@ -276,7 +277,7 @@ func TestFault24_RetryAfter(t *testing.T) {
 				w.Header().Set("Retry-After", tc.header)
 				answer(tc.status, "text/plain", "")(w, r)
 			}})
-		_, err := s.client().Head(t.Context(), s.remote(t), git.HEAD, "")
+		_, err := s.client().Head(t.Context(), s.remote(t), git.HEAD, Dialect{})
 		var limited *RateLimitError
 		if !errors.Is(err, ErrRateLimited) || !errors.As(err, &limited) ||
 			limited.RetryAfter < tc.from || limited.RetryAfter > tc.to {
@@ -296,7 +297,6 @@ func TestFault27_TokenEchoed(t *testing.T) {
 	for name, routes := range map[string]map[string]http.HandlerFunc{
 		"ERR line":   {packPath: result(pkt("ERR " + echo))},
 		"ref line":   {packPath: result(pkt(echo) + "0000")},
-		"ref name":   {packPath: refs(shaA+" HEAD symref-target:"+echo, "")},
 		"plain text": {packPath: answer(403, "text/plain", echo)},
 		"JSON message": {packPath: answer(401, "text/plain", ""),
 			apiRepo: jsonOf(401, `{"message":`+quotedEcho+`}`)},
@@ -315,7 +315,7 @@ func TestFault27_TokenEchoed(t *testing.T) {
 				token = "t0ken-t0ken" // the other one can't be a part of a repository's URL
 			}
 			s := newServer(t, routes)
-			_, err := s.clientWithToken(token).Head(t.Context(), s.remote(t), git.HEAD, "")
+			_, err := s.clientWithToken(token).Head(t.Context(), s.remote(t), git.HEAD, Dialect{})
 			if err == nil {
 				t.Fatal("no error")
 			}
@@ -332,7 +332,7 @@ func TestFault27_TokenEchoed(t *testing.T) {
 func TestServersTextIsHarmless(t *testing.T) {
 	s := newServer(t, map[string]http.HandlerFunc{packPath: answer(403, "text/plain",
 		"\x1b[2J\u202eevil"+strings.Repeat("y", 60<<10))})
-	_, err := s.client().Head(t.Context(), s.remote(t), git.HEAD, "")
+	_, err := s.client().Head(t.Context(), s.remote(t), git.HEAD, Dialect{})
 	if text := fmt.Sprint(err); strings.ContainsAny(text, "\x1b\u202e") || len(text) > 2100 {
 		t.Errorf("%d bytes: %.200q", len(text), text)
 	}

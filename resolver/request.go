@@ -2,8 +2,8 @@ package resolver
 
 import (
 	"bytes"
+	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"mime"
 	"net/http"
@@ -17,55 +17,14 @@ const (
 	resultType  = "application/x-git-upload-pack-result"
 )
 
-// askRefs asks for the first of the named refs that exists. A repository that
-// refuses the object format is asked once more with the other one, and the one
-// that worked is remembered. (No message is matched for that: git has no code
-// for it, and over HTTP often sends nothing but the end of the answer.)
-func (c *Client) askRefs(
-	ctx context.Context, remote git.Remote, hint git.ObjectFormat, names ...string,
-) (refAnswer, error) {
-	format := c.formatOf(remote, hint)
-	answer, err := c.lsRefs(ctx, remote, format, names)
-	if errors.Is(err, errRefused) {
-		other := otherFormat(format)
-		second, secondErr := c.lsRefs(ctx, remote, other, names)
-		if errors.Is(secondErr, errRefused) {
-			return refAnswer{},
-				fmt.Errorf("%w: %w: it may not speak git's protocol version 2 (git 2.18 and "+
-					"later do)", ErrInvalidAnswer, err)
-		}
-		answer, format, err = second, other, secondErr
-	}
-	if err == nil {
-		c.formats.Store(remote, format)
-	}
-	return answer, err
-}
-
-func (c *Client) formatOf(remote git.Remote, hint git.ObjectFormat) git.ObjectFormat {
-	if known, ok := c.formats.Load(remote); ok {
-		return known.(git.ObjectFormat) // only askRefs stores
-	}
-	if hint == git.SHA256 {
-		return git.SHA256
-	}
-	return git.SHA1
-}
-
-func otherFormat(format git.ObjectFormat) git.ObjectFormat {
-	if format == git.SHA1 {
-		return git.SHA256
-	}
-	return git.SHA1
-}
-
 // lsRefs makes the request. An answer that isn't a list of refs is an error: a
 // statusError, or what readRefs says.
 func (c *Client) lsRefs(
-	ctx context.Context, remote git.Remote, format git.ObjectFormat, names []string,
+	ctx context.Context, remote git.Remote, d Dialect, names []string,
 ) (refAnswer, error) {
-	body := lsRefsRequest(format, names)
-	resp, err := c.sendRetrying(ctx, func() (*http.Request, error) {
+	format := cmp.Or(d.Format, git.SHA1)
+	body := lsRefsRequest(format, d.Protocol, names)
+	resp, err := c.sendRetrying(ctx, c.retries, maxBody, func() (*http.Request, error) {
 		req, err := http.NewRequestWithContext(ctx, http.MethodPost, remote.GitURL()+uploadPackPath,
 			bytes.NewReader(body))
 		if err != nil {
@@ -91,11 +50,12 @@ func (c *Client) lsRefs(
 }
 
 // sign adds the credential for the remote's host, in the form that BuildKit
-// sends it in too. The request must be for that host.
+// sends it in too. The request must be for that host. Some servers tell git from
+// a browser by the user agent, so it begins as git's does.
 func (c *Client) sign(req *http.Request, remote git.Remote) {
 	req.Header.Set("User-Agent", c.userAgent)
-	if token := c.creds.For(remote); token != "" {
-		req.SetBasicAuth("x-access-token", token)
+	if cred := c.creds.For(remote); cred.Token != "" {
+		req.SetBasicAuth(cmp.Or(cred.User, tokenUser), cred.Token)
 	}
 }
 

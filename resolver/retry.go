@@ -10,17 +10,18 @@ import (
 
 // sendRetrying sends the request that build makes, and again after a 5xx answer
 // as the client's back-off says. Gitea 1.26 answers 500 in the second after a
-// first push. The last answer is returned, whatever its status.
+// first push. The last answer is returned, whatever its status. limit is the most
+// that is read of its body.
 func (c *Client) sendRetrying(
-	ctx context.Context, build func() (*http.Request, error),
+	ctx context.Context, retries, limit int, build func() (*http.Request, error),
 ) (*http.Response, error) {
 	for n := 0; ; n++ {
 		req, err := build()
 		if err != nil {
 			return nil, err
 		}
-		resp, err := c.send(ctx, req)
-		if err != nil || !isTransient(resp.StatusCode) || n >= c.retries {
+		resp, err := c.send(ctx, req, limit)
+		if err != nil || !isTransient(resp.StatusCode) || n >= retries {
 			return resp, err
 		}
 		wait := max(c.backoff(n), retryAfter(resp.Header))

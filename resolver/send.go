@@ -9,10 +9,15 @@ import (
 	"time"
 )
 
-// maxBody caps what is read of any answer's body, after decompression.
-const maxBody = 64 << 10
+// What is read of an answer's body, after decompression.
+const (
+	maxBody = 64 << 10
+	// maxAdvertised is for a list of all refs, which is read line by line: some
+	// hundred thousand refs take 50 MB.
+	maxAdvertised = 256 << 20
+)
 
-var errTooLarge = errors.New("the answer is larger than 64 KiB")
+var errTooLarge = errors.New("the answer is too large")
 
 // timeoutError is the cause with which our own deadlines cancel a request.
 type timeoutError struct {
@@ -27,7 +32,9 @@ func (e *timeoutError) Error() string {
 // send makes one request, and never a second one: a RoundTripper follows no
 // redirect. The body of the response holds to the cap and to the deadlines, and
 // must be closed.
-func (c *Client) send(ctx context.Context, req *http.Request) (*http.Response, error) {
+func (c *Client) send(
+	ctx context.Context, req *http.Request, limit int,
+) (*http.Response, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	header := cancelAfter(cancel, "send a header", c.timeouts.Header)
 	resp, err := c.transport.RoundTrip(req.WithContext(ctx))
@@ -41,7 +48,8 @@ func (c *Client) send(ctx context.Context, req *http.Request) (*http.Response, e
 		ctx:      ctx,
 		cancel:   cancel,
 		inner:    resp.Body,
-		left:     maxBody,
+		left:     limit,
+		limit:    limit,
 		timeouts: c.timeouts,
 		stall:    cancelAfter(cancel, "keep its answer coming", c.timeouts.Progress),
 	}
@@ -76,6 +84,7 @@ type guardedBody struct {
 	cancel   context.CancelCauseFunc
 	inner    io.ReadCloser
 	left     int
+	limit    int
 	recent   int // bytes since the stall timer was last set
 	timeouts Timeouts
 	stall    *time.Timer
@@ -105,7 +114,7 @@ func (b *guardedBody) probe() error {
 	var one [1]byte
 	switch n, err := b.inner.Read(one[:]); {
 	case n > 0:
-		return errTooLarge
+		return fmt.Errorf("%w: more than %d KiB", errTooLarge, b.limit>>10)
 	case errors.Is(err, io.EOF):
 		return io.EOF
 	case err != nil:

@@ -28,18 +28,18 @@ func TestFault33_SharedPerCredential(t *testing.T) {
 			return serveInProcess(r, r.Header.Get("Authorization") != "")
 		})
 		remote := mustRemote(t, "https://a.example/acme/tool")
-		allowed := NewClient(Credentials{"a.example": "x"}, WithHTTPTransport(transport))
+		allowed := NewClient(Credentials{"a.example": {Token: "x"}}, WithHTTPTransport(transport))
 		denied := NewClient(nil, WithHTTPTransport(transport))
 		var callers sync.WaitGroup
 		for range 10 {
 			callers.Go(func() {
-				if _, err := allowed.Head(t.Context(), remote, git.HEAD, ""); err != nil {
+				if _, err := allowed.Head(t.Context(), remote, git.HEAD, Dialect{}); err != nil {
 					t.Error(err)
 				}
 			})
 			callers.Go(func() {
 				if head, err := denied.Head(
-					t.Context(), remote, git.HEAD, "",
+					t.Context(), remote, git.HEAD, Dialect{},
 				); !errors.Is(err, ErrUnauthorized) || head != (Head{}) {
 					t.Errorf("without the credential: %v, %v", head, err)
 				}
@@ -56,7 +56,7 @@ func TestFault33_SharedPerCredential(t *testing.T) {
 		callers.Wait()
 	})
 	// The credential is a part of the key of a shared look-up.
-	a, b := lookup{token: "a"}, lookup{token: "b"}
+	a, b := lookup{cred: Credential{Token: "a"}}, lookup{cred: Credential{Token: "b"}}
 	if a == b {
 		t.Error("two credentials share a look-up")
 	}

@@ -32,6 +32,16 @@ func (e *statusError) Error() string {
 	return text
 }
 
+// isDenial reports whether the server wants a credential, or another one.
+func (e *statusError) isDenial() bool {
+	return e.code == http.StatusUnauthorized || e.code == http.StatusForbidden
+}
+
+// isMissing reports whether the server says that there is nothing at the URL.
+func (e *statusError) isMissing() bool {
+	return e.code == http.StatusNotFound || e.code == http.StatusGone
+}
+
 // refusalOf turns an answer that isn't 200 into an error: a redirect, a rate
 // limit, or a statusError for the caller to explain.
 func refusalOf(resp *http.Response, remote git.Remote) error {
@@ -119,9 +129,13 @@ func withoutDefaultPort(u *url.URL) string {
 // movedTo finds the repository in a redirect's target, which is the request's
 // own path with another owner and name: Gitea gives the name without ".git".
 func movedTo(target *url.URL, from git.Remote) (git.Remote, error) {
-	path, isGit := strings.CutSuffix(target.Path, uploadPackPath)
+	escaped := target.EscapedPath()
+	path, isGit := strings.CutSuffix(escaped, uploadPackPath)
 	if !isGit {
-		before, after, isAPI := strings.Cut(target.Path, apiPath)
+		path, isGit = strings.CutSuffix(escaped, infoRefsPath)
+	}
+	if !isGit {
+		before, after, isAPI := strings.Cut(escaped, apiPath)
 		parts := strings.Split(after, "/")
 		if !isAPI || len(parts) < 2 {
 			return git.Remote{}, errors.New("not a repository")
@@ -133,7 +147,7 @@ func movedTo(target *url.URL, from git.Remote) (git.Remote, error) {
 		opts = append(opts, git.AllowInsecureHTTP())
 	}
 	to, err := git.ParseRemote(target.Scheme+"://"+target.Host+path, opts...)
-	if err == nil && to == from {
+	if err == nil && to.String() == from.String() {
 		err = errors.New("the same repository")
 	}
 	return to, err

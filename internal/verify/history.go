@@ -5,6 +5,7 @@ import (
 
 	"git.moleculesai.app/molecule-ai/pinion/cache"
 	"git.moleculesai.app/molecule-ai/pinion/internal/recipe"
+	"git.moleculesai.app/molecule-ai/pinion/resolver"
 	"git.moleculesai.app/molecule-ai/pinion/resolver/git"
 )
 
@@ -28,17 +29,17 @@ func openHistory(records Records, r recipe.Recipe, endpoint string) history {
 	return history{recs, rejected, err}
 }
 
-// format returns the repository's object format as far as it is remembered. A question in the right
-// format saves a request.
-func (h history) format() git.ObjectFormat {
+// dialect returns how the git server is asked as far as it is remembered, the repository's object
+// format included. A question in the right dialect saves requests.
+func (h history) dialect() resolver.Dialect {
 	if len(h.records) == 0 {
-		return ""
+		return resolver.Dialect{}
 	}
-	rev, err := git.ParseRevision(h.records[0].Revision)
-	if err != nil {
-		return ""
+	d := resolver.ParseDialect(h.records[0].Dialect)
+	if rev, err := git.ParseRevision(h.records[0].Revision); err == nil {
+		d.Format = rev.Format()
 	}
-	return rev.Format()
+	return d
 }
 
 // of returns the records of a key.

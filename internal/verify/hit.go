@@ -15,7 +15,7 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/cache"
 	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore"
 	"git.moleculesai.app/molecule-ai/pinion/internal/recipe"
-	"git.moleculesai.app/molecule-ai/pinion/resolver/git"
+	"git.moleculesai.app/molecule-ai/pinion/resolver"
 )
 
 // Miss is the reason why there is no hit, human-readable; "" is a hit.
@@ -55,8 +55,28 @@ func Begin(
 // First reports whether there is no record of a build of the recipe, for any commit.
 func (p *Probe) First() bool { return len(p.history.records) == 0 }
 
-// Format returns the repository's object format as far as it is remembered, otherwise "".
-func (p *Probe) Format() git.ObjectFormat { return p.history.format() }
+// Dialect returns how the git server is asked, as far as it is remembered.
+func (p *Probe) Dialect() resolver.Dialect { return p.history.dialect() }
+
+// LearnDialect writes how the git server was asked into the newest record, for the next look-up. It
+// is best effort: if a build holds the lock of the record, the next hit tries again.
+func (p *Probe) LearnDialect(ctx context.Context, d resolver.Dialect) {
+	if p.First() || p.history.records[0].Dialect == d.String() {
+		return
+	}
+	rec := p.history.records[0]
+	dir, err := p.records()
+	if err != nil {
+		return
+	}
+	unlock, err := dir.Lock(ctx, rec.Key, 0)
+	if err != nil {
+		return
+	}
+	defer unlock()
+	rec.Dialect = d.String()
+	_ = dir.Put(rec) // the next hit tries again
+}
 
 // Hit returns the record of the recipe's image, or the reason why there is no hit. The error is the
 // store's, of kind [imagestore.ErrStore]. Call it once.

@@ -15,6 +15,7 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore/storetest"
 	"git.moleculesai.app/molecule-ai/pinion/internal/recipe"
 	"git.moleculesai.app/molecule-ai/pinion/internal/verify"
+	"git.moleculesai.app/molecule-ai/pinion/resolver"
 )
 
 func (w *world) hit(t *testing.T) (cache.Record, string, error) {
@@ -224,14 +225,14 @@ func TestEarlyInspectionEndsWithItsContext(t *testing.T) {
 func TestHistory(t *testing.T) {
 	w := newWorld(t, imagestore.KindClassic)
 	p := verify.Begin(t.Context(), w.store, w.records, w.recipe, true)
-	if !p.First() || p.Format() != "" {
-		t.Errorf("without a record: first %t, format %q", p.First(), p.Format())
+	if !p.First() || p.Dialect() != (resolver.Dialect{}) {
+		t.Errorf("without a record: first %t, dialect %v", p.First(), p.Dialect())
 	}
 	w.recipe = w.recipe.At(revision(t, strings.Repeat("c", 64)))
 	w.build(t)
 	p = verify.Begin(t.Context(), w.store, w.records, w.recipe.At(revision(t, shaA)), true)
-	if p.First() || p.Format() != "sha256" {
-		t.Errorf("with a record: first %t, format %q", p.First(), p.Format())
+	if p.First() || p.Dialect().Format != "sha256" {
+		t.Errorf("with a record: first %t, dialect %v", p.First(), p.Dialect())
 	}
 }
 

@@ -19,6 +19,8 @@ type Remote struct {
 	scheme string // "https" or "http"
 	host   string // host[:port], lower case
 	path   string // without the leading slash and ".git"
+	// noSuffix makes GitURL the URL without ".git".
+	noSuffix bool
 }
 
 // RemoteOption loosens what ParseRemote accepts.
@@ -185,14 +187,28 @@ func (r Remote) String() string {
 	return r.scheme + "://" + r.host + "/" + r.path
 }
 
-// GitURL returns the URL with ".git". BuildKit takes an http(s) context
-// without it for a plain download and loses the pin.
+// GitURL returns the URL that the server is asked at: with ".git", unless the
+// remote is one [Remote.WithoutSuffix]. BuildKit takes an http(s) context without
+// it for a plain download and loses the pin; its git source does not.
 func (r Remote) GitURL() string {
 	if r.IsZero() {
 		return ""
 	}
+	if r.noSuffix {
+		return r.String()
+	}
 	return r.String() + gitSuffix
 }
+
+// WithoutSuffix returns the remote of a server that has the repository at the URL
+// without ".git" alone. Only GitURL differs.
+func (r Remote) WithoutSuffix() Remote {
+	r.noSuffix = !r.IsZero()
+	return r
+}
+
+// HasSuffix reports whether GitURL ends in ".git".
+func (r Remote) HasSuffix() bool { return !r.IsZero() && !r.noSuffix }
 
 // Scheme returns "https" or "http".
 func (r Remote) Scheme() string { return r.scheme }

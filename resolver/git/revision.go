@@ -17,6 +17,14 @@ const (
 	shortDigits  = 12
 )
 
+// Digits returns how many hex digits an object's name has.
+func (f ObjectFormat) Digits() int {
+	if f == SHA256 {
+		return sha256Digits
+	}
+	return sha1Digits
+}
+
 // Revision is the full name of one commit. It is comparable; the zero value is
 // no revision, and every other value came from ParseRevision.
 type Revision struct{ hex string }

@@ -16,11 +16,13 @@ import (
 // GitHTTP serves repositories with git's own `git http-backend` on loopback: read-only, without
 // credentials, any commit may be asked for.
 type GitHTTP struct {
+	git     string // the program
 	dir     string
 	url     string
 	server  *http.Server
 	mu      sync.Mutex
 	benches map[string]*workbench // guarded by mu
+	habits  GitHabits             // guarded by mu
 }
 
 // StartGitHTTP starts the server with its repositories below dir. It needs git.
@@ -37,25 +39,27 @@ func StartGitHTTP(dir string) (*GitHTTP, error) {
 	if err != nil {
 		return nil, fmt.Errorf("start the git server: %w", err)
 	}
-	g := &GitHTTP{dir: root, url: "http://" + listener.Addr().String(),
+	g := &GitHTTP{git: path, dir: root, url: "http://" + listener.Addr().String(),
 		benches: map[string]*workbench{}}
-	g.server = &http.Server{Handler: backend(path, root), ReadHeaderTimeout: 10 * time.Second}
+	g.server = &http.Server{Handler: g, ReadHeaderTimeout: 10 * time.Second}
 	go func() { _ = g.server.Serve(listener) }()
 	return g, nil
 }
 
-// backend runs `git http-backend` for each request. CGI passes no Git-Protocol header on in the
-// form that git requires (git-http-backend(1)), so each request gets a handler with its own
-// environment; without it the answer would be of protocol version 0.
-func backend(git, root string) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		handler := cgi.Handler{
-			Path: git, Args: []string{"http-backend"}, Dir: root, Stderr: io.Discard,
-			Env: append(gitEnv(root), "GIT_PROJECT_ROOT="+root, "GIT_HTTP_EXPORT_ALL=1",
-				"GIT_PROTOCOL="+r.Header.Get("Git-Protocol")),
-		}
-		handler.ServeHTTP(w, r)
-	})
+// backend runs `git http-backend` for a request. CGI passes no Git-Protocol header on in the form
+// that git requires (git-http-backend(1)), so each request gets a handler with its own environment;
+// without it the answer would be of protocol version 0.
+func (g *GitHTTP) backend(w http.ResponseWriter, r *http.Request, noUnborn bool) {
+	env := append(gitEnv(g.dir), "GIT_PROJECT_ROOT="+g.dir, "GIT_HTTP_EXPORT_ALL=1",
+		"GIT_PROTOCOL="+r.Header.Get("Git-Protocol"))
+	if noUnborn {
+		env = append(env, "GIT_CONFIG_COUNT=1", "GIT_CONFIG_KEY_0=lsrefs.unborn",
+			"GIT_CONFIG_VALUE_0=ignore")
+	}
+	handler := cgi.Handler{
+		Path: g.git, Args: []string{"http-backend"}, Dir: g.dir, Stderr: io.Discard, Env: env,
+	}
+	handler.ServeHTTP(w, r)
 }
 
 // CreateRepo makes an empty repository whose default branch is main. The zero format means sha1.
@@ -106,6 +110,15 @@ func (g *GitHTTP) Force(ctx context.Context, name, branch, sha string) error {
 	}
 	_, err = w.git(ctx, nil, "update-ref", "refs/heads/"+branch, sha)
 	return err
+}
+
+// Git runs git in a repository, for what the other methods don't do.
+func (g *GitHTTP) Git(ctx context.Context, name string, args ...string) (string, error) {
+	w, err := g.bench(name)
+	if err != nil {
+		return "", err
+	}
+	return w.git(ctx, nil, args...)
 }
 
 // SetHEAD points a repository's HEAD at a branch, whether or not the branch exists.
