@@ -150,18 +150,86 @@ func (o *Orchestrator) prune(ctx context.Context, opts PruneOptions) (PruneRepor
 	}
 	done, err := s.Prune(ctx, retention.Policy{Keep: cmp.Or(opts.Keep, DefaultKeep),
 		MaxSize: opts.MaxSize, DryRun: opts.DryRun})
-	report := PruneReport{DryRun: opts.DryRun, Items: []PruneItem{}, Reclaimed: done.Reclaimed,
-		Remaining: done.Remaining}
-	for _, item := range done.Items {
-		report.Items = append(report.Items, PruneItem{Built: builtOf(item.Image),
-			Action: PruneAction(item.Action), Reason: item.Reason, Reclaimed: item.Reclaimed})
-	}
+	report := pruneReport(done, opts.DryRun)
 	if err != nil {
 		return report, err
 	}
 	report.BuildCache, err = at.Dir.TrimBuildCaches(ctx, cache.Limits{Keep: DefaultCacheKeep,
 		MaxSize: cmp.Or(opts.CacheMaxSize, DefaultCacheMaxSize), DryRun: opts.DryRun})
 	return report, err
+}
+
+func pruneReport(done retention.Report, dryRun bool) PruneReport {
+	report := PruneReport{DryRun: dryRun, Items: []PruneItem{}, Reclaimed: done.Reclaimed,
+		Remaining: done.Remaining}
+	for _, item := range done.Items {
+		report.Items = append(report.Items, PruneItem{Built: builtOf(item.Image),
+			Action: PruneAction(item.Action), Reason: item.Reason, Reclaimed: item.Reclaimed})
+	}
+	return report
+}
+
+// ResetOptions say what [Orchestrator.Reset] removes.
+type ResetOptions struct {
+	// Names are the templates. None stands for all, also those that are no longer in the catalogue.
+	Names []string
+	// DryRun changes nothing and reports what would be done.
+	DryRun bool
+}
+
+// Reset removes all that Pinion made for templates: their images in the current image store with
+// all of Pinion's names, the records of these, and the build caches in the cache folder. What holds
+// for Prune holds here too: images that a container or a build uses stay with their records, and so
+// does every image that the records and the labels do not show to be Pinion's. Images of another
+// isolation stay, and so do caches in a registry and those of builders.
+//
+// A name that neither the catalogue nor a record has is [ErrUnknownTemplate]. A failure is an
+// [*Error], and the report then says what had been done.
+func (o *Orchestrator) Reset(ctx context.Context, opts ResetOptions) (PruneReport, error) {
+	report, err := o.reset(ctx, opts)
+	if err != nil {
+		return report, fail(ctx, "", err)
+	}
+	return report, nil
+}
+
+func (o *Orchestrator) reset(ctx context.Context, opts ResetOptions) (PruneReport, error) {
+	at, err := o.retention()
+	if err != nil {
+		return PruneReport{}, err
+	}
+	s, err := retention.Look(ctx, at)
+	if err != nil {
+		return PruneReport{}, err
+	}
+	scope, err := o.scope(ctx, s, opts.Names)
+	if err != nil {
+		return PruneReport{}, err
+	}
+	done, err := s.Prune(ctx, retention.Policy{Scope: scope, DryRun: opts.DryRun})
+	report := pruneReport(done, opts.DryRun)
+	if err != nil {
+		return report, err
+	}
+	report.BuildCache, err = at.Dir.DropBuildCaches(ctx, s.Lines(scope), opts.DryRun)
+	return report, err
+}
+
+// scope returns the scope of the templates with these names.
+func (o *Orchestrator) scope(
+	ctx context.Context, s *retention.Survey, names []string,
+) (scope retention.Scope, err error) {
+	catalogue := o.current.Load().catalogue
+	for _, name := range names {
+		scope.Names = append(scope.Names, name)
+		switch t, err := catalogue.Template(name); {
+		case err == nil:
+			scope.Images = append(scope.Images, t.Image)
+		case !s.Records(name):
+			return scope, fail(ctx, name, err)
+		}
+	}
+	return scope, nil
 }
 
 // DiskUsage is the space used by the images that Pinion built into the current image store, in

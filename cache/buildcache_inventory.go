@@ -104,11 +104,25 @@ func (v *inventory) oldest() time.Time { return savedAt(v.index[len(v.index)-1])
 
 // truncate drops all entries but the first n.
 func (v *inventory) truncate(n int) {
-	for _, e := range v.index[n:] {
-		v.dropped = append(v.dropped, v.entry(e))
-		v.changed = true
+	place := 0
+	v.drop(func(Entry) bool {
+		place++
+		return place > n
+	})
+}
+
+// drop drops the entries that a function chooses. It is called once for each, the newest first.
+func (v *inventory) drop(chosen func(Entry) bool) {
+	var stay index
+	for _, e := range v.index {
+		if entry := v.entry(e); chosen(entry) {
+			v.dropped = append(v.dropped, entry)
+			v.changed = true
+		} else {
+			stay = append(stay, e)
+		}
 	}
-	v.index = v.index[:n]
+	v.index = stay
 }
 
 // apply removes what the entries do not name. It writes the index first, so that the index never

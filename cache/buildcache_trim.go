@@ -71,27 +71,30 @@ func (d *Dir) TrimBuildCaches(ctx context.Context, limits Limits) (Trimmed, erro
 	if err != nil {
 		return r, err
 	}
-	before := r.Remaining
 	for _, v := range free {
 		v.truncate(min(limits.Keep, len(v.index)))
-		before += v.onDisk
 	}
 	dropOldest(free, limits.MaxSize-r.Remaining)
+	return r, r.apply(free, limits.DryRun)
+}
+
+// apply removes what the inventories have dropped, unless it is a dry run, and counts.
+func (r *Trimmed) apply(free []*inventory, dryRun bool) error {
 	for _, v := range free {
 		r.Removed = append(r.Removed, v.dropped...)
 		r.Kept = append(r.Kept, v.entries()...)
 		r.Remaining += v.size()
-		if limits.DryRun {
+		r.Reclaimed += v.onDisk - v.size()
+		if dryRun {
 			continue
 		}
 		if err := v.apply(); err != nil {
-			return r, err
+			return err
 		}
 	}
-	r.Reclaimed = before - r.Remaining
 	newestEntries(r.Removed)
 	newestEntries(r.Kept)
-	return r, nil
+	return nil
 }
 
 // lockFree locks the caches that no process uses, until unlock is called, and returns what they

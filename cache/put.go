@@ -38,12 +38,13 @@ func (d *Dir) put(name string, rec Record) error {
 // replace replaces the content of a file as a whole or not at all.
 func (d *Dir) replace(name string, data []byte) error {
 	dir := path.Dir(name)
-	if err := d.root.MkdirAll(dir, 0o700); err != nil {
-		return err
-	}
-	d.sweep(dir)
 	temp := path.Join(dir, tempPrefix+rand.Text())
-	if err := d.write(temp, data); err != nil {
+	err := d.writeIn(dir, temp, data)
+	if errors.Is(err, fs.ErrNotExist) {
+		// Forget may have removed the empty folder in between.
+		err = d.writeIn(dir, temp, data)
+	}
+	if err != nil {
 		return errors.Join(err, ignoreMissing(d.root.Remove(temp)))
 	}
 	// The folder is not synced: a record that a power cut loses is a miss.
@@ -51,6 +52,15 @@ func (d *Dir) replace(name string, data []byte) error {
 		return errors.Join(err, ignoreMissing(d.root.Remove(temp)))
 	}
 	return nil
+}
+
+// writeIn writes a new file into a folder, which it makes if it is missing.
+func (d *Dir) writeIn(dir, name string, data []byte) error {
+	if err := d.root.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	d.sweep(dir)
+	return d.write(name, data)
 }
 
 // write writes a new file and syncs it, so that the rename that follows cannot
@@ -89,8 +99,8 @@ func (d *Dir) sweep(dir string) {
 	}
 }
 
-// Forget removes a record. It is no error if there is none. The caller holds
-// the key's lock.
+// Forget removes a record, and the folders of its line that are empty then. It is no error if there
+// is no such record. The caller holds the key's lock.
 func (d *Dir) Forget(rec Record) error {
 	name, err := rec.path()
 	if err != nil {
@@ -98,6 +108,10 @@ func (d *Dir) Forget(rec Record) error {
 	}
 	if err := ignoreMissing(d.root.Remove(name)); err != nil {
 		return d.fail("forget", name, err)
+	}
+	// A folder that is not empty stays.
+	if d.root.Remove(path.Dir(name)) == nil {
+		_ = d.root.Remove(path.Dir(path.Dir(name)))
 	}
 	return nil
 }

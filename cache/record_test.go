@@ -64,6 +64,41 @@ func TestDescriptorIsOptional(t *testing.T) {
 	}
 }
 
+// TestForgetRemovesEmptyFolders: of the store and of the line, and a Put at the same time does not
+// fail for that.
+func TestForgetRemovesEmptyFolders(t *testing.T) {
+	d := openDir(t, filepath.Join(t.TempDir(), "cache"))
+	one, two := record("11"), record("22")
+	elsewhere := record("11")
+	elsewhere.Store = "unix:///other.sock"
+	put(t, d, one, two, elsewhere)
+	for _, c := range []struct {
+		rec     Record
+		folders int
+	}{{one, 2}, {two, 1}, {elsewhere, 0}} {
+		if err := d.Forget(c.rec); err != nil {
+			t.Fatal(err)
+		}
+		stores, _ := filepath.Glob(filepath.Join(d.Path(), recordsDir, "*", "*"))
+		if lines, _ := filepath.Glob(filepath.Join(d.Path(), recordsDir, "*")); len(stores) !=
+			c.folders || len(lines) != min(c.folders, 1) {
+			t.Errorf("folders %q, %q", lines, stores)
+		}
+	}
+	create := d.create
+	d.create = func(name string) (tempFile, error) {
+		d.create = create
+		if err := d.Forget(two); err != nil { // its folder is empty
+			t.Error(err)
+		}
+		return d.create(name)
+	}
+	put(t, d, one)
+	if got, _ := keys(t, d); got != "11" {
+		t.Errorf("records %q", got)
+	}
+}
+
 func TestPutReplacesAndForgetRemoves(t *testing.T) {
 	d := openDir(t, t.TempDir())
 	rec := record("01")

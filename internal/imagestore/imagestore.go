@@ -8,8 +8,8 @@ import (
 // Store is an image store. It is safe for concurrent use. All errors are *Error.
 //
 // Some stores can do more, and callers ask for that by a type assertion: a [Pusher], a
-// [RegistryReader], a [Folder], a buildkit.Engine (an engine with a BuildKit of its own), and a
-// store with the method Client() *client.Client, which runs containers.
+// [RegistryReader], a [Remover], a [Folder], a buildkit.Engine (an engine with a BuildKit of its
+// own), and a store with the method Client() *client.Client, which runs containers.
 type Store interface {
 	// Endpoint is the store's address. Records name the store by it. It holds no password.
 	Endpoint() string
@@ -79,6 +79,12 @@ type Pusher interface {
 	// manifest that the registry shows under ref afterwards. progress is that of Pull.
 	Push(ctx context.Context, id, ref string,
 		progress func(status string)) (digest string, err error)
+}
+
+// Remover is a store in which an image may be without a name.
+type Remover interface {
+	// Remove removes the image with this ID, unforced. It refuses one that has a name.
+	Remove(ctx context.Context, id string) error
 }
 
 // Folder is a store that may be removed or replaced while it is open.

@@ -7,8 +7,11 @@ import (
 
 // Policy says which images stay.
 type Policy struct {
-	// Keep is how many of the newest images of each line stay.
+	// Keep is how many of the newest images of each line stay. If it is 0, images that have lost
+	// their names go as well.
 	Keep int
+	// Scope is what is considered. Everything else stays, and is not in the report.
+	Scope Scope
 	// MaxSize in bytes is what all images that stay may take together, 0 for no bound. The newest
 	// of a line always stays.
 	MaxSize int64
@@ -53,11 +56,11 @@ func (s *Survey) Prune(ctx context.Context, p Policy) (Report, error) {
 }
 
 func (s *Survey) prune(ctx context.Context, p Policy) error {
-	r := remover{s, p.DryRun}
+	r := remover{Survey: s, dryRun: p.DryRun, all: p.Keep == 0}
 	// Temporary names go first, so that an image which has one goes with its own name.
 	for _, temporary := range []bool{true, false} {
 		for _, h := range s.holdings {
-			if h.isTemporary() != temporary {
+			if h.isTemporary() != temporary || !p.Scope.has(h) {
 				continue
 			}
 			reason, remove := p.decide(h)
@@ -83,10 +86,12 @@ func (p Policy) decide(h *holding) (reason string, remove bool) {
 	switch {
 	case h.state == missing:
 		return missingReason, true
-	case h.state == foreign:
+	case h.state == foreign, h.state == lost && p.Keep > 0:
 		return h.oddity, false
 	case h.isTemporary():
 		return "left over from a build that did not finish", true
+	case p.Keep == 0:
+		return "all images of its template are removed", true
 	case h.rank >= p.Keep:
 		return fmt.Sprintf("not among the newest %d of its template", p.Keep), true
 	default:

@@ -20,6 +20,7 @@ const (
 type remover struct {
 	*Survey
 	dryRun bool
+	all    bool // images that have lost their names go as well
 }
 
 // remove removes an image, or the record of one that is missing, unless a container, a build or the
@@ -28,7 +29,7 @@ func (r remover) remove(ctx context.Context, h *holding, reason string) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if name := r.user(h); name != "" && h.state == intact {
+	if name := r.user(h); name != "" && h.state != missing {
 		h.keep("the container " + name + " uses it")
 		return nil
 	}
@@ -93,8 +94,11 @@ func (r remover) lookAgain(ctx context.Context, h *holding) error {
 	if err != nil {
 		return err
 	}
-	if h.state == missing && now.state == intact {
+	switch {
+	case h.state == missing && (now.state == intact || now.state == lost):
 		now.state, now.oddity = foreign, rebuiltReason
+	case now.state == lost && !r.all:
+		now.state = foreign
 	}
 	h.state, h.oddity, h.Size, h.tags = now.state, now.oddity, now.Size, now.tags
 	if h.state == foreign {
@@ -142,7 +146,11 @@ func (r remover) untag(ctx context.Context, h *holding, reason string) error {
 	if err != nil {
 		return err
 	}
-	err = r.Store.Untag(ctx, h.Reference)
+	if h.state == lost {
+		err = removeNameless(ctx, r.Store, h.ID)
+	} else {
+		err = r.Store.Untag(ctx, h.Reference)
+	}
 	if err != nil && !errors.Is(err, imagestore.ErrNotFound) {
 		if wasLatest {
 			r.restoreLatest(ctx, h)
@@ -161,6 +169,17 @@ func (r remover) untag(ctx context.Context, h *holding, reason string) error {
 	}
 	r.forget(h)
 	return nil
+}
+
+// removeNameless removes an image that no name leads to. It is no error if the image has a name, or
+// if the store is no engine: a folder has no such images.
+func removeNameless(ctx context.Context, store imagestore.Store, id string) error {
+	img, err := store.Inspect(ctx, id)
+	engine, ok := store.(imagestore.Remover)
+	if err != nil || !ok || len(img.Tags) > 0 {
+		return err
+	}
+	return engine.Remove(ctx, id)
 }
 
 // untagLatest removes the latest name if it means this image.

@@ -48,6 +48,7 @@ type state int
 const (
 	intact  state = iota // under its name, with its labels
 	missing              // no longer in the store
+	lost                 // with its labels, but its name is gone or names another image
 	foreign              // not as recorded, and so left alone
 )
 
@@ -59,7 +60,7 @@ type holding struct {
 	record cache.Record // zero for a temporary name
 	line   string
 	state  state
-	oddity string // why the state is foreign, human-readable
+	oddity string // why the state is lost or foreign, human-readable
 	rank   int    // place among the intact images of the line, 0 is the newest
 	tags   []string
 }
@@ -83,6 +84,7 @@ func (h *holding) onlyHas(names ...string) bool {
 // Survey is everything of Pinion's in one store, the newest first.
 type Survey struct {
 	Config
+	records  []cache.Record // of all stores and isolations
 	holdings []*holding
 	users    map[string]string   // digest of an image to a container that uses it
 	ids      map[string][]string // reference to the IDs of its recorded images
@@ -94,7 +96,8 @@ func Look(ctx context.Context, c Config) (*Survey, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Survey{Config: c, users: map[string]string{}, ids: map[string][]string{}}
+	s := &Survey{Config: c, records: recs, users: map[string]string{},
+		ids: map[string][]string{}}
 	for _, rec := range recs {
 		s.ids[rec.Reference] = append(s.ids[rec.Reference], rec.ImageID)
 	}
@@ -143,8 +146,8 @@ func (s *Survey) inspect(ctx context.Context, rec cache.Record) (*holding, error
 	img, err := s.Store.Inspect(ctx, rec.Reference)
 	switch {
 	case errors.Is(err, imagestore.ErrNotFound):
-		return h, s.inspectID(ctx, h, "the image has lost its name, and asking for it again "+
-			"gives it back")
+		return h, s.inspectID(ctx, h, r, "the image has lost its name, and asking for it "+
+			"again gives it back")
 	case err != nil:
 		return nil, err
 	case img.ID != rec.ImageID && slices.Contains(s.ids[rec.Reference], img.ID):
@@ -152,22 +155,29 @@ func (s *Survey) inspect(ctx context.Context, rec cache.Record) (*holding, error
 		h.state = missing
 		return h, nil
 	case img.ID != rec.ImageID:
-		return h, s.inspectID(ctx, h, rec.Reference+" names another image now")
+		return h, s.inspectID(ctx, h, r, rec.Reference+" names another image now")
 	}
+	h.describe(img, r)
+	return h, nil
+}
+
+// describe notes the image of a recipe, which is foreign if it lacks one of the recipe's labels.
+func (h *holding) describe(img imagestore.Image, r recipe.Recipe) {
 	h.Size, h.tags = img.Size, img.Tags
 	labels := r.Labels()
-	labels[recipe.LabelRecipe] = "sha256:" + rec.Key
+	labels[recipe.LabelRecipe] = "sha256:" + h.key
 	for label, want := range labels {
 		if got := img.Labels[label]; got != want {
 			h.state = foreign
 			h.oddity = fmt.Sprintf("it has the label %s=%q, not %q", label, got, want)
 		}
 	}
-	return h, nil
 }
 
 // inspectID distinguishes a missing image from one that its name does not lead to.
-func (s *Survey) inspectID(ctx context.Context, h *holding, oddity string) error {
+func (s *Survey) inspectID(
+	ctx context.Context, h *holding, r recipe.Recipe, oddity string,
+) error {
 	img, err := s.Store.Inspect(ctx, h.ID)
 	switch {
 	case errors.Is(err, imagestore.ErrNotFound), err == nil && img.ID != h.ID:
@@ -175,7 +185,8 @@ func (s *Survey) inspectID(ctx context.Context, h *holding, oddity string) error
 	case err != nil:
 		return err
 	default:
-		h.state, h.oddity, h.Size = foreign, oddity, img.Size
+		h.state, h.oddity = lost, oddity
+		h.describe(img, r)
 	}
 	return nil
 }

@@ -106,6 +106,10 @@ func TestPlugin(t *testing.T) {
 		!strings.Contains(r.stderr, "docker pinion ensure --help") {
 		t.Errorf("exit code %d\n%s", r.code, r.stderr)
 	}
+	s.dockerSucceed(t, "pinion", "reset", "-f", runtime)
+	if left := s.id(t, tmpl.reference(sha)); left != "" {
+		t.Errorf("after a reset there is %s", left)
+	}
 }
 
 // TestPluginHelp: Docker's client lists the plugin in its help.

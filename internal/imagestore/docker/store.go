@@ -111,6 +111,30 @@ func (e *Engine) Untag(ctx context.Context, ref string) error {
 	return nil
 }
 
+// Remove removes an image that has no name, unforced. It refuses an ID of an image that has one,
+// and what is no ID. An engine cannot remove an image on the condition that it has no name, so a
+// name that another program gives in the instant before the removal is lost. Errors are
+// *imagestore.Error.
+func (e *Engine) Remove(ctx context.Context, id string) error {
+	ctx, cancel := brief(ctx)
+	defer cancel()
+	if _, err := digest.Parse(id); err != nil {
+		return e.fail(ctx, "remove", id, fmt.Errorf("image ID %q: %w", id, err))
+	}
+	img, err := e.Inspect(ctx, id)
+	if err != nil {
+		return err
+	}
+	if len(img.Tags) > 0 || img.ID != id {
+		return e.fail(ctx, "remove", id, fmt.Errorf("the image has the name %q", img.Tags))
+	}
+	if _, err := e.api.ImageRemove(ctx, id,
+		client.ImageRemoveOptions{PruneChildren: true}); err != nil {
+		return e.fail(ctx, "remove", id, err)
+	}
+	return nil
+}
+
 func fromInspect(in image.InspectResponse) imagestore.Image {
 	img := imagestore.Image{
 		ID:       in.ID,

@@ -3,6 +3,7 @@ package storetest
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"sync"
@@ -149,6 +150,23 @@ func (m *Memory) Untag(ctx context.Context, ref string) error {
 	if len(m.tagsOf(id)) == 0 {
 		delete(m.Images, id)
 	}
+	return nil
+}
+
+// Remove implements [imagestore.Remover].
+func (m *Memory) Remove(ctx context.Context, id string) error {
+	if err := m.begin(ctx, "remove", id); err != nil {
+		return err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if _, ok := m.Images[id]; !ok {
+		return failure("remove", id, imagestore.ErrNotFound)
+	}
+	if tags := m.tagsOf(id); len(tags) > 0 {
+		return failure("remove", id, fmt.Errorf("the image has the names %q", tags))
+	}
+	delete(m.Images, id)
 	return nil
 }
 

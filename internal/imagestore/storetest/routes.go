@@ -129,6 +129,11 @@ func (f *Fake) tag(w http.ResponseWriter, source, target string) {
 func (f *Fake) remove(w http.ResponseWriter, name string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if _, isID := f.images[name]; isID && len(f.tagsOf(name)) == 0 {
+		delete(f.images, name)
+		answer(w, http.StatusOK, []image.DeleteResponse{{Deleted: name}})
+		return
+	}
 	id, ok := f.tags[fullName(name)]
 	if !ok {
 		refuse(w, http.StatusNotFound, "No such image: "+name)

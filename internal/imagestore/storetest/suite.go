@@ -34,6 +34,7 @@ func Run(t *testing.T, store imagestore.Store, kind imagestore.Kind) {
 		{"list by label", s.list},
 		{"untag", s.untag},
 		{"untag refuses what is no name", s.untagRefuses},
+		{"remove", s.remove},
 		{"tag refuses what is no ID", s.tagRefuses},
 		{"fault 35: the ID outlives a moved tag", s.movedTag},
 		{"fault 40: a layer is missing", s.missingLayer},
@@ -172,6 +173,33 @@ func (s suite) untagRefuses(t *testing.T) {
 		}
 	}
 	s.inspect(t, name(t, "one"))
+}
+
+func (s suite) remove(t *testing.T) {
+	engine, ok := s.store.(imagestore.Remover)
+	if !ok {
+		t.Skip("in this store no image is without a name")
+	}
+	tag := name(t, "moving")
+	before := s.load(t, Spec{Tag: tag, Content: t.Name() + "before"}).ID(s.kind)
+	for _, ref := range []string{before, "", tag, strings.TrimPrefix(before, "sha256:")} {
+		if err := engine.Remove(t.Context(), ref); err == nil {
+			t.Errorf("remove accepted %q", ref)
+		}
+	}
+	after := s.load(t, Spec{Tag: tag, Content: t.Name() + "after"}).ID(s.kind)
+	if img := s.inspect(t, before); len(img.Tags) != 0 {
+		t.Errorf("the image without a name: %+v", img)
+	}
+	if err := engine.Remove(t.Context(), before); err != nil {
+		t.Error(err)
+	}
+	_, err := s.store.Inspect(t.Context(), before)
+	wantError(t, err, imagestore.ErrNotFound)
+	wantError(t, engine.Remove(t.Context(), before), imagestore.ErrNotFound)
+	if img := s.inspect(t, tag); img.ID != after {
+		t.Errorf("the tag names %s, want %s", img.ID, after)
+	}
 }
 
 func (s suite) tagRefuses(t *testing.T) {

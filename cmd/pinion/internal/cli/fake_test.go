@@ -39,7 +39,11 @@ type fake struct {
 	engine *client.Client
 	// limits are the arguments of Prune.
 	limits []pinion.PruneOptions
-	err    error // of Resolve, List, Prune and DiskUsage
+	// resets are the arguments of Reset.
+	resets []pinion.ResetOptions
+	// onReset, if set, is called by Reset.
+	onReset func()
+	err     error // of Resolve, List, Prune, Reset and DiskUsage
 
 	mu        sync.Mutex
 	requested []string
@@ -98,6 +102,15 @@ func (f *fake) DiskUsage(context.Context) (pinion.DiskUsage, error) { return f.u
 
 func (f *fake) Prune(_ context.Context, opts pinion.PruneOptions) (pinion.PruneReport, error) {
 	f.limits = append(f.limits, opts)
+	f.pruned.DryRun = opts.DryRun
+	return f.pruned, f.err
+}
+
+func (f *fake) Reset(_ context.Context, opts pinion.ResetOptions) (pinion.PruneReport, error) {
+	f.resets = append(f.resets, opts)
+	if f.onReset != nil {
+		f.onReset()
+	}
 	f.pruned.DryRun = opts.DryRun
 	return f.pruned, f.err
 }

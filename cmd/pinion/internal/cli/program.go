@@ -45,6 +45,7 @@ type Orchestrator interface {
 	Head(ctx context.Context, name string) (pinion.Resolution, error)
 	Bake(ctx context.Context, names ...string) (pinion.BakeFile, error)
 	Prune(ctx context.Context, opts pinion.PruneOptions) (pinion.PruneReport, error)
+	Reset(ctx context.Context, opts pinion.ResetOptions) (pinion.PruneReport, error)
 	DiskUsage(ctx context.Context) (pinion.DiskUsage, error)
 	Doctor(ctx context.Context) []pinion.Check
 	DockerClient() (*client.Client, error)

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -99,29 +100,40 @@ func (a *app) prune(ctx context.Context, f *pruneFlags) error {
 		return err
 	}
 	report, err := s.Prune(ctx, opts)
-	// A failure does not undo the removals before it.
-	if err == nil || len(report.Items) > 0 {
-		if printed := a.printPruned(a.program.Stdout, f, opts, report); err == nil {
-			err = printed
-		}
-	}
-	return err
+	return a.printReport(report, err, f.format, func(w io.Writer) error {
+		return a.printPruned(w, f.ids, opts.MaxSize, report)
+	})
 }
 
-func (a *app) printPruned(
-	w io.Writer, f *pruneFlags, opts pinion.PruneOptions, r pinion.PruneReport,
+// printReport prints what a call did, which it may have done in spite of err: a failure does not
+// undo the removals before it. It returns err, or else the error of printing.
+func (a *app) printReport(
+	report pinion.PruneReport, err error, format string, readable func(io.Writer) error,
 ) error {
-	if f.format == flags.FormatJSON {
-		return output.JSON(w, struct {
-			Schema int `json:"schema"`
-			pinion.PruneReport
-		}{schema.Version, r})
+	if err != nil && len(report.Items) == 0 {
+		return err
 	}
+	printed := readable
+	if format == flags.FormatJSON {
+		printed = func(w io.Writer) error {
+			return output.JSON(w, struct {
+				Schema int `json:"schema"`
+				pinion.PruneReport
+			}{schema.Version, report})
+		}
+	}
+	return cmp.Or(err, printed(a.program.Stdout))
+}
+
+// printPruned prints a table. maxSize is the limit for the images that stay, 0 for none.
+func (a *app) printPruned(
+	w io.Writer, ids idColumns, maxSize int64, r pinion.PruneReport,
+) error {
 	var rows [][]string
 	for _, i := range r.Items {
 		rows = append(rows, []string{
-			actionOf(i, r.DryRun), a.clean(i.Name), a.clean(f.ids.sha(i.Built)),
-			a.clean(f.ids.image(i.Built)),
+			actionOf(i, r.DryRun), a.clean(i.Name), a.clean(ids.sha(i.Built)),
+			a.clean(ids.image(i.Built)),
 			output.Size(i.Size), a.clean(i.Reason),
 		})
 	}
@@ -134,7 +146,7 @@ func (a *app) printPruned(
 		did = "Would reclaim"
 	}
 	if _, err := fmt.Fprintf(w, "\n%s: %s, remaining: %s%s\n", did, output.Size(r.Reclaimed),
-		output.Size(r.Remaining), tooMuch(opts, r)); err != nil {
+		output.Size(r.Remaining), tooMuch(maxSize, r)); err != nil {
 		return err
 	}
 	return printPrunedCache(w, did, r.BuildCache)
@@ -168,9 +180,9 @@ func actionOf(i pinion.PruneItem, dryRun bool) string {
 }
 
 // tooMuch returns a remark if the rest is larger than the limit.
-func tooMuch(opts pinion.PruneOptions, r pinion.PruneReport) string {
-	if opts.MaxSize == 0 || r.Remaining <= opts.MaxSize {
+func tooMuch(maxSize int64, r pinion.PruneReport) string {
+	if maxSize == 0 || r.Remaining <= maxSize {
 		return ""
 	}
-	return ", which is more than " + output.Size(opts.MaxSize)
+	return ", which is more than " + output.Size(maxSize)
 }

@@ -82,6 +82,8 @@ func TestVerbsOutput(t *testing.T) {
 		"prune.txt":       {"prune --max-size 1MB", 0},
 		"prune-dry.txt":   {"prune --dry-run --max-size 600MiB", 0},
 		"prune.json":      {"prune --format json", 0},
+		"reset.txt":       {"reset --yes one", 0},
+		"reset.json":      {"reset --dry-run --format json", 0},
 		"du.txt":          {"du", 0},
 		"du.json":         {"du --format json", 0},
 		"help-prune.txt":  {"help prune", 0},
