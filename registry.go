@@ -157,7 +157,8 @@ func (o *Orchestrator) given(ctx context.Context, t resolver.Template, req reque
 			"platform in its entry", ErrInvalidInput, t.Given, found.Platform, platform)
 		return nil, &Error{Name: t.Name, Origin: OriginCatalogue, Err: err}
 	}
-	return o.builds.hit(ctx, req, Event{Type: EventResolved, Name: t.Name, Reference: t.Given}, Image{
+	resolved := Event{Type: EventResolved, Name: t.Name, Reference: t.Given}
+	return o.builds.hit(ctx, req, resolved, Image{
 		Schema: schemaVersion, Name: t.Name, Mode: o.source.Mode, Outcome: OutcomeGiven,
 		Reference: t.Given, ID: found.ID, Platform: platform,
 	}), nil

@@ -2,23 +2,22 @@ package piniontest
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
 	"strconv"
+	"time"
 
 	"git.moleculesai.app/molecule-ai/pinion/client"
 )
 
 func (s *Server) ensure(w http.ResponseWriter, r *http.Request) {
 	name := r.PathValue("name")
-	wait := false
-	if v := r.URL.Query().Get("wait"); v != "" {
-		var err error
-		if wait, err = strconv.ParseBool(v); err != nil {
-			refuse(w, r, http.StatusBadRequest, "bad-request", "wait must be true or false")
-			return
-		}
+	patience, err := patienceOf(r)
+	if err != nil {
+		refuse(w, r, http.StatusBadRequest, "bad-request", err.Error())
+		return
 	}
 	img, b, interest, failure := s.request(name)
 	switch {
@@ -26,13 +25,36 @@ func (s *Server) ensure(w http.ResponseWriter, r *http.Request) {
 		fail(w, r, *failure)
 	case b == nil:
 		writeJSON(w, http.StatusOK, img)
-	case wait:
-		s.wait(w, r, b, interest)
+	case patience > 0:
+		s.wait(w, r, b, interest, patience)
 	default:
-		w.Header().Set("Location", "/v1/builds/"+b.status.ID)
-		writeJSON(w, http.StatusAccepted, client.Accepted{Schema: 1, Build: b.state(),
-			Interest: interest})
+		accept(w, b, interest)
 	}
+}
+
+// patienceOf returns how long a caller wants to wait, as the real server reads it.
+func patienceOf(r *http.Request) (time.Duration, error) {
+	v := r.URL.Query().Get("wait")
+	if v == "" {
+		return 0, nil
+	}
+	if wait, err := strconv.ParseBool(v); err == nil {
+		if wait {
+			return 25 * time.Second, nil
+		}
+		return 0, nil
+	}
+	d, err := time.ParseDuration(v)
+	if err != nil || d < 0 {
+		return 0, errors.New("wait must be true, false or a duration with its unit")
+	}
+	return d, nil
+}
+
+func accept(w http.ResponseWriter, b *build, interest string) {
+	w.Header().Set("Location", "/v1/builds/"+b.status.ID)
+	writeJSON(w, http.StatusAccepted, client.Accepted{Schema: 1, Build: b.state(),
+		Interest: interest})
 }
 
 // request returns the image, or a build with an interest in it, or the failure of a look-up.
@@ -76,7 +98,11 @@ func isLookUp(c client.Class) bool {
 		c == client.ClassUnreachable
 }
 
-func (s *Server) wait(w http.ResponseWriter, r *http.Request, b *build, interest string) {
+func (s *Server) wait(
+	w http.ResponseWriter, r *http.Request, b *build, interest string, patience time.Duration,
+) {
+	over := time.NewTimer(patience)
+	defer over.Stop()
 	for {
 		_, ended, next := b.after(0)
 		if ended {
@@ -84,6 +110,9 @@ func (s *Server) wait(w http.ResponseWriter, r *http.Request, b *build, interest
 		}
 		select {
 		case <-next:
+		case <-over.C:
+			accept(w, b, interest)
+			return
 		case <-r.Context().Done():
 			b.withdraw(interest)
 			return

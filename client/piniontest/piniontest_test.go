@@ -80,6 +80,7 @@ func TestRefusals(t *testing.T) {
 	want(404, http.MethodGet, "/nowhere")
 	want(404, http.MethodGet, "/v1/builds/none")
 	want(400, http.MethodPost, "/v1/images/slow?wait=x")
+	want(202, http.MethodPost, "/v1/images/slow?wait=1ms")
 	want(400, http.MethodGet, at+"/events", "Last-Event-ID", "x")
 	want(403, http.MethodDelete, at)
 	want(200, http.MethodGet, at)

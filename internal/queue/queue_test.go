@@ -218,7 +218,8 @@ func TestAPauseGivesThePlaceToOthers(t *testing.T) {
 			t.Fatal(err)
 		}
 		failed := errors.New("failed")
-		if err := paused.Pause(t.Context(), func() error { return failed }); !errors.Is(err, failed) {
+		err = paused.Pause(t.Context(), func() error { return failed })
+		if !errors.Is(err, failed) {
 			t.Error(err)
 		}
 		paused.Leave() // has no place

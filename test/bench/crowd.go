@@ -92,7 +92,7 @@ func (a *arena) crowd(ctx context.Context, prefix string, g *gate, callers int) 
 // waited.
 func (s *serving) waitForImage(ctx context.Context) (string, error) {
 	var img pinion.Image
-	err := s.ask(ctx, http.MethodPost, "/v1/images/"+name+"?wait=true", &img)
+	err := s.ask(ctx, http.MethodPost, "/v1/images/"+name+"?wait=10m", &img)
 	if err == nil && img.Outcome != pinion.OutcomeBuilt {
 		err = fmt.Errorf("the image was not waited for: %s", img.Outcome)
 	}

@@ -44,7 +44,7 @@ func hitsByHTTP(v volley) preparing {
 		}
 		ours := v.of("`pinion serve`", func(ctx context.Context) error {
 			var img pinion.Image
-			err := s.ask(ctx, http.MethodPost, "/v1/images/"+name+"?wait=true", &img)
+			err := s.ask(ctx, http.MethodPost, "/v1/images/"+name+"?wait=10m", &img)
 			return errors.Join(err, want.check(img))
 		})
 		return race{ours: ours, peer: a.bare(v, want), end: s.stop}, nil

@@ -106,7 +106,7 @@ func (s *serveClient) ask(ctx context.Context, method, path, body string, header
 
 // ensure asks for the runtime's image, and waits.
 func (s *serveClient) ensure(ctx context.Context) reply {
-	return s.ask(ctx, "POST", "/v1/images/"+runtime+"?wait=true", "")
+	return s.ask(ctx, "POST", "/v1/images/"+runtime+"?wait=10m", "")
 }
 
 // want expects a status and reads the answer.

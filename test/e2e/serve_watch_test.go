@@ -134,8 +134,8 @@ func TestWatchByPolling(t *testing.T) {
 		t.Errorf("a template without requests was looked up %d times", n)
 	}
 	// Now it is.
-	if img := want[pinion.Image](t, srv.ask(t.Context(), "POST", "/v1/images/langgraph?wait=1", ""),
-		200); img.Prewarmed {
+	asked := srv.ask(t.Context(), "POST", "/v1/images/langgraph?wait=10m", "")
+	if img := want[pinion.Image](t, asked, 200); img.Prewarmed {
 		t.Errorf("%+v", img)
 	}
 	s.reset()

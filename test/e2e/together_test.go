@@ -53,9 +53,10 @@ func stacks(words ...string) (found []string) {
 	return found
 }
 
-// sharing counts the callers that wait for a shared build; those that wait for a shared look-up are
-// in the resolver.
+// sharing counts the callers that wait for a shared build, also over HTTP; those that wait for a
+// shared look-up are in the resolver.
 func sharing() (n int) {
+	n = len(stacks("pinion/cmd/internal/server.await("))
 	for _, stack := range stacks("pinion/internal/flight.(*Ticket[...]).Wait(",
 		"molecule-ai/pinion.(*Call).Wait(") {
 		if !strings.Contains(stack, "pinion/resolver.") {

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"strconv"
 
 	"git.moleculesai.app/molecule-ai/pinion"
 	"git.moleculesai.app/molecule-ai/pinion/resolver/git"
@@ -55,18 +54,6 @@ func (q imageRequest) options() (opts []pinion.EnsureOption, p *problem) {
 		opts = append(opts, pinion.NoCache())
 	}
 	return opts, nil
-}
-
-func wantsToWait(r *http.Request) (bool, *problem) {
-	v := r.URL.Query().Get("wait")
-	if v == "" {
-		return false, nil
-	}
-	wait, err := strconv.ParseBool(v)
-	if err != nil {
-		return false, badRequest("wait must be true or false")
-	}
-	return wait, nil
 }
 
 // decodeStrict decodes one value. It refuses unknown members and trailing data.

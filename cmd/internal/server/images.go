@@ -25,7 +25,7 @@ func (s *Server) ensure(w http.ResponseWriter, r *http.Request) {
 
 // ensureImage writes the response, unless it returns a problem. An empty outcome means refused.
 func (s *Server) ensureImage(w http.ResponseWriter, r *http.Request) (outcome string, p *problem) {
-	wait, p := wantsToWait(r)
+	patience, p := s.patience(r)
 	if p != nil {
 		return "", p
 	}
@@ -49,8 +49,8 @@ func (s *Server) ensureImage(w http.ResponseWriter, r *http.Request) (outcome st
 	if !s.interests.take() {
 		return "", tooMany("waiting callers")
 	}
-	free := s.interests.free
-	defer func() { free() }()
+	place := &place{free: s.interests.free}
+	defer place.end()
 	ctx, cancel := s.waitContext(r)
 	defer cancel()
 	name := r.PathValue("name")
@@ -60,20 +60,15 @@ func (s *Server) ensureImage(w http.ResponseWriter, r *http.Request) (outcome st
 		return s.startFailure(ctx, err)
 	}
 	s.observer(name)
-	if !c.Hit() {
-		s.builds.add(c, req.Revision == "", start)
-		if !wait {
-			free = func() {} // the ledger calls it
-			s.accept(w, c)
-			return "accepted", nil
-		}
+	if c.Hit() {
+		return s.result(ctx, w, c)
 	}
-	img, err := c.Wait(ctx)
-	if err != nil {
-		return s.waitFailure(ctx, c, err)
+	s.builds.add(c, req.Revision == "", start)
+	if patience == 0 {
+		s.accept(w, c, place)
+		return "accepted", nil
 	}
-	s.writeJSON(w, http.StatusOK, img)
-	return string(img.Outcome), nil
+	return s.waitFor(ctx, w, c, patience, place)
 }
 
 // waitContext ends when the caller disconnects, or when the drain time is up.
@@ -134,8 +129,8 @@ type acceptance struct {
 }
 
 // accept holds the caller's interest until it is withdrawn or the build has ended.
-func (s *Server) accept(w http.ResponseWriter, c Call) {
-	token := s.builds.hold(c, s.interests.free)
+func (s *Server) accept(w http.ResponseWriter, c Call, place *place) {
+	token := s.builds.hold(c, place.keep())
 	w.Header().Set("Location", "/v1/builds/"+c.ID())
 	s.writeJSON(w, http.StatusAccepted, acceptance{schema.Version, c.Status(), token})
 }
@@ -162,19 +157,4 @@ func (s *Server) listTemplates(w http.ResponseWriter, _ *http.Request) {
 		Schema    int                 `json:"schema"`
 		Templates []pinion.Resolution `json:"templates"`
 	}{schema.Version, s.orchestrator.Templates()})
-}
-
-func (s *Server) readiness(w http.ResponseWriter, r *http.Request) {
-	if s.gate.isClosed() {
-		s.writeProblem(w, r, draining())
-		return
-	}
-	ctx, cancel := context.WithTimeout(r.Context(), s.limits.ready)
-	defer cancel()
-	if err := s.orchestrator.Ready(ctx); err != nil {
-		s.writeProblem(w, r, failureProblem(pinion.Failure{Message: err.Error(),
-			Class: pinion.ClassStore, Origin: pinion.OriginDocker}))
-		return
-	}
-	s.writeJSON(w, http.StatusOK, map[string]string{"status": "ready"})
 }

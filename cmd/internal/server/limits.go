@@ -10,6 +10,7 @@ type limits struct {
 	write     time.Duration // for the caller to accept one write
 	ready     time.Duration // for the image store to answer
 	heartbeat time.Duration // between two comments on an event stream
+	patience  time.Duration // for a build, if the caller that waits names no time
 	shutdown  time.Duration // for the last responses, once all builds have ended
 
 	headerBytes int
@@ -28,7 +29,9 @@ func defaultLimits() limits {
 	return limits{
 		header: 10 * time.Second, idle: 2 * time.Minute, body: 10 * time.Second,
 		write: 30 * time.Second,
-		ready: 5 * time.Second, heartbeat: 15 * time.Second, shutdown: 5 * time.Second,
+		ready: 5 * time.Second, heartbeat: 15 * time.Second,
+		// The least patient proxies and load balancers end a request after 30 s.
+		patience: 25 * time.Second, shutdown: 5 * time.Second,
 		headerBytes: 16 << 10, bodyBytes: 16 << 10, hookBytes: 1 << 20,
 		interests: 4096, streams: 1024, hooks: 16, readers: 64, readersEach: 16, history: 100,
 	}
@@ -50,3 +53,22 @@ func (s slots) take() bool {
 }
 
 func (s slots) free() { <-s }
+
+// place is the slot of one request, which may outlive it.
+type place struct {
+	free func()
+	kept bool
+}
+
+// keep returns the function that frees the slot; end does not do it any more.
+func (p *place) keep() (free func()) {
+	p.kept = true
+	return p.free
+}
+
+// end is the end of the request.
+func (p *place) end() {
+	if !p.kept {
+		p.free()
+	}
+}

@@ -15,8 +15,10 @@ var OpenAPI []byte
 type route struct {
 	pattern string
 	handle  http.HandlerFunc
-	// public routes require no token.
+	// public routes require no token, and ignore the query.
 	public bool
+	// query has the parameters of the query.
+	query []string
 	// maxBody is the bound of the body, in bytes.
 	maxBody int64
 	// readers bounds the concurrent reads of bodies, and slots the concurrent calls of handle after
@@ -30,12 +32,13 @@ type route struct {
 func (s *Server) routes() []route {
 	return []route{
 		{pattern: "GET /healthz", handle: s.health, public: true},
-		{pattern: "GET /readyz", handle: s.readiness},
+		{pattern: "GET /readyz", handle: s.readiness, public: true},
 		{pattern: "GET /metrics", handle: s.showMetrics},
 		{pattern: "GET /openapi.yaml", handle: s.describe},
 		{pattern: "GET /v1/templates", handle: s.listTemplates},
 		{pattern: "GET /v1/images", handle: s.listImages},
-		{pattern: "POST /v1/images/{name}", handle: s.ensure, maxBody: s.limits.bodyBytes},
+		{pattern: "POST /v1/images/{name}", handle: s.ensure, query: []string{"wait"},
+			maxBody: s.limits.bodyBytes},
 		{pattern: "GET /v1/builds", handle: s.listBuilds},
 		{pattern: "GET /v1/builds/{id}", handle: s.showBuild},
 		{pattern: "DELETE /v1/builds/{id}", handle: s.withdraw},
@@ -58,7 +61,7 @@ func (s *Server) Handler() http.Handler {
 			h = s.precheck(r.check, h)
 		}
 		if !r.public {
-			h = s.authenticate(h)
+			h = s.authenticate(s.checkQuery(r.query, h))
 		}
 		mux.Handle(r.pattern, h)
 	}

@@ -35,6 +35,9 @@ type Server struct {
 	hooks     slots
 	readers   *readers
 
+	// linger is how long the interest of a caller that was cut off is held.
+	linger time.Duration
+	ready  readyChecks
 	// gate counts requests for images, from the look-up to the response. The server closes it to
 	// drain.
 	gate gate
@@ -50,8 +53,8 @@ type Option func(*Server)
 // MinToken is the length below which a token could be guessed, in bytes.
 const MinToken = 16
 
-// WithToken requires the token as `Authorization: Bearer` in every request, except for /healthz and
-// the webhook, which is signed. By default no token is required.
+// WithToken requires the token as `Authorization: Bearer` in every request, except for /healthz,
+// /readyz and the webhook, which is signed. By default no token is required.
 func WithToken(token string) Option {
 	return func(s *Server) {
 		sum := sha256.Sum256([]byte(token))

@@ -43,7 +43,7 @@ On SIGTERM or Ctrl-C the server accepts no new builds, waits for those in progre
 
 const serveExample = `  pinion serve
   curl --unix-socket "$XDG_RUNTIME_DIR/pinion/pinion.sock" -X POST \
-    'http://pinion/v1/images/claude-code?wait=true'
+    'http://pinion/v1/images/claude-code?wait=1h'
   pinion serve --listen tcp://127.0.0.1:7466 --token-file /etc/pinion/token
   pinion serve --watch --warm claude-code --hook-secret-file /etc/pinion/hook-secret`
 
@@ -52,6 +52,7 @@ type serveFlags struct {
 	tokenFile  string
 	drain      time.Duration
 	idleExit   time.Duration
+	linger     time.Duration
 	watch      bool
 	interval   time.Duration
 	warm       []string
@@ -80,6 +81,9 @@ func (a *app) serveCommand() *cobra.Command {
 		"`duration` for which requests and builds in progress may continue at the end")
 	fs.DurationVar(&f.idleExit, "idle-exit", 0,
 		"end after this `duration` without a request or a build; 0 means never")
+	fs.DurationVar(&f.linger, "linger", 2*time.Minute,
+		"`duration` for which a build goes on after its last waiting caller was cut off; 0 means "+
+			"not at all")
 	fs.BoolVar(&f.watch, "watch", false, "build new commits before they are requested")
 	fs.DurationVar(&f.interval, "watch-interval", watch.DefaultInterval,
 		"approximate `duration` between two look-ups of a branch")
@@ -117,6 +121,8 @@ func (f *serveFlags) check(env flags.Environment) (s secrets, err error) {
 			f.listen, pinion.EnvServeToken)
 	case f.drain < 0:
 		return s, flags.Errorf("--drain-timeout %s is negative", f.drain)
+	case f.linger < 0:
+		return s, flags.Errorf("--linger %s is negative", f.linger)
 	case f.idleExit < 0:
 		return s, flags.Errorf("--idle-exit %s is negative", f.idleExit)
 	case f.idleExit > 0 && f.watch:
@@ -163,7 +169,7 @@ func (a *app) serve(ctx context.Context, f *serveFlags) error {
 	if err != nil {
 		return err
 	}
-	opts := []server.Option{server.WithLogger(s.log),
+	opts := []server.Option{server.WithLogger(s.log), server.WithLinger(f.linger),
 		server.WithVersion(buildversion.Of(a.program.Version))}
 	if hidden.token != "" {
 		opts = append(opts, server.WithToken(hidden.token))
