@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -63,6 +64,7 @@ func (o *Orchestrator) Doctor(ctx context.Context) []Check {
 	}
 	if local {
 		checks = append(checks, o.checkToken(), o.checkGit(ctx))
+		checks = append(checks, o.checkCertificates()...)
 	}
 	checks = append(checks, o.checkCache())
 	s, err := o.store()
@@ -123,6 +125,26 @@ func (o *Orchestrator) checkGit(ctx context.Context) Check {
 		return pass("git server", "none is needed: the catalogue gives all images")
 	}
 	return failure("git server", last)
+}
+
+// checkCertificates says what a builder needs for git servers whose certificates the config file
+// names, since nothing in a build request can give it to the builder.
+func (o *Orchestrator) checkCertificates() []Check {
+	var checks []Check
+	servers := o.current.Load().catalogue.Servers()
+	for _, host := range slices.Sorted(maps.Keys(servers)) {
+		if file := servers[host].CAFile; file != "" {
+			checks = append(checks, caution("certificates", "%s: the look-up trusts %s. The "+
+				"builder fetches with a list of its own, so add these certificates to the system's "+
+				"on its machine or in its container", host, file))
+		}
+		if file := servers[host].ClientCert; file != "" {
+			checks = append(checks, caution("certificates", "%s: the look-up shows %s. A "+
+				"builder's git cannot show a certificate, so the server has to let the builder "+
+				"fetch without one", host, file))
+		}
+	}
+	return checks
 }
 
 // doctorTemplates returns the catalogue, the user's own templates first.

@@ -2,9 +2,12 @@ package pinion
 
 import (
 	"context"
+	"encoding/pem"
 	"errors"
 	"log/slog"
+	"net/http/httptest"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -136,5 +139,26 @@ func TestPinnedTemplates(t *testing.T) {
 	w.heads.err = ErrUnauthorized
 	if _, err := w.Ensure(t.Context(), "codex"); !errors.Is(err, ErrUnauthorized) {
 		t.Errorf("who may not read the repository gets %v", err)
+	}
+}
+
+// TestDoctorSaysWhatTheBuilderNeeds: what the config file gives to the look-up of a git server
+// cannot be given to the builder.
+func TestDoctorSaysWhatTheBuilderNeeds(t *testing.T) {
+	s := httptest.NewTLSServer(nil)
+	defer s.Close()
+	dir := t.TempDir()
+	ca := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw})
+	for name, text := range map[string][]byte{"ca.pem": ca,
+		"config.yaml": []byte("servers:\n- {host: git.example, ca_file: ca.pem}\n")} {
+		if err := os.WriteFile(filepath.Join(dir, name), text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w := newWorld(t, WithConfig(filepath.Join(dir, "config.yaml")))
+	got := checkNamed(t, w.Doctor(t.Context()), "certificates")
+	if got.Status != StatusWarn || !strings.Contains(got.Detail, "git.example") ||
+		!strings.Contains(got.Detail, filepath.Join(dir, "ca.pem")) {
+		t.Errorf("got %+v", got)
 	}
 }

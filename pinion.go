@@ -83,13 +83,15 @@ func (s settings) loadTemplates(hidden []string) (*templates, error) {
 	if err != nil {
 		return nil, err
 	}
-	hint := resolver.WithTokenHint(setup.TokenHint)
+	opts := []resolver.ClientOption{resolver.WithTokenHint(setup.TokenHint),
+		resolver.WithServers(setup.Servers)}
 	hidden = slices.Concat(hidden, setup.Credentials.Secrets())
 	slices.Sort(hidden)
 	hidden = slices.Compact(hidden)
 	return &templates{
 		catalogue: setup.Catalogue, creds: setup.Credentials,
-		heads: resolver.NewClient(setup.Credentials, hint), public: resolver.NewClient(nil, hint),
+		heads:  resolver.NewClient(setup.Credentials, opts...),
+		public: resolver.NewClient(nil, opts...),
 		redact: redact.New(hidden...), hidden: hidden,
 	}, nil
 }

@@ -20,8 +20,10 @@ const DefaultRepoPrefix = "https://git.moleculesai.app/molecule-ai/molecule-ai-w
 type Catalogue struct {
 	templates map[string]Template
 	images    map[string]string // image name -> template name
-	tokenEnvs map[string]string // host -> variable
 	frontends []string
+
+	credentials map[string]credentialConfig // by host
+	servers     Servers
 
 	adjusted map[string]bool     // the built-in templates that a file has changed
 	refused  map[string]*Problem // by template
@@ -51,11 +53,12 @@ func NewCatalogue(prefix string, opts ...CatalogueOption) (*Catalogue, error) {
 		prefix = DefaultRepoPrefix
 	}
 	c := &Catalogue{
-		templates: map[string]Template{},
-		images:    map[string]string{},
-		tokenEnvs: map[string]string{},
-		adjusted:  map[string]bool{},
-		refused:   map[string]*Problem{},
+		templates:   map[string]Template{},
+		images:      map[string]string{},
+		credentials: map[string]credentialConfig{},
+		servers:     Servers{},
+		adjusted:    map[string]bool{},
+		refused:     map[string]*Problem{},
 	}
 	parse := func(name string) (git.Remote, error) {
 		remote, err := git.ParseRemote(prefix+name, rules.remote...)
@@ -155,8 +158,15 @@ func (c *Catalogue) Names() []string {
 // TokenEnvs returns, by host[:port], the name of the environment variable that
 // the configuration says holds the host's token.
 func (c *Catalogue) TokenEnvs() map[string]string {
-	return maps.Clone(c.tokenEnvs)
+	envs := map[string]string{}
+	for host, entry := range c.credentials {
+		envs[host] = entry.TokenEnv
+	}
+	return envs
 }
+
+// Servers returns what the configuration says of git servers.
+func (c *Catalogue) Servers() Servers { return maps.Clone(c.servers) }
 
 // Frontends returns the images that the configuration lets `# syntax=` name, in
 // full and without tag, such as "docker.io/team/frontend".
@@ -167,12 +177,13 @@ func (c *Catalogue) Frontends() []string {
 // clone returns a copy, so that a file can be added as a whole or not at all.
 func (c *Catalogue) clone() *Catalogue {
 	return &Catalogue{
-		templates: maps.Clone(c.templates),
-		images:    maps.Clone(c.images),
-		tokenEnvs: maps.Clone(c.tokenEnvs),
-		frontends: slices.Clone(c.frontends),
-		adjusted:  maps.Clone(c.adjusted),
-		refused:   maps.Clone(c.refused),
-		entries:   slices.Clone(c.entries),
+		templates:   maps.Clone(c.templates),
+		images:      maps.Clone(c.images),
+		credentials: maps.Clone(c.credentials),
+		servers:     maps.Clone(c.servers),
+		frontends:   slices.Clone(c.frontends),
+		adjusted:    maps.Clone(c.adjusted),
+		refused:     maps.Clone(c.refused),
+		entries:     slices.Clone(c.entries),
 	}
 }

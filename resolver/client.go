@@ -2,6 +2,7 @@ package resolver
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"net/http"
 	"strings"
@@ -31,7 +32,9 @@ type Head struct {
 type Client struct {
 	creds     Credentials
 	redactor  *redact.Redactor
+	servers   Servers
 	transport http.RoundTripper
+	own       map[string]*http.Transport // of servers, by host, instead of transport
 	userAgent string
 	timeouts  Timeouts
 	retries   int
@@ -66,6 +69,7 @@ func NewClient(creds Credentials, opts ...ClientOption) *Client {
 	}
 	if c.transport == nil {
 		c.transport = newTransport(c.timeouts)
+		c.own = c.servers.transports(c.timeouts)
 	}
 	return c
 }
@@ -93,9 +97,29 @@ func (c *Client) Head(
 	head, err := c.lookups.Do(ctx, key, func(ctx context.Context) (Head, error) {
 		ctx, cancel := c.withDeadline(ctx)
 		defer cancel()
-		return c.head(ctx, remote, ref, hint)
+		return c.following(remote, func(remote git.Remote) (Head, error) {
+			return c.head(ctx, remote, ref, hint)
+		})
 	})
 	return head, c.fail(op, remote, err)
+}
+
+// maxRedirects bounds how many renames of one repository are followed.
+const maxRedirects = 5
+
+// following asks for a repository where it has moved to, if its server may redirect on its own
+// host. Where that is, is never remembered: the old name may become another repository's.
+func (c *Client) following(
+	remote git.Remote, ask func(git.Remote) (Head, error),
+) (Head, error) {
+	for n := 0; ; n++ {
+		head, err := ask(remote)
+		moved, isMoved := errors.AsType[*MovedError](err)
+		if !isMoved || n == maxRedirects || !c.servers.For(remote).FollowRedirects {
+			return head, err
+		}
+		remote = moved.To
+	}
 }
 
 // fail returns err as an *Error, nil for nil.

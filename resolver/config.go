@@ -13,6 +13,7 @@ import (
 type config struct {
 	Templates   []templateConfig   `yaml:"templates"`
 	Credentials []credentialConfig `yaml:"credentials"`
+	Servers     []serverConfig     `yaml:"servers"`
 	Frontends   []string           `yaml:"frontends"`
 }
 
@@ -70,9 +71,4 @@ func (a argConfig) rule(name string) (arg.Rule, error) {
 	}
 	return arg.Rule{Name: name, Value: a.value, File: a.File, Pattern: a.Pattern,
 		Version: a.Version, Required: a.Missing == missingRefuse}.Check()
-}
-
-type credentialConfig struct {
-	Host     string `yaml:"host"`
-	TokenEnv string `yaml:"token_env"`
 }

@@ -160,27 +160,6 @@ func (e templateConfig) setArgs(t *Template) error {
 	return nil
 }
 
-// addCredential returns the host as a URL has it.
-func (c *Catalogue) addCredential(entry credentialConfig) (host string, err error) {
-	remote, err := git.ParseRemote("https://" + entry.Host + "/host")
-	if err != nil || remote.Path() != "host" {
-		return "", inKey(fmt.Errorf("%w: host %s: give a host name, with its port if it has one",
-			ErrInvalidInput, quote(entry.Host)), "host")
-	}
-	if !isEnvName(entry.TokenEnv) {
-		// The error doesn't repeat it: it may be the token.
-		return "", inKey(fmt.Errorf("%w: token_env of host %s: give the name of an environment "+
-			"variable, never the token itself",
-			ErrInvalidInput, remote.Host()), "token_env")
-	}
-	if _, taken := c.tokenEnvs[remote.Host()]; taken {
-		return "", inKey(fmt.Errorf("%w: host %s has a credential already: remove one",
-			ErrInvalidInput, remote.Host()), "host")
-	}
-	c.tokenEnvs[remote.Host()] = entry.TokenEnv
-	return remote.Host(), nil
-}
-
 // addFrontend accepts a name without tag and digest: a tag moves with each push, so it would not
 // restrict anything. It returns the name in full.
 func (c *Catalogue) addFrontend(image string) (string, error) {

@@ -38,7 +38,7 @@ func (p *Problem) Error() string {
 // Unwrap returns the cause.
 func (p *Problem) Unwrap() error { return p.Err }
 
-// AddFile adds the templates, credentials and frontends of a YAML file. With an
+// AddFile adds the templates, credentials, servers and frontends of a YAML file. With an
 // error it adds none of them. The error is an *Error: around fs.ErrNotExist if there
 // is no such file, around ErrInvalidInput, and the first *Problem, if its content is refused.
 func (c *Catalogue) AddFile(path string) error {
@@ -115,8 +115,8 @@ func parseConfig(text []byte) (*yaml.Node, error) {
 	case isNull(root):
 		return nil, nil
 	case root.Kind != yaml.MappingNode:
-		return nil, fmt.Errorf("%w: line %d: write templates, credentials or frontends, each "+
-			"with a list", ErrInvalidInput, root.Line)
+		return nil, fmt.Errorf("%w: line %d: write templates, credentials, servers or "+
+			"frontends, each with a list", ErrInvalidInput, root.Line)
 	}
 	return root, nil
 }
@@ -131,7 +131,8 @@ func (r reader) file(root *yaml.Node) {
 	seen := map[string]bool{}
 	for key, value := range pairs(root) {
 		sections := map[string]func(*yaml.Node) (string, error){
-			"templates": r.template, "credentials": r.credential, "frontends": r.frontend,
+			"templates": r.template, "credentials": r.credential, "servers": r.server,
+			"frontends": r.frontend,
 		}
 		add, ok := sections[key.Value]
 		switch {
@@ -195,15 +196,6 @@ func (r reader) template(node *yaml.Node) (string, error) {
 		return "", err
 	}
 	return r.catalogue.templates[t.Name].describe(), nil
-}
-
-func (r reader) credential(node *yaml.Node) (string, error) {
-	var entry credentialConfig
-	if err := decodeEntry(node, &entry); err != nil {
-		return "", err
-	}
-	host, err := r.catalogue.addCredential(entry)
-	return host + " with the token in " + entry.TokenEnv, err
 }
 
 func (r reader) frontend(node *yaml.Node) (string, error) {

@@ -199,6 +199,7 @@ func typeHint(text string) string {
 			"{VERSION: {file: .version}}",
 		"into resolver.templateConfig":   ": write a mapping, for example {name: NAME, repo: URL}",
 		"into resolver.credentialConfig": ": write a mapping with host and token_env",
+		"into resolver.serverConfig":     ": write a mapping with host and what is set for it",
 	} {
 		if strings.HasSuffix(text, suffix) {
 			return hint

@@ -134,5 +134,24 @@ var keyNotes = map[string]keyNote{
 	"credentials.token_env": {
 		text:    "Name of the environment variable with the token, never the token.",
 		pattern: `^[A-Za-z_][A-Za-z0-9_]*$`, required: true},
+	"credentials.user": {
+		text: "User name that goes with the token or password. The default is that of a token " +
+			"that needs none.",
+		pattern: `^[^:]*$`},
+	"credentials.user_env": {
+		text:    "Name of the environment variable with the user name, instead of user.",
+		pattern: `^[A-Za-z_][A-Za-z0-9_]*$`},
+	"servers": {text: "How git servers are asked."},
+	"servers.host": {text: "Host of the server, with the port if the URL has one.",
+		required: true},
+	"servers.redirects": {
+		text: "Whether a redirect to another repository of this host is followed, as after a " +
+			"rename; never by default.",
+		choices: []string{redirectsNever, redirectsSameHost}},
+	"servers.ca_file": {
+		text: "PEM file with certificates that are trusted for this host besides the system's."},
+	"servers.client_cert": {text: "PEM file with a certificate to show to the server."},
+	"servers.client_key":  {text: "PEM file with the certificate's key."},
+
 	"frontends": {text: "Images without tag that # syntax= may name besides docker/dockerfile."},
 }

@@ -57,16 +57,20 @@ func (c Credentials) Secrets() []string {
 
 // byHost returns what a map by host[:port] has for a remote.
 func byHost[T comparable](m map[string]T, r git.Remote) T {
+	return byName(m, r.Scheme(), r.Host())
+}
+
+func byName[T comparable](m map[string]T, scheme, host string) T {
 	var none T
-	if v := m[r.Host()]; v != none {
+	if v := m[host]; v != none {
 		return v
 	}
 	port := ":443"
-	if r.Scheme() == "http" {
+	if scheme == "http" {
 		port = ":80"
 	}
-	if bare, had := strings.CutSuffix(r.Host(), port); had {
+	if bare, had := strings.CutSuffix(host, port); had {
 		return m[bare]
 	}
-	return m[r.Host()+port]
+	return m[host+port]
 }

@@ -77,7 +77,8 @@ type MovedError struct {
 
 // Error returns a text with the new URL.
 func (e *MovedError) Error() string {
-	return fmt.Sprintf("the repository has moved to %s: use the new URL in the catalogue", e.To)
+	return fmt.Sprintf("the repository has moved to %s: use the new URL in the catalogue, or set "+
+		"redirects for its host under servers in the config file", e.To)
 }
 
 // Is reports whether target is ErrNotFound.

@@ -26,6 +26,7 @@ type LoadConfig struct {
 type Setup struct {
 	Catalogue   *Catalogue
 	Credentials Credentials
+	Servers     Servers
 	// TokenHint returns where the token of a host comes from, for [WithTokenHint].
 	TokenHint func(host string) string
 }
@@ -45,21 +46,43 @@ func Load(cfg LoadConfig) (Setup, error) {
 	}
 	names := catalogue.TokenEnvs()
 	creds := Credentials{}
-	for host, name := range names {
-		if token, _ := cfg.Lookup(name); strings.TrimSpace(token) != "" {
-			creds[host] = Credential{Token: strings.TrimSpace(token)}
+	for host, entry := range catalogue.credentials {
+		if token := cfg.variable(entry.TokenEnv); token != "" {
+			creds[host] = Credential{User: cfg.userOf(entry), Token: token}
 		}
 	}
 	if cfg.Token != "" {
 		creds[own] = Credential{Token: cfg.Token}
+		if entry := catalogue.credentials[own]; entry.TokenEnv == DefaultTokenEnv {
+			creds[own] = Credential{User: cfg.userOf(entry), Token: cfg.Token}
+		}
 	}
 	hint := func(host string) string {
-		if host == own {
+		if host == own && (cfg.Token != "" || names[host] == "") {
 			return DefaultTokenEnv
 		}
 		return cmp.Or(names[host], "a token_env for "+host+" under credentials in the config file")
 	}
-	return Setup{Catalogue: catalogue, Credentials: creds, TokenHint: hint}, nil
+	return Setup{Catalogue: catalogue, Credentials: creds, Servers: catalogue.Servers(),
+		TokenHint: hint}, nil
+}
+
+// variable returns the value of an environment variable without blanks around it.
+func (cfg LoadConfig) variable(name string) string {
+	value, _ := cfg.Lookup(name)
+	return strings.TrimSpace(value)
+}
+
+// userOf returns the user name of an entry. One that a variable gives in a form that cannot be sent
+// is left out, so that the server refuses the token.
+func (cfg LoadConfig) userOf(entry credentialConfig) string {
+	if entry.UserEnv == "" {
+		return entry.User
+	}
+	if user := cfg.variable(entry.UserEnv); isUserName(user) {
+		return user
+	}
+	return ""
 }
 
 func (cfg LoadConfig) catalogue() (*Catalogue, error) {

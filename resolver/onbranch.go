@@ -31,15 +31,18 @@ func (c *Client) OnBranch(
 	ctx, cancel := c.withDeadline(ctx)
 	defer cancel()
 	hint.Format = rev.Format()
-	head, err := c.head(ctx, remote, ref, hint)
-	if err == nil {
-		err = c.requireOnBranch(ctx, remote, head, rev)
-	}
-	if err != nil {
-		return Head{}, c.fail(op, remote, err)
-	}
-	head.Revision = rev
-	return head, nil
+	head, err := c.following(remote, func(remote git.Remote) (Head, error) {
+		head, err := c.head(ctx, remote, ref, hint)
+		if err == nil {
+			err = c.requireOnBranch(ctx, remote, head, rev)
+		}
+		if err != nil {
+			return Head{}, err
+		}
+		head.Revision = rev
+		return head, nil
+	})
+	return head, c.fail(op, remote, err)
 }
 
 func (c *Client) requireOnBranch(

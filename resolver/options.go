@@ -90,6 +90,11 @@ func WithTokenHint(hint func(host string) string) ClientOption {
 	return func(c *Client) { c.tokenHint = hint }
 }
 
+// WithServers sets what is configured for git servers; nothing by default.
+func WithServers(s Servers) ClientOption {
+	return func(c *Client) { c.servers = s }
+}
+
 // maxHeaderBytes caps a response's header.
 const maxHeaderBytes = 64 << 10
 

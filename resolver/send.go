@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
+	"strings"
 	"time"
 )
 
@@ -37,7 +39,7 @@ func (c *Client) send(
 ) (*http.Response, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	header := cancelAfter(cancel, "send a header", c.timeouts.Header)
-	resp, err := c.transport.RoundTrip(req.WithContext(ctx))
+	resp, err := c.transportOf(req.URL).RoundTrip(req.WithContext(ctx))
 	header.Stop()
 	if err != nil {
 		err = requestError(ctx, err)
@@ -54,6 +56,14 @@ func (c *Client) send(
 		stall:    cancelAfter(cancel, "keep its answer coming", c.timeouts.Progress),
 	}
 	return resp, nil
+}
+
+// transportOf returns what carries a request.
+func (c *Client) transportOf(u *url.URL) http.RoundTripper {
+	if own := byName(c.own, u.Scheme, strings.ToLower(u.Host)); own != nil {
+		return own
+	}
+	return c.transport
 }
 
 func cancelAfter(cancel context.CancelCauseFunc, what string, d time.Duration) *time.Timer {

@@ -1,8 +1,14 @@
 package e2e_test
 
 import (
+	"encoding/base64"
+	"log/slog"
 	"net/http"
+	"path/filepath"
+	"strings"
 	"testing"
+
+	"github.com/moby/buildkit/client"
 
 	"git.moleculesai.app/molecule-ai/pinion"
 	"git.moleculesai.app/molecule-ai/pinion/test/parts"
@@ -54,4 +60,82 @@ func TestGitServersOfOtherKinds(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestUserNameWithThePassword: a credential that goes with its user name opens the look-up and the
+// builder's fetch, and nothing shows it.
+func TestUserNameWithThePassword(t *testing.T) {
+	onCells(t, []cell{containerdOwn, oldOwn, classicStandalone}, func(t *testing.T, on cell) {
+		s, server := gitBackend(t, on)
+		pushWord(t, server, "user")
+		const password = "pass w0rd:with/signs"
+		server.SetHabits(parts.GitHabits{User: "deploy-bot", Password: password})
+		host := strings.TrimPrefix(s.git.URL(), "http://")
+		token := "credentials:\n- host: '" + host + "'\n  token_env: DEPLOY_PASSWORD\n"
+		s.user = s.with("DEPLOY_PASSWORD", password, "PINION_CONFIG", configFile(t, token))
+		s.refused(t, pinion.ErrUnauthorized, "DEPLOY_PASSWORD", "user")
+
+		member := s.with("PINION_CONFIG", configFile(t, token+"  user: deploy-bot\n"))
+		var seen strings.Builder
+		img, err := member.open(t, pinion.WithLogger(slog.New(slog.NewTextHandler(&seen, nil))),
+			pinion.WithProgress(func(_ string, status *client.SolveStatus) {
+				for _, l := range status.Logs {
+					seen.Write(l.Data)
+				}
+			})).Ensure(t.Context(), runtime)
+		if err != nil || img.Outcome != pinion.OutcomeBuilt {
+			t.Fatalf("got %+v, %v", img, err)
+		}
+		encoded := base64.StdEncoding.EncodeToString([]byte("deploy-bot:" + password))
+		if text := seen.String(); strings.Contains(text, password) ||
+			strings.Contains(text, encoded) {
+			t.Errorf("the credential is in %s", text)
+		}
+		s.reset()
+		member.ensure(t, pinion.OutcomeHit)
+		s.wantHitTraffic(t)
+	})
+}
+
+// TestRedirectOnTheSameHost: a renamed repository is followed where the config file allows it. The
+// builder fetches where the commit was seen.
+func TestRedirectOnTheSameHost(t *testing.T) {
+	onCells(t, []cell{containerdOwn, oldOwn}, func(t *testing.T, on cell) {
+		s, server := gitBackend(t, on)
+		if err := server.CreateRepo(t.Context(), "elsewhere", ""); err != nil {
+			t.Fatal(err)
+		}
+		sha, err := server.Push(t.Context(), "elsewhere",
+			parts.Commit{Files: busybox(t, "CMD echo moved"), Message: t.Name()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		server.SetHabits(parts.GitHabits{Renamed: map[string]string{"t-" + runtime: "elsewhere"}})
+		s.refused(t, pinion.ErrNotFound, "moved to", s.git.URL()+"/elsewhere", "redirects")
+
+		host := strings.TrimPrefix(s.git.URL(), "http://")
+		s.user = s.with("PINION_CONFIG",
+			configFile(t, "servers:\n- {host: '"+host+"', redirects: same-host}\n"))
+		s.reset()
+		built := s.ensure(t, pinion.OutcomeBuilt)
+		if built.Revision.String() != sha {
+			t.Errorf("%s was pushed, %s built", sha, built.Revision)
+		}
+		for _, r := range s.git.Requests() {
+			if r.Method == http.MethodGet && !strings.HasPrefix(r.Path, "/elsewhere.git/") {
+				t.Errorf("the builder asked for %s", r.Path)
+			}
+		}
+		s.reset()
+		s.ensure(t, pinion.OutcomeHit)
+		if asked := s.git.Requests(); len(asked) != 2 {
+			t.Errorf("a hit asked the git server %+v", asked)
+		}
+	})
+}
+
+// configFile writes a config file.
+func configFile(t *testing.T, text string) string {
+	t.Helper()
+	return write(t, filepath.Join(t.TempDir(), "config.yaml"), text, 0o600)
 }
