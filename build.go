@@ -58,7 +58,8 @@ func (bs *builds) join(
 	run := func(ctx context.Context, b *Build) (img Image, err error) {
 		defer func() {
 			if err != nil {
-				err = fail(ctx, b.name, err)
+				err = withChecks(fail(ctx, b.name, err), b.found())
+				logChecks(bs.log, b.name, err)
 				logStep(bs.log, b.name, err)
 			}
 			logWarnings(bs.log, b.name, img.Warnings)
@@ -88,8 +89,9 @@ type Build struct {
 	turn                *queue.Turn // nil for a hit
 
 	mu     sync.Mutex
-	status BuildStatus // guarded by mu
-	doing  string      // what began last; guarded by mu
+	status BuildStatus  // guarded by mu
+	checks []BuildCheck // guarded by mu
+	doing  string       // what began last; guarded by mu
 
 	done  chan struct{} // closed after image and err are set
 	image Image

@@ -69,6 +69,8 @@ type Error struct {
 	// Name of the template; empty where the call was about none.
 	Name   string
 	Origin Origin
+	// Checks are what BuildKit remarked on the Dockerfile before a build failed.
+	Checks []BuildCheck
 	Err    error
 }
 
@@ -80,6 +82,9 @@ func (e *Error) Error() string {
 }
 
 func (e *Error) Unwrap() error { return e.Err }
+
+// Warnings returns the first of e.Checks, each in one line, and how many there are besides.
+func (e *Error) Warnings() []string { return checkWarnings(e.Checks) }
 
 // ContextError is what a call returns if its context ended first. [errors.Is] finds
 // [context.DeadlineExceeded] or [context.Canceled] in it.

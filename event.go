@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/containerd/platforms"
@@ -37,6 +38,8 @@ const (
 	// EventLog: a step printed the line Text. Long lines are cut, and in a flood of them the oldest
 	// are dropped.
 	EventLog EventType = "log"
+	// EventCheck: BuildKit remarks something on the Dockerfile, see Check. Text has it in one line.
+	EventCheck EventType = "check"
 	// EventNotice: Text is worth knowing before a long wait.
 	EventNotice EventType = "notice"
 	// EventStillBuilding: nothing was reported for 20 s, and the build goes on. Step is the one
@@ -69,9 +72,10 @@ type Event struct {
 	Text      string       `json:"text,omitempty"`
 	Bytes     int64        `json:"bytes,omitempty"`
 	// Elapsed is in milliseconds.
-	Elapsed int64    `json:"elapsed_ms,omitempty"`
-	Image   *Image   `json:"image,omitempty"`
-	Failure *Failure `json:"failure,omitempty"`
+	Elapsed int64       `json:"elapsed_ms,omitempty"`
+	Image   *Image      `json:"image,omitempty"`
+	Failure *Failure    `json:"failure,omitempty"`
+	Check   *BuildCheck `json:"check,omitempty"`
 }
 
 // Step is a vertex of BuildKit's build graph.
@@ -151,6 +155,8 @@ type Failure struct {
 	Class   Class  `json:"class"`
 	// Log has the last lines that the failed step printed, see [StepError].
 	Log []string `json:"log,omitempty"`
+	// Checks are what BuildKit had remarked on the Dockerfile before.
+	Checks []BuildCheck `json:"checks,omitempty"`
 }
 
 // maxSteps is the number of steps whose events are never dropped.
@@ -191,7 +197,7 @@ func failureOf(ctx context.Context, err error, clean func(string) string) *Failu
 	f := &Failure{Message: clean(err.Error()), Class: ClassOf(err)}
 	var e *Error
 	if errors.As(err, &e) {
-		f.Origin = e.Origin
+		f.Origin, f.Checks = e.Origin, slices.Clone(e.Checks)
 	}
 	if step, ok := errors.AsType[*StepError](err); ok {
 		for _, line := range step.Log {
@@ -225,6 +231,37 @@ func logWarnings(log *slog.Logger, name string, warnings []string) {
 	for _, w := range warnings {
 		log.Warn(fmt.Sprintf("%s: %s", name, w), LogInResult, true)
 	}
+}
+
+// withChecks adds to the error of a build what BuildKit remarked before.
+func withChecks(err error, checks []BuildCheck) error {
+	if e, ok := errors.AsType[*Error](err); ok && len(checks) > 0 {
+		e.Checks = checks
+	}
+	return err
+}
+
+// logChecks logs what BuildKit remarked before a build failed.
+func logChecks(log *slog.Logger, name string, err error) {
+	if e, ok := errors.AsType[*Error](err); ok {
+		logWarnings(log, name, e.Warnings())
+	}
+}
+
+// check keeps and emits a remark of BuildKit.
+func (b *Build) check(c BuildCheck) {
+	c = c.Clean(b.clean)
+	b.mu.Lock()
+	b.checks = append(b.checks, c)
+	b.mu.Unlock()
+	b.emit(Event{Type: EventCheck, Text: c.String(), Check: &c})
+}
+
+// found returns the remarks of BuildKit so far.
+func (b *Build) found() []BuildCheck {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.Clone(b.checks)
 }
 
 // failureEvent is the only event of a call that failed before its subject was known.

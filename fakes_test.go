@@ -102,8 +102,9 @@ type fakeBuilder struct {
 	save  func(context.Context, buildkit.CacheSave) (ocispecs.Descriptor, error)
 	// importFailed is what a solve reports, and closed counts.
 	importFailed error
-	// status, if set, is reported before wait.
+	// status, if set, is reported before wait, and so are checks.
 	status *client.SolveStatus
+	checks []buildkit.Check
 	closed int
 }
 
@@ -156,6 +157,9 @@ func (f *fakeBuilder) Solve(
 	f.built = append(f.built, req)
 	f.mu.Unlock()
 	req.Progress(cmp.Or(f.status, &client.SolveStatus{}))
+	for _, c := range f.checks {
+		req.OnCheck(c)
+	}
 	if f.wait != nil {
 		if err := f.wait(ctx); err != nil {
 			return buildkit.Result{}, err

@@ -90,6 +90,7 @@ func (i Image) clone() Image {
 		i.Descriptor.Platform = copyOf(i.Descriptor.Platform)
 	}
 	i.Warnings, i.Args = slices.Clone(i.Warnings), maps.Clone(i.Args)
+	i.Checks = slices.Clone(i.Checks)
 	return i
 }
 
@@ -123,7 +124,10 @@ type Receipt struct {
 	Cache *CacheReceipt `json:"cache,omitempty"`
 	// SupersededBy is the branch's head if it moved while Revision was being built.
 	SupersededBy git.Revision `json:"superseded_by,omitzero"`
-	// Warnings are the problems that did not stop the work.
+	// Checks are what BuildKit remarked on the Dockerfile when the image was built, also on a hit.
+	Checks []BuildCheck `json:"checks,omitempty"`
+	// Warnings are the problems that did not stop the work. After a build they have the first of
+	// Checks too, each in one line; on a hit only those about the platform of a base image.
 	Warnings  []string  `json:"warnings,omitempty"`
 	Durations Durations `json:"durations_ms"`
 }
@@ -185,6 +189,12 @@ func (w work) image(outcome Outcome, rec cache.Record) Image {
 		Receipt: Receipt{Args: maps.Clone(rec.Args), Prewarmed: rec.Prewarmed,
 			Durations: w.times},
 	}
+	for _, c := range rec.Checks {
+		img.Checks = append(img.Checks, BuildCheck(c))
+	}
+	if outcome == OutcomeHit {
+		img.Warnings = lastingWarnings(img.Checks)
+	}
 	if w.tree != nil {
 		img.Repository = "" // the tree may be of none
 	}
@@ -204,4 +214,42 @@ func (w work) receipt(
 	img.Durations.Fetch, img.Durations.Solve = ms(res.FetchTime), ms(res.SolveTime)
 	img.Durations.Deliver = ms(res.DeliverTime)
 	return img
+}
+
+// BuildCheck is what BuildKit remarks on a Dockerfile without failing: a rule of `docker build
+// --check`, with its place.
+type BuildCheck = buildkit.Check
+
+// maxCheckWarnings is how many checks are among the warnings of an image, for people.
+const maxCheckWarnings = 10
+
+// checkWarnings returns the first checks as warnings, and how many there are besides.
+func checkWarnings(checks []BuildCheck) (warnings []string) {
+	for i, c := range checks {
+		if i == maxCheckWarnings {
+			return append(warnings, fmt.Sprintf("and %d more remarks on the Dockerfile",
+				len(checks)-i))
+		}
+		warnings = append(warnings, c.String())
+	}
+	return warnings
+}
+
+// lastingWarnings returns the warnings of a hit: the checks about what the image holds. The others
+// are about the Dockerfile, and were warnings of its build.
+func lastingWarnings(checks []BuildCheck) (warnings []string) {
+	for _, c := range checks {
+		if c.Rule == buildkit.RuleBasePlatform {
+			warnings = append(warnings, c.String())
+		}
+	}
+	return warnings
+}
+
+// remembered returns the checks as a record has them.
+func remembered(checks []BuildCheck) (recs []cache.Check) {
+	for _, c := range checks {
+		recs = append(recs, cache.Check(c))
+	}
+	return recs
 }

@@ -241,11 +241,12 @@ func (o *Orchestrator) buildLocked(
 	rec := arrival.Record(got, res, bk.Info())
 	rec.Name, rec.Ref, rec.Prewarmed = w.template.Name, w.template.RefName(), w.request.prewarm
 	rec.Dialect = w.head.Dialect.String()
+	rec.Checks = remembered(b.found())
 	img = w.receipt(rec, res, bk.Info(), offer)
 	img.Reason = verify.Reason(miss, before, got.ID)
 	img.BuildRef = o.builders.BuildRef(bk.Info(), res.Ref)
 	img.Warnings = slices.Concat(warnings, bk.Remarks, offer.Warnings(res), res.Warnings,
-		got.Warnings, o.remember(ctx, rec))
+		checkWarnings(img.Checks), got.Warnings, o.remember(ctx, rec))
 	offer.Save(ctx, res)
 	return img, moved, nil
 }
@@ -293,7 +294,7 @@ func (o *Orchestrator) solve(
 		Reference: arrival.Name(), Name: r.Reference(),
 		Token: cred.Token, AuthHeader: cred.Header(), AllowedFrontends: o.frontends(w),
 		NoCache: w.request.noCache, Pull: w.request.pull, CacheImports: offer.Imports(),
-		Progress:   b.progress(beats.Observe, o.settings.progress),
+		OnCheck: b.check, Progress: b.progress(beats.Observe, o.settings.progress),
 		StallAfter: o.settings.stallAfter.Duration,
 		Timeout:    cmp.Or(t.Timeout, o.settings.timeout.Duration),
 	}, arrival)

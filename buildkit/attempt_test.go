@@ -50,7 +50,7 @@ func TestFallbacks(t *testing.T) {
 func TestAttempts(t *testing.T) {
 	b := &Builder{info: Info{Kind: KindBuildkitd}}
 	req := Request{CacheImports: []CacheEntry{{Type: "local"}}, Token: "s3cret"}
-	s := newSolve(b, req, func(error) {})
+	s := newSolve(b, req, newChecks(nil), func(error) {})
 	started := s.started
 	for i, f := range fallbacks() {
 		_, archive := s.exporter().(archiveExporter)

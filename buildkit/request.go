@@ -60,6 +60,9 @@ type Request struct {
 	// before it is cancelled with [ErrTimeLimit]; 0 means no limit.
 	Timeout time.Duration
 
+	// OnCheck is called for each of BuildKit's remarks on the Dockerfile, once and before Solve
+	// returns, by one goroutine at a time. At most 51 come. It may be nil.
+	OnCheck func(Check)
 	// Progress receives BuildKit's statuses, without control characters and secrets; it may be nil.
 	// It is called by one goroutine at a time and must not block for long. [Steps] derives steps
 	// from the statuses.

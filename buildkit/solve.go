@@ -36,7 +36,7 @@ func (b *Builder) Solve(ctx context.Context, req Request, sink Sink) (Result, er
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	s := newSolve(b, req, cancel)
+	s := newSolve(b, req, newChecks(req.OnCheck), cancel)
 	res, err := s.run(ctx, sink)
 	for _, f := range fallbacks() {
 		if err == nil || ctx.Err() != nil {
@@ -91,17 +91,19 @@ type solve struct {
 	transfer                 transfer
 }
 
-func newSolve(b *Builder, req Request, cancel context.CancelCauseFunc) *solve {
+func newSolve(
+	b *Builder, req Request, checks *checks, cancel context.CancelCauseFunc,
+) *solve {
 	w := newWatchdog(req.StallAfter, cancel)
 	return &solve{
 		builder: b, req: req, started: time.Now(), gate: newGate(req),
-		statuses: statusRelay{observe: w.observe}, watchdog: w,
+		statuses: statusRelay{observe: w.observe, checks: checks}, watchdog: w,
 	}
 }
 
 // next returns the state of an attempt after s. The durations in the result include s.
 func (s *solve) next(cancel context.CancelCauseFunc) *solve {
-	next := newSolve(s.builder, s.req, cancel)
+	next := newSolve(s.builder, s.req, s.statuses.checks, cancel)
 	next.started, next.attempt = s.started, s.attempt
 	return next
 }

@@ -18,6 +18,7 @@ type statusRelay struct {
 	failed failedStep // the vertex that failed last
 	// observe receives every status.
 	observe func(*client.SolveStatus)
+	checks  *checks
 }
 
 // failedStep is a vertex that failed.
@@ -44,6 +45,9 @@ func (r *statusRelay) run(
 			}
 		}
 		cleanTexts(s, clean)
+		for _, w := range s.Warnings {
+			r.checks.add(checkOf(w))
+		}
 		r.observe(s)
 		if out != nil {
 			out(s)

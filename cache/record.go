@@ -62,6 +62,18 @@ type Record struct {
 	Dialect string `json:"dialect,omitempty"`
 	// Prewarmed: no caller waited for the image when its build began.
 	Prewarmed bool `json:"prewarmed,omitempty"`
+	// Checks are what BuildKit remarked on the Dockerfile; nil in older records.
+	Checks []Check `json:"checks,omitempty"`
+}
+
+// Check is a remark of BuildKit. Each field but Text may be unknown.
+type Check struct {
+	Rule   string `json:"rule,omitempty"`
+	Text   string `json:"text"`
+	Detail string `json:"detail,omitempty"`
+	URL    string `json:"url,omitempty"`
+	File   string `json:"file,omitempty"`
+	Line   int    `json:"line,omitempty"`
 }
 
 // Builder is what built the image.

@@ -86,6 +86,8 @@ type Error struct {
 	ExitCode int    // of `pinion ensure`; 0 for a failed build
 	// Log has the last lines that the failed step printed, redacted by the server.
 	Log []string
+	// Checks are what BuildKit remarked on the Dockerfile before the build failed.
+	Checks []Check
 
 	cause error // of the context, or nil
 }

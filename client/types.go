@@ -27,9 +27,20 @@ type Image struct {
 	Args         map[string]string `json:"args,omitempty"`
 	Prewarmed    bool              `json:"prewarmed,omitempty"`
 	SupersededBy string            `json:"superseded_by,omitempty"`
+	Checks       []Check           `json:"checks,omitempty"` // of its build, also on a hit
 	Warnings     []string          `json:"warnings,omitempty"`
 	// Durations are in milliseconds. The steps that were not taken are missing.
 	Durations map[string]int64 `json:"durations_ms"`
+}
+
+// Check is what BuildKit remarked on the Dockerfile without failing. Only Text is always there.
+type Check struct {
+	Rule   string `json:"rule,omitempty"` // for example "InvalidBaseImagePlatform"
+	Text   string `json:"text"`           // one line
+	Detail string `json:"detail,omitempty"`
+	URL    string `json:"url,omitempty"` // the rule's documentation
+	File   string `json:"file,omitempty"`
+	Line   int    `json:"line,omitempty"`
 }
 
 // The outcomes of an [Image]. A newer server may have others.
@@ -134,6 +145,7 @@ type Event struct {
 	Elapsed   int64    `json:"elapsed_ms,omitempty"` // milliseconds
 	Image     *Image   `json:"image,omitempty"`
 	Failure   *Failure `json:"failure,omitempty"`
+	Check     *Check   `json:"check,omitempty"`
 }
 
 // The types of events. A newer server may send others.
@@ -141,6 +153,7 @@ const (
 	EventResolved      = "resolved"
 	EventHit           = "hit"
 	EventQueued        = "queued"
+	EventCheck         = "check"
 	EventNotice        = "notice"
 	EventFetching      = "fetching"
 	EventStep          = "step"
@@ -165,7 +178,8 @@ type Failure struct {
 	Origin  string `json:"origin,omitempty"`
 	Class   Class  `json:"class"`
 	// Log has the last lines that the failed step printed.
-	Log []string `json:"log,omitempty"`
+	Log    []string `json:"log,omitempty"`
+	Checks []Check  `json:"checks,omitempty"`
 }
 
 // Problem is an error as the server sends it (RFC 9457). Callers get an [*Error].
@@ -179,6 +193,7 @@ type Problem struct {
 	Origin   string   `json:"origin,omitempty"`
 	ExitCode int      `json:"exit_code,omitempty"`
 	Log      []string `json:"log,omitempty"`
+	Checks   []Check  `json:"checks,omitempty"`
 }
 
 // Wish is the body of a request for an image.

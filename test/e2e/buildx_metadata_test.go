@@ -19,10 +19,12 @@ import (
 func TestBuildxMetadata(t *testing.T) {
 	const configDigest, descriptor, manifest = "containerimage.config.digest",
 		"containerimage.descriptor", "containerimage.digest"
+	const warnings = "buildx.build.warnings"
 	for _, c := range []cell{classicStandalone, containerdStandalone, classicOwn, containerdOwn} {
 		t.Run(c.String(), func(t *testing.T) {
 			s := newBuildxScene(t, c)
-			s.user = s.with("BUILDX_METADATA_PROVENANCE", "disabled")
+			s.user = s.with("BUILDX_METADATA_PROVENANCE", "disabled",
+				"BUILDX_METADATA_WARNINGS", "1")
 			delete(s.env, "BUILDKIT_HOST")
 			builder, node := "default", "default/default/"
 			if c.standalone {
@@ -30,7 +32,7 @@ func TestBuildxMetadata(t *testing.T) {
 				s.buildx(t, "create", "--name", builder, "--driver", "remote", buildkitd(t).Addr())
 			}
 			tmpl := s.template(t, runtime, parts.RepoOptions{})
-			sha := tmpl.busybox(t, "RUN echo metadata")
+			sha := tmpl.busybox(t, "LABEL of metadata", "RUN echo metadata")
 			file := filepath.Join(s.env["HOME"], "metadata.json")
 			s.buildx(t, "build", "--builder", builder, "--load", "--tag", "theirs",
 				"--metadata-file", file,
@@ -46,6 +48,7 @@ func TestBuildxMetadata(t *testing.T) {
 			if got, want := keys(ours), keys(theirs); !slices.Equal(got, want) {
 				t.Errorf("the keys are %q, buildx's are %q", got, want)
 			}
+			wantWarnings(t, ours[warnings], theirs[warnings])
 			ref, _ := ours["buildx.build.ref"].(string)
 			id, ok := strings.CutPrefix(ref, node)
 			if !ok {
@@ -87,6 +90,27 @@ func TestBuildxMetadata(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// wantWarnings compares warnings with those of buildx. Ours have neither the step, nor what the
+// Dockerfile holds, nor columns.
+func wantWarnings(t *testing.T, ours, theirs any) {
+	t.Helper()
+	list, _ := theirs.([]any)
+	for _, w := range list {
+		w := w.(map[string]any)
+		delete(w, "vertex")
+		name := w["sourceInfo"].(map[string]any)["filename"]
+		w["sourceInfo"] = map[string]any{"filename": name}
+		for _, r := range w["range"].([]any) {
+			for _, end := range r.(map[string]any) {
+				delete(end.(map[string]any), "character")
+			}
+		}
+	}
+	if len(list) == 0 || !reflect.DeepEqual(ours, theirs) {
+		t.Errorf("the warnings are %v, buildx's are %v", ours, theirs)
 	}
 }
 

@@ -272,11 +272,14 @@ func (d *document) validateEvents(t *testing.T) {
 		{Type: pinion.EventLog, Text: "x",
 			Step: &pinion.Step{Number: 1, Total: 2, Name: "RUN make"}},
 		{Type: pinion.EventNotice, Text: "x"},
+		{Type: pinion.EventCheck, Text: "x", Check: &pinion.BuildCheck{Rule: "A", Text: "x",
+			Detail: "d", URL: "https://u", File: "Dockerfile", Line: 1}},
 		{Type: pinion.EventStillBuilding, Text: "x", Elapsed: 20000,
 			Step: &pinion.Step{Number: 1, Total: 2, Name: "RUN make", State: pinion.StepStarted}},
 		{Type: pinion.EventDelivering, Bytes: 1}, {Type: pinion.EventDone, Image: &img},
 		{Type: pinion.EventFailed, Failure: &pinion.Failure{Message: "x", Class: pinion.ClassLock,
-			Origin: pinion.OriginCache, Log: []string{"line"}}},
+			Origin: pinion.OriginCache, Log: []string{"line"},
+			Checks: []pinion.BuildCheck{{Text: "x"}}}},
 	} {
 		e.ID, e.Name = 1, "x"
 		text, err := json.Marshal(e)
@@ -293,12 +296,14 @@ func TestAProblemHasTheLogOfTheStep(t *testing.T) {
 	recorder := httptest.NewRecorder()
 	s.writeProblem(recorder, httptest.NewRequest(http.MethodPost, "/v1/images/x", http.NoBody),
 		failureProblem(pinion.Failure{Message: "failed", Class: pinion.ClassBuild,
-			Log: []string{"compiling", "red \x1b[31m"}}))
+			Checks: []pinion.BuildCheck{{Rule: "A", Text: "red \x1b[31m", Line: 3}},
+			Log:    []string{"compiling", "red \x1b[31m"}}))
 	var p problem
 	if err := json.Unmarshal(recorder.Body.Bytes(), &p); err != nil {
 		t.Fatal(err)
 	}
-	if p.Status != 422 || !slices.Equal(p.Log, []string{"compiling", `red \x1b[31m`}) {
+	if p.Status != 422 || !slices.Equal(p.Log, []string{"compiling", `red \x1b[31m`}) ||
+		len(p.Checks) != 1 || p.Checks[0].Text != `red \x1b[31m` {
 		t.Errorf("problem is %+v", p)
 	}
 	readDocument(t).validate(t, "problem", "#/components/schemas/Problem", recorder.Body.String())

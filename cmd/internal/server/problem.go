@@ -12,15 +12,16 @@ import (
 // problem is an error in the form of RFC 9457, with the members that `pinion ensure --format json`
 // prints for a failure.
 type problem struct {
-	Type     string        `json:"type"`
-	Title    string        `json:"title"`
-	Status   int           `json:"status"`
-	Detail   string        `json:"detail"`
-	Instance string        `json:"instance,omitempty"`
-	Class    pinion.Class  `json:"class,omitempty"`
-	Origin   pinion.Origin `json:"origin,omitempty"`
-	ExitCode int           `json:"exit_code,omitempty"`
-	Log      []string      `json:"log,omitempty"`
+	Type     string              `json:"type"`
+	Title    string              `json:"title"`
+	Status   int                 `json:"status"`
+	Detail   string              `json:"detail"`
+	Instance string              `json:"instance,omitempty"`
+	Class    pinion.Class        `json:"class,omitempty"`
+	Origin   pinion.Origin       `json:"origin,omitempty"`
+	ExitCode int                 `json:"exit_code,omitempty"`
+	Log      []string            `json:"log,omitempty"`
+	Checks   []pinion.BuildCheck `json:"checks,omitempty"`
 
 	retryAfter string // seconds, for the header
 }
@@ -58,6 +59,7 @@ func failureProblem(f pinion.Failure) *problem {
 	p := &problem{
 		Type: problemType + string(f.Class), Title: title, Status: status, Detail: f.Message,
 		Class: f.Class, Origin: f.Origin, ExitCode: exitcode.Of(f.Class), Log: f.Log,
+		Checks: f.Checks,
 	}
 	if status == http.StatusServiceUnavailable {
 		p.retryAfter = "10"
@@ -107,6 +109,10 @@ func (s *Server) writeProblem(w http.ResponseWriter, r *http.Request, p *problem
 	shown.Log = nil
 	for _, line := range p.Log {
 		shown.Log = append(shown.Log, s.clean(line))
+	}
+	shown.Checks = nil
+	for _, c := range p.Checks {
+		shown.Checks = append(shown.Checks, c.Clean(s.clean))
 	}
 	if p.retryAfter != "" {
 		w.Header().Set("Retry-After", p.retryAfter)

@@ -36,7 +36,8 @@ func Command() *cobra.Command { return newApp(Program{}).root() }
 // clean removes credentials and control characters from text that comes from elsewhere.
 func (a *app) clean(s string) string { return termtext.Sanitize(a.redact(s)) }
 
-// session is an orchestrator and the terminal to which it reports.
+// session is an orchestrator and the terminal to which it reports. The log is that of the verb,
+// which no flag but the level silences.
 type session struct {
 	Orchestrator
 	term *terminal.Terminal
@@ -54,15 +55,18 @@ func (a *app) open(d flags.Display) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	builder, err := a.manager(func(notice string) { log.Warn(notice) })
+	libraryLog := log
+	switch {
+	case d.Silent:
+		libraryLog = slog.New(slog.DiscardHandler)
+	case d.Mode != "":
+		libraryLog = slog.New(withoutResults{log.Handler()})
+	}
+	builder, err := a.manager(func(notice string) { libraryLog.Warn(notice) })
 	if err != nil {
 		return nil, err
 	}
 	a.hidesSteps = term.Mode() == terminal.Quiet
-	libraryLog := log
-	if d.Mode != "" {
-		libraryLog = slog.New(withoutResults{log.Handler()})
-	}
 	o, err := a.program.Open(append(opts, pinion.WithLogger(libraryLog),
 		pinion.WithProgress(term.Progress), pinion.WithManagedBuilder(builder.Ensure))...)
 	if err != nil {
@@ -88,9 +92,6 @@ func (a *app) terminal(d flags.Display) (*terminal.Terminal, *slog.Logger, error
 	term, err := terminal.New(a.program.Stderr, d.Mode, opts...)
 	if err != nil {
 		return nil, nil, flags.Errorf("%w", err)
-	}
-	if d.Silent {
-		return term, slog.New(slog.DiscardHandler), nil
 	}
 	return term, slog.New(adviser{term.Logger(level).Handler()}), nil
 }

@@ -3,6 +3,7 @@ package cli
 import (
 	"cmp"
 	"encoding/json"
+	"fmt"
 
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 
@@ -72,6 +73,53 @@ type metadata struct {
 	// store's ID.
 	Digest string `json:"containerimage.digest"`
 	Name   string `json:"image.name"`
+	// Warnings are those of the image's build. buildx writes them if it is asked to.
+	Warnings []buildWarning `json:"buildx.build.warnings,omitempty"`
+}
+
+// buildWarning is a warning in buildx's form, client.VertexWarning of BuildKit: Short and Detail
+// are in base64. It has neither the step nor the Dockerfile's content.
+type buildWarning struct {
+	Level  int        `json:"level"`
+	Short  []byte     `json:"short"`
+	Detail [][]byte   `json:"detail,omitempty"`
+	URL    string     `json:"url,omitempty"`
+	Source *source    `json:"sourceInfo,omitempty"`
+	Range  []lineSpan `json:"range,omitempty"`
+}
+
+type source struct {
+	Filename string `json:"filename"`
+}
+
+type lineSpan struct {
+	Start position `json:"start"`
+	End   position `json:"end"`
+}
+
+type position struct {
+	Line int `json:"line"`
+}
+
+func warningsOf(checks []pinion.BuildCheck) (all []buildWarning) {
+	for _, c := range checks {
+		w := buildWarning{Level: 1, Short: []byte(c.Text), URL: c.URL}
+		if c.Rule != "" {
+			w.Short = []byte(c.Rule + ": " + c.Text)
+		}
+		if c.Detail != "" {
+			w.Detail = [][]byte{[]byte(c.Detail)}
+		}
+		if c.File != "" {
+			w.Source = &source{c.File}
+		}
+		if c.Line > 0 {
+			w.Short = fmt.Appendf(w.Short, " (line %d)", c.Line)
+			w.Range = []lineSpan{{position{c.Line}, position{c.Line}}}
+		}
+		all = append(all, w)
+	}
+	return all
 }
 
 // metadataOf returns the object of one image, or the objects of several by name, like
@@ -82,6 +130,7 @@ func metadataOf(images []pinion.Image) any {
 		byName[img.Name] = metadata{
 			BuildRef: img.BuildRef, Config: img.ConfigDigest, Descriptor: img.Descriptor,
 			Digest: cmp.Or(img.ManifestDigest, img.ID), Name: img.Reference,
+			Warnings: warningsOf(img.Checks),
 		}
 	}
 	if len(images) == 1 {

@@ -32,7 +32,7 @@ func TestEnsureQuietPrintsIDs(t *testing.T) {
 	f.results["two"] = result{image: img}
 	got := callWith(t.Context(), f, map[string]string{"BUILDKIT_PROGRESS": "plain"}, "ensure",
 		"-q", "one", "two")
-	if got != (run{0, "sha256:one\nsha256:two\n", ""}) {
+	if got != (run{0, "sha256:one\nsha256:two\n", "pinion: warning: two: something\n"}) {
 		t.Errorf("got %+v", got)
 	}
 }
@@ -281,6 +281,26 @@ func TestEnsureShowsWhatAFailedStepPrinted(t *testing.T) {
 	if got := call(
 		t.Context(), f, "ensure", "--format", "json", "one",
 	); !strings.Contains(got.stderr, `"log":["first","uses ***"]`) {
+		t.Errorf("got %+v", got)
+	}
+}
+
+// TestEnsureShowsTheChecksOfAFailure, also with -q, and in JSON.
+func TestEnsureShowsTheChecksOfAFailure(t *testing.T) {
+	f := twoGood()
+	f.results["one"] = result{err: &pinion.Error{Name: "one", Origin: pinion.OriginBuildKit,
+		Checks: []pinion.BuildCheck{{Rule: "A", Text: "uses " + canary, File: "f", Line: 3}},
+		Err:    pinion.ErrBuild}}
+	for _, args := range [][]string{{"one"}, {"-q", "one"}} {
+		got := call(t.Context(), f, append([]string{"ensure"}, args...)...)
+		if got.code != 20 || !strings.HasPrefix(got.stderr,
+			"pinion: warning: one: f:3: A: uses ***\npinion: error: one: ") {
+			t.Errorf("%v: %+v", args, got)
+		}
+	}
+	got := call(t.Context(), f, "ensure", "--format", "json", "one")
+	if !strings.Contains(got.stderr,
+		`"checks":[{"rule":"A","text":"uses ***","file":"f","line":3}]`) {
 		t.Errorf("got %+v", got)
 	}
 }

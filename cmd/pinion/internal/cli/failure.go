@@ -18,12 +18,13 @@ import (
 
 // failure is the JSON form of an error.
 type failure struct {
-	Schema int           `json:"schema"`
-	Name   string        `json:"name,omitempty"`
-	Error  string        `json:"error"`
-	Origin pinion.Origin `json:"origin,omitempty"`
-	Code   int           `json:"exit_code"`
-	Log    []string      `json:"log,omitempty"`
+	Schema int                 `json:"schema"`
+	Name   string              `json:"name,omitempty"`
+	Error  string              `json:"error"`
+	Origin pinion.Origin       `json:"origin,omitempty"`
+	Code   int                 `json:"exit_code"`
+	Log    []string            `json:"log,omitempty"`
+	Checks []pinion.BuildCheck `json:"checks,omitempty"`
 }
 
 // printError prints an error, either as a line with advice below it or as one object. The name is
@@ -34,7 +35,7 @@ func (a *app) printError(ctx context.Context, w io.Writer, asJSON bool, name str
 		_ = output.JSON(w, f)
 		return
 	}
-	text := "pinion: error: " + a.clean(err.Error())
+	text := a.checkLines(err) + "pinion: error: " + a.clean(err.Error())
 	if f.Code == exitcode.Cancelled {
 		text = "pinion: error: " + f.Error
 	}
@@ -50,11 +51,24 @@ func (a *app) printError(ctx context.Context, w io.Writer, asJSON bool, name str
 	_, _ = fmt.Fprintln(w, text)
 }
 
+// checkLines returns a line for each warning of a failed build.
+func (a *app) checkLines(err error) (lines string) {
+	if at, ok := errors.AsType[*pinion.Error](err); ok {
+		for _, w := range at.Warnings() {
+			lines += "pinion: warning: " + a.clean(at.Name+": "+w) + "\n"
+		}
+	}
+	return lines
+}
+
 func (a *app) failure(ctx context.Context, name string, err error) failure {
 	f := failure{Schema: schema.Version, Name: name, Code: exitCode(ctx, err)}
 	cause := err
 	if at, ok := errors.AsType[*pinion.Error](err); ok {
 		f.Name, f.Origin, cause = at.Name, at.Origin, at.Err
+		for _, c := range at.Checks {
+			f.Checks = append(f.Checks, c.Clean(a.clean))
+		}
 	}
 	f.Error = a.clean(cause.Error())
 	if step, ok := errors.AsType[*pinion.StepError](err); ok {

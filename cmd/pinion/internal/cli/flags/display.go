@@ -22,7 +22,7 @@ func (f *Ensure) RegisterProgress(cmd *cobra.Command) {
 type Display struct {
 	Mode   terminal.Mode
 	Names  bool // lines start with the template's name
-	Silent bool // no log lines
+	Silent bool // no log lines of the library
 }
 
 // Display returns what stderr shows for a number of templates. --progress takes precedence over

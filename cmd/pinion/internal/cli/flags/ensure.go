@@ -40,12 +40,12 @@ func (f *Ensure) Register(cmd *cobra.Command) {
 	fs.SortFlags = false
 	AddFormat(cmd, &f.Format, FormatText)
 	fs.BoolVarP(&f.Quiet, "quiet", "q", false,
-		"print only image IDs, without progress and log lines")
+		"print only image IDs, and to stderr warnings and errors")
 	f.RegisterProgress(cmd)
 	fs.StringVar(&f.IIDFile, "iidfile", "", "write the image ID to a `file`; for one name only")
 	fs.StringVar(&f.MetadataFile, "metadata-file", "",
-		"write digests, descriptor, name and build reference to a `file` as JSON, with the keys "+
-			"of docker buildx; for several names, one object for each")
+		"write digests, descriptor, name, build reference and warnings to a `file` as JSON, with "+
+			"the keys of docker buildx; for several names, one object for each")
 	f.RegisterSource(cmd)
 	fs.StringArrayVar(&f.labels, "label", nil,
 		"add a label, `key=value`; the image's tag depends on its labels")
