@@ -11,11 +11,14 @@ import (
 	"strings"
 
 	"github.com/containerd/platforms"
+	units "github.com/docker/go-units"
 
 	"git.moleculesai.app/molecule-ai/pinion/buildkit"
 	"git.moleculesai.app/molecule-ai/pinion/internal/builder"
+	"git.moleculesai.app/molecule-ai/pinion/internal/errdef"
 	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore"
 	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore/docker"
+	"git.moleculesai.app/molecule-ai/pinion/internal/retention"
 	"git.moleculesai.app/molecule-ai/pinion/resolver"
 )
 
@@ -35,7 +38,7 @@ type Check struct {
 	Status Status `json:"status"`
 	// Detail describes the finding, and for a warning or a failure the remedy.
 	Detail string `json:"detail"`
-	// Err is the cause of a failure.
+	// Err is the cause of a failure, or what a warning is about.
 	Err error `json:"-"`
 }
 
@@ -81,6 +84,7 @@ func (o *Orchestrator) Doctor(ctx context.Context) []Check {
 	}
 	if answers {
 		checks = append(checks, checkDisk(s.Endpoint(), info))
+		checks = append(checks, o.checkLeftovers(ctx)...)
 	}
 	return checks
 }
@@ -248,6 +252,38 @@ func (o *Orchestrator) checkBuildx(ctx context.Context) []Check {
 		return []Check{caution("buildx", "%s: %s", version, advice)}
 	}
 	return []Check{pass("buildx", "%s", version)}
+}
+
+// checkLeftovers looks for what earlier tools left. If it cannot, another check has failed.
+func (o *Orchestrator) checkLeftovers(ctx context.Context) []Check {
+	at, err := o.retention()
+	if err != nil {
+		return nil
+	}
+	s, err := retention.Look(ctx, at)
+	if err != nil {
+		return nil
+	}
+	found, err := s.FindLeftovers(ctx, retention.Scope{})
+	if err != nil || len(found.Images())+len(found.Clones) == 0 {
+		return nil
+	}
+	var inImages, inClones int64
+	seen := map[string]bool{}
+	for _, img := range found.Images() {
+		if !seen[img.ID] {
+			inImages += img.Size
+		}
+		seen[img.ID] = true
+	}
+	for _, c := range found.Clones {
+		inClones += c.Size
+	}
+	check := caution("leftovers", "earlier tools left %d images (%s) and %d clones (%s)", len(seen),
+		units.HumanSizeWithPrecision(float64(inImages), 3), len(found.Clones),
+		units.HumanSizeWithPrecision(float64(inClones), 3))
+	check.Err = errdef.In(errdef.Leftovers, "", errors.New(check.Detail))
+	return []Check{check}
 }
 
 func checkDisk(endpoint string, info imagestore.EngineInfo) Check {

@@ -14,6 +14,7 @@ import (
 
 	"git.moleculesai.app/molecule-ai/pinion/buildkit"
 	"git.moleculesai.app/molecule-ai/pinion/internal/builder"
+	"git.moleculesai.app/molecule-ai/pinion/internal/errdef"
 	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore"
 )
 
@@ -160,5 +161,45 @@ func TestDoctorSaysWhatTheBuilderNeeds(t *testing.T) {
 	if got.Status != StatusWarn || !strings.Contains(got.Detail, "git.example") ||
 		!strings.Contains(got.Detail, filepath.Join(dir, "ca.pem")) {
 		t.Errorf("got %+v", got)
+	}
+}
+
+// TestDoctorFindsLeftovers: of what earlier tools left, one image with two names and one clone.
+func TestDoctorFindsLeftovers(t *testing.T) {
+	w := newWorld(t)
+	w.ensure(t)
+	if checks := w.Doctor(t.Context()); slices.ContainsFunc(checks, func(c Check) bool {
+		return c.Name == "leftovers"
+	}) {
+		t.Errorf("nothing is left, and %+v", checks)
+	}
+	for _, tag := range []string{"0123456789ab", "latest"} {
+		w.store.Put(imagestore.Image{ID: "sha256:earlier", Size: 3_000_000_000},
+			"molecule-local/workspace-template-hermes:"+tag)
+	}
+	clone := filepath.Join(w.settings.cachePath(), "hermes", "0123456789ab")
+	if err := os.MkdirAll(filepath.Join(clone, ".git"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(clone, ".git", "HEAD"),
+		[]byte("0123456789abcdef0123456789abcdef01234567\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	got := checkNamed(t, w.Doctor(t.Context()), "leftovers")
+	if s, _ := errdef.SituationOf(got.Err); got.Status != StatusWarn || s != errdef.Leftovers ||
+		!strings.Contains(got.Detail, "1 images (3GB) and 1 clones (41B)") {
+		t.Errorf("%+v", got)
+	}
+	w.reset(t, ResetOptions{Names: []string{"claude-code"}, Legacy: true})
+	for _, dry := range []bool{true, false} {
+		report := w.reset(t, ResetOptions{Legacy: true, DryRun: dry})
+		if _, err := os.Stat(clone); (err == nil) != dry || len(report.Items) != 2 ||
+			report.Reclaimed != 3_000_000_000 || len(report.Clones) != 1 ||
+			report.Clones[0].Path != clone {
+			t.Errorf("dry run %v: %+v, %v", dry, report, err)
+		}
+	}
+	if w.recorded(t) != 1 || len(w.store.Images) != 1 {
+		t.Errorf("left are %v", w.store.References())
 	}
 }

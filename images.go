@@ -105,7 +105,12 @@ type PruneReport struct {
 	Remaining int64 `json:"remaining"`
 	// BuildCache is what became of the build caches in the cache folder.
 	BuildCache BuildCacheReport `json:"build_cache"`
+	// Clones are those that Reset removed; their sizes are not in Reclaimed.
+	Clones []Clone `json:"clones,omitempty"`
 }
+
+// Clone is a git clone that the platform's earlier local build left in the cache folder.
+type Clone = cache.Clone
 
 // BuildCacheReport lists the build caches, by commit.
 type BuildCacheReport = cache.Trimmed
@@ -173,6 +178,10 @@ func pruneReport(done retention.Report, dryRun bool) PruneReport {
 type ResetOptions struct {
 	// Names are the templates. None stands for all, also those that are no longer in the catalogue.
 	Names []string
+	// Legacy removes what earlier tools left of the templates, and nothing else: images under names
+	// of the platform's earlier local build without Pinion's labels, images without a name that
+	// Pinion has built again since, and the earlier local build's clones in the cache folder.
+	Legacy bool
 	// DryRun changes nothing and reports what would be done.
 	DryRun bool
 }
@@ -205,6 +214,16 @@ func (o *Orchestrator) reset(ctx context.Context, opts ResetOptions) (PruneRepor
 	scope, err := o.scope(ctx, s, opts.Names)
 	if err != nil {
 		return PruneReport{}, err
+	}
+	if opts.Legacy {
+		found, err := s.FindLeftovers(ctx, scope)
+		if err != nil {
+			return PruneReport{}, err
+		}
+		done, clones, err := found.Remove(ctx, opts.DryRun)
+		report := pruneReport(done, opts.DryRun)
+		report.Clones = clones
+		return report, err
 	}
 	done, err := s.Prune(ctx, retention.Policy{Scope: scope, DryRun: opts.DryRun})
 	report := pruneReport(done, opts.DryRun)

@@ -103,6 +103,8 @@ const (
 	EngineNeeded Situation = "engine needed"
 	// IndexNeeded: the image store cannot hold an index.
 	IndexNeeded Situation = "index needed"
+	// Leftovers: earlier tools left images or clones.
+	Leftovers Situation = "leftovers of earlier tools"
 	// BakePrivate: a template of a name is private, so bake must not build it.
 	BakePrivate Situation = "bake of a private repository"
 )

@@ -29,6 +29,9 @@ type Image struct {
 	Platform string            // linux/amd64, linux/arm/v7; "" from List of an engine
 	Size     int64             // bytes; the containerd store counts compressed content too
 	Created  time.Time         // the image's own claim; zero if it makes none
+	// Shape is a digest of the image's configuration for containers and of the number of its
+	// layers. It is "" if the store does not report them, and from List.
+	Shape string
 }
 
 // EngineInfo describes an engine, or a layout.

@@ -53,7 +53,7 @@ type Receiver interface {
 
 // Lister lists images and the containers that use them.
 type Lister interface {
-	// List describes the images that carry a label, with any value.
+	// List describes the images that carry a label, with any value, or all images for "".
 	List(ctx context.Context, labelKey string) ([]Image, error)
 	// Uses lists all containers, including the stopped ones.
 	Uses(ctx context.Context) ([]Use, error)

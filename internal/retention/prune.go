@@ -41,6 +41,8 @@ type Item struct {
 	Reclaimed int64
 }
 
+func (i *Item) keep(reason string) { i.Action, i.Reason = Kept, reason }
+
 // Report is what Prune did, or would do.
 type Report struct {
 	Items []Item

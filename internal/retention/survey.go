@@ -72,8 +72,6 @@ func (h *holding) isInStore() bool {
 	return h.state == intact && !h.isTemporary() && h.Action != Removed
 }
 
-func (h *holding) keep(reason string) { h.Action, h.Reason = Kept, reason }
-
 // onlyHas reports whether the image has no name but these, so that it goes with them.
 func (h *holding) onlyHas(names ...string) bool {
 	return !slices.ContainsFunc(h.tags, func(tag string) bool {

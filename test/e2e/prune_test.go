@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -16,8 +17,11 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/test/parts/partstest"
 )
 
-// pruneScene has a template on a plain git server, and no forge.
-func pruneScene(t *testing.T, flavour parts.Flavour) (s *scene, push func() string) {
+// pruneScene has a template on a plain git server, and no forge. The lines are part of its
+// Dockerfile.
+func pruneScene(
+	t *testing.T, flavour parts.Flavour, lines ...string,
+) (s *scene, push func() string) {
 	t.Helper()
 	host := engine(t, flavour).Host()
 	server := partstest.GitHTTP(t)
@@ -32,7 +36,8 @@ func pruneScene(t *testing.T, flavour parts.Flavour) (s *scene, push func() stri
 		unique := fmt.Sprintf("%s %d", t.Name(), scenes.Add(1))
 		sha, err := server.Push(t.Context(), "t-"+runtime,
 			parts.Commit{Message: unique,
-				Files: busybox(t, "RUN echo "+unique+" > /word", "CMD cat /word")})
+				Files: busybox(t, slices.Concat([]string{"RUN echo " + unique + " > /word"},
+					lines, []string{"CMD cat /word"})...)})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,10 +1,16 @@
 package e2e_test
 
 import (
+	"context"
 	"encoding/json"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
+
+	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/client"
 
 	"git.moleculesai.app/molecule-ai/pinion"
 	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore/storetest"
@@ -100,4 +106,89 @@ func TestResetOfALayout(t *testing.T) {
 		}
 		l.ensure(t, pinion.OutcomeBuilt)
 	})
+}
+
+// unnamed returns an image without a name that somebody made from one of Pinion's. It has inherited
+// the labels.
+func (s *scene) unnamed(t *testing.T, from string) string {
+	t.Helper()
+	made, err := s.docker.ContainerCreate(t.Context(), client.ContainerCreateOptions{
+		Config: &container.Config{Image: from}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.removeContainer(t, made.ID)
+	img, err := s.docker.ContainerCommit(t.Context(), made.ID, client.ContainerCommitOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_, _ = s.docker.ImageRemove(context.WithoutCancel(t.Context()), img.ID,
+			client.ImageRemoveOptions{PruneChildren: true}) // the test has checked it
+	})
+	return img.ID
+}
+
+// TestResetLegacy: what the platform's earlier build left goes, and an image that a build of the
+// same commit has replaced; what somebody made from it stays, and so do Pinion's own.
+func TestResetLegacy(t *testing.T) {
+	for _, flavour := range parts.Flavours() {
+		t.Run(string(flavour), func(t *testing.T) {
+			s, push := pruneScene(t, flavour, "RUN head -c 64 /dev/urandom > /word")
+			push()
+			replaced := s.ensure(t, pinion.OutcomeBuilt)
+			s.succeed(t, "ensure", "--no-cache", runtime)
+			now := s.ensure(t, pinion.OutcomeHit)
+			mine := s.unnamed(t, now.ID)
+			if now.ID == replaced.ID || s.id(t, replaced.ID) == "" {
+				t.Fatalf("%s is not replaced by %s", replaced.ID, now.ID)
+			}
+			earlier := "molecule-local/workspace-template-codex:0123456789ab"
+			s.foreign(t, storetest.Spec{Tag: earlier, Content: t.Name()})
+			tagged := "molecule-local/workspace-template-codex:mine"
+			s.tag(t, s.id(t, earlier), tagged)
+			s.tidy(t, tagged)
+			commit := push()
+			clone := filepath.Join(s.env["MOLECULE_LOCAL_BUILD_CACHE"], runtime, commit[:12])
+			gitClone(t, s.env["MOLECULE_LOCAL_TEMPLATE_REPO_PREFIX"]+runtime, clone)
+
+			if out := s.run(t, "doctor").stdout; !strings.Contains(out,
+				"earlier tools left 2 images") || !strings.Contains(out, "reset --legacy") {
+				t.Errorf("doctor says\n%s", out)
+			}
+			for _, dry := range []bool{true, false} {
+				args := []string{"reset", "--legacy", "--yes", "--format", "json"}
+				if dry {
+					args = append(args, "--dry-run")
+				}
+				report := resetReport(t, s.succeed(t, args...))
+				if len(report.Items) != 2 || len(report.Clones) != 1 ||
+					report.Clones[0].Path != clone {
+					t.Errorf("dry run %v: %+v", dry, report)
+				}
+				for ref, there := range map[string]bool{
+					replaced.ID: dry, earlier: dry, tagged: true, now.ID: true, mine: true,
+					now.Reference: true,
+				} {
+					if got := s.id(t, ref); (got != "") != there {
+						t.Errorf("dry run %v: %s is %q", dry, ref, got)
+					}
+				}
+				if _, err := os.Stat(clone); (err == nil) != dry {
+					t.Errorf("dry run %v: the clone: %v", dry, err)
+				}
+			}
+			wantRecords(t, s, 1)
+		})
+	}
+}
+
+// gitClone clones as the platform's earlier build does.
+func gitClone(t *testing.T, url, to string) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "git", "clone", "--quiet", "--depth", "1", url+".git",
+		to)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("git clone: %v\n%s", err, out)
+	}
 }

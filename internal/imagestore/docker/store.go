@@ -2,6 +2,7 @@ package docker
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"time"
 
@@ -58,12 +59,15 @@ func (e *Engine) InspectPlatform(
 	return fromInspect(result.InspectResponse), nil
 }
 
-// List describes the images that carry a label, with any value. Platform is empty, since the
-// engine does not report it. Errors are *imagestore.Error.
+// List describes the images that carry a label, with any value, or all images for "". Platform is
+// empty, since the engine does not report it. Errors are *imagestore.Error.
 func (e *Engine) List(ctx context.Context, labelKey string) ([]imagestore.Image, error) {
 	ctx, cancel := brief(ctx)
 	defer cancel()
-	opts := client.ImageListOptions{Filters: make(client.Filters).Add("label", labelKey)}
+	var opts client.ImageListOptions
+	if labelKey != "" {
+		opts.Filters = make(client.Filters).Add("label", labelKey)
+	}
 	result, err := e.api.ImageList(ctx, opts)
 	if err != nil {
 		return nil, e.fail(ctx, "list", "", err)
@@ -144,10 +148,20 @@ func fromInspect(in image.InspectResponse) imagestore.Image {
 	}
 	if in.Config != nil {
 		img.Labels = in.Config.Labels
+		img.Shape = shapeOf(in)
 	}
 	// An unreadable time is the image's own fault and does no harm.
 	img.Created, _ = time.Parse(time.RFC3339Nano, in.Created)
 	return img
+}
+
+// shapeOf returns a digest of what containers of the image run, and of the number of its layers.
+func shapeOf(in image.InspectResponse) string {
+	config, err := json.Marshal(in.Config)
+	if err != nil || len(in.RootFS.Layers) == 0 {
+		return ""
+	}
+	return digest.FromString(fmt.Sprintf("%d %s", len(in.RootFS.Layers), config)).String()
 }
 
 func fromSummary(in image.Summary) imagestore.Image {

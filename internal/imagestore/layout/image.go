@@ -48,7 +48,8 @@ func (l *Layout) InspectPlatform(ctx context.Context, ref, _ string) (imagestore
 	return l.Inspect(ctx, ref)
 }
 
-// List describes the images that have a label, with any value. It leaves out damaged images.
+// List describes the images that have a label, with any value, or all images for "". It leaves out
+// damaged images.
 // Errors are *imagestore.Error.
 func (l *Layout) List(_ context.Context, labelKey string) ([]imagestore.Image, error) {
 	x, err := l.index()
@@ -69,7 +70,7 @@ func (l *Layout) List(_ context.Context, labelKey string) ([]imagestore.Image, e
 		if err != nil {
 			return nil, l.fail("list", "", err)
 		}
-		if _, ok := img.Labels[labelKey]; ok {
+		if _, ok := img.Labels[labelKey]; ok || labelKey == "" {
 			img.Tags = x.names(e.Digest)
 			images = append(images, img)
 		}

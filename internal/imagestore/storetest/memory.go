@@ -178,7 +178,7 @@ func (m *Memory) List(ctx context.Context, labelKey string) (list []imagestore.I
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, img := range m.Images {
-		if _, ok := img.Labels[labelKey]; ok {
+		if _, ok := img.Labels[labelKey]; ok || labelKey == "" {
 			list = append(list, m.describe(img))
 		}
 	}

@@ -83,6 +83,7 @@ var advice = map[errdef.Situation]string{
 	errdef.EngineNeeded:   "use a Docker engine with --store docker",
 	errdef.IndexNeeded: `set "features": {"containerd-snapshotter": true} in the engine's ` +
 		"daemon.json, or keep images in a folder with --store oci:DIR",
+	errdef.Leftovers:   "`pinion reset --legacy` shows and removes them",
 	errdef.BakePrivate: "run `pinion ensure {}`, which shows the credential to the fetch alone",
 }
 

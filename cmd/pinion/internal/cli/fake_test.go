@@ -39,6 +39,7 @@ type fake struct {
 	engine *client.Client
 	// limits are the arguments of Prune.
 	limits []pinion.PruneOptions
+	clones []pinion.Clone // of Reset with Legacy
 	// resets are the arguments of Reset.
 	resets []pinion.ResetOptions
 	// onReset, if set, is called by Reset.
@@ -111,8 +112,12 @@ func (f *fake) Reset(_ context.Context, opts pinion.ResetOptions) (pinion.PruneR
 	if f.onReset != nil {
 		f.onReset()
 	}
-	f.pruned.DryRun = opts.DryRun
-	return f.pruned, f.err
+	report := f.pruned
+	report.DryRun = opts.DryRun
+	if opts.Legacy {
+		report.Clones = f.clones
+	}
+	return report, f.err
 }
 
 func (f *fake) Bake(_ context.Context, names ...string) (pinion.BakeFile, error) {

@@ -110,7 +110,7 @@ func (a *app) prune(ctx context.Context, f *pruneFlags) error {
 func (a *app) printReport(
 	report pinion.PruneReport, err error, format string, readable func(io.Writer) error,
 ) error {
-	if err != nil && len(report.Items) == 0 {
+	if err != nil && len(report.Items) == 0 && len(report.Clones) == 0 {
 		return err
 	}
 	printed := readable
@@ -149,7 +149,20 @@ func (a *app) printPruned(
 		output.Size(r.Remaining), tooMuch(maxSize, r)); err != nil {
 		return err
 	}
+	if err := a.printClones(w, did, r.Clones); err != nil {
+		return err
+	}
 	return printPrunedCache(w, did, r.BuildCache)
+}
+
+func (a *app) printClones(w io.Writer, did string, clones []pinion.Clone) error {
+	for _, c := range clones {
+		if _, err := fmt.Fprintf(w, "%s of a clone: %s, %s\n", did, output.Size(c.Size),
+			a.clean(c.Path)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func printPrunedCache(w io.Writer, did string, c pinion.BuildCacheReport) error {

@@ -22,6 +22,11 @@ none is named: images with all of Pinion's names for them, records, and saved bu
 
 On a terminal, pinion shows what it would remove and asks. Without a terminal it needs --yes.
 
+With --legacy, pinion removes what earlier tools left instead, and nothing else: images without
+Pinion's labels under names of the platform's earlier local build
+(molecule-local/workspace-template-NAME:COMMIT and :latest), images without a name that Pinion has
+built again since, and the earlier local build's clones in the cache folder (NAME/COMMIT).
+
 As with "pinion prune", images that a container uses, running or stopped, and images that a build
 uses stay, and so do their records. Nothing is removed by force, and images that Pinion did not
 build are never touched. Only the current image store and isolation count; repeat the command with
@@ -30,12 +35,13 @@ prune" or "pinion builder prune" removes that), and so do caches in a registry.`
 
 const resetExample = `  pinion reset --dry-run
   pinion reset claude-code
+  pinion reset --legacy --dry-run
   pinion reset --yes --store oci:/var/lib/images`
 
 type resetFlags struct {
-	format      string
-	dryRun, yes bool
-	ids         idColumns
+	format              string
+	dryRun, yes, legacy bool
+	ids                 idColumns
 }
 
 func (a *app) resetCommand() *cobra.Command {
@@ -53,6 +59,7 @@ func (a *app) resetCommand() *cobra.Command {
 	fs := cmd.Flags()
 	fs.BoolVar(&f.dryRun, "dry-run", false, "only print what would be removed")
 	fs.BoolVarP(&f.yes, "yes", "f", false, "do not ask")
+	fs.BoolVar(&f.legacy, "legacy", false, "remove what earlier tools left, and nothing else")
 	f.ids.register(cmd)
 	flags.AddFormat(cmd, &f.format, flags.FormatTable)
 	return cmd
@@ -71,7 +78,7 @@ func (a *app) reset(ctx context.Context, names []string, f *resetFlags) error {
 	if err != nil {
 		return err
 	}
-	opts := pinion.ResetOptions{Names: names, DryRun: f.dryRun || asks}
+	opts := pinion.ResetOptions{Names: names, Legacy: f.legacy, DryRun: f.dryRun || asks}
 	report, err := s.Reset(ctx, opts)
 	if err == nil && asks && removes(report) {
 		if err := a.confirm(ctx, f, report); err != nil {
@@ -92,7 +99,7 @@ func (a *app) canAsk() bool {
 
 // removes reports whether a dry run would have changed anything.
 func removes(r pinion.PruneReport) bool {
-	return len(r.BuildCache.Removed) > 0 || r.BuildCache.Reclaimed > 0 ||
+	return len(r.Clones) > 0 || len(r.BuildCache.Removed) > 0 || r.BuildCache.Reclaimed > 0 ||
 		slices.ContainsFunc(r.Items, func(i pinion.PruneItem) bool {
 			return i.Action != pinion.PruneKept
 		})

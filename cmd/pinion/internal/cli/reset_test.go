@@ -102,6 +102,7 @@ func TestResetWithoutATerminal(t *testing.T) {
 		"reset -f one two":        {{Names: []string{"one", "two"}}},
 		"reset --dry-run one":     {{Names: []string{"one"}, DryRun: true}},
 		"reset --dry-run --yes":   {{DryRun: true}},
+		"reset --legacy -f one":   {{Names: []string{"one"}, Legacy: true}},
 	} {
 		f := everything(t)
 		got := call(t.Context(), f, strings.Fields(args)...)

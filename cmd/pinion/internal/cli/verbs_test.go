@@ -50,6 +50,8 @@ func everything(t *testing.T) *fake {
 		},
 		Reclaimed: f.built[1].Size, Remaining: f.built[0].Size + f.built[1].Size,
 	}
+	f.clones = []pinion.Clone{{Name: "one", Path: "/cache/one/c4ec4b2024cf",
+		Commit: "c4ec4b2024cf", Size: 12_345}}
 	f.usage = pinion.DiskUsage{
 		Templates: []pinion.TemplateUsage{
 			{Name: "claude-code", Repository: "https://git.example/one", Platform: "linux/amd64",
@@ -84,6 +86,8 @@ func TestVerbsOutput(t *testing.T) {
 		"prune.json":      {"prune --format json", 0},
 		"reset.txt":       {"reset --yes one", 0},
 		"reset.json":      {"reset --dry-run --format json", 0},
+		"legacy.txt":      {"reset --yes --legacy", 0},
+		"legacy.json":     {"reset --yes --legacy --format json", 0},
 		"du.txt":          {"du", 0},
 		"du.json":         {"du --format json", 0},
 		"help-prune.txt":  {"help prune", 0},
