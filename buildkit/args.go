@@ -140,13 +140,10 @@ func modeOf(ctx context.Context, f files, name string) (*os.FileMode, error) {
 	at := "."
 	elements := strings.Split(name, "/")
 	for i, element := range elements {
-		dir, err := list(ctx, f, at)
-		if err != nil {
+		at = path.Join(at, element)
+		st, err := find(ctx, f, at)
+		if err != nil || st == nil {
 			return nil, err
-		}
-		st := dir.find(element)
-		if st == nil {
-			return nil, nil
 		}
 		mode := os.FileMode(st.Mode)
 		if i == len(elements)-1 {
@@ -155,7 +152,6 @@ func modeOf(ctx context.Context, f files, name string) (*os.FileMode, error) {
 		if !mode.IsDir() {
 			return nil, nil
 		}
-		at = path.Join(at, element)
 	}
 	return nil, nil
 }

@@ -8,7 +8,6 @@ import (
 	gateway "github.com/moby/buildkit/frontend/gateway/client"
 	"github.com/moby/buildkit/solver/pb"
 	"github.com/moby/buildkit/util/apicaps"
-	fstypes "github.com/tonistiigi/fsutil/types"
 
 	"git.moleculesai.app/molecule-ai/pinion/internal/errdef"
 	"git.moleculesai.app/molecule-ai/pinion/resolver/git"
@@ -84,9 +83,12 @@ func take(ctx context.Context, c gateway.Client, st llb.State) (files, error) {
 	if err != nil {
 		return nil, err
 	}
-	tree := listed{ref, map[string][]*fstypes.Stat{}}
-	_, err = list(ctx, tree, ".")
-	return tree, err
+	tree := listed{remoteFiles{ref}, map[string]listing{}}
+	_, err = tree.ReadDir(ctx, gateway.ReadDirRequest{Path: "."})
+	if err != nil && !errors.Is(err, errOddName) {
+		return nil, err
+	}
+	return tree, nil
 }
 
 // gitSource returns the source, built from parts. In both strategies the ref is the SHA itself,

@@ -2,6 +2,7 @@ package buildkit
 
 import (
 	"context"
+	"errors"
 
 	"github.com/containerd/platforms"
 	"github.com/moby/buildkit/client/llb"
@@ -85,6 +86,9 @@ func evaluate(
 	if err != nil || ref == nil { // an empty image (FROM scratch alone) has no ref
 		return res, err
 	}
-	_, err = ref.ReadDir(ctx, gateway.ReadDirRequest{Path: "."})
+	_, err = remoteFiles{ref}.ReadDir(ctx, gateway.ReadDirRequest{Path: "."})
+	if errors.Is(err, errOddName) {
+		err = nil // it was read
+	}
 	return res, err
 }

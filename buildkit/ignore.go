@@ -19,15 +19,13 @@ import (
 func readIgnore(ctx context.Context, ref files, req Request) ([]string, error) {
 	for _, name := range []string{req.Dockerfile + ".dockerignore", ".dockerignore"} {
 		name = path.Join(req.Subdir, name)
-		dir, err := list(ctx, ref, path.Dir(name))
-		if err != nil {
+		st, err := find(ctx, ref, name)
+		switch {
+		case err != nil:
 			return nil, err
-		}
-		st := dir.find(path.Base(name))
-		if st == nil {
+		case st == nil:
 			continue
-		}
-		if os.FileMode(st.Mode).IsDir() {
+		case os.FileMode(st.Mode).IsDir():
 			return nil, refuse("%s is a folder", name)
 		}
 		dt, err := readBounded(ctx, ref, name)
@@ -90,7 +88,7 @@ func copyWithout(
 		return llb.State{}, err
 	}
 	w := ignoreWalk{tree: co.tree, base: dir, matcher: pm}
-	if err := w.dir(ctx, "", patternmatcher.MatchInfo{}); err != nil {
+	if _, err := w.dir(ctx, "", patternmatcher.MatchInfo{}); err != nil {
 		return llb.State{}, fmt.Errorf("apply .dockerignore: %w", err)
 	}
 	action := llb.Copy(co.state, path.Join("/", dir), "/", &llb.CopyInfo{CopyDirContentsOnly: true})
@@ -108,27 +106,36 @@ type ignoreWalk struct {
 	remove  []string
 }
 
-func (w *ignoreWalk) dir(ctx context.Context, dir string, parent patternmatcher.MatchInfo) error {
-	entries, err := list(ctx, w.tree, path.Join(w.base, dir, "."))
+// dir walks a folder and reports whether anything in it stays.
+func (w *ignoreWalk) dir(
+	ctx context.Context, dir string, parent patternmatcher.MatchInfo,
+) (stays bool, err error) {
+	entries, err := w.tree.ReadDir(ctx, gateway.ReadDirRequest{Path: path.Join(w.base, dir, ".")})
 	if err != nil {
-		return err
+		return false, err
 	}
 	for _, e := range entries {
 		p := path.Join(dir, path.Base(e.Path))
 		matched, info, err := w.matcher.MatchesUsingParentResults(p, parent)
 		if err != nil {
-			return err
+			return false, err
 		}
-		isDir := os.FileMode(e.Mode).IsDir()
-		switch {
-		case matched && !(isDir && w.matcher.Exclusions()):
-			w.remove = append(w.remove, p)
-		case isDir:
+		within := false
+		if os.FileMode(e.Mode).IsDir() && (!matched || w.matcher.Exclusions()) {
 			// An exception (`!`) may include something in a matched folder.
-			if err := w.dir(ctx, p, info); err != nil {
-				return err
+			before := len(w.remove)
+			if within, err = w.dir(ctx, p, info); err != nil {
+				return false, err
+			}
+			if matched && !within {
+				w.remove = w.remove[:before] // they go with the folder
 			}
 		}
+		if matched && !within {
+			w.remove = append(w.remove, p)
+		} else {
+			stays = true
+		}
 	}
-	return nil
+	return stays, nil
 }

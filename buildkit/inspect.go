@@ -12,8 +12,6 @@ import (
 
 	"github.com/distribution/reference"
 	"github.com/moby/buildkit/frontend/dockerfile/parser"
-	gateway "github.com/moby/buildkit/frontend/gateway/client"
-	fstypes "github.com/tonistiigi/fsutil/types"
 
 	"git.moleculesai.app/molecule-ai/pinion/internal/errdef"
 	"git.moleculesai.app/molecule-ai/pinion/resolver/arg"
@@ -25,30 +23,6 @@ const maxDockerfile = 1 << 20
 
 // syntaxFrontend is the one frontend image that `# syntax=` may name by default.
 const syntaxFrontend = "docker.io/docker/dockerfile"
-
-// files is a tree that can be read, on the builder or in a local folder.
-type files interface {
-	ReadFile(ctx context.Context, req gateway.ReadRequest) ([]byte, error)
-	ReadDir(ctx context.Context, req gateway.ReadDirRequest) ([]*fstypes.Stat, error)
-}
-
-// listed reads each folder of a tree once.
-type listed struct {
-	files
-	dirs map[string][]*fstypes.Stat
-}
-
-// ReadDir implements files.
-func (l listed) ReadDir(ctx context.Context, req gateway.ReadDirRequest) ([]*fstypes.Stat, error) {
-	if dir, ok := l.dirs[req.Path]; ok {
-		return dir, nil
-	}
-	dir, err := l.files.ReadDir(ctx, req)
-	if err == nil {
-		l.dirs[req.Path] = dir
-	}
-	return dir, err
-}
 
 // inspection is what the tree says before any of it runs.
 type inspection struct {
@@ -64,18 +38,17 @@ type inspection struct {
 
 // inspect reads the fetched tree and refuses what must not reach the frontend.
 func inspect(ctx context.Context, co *checkout, req Request) (*inspection, error) {
-	root, err := list(ctx, co.tree, ".")
+	modules, err := find(ctx, co.tree, ".gitmodules")
 	if err != nil {
 		return nil, err
 	}
-	if co.submodules && root.has(".gitmodules") {
+	if co.submodules && modules != nil {
 		return nil,
 			tooOld("the repository has submodules and this builder cannot leave them out, which " +
 				"takes BuildKit 0.29 or later")
 	}
 	in, err := inspectFiles(ctx, co.tree, req, func(name string, err error) error {
-		if dir, failed := list(ctx, co.tree, path.Dir(name)); failed == nil &&
-			dir.has(path.Base(name)) {
+		if has(ctx, co.tree, name) {
 			return err
 		}
 		return refuse("%w", errdef.In(errdef.DockerfileMissing, "", fmt.Errorf(
@@ -84,10 +57,10 @@ func inspect(ctx context.Context, co *checkout, req Request) (*inspection, error
 	if err != nil {
 		return nil, err
 	}
-	if root.has(".gitmodules") {
+	if modules != nil {
 		in.warnings = append(in.warnings, "submodules are not fetched")
 	}
-	if root.has(".gitattributes") && usesLFS(ctx, co.tree) {
+	if usesLFS(ctx, co.tree) {
 		in.warnings = append(in.warnings,
 			"the repository uses Git LFS; its files are pointers in the build context")
 	}
@@ -132,23 +105,6 @@ func refuse(format string, args ...any) error {
 	return &Error{Op: "inspect", Kind: ErrRefused, Err: fmt.Errorf(format, args...)}
 }
 
-// listing has the entries of one folder. Links are not followed.
-type listing []*fstypes.Stat
-
-func list(ctx context.Context, ref files, dir string) (listing, error) {
-	return ref.ReadDir(ctx, gateway.ReadDirRequest{Path: dir})
-}
-
-func (l listing) find(name string) *fstypes.Stat {
-	i := slices.IndexFunc(l, func(s *fstypes.Stat) bool { return path.Base(s.Path) == name })
-	if i < 0 {
-		return nil
-	}
-	return l[i]
-}
-
-func (l listing) has(name string) bool { return l.find(name) != nil }
-
 // checkSubdir walks to the subdir and refuses a link on the way (CVE-2026-33748).
 func checkSubdir(ctx context.Context, ref files, subdir string) error {
 	at := "."
@@ -156,12 +112,11 @@ func checkSubdir(ctx context.Context, ref files, subdir string) error {
 		if name == "" {
 			continue
 		}
-		dir, err := list(ctx, ref, at)
-		if err != nil {
-			return err
-		}
 		at = path.Join(at, name)
-		switch st := dir.find(name); {
+		st, err := find(ctx, ref, at)
+		switch {
+		case err != nil:
+			return err
 		case st == nil:
 			return refuse("subdir %s is not in the repository", subdir)
 		case os.FileMode(st.Mode)&os.ModeSymlink != 0:
@@ -171,17 +126,6 @@ func checkSubdir(ctx context.Context, ref files, subdir string) error {
 		}
 	}
 	return nil
-}
-
-// readBounded reads a small file. It limits the read and not the size, since the size of a link is
-// not that of its file.
-func readBounded(ctx context.Context, ref files, name string) ([]byte, error) {
-	dt, err := ref.ReadFile(ctx, gateway.ReadRequest{Filename: name,
-		Range: &gateway.FileRange{Length: maxDockerfile + 1}})
-	if err == nil && len(dt) > maxDockerfile {
-		err = refuse("%s has more than %d bytes", name, maxDockerfile)
-	}
-	return dt, err
 }
 
 // chooseFrontend chooses the frontend that `# syntax=` names, as the frontend itself would
@@ -218,6 +162,9 @@ func sameImage(name string) func(string) bool {
 // usesLFS reports whether the root's attributes name Git LFS. Only a warning depends on it, so it
 // does not look into other folders.
 func usesLFS(ctx context.Context, ref files) bool {
+	if !has(ctx, ref, ".gitattributes") {
+		return false
+	}
 	dt, err := readBounded(ctx, ref, ".gitattributes")
 	return err == nil && bytes.Contains(dt, []byte("filter=lfs"))
 }

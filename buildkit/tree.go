@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"path/filepath"
 	"time"
+	"unicode/utf8"
 
 	"github.com/opencontainers/go-digest"
 
@@ -90,6 +91,16 @@ func treeError(ctx context.Context, err error) error {
 // of the tree give, and of the paths, modes, link targets and contents in the context. It does not
 // depend on times and owners, so a new checkout of the same tree has the same digest.
 func (t *Tree) Digest() digest.Digest { return t.digest }
+
+// oddName returns the first name that is not UTF-8, or "".
+func (t *Tree) oddName() string {
+	for _, e := range t.entries {
+		if !utf8.ValidString(e.path) || !utf8.ValidString(e.link) {
+			return e.path
+		}
+	}
+	return ""
+}
 
 func (t *Tree) sum(dockerfile string) digest.Digest {
 	h := sha256.New()

@@ -123,6 +123,9 @@ func (u *upload) outcome(err error) error {
 		return u.failed
 	case err != nil:
 		return &Error{Op: "upload", Kind: ErrFetch, Err: harmless(err)}
+	case len(u.unsent) > 0 && u.tree.oddName() != "":
+		return refuse("the name %q in the working tree is not UTF-8, and this builder takes no "+
+			"such names from here; of a commit it does", u.tree.oddName())
 	case len(u.unsent) > 0:
 		return &Error{Op: "upload", Kind: ErrFetch,
 			Err: fmt.Errorf("the builder did not take %d files of the working tree", len(u.unsent))}

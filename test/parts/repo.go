@@ -193,12 +193,25 @@ func (c Commit) stream(parent string) []byte {
 			mode = Regular
 		}
 		if mode == Gitlink {
-			fmt.Fprintf(&b, "M %s %s %q\n", mode, f.Data, f.Path)
+			fmt.Fprintf(&b, "M %s %s %s\n", mode, f.Data, quotePath(f.Path))
 			continue
 		}
-		fmt.Fprintf(&b, "M %s inline %q\ndata %d\n", mode, f.Path, len(f.Data))
+		fmt.Fprintf(&b, "M %s inline %s\ndata %d\n", mode, quotePath(f.Path), len(f.Data))
 		b.Write(f.Data)
 		b.WriteByte('\n')
 	}
 	return b.Bytes()
+}
+
+// quotePath quotes a path, in any bytes, in the style of C.
+func quotePath(path string) string {
+	var b strings.Builder
+	for i := range len(path) {
+		if c := path[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
+			fmt.Fprintf(&b, "\\%03o", c)
+		} else {
+			b.WriteByte(c)
+		}
+	}
+	return `"` + b.String() + `"`
 }
