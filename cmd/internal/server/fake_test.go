@@ -40,7 +40,7 @@ func imageOf(name string, outcome pinion.Outcome) pinion.Image {
 		ID:        "sha256:" + name, Platform: "linux/amd64",
 		Receipt: pinion.Receipt{Builder: &buildkit.Info{Kind: "docker", Endpoint: "unix:///x",
 			Version: "v1"}, Fetch: &buildkit.Fetch{Strategy: "commit"},
-			Delivery: &buildkit.Delivery{Method: "moby"}},
+			Delivery: &buildkit.Delivery{Method: "moby", Bytes: 7}},
 	}
 }
 

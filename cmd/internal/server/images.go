@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"time"
 
@@ -13,14 +14,26 @@ import (
 // ensure answers a request for an image and counts its outcome.
 func (s *Server) ensure(w http.ResponseWriter, r *http.Request) {
 	outcome, p := s.ensureImage(w, r)
+	var class pinion.Class
 	if p != nil {
 		if outcome == "" {
 			outcome = "refused"
 		}
+		s.logRefusal(r.PathValue("name"), p)
 		s.writeProblem(w, r, p)
+		class = p.Class
 	}
 	note(w, outcome)
-	s.metrics.countRequest(outcome)
+	s.metrics.countRequest(outcome, class)
+}
+
+// logRefusal logs a request for an image that came to nothing. The log has the failure of a build
+// already.
+func (s *Server) logRefusal(name string, p *problem) {
+	if !p.ofBuild {
+		s.log.Info(s.clean(fmt.Sprintf("request for %q: %d %s: %s", name, p.Status,
+			p.Type[len(problemType):], p.Detail)))
+	}
 }
 
 // ensureImage writes the response, unless it returns a problem. An empty outcome means refused.
@@ -102,7 +115,9 @@ func (s *Server) waitFailure(ctx context.Context, c Call, err error) (string, *p
 		return s.callerGone()
 	}
 	if f := c.Status().Failure; f != nil {
-		return "failed", failureProblem(*f)
+		p := failureProblem(*f)
+		p.ofBuild = true
+		return "failed", p
 	}
 	return s.startFailure(ctx, err)
 }

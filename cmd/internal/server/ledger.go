@@ -4,6 +4,8 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
+	"log/slog"
 	"slices"
 	"sync"
 	"time"
@@ -18,6 +20,7 @@ type ledger struct {
 	keep    int // ended builds
 	metrics *metrics
 	idle    *idleness
+	log     *slog.Logger
 
 	mu      sync.Mutex
 	closed  bool // no interest is held any more
@@ -42,8 +45,8 @@ type interest struct {
 	end  func()
 }
 
-func newLedger(keep int, m *metrics, idle *idleness) *ledger {
-	return &ledger{keep: keep, metrics: m, idle: idle, entries: map[string]*entry{}}
+func newLedger(keep int, m *metrics, idle *idleness, log *slog.Logger) *ledger {
+	return &ledger{keep: keep, metrics: m, idle: idle, log: log, entries: map[string]*entry{}}
 }
 
 // add enters a build, unless it is in the ledger. If it is of the branch's head, add marks the
@@ -146,9 +149,27 @@ func (l *ledger) end(e *entry) {
 		delete(l.entries, old.build.ID())
 		l.order = slices.DeleteFunc(l.order, func(o *entry) bool { return o == old })
 	}
-	l.metrics.countBuild(e.build.Status())
+	s := e.build.Status()
+	l.metrics.countBuild(s)
+	logFailure(l.log, s)
 	l.idle.leave()
 	close(e.ended)
+}
+
+// logFailure logs a build that failed. Nobody else may be there to read why.
+func logFailure(log *slog.Logger, s pinion.BuildStatus) {
+	if s.Failure == nil {
+		return
+	}
+	level, what := slog.LevelWarn, "failed"
+	if s.Failure.Class == pinion.ClassCancelled {
+		level, what = slog.LevelInfo, "was cancelled"
+	}
+	if s.Prewarmed {
+		what += ", ahead of requests"
+	}
+	log.Log(context.Background(), level, fmt.Sprintf("build of %s %s after %s (%s): %s", s.Reference,
+		what, s.Ended.Sub(s.Started).Round(time.Millisecond), s.Failure.Class, s.Failure.Message))
 }
 
 func (l *ledger) release(e *entry) {

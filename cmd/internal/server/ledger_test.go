@@ -2,9 +2,14 @@ package server
 
 import (
 	"fmt"
+	"log/slog"
 	"net/http"
+	"strings"
+	"sync"
 	"testing"
 	"time"
+
+	"git.moleculesai.app/molecule-ai/pinion"
 )
 
 func TestWarm(t *testing.T) {
@@ -75,4 +80,41 @@ func TestEndedBuildsAreForgotten(t *testing.T) {
 		t.Errorf("the latest is %+v", l[0])
 	}
 	s.interestsOf(t, 0)
+}
+
+// TestFailuresAreLogged: a build that nobody waits for, and requests that come to nothing.
+func TestFailuresAreLogged(t *testing.T) {
+	var log syncBuffer
+	s := newStage(t, WithLogger(slog.New(slog.NewTextHandler(&log, nil))))
+	s.ask(t, http.MethodPost, "/v1/images/made", "")
+	s.backend.build("made").end(pinion.Image{}, pinion.ErrBuild)
+	got := decode[acceptance](t, s.ask(t, http.MethodPost, "/v1/images/withdrawn", ""))
+	s.ask(t, http.MethodDelete, "/v1/builds/"+got.Build.ID, "", "Pinion-Interest", got.Interest)
+	s.ask(t, http.MethodPost, "/v1/images/unknown", "")
+	s.ask(t, http.MethodPost, "/v1/images/there?wait=x", "")
+	for _, word := range []string{
+		"level=WARN msg=\"build of molecule-local/made:1 failed after",
+		"level=INFO msg=\"build of molecule-local/withdrawn:1 was cancelled after",
+		`request for \"unknown\": 404 not-found: `, `request for \"there\": 400 bad-request: `,
+	} {
+		eventually(t, word, func() bool { return strings.Contains(log.String(), word) })
+	}
+}
+
+// syncBuffer is a log that tests read while the server writes it.
+type syncBuffer struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (b *syncBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(p)
+}
+
+func (b *syncBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.String()
 }

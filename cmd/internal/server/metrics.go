@@ -1,13 +1,10 @@
 package server
 
 import (
-	"fmt"
+	"context"
 	"io"
-	"maps"
 	"net/http"
-	"runtime"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -20,20 +17,26 @@ import (
 // add 0.8 ms to each start of the command.
 type metrics struct {
 	version  string
+	started  time.Time
 	inFlight atomic.Int64
 
-	mu       sync.Mutex
-	builds   map[string]int64 // by result
-	requests map[string]int64 // by outcome
-	buckets  []int64          // by durationBounds, not cumulative
-	sum      float64          // seconds
-	count    int64
+	mu              sync.Mutex
+	builds          map[string]int64 // by result
+	prewarms        map[string]int64 // by result; they are builds as well
+	requests        map[string]int64 // by outcome
+	buildFailures   map[string]int64 // by class
+	requestFailures map[string]int64 // by class
+	lastBuild       map[string]int64 // by template: 1 if its last build succeeded
+	delivered       int64            // bytes
+	buckets         []int64          // by durationBounds, not cumulative
+	sum             float64          // seconds
+	count           int64
 }
 
 // durationBounds returns the upper bounds of the duration buckets, in seconds: from a build with
 // all steps cached to a build of an hour.
 func durationBounds() []float64 {
-	return []float64{0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1200, 3600}
+	return []float64{0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 900, 1200, 1800, 3600}
 }
 
 // buildResults returns the label values of builds. Each is exposed from the start, with 0, so that
@@ -45,32 +48,60 @@ func requestOutcomes() []string {
 	return []string{"hit", "built", "pulled", "given", "accepted", "failed", "refused", "cancelled"}
 }
 
-func newMetrics(version string) *metrics {
-	m := &metrics{version: version, builds: map[string]int64{}, requests: map[string]int64{},
-		buckets: make([]int64, len(durationBounds()))}
-	for _, r := range buildResults() {
-		m.builds[r] = 0
+// failureClasses returns the label values of failures, exposed in the same way.
+func failureClasses() []string {
+	classes := []pinion.Class{pinion.ClassUsage, pinion.ClassNotFound, pinion.ClassUnauthorized,
+		pinion.ClassUnreachable, pinion.ClassNoBuilder, pinion.ClassStore, pinion.ClassVerification,
+		pinion.ClassLock, pinion.ClassBuild, pinion.ClassStalled, pinion.ClassTimeLimit,
+		pinion.ClassCancelled, pinion.ClassGeneral}
+	var names []string
+	for _, c := range classes {
+		names = append(names, string(c))
 	}
-	for _, o := range requestOutcomes() {
-		m.requests[o] = 0
+	return names
+}
+
+func newMetrics(version string) *metrics {
+	return &metrics{version: version, started: time.Now(), builds: zeros(buildResults()),
+		prewarms: zeros(buildResults()), requests: zeros(requestOutcomes()),
+		buildFailures: zeros(failureClasses()), requestFailures: zeros(failureClasses()),
+		lastBuild: map[string]int64{}, buckets: make([]int64, len(durationBounds()))}
+}
+
+func zeros(names []string) map[string]int64 {
+	m := map[string]int64{}
+	for _, n := range names {
+		m[n] = 0
 	}
 	return m
 }
 
 // countBuild counts a build that has ended.
 func (m *metrics) countBuild(s pinion.BuildStatus) {
+	m.inFlight.Add(-1)
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	result := "failed"
 	switch {
 	case s.Image != nil:
 		result = string(s.Image.Outcome)
+		m.lastBuild[s.Name] = 1
+		if s.Image.Delivery != nil {
+			m.delivered += s.Image.Delivery.Bytes
+		}
 	case s.Failure != nil && s.Failure.Class == pinion.ClassCancelled:
 		result = "cancelled"
+	default:
+		m.lastBuild[s.Name] = 0
+	}
+	if s.Failure != nil {
+		m.buildFailures[string(s.Failure.Class)]++
+	}
+	m.builds[result]++
+	if s.Prewarmed {
+		m.prewarms[result]++
 	}
 	took := s.Ended.Sub(s.Started).Seconds()
-	m.inFlight.Add(-1)
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.builds[result]++
 	m.sum += took
 	m.count++
 	if i, _ := slices.BinarySearch(durationBounds(), took); i < len(m.buckets) {
@@ -78,54 +109,60 @@ func (m *metrics) countBuild(s pinion.BuildStatus) {
 	}
 }
 
-// countRequest counts a request for an image.
-func (m *metrics) countRequest(outcome string) {
+// countRequest counts a request for an image. Without a failure of a look-up or build the class is
+// empty.
+func (m *metrics) countRequest(outcome string, class pinion.Class) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.requests[outcome]++
+	if class != "" {
+		m.requestFailures[string(class)]++
+	}
 }
 
-func (s *Server) showMetrics(w http.ResponseWriter, _ *http.Request) {
+// WatchState is what a watcher reports to /metrics.
+type WatchState struct {
+	Lookups, LookupFailures int64
+	// Known has the followed templates, and since when their last known head is that.
+	Known map[string]time.Time
+}
+
+// WithWatchState adds the state of a watcher to /metrics. By default there is none.
+func WithWatchState(state func() WatchState) Option {
+	return func(s *Server) { s.watchState = state }
+}
+
+// gauges are the values of metrics at a moment.
+type gauges struct {
+	ready              bool
+	queued             int
+	oldest             time.Duration // of those
+	interests, streams int
+	watch              WatchState
+}
+
+func (s *Server) gauges(ctx context.Context) gauges {
+	g := gauges{ready: !s.gate.isClosed() && s.isReady(ctx) == nil,
+		interests: len(s.interests), streams: len(s.streams)}
+	now := time.Now()
+	for _, b := range s.builds.list() {
+		if b.State == pinion.BuildQueued {
+			g.queued++
+			g.oldest = max(g.oldest, now.Sub(b.Started))
+		}
+	}
+	if s.watchState != nil {
+		g.watch = s.watchState()
+	}
+	return g
+}
+
+func (s *Server) showMetrics(w http.ResponseWriter, r *http.Request) {
 	var text strings.Builder
-	s.metrics.write(&text)
+	s.metrics.write(&text, s.gauges(r.Context()))
 	w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store")
 	// best effort
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(s.limits.write))
 	_, _ = io.WriteString(w, text.String()) // the caller may have disconnected
 }
-
-func (m *metrics) write(w io.Writer) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	// Writes to memory do not fail.
-	printf := func(format string, args ...any) { _, _ = fmt.Fprintf(w, format+"\n", args...) }
-	head := func(name, kind, help string) {
-		printf("# HELP %s %s\n# TYPE %s %s", name, help, name, kind)
-	}
-	counters := func(name, label string, values map[string]int64) {
-		for _, k := range slices.Sorted(maps.Keys(values)) {
-			printf("%s{%s=%q} %d", name, label, k, values[k])
-		}
-	}
-	head("pinion_builds_total", "counter", "Builds and pulls that have ended.")
-	counters("pinion_builds_total", "result", m.builds)
-	head("pinion_requests_total", "counter", "Requests for an image.")
-	counters("pinion_requests_total", "outcome", m.requests)
-	head("pinion_builds_in_flight", "gauge", "Builds and pulls that are queued or run.")
-	printf("pinion_builds_in_flight %d", m.inFlight.Load())
-	head("pinion_build_duration_seconds", "histogram",
-		"Time from the first request for a build or pull to its end, the queue included.")
-	var below int64
-	for i, bound := range durationBounds() {
-		below += m.buckets[i]
-		printf("pinion_build_duration_seconds_bucket{le=%q} %d", formatFloat(bound), below)
-	}
-	printf("pinion_build_duration_seconds_bucket{le=\"+Inf\"} %d", m.count)
-	printf("pinion_build_duration_seconds_sum %s", formatFloat(m.sum))
-	printf("pinion_build_duration_seconds_count %d", m.count)
-	head("pinion_build_info", "gauge", "The version of Pinion, always 1.")
-	printf("pinion_build_info{version=%q,goversion=%q} 1", m.version, runtime.Version())
-}
-
-func formatFloat(f float64) string { return strconv.FormatFloat(f, 'g', -1, 64) }

@@ -9,31 +9,55 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
+
+	"git.moleculesai.app/molecule-ai/pinion"
 )
 
 func TestMetrics(t *testing.T) {
-	s := newStage(t, WithVersion(`v1"2`))
+	state := WatchState{Lookups: 5, LookupFailures: 2,
+		Known: map[string]time.Time{"there": time.Now().Add(-time.Minute)}}
+	s := newStage(t, WithVersion(`v1"2`), WithWatchState(func() WatchState { return state }))
 	s.ask(t, http.MethodPost, "/v1/images/there", "")
 	s.ask(t, http.MethodPost, "/v1/images/unknown", "")
 	s.ask(t, http.MethodPost, "/v1/images/there", "x")
 	s.ask(t, http.MethodPost, "/v1/images/made", "")
 	s.ask(t, http.MethodPost, "/v1/images/other", "")
+	s.ask(t, http.MethodPost, "/v1/images/queued", "")
 	s.backend.build("made").finish()
+	failed, waiting := s.backend.build("other"), s.backend.build("queued")
+	waiting.mu.Lock()
+	waiting.status.State, waiting.status.Started = pinion.BuildQueued, time.Now().Add(-time.Hour)
+	waiting.mu.Unlock()
+	failed.end(pinion.Image{}, pinion.ErrBuild)
 	eventually(t, "one build", func() bool { return s.metrics.inFlight.Load() == 1 })
 	text := s.ask(t, http.MethodGet, "/metrics", "").text
 	for _, line := range []string{
 		`pinion_requests_total{outcome="hit"} 1`, `pinion_requests_total{outcome="failed"} 1`,
 		`pinion_requests_total{outcome="refused"} 1`,
-		`pinion_requests_total{outcome="accepted"} 2`, `pinion_builds_total{result="built"} 1`,
-		`pinion_builds_total{result="failed"} 0`,
-		`pinion_builds_in_flight 1`, `pinion_build_duration_seconds_bucket{le="0.5"} 1`,
-		`pinion_build_duration_seconds_bucket{le="+Inf"} 1`,
-		`pinion_build_duration_seconds_count 1`,
+		`pinion_requests_total{outcome="accepted"} 3`, `pinion_builds_total{result="built"} 1`,
+		`pinion_builds_total{result="failed"} 1`, `pinion_builds_total{result="cancelled"} 0`,
+		`pinion_prewarms_total{result="failed"} 0`, `pinion_build_failures_total{class="build"} 1`,
+		`pinion_build_failures_total{class="stalled"} 0`,
+		`pinion_template_last_build_ok{template="made"} 1`,
+		`pinion_template_last_build_ok{template="other"} 0`,
+		`pinion_request_failures_total{class="not-found"} 1`,
+		`pinion_request_failures_total{class="usage"} 0`,
+		`pinion_builds_in_flight 1`, `pinion_build_duration_seconds_bucket{le="0.5"} 2`,
+		`pinion_build_duration_seconds_bucket{le="+Inf"} 2`,
+		`pinion_build_duration_seconds_count 2`, `pinion_builds_queued 1`, `pinion_callers 1`,
+		`pinion_event_streams 0`, `pinion_ready 1`, `pinion_delivered_bytes_total 7`,
+		`pinion_watch_lookups_total{result="ok"} 3`, `pinion_watch_lookups_total{result="failed"} 2`,
+		`pinion_watch_lookup_age_seconds{template="there"} 60`,
 		fmt.Sprintf(`pinion_build_info{version="v1\"2",goversion=%q} 1`, runtime.Version()),
 	} {
 		if !strings.Contains(text, line+"\n") {
 			t.Errorf("there is no line %s in\n%s", line, text)
 		}
+	}
+	if !regexp.MustCompile(`(?m)^pinion_builds_queued_oldest_seconds 36\d\d`).MatchString(text) ||
+		!regexp.MustCompile(`(?m)^process_start_time_seconds 1\.\d+e\+09$`).MatchString(text) {
+		t.Errorf("a time is wrong in\n%s", text)
 	}
 	if strings.Contains(text, strings.Repeat("a", 12)) {
 		t.Error("a commit is a label")

@@ -24,6 +24,7 @@ type problem struct {
 	Checks   []pinion.BuildCheck `json:"checks,omitempty"`
 
 	retryAfter string // seconds, for the header
+	ofBuild    bool   // that failed
 }
 
 // problemType is the prefix of every problem's type, a URN.

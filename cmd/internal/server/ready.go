@@ -18,11 +18,7 @@ func (s *Server) readiness(w http.ResponseWriter, r *http.Request) {
 		s.writeProblem(w, r, draining())
 		return
 	}
-	_, err := s.ready.Do(r.Context(), struct{}{}, func(ctx context.Context) (struct{}, error) {
-		ctx, cancel := context.WithTimeout(ctx, s.limits.ready)
-		defer cancel()
-		return struct{}{}, s.orchestrator.Ready(ctx)
-	})
+	err := s.isReady(r.Context())
 	if err == nil {
 		s.writeJSON(w, http.StatusOK, map[string]string{"status": "ready"})
 		return
@@ -32,4 +28,14 @@ func (s *Server) readiness(w http.ResponseWriter, r *http.Request) {
 		f.Message = "a request with the server's token gets the reason"
 	}
 	s.writeProblem(w, r, failureProblem(f))
+}
+
+// isReady returns nil if the image store answers.
+func (s *Server) isReady(ctx context.Context) error {
+	_, err := s.ready.Do(ctx, struct{}{}, func(ctx context.Context) (struct{}, error) {
+		ctx, cancel := context.WithTimeout(ctx, s.limits.ready)
+		defer cancel()
+		return struct{}{}, s.orchestrator.Ready(ctx)
+	})
+	return err
 }

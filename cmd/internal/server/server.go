@@ -27,6 +27,7 @@ type Server struct {
 	// anyRevision lets callers request commits that are not on the template's branch.
 	anyRevision bool
 	observer    func(name string)
+	watchState  func() WatchState // nil without a watcher
 
 	builds    *ledger
 	metrics   *metrics
@@ -94,7 +95,7 @@ func newServer(o Orchestrator[Call], opts ...Option) *Server {
 		o(s)
 	}
 	s.metrics = newMetrics(s.version)
-	s.builds = newLedger(s.limits.history, s.metrics, &s.idle)
+	s.builds = newLedger(s.limits.history, s.metrics, &s.idle, s.log)
 	s.interests, s.streams, s.hooks = newSlots(s.limits.interests), newSlots(s.limits.streams),
 		newSlots(s.limits.hooks)
 	s.readers = newReaders(s.limits.readers, s.limits.readersEach)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -22,7 +23,7 @@ type repo struct {
 	nudges   chan struct{} // holds one; a second one adds nothing
 
 	mu        sync.Mutex
-	templates map[string]*template // by name; guarded by mu. Only run uses the values.
+	templates map[string]*template // by name; guarded by mu. Only run uses the values but since.
 	lookedUp  time.Time            // when the last look-up that succeeded began; guarded by mu
 }
 
@@ -42,6 +43,8 @@ func (h head) String() string {
 
 // template is the state of a followed template.
 type template struct {
+	// since is when it was first followed.
+	since time.Time
 	// finalHead is the head that needs no build any more.
 	finalHead head
 	// build is the watcher's build in progress, of current; nil if there is none.
@@ -64,7 +67,7 @@ func (r *repo) follow(name string) (added bool) {
 	if r.templates[name] != nil {
 		return false
 	}
-	r.templates[name] = &template{}
+	r.templates[name] = &template{since: time.Now()}
 	return true
 }
 
@@ -138,11 +141,18 @@ func (r *repo) tryLook(ctx context.Context, failures int, nudged bool) int {
 	defer r.host.leave()
 	begun := time.Now()
 	err := r.look(ctx)
+	r.watcher.lookups.Add(1)
+	if err != nil {
+		r.watcher.lookupFailures.Add(1)
+	}
 	switch {
 	case err == nil:
 		r.mu.Lock()
 		r.lookedUp = begun
 		r.mu.Unlock()
+		if failures > 0 {
+			r.watcher.log.Info(fmt.Sprintf("watch: %s answers again", r.place()))
+		}
 		return 0
 	case ctx.Err() != nil:
 		return failures
@@ -153,6 +163,14 @@ func (r *repo) tryLook(ctx context.Context, failures int, nudged bool) int {
 		return failures
 	}
 	return failures + 1
+}
+
+// place names what is looked up, human-readable.
+func (r *repo) place() string {
+	if r.url == "" {
+		return strings.Join(r.names(), ", ")
+	}
+	return r.url
 }
 
 func (r *repo) pause(failures int) time.Duration {
@@ -235,14 +253,14 @@ func (r *repo) collect(t *template) {
 	}
 	if t.isHopeless(status.Failure.Class) {
 		t.finalHead = t.current
-		r.watcher.log.Warn(fmt.Sprintf("watch: %s: %s; %s is not built again ahead of requests",
-			status.Name, status.Failure.Message, t.current))
+		r.watcher.log.Warn(fmt.Sprintf("watch: %s: %s failed (%s) and is not built again ahead of "+
+			"requests", status.Name, t.current, status.Failure.Class))
 		return
 	}
 	pause := r.watcher.jitter(r.pause(t.failures))
 	t.retryAt = time.Now().Add(pause)
-	r.watcher.log.Warn(fmt.Sprintf("watch: %s: %s; %s is built again in %s", status.Name,
-		status.Failure.Message, t.current, pause.Round(time.Second)))
+	r.watcher.log.Warn(fmt.Sprintf("watch: %s: %s failed (%s) and is built again in %s",
+		status.Name, t.current, status.Failure.Class, pause.Round(time.Second)))
 }
 
 // isHopeless counts a failure of the revision, and reports whether a retry is not worth its time.

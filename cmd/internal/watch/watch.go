@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"git.moleculesai.app/molecule-ai/pinion"
@@ -56,6 +57,8 @@ type Watcher struct {
 	interval time.Duration
 	log      *slog.Logger
 	jitter   func(time.Duration) time.Duration
+
+	lookups, lookupFailures atomic.Int64
 
 	mu    sync.Mutex
 	hosts map[string]*host
@@ -156,6 +159,25 @@ func (w *Watcher) Pushed(repository, ref string, since time.Time) (names []strin
 	}
 	slices.Sort(names)
 	return names, known
+}
+
+// State returns what the watcher has done and follows.
+func (w *Watcher) State() server.WatchState {
+	s := server.WatchState{Known: map[string]time.Time{}, LookupFailures: w.lookupFailures.Load(),
+		Lookups: w.lookups.Load()}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, r := range w.repos {
+		r.mu.Lock()
+		for name, t := range r.templates {
+			s.Known[name] = t.since
+			if r.lookedUp.After(t.since) {
+				s.Known[name] = r.lookedUp
+			}
+		}
+		r.mu.Unlock()
+	}
+	return s
 }
 
 // Run follows the heads until ctx ends, and builds with b. It may be called once. At the end it

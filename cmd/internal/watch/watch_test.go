@@ -271,6 +271,14 @@ func TestBackoff(t *testing.T) {
 		if len(w.built()) != 1 {
 			t.Errorf("%d builds when it was back", len(w.built()))
 		}
+		if !strings.Contains(w.log.String(), "answers again") {
+			t.Errorf("the end of the outage is not logged:\n%s", &w.log)
+		}
+		state := w.State()
+		if known := state.Known["one"]; time.Since(known) > 31*time.Minute ||
+			len(state.Known) != 1 || state.LookupFailures < 8 || state.Lookups <= state.LookupFailures {
+			t.Errorf("state is %+v", state)
+		}
 	})
 }
 

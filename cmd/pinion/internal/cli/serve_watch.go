@@ -16,7 +16,7 @@ func (a *app) serveAndWatch(
 	l net.Listener,
 ) error {
 	w := watch.New(s, s.Templates(), f.interval, s.log)
-	opts = append(opts, server.WithObserver(w.Follow))
+	opts = append(opts, server.WithObserver(w.Follow), server.WithWatchState(w.State))
 	if hidden.hook != "" {
 		opts = append(opts, server.WithHook(hidden.hook, w.Pushed))
 	}

@@ -1,0 +1,101 @@
+package server
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"runtime"
+	"slices"
+	"strconv"
+	"time"
+)
+
+// exposition writes metrics as text. Writes to memory do not fail.
+type exposition struct{ w io.Writer }
+
+func (e exposition) line(format string, args ...any) { _, _ = fmt.Fprintf(e.w, format+"\n", args...) }
+
+func (e exposition) head(name, kind, help string) {
+	e.line("# HELP %s %s\n# TYPE %s %s", name, help, name, kind)
+}
+
+// one writes a metric without labels.
+func (e exposition) one(name, kind, help string, value float64) {
+	e.head(name, kind, help)
+	e.line("%s %s", name, formatFloat(value))
+}
+
+// all writes a metric with one label.
+func (e exposition) all(name, kind, help, label string, values map[string]int64) {
+	e.head(name, kind, help)
+	for _, k := range slices.Sorted(maps.Keys(values)) {
+		e.line("%s{%s=%q} %d", name, label, k, values[k])
+	}
+}
+
+func (m *metrics) write(w io.Writer, g gauges) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	e := exposition{w}
+	e.all("pinion_builds_total", "counter", "Builds and pulls that have ended.", "result", m.builds)
+	e.all("pinion_prewarms_total", "counter", "Those of them that began ahead of requests.",
+		"result", m.prewarms)
+	e.all("pinion_build_failures_total", "counter", "Builds and pulls that failed.", "class",
+		m.buildFailures)
+	e.all("pinion_template_last_build_ok", "gauge",
+		"1 if the template's last build succeeded, 0 if it failed.", "template", m.lastBuild)
+	e.all("pinion_requests_total", "counter", "Requests for an image.", "outcome", m.requests)
+	e.all("pinion_request_failures_total", "counter",
+		"Requests for an image whose look-up or build failed.", "class", m.requestFailures)
+	e.one("pinion_builds_in_flight", "gauge", "Builds and pulls that are queued or run.",
+		float64(m.inFlight.Load()))
+	e.one("pinion_builds_queued", "gauge", "Those of them that are queued.", float64(g.queued))
+	e.one("pinion_builds_queued_oldest_seconds", "gauge",
+		"For how long the oldest of the queued builds has been there.", g.oldest.Seconds())
+	m.writeDurations(e)
+	e.one("pinion_delivered_bytes_total", "counter",
+		"Bytes sent from builders into the image store.", float64(m.delivered))
+	e.one("pinion_callers", "gauge", "Callers that wait for a build or have an interest in one.",
+		float64(g.interests))
+	e.one("pinion_event_streams", "gauge", "Event streams that are being read.", float64(g.streams))
+	ready := 0.0
+	if g.ready {
+		ready = 1
+	}
+	e.one("pinion_ready", "gauge", "1 if /readyz reports that the server is ready.", ready)
+	g.watch.write(e)
+	e.head("pinion_build_info", "gauge", "The version of Pinion, always 1.")
+	e.line("pinion_build_info{version=%q,goversion=%q} 1", m.version, runtime.Version())
+	e.one("process_start_time_seconds", "gauge", "When the server started, in seconds since 1970.",
+		float64(m.started.UnixMilli())/1000)
+	e.one("go_goroutines", "gauge", "Goroutines.", float64(runtime.NumGoroutine()))
+	writeProcess(e)
+}
+
+func (m *metrics) writeDurations(e exposition) {
+	const name = "pinion_build_duration_seconds"
+	e.head(name, "histogram",
+		"Time from the first request for a build or pull to its end, the queue included.")
+	var below int64
+	for i, bound := range durationBounds() {
+		below += m.buckets[i]
+		e.line("%s_bucket{le=%q} %d", name, formatFloat(bound), below)
+	}
+	e.line("%s_bucket{le=\"+Inf\"} %d", name, m.count)
+	e.line("%s_sum %s", name, formatFloat(m.sum))
+	e.line("%s_count %d", name, m.count)
+}
+
+func (s WatchState) write(e exposition) {
+	e.all("pinion_watch_lookups_total", "counter", "Look-ups of followed branches.", "result",
+		map[string]int64{"ok": s.Lookups - s.LookupFailures, "failed": s.LookupFailures})
+	ages := map[string]int64{}
+	for name, since := range s.Known {
+		ages[name] = int64(time.Since(since).Seconds())
+	}
+	e.all("pinion_watch_lookup_age_seconds", "gauge",
+		"Time since a followed template was looked up successfully, or since it is followed.",
+		"template", ages)
+}
+
+func formatFloat(f float64) string { return strconv.FormatFloat(f, 'g', -1, 64) }
