@@ -31,8 +31,11 @@ func (s *solve) explain(ctx context.Context, err error) error {
 	ours := s.ownError(err)
 	switch {
 	case ours == nil:
-		kind := faultOf(s.statuses.failed.name, err)
-		return &Error{Op: "build", Kind: kind, Err: advised(kind, endpoint, s.place(err))}
+		kind, step := faultOf(s.statuses.failed.name, err), s.place(err)
+		if kind == ErrBuild && !s.req.KeepGitDir && wantsGitDir(step) {
+			return &Error{Op: "build", Kind: kind, Err: errdef.In(errdef.GitDirWanted, "", step)}
+		}
+		return &Error{Op: "build", Kind: kind, Err: advised(kind, endpoint, step)}
 	case errors.Is(ours.Kind, ErrFetch) && exhausted(ours.Err.Error()):
 		return &Error{Op: ours.Op, Kind: ErrExhausted,
 			Err: advised(ErrExhausted, endpoint, harmless(ours.Err))}
@@ -71,7 +74,7 @@ func connectionLost(err error) bool {
 // place finds the step, the Dockerfile's line and the exit code in BuildKit's typed error. Docker
 // 20.10 sends no typed error; there they come from the name of the failed vertex and the end of the
 // message.
-func (s *solve) place(err error) error {
+func (s *solve) place(err error) *StepError {
 	failed := s.statuses.failed
 	step := &StepError{Step: failed.name, Log: failed.log, Err: harmless(err)}
 	step.ExitCode, _ = exitCode(err)
@@ -84,7 +87,7 @@ func (s *solve) place(err error) error {
 			step.Line = int(last.Ranges[0].Start.Line)
 		}
 	} else if step.Line = lineOf(s.dockerfile, failed.name); step.Line > 0 {
-		step.File = s.req.Dockerfile
+		step.File = s.req.filename()
 	}
 	return step
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -50,6 +51,17 @@ func faultOf(vertex string, err error) error {
 	return ErrBuild
 }
 
+// wantsGitDir reports whether a build failed since the repository's .git is not in the context: by
+// a COPY of it, or by git or a tool that runs it (git, setup.c).
+func wantsGitDir(step *StepError) bool {
+	if noGitDir().MatchString(step.Err.Error()) {
+		return true
+	}
+	return slices.ContainsFunc(step.Log, func(line string) bool {
+		return strings.Contains(line, "not a git repository")
+	})
+}
+
 // advised returns err in the situation of its kind, if there is one.
 func advised(kind error, endpoint string, err error) error {
 	switch {
@@ -85,6 +97,8 @@ var (
 	// imageStep has the names of vertices that only ask a registry.
 	imageStep = pattern(`^(\[[^\]]*\] )?` +
 		`(load metadata for|resolve image config for|FROM) `)
+	// noGitDir has the error of a COPY from .git, as of today and of Docker 20.10.
+	noGitDir = pattern(`/\.git(/[^":]*)?"?: (not found|no such file or directory)$`)
 	// lastingFault has what registries answer about an image that is not there or not for the
 	// builder, and what is wrong with an image that is there.
 	lastingFault = pattern(`: not found$|authorization failed$|: (401|403) |` +

@@ -3,6 +3,7 @@ package buildkit
 import (
 	"context"
 	"errors"
+	"sync"
 
 	"github.com/moby/buildkit/client/llb"
 	gateway "github.com/moby/buildkit/frontend/gateway/client"
@@ -83,7 +84,7 @@ func take(ctx context.Context, c gateway.Client, st llb.State) (files, error) {
 	if err != nil {
 		return nil, err
 	}
-	tree := listed{remoteFiles{ref}, map[string]listing{}}
+	tree := listed{remoteFiles{ref}, &sync.Mutex{}, map[string]listing{}}
 	_, err = tree.ReadDir(ctx, gateway.ReadDirRequest{Path: "."})
 	if err != nil && !errors.Is(err, errOddName) {
 		return nil, err
@@ -103,6 +104,9 @@ func gitSource(req Request, s Strategy, skipSubmodules, checksum bool) llb.State
 	}
 	if s == StrategyCommit {
 		opts = append(opts, llb.GitFetchByCommit())
+	}
+	if req.KeepGitDir {
+		opts = append(opts, llb.KeepGitDir())
 	}
 	if skipSubmodules {
 		opts = append(opts, llb.GitSkipSubmodules())

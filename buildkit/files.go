@@ -6,6 +6,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync"
 
 	gateway "github.com/moby/buildkit/frontend/gateway/client"
 	fstypes "github.com/tonistiigi/fsutil/types"
@@ -20,7 +21,8 @@ type files interface {
 // listed reads each folder of a tree once.
 type listed struct {
 	files
-	dirs map[string]listing
+	mu   *sync.Mutex
+	dirs map[string]listing // guarded by mu
 }
 
 // listing has the entries of one folder, or the error of reading it. Links are not followed.
@@ -34,6 +36,8 @@ func (l listed) ReadDir(ctx context.Context, req gateway.ReadDirRequest) ([]*fst
 	if req.IncludePattern != "" {
 		return l.files.ReadDir(ctx, req)
 	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	dir, ok := l.dirs[req.Path]
 	if !ok {
 		dir.entries, dir.err = l.files.ReadDir(ctx, req)

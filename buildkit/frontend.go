@@ -18,7 +18,7 @@ func (s *solve) frontend(
 	if err != nil {
 		return nil, err
 	}
-	dockerfile := dockerfileState(s.req.Dockerfile, in.dockerfile)
+	dockerfile := dockerfileState(s.req.filename(), in.dockerfile)
 	inputs := map[string]*pb.Definition{}
 	for name, st := range map[string]llb.State{"dockerfile": dockerfile, "context": buildContext} {
 		def, err := st.Marshal(ctx, llb.WithCaps(c.BuildOpts().LLBCaps))
@@ -40,7 +40,7 @@ func (s *solve) frontend(
 func (s *solve) frontendOpts(in *inspection) (frontend string, opts map[string]string) {
 	opts = map[string]string{
 		"platform": platforms.Format(s.req.Platform),
-		"filename": s.req.Dockerfile,
+		"filename": s.req.filename(),
 		// With "cmdline" set the frontend does not look for `# syntax=` itself, so the inspected
 		// frontend is the frontend that runs.
 		"cmdline": in.frontendCmdline,

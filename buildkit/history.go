@@ -12,7 +12,7 @@ import (
 // Some versions of BuildKit write them into the image as build info; so that they are the same each
 // time, they depend on the recipe, and on where the server has the repository, alone.
 func (r Request) historyAttrs() map[string]string {
-	attrs := map[string]string{"filename": r.Dockerfile, "platform": platforms.Format(r.Platform)}
+	attrs := map[string]string{"filename": r.filename(), "platform": platforms.Format(r.Platform)}
 	if r.Tree == nil {
 		attrs["context"] = r.Remote.GitURL() + "#" + r.Revision.String()
 		if r.Subdir != "" {

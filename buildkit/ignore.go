@@ -17,8 +17,9 @@ import (
 // readIgnore returns the patterns of the ignore file that `docker build` of a clone would use: the
 // file named after the Dockerfile, or otherwise the context's .dockerignore.
 func readIgnore(ctx context.Context, ref files, req Request) ([]string, error) {
-	for _, name := range []string{req.Dockerfile + ".dockerignore", ".dockerignore"} {
-		name = path.Join(req.Subdir, name)
+	for _, name := range []string{
+		req.dockerfile() + ".dockerignore", path.Join(req.Subdir, ".dockerignore"),
+	} {
 		st, err := find(ctx, ref, name)
 		switch {
 		case err != nil:

@@ -1,7 +1,6 @@
 package buildkit
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -60,10 +59,6 @@ func inspect(ctx context.Context, co *checkout, req Request) (*inspection, error
 	if modules != nil {
 		in.warnings = append(in.warnings, "submodules are not fetched")
 	}
-	if usesLFS(ctx, co.tree) {
-		in.warnings = append(in.warnings,
-			"the repository uses Git LFS; its files are pointers in the build context")
-	}
 	return in, nil
 }
 
@@ -75,11 +70,11 @@ func inspectFiles(
 	if err := checkSubdir(ctx, f, req.Subdir); err != nil {
 		return nil, err
 	}
-	name := path.Join(req.Subdir, req.Dockerfile)
+	name := req.dockerfile()
 	dockerfile, err := readBounded(ctx, f, name)
-	if err != nil && !errors.Is(err, ErrRefused) && req.Dockerfile == "Dockerfile" {
+	if err != nil && !errors.Is(err, ErrRefused) && path.Base(name) == "Dockerfile" {
 		// As in Docker, the default name may be in lower case.
-		lower := path.Join(req.Subdir, "dockerfile")
+		lower := path.Join(path.Dir(name), "dockerfile")
 		if other, failed := readBounded(ctx, f, lower); failed == nil {
 			dockerfile, err = other, nil
 		}
@@ -157,14 +152,4 @@ func sameImage(name string) func(string) bool {
 		n, err := reference.ParseNormalizedNamed(allowed)
 		return err == nil && n.Name() == name
 	}
-}
-
-// usesLFS reports whether the root's attributes name Git LFS. Only a warning depends on it, so it
-// does not look into other folders.
-func usesLFS(ctx context.Context, ref files) bool {
-	if !has(ctx, ref, ".gitattributes") {
-		return false
-	}
-	dt, err := readBounded(ctx, ref, ".gitattributes")
-	return err == nil && bytes.Contains(dt, []byte("filter=lfs"))
 }

@@ -1,6 +1,8 @@
 package buildkit
 
 import (
+	"path"
+	"strings"
 	"time"
 
 	"github.com/moby/buildkit/client"
@@ -21,8 +23,10 @@ type Request struct {
 
 	// Subdir is the context's folder in the repository; empty means the root.
 	Subdir string
-	// Dockerfile is the Dockerfile's path below Subdir.
+	// Dockerfile is the Dockerfile's path below Subdir, or with a "/" in front below the root.
 	Dockerfile string
+	// KeepGitDir leaves the repository's .git in the context; a Tree never has it.
+	KeepGitDir bool
 	// Target is the stage to build; empty means the last one.
 	Target string
 	// Platform is the one platform to build for.
@@ -68,6 +72,17 @@ type Request struct {
 	// from the statuses.
 	Progress func(*client.SolveStatus)
 }
+
+// dockerfile returns the Dockerfile's path below the root.
+func (r Request) dockerfile() string {
+	if below, ok := strings.CutPrefix(r.Dockerfile, "/"); ok {
+		return below
+	}
+	return path.Join(r.Subdir, r.Dockerfile)
+}
+
+// filename returns the Dockerfile's path as it is shown.
+func (r Request) filename() string { return strings.TrimPrefix(r.Dockerfile, "/") }
 
 // Result is what the builder reports about the image that it delivered. The caller must verify the
 // image in the store.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/moby/buildkit/client"
@@ -238,7 +239,12 @@ func (s *solve) build(ctx context.Context, c gateway.Client) (*gateway.Result, e
 	}
 	s.result.FetchTime = s.fetched.Sub(s.started)
 
+	lfs := s.lookForLFS(ctx, co, in)
 	res, err := s.frontend(ctx, c, co, in)
+	if <-lfs {
+		s.result.Warnings = append(slices.Clone(in.warnings),
+			"the repository uses Git LFS; its files are pointers in the build context")
+	}
 	if err = failpoint.At(ctx, failpoint.Solved, err); err != nil {
 		return nil, err
 	}

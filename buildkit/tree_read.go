@@ -10,6 +10,7 @@ import (
 	"path"
 	"path/filepath"
 
+	securejoin "github.com/cyphar/filepath-securejoin"
 	gateway "github.com/moby/buildkit/frontend/gateway/client"
 	"github.com/moby/patternmatcher"
 	"github.com/opencontainers/go-digest"
@@ -45,11 +46,32 @@ func openTree(dir string) (root *os.Root, abs string, err error) {
 	return root, abs, nil
 }
 
-// folder is a local folder that can be read like a fetched tree. A link out of it is an error.
+// folder is a local folder that can be read like a fetched tree: links are followed as if the
+// folder were the root of a file system.
 type folder struct{ root *os.Root }
 
+// Lstat implements securejoin.VFS.
+func (f folder) Lstat(name string) (os.FileInfo, error) { return f.root.Lstat(inRoot(name)) }
+
+// Readlink implements securejoin.VFS.
+func (f folder) Readlink(name string) (string, error) { return f.root.Readlink(inRoot(name)) }
+
+// inRoot returns an absolute path as one in the folder.
+func inRoot(name string) string {
+	rel, err := filepath.Rel(string(filepath.Separator), name)
+	if err != nil {
+		return name // it is relative
+	}
+	return rel
+}
+
 func (f folder) ReadFile(_ context.Context, req gateway.ReadRequest) ([]byte, error) {
-	file, err := openFile(f.root, req.Filename)
+	// If a link changes meanwhile, the root still holds what is opened.
+	name, err := securejoin.SecureJoinVFS(string(filepath.Separator), req.Filename, f)
+	if err != nil {
+		return nil, err
+	}
+	file, err := openFile(f.root, inRoot(name))
 	if err != nil {
 		return nil, err
 	}
@@ -164,16 +186,31 @@ func (w *contextWalk) entry(p string) (entry, error) {
 	if err != nil {
 		return entry{}, err
 	}
-	e := entry{path: p, mode: info.Mode(), modTime: info.ModTime()}
+	e := entry{path: p, mode: gitMode(info.Mode()), modTime: info.ModTime()}
 	switch {
 	case e.mode&fs.ModeSymlink != 0:
-		// A link's permissions in Lstat depend on the system.
-		e.mode = fs.ModeSymlink | fs.ModePerm
 		e.link, err = w.root.Readlink(p)
 	case e.mode.IsRegular():
 		e.sum, e.size, err = w.content(p)
 	}
 	return e, err
+}
+
+// gitMode returns a mode as a checkout of a commit has it: git knows of a file only whether its
+// owner may execute it, so that the umask of a clone has no effect. The permissions of a link in
+// Lstat depend on the system.
+func gitMode(mode fs.FileMode) fs.FileMode {
+	switch {
+	case mode&fs.ModeSymlink != 0:
+		return fs.ModeSymlink | fs.ModePerm
+	case mode.IsDir():
+		return fs.ModeDir | 0o755
+	case mode.IsRegular() && mode&0o100 != 0:
+		return 0o755
+	case mode.IsRegular():
+		return 0o644
+	}
+	return mode
 }
 
 // content returns the digest and the size of what it reads. The size can differ from that in the

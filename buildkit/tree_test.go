@@ -99,7 +99,10 @@ func TestTreeDigest(t *testing.T) {
 			return os.WriteFile(at("a"), []byte("3"), 0o600)
 		}, true},
 		{"a mode", func() error { return os.Chmod(at("a"), 0o755) }, true},
-		{"a folder's mode", func() error { return os.Chmod(at("b"), 0o700) }, true},
+		{"a mode that git does not know", func() error {
+			return errors.Join(os.Chmod(at("a"), 0o711), os.Chmod(at("b"), 0o700),
+				os.Chmod(at("b/c"), 0o664))
+		}, false},
 		{"a link's target", func() error {
 			return errors.Join(os.Remove(at("link")), os.Symlink("b", at("link")))
 		}, true},
@@ -166,13 +169,13 @@ func TestFault07_TreeThatLeadsOut(t *testing.T) {
 		says  string
 	}{
 		"a Dockerfile outside": {map[string]string{"Dockerfile": "-> " + outside +
-			"/Dockerfile"}, atRoot, "escapes"},
+			"/Dockerfile"}, atRoot, "no such file"},
 		"one above": {map[string]string{"Dockerfile": "-> ../Dockerfile"}, atRoot,
-			"escapes"},
+			"too many levels"},
 		"a subdir outside": {map[string]string{"x": "-> " + outside},
 			TreeRequest{Subdir: "x", Dockerfile: "Dockerfile"}, "symbolic link"},
 		"an ignore file outside": {map[string]string{"Dockerfile": "FROM scratch",
-			".dockerignore": "-> " + outside + "/secret"}, atRoot, "escapes"},
+			".dockerignore": "-> " + outside + "/secret"}, atRoot, "no such file"},
 		"no Dockerfile": {map[string]string{"a": ""}, atRoot, "has no Dockerfile"},
 		"an untrusted frontend": {map[string]string{"Dockerfile": "# syntax=evil/x\nFROM scratch"},
 			atRoot, "frontend that is not allowed"},
@@ -187,6 +190,14 @@ func TestFault07_TreeThatLeadsOut(t *testing.T) {
 				t.Errorf("got %v", err)
 			}
 		})
+	}
+	// As on the builder, an absolute link begins at the tree's root, and none leads above it.
+	for _, target := range []string{"/docker/real", "../../docker/real", "docker/../docker/real"} {
+		dir := workingTree(t, map[string]string{"Dockerfile": "-> " + target,
+			"docker/real": "FROM scratch"})
+		if got := readTree(t, dir, atRoot).inspection.dockerfile; string(got) != "FROM scratch" {
+			t.Errorf("%s leads to %q", target, got)
+		}
 	}
 	// A link in the context stays a link, and the Dockerfile may be a link to a file in the tree.
 	dir := workingTree(t, map[string]string{"Dockerfile": "-> real", "real": "FROM scratch",

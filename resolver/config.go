@@ -26,10 +26,12 @@ type templateConfig struct {
 	Revision          string `yaml:"revision"`
 	Subdir            string `yaml:"subdir"`
 	Dockerfile        string `yaml:"dockerfile"`
+	RootDockerfile    string `yaml:"root_dockerfile"`
 	Target            string `yaml:"target"`
 	Platform          string `yaml:"platform"`
 	Image             string `yaml:"image"`
 	AllowInsecureHTTP bool   `yaml:"allow_insecure_http"`
+	KeepGitDir        *bool  `yaml:"keep_git_dir"`
 	// Timeout is a duration with its unit, for example 20m.
 	Timeout time.Duration `yaml:"timeout"`
 

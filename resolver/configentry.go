@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/distribution/reference"
 
@@ -75,6 +76,16 @@ func (e templateConfig) setBuild(t *Template) error {
 		if field.value != "" {
 			*field.to = field.value
 		}
+	}
+	if e.RootDockerfile != "" {
+		if e.Dockerfile != "" {
+			return inKey(fmt.Errorf("%w: dockerfile and root_dockerfile both name the Dockerfile: "+
+				"write one of them", ErrInvalidInput), "root_dockerfile")
+		}
+		t.Dockerfile = "/" + strings.TrimPrefix(e.RootDockerfile, "/")
+	}
+	if e.KeepGitDir != nil {
+		t.KeepGitDir = *e.KeepGitDir
 	}
 	if e.Timeout != 0 {
 		t.Timeout = e.Timeout

@@ -35,6 +35,8 @@ func schemaOf(t reflect.Type, path string) (keywords, error) {
 		}}, err
 	}
 	switch t.Kind() {
+	case reflect.Pointer:
+		return schemaOf(t.Elem(), path)
 	case reflect.String:
 		return keywords{"type": "string"}, nil
 	case reflect.Bool:
@@ -108,7 +110,10 @@ var keyNotes = map[string]keyNote{
 	"templates.subdir": {
 		text: "Folder of the build context. The default is the repository's root."},
 	"templates.dockerfile": {text: "Path of the Dockerfile below subdir; Dockerfile by default."},
-	"templates.target":     {text: "Stage of the Dockerfile. The default is the last one."},
+	"templates.root_dockerfile": {
+		text: "Path of the Dockerfile below the repository's root, instead of dockerfile."},
+	"templates.keep_git_dir": {text: "Keep .git in the build context. The default is false."},
+	"templates.target":       {text: "Stage of the Dockerfile. The default is the last one."},
 	"templates.platform": {
 		text: "os/arch[/variant], or native. The default is MOLECULE_IMAGE_PLATFORM."},
 	"templates.image": {

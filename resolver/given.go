@@ -36,6 +36,7 @@ func (e templateConfig) setGiven(t *Template) error {
 	unused := map[string]bool{
 		"repo": e.Repo != "", "branch": e.Branch != "", "tag": e.Tag != "",
 		"revision": e.Revision != "", "subdir": e.Subdir != "", "dockerfile": e.Dockerfile != "",
+		"root_dockerfile": e.RootDockerfile != "", "keep_git_dir": e.KeepGitDir != nil,
 		"target": e.Target != "", "timeout": e.Timeout != 0, "args": len(e.Args) > 0,
 		"allow_insecure_http": e.AllowInsecureHTTP,
 	}

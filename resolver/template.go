@@ -30,10 +30,12 @@ type Template struct {
 	Remote     git.Remote // the repository
 	Ref        git.Ref    // the branch or tag, or HEAD
 	Subdir     string     // the build context below the root, "" for the root
-	Dockerfile string     // path below Subdir, "Dockerfile" by default
+	Dockerfile string     // path below Subdir, or with a "/" in front below the root; "Dockerfile" by default
 	Target     string     // the Dockerfile's stage, "" for its last
 	Platform   string     // os/arch[/variant] or "native"; "" leaves it to the caller
 	Image      string     // unique in the catalogue; "workspace-template-"+Name by default
+	// KeepGitDir leaves the repository's .git in the build context.
+	KeepGitDir bool
 	// Timeout bounds a build; 0 leaves it to the caller.
 	Timeout time.Duration
 	// Args are the rules for build arguments, sorted by name.
@@ -81,6 +83,9 @@ func (t Template) describe() string {
 		if part.value != part.usual {
 			text += ", " + part.what + " " + part.value
 		}
+	}
+	if t.KeepGitDir {
+		text += ", .git kept"
 	}
 	if t.Timeout != 0 {
 		text += ", timeout " + t.Timeout.String()
@@ -130,8 +135,12 @@ func checkTemplate(t Template) (Template, error) {
 	if t.Subdir, err = git.ParseSubdir(t.Subdir); err != nil {
 		return Template{}, inKey(err, "subdir")
 	}
-	if t.Dockerfile, err = parseDockerfile(t.Dockerfile); err != nil {
-		return Template{}, inKey(err, "dockerfile")
+	if t.Dockerfile, err = parseDockerfile(t.Subdir, t.Dockerfile); err != nil {
+		key := "dockerfile"
+		if strings.HasPrefix(t.Dockerfile, "/") {
+			key = "root_dockerfile"
+		}
+		return Template{}, inKey(err, key)
 	}
 	if t.Args, err = checkArgs(t.Args); err != nil {
 		return Template{}, inKey(err, "args")
@@ -159,13 +168,23 @@ func checkArgs(rules []arg.Rule) ([]arg.Rule, error) {
 	return checked, nil
 }
 
-// parseDockerfile checks the Dockerfile's path by the rules for a subdirectory.
-func parseDockerfile(path string) (string, error) {
-	cleaned, err := git.ParseSubdir(path)
-	if err != nil || cleaned == "" || strings.HasSuffix(path, "/") {
-		return "",
-			fmt.Errorf("%w: Dockerfile %s: give a plain relative path below the subdirectory",
-				ErrInvalidInput, quote(path))
+// parseDockerfile checks the Dockerfile's path by the rules for a subdirectory. With an error it
+// returns the path as it is.
+func parseDockerfile(subdir, path string) (string, error) {
+	below, fromRoot := strings.CutPrefix(path, "/")
+	cleaned, err := git.ParseSubdir(below)
+	switch {
+	case err == nil && cleaned != "" && !strings.HasSuffix(path, "/"):
+	case fromRoot:
+		return path, fmt.Errorf("%w: Dockerfile %s: give a plain path below the repository's root",
+			ErrInvalidInput, quote(below))
+	default:
+		return path, fmt.Errorf("%w: Dockerfile %s: give a plain relative path below the "+
+			"subdirectory; root_dockerfile is the key for one outside of it", ErrInvalidInput,
+			quote(path))
+	}
+	if fromRoot && subdir != "" {
+		cleaned = "/" + cleaned
 	}
 	return cleaned, nil
 }

@@ -68,6 +68,8 @@ const (
 	TreeChanged Situation = "tree changed"
 	// DockerfileMissing: the template has no Dockerfile at the path in the catalogue.
 	DockerfileMissing Situation = "Dockerfile missing"
+	// GitDirWanted: a step needs the repository's .git, which the build context leaves out.
+	GitDirWanted Situation = ".git wanted"
 	// FrontendNotAllowed: the Dockerfile names a frontend image that is not allowed.
 	FrontendNotAllowed Situation = "frontend not allowed"
 	// BuildStalled: a fetch or a step made no progress for too long.

@@ -92,13 +92,14 @@ func (r Recipe) variant() string {
 // "" for the usual form. The letter in front keeps it apart from the digest of labels.
 func formOf(t resolver.Template) string {
 	if t.Subdir == "" && t.Dockerfile == resolver.DefaultDockerfile && t.Target == "" &&
-		slices.Equal(t.Args, resolver.StandardArgs(t.Name)) {
+		!t.KeepGitDir && slices.Equal(t.Args, resolver.StandardArgs(t.Name)) {
 		return ""
 	}
 	return "f" + shortDigest(struct {
 		Subdir, Dockerfile, Target string
 		Args                       []arg.Rule
-	}{t.Subdir, t.Dockerfile, t.Target, t.Args})
+		KeepGitDir                 bool `json:",omitempty"`
+	}{t.Subdir, t.Dockerfile, t.Target, t.Args, t.KeepGitDir})
 }
 
 // shortDigest returns 12 hex digits of a value's JSON form, in which the keys of maps are sorted.

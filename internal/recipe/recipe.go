@@ -43,6 +43,8 @@ type Recipe struct {
 	// Args are the rules for build arguments, sorted by name. The commit and the rules together
 	// decide the values.
 	Args []arg.Rule `json:"args,omitempty"`
+	// KeepGitDir leaves the repository's .git in the build context.
+	KeepGitDir bool `json:"keep_git_dir,omitempty"`
 	// Isolation is the token that keeps the images of several users of one store apart, or "".
 	Isolation string `json:"isolation,omitempty"`
 
@@ -56,7 +58,7 @@ func New(t resolver.Template, platform string) Recipe {
 	return Recipe{
 		Schema: schema, Repository: t.Remote.String(), Subdir: t.Subdir, Dockerfile: t.Dockerfile,
 		Target: t.Target, Platform: platform, Image: t.Image, Args: t.Args,
-		form: formOf(t),
+		KeepGitDir: t.KeepGitDir, form: formOf(t),
 	}
 }
 

@@ -73,6 +73,8 @@ var advice = map[errdef.Situation]string{
 		"with --cache-dir or MOLECULE_LOCAL_BUILD_CACHE",
 	errdef.CommitOffBranch: "choose a commit of the branch, or allow any with --allow-any-sha",
 	errdef.ConfigMissing:   "create the file, or correct its name in --config or PINION_CONFIG",
+	errdef.GitDirWanted: "the build context has no .git: set keep_git_dir: true for the template " +
+		"in the config file. A working tree never has it",
 	errdef.GivenMissing: "load it, `docker pull` it if it has a name, or correct image in the " +
 		"config file",
 	errdef.BuilderUnknown: "see `docker buildx ls` and correct --builder or BUILDX_BUILDER; " +

@@ -1,0 +1,105 @@
+package buildkit_test
+
+import (
+	"strings"
+	"testing"
+
+	"git.moleculesai.app/molecule-ai/pinion/buildkit"
+	"git.moleculesai.app/molecule-ai/pinion/internal/errdef"
+	"git.moleculesai.app/molecule-ai/pinion/test/parts"
+	"git.moleculesai.app/molecule-ai/pinion/test/parts/partstest"
+)
+
+func TestLowerCaseDockerfile(t *testing.T)     { onEachBuilder(t, lowerCaseDockerfile) }
+func TestDockerfileOutsideSubdir(t *testing.T) { onEachBuilder(t, dockerfileOutsideSubdir) }
+func TestGitDir(t *testing.T)                  { onEachBuilder(t, gitDir) }
+func TestIgnoredFolders(t *testing.T)          { onEachBuilder(t, ignoredFolders) }
+func TestLFSInAFolder(t *testing.T)            { onEachBuilder(t, lfsInAFolder) }
+
+// says returns a template that prints a word from the Dockerfile at a path.
+func says(t *testing.T, dockerfile, word string, more ...parts.File) []parts.File {
+	t.Helper()
+	files := partstest.BusyboxTemplate(t, "RUN echo "+word)
+	files[0].Path = dockerfile
+	return append(files, more...)
+}
+
+func lowerCaseDockerfile(t *testing.T, b *bench) {
+	if _, out := mustSolve(t, b, b.template(t, "lower",
+		says(t, "dockerfile", "lower")...)); !strings.Contains(out, "lower") {
+		t.Errorf("the build printed\n%s", out)
+	}
+	both := append(says(t, "dockerfile", "lower"), says(t, "Dockerfile", "usual")[0])
+	if _, out := mustSolve(t, b, b.template(t, "both", both...)); !strings.Contains(out, "usual") {
+		t.Errorf("with both names the build printed\n%s", out)
+	}
+}
+
+// dockerfileOutsideSubdir: with its own ignore file beside it, and the context from the subdir.
+func dockerfileOutsideSubdir(t *testing.T, b *bench) {
+	base := partstest.BusyboxTemplate(t, "COPY . /context", "RUN find /context -type f | sort")
+	base[0].Path, base[1].Path = "docker/app.Dockerfile", "app/busybox"
+	req := b.template(t, "outside", append(base, parts.Text("app/kept", ""),
+		parts.Text("app/left", ""), parts.Text("beside", ""),
+		parts.Text("docker/app.Dockerfile.dockerignore", "left\n"))...)
+	req.Subdir, req.Dockerfile = "app", "/docker/app.Dockerfile"
+	_, out := mustSolve(t, b, req)
+	if !strings.Contains(out, "/context/kept") || strings.Contains(out, "/context/left") ||
+		strings.Contains(out, "beside") {
+		t.Errorf("the build printed\n%s", out)
+	}
+	req.Dockerfile = "/docker/none"
+	_, _, err := solve(t, b, req)
+	wantError(t, err, buildkit.ErrRefused, "has no docker/none")
+}
+
+func gitDir(t *testing.T, b *bench) {
+	req := b.busybox(t, "gitdir", []string{"COPY .git/HEAD /head", "RUN cat /head"})
+	_, _, err := solve(t, b, req)
+	wantError(t, err, buildkit.ErrBuild, ".git/HEAD")
+	wantSituation(t, err, errdef.GitDirWanted, "")
+	req.KeepGitDir = true
+	if _, out := mustSolve(t, b, req); !strings.Contains(out, req.Revision.String()) {
+		t.Errorf("HEAD is not %s:\n%s", req.Revision, out)
+	}
+	log := b.busybox(t, "describe", []string{
+		"RUN echo 'fatal: not a git repository (or any of the parent directories): .git'; exit 128"})
+	_, _, err = solve(t, b, log)
+	wantSituation(t, err, errdef.GitDirWanted, "")
+}
+
+// ignoredFolders leave no empty folders, on builders that cannot leave files out of a copy either.
+func ignoredFolders(t *testing.T, b *bench) {
+	req := b.busybox(t, "folders", []string{"COPY . /context",
+		"RUN cd /context && find . -type d | sort | tr '\\n' ' ' && echo END"},
+		parts.Text(".dockerignore", "logs\ndeep\n!deep/er/y\n!*.md\n"), parts.Text("a.md", ""),
+		parts.Text("logs/more/1", ""), parts.Text("deep/er/x", ""), parts.Text("deep/er/y", ""),
+		parts.Text("deep/other/z", ""), parts.Text("plain/1", ""))
+	if _, out := mustSolve(t, b, req); !strings.Contains(out, ". ./deep ./deep/er ./plain END") {
+		t.Errorf("the folders are\n%s", out)
+	}
+}
+
+func lfsInAFolder(t *testing.T, b *bench) {
+	attributes := "*.bin filter=lfs diff=lfs merge=lfs -text\n"
+	for name, c := range map[string]struct {
+		path, subdir string
+		warns        bool
+	}{
+		"root":            {".gitattributes", "", true},
+		"folder":          {"models/big/.gitattributes", "", true},
+		"ignored folder":  {"docs/.gitattributes", "", false},
+		"above subdir":    {".gitattributes", "sub", true},
+		"beside a subdir": {"models/.gitattributes", "sub", false},
+	} {
+		dockerfile := "FROM scratch\nCOPY f /\n"
+		req := b.template(t, "lfs", parts.Text("Dockerfile", dockerfile), parts.Text("f", name),
+			parts.Text("sub/Dockerfile", dockerfile), parts.Text("sub/f", name),
+			parts.Text(".dockerignore", "docs\n"), parts.Text(c.path, attributes))
+		req.Subdir = c.subdir
+		res, _ := mustSolve(t, b, req)
+		if warns := strings.Contains(strings.Join(res.Warnings, " "), "Git LFS"); warns != c.warns {
+			t.Errorf("%s: warnings %q", name, res.Warnings)
+		}
+	}
+}
