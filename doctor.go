@@ -139,8 +139,8 @@ func (o *Orchestrator) checkCertificates() []Check {
 	for _, host := range slices.Sorted(maps.Keys(servers)) {
 		if file := servers[host].CAFile; file != "" {
 			checks = append(checks, caution("certificates", "%s: the look-up trusts %s. The "+
-				"builder fetches with a list of its own, so add these certificates to the system's "+
-				"on its machine or in its container", host, file))
+				"builder fetches with a list of its own, so add these certificates to the "+
+				"system's on its machine or in its container", host, file))
 		}
 		if file := servers[host].ClientCert; file != "" {
 			checks = append(checks, caution("certificates", "%s: the look-up shows %s. A "+

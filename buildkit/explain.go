@@ -32,7 +32,7 @@ func (s *solve) explain(ctx context.Context, err error) error {
 	switch {
 	case ours == nil:
 		kind, step := faultOf(s.statuses.failed.name, err), s.place(err)
-		if kind == ErrBuild && !s.req.KeepGitDir && wantsGitDir(step) {
+		if errors.Is(kind, ErrBuild) && !s.req.KeepGitDir && wantsGitDir(step) {
 			return &Error{Op: "build", Kind: kind, Err: errdef.In(errdef.GitDirWanted, "", step)}
 		}
 		return &Error{Op: "build", Kind: kind, Err: advised(kind, endpoint, step)}

@@ -14,8 +14,8 @@ import (
 // to the builder.
 const maxLFSFolders = 200
 
-// lookForLFS looks for Git LFS while the builder works. It sends one answer; of a working tree it is
-// no, since git has put the files there.
+// lookForLFS looks for Git LFS while the builder works. It sends one answer, which is no for
+// a working tree, since git has put the files there.
 func (s *solve) lookForLFS(ctx context.Context, co *checkout, in *inspection) <-chan bool {
 	found := make(chan bool, 1)
 	if s.upload != nil {

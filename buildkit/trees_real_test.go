@@ -63,7 +63,7 @@ func gitDir(t *testing.T, b *bench) {
 		t.Errorf("HEAD is not %s:\n%s", req.Revision, out)
 	}
 	log := b.busybox(t, "describe", []string{
-		"RUN echo 'fatal: not a git repository (or any of the parent directories): .git'; exit 128"})
+		"RUN echo 'fatal: not a git repository (or any of its parents): .git'; exit 128"})
 	_, _, err = solve(t, b, log)
 	wantSituation(t, err, errdef.GitDirWanted, "")
 }

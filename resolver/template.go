@@ -30,7 +30,7 @@ type Template struct {
 	Remote     git.Remote // the repository
 	Ref        git.Ref    // the branch or tag, or HEAD
 	Subdir     string     // the build context below the root, "" for the root
-	Dockerfile string     // path below Subdir, or with a "/" in front below the root; "Dockerfile" by default
+	Dockerfile string     // path below Subdir, or after "/" below the root; "Dockerfile" by default
 	Target     string     // the Dockerfile's stage, "" for its last
 	Platform   string     // os/arch[/variant] or "native"; "" leaves it to the caller
 	Image      string     // unique in the catalogue; "workspace-template-"+Name by default

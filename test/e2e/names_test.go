@@ -34,7 +34,8 @@ func TestNamesThatAreNotUTF8(t *testing.T) {
 		at := pinion.AtPath(workingTree(t, files...))
 		if !c.standalone && c.store != parts.Docker20 {
 			_, err := s.try(t, at)
-			if !errors.Is(err, pinion.ErrRefused) || !strings.Contains(err.Error(), `"caf\xe9.txt"`) {
+			if !errors.Is(err, pinion.ErrRefused) ||
+				!strings.Contains(err.Error(), `"caf\xe9.txt"`) {
 				t.Errorf("the working tree: %v", err)
 			}
 		} else if out := s.runContainer(t, s.ensure(t, pinion.OutcomeBuilt, at).ID); out != "3\n" {

@@ -89,7 +89,8 @@ func TestEveryVerbHasAPageAndTheSameOneTwice(t *testing.T) {
 		"pinion_builder_stop.md", "pinion_completion.md", "pinion_config.md",
 		"pinion_config_check.md", "pinion_config_schema.md", "pinion_doctor.md", "pinion_du.md",
 		"pinion_ensure.md",
-		"pinion_exit-codes.md", "pinion_ls.md", "pinion_prune.md", "pinion_reset.md", "pinion_resolve.md",
+		"pinion_exit-codes.md", "pinion_ls.md", "pinion_prune.md", "pinion_reset.md",
+		"pinion_resolve.md",
 		"pinion_run.md", "pinion_serve.md", "pinion_version.md",
 	}
 	if names := slices.Sorted(maps.Keys(got)); !slices.Equal(names, want) {
