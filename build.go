@@ -58,6 +58,7 @@ func (bs *builds) join(
 	run := func(ctx context.Context, b *Build) (img Image, err error) {
 		defer func() {
 			if err != nil {
+				logLong(bs.log, b.name, err)
 				err = withChecks(fail(ctx, b.name, err), b.found())
 				logChecks(bs.log, b.name, err)
 				logStep(bs.log, b.name, err)
@@ -303,7 +304,16 @@ type Call struct {
 	ticket *flight.Ticket[*Build, Image] // nil for a hit
 	// push is nil unless it was asked for.
 	push   func(ctx context.Context, img Image) (Image, error)
+	onPush func(Event) // nil for none
 	finish func(ctx context.Context, img Image, err error) (Image, error)
+}
+
+// emit passes an event of the push to the caller.
+func (c *Call) emit(e Event) {
+	if c.onPush != nil {
+		e.Name, e.Time = c.build.name, time.Now().UTC()
+		c.onPush(e)
+	}
 }
 
 // Build returns the build that the caller shares. The build of a hit has ended and is not shared.

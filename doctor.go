@@ -16,6 +16,7 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/buildkit"
 	"git.moleculesai.app/molecule-ai/pinion/internal/builder"
 	"git.moleculesai.app/molecule-ai/pinion/internal/errdef"
+	"git.moleculesai.app/molecule-ai/pinion/internal/errtext"
 	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore"
 	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore/docker"
 	"git.moleculesai.app/molecule-ai/pinion/internal/retention"
@@ -51,7 +52,7 @@ func caution(name, format string, args ...any) Check {
 }
 
 func failure(name string, err error) Check {
-	return Check{Name: name, Status: StatusFail, Detail: err.Error(), Err: err}
+	return Check{Name: name, Status: StatusFail, Detail: errtext.Short(err).Error(), Err: err}
 }
 
 // lowDisk is the free space in bytes below which a template image of several GB may not fit.

@@ -34,6 +34,10 @@ func (o *Orchestrator) Ensure(
 				req.onEvent(e)
 			}
 		})
+		c.onPush = func(e Event) {
+			events.Wait() // the build has ended
+			req.onEvent(e)
+		}
 	}
 	img, err := c.Wait(ctx)
 	events.Wait()
@@ -67,6 +71,7 @@ func (o *Orchestrator) start(ctx context.Context, name string, req request) (*Ca
 	begun := time.Now()
 	c, err := o.begin(ctx, name, req)
 	if err != nil {
+		logLong(o.log, name, err)
 		return nil, failCall(ctx, name, "", begun, err)
 	}
 	c.finish = func(ctx context.Context, img Image, err error) (Image, error) {
@@ -77,6 +82,7 @@ func (o *Orchestrator) start(ctx context.Context, name string, req request) (*Ca
 			}
 		}
 		if err != nil {
+			logLong(o.log, name, err)
 			return Image{}, failCall(ctx, name, c.build.latest(), begun, err)
 		}
 		img.Durations.Total = ms(time.Since(begun))

@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"git.moleculesai.app/molecule-ai/pinion/buildkit"
 	"git.moleculesai.app/molecule-ai/pinion/cache"
+	"git.moleculesai.app/molecule-ai/pinion/internal/errtext"
 	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore"
 	"git.moleculesai.app/molecule-ai/pinion/internal/verify"
 	"git.moleculesai.app/molecule-ai/pinion/resolver"
@@ -86,6 +88,30 @@ func (e *Error) Unwrap() error { return e.Err }
 // Warnings returns the first of e.Checks, each in one line, and how many there are besides.
 func (e *Error) Warnings() []string { return checkWarnings(e.Checks) }
 
+// PushError is a push that failed after other names had been pushed; errors.As finds it.
+type PushError struct {
+	Pushed []Pushed
+	Err    error
+}
+
+func (e *PushError) Error() string {
+	text := e.Err.Error() + "; pushed before that:"
+	for _, p := range e.Pushed {
+		text += " " + p.Reference + "@" + p.Digest
+	}
+	return text
+}
+
+func (e *PushError) Unwrap() error { return e.Err }
+
+// afterPushes returns the error of a push that came after others.
+func afterPushes(pushed []Pushed, err error) error {
+	if len(pushed) == 0 {
+		return err
+	}
+	return &PushError{Pushed: pushed, Err: err}
+}
+
 // ContextError is what a call returns if its context ended first. [errors.Is] finds
 // [context.DeadlineExceeded] or [context.Canceled] in it.
 type ContextError struct {
@@ -119,14 +145,21 @@ func failCall(ctx context.Context, name, doing string, begun time.Time, err erro
 	return &ContextError{Name: name, Doing: doing, After: time.Since(begun), Err: err}
 }
 
-// fail names the template and the side that failed. The packages beneath have redacted what they
-// return.
+// fail names the template and the side that failed, and cuts a text that is longer than a screen.
+// The packages beneath have redacted what they return.
 func fail(ctx context.Context, name string, err error) error {
 	var done *Error
 	if errors.As(err, &done) || ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 		return err
 	}
-	return &Error{Name: name, Origin: originOf(err), Err: err}
+	return &Error{Name: name, Origin: originOf(err), Err: errtext.Short(err)}
+}
+
+// logLong logs an error whose text is too long for a result.
+func logLong(log *slog.Logger, name string, err error) {
+	if errtext.IsLong(err) {
+		log.Error(fmt.Sprintf("local-build: %s: %v", name, err), LogInResult, true)
+	}
 }
 
 func originOf(err error) Origin {

@@ -45,13 +45,16 @@ const (
 	// EventStillBuilding: nothing was reported for 20 s, and the build goes on. Step is the one
 	// that runs, if one does, and Elapsed says for how long; Text says the same to people.
 	EventStillBuilding EventType = "still-building"
-	// EventDelivering: Bytes have been sent into the image store so far. A builder inside the
-	// engine sends none.
+	// EventDelivering: Bytes have been sent into the image store so far, or have come from the
+	// registry. A builder inside the engine sends none.
 	EventDelivering EventType = "delivering"
 	// EventDone: Image is there.
 	EventDone EventType = "done"
 	// EventFailed: it came to nothing, see Failure.
 	EventFailed EventType = "failed"
+	// EventPushing: Bytes of the image have been sent to the registry under Reference so far. A
+	// push is its caller's own and comes after the run: only [OnEvent] has this event, with ID 0.
+	EventPushing EventType = "pushing"
 )
 
 // Event is one thing that happened in a run. Which fields are set beside the first four depends on

@@ -249,10 +249,10 @@ func WithProgress(f func(name string, s *client.SolveStatus)) Option {
 // which they were asked for. Hits don't wait. The default, and 0, is no bound.
 func WithMaxParallel(n int) Option { return func(s *settings) { s.maxParallel = n } }
 
-// WithStallAfter sets after how long without progress a build is cancelled, with [ErrStalled].
-// Progress is a step that begins or ends, a line of output, progress of a download, or a byte
-// delivered. The builder's export, which is silent while it works, does not count, nor does the
-// engine's unpacking. 0 is never. The default is [DefaultStallAfter].
+// WithStallAfter sets after how long without progress a build, a pull or a push is cancelled, with
+// [ErrStalled]. Progress is a step that begins or ends, a line of output, progress of a download or
+// an upload, or a byte delivered. The builder's export, which is silent while it works, does not
+// count, nor does the engine's unpacking. 0 is never. The default is [DefaultStallAfter].
 func WithStallAfter(d time.Duration) Option {
 	return func(s *settings) { s.stallAfter = limit.Of("the time without progress", d) }
 }

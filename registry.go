@@ -6,13 +6,18 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/distribution/reference"
+	"github.com/moby/buildkit/client"
 
 	"git.moleculesai.app/molecule-ai/pinion/internal/errdef"
 	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore"
+	"git.moleculesai.app/molecule-ai/pinion/internal/publish"
+	"git.moleculesai.app/molecule-ai/pinion/internal/stall"
+	"git.moleculesai.app/molecule-ai/pinion/internal/transfer"
 	"git.moleculesai.app/molecule-ai/pinion/internal/verify"
 	"git.moleculesai.app/molecule-ai/pinion/resolver"
 )
@@ -84,9 +89,19 @@ func (o *Orchestrator) fetchImage(
 	begun := time.Now()
 	o.log.Info(fmt.Sprintf("Provisioner: registry mode → pulling %s for runtime %s",
 		img.Reference, b.name))
-	failed := store.Pull(ctx, img.Reference, img.Platform, func(status string) {
-		o.log.Debug(status)
-		b.emit(Event{Type: EventLog, Text: b.clean(status)})
+	failed := o.moving(ctx, "pull", img.Reference, func(ctx context.Context, g *stall.Guard) error {
+		come := transfer.New("pull "+img.Reference, "pull "+img.Reference, "receiving layers",
+			func(s *client.SolveStatus) {
+				b.emit(Event{Type: EventDelivering, Bytes: s.Statuses[0].Current})
+			})
+		return store.Pull(ctx, img.Reference, img.Platform, func(p imagestore.Progress) {
+			watch(g, p)
+			come.Add(p.Bytes - come.Bytes())
+			if p.Status != "" {
+				o.log.Debug(p.Status)
+				b.emit(Event{Type: EventLog, Text: b.clean(p.Status)})
+			}
+		})
 	})
 	if failed != nil && (present == "" || ctx.Err() != nil) {
 		return Image{}, imagestore.Failure(failed)
@@ -194,62 +209,115 @@ func registryName(prefix, name string) string {
 	return resolver.RegistrySource{Mode: resolver.ModeRegistry, Prefix: prefix}.Reference(name)
 }
 
+// moving runs a pull or a push of ref. It ends one that makes no progress for as long as a build
+// may go without.
+func (o *Orchestrator) moving(
+	ctx context.Context, op, ref string, do func(context.Context, *stall.Guard) error,
+) error {
+	after := o.settings.stallAfter.Duration
+	stalled := &imagestore.Error{Op: op, Origin: imagestore.OriginRegistry, Ref: ref,
+		Err: errdef.In(errdef.TransferStalled, "",
+			fmt.Errorf("%w: nothing moved for %s", ErrStalled, after))}
+	guarded, guard := stall.Watch(ctx, after, stalled)
+	defer guard.Release()
+	err := do(guarded, guard)
+	if err != nil && ctx.Err() == nil && errors.Is(context.Cause(guarded), stalled) {
+		return stalled
+	}
+	return err
+}
+
+// watch passes what a store reports to the guard.
+func watch(g *stall.Guard, p imagestore.Progress) {
+	g.Moved()
+	if p.Unpacking {
+		g.Pause()
+	}
+}
+
 // withPush adds the push, if one was asked for, to the end of a call.
 func (o *Orchestrator) withPush(w work, c *Call) *Call {
 	if w.pusher != nil {
-		c.push = func(ctx context.Context, img Image) (Image, error) { return o.push(ctx, w, img) }
+		c.push = func(ctx context.Context, img Image) (Image, error) {
+			return o.push(ctx, w, img, c.emit)
+		}
 	}
 	return c
 }
 
 // push sends a verified image under the key's lock, so that it is neither pushed nor pruned by
-// others at the same time.
-func (o *Orchestrator) push(ctx context.Context, w work, img Image) (Image, error) {
-	r := w.recipe
-	unlock, warnings, err := o.lock(ctx, r, nil)
+// others at the same time. An error that comes after a name was pushed is a [PushError].
+func (o *Orchestrator) push(
+	ctx context.Context, w work, img Image, emit func(Event),
+) (Image, error) {
+	unlock, warnings, err := o.lock(ctx, w.recipe, nil)
 	if err != nil {
 		return Image{}, err
 	}
 	defer unlock()
-	img.Warnings = append(img.Warnings, warnings...)
 	repository := strings.TrimSuffix(registryName(w.request.pushTo, w.template.Name), ":latest")
-	refs := []string{repository + ":" + r.Tag()}
+	names := publish.Names{Pinned: repository + ":" + w.recipe.Tag()}
 	if w.request.pin.Revision.IsZero() {
-		refs = append(refs, repository+":"+r.LatestTag())
+		names.Latest = repository + ":" + w.recipe.LatestTag()
 	}
 	begun := time.Now()
-	for i, ref := range refs {
-		// The first push may have taken minutes.
-		if i > 0 && (!img.SupersededBy.IsZero() || !o.superseded(ctx, w).IsZero()) {
-			img.Warnings = append(img.Warnings,
-				fmt.Sprintf("%s was left where it is: the branch has moved on", ref))
-			continue
-		}
-		digest, err := o.pushAs(ctx, w, img.ID, ref)
-		if errors.Is(err, ErrLockTimeout) {
-			return Image{}, err
-		}
-		if err != nil {
-			return Image{}, imagestore.Failure(err)
-		}
-		img.Pushed = append(img.Pushed, Pushed{Reference: ref, Digest: digest})
+	report, err := publish.Do(ctx, publish.Image{
+		ID: img.ID, Recipe: w.recipe.Labels()[LabelRecipe], Names: names,
+		Superseded: func(ctx context.Context) bool {
+			return !img.SupersededBy.IsZero() || !o.superseded(ctx, w).IsZero()
+		},
+	}, func(ctx context.Context, id, ref string) (string, error) {
+		return o.pushAs(ctx, w, id, ref, emit)
+	})
+	for _, p := range report.Pushed {
+		img.Pushed = append(img.Pushed, Pushed(p))
 	}
+	if err != nil {
+		if !errors.Is(err, ErrLockTimeout) {
+			err = imagestore.Failure(err)
+		}
+		return Image{}, afterPushes(img.Pushed, err)
+	}
+	img.Warnings = slices.Concat(img.Warnings, warnings, report.Warnings)
 	img.Durations.Push = ms(time.Since(begun))
 	return img, nil
 }
 
-// pushAs pushes under one name. Commits share names, so the key's lock is not enough.
+// pushAs pushes under one name. Commits share names, so the key's lock is not enough. Without a
+// cache folder there is no lock, which the key's lock has said already.
 func (o *Orchestrator) pushAs(
-	ctx context.Context, w work, id, ref string,
+	ctx context.Context, w work, id, ref string, emit func(Event),
 ) (digest string, err error) {
 	if dir, err := o.records(); err == nil {
 		name := sha256.Sum256([]byte("push " + w.store.Store.Endpoint() + " " + ref))
 		unlock, err := dir.Lock(ctx, hex.EncodeToString(name[:]), o.settings.lockWait)
-		if err != nil {
+		switch {
+		case err == nil:
+			defer unlock()
+		case errors.Is(err, ErrLockTimeout), ctx.Err() != nil:
 			return "", err
 		}
-		defer unlock()
 	}
 	o.log.Info(fmt.Sprintf("local-build: pushing %s", ref))
-	return w.pusher.Push(ctx, id, ref, func(status string) { o.log.Debug(status) })
+	emit(Event{Type: EventPushing, Reference: ref})
+	sent := transfer.New("push "+ref, "push "+ref, "sending layers", func(s *client.SolveStatus) {
+		o.settings.progress(w.template.Name, s)
+		emit(Event{Type: EventPushing, Reference: ref, Bytes: s.Statuses[0].Current})
+	})
+	err = o.moving(ctx, "push", ref, func(ctx context.Context, g *stall.Guard) (err error) {
+		digest, err = w.pusher.Push(ctx, id, ref, func(p imagestore.Progress) {
+			watch(g, p)
+			sent.Add(p.Bytes - sent.Bytes())
+			if p.Status != "" {
+				o.log.Debug(p.Status)
+			}
+		})
+		return err
+	})
+	if err != nil {
+		sent.End("not pushed")
+		return "", err
+	}
+	sent.End("")
+	return digest, nil
 }

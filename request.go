@@ -115,16 +115,17 @@ func CacheTo(entry string) EnsureOption {
 // with the same prefix runs it elsewhere: <prefix>/workspace-template-<name>:<first 12 digits of
 // the commit>, and after that :latest, unless a commit was asked for by [AtRevision] or the branch
 // has moved. The credentials are those of the Docker config, the engine's registry settings apply,
-// and the receipt lists what was pushed. It needs a Docker engine as the store. The error is of
-// kind [ErrRegistry] if the registry refuses. Each caller's push is its own and comes after the
-// build's last event.
+// and the receipt lists what was pushed. It needs a Docker engine as the store. A registry that has
+// the image already, or keeps latest for another, is no failure; the latter is a warning. The error
+// is of kind [ErrRegistry] if the registry refuses, and a [PushError] if names were pushed before.
+// Each caller's push is its own and comes after the build's last event.
 func PushTo(prefix string) EnsureOption {
 	return func(r *request) { r.pushTo, r.isPush = prefix, true }
 }
 
 // OnEvent registers f for what happens until [Orchestrator.Ensure] returns, including what has
-// happened before in a build that others began. f is called from one goroutine, in order. A slow f
-// delays its own caller alone.
+// happened before in a build that others began. f is called for one event at a time, in order. A
+// slow f delays its own caller alone.
 func OnEvent(f func(Event)) EnsureOption { return func(r *request) { r.onEvent = f } }
 
 // followsBranch reports whether the caller asked for the branch's head, and not for a commit or a

@@ -8,6 +8,7 @@ import (
 	"net"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/containerd/platforms"
@@ -21,6 +22,7 @@ import (
 	_ "github.com/moby/buildkit/client/connhelper/ssh"
 
 	"git.moleculesai.app/molecule-ai/pinion/internal/errdef"
+	"git.moleculesai.app/molecule-ai/pinion/internal/errtext"
 )
 
 // Kind is a kind of builder.
@@ -71,6 +73,9 @@ type Builder struct {
 	registry session.Attachable
 	// dialSession connects a session; nil means through the client's API.
 	dialSession session.Dialer
+	// dialed is the last failure to reach the BuildKit inside an engine. gRPC passes on its text
+	// alone.
+	dialed atomic.Pointer[error]
 }
 
 // Option configures a Builder.
@@ -126,11 +131,19 @@ func ForEngine(ctx context.Context, e Engine, facts EngineFacts, opts ...Option)
 	b.dialSession = func(
 		ctx context.Context, proto string, meta map[string][]string,
 	) (net.Conn, error) {
-		return e.DialHijack(ctx, "/session", proto, meta)
+		conn, err := e.DialHijack(ctx, "/session", proto, meta)
+		if err != nil {
+			err = b.connectError(err)
+		}
+		return conn, err
 	}
 	dial := []client.ClientOpt{
 		client.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) {
-			return e.DialHijack(ctx, "/grpc", "h2c", nil)
+			conn, err := e.DialHijack(ctx, "/grpc", "h2c", nil)
+			if err != nil {
+				b.dialed.Store(&err)
+			}
+			return conn, err
 		}),
 		client.WithSessionDialer(b.dialSession),
 	}
@@ -150,6 +163,9 @@ func (b *Builder) connect(
 	b.client = c
 	if err := b.probe(ctx); err != nil {
 		c.Close()
+		if dialed := b.dialed.Load(); dialed != nil && ctx.Err() == nil {
+			err = *dialed
+		}
 		return nil, b.connectError(err)
 	}
 	return b, nil
@@ -178,9 +194,12 @@ func (b *Builder) probe(ctx context.Context) error {
 }
 
 func (b *Builder) connectError(err error) error {
-	situation, detail := b.info.down()
-	return &Error{Op: "connect", Kind: ErrNoBuilder, Err: errdef.In(situation, detail,
-		fmt.Errorf("builder %s: %w", b.info.Endpoint, err))}
+	err = fmt.Errorf("builder %s: %w", b.info.Endpoint, errtext.Plain(err))
+	if situation, _ := errdef.SituationOf(err); situation == "" {
+		situation, detail := b.info.down()
+		err = errdef.In(situation, detail, err)
+	}
+	return &Error{Op: "connect", Kind: ErrNoBuilder, Err: err}
 }
 
 // down returns the situation of a builder that does not answer, and its detail.

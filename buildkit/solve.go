@@ -19,6 +19,7 @@ import (
 	"google.golang.org/grpc/codes"
 
 	"git.moleculesai.app/molecule-ai/pinion/internal/failpoint"
+	"git.moleculesai.app/molecule-ai/pinion/internal/transfer"
 )
 
 var (
@@ -89,7 +90,7 @@ type solve struct {
 	source digest.Digest
 
 	started, fetched, solved time.Time
-	transfer                 transfer
+	transfer                 *transfer.Transfer
 }
 
 func newSolve(

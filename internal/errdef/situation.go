@@ -13,6 +13,11 @@ const (
 	EngineUnreachable Situation = "engine unreachable"
 	// EngineSlow: the Docker engine at an address takes too long to answer.
 	EngineSlow Situation = "engine slow"
+	// EngineFiltered: a program before the Docker engine refuses a request, which is the detail.
+	EngineFiltered Situation = "engine filtered"
+	// APIVersionFixed: the version of the engine's API was set by hand, and the engine does not
+	// speak it. The detail is the version.
+	APIVersionFixed Situation = "API version fixed"
 	// ContextUnknown: there is no Docker context of a name.
 	ContextUnknown Situation = "Docker context unknown"
 	// DockerConfigBroken: a file of the Docker config cannot be read.
@@ -23,6 +28,13 @@ const (
 	CredentialHelperFailed Situation = "credential helper failed" //nolint:gosec // no credential
 	// RegistryUnauthorized: a registry refused the credentials of the Docker config.
 	RegistryUnauthorized Situation = "registry unauthorized"
+	// RegistryTagFixed: a registry does not let a tag move. The detail is its host.
+	RegistryTagFixed Situation = "registry tag fixed"
+	// RegistryBodyLimit: a proxy before a registry refuses requests of that size. The detail is the
+	// registry's host.
+	RegistryBodyLimit Situation = "registry body limit"
+	// TransferStalled: a pull from or a push to a registry made no progress for too long.
+	TransferStalled Situation = "transfer stalled"
 	// RegistryBlank: the registry to pull from is a value of blanks.
 	RegistryBlank Situation = "registry blank"
 	// RegistryImageMissing: a registry does not have the image of a reference.

@@ -21,6 +21,8 @@ var (
 	// ErrUnauthorized means that the registry refused the credentials of the Docker config, or
 	// asked for credentials and there are none.
 	ErrUnauthorized = errdef.ErrUnauthorized
+	// ErrTagFixed means that a registry does not let a name that it has name another image.
+	ErrTagFixed = errors.New("the tag cannot be moved")
 )
 
 // Origin says which side failed.
@@ -54,6 +56,24 @@ func (e *Error) Error() string {
 
 // Unwrap gives errors.Is and errors.As the cause.
 func (e *Error) Unwrap() error { return e.Err }
+
+// TakenError is a push that a registry refused while the name stands for another image there.
+type TakenError struct {
+	// Digest of the manifest that the name stands for.
+	Digest string
+	// Labels of that image; nil if they cannot be read.
+	Labels map[string]string
+	// Err is the refusal.
+	Err error
+}
+
+// Error implements error.
+func (e *TakenError) Error() string {
+	return fmt.Sprintf("%v; it has %s under that name", e.Err, e.Digest)
+}
+
+// Unwrap gives errors.Is and errors.As the cause.
+func (e *TakenError) Unwrap() error { return e.Err }
 
 // StoreFailure marks an error as the image store's, with ErrStore. nil stays nil.
 func StoreFailure(err error) error {

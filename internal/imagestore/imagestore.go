@@ -61,10 +61,9 @@ type Lister interface {
 
 // Puller fetches images from registries.
 type Puller interface {
-	// Pull fetches ref for a platform, "" for the store's own. progress may be nil. It gets one
-	// unsanitised line whenever a layer or the whole changes state. A store that cannot pull
-	// returns errors.ErrUnsupported.
-	Pull(ctx context.Context, ref, platform string, progress func(status string)) error
+	// Pull fetches ref for a platform, "" for the store's own. progress may be nil. A store that
+	// cannot pull returns errors.ErrUnsupported.
+	Pull(ctx context.Context, ref, platform string, progress func(Progress)) error
 }
 
 // RegistryReader is a store that can ask registries.
@@ -76,9 +75,11 @@ type RegistryReader interface {
 // Pusher is a store that can push.
 type Pusher interface {
 	// Push sends the image with this ID to a registry under ref, and returns the digest of the
-	// manifest that the registry shows under ref afterwards. progress is that of Pull.
+	// manifest that the registry shows under ref afterwards. progress may be nil. A registry that
+	// refuses the push and has this very image under ref is no failure. If it has another image
+	// there, the error wraps a [TakenError].
 	Push(ctx context.Context, id, ref string,
-		progress func(status string)) (digest string, err error)
+		progress func(Progress)) (digest string, err error)
 }
 
 // Remover is a store in which an image may be without a name.

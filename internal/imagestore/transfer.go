@@ -34,3 +34,14 @@ type Result struct {
 	// Delivery counts what was sent, including failed attempts. Via is the way that succeeded.
 	buildkit.Delivery
 }
+
+// Progress is a step of a pull or a push. There is one whenever a layer changes its state or more
+// of its bytes have moved.
+type Progress struct {
+	// Status is one line, unsanitised, if the state of a layer or of the whole has changed.
+	Status string
+	// Bytes have come from the registry, or gone to it, so far.
+	Bytes int64
+	// Unpacking reports whether all layers have come. Engines may be silent while they unpack.
+	Unpacking bool
+}

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"git.moleculesai.app/molecule-ai/pinion"
@@ -18,7 +19,22 @@ import (
 // manifest is what the registry has under a tag or a digest, "" and nothing if it has none.
 func (d *depot) manifest(
 	t *testing.T, repository, reference string,
-) (digest string, m ocispec.Manifest) {
+) (shown string, m ocispec.Manifest) {
+	t.Helper()
+	kind, content := d.content(t, repository, reference)
+	if kind == "" {
+		return "", m
+	}
+	if err := json.Unmarshal(content, &m); err != nil {
+		t.Fatalf("%v: %s", err, content)
+	}
+	return digest.FromBytes(content).String(), m
+}
+
+// content is a manifest with its media type, which is "" if there is none.
+func (d *depot) content(
+	t *testing.T, repository, reference string,
+) (kind string, content []byte) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet,
 		d.registry.URL()+"/v2/"+repository+"/manifests/"+reference, nil)
@@ -33,17 +49,14 @@ func (d *depot) manifest(
 		t.Fatal(err)
 	}
 	defer resp.Body.Close()
-	text, err := io.ReadAll(resp.Body)
+	content, err = io.ReadAll(resp.Body)
 	if resp.StatusCode == http.StatusNotFound {
-		return "", m
-	}
-	if err == nil {
-		err = json.Unmarshal(text, &m)
+		return "", nil
 	}
 	if err != nil || resp.StatusCode != http.StatusOK {
-		t.Fatalf("%s: %v: %s", resp.Status, err, text)
+		t.Fatalf("%s: %v: %s", resp.Status, err, content)
 	}
-	return resp.Header.Get("Docker-Content-Digest"), m
+	return resp.Header.Get("Content-Type"), content
 }
 
 // TestPush fills the registry from one machine, and another machine in registry mode runs the very

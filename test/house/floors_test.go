@@ -16,17 +16,17 @@ import (
 // below its own, and none of its own floor or above. docs/design.md has the picture.
 var floors = [][]string{
 	{ // leaves
-		"internal/errdef", "internal/failpoint", "internal/feed", "internal/filelock",
-		"internal/fileowner", "internal/flight", "internal/lazy", "internal/limit",
-		"internal/queue", "internal/redact", "internal/stdio", "internal/termtext", "internal/xdg",
-		"resolver/git",
+		"internal/errdef", "internal/errtext", "internal/failpoint", "internal/feed",
+		"internal/filelock", "internal/fileowner", "internal/flight", "internal/lazy",
+		"internal/limit", "internal/queue", "internal/redact", "internal/stall", "internal/stdio",
+		"internal/termtext", "internal/transfer", "internal/xdg", "resolver/git",
 	},
 	{"resolver/arg"},
 	{"buildkit", "buildkit/buildx", "cache", "resolver"},
 	{"internal/heartbeat", "internal/imagestore", "internal/recipe"},
 	{"internal/imagestore/docker", "internal/imagestore/layout", "internal/imagestore/storetest"},
 	{"internal/builder"},
-	{"internal/verify"},
+	{"internal/publish", "internal/verify"},
 	{"internal/buildcache", "internal/retention"},
 	{"."},
 	{

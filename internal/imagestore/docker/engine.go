@@ -4,13 +4,18 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"strings"
 	"sync/atomic"
 	"time"
 
 	"github.com/moby/moby/client"
 
+	"git.moleculesai.app/molecule-ai/pinion/internal/errdef"
 	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore"
 )
+
+// apiVersionEnv is Docker's variable that sets the version of the API by hand.
+const apiVersionEnv = "DOCKER_API_VERSION"
 
 // Engine is a client of one Docker engine. It is safe for concurrent use.
 type Engine struct {
@@ -19,6 +24,8 @@ type Engine struct {
 	auth     registryAuth
 	// stallAfter is the constant of that name, except in tests.
 	stallAfter time.Duration
+	// fixedVersion is the version of the API that the user has set, or "".
+	fixedVersion string
 	// negotiated reports whether the API version has been agreed on. That happens once.
 	negotiated atomic.Bool
 }
@@ -50,8 +57,13 @@ func dial(cfg Config) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	opts = append(opts, client.WithUserAgent("pinion"),
-		client.WithAPIVersion(cfg.get("DOCKER_API_VERSION")))
+	fixed := strings.TrimSpace(cfg.get(apiVersionEnv))
+	if _, err := client.New(client.WithAPIVersion(fixed)); err != nil {
+		return nil, errdef.In(errdef.APIVersionFixed, fixed,
+			fmt.Errorf("%w: %s: %w", ErrConfig, apiVersionEnv, err))
+	}
+	opts = append(opts, client.WithUserAgent("pinion"), client.WithAPIVersion(fixed),
+		client.WithHTTPResponseHook(noteProxy))
 	if len(file.HTTPHeaders) > 0 {
 		opts = append(opts, client.WithHTTPHeaders(file.HTTPHeaders))
 	}
@@ -59,8 +71,8 @@ func dial(cfg Config) (*Engine, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrConfig, err)
 	}
-	return &Engine{api: api, endpoint: endpointOf(target.Host), auth: auth, stallAfter: stallAfter},
-		nil
+	return &Engine{api: api, endpoint: endpointOf(target.Host), auth: auth, fixedVersion: fixed,
+		stallAfter: stallAfter}, nil
 }
 
 // Endpoint is the engine's address, for example unix:///var/run/docker.sock. It stays the same as
@@ -80,6 +92,7 @@ func (e *Engine) Close() error { return e.api.Close() }
 func (e *Engine) DialHijack(
 	ctx context.Context, url, proto string, meta map[string][]string,
 ) (net.Conn, error) {
+	ctx = noting(ctx)
 	conn, err := e.api.DialHijack(ctx, url, proto, meta)
 	if err != nil {
 		return nil, e.fail(ctx, "hijack", url, err)

@@ -25,6 +25,7 @@ func TestRealEngines(t *testing.T) {
 				storetest.Run(t, dial(t, daemon.Host(), nil), kindOf(flavour))
 			})
 			t.Run("pull", func(t *testing.T) { testRealPull(t, daemon) })
+			t.Run("push", func(t *testing.T) { testRealPush(t, daemon, kindOf(flavour)) })
 			t.Run("hijack", func(t *testing.T) { testRealHijack(t, daemon) })
 			t.Run("engine dies during a load", func(t *testing.T) { testRealDeath(t, daemon) })
 		})
@@ -53,7 +54,7 @@ func testRealPull(t *testing.T, daemon *parts.Dockerd) {
 
 	t.Run("with a login", func(t *testing.T) {
 		lines := 0
-		if err := engine.Pull(t.Context(), single, "linux/amd64", func(string) {
+		if err := engine.Pull(t.Context(), single, "linux/amd64", func(imagestore.Progress) {
 			lines++
 		}); err != nil {
 			t.Fatal(err)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"strings"
 	"syscall"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 	"github.com/moby/moby/client"
 
 	"git.moleculesai.app/molecule-ai/pinion/internal/errdef"
+	"git.moleculesai.app/molecule-ai/pinion/internal/errtext"
 	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore"
 )
 
@@ -24,11 +26,13 @@ var errSlow = fmt.Errorf("no answer within %s", answerWithin)
 
 // brief returns the context of a request that the engine can answer at once.
 func brief(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeoutCause(ctx, answerWithin, errSlow)
+	return context.WithTimeoutCause(noting(ctx), answerWithin, errSlow)
 }
 
 // fail makes an *imagestore.Error of an error that the Docker client returned.
 func (e *Engine) fail(ctx context.Context, op, ref string, err error) error {
+	err = errtext.Plain(err)
+	proxy := refused(ctx)
 	switch {
 	case errors.Is(context.Cause(ctx), errSlow):
 		err = errdef.In(errdef.EngineSlow, e.endpoint, fmt.Errorf("%w: the engine at %s: %w",
@@ -39,6 +43,13 @@ func (e *Engine) fail(ctx context.Context, op, ref string, err error) error {
 		if cause := context.Cause(ctx); !errors.Is(cause, err) {
 			err = fmt.Errorf("%w: %w", err, cause)
 		}
+	case proxy != nil:
+		err = proxy.error(e.endpoint)
+	case e.fixedVersion != "" && cerrdefs.IsInvalidArgument(err) &&
+		strings.Contains(err.Error(), "client version "):
+		err = errdef.In(errdef.APIVersionFixed, e.fixedVersion, fmt.Errorf(
+			"%s is set to %s, which the engine at %s does not speak: %w", apiVersionEnv,
+			e.fixedVersion, e.endpoint, err))
 	case brokenConnection(err):
 		err = errdef.In(errdef.EngineUnreachable, e.endpoint,
 			fmt.Errorf("%w: the engine at %s does not answer: %w", imagestore.ErrUnavailable,

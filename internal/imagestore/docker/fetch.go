@@ -4,14 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
 
 	"github.com/moby/moby/client"
 	"github.com/moby/moby/client/pkg/versions"
 	"github.com/opencontainers/go-digest"
 
 	"git.moleculesai.app/molecule-ai/pinion/buildkit"
+	"git.moleculesai.app/molecule-ai/pinion/internal/errtext"
 	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore"
+	"git.moleculesai.app/molecule-ai/pinion/internal/stall"
 )
 
 // manifestsAPI is the first API version whose inspect shows whether all of an image's blobs exist
@@ -41,17 +42,18 @@ func (l *loading) pullable(ctx context.Context) bool {
 // pull. After success and after errUnpackedOnly the image has the registry's name for it; after any
 // other error nothing has that name. The digests are those of the layers that were sent.
 func (l *loading) pull(ctx context.Context) (imagestore.Result, map[digest.Digest]bool, error) {
-	pulling, moved, release := guardStall(ctx, l.engine.stallAfter)
-	defer release()
+	pulling, guard := stall.Watch(ctx, l.engine.stallAfter,
+		fmt.Errorf("nothing moved for %s", l.engine.stallAfter))
+	defer guard.Release()
 	pulling, cancel := context.WithCancelCause(pulling)
 	defer cancel(nil)
-	from, err := serveOne(pulling, l.image, l.ref, l.onBytes, moved, func(err error) {
+	from, err := serveOne(pulling, l.image, l.ref, l.onBytes, guard.Moved, func(err error) {
 		cancel(fmt.Errorf("%w: %w", errSource, err))
 	})
 	if err != nil {
 		return imagestore.Result{}, nil, err
 	}
-	err = l.pullFrom(pulling, from, moved)
+	err = l.pullFrom(pulling, from, guard.Moved)
 	cancel(nil)
 	from.close()
 	got := imagestore.Result{Name: from.name, Delivery: buildkit.Delivery{Via: buildkit.ViaPull,
@@ -74,27 +76,15 @@ func (l *loading) pullFrom(ctx context.Context, from *oneImage, moved func()) er
 	if opts.Platforms, err = l.engine.pullPlatforms(ctx, l.platform); err != nil {
 		return err
 	}
-	err = l.engine.pull(ctx, from.name, opts, onChange(moved))
+	ctx = noting(ctx)
+	err = l.engine.pull(ctx, from.name, opts, newReport(func(imagestore.Progress) { moved() }).see)
 	if cause := context.Cause(ctx); err != nil && cause != nil {
 		return cause
 	}
-	return login.secrets.Error(err)
-}
-
-// onChange calls moved whenever a message differs from the one before it on the same layer. Engines
-// repeat themselves ten times a second.
-func onChange(moved func()) func(message) {
-	last := map[string]string{}
-	return func(m message) {
-		now := m.Status
-		if m.Progress != nil {
-			now += strconv.FormatInt(m.Progress.Current, 10)
-		}
-		if last[m.ID] != now {
-			last[m.ID] = now
-			moved()
-		}
+	if proxy := refused(ctx); proxy != nil {
+		return proxy.error(l.engine.endpoint)
 	}
+	return errtext.Plain(login.secrets.Error(err))
 }
 
 // pulled describes the pulled image, and returns an error if it is another image.

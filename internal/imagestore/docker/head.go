@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 
+	"github.com/containerd/containerd/v2/core/remotes"
 	"github.com/containerd/containerd/v2/core/remotes/docker"
 	remoteerrors "github.com/containerd/containerd/v2/core/remotes/errors"
 	cerrdefs "github.com/containerd/errdefs"
@@ -35,14 +36,18 @@ func (e *Engine) PublishedDigest(ctx context.Context, ref string) (string, error
 	if err != nil {
 		return "", failure(err)
 	}
-	resolver := docker.NewResolver(docker.ResolverOptions{Hosts: docker.ConfigureDefaultRegistries(
-		docker.WithAuthorizer(docker.NewDockerAuthorizer(docker.WithAuthCreds(login.forHost))),
-		docker.WithPlainHTTP(docker.MatchLocalhost))})
-	_, found, err := resolver.Resolve(ctx, reference.TagNameOnly(named).String())
+	_, found, err := login.resolver().Resolve(ctx, reference.TagNameOnly(named).String())
 	if err != nil {
 		return "", failure(login.headFailure(ref, err))
 	}
 	return found.Digest.String(), nil
+}
+
+// resolver returns a client of registries that shows the login to its own host.
+func (l login) resolver() remotes.Resolver {
+	return docker.NewResolver(docker.ResolverOptions{Hosts: docker.ConfigureDefaultRegistries(
+		docker.WithAuthorizer(docker.NewDockerAuthorizer(docker.WithAuthCreds(l.forHost))),
+		docker.WithPlainHTTP(docker.MatchLocalhost))})
 }
 
 // forHost returns the credentials if a host is the login's.

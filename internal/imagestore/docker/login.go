@@ -5,11 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strings"
 
 	cerrdefs "github.com/containerd/errdefs"
 
 	"git.moleculesai.app/molecule-ai/pinion/internal/errdef"
+	"git.moleculesai.app/molecule-ai/pinion/internal/errtext"
 	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore"
 	"git.moleculesai.app/molecule-ai/pinion/internal/redact"
 )
@@ -53,54 +53,30 @@ func (e *Engine) login(host string) (login, error) {
 func (e *Engine) registryFailure(
 	ctx context.Context, op, ref string, login login, err error,
 ) error {
-	if ctx.Err() != nil || brokenConnection(err) {
+	if ctx.Err() != nil || brokenConnection(err) || refused(ctx) != nil {
 		return e.fail(ctx, op, ref, err)
 	}
-	err = login.secrets.Error(err)
-	switch cause := registryCause(err, ref); {
-	case errors.Is(cause, imagestore.ErrUnauthorized):
-		err = errdef.In(errdef.RegistryUnauthorized, login.host,
-			fmt.Errorf("%w: %w", imagestore.ErrUnauthorized, err))
-	case errors.Is(cause, imagestore.ErrNotFound):
-		err = errdef.In(errdef.RegistryImageMissing, ref,
-			fmt.Errorf("%w: %w", imagestore.ErrNotFound, err))
-	case errors.Is(cause, imagestore.ErrUnavailable):
-		err = errdef.In(errdef.RegistryUnreachable, login.host,
-			fmt.Errorf("%w: %s does not answer the engine: %w", imagestore.ErrUnavailable,
-				login.host, err))
-	}
-	return &imagestore.Error{Op: op, Origin: imagestore.OriginRegistry, Ref: ref, Err: err}
+	err = errtext.Plain(login.secrets.Error(err))
+	return &imagestore.Error{Op: op, Origin: imagestore.OriginRegistry, Ref: ref,
+		Err: login.explain(refusalOf(err, ref), ref, err)}
 }
 
-// registryCause classifies an engine's report of a failed pull or push. It returns nil if it
-// cannot. An engine answers 404 for "denied" and 500 for a refused login and for a dead network
-// alike, so the text decides before the status does. The words are the error codes of the OCI
-// distribution spec and their descriptions, and what Go's net and Docker's registry client say.
-func registryCause(err error, ref string) error {
-	// A repository may be called "denied".
-	text := strings.ToLower(strings.ReplaceAll(err.Error(), ref, ""))
-	for _, known := range []struct {
-		cause error
-		words []string
-	}{
-		{imagestore.ErrUnauthorized, []string{"unauthorized", "denied", "no basic auth credentials",
-			"authentication required",
-			"authorization failed", "403 forbidden", "incorrect username or password"}},
-		{imagestore.ErrNotFound, []string{"manifest unknown", "name unknown", "not found",
-			"no matching manifest"}},
-		{imagestore.ErrUnavailable, []string{"dial tcp", "connection refused", "connection reset",
-			"no such host", "i/o timeout",
-			"tls:", "x509:", "client.timeout", "context deadline exceeded",
-			"unexpected http status: 5", "unexpected status: 5",
-			"503 service unavailable", "502 bad gateway", ": eof", "toomanyrequests"}},
-	} {
-		for _, word := range known.words {
-			if strings.Contains(text, word) {
-				return known.cause
-			}
-		}
+// explain gives a registry's answer its kind and its situation.
+func (l login) explain(r refusal, ref string, err error) error {
+	situation, detail := r.situation, l.host
+	switch {
+	case situation == errdef.RegistryImageMissing:
+		detail = ref
+	case errors.Is(r.cause, imagestore.ErrUnavailable):
+		err = fmt.Errorf("%s does not answer the engine: %w", l.host, err)
 	}
-	return statusCause(err)
+	if r.cause != nil {
+		err = fmt.Errorf("%w: %w", r.cause, err)
+	}
+	if situation == "" {
+		return err
+	}
+	return errdef.In(situation, detail, err)
 }
 
 func statusCause(err error) error {

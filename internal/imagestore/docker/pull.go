@@ -18,14 +18,14 @@ import (
 const pullPlatformAPI = "1.41"
 
 // Pull makes the engine fetch ref for a platform ("" for its own), with the credentials that the
-// Docker config has for the registry. progress may be nil. It gets one line whenever a layer or the
-// whole changes state, on Pull's goroutine. The lines come from outside unsanitised.
+// Docker config has for the registry. progress may be nil. It is called on Pull's goroutine.
 //
 // Errors are *imagestore.Error. From the registry (Origin says so): ErrUnauthorized,
 // imagestore.ErrNotFound, imagestore.ErrUnavailable. From the engine: ErrUnavailable.
 func (e *Engine) Pull(
-	ctx context.Context, ref, platform string, progress func(status string),
+	ctx context.Context, ref, platform string, progress func(imagestore.Progress),
 ) error {
+	ctx = noting(ctx)
 	named, err := reference.ParseNormalizedNamed(ref)
 	if err != nil {
 		return e.fail(ctx, "pull", ref, err)
@@ -38,7 +38,7 @@ func (e *Engine) Pull(
 	if opts.Platforms, err = e.pullPlatforms(ctx, platform); err != nil {
 		return e.fail(ctx, "pull", ref, err)
 	}
-	if err := e.pull(ctx, ref, opts, statusLines(progress)); err != nil {
+	if err := e.pull(ctx, ref, opts, newReport(progress).see); err != nil {
 		return e.registryFailure(ctx, "pull", ref, login, err)
 	}
 	if platform != "" && opts.Platforms == nil {
@@ -90,21 +90,4 @@ func (e *Engine) checkPulled(ctx context.Context, ref, platform string) error {
 				img.Platform, platform))
 	}
 	return nil
-}
-
-// statusLines passes one line for each change of state. The engine repeats a layer's state many
-// times a second to move progress bars.
-func statusLines(progress func(string)) func(message) {
-	last := map[string]string{}
-	return func(m message) {
-		if progress == nil || m.Status == "" || last[m.ID] == m.Status {
-			return
-		}
-		last[m.ID] = m.Status
-		if m.ID == "" {
-			progress(m.Status)
-			return
-		}
-		progress(m.ID + ": " + m.Status)
-	}
 }

@@ -110,17 +110,43 @@ func wantPullError(t *testing.T, err, want error, mention string) {
 	}
 }
 
+// TestPullProgress: what engines repeat is left out, bytes are added up, and silence is allowed
+// once all layers have come.
 func TestPullProgress(t *testing.T) {
 	fake := storetest.StartFake(t, imagestore.KindClassic, "1.52")
-	fake.Publish(publicRef, storetest.Build(storetest.Spec{Content: "x"}), "", "")
-	var lines []string
-	err := dial(t, fake.Host(), nil).Pull(t.Context(), publicRef, "", func(s string) {
-		lines = append(lines, s)
+	fake.Handle("POST /images/create", func(w http.ResponseWriter, _ *http.Request) {
+		for _, line := range []string{
+			`{"status":"Pulling from x","id":"1"}`,
+			`{"status":"Pulling fs layer","id":"a"}`, `{"status":"Pulling fs layer","id":"b"}`,
+			`{"status":"Downloading","id":"a","progressDetail":{"current":5,"total":9}}`,
+			`{"status":"Downloading","id":"a","progressDetail":{"current":5,"total":9}}`,
+			`{"status":"Downloading","id":"b","progressDetail":{"current":3,"total":3}}`,
+			`{"status":"Download complete","id":"b"}`,
+			`{"status":"Extracting","id":"b","progressDetail":{"current":1,"units":"s"}}`,
+			`{"status":"Downloading","id":"a","progressDetail":{"current":9,"total":9}}`,
+			`{"status":"Download complete","id":"a"}`,
+			`{"status":"Extracting","id":"b","progressDetail":{"current":2,"units":"s"}}`,
+			`{"status":"Pull complete","id":"b"}`,
+			`{"aux":{"ID":"x"}}`,
+		} {
+			_, _ = io.WriteString(w, line+"\r\n")
+		}
 	})
-	want := []string{"1: Pulling from registry.example/team/public", "0123456789ab: Downloading",
-		"0123456789ab: Pull complete"}
-	if err != nil || !slices.Equal(lines, want) {
-		t.Errorf("progress %q, %v, want %q", lines, err, want)
+	var got []imagestore.Progress
+	err := dial(t, fake.Host(), nil).Pull(t.Context(), publicRef, "", func(p imagestore.Progress) {
+		got = append(got, p)
+	})
+	want := []imagestore.Progress{
+		{Status: "1: Pulling from x"},
+		{Status: "a: Pulling fs layer"}, {Status: "b: Pulling fs layer"},
+		{Status: "a: Downloading", Bytes: 5}, {Status: "b: Downloading", Bytes: 8},
+		{Status: "b: Download complete", Bytes: 8}, {Status: "b: Extracting", Bytes: 8},
+		{Bytes: 12}, {Status: "a: Download complete", Bytes: 12, Unpacking: true},
+		{Bytes: 12, Unpacking: true},
+		{Status: "b: Pull complete", Bytes: 12, Unpacking: true},
+	}
+	if err != nil || !slices.Equal(got, want) {
+		t.Errorf("%v\n got %+v\nwant %+v", err, got, want)
 	}
 }
 

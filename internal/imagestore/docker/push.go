@@ -18,16 +18,19 @@ import (
 // Push makes the engine send the image with this ID to a registry under ref, with the credentials
 // that the Docker config has for it. It returns the digest of the manifest that the registry shows
 // under ref afterwards, which is the one that the engine sent, and on the containerd store the ID.
+// If the registry refuses the push and has this very image under ref, Push returns its digest too.
 //
 // The engine pushes by name, so the image has the name ref during the push. Afterwards ref names
 // what it named before, unless another process moved it. The caller prevents concurrent pushes of
 // one ref. progress is that of Pull.
 //
 // Errors are *imagestore.Error. From the registry (Origin says so): ErrUnauthorized, ErrNotFound,
-// ErrUnavailable. From the engine: ErrNotFound (no such image), ErrUnavailable.
+// ErrUnavailable, ErrTagFixed, and an *imagestore.TakenError if the registry has another image
+// under ref. From the engine: ErrNotFound (no such image), ErrUnavailable.
 func (e *Engine) Push(
-	ctx context.Context, id, ref string, progress func(status string),
+	ctx context.Context, id, ref string, progress func(imagestore.Progress),
 ) (string, error) {
+	ctx = noting(ctx)
 	named, err := reference.ParseNormalizedNamed(ref)
 	if err != nil {
 		return "", e.fail(ctx, "push", ref, err)
@@ -42,17 +45,23 @@ func (e *Engine) Push(
 		return "", err
 	}
 	defer restore()
-	sent, err := e.push(ctx, ref, login.orNone(), statusLines(progress))
+	sent, err := e.push(ctx, ref, login.orNone(), newReport(progress).see)
+	if err != nil {
+		return e.afterRefusal(ctx, id, named, login,
+			e.registryFailure(ctx, "push", ref, login, err))
+	}
+	shown, err := e.shown(ctx, ref, login)
 	if err != nil {
 		return "", e.registryFailure(ctx, "push", ref, login, err)
 	}
-	shown, err := e.api.DistributionInspect(ctx, ref,
-		client.DistributionInspectOptions{EncodedRegistryAuth: login.header})
-	if err != nil {
-		return "", e.registryFailure(ctx, "push", ref, login, err)
-	}
-	return shown.Descriptor.Digest.String(),
-		e.checkPushed(ctx, id, ref, sent, shown.Descriptor.Digest)
+	return shown.String(), e.checkPushed(ctx, id, ref, sent, shown)
+}
+
+// shown returns the digest that the registry shows to the engine under ref.
+func (e *Engine) shown(ctx context.Context, ref string, l login) (digest.Digest, error) {
+	got, err := e.api.DistributionInspect(ctx, ref,
+		client.DistributionInspectOptions{EncodedRegistryAuth: l.header})
+	return got.Descriptor.Digest, err
 }
 
 // lend gives the image a name until restore is called.

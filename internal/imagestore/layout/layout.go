@@ -120,7 +120,7 @@ func (l *Layout) Info(context.Context) (imagestore.EngineInfo, error) {
 func (l *Layout) Uses(context.Context) ([]imagestore.Use, error) { return nil, nil }
 
 // Pull returns errors.ErrUnsupported: only an engine can pull.
-func (l *Layout) Pull(_ context.Context, ref, _ string, _ func(status string)) error {
+func (l *Layout) Pull(_ context.Context, ref, _ string, _ func(imagestore.Progress)) error {
 	return l.fail("pull", ref, errdef.In(errdef.PullNeedsEngine, "",
 		fmt.Errorf("%w: only a Docker engine pulls, and this is an OCI layout",
 			errors.ErrUnsupported)))

@@ -125,6 +125,7 @@ var versionPrefix = regexp.MustCompile(`^/v[0-9.]+`)
 // record notes each request, and takes the API version off its path.
 func (f *Fake) record(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Api-Version", f.apiVersion)
 		r.URL.Path = versionPrefix.ReplaceAllString(r.URL.Path, "")
 		route := r.Method + " " + r.URL.Path
 		f.mu.Lock()

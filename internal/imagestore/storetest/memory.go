@@ -28,9 +28,12 @@ type Memory struct {
 
 	// Inspected counts the requests of Inspect.
 	Inspected int
-	// Transfers, Pulled ("REFERENCE PLATFORM") and Untagged are the requests so far that arrived.
-	Transfers        []imagestore.Transfer
-	Pulled, Untagged []string
+	// Transfers, Pulled ("REFERENCE PLATFORM"), Pushed ("REFERENCE ID") and Untagged are the
+	// requests so far that arrived.
+	Transfers                []imagestore.Transfer
+	Pulled, Pushed, Untagged []string
+	// Progress is what a pull or a push reports.
+	Progress []imagestore.Progress
 
 	mu       sync.Mutex
 	expected imagestore.Image

@@ -58,15 +58,41 @@ func (m *Memory) Load(ctx context.Context, archive io.Reader, _ string) error {
 }
 
 // Pull implements [imagestore.Store].
-func (m *Memory) Pull(ctx context.Context, ref, platform string, _ func(string)) error {
+func (m *Memory) Pull(
+	ctx context.Context, ref, platform string, progress func(imagestore.Progress),
+) error {
 	if err := m.begin(ctx, "pull", ref); err != nil {
 		return err
 	}
+	m.report(progress)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.Pulled = append(m.Pulled, ref+" "+platform)
 	m.put(imagestore.Image{ID: m.Published, Platform: platform}, ref)
 	return nil
+}
+
+// Push implements [imagestore.Pusher]. The digest in the registry is the ID.
+func (m *Memory) Push(
+	ctx context.Context, id, ref string, progress func(imagestore.Progress),
+) (string, error) {
+	if err := m.begin(ctx, "push", ref); err != nil {
+		return "", err
+	}
+	m.report(progress)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.Pushed = append(m.Pushed, ref+" "+id)
+	return id, nil
+}
+
+func (m *Memory) report(progress func(imagestore.Progress)) {
+	if progress == nil {
+		return
+	}
+	for _, p := range m.Progress {
+		progress(p)
+	}
 }
 
 func imageOf(l loaded) imagestore.Image {

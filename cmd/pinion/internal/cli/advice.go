@@ -18,6 +18,10 @@ var advice = map[errdef.Situation]string{
 		"folder with --store oci:DIR",
 	errdef.EngineSlow: "restart the Docker engine at {}, or choose another with --host, " +
 		"--context or DOCKER_HOST",
+	errdef.EngineFiltered: "allow {} in the program before the engine (of docker-socket-proxy, " +
+		"the variables named after the first part of the path, and POST), or reach the engine " +
+		"itself with --host, --context or DOCKER_HOST",
+	errdef.APIVersionFixed:        "unset DOCKER_API_VERSION, so that the version is agreed on",
 	errdef.ContextUnknown:         "see `docker context ls`",
 	errdef.DockerConfigBroken:     "repair or remove the file",
 	errdef.TLSFilesMissing:        "set DOCKER_CERT_PATH to the folder of the files",
@@ -27,11 +31,17 @@ var advice = map[errdef.Situation]string{
 		"registry's prefix, such as registry.example/team",
 	errdef.RegistryImageMissing: "check the name and the tag of {}",
 	errdef.RegistryUnreachable:  "check the engine's network and proxy",
-	errdef.PullNeedsEngine:      "leave out --store, or unset MOLECULE_IMAGE_REGISTRY to build",
-	errdef.DiskFull:             "make room on the disk of {}, for example by `pinion prune`",
-	errdef.FolderReadOnly:       "make {} writable, or name another folder with --store",
-	errdef.FolderForeign:        "name another folder",
-	errdef.LayoutBroken:         "repair or remove {}",
+	errdef.RegistryTagFixed: "let tags be overwritten at {}, delete the tag there, or push a " +
+		"commit that is not there",
+	errdef.RegistryBodyLimit: "raise the limit of the proxy before {}, or build with " +
+		"--store oci:DIR and push from there, in pieces",
+	errdef.TransferStalled: "check the network between the engine and the registry, or allow " +
+		"more time with --stall-after",
+	errdef.PullNeedsEngine: "leave out --store, or unset MOLECULE_IMAGE_REGISTRY to build",
+	errdef.DiskFull:        "make room on the disk of {}, for example by `pinion prune`",
+	errdef.FolderReadOnly:  "make {} writable, or name another folder with --store",
+	errdef.FolderForeign:   "name another folder",
+	errdef.LayoutBroken:    "repair or remove {}",
 
 	errdef.BuilderDown: "start the buildkitd that --addr or BUILDKIT_HOST names, and ask again",
 	errdef.ManagedBuilderDown: "ask again, which starts another one; `pinion builder status` and " +

@@ -14,6 +14,7 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/schema"
 	"git.moleculesai.app/molecule-ai/pinion/cmd/pinion/internal/cli/flags"
 	"git.moleculesai.app/molecule-ai/pinion/cmd/pinion/internal/cli/output"
+	"git.moleculesai.app/molecule-ai/pinion/internal/errtext"
 )
 
 // failure is the JSON form of an error.
@@ -25,6 +26,8 @@ type failure struct {
 	Code   int                 `json:"exit_code"`
 	Log    []string            `json:"log,omitempty"`
 	Checks []pinion.BuildCheck `json:"checks,omitempty"`
+	// Pushed are the names that were pushed before the error.
+	Pushed []pinion.Pushed `json:"pushed,omitempty"`
 }
 
 // printError prints an error, either as a line with advice below it or as one object. The name is
@@ -35,9 +38,12 @@ func (a *app) printError(ctx context.Context, w io.Writer, asJSON bool, name str
 		_ = output.JSON(w, f)
 		return
 	}
-	text := a.checkLines(err) + "pinion: error: " + a.clean(err.Error())
+	text := a.checkLines(err) + "pinion: error: " + a.clean(errtext.Short(err).Error())
 	if f.Code == exitcode.Cancelled {
 		text = "pinion: error: " + f.Error
+		for _, p := range f.Pushed {
+			text += "; pushed " + p.Reference + "@" + p.Digest
+		}
 	}
 	if a.hidesSteps {
 		for _, line := range f.Log {
@@ -70,7 +76,10 @@ func (a *app) failure(ctx context.Context, name string, err error) failure {
 			f.Checks = append(f.Checks, c.Clean(a.clean))
 		}
 	}
-	f.Error = a.clean(cause.Error())
+	if at, ok := errors.AsType[*pinion.PushError](err); ok {
+		f.Pushed = at.Pushed
+	}
+	f.Error = a.clean(errtext.Short(cause).Error())
 	if step, ok := errors.AsType[*pinion.StepError](err); ok {
 		for _, line := range step.Log {
 			f.Log = append(f.Log, a.clean(line))

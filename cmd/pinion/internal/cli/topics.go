@@ -16,8 +16,8 @@ const exitCodesText = `Pinion's exit codes:
    15  the delivered image is not the one that was built, or a working tree changed during the build
    16  another process held the lock on the same image for too long
    20  the build failed (the error names the Dockerfile's line and the step's exit code), the
-       template was refused, or the build made no progress for the time of --stall-after or took
-       longer than --timeout
+       template was refused, or the build, pull or push made no progress for the time of
+       --stall-after, or the build took longer than --timeout
    64  wrong usage: arguments, flags, configuration
   125  the engine did not create or start the container (pinion run)
   130  cancelled by Ctrl-C or SIGTERM
@@ -28,10 +28,11 @@ print a line "pinion: error:" on stderr.
 With several names, the first failure in the order of the arguments decides. With --format json an
 error is one object on stderr:
 
-  {"schema":1,"name":...,"error":...,"origin":...,"exit_code":...,"log":[...]}
+  {"schema":1,"name":...,"error":...,"origin":...,"exit_code":...,"log":[...],"pushed":[...]}
 
 The origin is usage, catalogue, git server, registry, buildkit, docker or cache. log has the last
-lines that the failed step printed. An error without a name, an origin or a log has no such member.`
+lines that the failed step printed, and pushed the names that were pushed before the error. What an
+error has nothing to say to is left out.`
 
 // exitCodesTopic returns a help topic, which is a command that cannot be run.
 func exitCodesTopic() *cobra.Command {

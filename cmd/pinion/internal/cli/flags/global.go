@@ -72,7 +72,7 @@ func (g *Global) Register(cmd *cobra.Command) {
 	fs.IntVar(&g.parallel, "max-parallel", 0,
 		"build or pull at most `n` images at once and queue the others; 0 means no limit")
 	fs.DurationVar(&g.stallAfter, "stall-after", pinion.DefaultStallAfter,
-		"stop a build that makes no progress for this `duration`; 0 means never "+
+		"stop a build, pull or push without progress for this `duration`; 0 means never "+
 			"(PINION_STALL_AFTER)")
 	fs.DurationVar(&g.timeout, "timeout", 0,
 		"stop a build that takes longer than this `duration`; 0 means never (PINION_TIMEOUT)")
