@@ -136,7 +136,6 @@ func TestFault34_AnImageThatOnlyLooksLikeOurs(t *testing.T) {
 	t.Run("tag moved", func(t *testing.T) {
 		w := newWorld(t)
 		good := w.ensure(t)
-		foreign.Labels = w.store.Images[good.ID].Labels
 		w.store.Put(foreign, pinnedA)
 		img := w.ensure(t)
 		if img.Outcome != OutcomeBuilt || img.ID != good.ID ||

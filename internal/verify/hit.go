@@ -94,7 +94,7 @@ func (p *Probe) Hit(ctx context.Context, r recipe.Recipe) (cache.Record, Miss, e
 	}
 	i := slices.IndexFunc(recs, func(rec cache.Record) bool { return rec.ImageID == img.ID })
 	if i < 0 {
-		return cache.Record{}, missForeign(r), nil
+		return p.takeBack(ctx, r, recs, img)
 	}
 	if miss := mismatch(r, img); miss != "" {
 		return cache.Record{}, miss, nil
@@ -137,6 +137,22 @@ func inspect(ctx context.Context, store imagestore.Store, reference string) *ins
 func (in *inspection) wait() (imagestore.Image, error) {
 	<-in.done
 	return in.image, in.err
+}
+
+// takeBack gives the recorded image of a recipe its name if another user of the store, with records
+// of their own, has built the recipe and moved the name since: both images are right, and neither
+// user has to build again for the other. Any other image that has the name is a miss.
+func (p *Probe) takeBack(
+	ctx context.Context, r recipe.Recipe, recs []cache.Record, taker imagestore.Image,
+) (cache.Record, Miss, error) {
+	if mismatch(r, taker) != "" {
+		return cache.Record{}, missForeign(r), nil
+	}
+	rec, miss, err := p.retag(ctx, r, recs)
+	if miss != "" {
+		miss = missForeign(r)
+	}
+	return rec, miss, err
 }
 
 // retag gives an image that is found by its ID the name that it has lost.

@@ -121,13 +121,23 @@ func TestFault34_EachLabelCounts(t *testing.T) {
 	}
 }
 
-// TestFault34_AnotherImageHasTheName: it is no hit though all of its labels are right.
+// TestFault34_AnotherImageHasTheName: it is never the hit, though all of its labels are right.
 func TestFault34_AnotherImageHasTheName(t *testing.T) {
 	w := newWorld(t, imagestore.KindClassic)
 	rec := w.build(t)
 	foreign := w.store.Images[rec.ImageID]
 	foreign.ID = "sha256:foreign"
 	w.store.Put(foreign, rec.Reference)
+	got, miss, err := verify.Hit(t.Context(), w.store, w.records, w.recipe)
+	if err != nil || miss != "" || got.ImageID != rec.ImageID ||
+		w.store.References()[rec.Reference] != rec.ImageID {
+		t.Errorf("the hit is %s, and the name names %s: %q, %v", got.ImageID,
+			w.store.References()[rec.Reference], miss, err)
+	}
+	w.store.Put(foreign, rec.Reference)
+	delete(w.store.Images, rec.ImageID)
+	w.wantMiss(t, rec, rec.Reference+" names an image that was not built here")
+	w.store.Put(imagestore.Image{ID: rec.ImageID, Platform: "linux/amd64"}, "elsewhere:x")
 	w.wantMiss(t, rec, rec.Reference+" names an image that was not built here")
 }
 

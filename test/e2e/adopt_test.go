@@ -7,6 +7,7 @@ import (
 	"github.com/moby/moby/client"
 
 	"git.moleculesai.app/molecule-ai/pinion"
+	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore/storetest"
 	"git.moleculesai.app/molecule-ai/pinion/test/parts"
 )
 
@@ -38,6 +39,37 @@ func TestALostCacheFolder(t *testing.T) {
 		if rebuilt.ID == first.ID || rebuilt.Reason != "no record of the image that has this "+
 			"name, and the build came to another one" {
 			t.Errorf("%s after %s, because %q", rebuilt.ID, first.ID, rebuilt.Reason)
+		}
+	})
+}
+
+// TestTwoUsersOfOneEngine: with records and builders of their own they build once each, and then
+// each has hits with the image that their own record names.
+func TestTwoUsersOfOneEngine(t *testing.T) {
+	onCells(t, []cell{containerdOwn, classicOwn, oldOwn}, func(t *testing.T, c cell) {
+		s := newScene(t, c)
+		s.user = s.with("PINION_CACHE", "off")
+		other := s.with("MOLECULE_LOCAL_BUILD_CACHE", t.TempDir()+"/cache").on(emptyBuilder(t))
+		s.prepare(t, "RUN date +%s%N > /when")
+		mine := s.ensure(t, pinion.OutcomeBuilt)
+		theirs := other.ensure(t, pinion.OutcomeBuilt)
+		if mine.ID == theirs.ID || mine.Reference != theirs.Reference {
+			t.Fatalf("%s %s, and %s %s", mine.Reference, mine.ID, theirs.Reference, theirs.ID)
+		}
+		for range 2 {
+			for id, u := range map[string]user{mine.ID: s.user, theirs.ID: other} {
+				if hit := u.ensure(t, pinion.OutcomeHit); hit.ID != id ||
+					s.id(t, hit.Reference) != id {
+					t.Errorf("the hit is %s, %s names %s, and the record %s", hit.ID,
+						hit.Reference, s.id(t, hit.Reference), id)
+				}
+			}
+		}
+		// An image that only has the name is not believed, and not put aside without a build.
+		s.foreign(t, storetest.Spec{Tag: "foreign:x", Content: s.prefix})
+		s.tag(t, "foreign:x", mine.Reference)
+		if again := s.ensure(t, pinion.OutcomeBuilt); again.ID != mine.ID {
+			t.Errorf("built %s after %s", again.ID, mine.ID)
 		}
 	})
 }
