@@ -121,6 +121,28 @@ func TestSignsOfLife(t *testing.T) {
 	})
 }
 
+// TestAMissingPlatformIsAnnounced, and doctor warns of it.
+func TestAMissingPlatformIsAnnounced(t *testing.T) {
+	w := newWorld(t)
+	w.builder.lacks = &buildkit.Error{Op: "connect", Kind: ErrPlatform,
+		Err: errors.New("cannot run linux/amd64")}
+	var notice string
+	w.ensure(t, OnEvent(func(e Event) {
+		if e.Type == EventNotice {
+			notice = e.Text
+		}
+	}))
+	if !strings.HasSuffix(notice, "the builder runs linux/arm64 and not linux/amd64, so a step "+
+		"that runs a program of that platform will fail") {
+		t.Errorf("the notice is %q", notice)
+	}
+	got := checkNamed(t, w.Doctor(t.Context()), "platform")
+	if got.Status != StatusWarn || !errors.Is(got.Err, ErrPlatform) ||
+		!strings.Contains(got.Detail, "cannot run linux/amd64") {
+		t.Errorf("got %+v", got)
+	}
+}
+
 // TestOnlyAFirstBuildIsAnnounced, and the platform is advised on only where it can be chosen.
 func TestOnlyAFirstBuildIsAnnounced(t *testing.T) {
 	notices := func(w *world) (texts []string) {

@@ -230,10 +230,15 @@ func (o *Orchestrator) checkPlatform(b builder.Builder) Check {
 	if err == nil {
 		err = b.RequirePlatform(p)
 	}
-	if err != nil {
+	switch {
+	case errors.Is(err, ErrPlatform) && !builder.Emulated(b, p):
+		return pass("platform", "%s", want)
+	case errors.Is(err, ErrPlatform):
+		return Check{Name: "platform", Status: StatusWarn, Err: err,
+			Detail: fmt.Sprintf("%v, so a step that runs a program of %s fails", err, want)}
+	case err != nil:
 		return failure("platform", err)
-	}
-	if !builder.Emulated(b, p) {
+	case !builder.Emulated(b, p):
 		return pass("platform", "%s", want)
 	}
 	return caution("platform", "%s is emulated on %s, which is slow", want,

@@ -117,7 +117,8 @@ func (o *Orchestrator) logHit(w work) {
 		w.template.Name, w.recipe.Short()))
 }
 
-// announce says before a first build how long it may take, and whether emulation makes it slow.
+// announce says before a first build how long it may take, and whether emulation makes it slow or
+// is not there.
 func (o *Orchestrator) announce(
 	w work, bk builder.Connection, platform ocispecs.Platform, b *Build,
 ) {
@@ -129,8 +130,13 @@ func (o *Orchestrator) announce(
 		b.notice(o.log, text)
 		return
 	}
-	text += fmt.Sprintf("; %s is emulated on %s, which is slow", w.recipe.Platform,
-		platforms.Format(bk.Native()))
+	native := platforms.Format(bk.Native())
+	if bk.RequirePlatform(platform) != nil {
+		b.notice(o.log, text+fmt.Sprintf("; the builder runs %s and not %s, so a step that runs "+
+			"a program of that platform will fail", native, w.recipe.Platform))
+		return
+	}
+	text += fmt.Sprintf("; %s is emulated on %s, which is slow", w.recipe.Platform, native)
 	if w.template.Platform != "" {
 		b.notice(o.log, text) // the catalogue decides
 		return

@@ -106,6 +106,8 @@ type fakeBuilder struct {
 	status *client.SolveStatus
 	checks []buildkit.Check
 	closed int
+	// lacks is what RequirePlatform returns.
+	lacks error
 }
 
 func (f *fakeBuilder) Info() buildkit.Info {
@@ -115,7 +117,7 @@ func (f *fakeBuilder) Info() buildkit.Info {
 func (f *fakeBuilder) Native() ocispecs.Platform {
 	return platforms.MustParse("linux/arm64")
 }
-func (f *fakeBuilder) RequirePlatform(ocispecs.Platform) error { return nil }
+func (f *fakeBuilder) RequirePlatform(ocispecs.Platform) error { return f.lacks }
 
 // ReadArgs reads version 1.2.3 in each file.
 func (f *fakeBuilder) ReadArgs(

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -224,23 +223,6 @@ func (b *Builder) Close() error { return b.client.Close() }
 
 // Native returns the builder's own platform.
 func (b *Builder) Native() ocispecs.Platform { return platforms.Normalize(b.platforms[0]) }
-
-// RequirePlatform returns an [*Error] of kind [ErrPlatform] unless the builder can run p, natively
-// or emulated.
-func (b *Builder) RequirePlatform(p ocispecs.Platform) error {
-	var have []string
-	for _, q := range b.platforms {
-		if platforms.OnlyStrict(p).Match(q) {
-			return nil
-		}
-		if name := platforms.Format(q); !slices.Contains(have, name) {
-			have = append(have, name)
-		}
-	}
-	return &Error{Op: "connect", Kind: ErrPlatform, Err: errdef.In(errdef.PlatformUnsupported,
-		p.Architecture, fmt.Errorf("builder %s cannot run %s, only %s", b.info.Endpoint,
-			platforms.Format(p), strings.Join(have, ", ")))}
-}
 
 // alive returns an error if the builder does not answer any more.
 func (b *Builder) alive(ctx context.Context) error {

@@ -10,7 +10,7 @@ import (
 var (
 	// ErrNoBuilder: the builder does not answer, or stopped answering.
 	ErrNoBuilder = errors.New("no builder answers")
-	// ErrPlatform: the builder cannot run the requested platform.
+	// ErrPlatform: the builder cannot run a step's programs, since it lacks their platform.
 	ErrPlatform = errors.New("builder lacks the platform")
 	// ErrFetch: the builder could not fetch the commit.
 	ErrFetch = errors.New("builder could not fetch the commit")
@@ -46,7 +46,7 @@ func (e *Error) Error() string { return fmt.Sprintf("%s: %v", e.Op, e.Err) }
 // Unwrap returns the kind and the cause.
 func (e *Error) Unwrap() []error { return []error{e.Kind, e.Err} }
 
-// StepError is the cause of an [ErrBuild], [ErrSource] or [ErrExhausted]. It has what BuildKit says
+// StepError is the cause of an [ErrBuild], [ErrSource], [ErrExhausted] or [ErrPlatform]. It has what BuildKit says
 // about the place in the Dockerfile.
 type StepError struct {
 	// Step is the vertex's name, for example "[2/3] RUN make"; empty if unknown.

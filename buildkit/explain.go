@@ -31,11 +31,7 @@ func (s *solve) explain(ctx context.Context, err error) error {
 	ours := s.ownError(err)
 	switch {
 	case ours == nil:
-		kind, step := faultOf(s.statuses.failed.name, err), s.place(err)
-		if errors.Is(kind, ErrBuild) && !s.req.KeepGitDir && wantsGitDir(step) {
-			return &Error{Op: "build", Kind: kind, Err: errdef.In(errdef.GitDirWanted, "", step)}
-		}
-		return &Error{Op: "build", Kind: kind, Err: advised(kind, endpoint, step)}
+		return s.buildError(err)
 	case errors.Is(ours.Kind, ErrFetch) && exhausted(ours.Err.Error()):
 		return &Error{Op: ours.Op, Kind: ErrExhausted,
 			Err: advised(ErrExhausted, endpoint, harmless(ours.Err))}
@@ -47,6 +43,19 @@ func (s *solve) explain(ctx context.Context, err error) error {
 	default:
 		return ours
 	}
+}
+
+// buildError returns the error of a build that failed by what its Dockerfile says or does.
+func (s *solve) buildError(err error) error {
+	if wrong := s.platformFault(err); wrong != nil {
+		return wrong
+	}
+	kind, step := faultOf(s.statuses.failed.name, err), s.place(err)
+	if errors.Is(kind, ErrBuild) && !s.req.KeepGitDir && wantsGitDir(step) {
+		return &Error{Op: "build", Kind: kind, Err: errdef.In(errdef.GitDirWanted, "", step)}
+	}
+	return &Error{Op: "build", Kind: kind,
+		Err: advised(kind, s.builder.info.Endpoint, step)}
 }
 
 // ownError returns the [*Error] of this package that failed the attempt, or nil. If the single

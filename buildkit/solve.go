@@ -33,9 +33,6 @@ var (
 // tries again in another session. The error is an [*Error] whose kind names the case, or the
 // context's cause.
 func (b *Builder) Solve(ctx context.Context, req Request, sink Sink) (Result, error) {
-	if err := b.RequirePlatform(req.Platform); err != nil {
-		return Result{}, err
-	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	s := newSolve(b, req, newChecks(req.OnCheck), cancel)

@@ -145,7 +145,7 @@ func (c Config) connectManaged(
 	return buildkit.Dial(ctx, addr, buildkit.TLS{}, append(opts, buildkit.Managed())...)
 }
 
-// Emulated reports whether the builder runs p by emulation, if at all.
+// Emulated reports whether p is not the builder's own platform: it runs p by emulation, if at all.
 func Emulated(b Builder, p ocispecs.Platform) bool { return !platforms.Only(b.Native()).Match(p) }
 
 func noBuilder(op string, err error) error {

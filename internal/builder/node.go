@@ -21,7 +21,8 @@ const nodePatience = 3 * time.Second
 type dialFunc func(context.Context, buildx.Node) (Builder, error)
 
 // pickNode connects to the node for the platform: the one that was set up for it, otherwise the
-// first that has it natively, otherwise the first that emulates it, with a remark.
+// first that has it natively, otherwise the first that emulates it, with a remark, otherwise the
+// first: it may not have to run anything of the platform.
 //
 // All nodes are asked at once. A node that has the platform natively does not wait for the nodes
 // behind it, and waits nodePatience for those before it; a node that failed or is silent is passed
@@ -162,7 +163,7 @@ func (q *poll) best() (best int, remarks []string, err error) {
 		return n.builder.RequirePlatform(q.platform) == nil
 	})
 	if best < 0 {
-		return -1, nil, q.nodes[0].builder.RequirePlatform(q.platform)
+		return 0, nil, nil
 	}
 	b := q.nodes[best].builder
 	return best, []string{fmt.Sprintf("%s is emulated by builder %s, which is slow: it runs on %s",

@@ -73,8 +73,10 @@ func TestPickNode(t *testing.T) {
 		{"silent, another emulates", amd, []node{{"a", "", nil}, {"b", "", []string{arm, amd}}}, "",
 			buildkit.ErrNoBuilder, ""},
 		{"all silent", amd, []node{{"a", "", nil}, {"b", "", nil}}, "", buildkit.ErrNoBuilder, ""},
-		{"none can", amd, []node{{"a", "", []string{arm}}, {"b", "", []string{arm}}}, "",
-			buildkit.ErrPlatform, ""},
+		{"none can run it", amd, []node{{"a", "", []string{arm}}, {"b", "", []string{arm}}}, "a",
+			nil, ""},
+		{"set up for it and cannot run it", amd, []node{{"a", "", []string{arm}},
+			{"b", amd, []string{arm}}}, "b", nil, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			fakes := map[string]*fakeNode{}

@@ -1,27 +1,57 @@
 package e2e_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
 	"git.moleculesai.app/molecule-ai/pinion"
+	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore/storetest"
 	"git.moleculesai.app/molecule-ai/pinion/test/parts"
 )
 
+// TestPlatformThatTheBuilderLacks fails at the first program of that platform, and with the remedy.
 func TestPlatformThatTheBuilderLacks(t *testing.T) {
 	onCells(t, builders(), func(t *testing.T, c cell) {
 		s := newScene(t, c)
-		s.prepare(t, "RUN echo platform")
-		s.with("MOLECULE_IMAGE_PLATFORM", "linux/s390x").refused(t,
-			pinion.ErrPlatform, "linux/s390x")
+		files := busybox(t)
+		const machine, s390 = 18, 22 // the place in an ELF header, and a value there
+		files[1].Data = slices.Clone(files[1].Data)
+		files[1].Data[machine] = s390
+		tmpl := s.template(t, runtime, parts.RepoOptions{})
+		tmpl.push(t, files...)
+		other := s.with("MOLECULE_IMAGE_PLATFORM", "linux/s390x")
+		other.refused(t, pinion.ErrPlatform, "linux/s390x", "Dockerfile:3")
 		wantNoTrace(t, s)
+		other.fail(t, exitNoBuilder, []string{"--install s390x"}, "ensure", runtime)
+	})
+}
+
+// TestPlatformOfWhichNothingRuns: stages that run are of the builder's own platform.
+func TestPlatformOfWhichNothingRuns(t *testing.T) {
+	d := newDepot(t)
+	onCells(t, builders(), func(t *testing.T, c cell) {
+		s := newScene(t, c)
+		s.user = d.withLogin(t, s.user, depotPassword)
+		d.push(t, s.prefix+"base", "1", storetest.Spec{Content: "base"})
+		tmpl := s.template(t, runtime, parts.RepoOptions{})
+		files := busybox(t)
+		files[0] = parts.Text("Dockerfile", "FROM --platform=$BUILDPLATFORM "+d.host+"/"+s.prefix+
+			"base:1 AS build\nCOPY busybox /bin/sh\nARG TARGETARCH\n"+
+			"RUN echo $TARGETARCH > /word\nFROM scratch\nCOPY --from=build /word /\n")
+		sha := tmpl.push(t, files...)
+		img := s.with("MOLECULE_IMAGE_PLATFORM", "linux/s390x").ensure(t, pinion.OutcomeBuilt)
+		if img.Platform != "linux/s390x" || img.Reference != tmpl.reference(sha)+"-linux-s390x" {
+			t.Errorf("the image is %+v", img)
+		}
+		s.wantImage(t, img)
 	})
 }
 
 // TestOtherPlatform builds for a platform that most amd64 builders have too (the containerd worker
 // inside the engine does not list it). Its images and hits stay apart from the default platform's.
 func TestOtherPlatform(t *testing.T) {
-	onCells(t, []cell{containerdStandalone, classicOwn, classicStandalone, oldOwn},
+	onCells(t, []cell{containerdOwn, containerdStandalone, classicOwn, classicStandalone, oldOwn},
 		func(t *testing.T, c cell) {
 			s := newScene(t, c)
 			tmpl := s.template(t, runtime, parts.RepoOptions{})

@@ -83,6 +83,14 @@ func TestCommandDoctor(t *testing.T) {
 			t.Error("it did more than look")
 		}
 	})
+	t.Run("a platform that does not run", func(t *testing.T) {
+		s := newScene(t, containerdOwn)
+		s.template(t, "claude-code", parts.RepoOptions{}).busybox(t)
+		got := doctor(t, s.with("MOLECULE_IMAGE_PLATFORM", "linux/s390x"), 0)["platform"]
+		if got.Status != pinion.StatusWarn || !strings.Contains(got.Detail, "--install s390x") {
+			t.Errorf("%+v", got)
+		}
+	})
 	t.Run("failures", func(t *testing.T) {
 		s := newScene(t, containerdOwn)
 		s.template(t, "claude-code", parts.RepoOptions{}).busybox(t)
@@ -93,7 +101,6 @@ func TestCommandDoctor(t *testing.T) {
 		}{
 			{s.with("DOCKER_HOST", "unix:///nowhere"), "engine", exitStore},
 			{s.with("BUILDKIT_HOST", "unix:///nowhere"), "builder", exitNoBuilder},
-			{s.with("MOLECULE_IMAGE_PLATFORM", "linux/s390x"), "platform", exitNoBuilder},
 			{s.with("MOLECULE_LOCAL_TEMPLATE_REPO_PREFIX", "http://127.0.0.1:1/t-"), "git server",
 				exitUnreachable},
 		} {
