@@ -60,6 +60,23 @@ func TestHeadOfBranchAndDetached(t *testing.T) {
 	}
 }
 
+// TestHEADOutsideTheBranches: HEAD may point anywhere, or to a branch whose name cannot be shown.
+// The commit is known all the same.
+func TestHEADOutsideTheBranches(t *testing.T) {
+	for target, on := range map[string]string{
+		"refs/meta/config": "HEAD", "refs/tags/v1": "HEAD", "refs/heads/../x": "HEAD",
+		"refs/heads/caf\xe9": "HEAD", "refs/heads/a\u202eb": "HEAD",
+		"refs/heads/fix#12": "refs/heads/fix#12",
+	} {
+		s := newServer(t, map[string]http.HandlerFunc{
+			packPath: refs(shaA + " HEAD symref-target:" + target)})
+		head, err := s.client().Head(t.Context(), s.remote(t), git.HEAD, Dialect{})
+		if err != nil || head.Revision.String() != shaA || head.Ref.String() != on {
+			t.Errorf("%q: %v, %v", target, head, err)
+		}
+	}
+}
+
 func TestHeadOfTag(t *testing.T) {
 	s := newServer(t, map[string]http.HandlerFunc{packPath: byRef(map[string]http.HandlerFunc{
 		"refs/tags/v1": refs(shaB+" refs/tags/v1.1", shaB+" refs/tags/v1 peeled:"+shaA),

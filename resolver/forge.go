@@ -29,9 +29,9 @@ func apiURL(remote git.Remote) (string, bool) {
 	}
 	base := remote.Scheme() + "://" + remote.Host()
 	for _, part := range parts[:len(parts)-2] {
-		base += "/" + part
+		base += "/" + url.PathEscape(part)
 	}
-	return base + apiPath + strings.Join(parts[len(parts)-2:], "/"), true
+	return base + apiPath + escapePath(strings.Join(parts[len(parts)-2:], "/")), true
 }
 
 // apiGet asks the API for something of a repository and passes an answer with

@@ -9,7 +9,8 @@ import (
 const (
 	headsPrefix  = "refs/heads/"
 	tagsPrefix   = "refs/tags/"
-	maxBranchLen = 255 // bytes; loose refs are files, and file systems stop there
+	maxPartLen   = 255 // bytes; loose refs are files, and file systems stop there
+	maxBranchLen = 1024
 )
 
 // Ref is HEAD, or one branch or tag under its full name. It is comparable; the zero
@@ -21,11 +22,19 @@ var HEAD Ref
 
 // ParseBranch takes a branch's short name ("main") or its full one
 // ("refs/heads/main"). It follows git-check-ref-format(1), and refuses more: a
-// leading "-" (an option to git), "#" (splits BuildKit's URLs) and characters
-// that can't be seen. A name that looks like a commit is a branch here.
+// leading "-" (an option to git) and characters that can't be seen. A name that
+// looks like a commit is a branch here.
 func ParseBranch(name string) (Ref, error) {
-	short := strings.TrimPrefix(name, headsPrefix)
-	if reason := branchFault(short); reason != "" {
+	short, isFull := strings.CutPrefix(name, headsPrefix)
+	reason := branchFault(short)
+	switch {
+	case isFull || reason != "":
+	case name == "HEAD" || name == "@":
+		reason = "it is no branch but what the server's HEAD is; leave the branch out to follow it"
+	case strings.HasPrefix(name, "refs/"):
+		reason = "only refs/heads/ names branches"
+	}
+	if reason != "" {
 		return Ref{}, invalid("branch", name, reason)
 	}
 	return Ref{branch: short}, nil
@@ -34,9 +43,13 @@ func ParseBranch(name string) (Ref, error) {
 // ParseTag takes a tag's short name ("v1.2") or its full one ("refs/tags/v1.2"), by the rules of
 // [ParseBranch].
 func ParseTag(name string) (Ref, error) {
-	short := strings.TrimPrefix(name, tagsPrefix)
+	short, isFull := strings.CutPrefix(name, tagsPrefix)
 	reason := branchFault(short)
-	if strings.HasPrefix(short, "refs/") {
+	switch {
+	case isFull || reason != "":
+	case name == "HEAD" || name == "@":
+		reason = "it is no tag but what the server's HEAD is"
+	case strings.HasPrefix(name, "refs/"):
 		reason = "only refs/tags/ names tags"
 	}
 	if reason != "" {
@@ -50,30 +63,30 @@ func branchFault(name string) string {
 	case name == "":
 		return "the name is empty"
 	case len(name) > maxBranchLen:
-		return "the name is longer than 255 bytes"
-	case name == "HEAD":
-		return "HEAD isn't a branch; leave the branch out to follow it"
-	case strings.HasPrefix(name, "refs/"):
-		return "only refs/heads/ names branches"
-	case name == "@", strings.Contains(name, "@{"), strings.Contains(name, ".."),
-		strings.HasSuffix(name, "."):
-		return `"@", "@{", ".." and a "." at the end have a meaning of their own in git`
+		return "the name is longer than 1024 bytes"
+	case name[0] == '-':
+		return `a name that starts with "-" is an option to git`
+	case strings.Contains(name, "@{"), strings.Contains(name, ".."), strings.HasSuffix(name, "."):
+		return `"@{", ".." and a "." at the end have a meaning of their own in git`
 	case !utf8.ValidString(name):
 		return "the name isn't UTF-8"
 	case strings.ContainsFunc(name, isForbiddenInBranch):
-		return `spaces, invisible characters and any of ~^:?*[\# aren't allowed`
+		return `spaces, invisible characters and any of ~^:?*[\ aren't allowed`
 	}
 	for part := range strings.SplitSeq(name, "/") {
-		if part == "" || part[0] == '.' || part[0] == '-' || strings.HasSuffix(part, ".lock") {
-			return `a part between slashes can't be empty, start with "." or "-", or end ` +
-				`with ".lock"`
+		if part == "" || part[0] == '.' || strings.HasSuffix(part, ".lock") ||
+			len(part) > maxPartLen {
+			return `a part between slashes can't be empty, start with ".", end with ".lock", or ` +
+				"be longer than 255 bytes"
 		}
 	}
 	return ""
 }
 
 func isForbiddenInBranch(r rune) bool {
-	return r == ' ' || strings.ContainsRune(`~^:?*[\#`, r) || !unicode.IsPrint(r)
+	const zeroWidthNonJoiner, zeroWidthJoiner = '\u200c', '\u200d' // of scripts and emoji
+	return strings.ContainsRune(` ~^:?*[\`, r) || unicode.IsControl(r) ||
+		unicode.Is(unicode.Cf, r) && r != zeroWidthNonJoiner && r != zeroWidthJoiner
 }
 
 // String returns "HEAD" or the full name, "refs/heads/main" or "refs/tags/v1.2".

@@ -5,6 +5,8 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 const (
@@ -18,7 +20,7 @@ const (
 type Remote struct {
 	scheme string // "https" or "http"
 	host   string // host[:port], lower case
-	path   string // without the leading slash and ".git"
+	path   string // without the leading slash and ".git", not escaped
 	// noSuffix makes GitURL the URL without ".git".
 	noSuffix bool
 }
@@ -36,8 +38,9 @@ func AllowInsecureHTTP() RemoteOption {
 
 // ParseRemote parses an https URL (http for loopback) of a repository, with or
 // without ".git". Everything that could be smuggled into a URL is an
-// ErrInvalid: userinfo, query, fragment, percent-escapes, control characters,
-// other schemes, scp-style addresses. The error never repeats userinfo.
+// ErrInvalid: userinfo, query, fragment, control characters, other schemes,
+// scp-style addresses. What an escape in the path stands for is held against the
+// same rules. The error never repeats userinfo.
 func ParseRemote(raw string, opts ...RemoteOption) (Remote, error) {
 	var rules remoteRules
 	for _, opt := range opts {
@@ -76,10 +79,13 @@ func rawFault(raw string) string {
 				"name as xn--...)"
 		case c == '#' || c == '?':
 			return `"#" and "?" aren't allowed: branch and subdirectory aren't parts of the URL`
-		case c == '%':
-			return "percent-escapes aren't allowed"
 		case c == '\\':
 			return "write slashes as /"
+		}
+	}
+	for _, escape := range []string{"%2f", "%25", "%5c"} {
+		if strings.Contains(strings.ToLower(raw), escape) {
+			return "an escaped slash, backslash or % isn't allowed"
 		}
 	}
 	if !strings.Contains(raw, "://") {
@@ -170,21 +176,29 @@ func pathFault(p string) string {
 			return `no part of the path may start with "-"`
 		case part == "." || part == "..":
 			return `"." and ".." aren't allowed in the path`
-		case strings.ContainsFunc(part, func(r rune) bool {
-			return !isAlnum(r) && !strings.ContainsRune("-._~+", r)
-		}):
-			return "only letters, digits and any of -._~+ are allowed in the path"
+		case !utf8.ValidString(part) || strings.ContainsFunc(part, isForbiddenInPath) ||
+			strings.TrimSpace(part) != part:
+			return "only letters, digits, %20 between them, and any of -._~+@,&!'() are allowed " +
+				"in the path"
 		}
 	}
 	return ""
 }
 
-// String returns the URL as people write it, without ".git".
+// isForbiddenInPath reports whether a character has a meaning to BuildKit, a shell
+// or git's configuration, or can't be seen.
+func isForbiddenInPath(r rune) bool {
+	return !unicode.In(r, unicode.Letter, unicode.Mark, unicode.Number) &&
+		!strings.ContainsRune(" -._~+@,&!'()", r)
+}
+
+// String returns the URL as people write it, without ".git". There is one way to
+// escape a path, which BuildKit writes as well.
 func (r Remote) String() string {
 	if r.IsZero() {
 		return ""
 	}
-	return r.scheme + "://" + r.host + "/" + r.path
+	return (&url.URL{Scheme: r.scheme, Host: r.host, Path: "/" + r.path}).String()
 }
 
 // GitURL returns the URL that the server is asked at: with ".git", unless the
@@ -217,8 +231,8 @@ func (r Remote) Scheme() string { return r.scheme }
 // which is how BuildKit names a secret: GIT_AUTH_TOKEN.<host[:port]>.
 func (r Remote) Host() string { return r.host }
 
-// Path returns the path without the leading slash and ".git": "owner/repo",
-// on a server below a sub-path "sub/owner/repo".
+// Path returns the path without the leading slash and ".git", and not escaped:
+// "owner/repo", on a server below a sub-path "sub/owner/repo".
 func (r Remote) Path() string { return r.path }
 
 // IsZero reports whether r is the zero value, which names no repository.

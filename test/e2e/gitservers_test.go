@@ -2,8 +2,10 @@ package e2e_test
 
 import (
 	"encoding/base64"
+	"fmt"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -132,6 +134,78 @@ func TestRedirectOnTheSameHost(t *testing.T) {
 			t.Errorf("a hit asked the git server %+v", asked)
 		}
 	})
+}
+
+// TestEscapesInThePath: a repository whose path has a space and letters that are escaped.
+func TestEscapesInThePath(t *testing.T) {
+	onCells(t, []cell{containerdOwn, oldOwn, classicStandalone}, func(t *testing.T, on cell) {
+		s, server := gitBackend(t, on)
+		const name = "My Project/_git/vorläge (1), @team & co"
+		if err := server.CreateRepo(t.Context(), name, ""); err != nil {
+			t.Fatal(err)
+		}
+		sha, err := server.Push(t.Context(), name,
+			parts.Commit{Files: busybox(t, "CMD echo escaped"), Message: t.Name()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		repo := s.git.URL() + "/" + (&url.URL{Path: name}).EscapedPath()
+		s.user = s.with("PINION_CONFIG", configFile(t, "templates:\n- {name: "+runtime+", repo: \""+
+			repo+"\"}\n- {name: bad, repo: 'https://h.example/a%2fb'}\n"))
+		built := s.ensure(t, pinion.OutcomeBuilt)
+		if built.Revision.String() != sha || built.Repository != repo {
+			t.Errorf("built %+v", built)
+		}
+		s.wantImage(t, built)
+		s.reset()
+		s.ensure(t, pinion.OutcomeHit)
+		s.wantHitTraffic(t)
+	})
+}
+
+// TestHEADAndBranchesOfAllKinds: what git allows as a branch's name and as a HEAD.
+func TestHEADAndBranchesOfAllKinds(t *testing.T) {
+	s, server := gitBackend(t, containerdOwn)
+	repo := "t-" + runtime
+	main := pushWord(t, server, "main").String()
+	const odd = "fix#12/-a%2f&b;c'd|$e(f)"
+	git := func(args ...string) {
+		t.Helper()
+		if _, err := server.Git(t.Context(), repo, args...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	git("update-ref", "refs/heads/"+odd, main)
+	for name, set := range map[string]func() (branch string){
+		"a branch": func() string { return odd },
+		"HEAD on that branch": func() string {
+			git("symbolic-ref", "HEAD", "refs/heads/"+odd)
+			return ""
+		},
+		"detached HEAD": func() string {
+			git("update-ref", "--no-deref", "HEAD", main)
+			return ""
+		},
+		"HEAD outside the branches": func() string {
+			git("update-ref", "refs/meta/config", main)
+			git("symbolic-ref", "HEAD", "refs/meta/config")
+			return ""
+		},
+	} {
+		for _, old := range []bool{false, true} {
+			t.Run(fmt.Sprint(name, ", version 0: ", old), func(t *testing.T) {
+				u := s.user
+				if branch := set(); branch != "" {
+					u = s.with("PINION_CONFIG", configFile(t, "templates:\n- name: "+runtime+
+						"\n  branch: \""+branch+"\"\n"))
+				}
+				server.SetHabits(parts.GitHabits{OldProtocol: old})
+				if img, err := u.try(t); err != nil || img.Revision.String() != main {
+					t.Errorf("got %s, %v", img.Revision, err)
+				}
+			})
+		}
+	}
 }
 
 // configFile writes a config file.
