@@ -105,8 +105,11 @@ func (c *BuildCache) writeIndex(x index) error {
 	return nil
 }
 
-// contents returns the blobs of an entry and their sizes in bytes, the manifest included. The error
-// says which of them is missing or has another size.
+// errDamaged means that a blob is missing or damaged. A failure of the disk is no damage.
+var errDamaged = errors.New("damaged")
+
+// contents returns the blobs of an entry and their sizes in bytes, the manifest included. If one of
+// them is missing or has another size, the error says which and is errDamaged.
 func (c *BuildCache) contents(e ocispecs.Descriptor) (map[digest.Digest]int64, error) {
 	blobs := map[digest.Digest]int64{}
 	if err := c.check(e, blobs); err != nil {
@@ -124,7 +127,7 @@ func (c *BuildCache) contents(e ocispecs.Descriptor) (map[digest.Digest]int64, e
 		Manifests []ocispecs.Descriptor `json:"manifests"`
 	}
 	if err := json.Unmarshal(data, &doc); err != nil {
-		return nil, fmt.Errorf("blob %s: %w", e.Digest, err)
+		return nil, fmt.Errorf("blob %s is %w: %w", e.Digest, errDamaged, err)
 	}
 	parts := slices.Concat(doc.Layers, doc.Manifests)
 	if doc.Config != nil {
@@ -138,20 +141,21 @@ func (c *BuildCache) contents(e ocispecs.Descriptor) (map[digest.Digest]int64, e
 	return blobs, nil
 }
 
-// check notes the size of a blob. The error says that the blob is missing or has another size.
+// check notes the size of a blob. If the blob is missing or has another size, the error is
+// errDamaged.
 func (c *BuildCache) check(d ocispecs.Descriptor, into map[digest.Digest]int64) error {
 	if err := d.Digest.Validate(); err != nil {
-		return err
+		return fmt.Errorf("%w: %w", errDamaged, err)
 	}
 	info, err := c.dir.root.Lstat(c.blob(d.Digest))
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("blob %s is missing", d.Digest)
+		return fmt.Errorf("%w: blob %s is missing", errDamaged, d.Digest)
 	case err != nil:
 		return err
 	case !info.Mode().IsRegular() || info.Size() != d.Size:
-		return fmt.Errorf("blob %s is damaged: it has %d bytes, not %d",
-			d.Digest, info.Size(), d.Size)
+		return fmt.Errorf("blob %s is %w: it has %d bytes, not %d",
+			d.Digest, errDamaged, info.Size(), d.Size)
 	}
 	into[d.Digest] = d.Size
 	return nil
@@ -169,7 +173,7 @@ func (d *Dir) readManifest(name string) ([]byte, error) {
 	}
 	// Opening a pipe would block.
 	if !info.Mode().IsRegular() || info.Size() > maxManifest {
-		return nil, fmt.Errorf("%s: not a file of a cache", name)
+		return nil, fmt.Errorf("%s is %w: not a file of a cache", name, errDamaged)
 	}
 	f, err := d.root.Open(name)
 	if err != nil {

@@ -1,25 +1,27 @@
 package cache
 
 import (
+	"errors"
 	"io/fs"
 	"path"
-	"time"
 
 	digest "github.com/opencontainers/go-digest"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
-// inventory has the entries of a line, those that stay and those that a removal drops.
+// inventory has the entries of a line.
 type inventory struct {
 	cache   *BuildCache
-	index   index                              // the undamaged entries that stay, the newest first
-	changed bool                               // index differs from that on the disk
+	index   index                              // the undamaged entries, the newest first
+	stay    index                              // those of them that a trimming leaves
+	damaged bool                               // the index on the disk has damaged entries as well
+	fixed   bool                               // a trimming leaves the line as it is
 	blobs   map[string]map[digest.Digest]int64 // sizes in bytes by revision
-	dropped []Entry
-	onDisk  int64 // bytes of all files, unfinished ones included
+	onDisk  int64                              // bytes of all files, unfinished ones included
 }
 
-// measure reads the index and the sizes of the blobs. Damaged entries are left out.
+// measure reads the index and the sizes of the blobs. Damaged entries are left out. If the disk
+// fails, nothing is known of the line.
 func (c *BuildCache) measure() (*inventory, error) {
 	v := &inventory{cache: c, blobs: map[string]map[digest.Digest]int64{}}
 	idx, err := c.readIndex()
@@ -28,13 +30,17 @@ func (c *BuildCache) measure() (*inventory, error) {
 	}
 	for _, e := range idx {
 		blobs, err := c.contents(e)
-		if err != nil {
-			v.changed = true
+		if errors.Is(err, errDamaged) {
+			v.damaged = true
 			continue
+		}
+		if err != nil {
+			return nil, c.fail("read", err)
 		}
 		v.index = append(v.index, e)
 		v.blobs[revisionOf(e)] = blobs
 	}
+	v.stay = v.index
 	err = c.walk(func(_ string, info fs.FileInfo) error {
 		v.onDisk += info.Size()
 		return nil
@@ -63,8 +69,8 @@ func (c *BuildCache) walk(visit func(name string, info fs.FileInfo) error) error
 	return nil
 }
 
-func (v *inventory) entries() (entries []Entry) {
-	for _, e := range v.index {
+func (v *inventory) entries(of index) (entries []Entry) {
+	for _, e := range of {
 		entries = append(entries, v.entry(e))
 	}
 	return entries
@@ -79,19 +85,19 @@ func (v *inventory) entry(e ocispecs.Descriptor) Entry {
 	return entry
 }
 
-// size returns the bytes of the blobs that the entries name. A blob that several entries share
-// counts once.
-func (v *inventory) size() (total int64) {
-	for _, size := range v.blobFiles() {
+// size returns the bytes of the blobs that entries name. A blob that several of them share counts
+// once.
+func (v *inventory) size(of index) (total int64) {
+	for _, size := range v.blobFiles(of) {
 		total += size
 	}
 	return total
 }
 
-// blobFiles returns the sizes of the blobs that the entries name, by the names of their files.
-func (v *inventory) blobFiles() map[string]int64 {
+// blobFiles returns the sizes of the blobs that entries name, by the names of their files.
+func (v *inventory) blobFiles(of index) map[string]int64 {
 	all := map[string]int64{}
-	for _, e := range v.index {
+	for _, e := range of {
 		for d, size := range v.blobs[revisionOf(e)] {
 			all[v.cache.blob(d)] = size
 		}
@@ -99,41 +105,50 @@ func (v *inventory) blobFiles() map[string]int64 {
 	return all
 }
 
-// oldest returns when the oldest entry was saved. There must be one.
-func (v *inventory) oldest() time.Time { return savedAt(v.index[len(v.index)-1]) }
-
-// truncate drops all entries but the first n.
-func (v *inventory) truncate(n int) {
-	place := 0
-	v.drop(func(Entry) bool {
-		place++
-		return place > n
-	})
-}
-
-// drop drops the entries that a function chooses. It is called once for each, the newest first.
-func (v *inventory) drop(chosen func(Entry) bool) {
-	var stay index
+// dropped returns the entries that do not stay.
+func (v *inventory) dropped() (dropped index) {
 	for _, e := range v.index {
-		if entry := v.entry(e); chosen(entry) {
-			v.dropped = append(v.dropped, entry)
-			v.changed = true
-		} else {
-			stay = append(stay, e)
+		if !v.stay.has(revisionOf(e)) {
+			dropped = append(dropped, e)
 		}
 	}
-	v.index = stay
+	return dropped
 }
 
-// apply removes what the entries do not name. It writes the index first, so that the index never
-// names a blob that is gone. The caller holds both locks.
-func (v *inventory) apply() error {
-	if v.changed {
-		if err := v.cache.writeIndex(v.index); err != nil {
-			return err
-		}
+// hasRemovals reports whether the line has entries that do not stay, or other files.
+func (v *inventory) hasRemovals() bool {
+	return v.damaged || len(v.stay) < len(v.index) || v.onDisk > v.size(v.stay)
+}
+
+// apply removes what the entries that stay do not name. It writes the index first, so that the
+// index never names a blob that is gone. On a full disk it cannot, and then the blobs go first: an
+// entry that lacks one is not offered. The caller holds both locks.
+func (v *inventory) apply(stay index) error {
+	written := v.writeIndex(stay)
+	if err := v.removeOthers(stay); err != nil || written == nil {
+		return err
 	}
-	files := v.blobFiles()
+	return v.writeIndex(stay)
+}
+
+func (v *inventory) removeFolder() error {
+	if err := v.cache.dir.root.RemoveAll(v.cache.name); err != nil {
+		return v.cache.fail("remove", err)
+	}
+	return nil
+}
+
+// writeIndex writes the index if it is not on the disk.
+func (v *inventory) writeIndex(stay index) error {
+	if !v.damaged && len(stay) == len(v.index) {
+		return nil
+	}
+	return v.cache.writeIndex(stay)
+}
+
+// removeOthers removes the files that the entries that stay do not name.
+func (v *inventory) removeOthers(stay index) error {
+	files := v.blobFiles(stay)
 	err := v.cache.walk(func(name string, _ fs.FileInfo) error {
 		if _, ok := files[name]; ok {
 			return nil

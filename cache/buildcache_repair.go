@@ -60,8 +60,11 @@ func (c *BuildCache) verify(
 	sound = map[digest.Digest]bool{}
 	for _, e := range idx {
 		blobs, err := c.contents(e)
-		if err != nil {
+		if errors.Is(err, errDamaged) {
 			continue
+		}
+		if err != nil {
+			return nil, nil, c.fail("repair", err)
 		}
 		whole := true
 		for d := range blobs {

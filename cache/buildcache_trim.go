@@ -32,7 +32,7 @@ type Limits struct {
 type Trimmed struct {
 	Removed []Entry `json:"removed,omitempty"`
 	Kept    []Entry `json:"kept,omitempty"`
-	// Busy counts the lines that are in use, of which nothing was removed.
+	// Busy counts the lines of which nothing was removed because they are in use.
 	Busy int `json:"busy,omitempty"`
 	// Reclaimed and Remaining in bytes; a blob that several entries share counts once.
 	Reclaimed int64 `json:"reclaimed"`
@@ -51,102 +51,39 @@ func (d *Dir) BuildCaches() (entries []Entry, size int64, err error) {
 		if err != nil {
 			return nil, 0, err
 		}
-		entries = append(entries, t.entries()...)
+		entries = append(entries, t.entries(t.index)...)
 		size += t.onDisk
 	}
 	newestEntries(entries)
 	return entries, size, nil
 }
 
-// TrimBuildCaches removes entries by the limits, and then the blobs that no entry names. It leaves
-// a line as it is while another process reads or writes it. All errors are *Error.
+// TrimBuildCaches removes entries by the limits, and then the blobs that no entry names. It locks
+// one line at a time, and leaves a line as it is while another process reads or writes it. A line
+// that cannot be read or written is left as it is too; the error says so when the others are done.
+// All errors are *Error, and Trimmed says what was done in any case.
 func (d *Dir) TrimBuildCaches(ctx context.Context, limits Limits) (Trimmed, error) {
+	t := &trimming{dryRun: limits.DryRun}
+	t.plan = func() { t.keepNewest(limits) }
+	return d.trim(ctx, t)
+}
+
+// trim reads all lines and runs a trimming.
+func (d *Dir) trim(ctx context.Context, t *trimming) (Trimmed, error) {
 	caches, err := d.caches()
 	if err != nil {
 		return Trimmed{}, err
 	}
-	var r Trimmed
-	free, unlock, err := r.lockFree(ctx, caches)
-	defer unlock()
-	if err != nil {
-		return r, err
-	}
-	for _, v := range free {
-		v.truncate(min(limits.Keep, len(v.index)))
-	}
-	dropOldest(free, limits.MaxSize-r.Remaining)
-	return r, r.apply(free, limits.DryRun)
-}
-
-// apply removes what the inventories have dropped, unless it is a dry run, and counts.
-func (r *Trimmed) apply(free []*inventory, dryRun bool) error {
-	for _, v := range free {
-		r.Removed = append(r.Removed, v.dropped...)
-		r.Kept = append(r.Kept, v.entries()...)
-		r.Remaining += v.size()
-		r.Reclaimed += v.onDisk - v.size()
-		if dryRun {
-			continue
-		}
-		if err := v.apply(); err != nil {
-			return err
-		}
-	}
-	newestEntries(r.Removed)
-	newestEntries(r.Kept)
-	return nil
-}
-
-// lockFree locks the caches that no process uses, until unlock is called, and returns what they
-// have. It counts the others and what they have, which stays. The caller calls unlock also after an
-// error.
-func (r *Trimmed) lockFree(
-	ctx context.Context, caches []*BuildCache,
-) (free []*inventory, unlock func(), err error) {
-	var unlocks []func()
-	unlock = func() {
-		for _, u := range unlocks {
-			u()
-		}
-	}
 	for _, c := range caches {
-		u, busy := c.alone(ctx)
-		if busy == nil {
-			unlocks = append(unlocks, u)
-		} else if ctx.Err() != nil {
-			return nil, unlock, busy
-		}
-		v, err := c.measure()
-		if err != nil {
-			return nil, unlock, err
-		}
-		if busy == nil {
-			free = append(free, v)
+		v, unreadable := c.measure()
+		if unreadable != nil {
+			err = errors.Join(err, unreadable)
 			continue
 		}
-		r.Busy++
-		r.Kept = append(r.Kept, v.entries()...)
-		r.Remaining += v.size()
+		t.lines = append(t.lines, v)
 	}
-	return free, unlock, nil
-}
-
-// dropOldest drops the oldest entries until the rest takes most bytes at most.
-func dropOldest(inventories []*inventory, most int64) {
-	for {
-		var total int64
-		var oldest *inventory
-		for _, t := range inventories {
-			total += t.size()
-			if len(t.index) > 0 && (oldest == nil || t.oldest().Before(oldest.oldest())) {
-				oldest = t
-			}
-		}
-		if total <= most || oldest == nil {
-			return
-		}
-		oldest.truncate(len(oldest.index) - 1)
-	}
+	err = errors.Join(err, t.run(ctx))
+	return t.report(), err
 }
 
 // alone takes both locks of a line, at once or not at all.
@@ -184,7 +121,7 @@ func (c *BuildCache) tidy(ctx context.Context) (index, error) {
 		return nil, err
 	}
 	defer use()
-	return t.index, t.apply()
+	return t.index, t.apply(t.index)
 }
 
 // caches returns the caches of all lines.
