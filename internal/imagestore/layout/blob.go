@@ -17,8 +17,7 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore"
 )
 
-// maxDocument bounds the index, a manifest and a config, in bytes. Registries take manifests of 4
-// MiB.
+// maxDocument bounds a manifest and a config, in bytes. Registries take manifests of 4 MiB.
 const maxDocument = 8 << 20
 
 const tempDir = privateDir + "/tmp"

@@ -1,6 +1,7 @@
 package layout
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -21,8 +22,8 @@ const (
 
 // Inspect describes the image of a name or an ID. An image with a missing or damaged blob is
 // ErrNotFound, since it must be built again. A multi-platform index is ErrNotFound too, since it is
-// not one image. If the disk fails, the error is the disk's, since the image may exist. Errors are
-// *imagestore.Error.
+// not one image. If the disk fails, the image may exist: it is ErrUnreadable with the disk's error.
+// Errors are *imagestore.Error.
 func (l *Layout) Inspect(_ context.Context, ref string) (imagestore.Image, error) {
 	x, err := l.index()
 	if err != nil {
@@ -34,10 +35,11 @@ func (l *Layout) Inspect(_ context.Context, ref string) (imagestore.Image, error
 	}
 	img, err := l.image(e.Descriptor)
 	if errors.Is(err, errDamaged) {
-		err = fmt.Errorf("%w: the image is %w", imagestore.ErrNotFound, err)
+		return img, l.fail("inspect", ref, fmt.Errorf("%w: the image is %w",
+			imagestore.ErrNotFound, err))
 	}
 	if err != nil {
-		return imagestore.Image{}, l.fail("inspect", ref, err)
+		return img, l.fail("inspect", ref, fmt.Errorf("%w: %w", imagestore.ErrUnreadable, err))
 	}
 	img.Tags = x.names(e.Digest)
 	return img, nil
@@ -49,7 +51,8 @@ func (l *Layout) InspectPlatform(ctx context.Context, ref, _ string) (imagestore
 }
 
 // List describes the images that have a label, with any value, or all images for "". It leaves out
-// damaged images.
+// damaged images, and those that it cannot read; the error of the first of these is returned if no
+// image is left.
 // Errors are *imagestore.Error.
 func (l *Layout) List(_ context.Context, labelKey string) ([]imagestore.Image, error) {
 	x, err := l.index()
@@ -58,22 +61,23 @@ func (l *Layout) List(_ context.Context, labelKey string) ([]imagestore.Image, e
 	}
 	images := []imagestore.Image{}
 	seen := map[digest.Digest]bool{}
+	var unreadable error
 	for _, e := range x.entries {
 		if seen[e.Digest] {
 			continue
 		}
 		seen[e.Digest] = true
 		img, err := l.image(e.Descriptor)
-		if errors.Is(err, errDamaged) {
-			continue
+		if err != nil && !errors.Is(err, errDamaged) {
+			unreadable = cmp.Or(unreadable, err)
 		}
-		if err != nil {
-			return nil, l.fail("list", "", err)
-		}
-		if _, ok := img.Labels[labelKey]; ok || labelKey == "" {
+		if _, ok := img.Labels[labelKey]; (ok || labelKey == "") && err == nil {
 			img.Tags = x.names(e.Digest)
 			images = append(images, img)
 		}
+	}
+	if unreadable != nil && len(images) == 0 {
+		return nil, l.fail("list", "", unreadable)
 	}
 	return images, nil
 }
@@ -155,17 +159,24 @@ func (l *Layout) Tag(ctx context.Context, id, ref string) error {
 }
 
 // Untag removes one name. With an image's last name it removes the image's blobs, except for those
-// that another entry of the index leads to. Errors are *imagestore.Error, ErrNotFound among them.
+// that another entry of the index leads to. It also works on a full disk. Errors are
+// *imagestore.Error, ErrNotFound among them.
 func (l *Layout) Untag(ctx context.Context, ref string) error {
 	if _, err := parseTagged(ref); err != nil {
 		return l.fail("untag", ref, err)
 	}
-	err := l.update(ctx, func(x *indexFile) error {
-		if !x.drop(ref) {
-			return imagestore.ErrNotFound
-		}
-		return nil
-	})
+	untag := func() error {
+		return l.update(ctx, func(x *indexFile) error {
+			if !x.drop(ref) {
+				return imagestore.ErrNotFound
+			}
+			return nil
+		})
+	}
+	err := untag()
+	if err != nil && l.useReserve(err) {
+		err = untag()
+	}
 	if err != nil {
 		return l.fail("untag", ref, err)
 	}

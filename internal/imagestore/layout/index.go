@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/distribution/reference"
 	"github.com/opencontainers/go-digest"
@@ -24,10 +25,23 @@ import (
 // use ocispec.AnnotationRefName.
 const containerdName = "io.containerd.image.name"
 
+// The bounds of index.json in bytes. A name takes about 360.
+const (
+	// maxIndex is the most that is read.
+	maxIndex = 32 << 20
+	// maxGrown is the most that is written, unless the index gets smaller. It is well below
+	// maxIndex, so that names can be removed from an index to which none can be added.
+	maxGrown = maxIndex / 4
+)
+
+var errTooManyNames = fmt.Errorf("%s would be larger than %d bytes", ocispec.ImageIndexFile,
+	maxGrown)
+
 // indexFile is the content of index.json. Unknown fields are kept as they were written.
 type indexFile struct {
 	fields  map[string]json.RawMessage // all but the entries
 	entries []entry
+	size    int // bytes on the disk
 }
 
 // entry is one name of one image, or an image without a name.
@@ -39,7 +53,7 @@ type entry struct {
 func (e entry) name() string { return e.Annotations[ocispec.AnnotationRefName] }
 
 func (l *Layout) version() (string, error) {
-	body, err := l.readBounded(ocispec.ImageLayoutFile)
+	body, err := l.readBounded(ocispec.ImageLayoutFile, maxDocument)
 	if err != nil {
 		return "", err
 	}
@@ -50,22 +64,22 @@ func (l *Layout) version() (string, error) {
 	return file.Version, nil
 }
 
-func (l *Layout) readBounded(name string) ([]byte, error) {
+func (l *Layout) readBounded(name string, most int64) ([]byte, error) {
 	f, err := l.root.Open(name)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	body, err := io.ReadAll(io.LimitReader(f, maxDocument+1))
-	if err == nil && len(body) > maxDocument {
-		err = fmt.Errorf("%s is larger than %d bytes", name, maxDocument)
+	body, err := io.ReadAll(io.LimitReader(f, most+1))
+	if err == nil && int64(len(body)) > most {
+		err = fmt.Errorf("%s is larger than %d bytes", name, most)
 	}
 	return body, err
 }
 
 // index reads index.json. A folder without one has no images.
 func (l *Layout) index() (indexFile, error) {
-	body, err := l.readBounded(ocispec.ImageIndexFile)
+	body, err := l.readBounded(ocispec.ImageIndexFile, maxIndex)
 	if errors.Is(err, fs.ErrNotExist) {
 		return indexFile{fields: map[string]json.RawMessage{
 			"schemaVersion": json.RawMessage("2"),
@@ -76,6 +90,7 @@ func (l *Layout) index() (indexFile, error) {
 		return indexFile{}, err
 	}
 	x, err := parseIndex(body)
+	x.size = len(body)
 	if err != nil {
 		return x, errdef.In(errdef.LayoutBroken, l.path,
 			fmt.Errorf("%w: %s of %s: %w", ErrNoLayout, ocispec.ImageIndexFile, l.path, err))
@@ -87,26 +102,28 @@ func parseIndex(body []byte) (x indexFile, err error) {
 	if err := json.Unmarshal(body, &x.fields); err != nil {
 		return x, err
 	}
-	var known ocispec.Index
-	if err := json.Unmarshal(body, &known); err != nil {
-		return x, err
+	if version := string(x.fields["schemaVersion"]); version != "2" {
+		return x, fmt.Errorf("schema version %q is not known", version)
 	}
-	if known.SchemaVersion != 2 {
-		return x, fmt.Errorf("schema version %d is not known", known.SchemaVersion)
-	}
-	var raw []json.RawMessage
+	var manifests []json.RawMessage
 	if list, ok := x.fields["manifests"]; ok {
-		if err := json.Unmarshal(list, &raw); err != nil {
+		if err := json.Unmarshal(list, &manifests); err != nil {
 			return x, err
 		}
 	}
-	// encoding/json accepts "Manifests" for the same field. Other programs do not.
-	if len(raw) != len(known.Manifests) {
-		return x, errors.New("it has its manifests under another name")
-	}
 	delete(x.fields, "manifests")
-	for i, d := range known.Manifests {
-		x.entries = append(x.entries, entry{d, raw[i]})
+	for name := range x.fields {
+		// Some programs, and encoding/json, take this for the same field.
+		if strings.EqualFold(name, "manifests") {
+			return x, errors.New("it has its manifests under another name")
+		}
+	}
+	x.entries = make([]entry, len(manifests))
+	for i, raw := range manifests {
+		x.entries[i].raw = raw
+		if err := json.Unmarshal(raw, &x.entries[i].Descriptor); err != nil {
+			return x, err
+		}
 	}
 	return x, nil
 }
@@ -203,9 +220,12 @@ func (l *Layout) update(ctx context.Context, change func(*indexFile) error) erro
 	if err := change(&x); err != nil {
 		return err
 	}
+	still := map[digest.Digest]bool{}
+	for _, e := range x.entries {
+		still[e.Digest] = true
+	}
 	for _, e := range before {
-		same := func(f entry) bool { return f.Digest == e.Digest }
-		if slices.ContainsFunc(x.entries, same) {
+		if still[e.Digest] {
 			continue
 		}
 		if err := l.markImage(e.Descriptor); err != nil {
@@ -220,6 +240,9 @@ func (l *Layout) writeIndex(x *indexFile) error {
 	if err != nil {
 		return err
 	}
+	if len(body) > maxGrown && len(body) > x.size {
+		return errTooManyNames
+	}
 	put := func(name string, body []byte) error {
 		return l.writeFile(name, func(w io.Writer) error {
 			_, err := io.Copy(w, bytes.NewReader(body))
@@ -232,5 +255,10 @@ func (l *Layout) writeIndex(x *indexFile) error {
 			return err
 		}
 	}
-	return put(ocispec.ImageIndexFile, body)
+	if err := put(ocispec.ImageIndexFile, body); err != nil {
+		return err
+	}
+	l.keepReserve(len(body))
+	l.makeID()
+	return nil
 }

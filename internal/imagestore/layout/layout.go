@@ -113,6 +113,7 @@ func (l *Layout) Info(context.Context) (imagestore.EngineInfo, error) {
 		Platform: platforms.Format(platforms.Normalize(platforms.DefaultSpec())),
 		OSType:   runtime.GOOS,
 		RootDir:  l.path,
+		ID:       l.id(),
 	}, nil
 }
 

@@ -70,7 +70,7 @@ func (l *Layout) reach(d ocispec.Descriptor, found map[digest.Digest]bool) error
 	default:
 		return nil
 	}
-	body, err := l.readBounded(imagestore.BlobPath(d.Digest))
+	body, err := l.readBounded(imagestore.BlobPath(d.Digest), maxDocument)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
