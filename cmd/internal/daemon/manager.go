@@ -1,11 +1,12 @@
 package daemon
 
 import (
+	"os"
 	"path/filepath"
 	"time"
 )
 
-// Manager starts, finds and stops the daemon of one state root.
+// Manager starts, finds and stops the daemon of one state root. It is safe for concurrent use.
 type Manager struct {
 	version string
 	lookup  func(string) (string, bool)
@@ -55,7 +56,27 @@ func New(version string, lookup func(string) (string, bool), opts ...Option) *Ma
 	for _, o := range opts {
 		o(m)
 	}
+	if m.root == "" {
+		m.root = m.defaultRoot()
+	}
+	if filepath.IsAbs(m.root) {
+		m.root = filepath.Clean(m.root)
+	}
 	return m
+}
+
+// defaultRoot returns "" if the environment names no folder.
+func (m *Manager) defaultRoot() string {
+	if os.Geteuid() == 0 {
+		return "/var/lib/pinion"
+	}
+	if data := m.get("XDG_DATA_HOME"); filepath.IsAbs(data) {
+		return filepath.Join(data, "pinion")
+	}
+	if home := m.get("HOME"); home != "" {
+		return filepath.Join(home, ".local", "share", "pinion")
+	}
+	return ""
 }
 
 func (m *Manager) file(name string) string { return filepath.Join(m.root, name) }

@@ -15,30 +15,13 @@ import (
 // NUL.
 const maxSocket = 103
 
-// locate determines the root, without creating it.
+// locate checks that there is a place for the root, without creating it.
 func (m *Manager) locate() error {
-	if m.root == "" {
-		m.root = m.defaultRoot()
-	}
 	if !filepath.IsAbs(m.root) {
 		return fmt.Errorf("no folder for its state: set HOME, or set PINION_BUILDKIT_ROOT to an "+
 			"absolute path (it is %q)", m.root)
 	}
-	m.root = filepath.Clean(m.root)
 	return nil
-}
-
-func (m *Manager) defaultRoot() string {
-	if os.Geteuid() == 0 {
-		return "/var/lib/pinion"
-	}
-	if data := m.get("XDG_DATA_HOME"); filepath.IsAbs(data) {
-		return filepath.Join(data, "pinion")
-	}
-	if home := m.get("HOME"); home != "" {
-		return filepath.Join(home, ".local", "share", "pinion")
-	}
-	return ""
 }
 
 // prepare creates the root, accessible to this user alone.

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 
@@ -141,4 +142,20 @@ func TestSnapshotsAreCopiesWithoutOverlay(t *testing.T) {
 	if err := build.wait(t); err != nil {
 		t.Error(err)
 	}
+}
+
+// TestOneManagerForSeveralBuilds is for the race detector: nothing is started where there is no
+// runc.
+func TestOneManagerForSeveralBuilds(t *testing.T) {
+	m := daemon.New("v1", func(string) (string, bool) { return "", false },
+		daemon.WithRoot(t.TempDir()+"/none/"))
+	var builds sync.WaitGroup
+	for range 2 {
+		builds.Go(func() {
+			if _, err := m.Ensure(t.Context()); err == nil {
+				t.Error("something was started")
+			}
+		})
+	}
+	builds.Wait()
 }
