@@ -8,6 +8,7 @@ import (
 
 	"git.moleculesai.app/molecule-ai/pinion/cache"
 	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore"
+	"git.moleculesai.app/molecule-ai/pinion/internal/recipe"
 	"git.moleculesai.app/molecule-ai/pinion/internal/retention"
 )
 
@@ -37,16 +38,19 @@ type Built struct {
 }
 
 // List returns the images that Pinion built into the current image store, newest first. Records
-// whose image is gone, or whose name now means another image, are left out. A failure is an
-// [*Error].
+// whose image is gone, or whose name now means another image, are left out, and so are images that
+// the store cannot describe, with a warning in the log. A failure is an [*Error].
 func (o *Orchestrator) List(ctx context.Context) ([]Built, error) {
 	at, err := o.retention()
 	if err != nil {
 		return nil, fail(ctx, "", err)
 	}
-	images, err := retention.List(ctx, at)
+	images, unreadable, err := retention.List(ctx, at)
 	if err != nil {
 		return nil, fail(ctx, "", err)
+	}
+	for _, err := range unreadable {
+		o.log.Warn(fmt.Sprintf("not listed: %v", err))
 	}
 	var list []Built
 	for _, img := range images {
@@ -57,11 +61,13 @@ func (o *Orchestrator) List(ctx context.Context) ([]Built, error) {
 
 // PruneOptions say what may stay.
 type PruneOptions struct {
-	// Keep is the number of images that were built last that stay: of each template, and apart for
-	// each platform, repository or other difference of the recipe. 0 means [DefaultKeep].
+	// Keep is the number of images that stay: of each template, and apart for each platform,
+	// repository or other difference of the recipe except for labels. The image that was requested
+	// last is kept first, and then those that were built last. 0 means [DefaultKeep].
 	Keep int
 	// MaxSize in bytes, as the store counts, bounds all images that stay. If they take more, the
-	// oldest are removed as well, but never the newest of a template. 0 means no bound.
+	// oldest are removed as well, but never the first of a template in the catalogue. 0 means no
+	// bound.
 	MaxSize int64
 	// CacheMaxSize in bytes bounds the build caches in the cache folder; the oldest are removed
 	// first. Of each template at most the newest [DefaultCacheKeep] stay. 0 means
@@ -295,7 +301,7 @@ func (o *Orchestrator) DiskUsage(ctx context.Context) (DiskUsage, error) {
 	got := s.Usage(DefaultKeep)
 	u := DiskUsage{Templates: []TemplateUsage{}, Unverified: got.Unverified, Size: got.Size,
 		Reclaimable: got.Reclaimable}
-	for _, line := range got.Lines {
+	for _, line := range got.Families {
 		u.Templates = append(u.Templates, TemplateUsage(line))
 	}
 	if _, u.BuildCache, err = at.Dir.BuildCaches(); err != nil {
@@ -312,7 +318,22 @@ func (o *Orchestrator) retention() (retention.Config, error) {
 	}
 	dir, err := o.records()
 	return retention.Config{Store: store, Dir: dir, Owner: o.owner,
-		Isolation: o.settings.isolation}, err
+		Isolation: o.settings.isolation, Current: o.current.Load().sources()}, err
+}
+
+// sources returns what the templates that can be requested are built from, or nil if that is not
+// known because an entry of the config file is wrong.
+func (t *templates) sources() map[recipe.Source]bool {
+	if len(t.catalogue.Problems()) > 0 {
+		return nil
+	}
+	sources := map[recipe.Source]bool{}
+	for _, name := range t.catalogue.Names() {
+		if tmpl, err := t.catalogue.Template(name); err == nil {
+			sources[recipe.New(tmpl, "").Source()] = true
+		}
+	}
+	return sources
 }
 
 func builtOf(img retention.Image) Built {

@@ -64,6 +64,7 @@ func (o *Orchestrator) local(
 	}
 	if miss == "" {
 		o.logHit(w)
+		probe.Mark(rec, req.followsBranch())
 		if w.tree == nil {
 			probe.LearnDialect(ctx, w.head.Dialect)
 		}
@@ -239,6 +240,7 @@ func (o *Orchestrator) buildLocked(
 		return Image{}, nil, err
 	}
 	rec := arrival.Record(got, res, bk.Info())
+	rec.StoreID = storeID(ctx, w.store)
 	rec.Name, rec.Ref, rec.Prewarmed = w.template.Name, w.template.RefName(), w.request.prewarm
 	rec.Dialect = w.head.Dialect.String()
 	rec.Checks = remembered(b.found())
@@ -246,9 +248,19 @@ func (o *Orchestrator) buildLocked(
 	img.Reason = verify.Reason(miss, before, got.ID)
 	img.BuildRef = o.builders.BuildRef(bk.Info(), res.Ref)
 	img.Warnings = slices.Concat(warnings, bk.Remarks, offer.Warnings(res), res.Warnings,
-		checkWarnings(img.Checks), got.Warnings, o.remember(ctx, rec))
+		checkWarnings(img.Checks), got.Warnings, o.remember(ctx, w, rec))
 	offer.Save(ctx, res)
 	return img, moved, nil
+}
+
+// storeID returns the store's identity, "" if the store fails: the image is there all the same.
+func storeID(ctx context.Context, store *imagestore.Facts) string {
+	// A folder has none before its first image, so what is known is asked again.
+	info, err := store.Store.Info(ctx)
+	if err != nil {
+		return ""
+	}
+	return info.ID
 }
 
 // checkProvenance refuses before the build what the store cannot hold after it.
@@ -314,10 +326,15 @@ func (o *Orchestrator) frontends(w work) []string {
 }
 
 // remember writes the record last, when all of its facts are verified.
-func (o *Orchestrator) remember(ctx context.Context, rec cache.Record) (warnings []string) {
+func (o *Orchestrator) remember(
+	ctx context.Context, w work, rec cache.Record,
+) (warnings []string) {
 	dir, err := o.records()
 	if err == nil {
 		err = dir.Put(rec)
+	}
+	if err == nil {
+		verify.MarkBuilt(dir, rec, w.request.followsBranch())
 	}
 	if err = failpoint.At(ctx, failpoint.Recorded, err); err != nil {
 		return []string{fmt.Sprintf("not remembered, so the next call builds again: %v", err)}

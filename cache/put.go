@@ -9,9 +9,9 @@ import (
 	"time"
 )
 
-// Put stores a record with mode 0600 and replaces one of the same key, store
-// and kind. It appears whole or not at all: a failure such as a full disk
-// leaves the older record, if there is one, and no partial file. The caller
+// Put stores a record with mode 0600 and replaces one of the same key, store and kind. It appears
+// whole or not at all: a failure such as a full disk leaves the older record, if there is one, and
+// no partial file. If that is of another image, [Dir.Replaced] has it from then on. The caller
 // holds the key's lock. All errors are *Error.
 func (d *Dir) Put(rec Record) error {
 	name, err := rec.path()
@@ -32,6 +32,10 @@ func (d *Dir) put(name string, rec Record) error {
 	if err != nil {
 		return err
 	}
+	if len(data) > maxRecordSize {
+		return errTooLarge
+	}
+	d.keepReplaced(name, rec)
 	return d.replace(name, data)
 }
 
@@ -91,9 +95,10 @@ func (d *Dir) sweep(dir string) {
 		return
 	}
 	for _, e := range entries {
-		info, err := e.Info()
-		if err == nil && strings.HasPrefix(e.Name(), tempPrefix) &&
-			time.Since(info.ModTime()) > staleTemp {
+		if !strings.HasPrefix(e.Name(), tempPrefix) {
+			continue
+		}
+		if info, err := e.Info(); err == nil && time.Since(info.ModTime()) > staleTemp {
 			_ = d.root.Remove(path.Join(dir, e.Name()))
 		}
 	}
@@ -109,11 +114,16 @@ func (d *Dir) Forget(rec Record) error {
 	if err := ignoreMissing(d.root.Remove(name)); err != nil {
 		return d.fail("forget", name, err)
 	}
-	// A folder that is not empty stays.
-	if d.root.Remove(path.Dir(name)) == nil {
-		_ = d.root.Remove(path.Dir(path.Dir(name)))
-	}
+	d.dropMarks(rec)
+	d.removeEmpty(path.Dir(name))
 	return nil
+}
+
+// removeEmpty removes a folder of records and that of its line unless they have entries.
+func (d *Dir) removeEmpty(dir string) {
+	if d.root.Remove(dir) == nil {
+		_ = d.root.Remove(path.Dir(dir))
+	}
 }
 
 func ignoreMissing(err error) error {

@@ -26,15 +26,45 @@ func (d *Dir) Records(line, store string) (recs []Record, rejected []string, err
 		return nil, nil, err
 	}
 	for _, name := range bad {
-		// On a read-only disk the file keeps its name.
-		_ = d.root.Rename(name, name+badSuffix)
+		d.putAside(name)
 	}
 	newestFirst(recs)
 	return recs, bad, nil
 }
 
-// All returns every readable record, the newest BuiltAt first. It skips files
-// that it cannot read and renames none. All errors are *Error.
+// storeKinds are the values of Record.StoreKind.
+var storeKinds = []string{"classic", "containerd", "oci"}
+
+// Find returns the records of one key of a line in one store, one for each kind of store at most,
+// the newest BuiltAt first. It reads them by their names, however many others there are. Bad files
+// are renamed as by [Dir.Records]. All errors are *Error.
+func (d *Dir) Find(line, store, key string) (recs []Record, rejected []string, err error) {
+	for _, kind := range storeKinds {
+		name, err := Record{Line: line, Store: store, Key: key, StoreKind: kind}.path()
+		if err != nil {
+			return nil, nil, d.fail("read", recordsDir, err)
+		}
+		rec, err := d.readNamed(name)
+		switch {
+		case err == nil:
+			recs = append(recs, rec)
+		case errors.Is(err, fs.ErrNotExist):
+		case errors.Is(err, ErrInvalidRecord):
+			d.putAside(name)
+			rejected = append(rejected, name)
+		default:
+			return nil, nil, d.fail("read", name, err)
+		}
+	}
+	newestFirst(recs)
+	return recs, rejected, nil
+}
+
+// putAside renames a bad file. On a read-only disk it keeps its name.
+func (d *Dir) putAside(name string) { _ = d.root.Rename(name, name+badSuffix) }
+
+// All returns every readable record, the newest BuiltAt first. It skips files and folders that it
+// cannot read and renames none. All errors are *Error.
 func (d *Dir) All() ([]Record, error) {
 	folders, err := fs.Glob(d.root.FS(), path.Join(recordsDir, "*", "*"))
 	if err != nil {
@@ -45,18 +75,16 @@ func (d *Dir) All() ([]Record, error) {
 		if info, err := d.root.Stat(dir); err != nil || !info.IsDir() {
 			continue
 		}
-		recs, _, err := d.readFolder(dir)
-		if err != nil {
-			return nil, err
-		}
+		// What was read of a folder before an error counts.
+		recs, _, _ := d.readFolder(dir)
 		all = append(all, recs...)
 	}
 	newestFirst(all)
 	return all, nil
 }
 
-// readFolder returns the records of one folder, and the names of the files that
-// are no records in spite of their suffix.
+// readFolder returns the records of one folder, and the names of the files that are no records in
+// spite of their suffix. It reads all that it can; the error is that of the first other file.
 func (d *Dir) readFolder(dir string) (recs []Record, bad []string, err error) {
 	entries, err := fs.ReadDir(d.root.FS(), dir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -70,18 +98,39 @@ func (d *Dir) readFolder(dir string) (recs []Record, bad []string, err error) {
 		if strings.HasPrefix(e.Name(), tempPrefix) || !strings.HasSuffix(name, recordSuffix) {
 			continue
 		}
-		rec, err := d.readFile(name, e.Type())
+		rec, failed := d.readFile(name, e.Type())
 		switch {
-		case err == nil:
+		case failed == nil:
 			recs = append(recs, rec)
-		case errors.Is(err, fs.ErrNotExist): // removed since the folder was read
-		case errors.Is(err, ErrInvalidRecord):
+		case errors.Is(failed, fs.ErrNotExist): // removed since the folder was read
+		case errors.Is(failed, ErrInvalidRecord):
 			bad = append(bad, name)
-		default:
-			return nil, nil, d.fail("read", name, err)
+		case err == nil:
+			err = d.fail("read", name, failed)
 		}
 	}
-	return recs, bad, nil
+	return recs, bad, err
+}
+
+// readNamed reads a record by its name.
+func (d *Dir) readNamed(name string) (Record, error) {
+	info, err := d.root.Lstat(name)
+	if err != nil {
+		return Record{}, err
+	}
+	return d.readFile(name, info.Mode().Type())
+}
+
+// readSmall reads a file that has the size of a record at most.
+func (d *Dir) readSmall(name string) ([]byte, error) {
+	info, err := d.root.Lstat(name)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() || info.Size() > maxRecordSize {
+		return nil, fmt.Errorf("%w: not a small file", ErrInvalidRecord)
+	}
+	return d.root.ReadFile(name)
 }
 
 func (d *Dir) readFile(name string, mode fs.FileMode) (Record, error) {

@@ -60,6 +60,9 @@ type Record struct {
 	Isolation string `json:"isolation,omitempty"`
 	// Dialect is how the git server was asked, in the resolver's words; "" for the usual way.
 	Dialect string `json:"dialect,omitempty"`
+	// StoreID is what distinguishes the store from another one at the same address; "" in older
+	// records.
+	StoreID string `json:"store_id,omitempty"`
 	// Prewarmed: no caller waited for the image when its build began.
 	Prewarmed bool `json:"prewarmed,omitempty"`
 	// Checks are what BuildKit remarked on the Dockerfile; nil in older records.
@@ -83,9 +86,10 @@ type Builder struct {
 	Version  string `json:"version"`
 }
 
-// maxRecordSize bounds what is read from one record file, in bytes. A record
-// takes about one kilobyte.
+// maxRecordSize bounds a record file, in bytes. A record takes about one kilobyte.
 const maxRecordSize = 1 << 20
+
+var errTooLarge = fmt.Errorf("%w: larger than %d bytes", ErrInvalidRecord, maxRecordSize)
 
 // decode reads exactly one record of this schema, and requires the fields that
 // its path depends on.
@@ -95,7 +99,7 @@ func decode(r io.Reader) (Record, error) {
 		return Record{}, err
 	}
 	if len(data) > maxRecordSize {
-		return Record{}, fmt.Errorf("%w: larger than %d bytes", ErrInvalidRecord, maxRecordSize)
+		return Record{}, errTooLarge
 	}
 	dec := json.NewDecoder(bytes.NewReader(data))
 	var rec Record

@@ -72,6 +72,15 @@ func TestForgetRemovesEmptyFolders(t *testing.T) {
 	elsewhere := record("11")
 	elsewhere.Store = "unix:///other.sock"
 	put(t, d, one, two, elsewhere)
+	for _, m := range []struct {
+		rec    Record
+		isHead bool
+	}{{two, true}, {one, false}, {elsewhere, true}} {
+		marks := d.Marks(m.rec.Line, m.rec.Store).With(m.rec, m.isHead)
+		if err := d.PutMarks(m.rec.Line, m.rec.Store, marks); err != nil {
+			t.Fatal(err)
+		}
+	}
 	for _, c := range []struct {
 		rec     Record
 		folders int

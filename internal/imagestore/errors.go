@@ -16,6 +16,9 @@ var (
 	ErrRegistry = errors.New("registry")
 	// ErrNotFound means that the image store, or the registry of a pull, has no such image.
 	ErrNotFound = errdef.ErrNotFound
+	// ErrUnreadable means that the store answers, and cannot describe an image that it has. Other
+	// images of the store are not concerned.
+	ErrUnreadable = errors.New("the image store cannot read the image")
 	// ErrUnavailable means that the engine or the registry does not answer.
 	ErrUnavailable = errdef.ErrUnavailable
 	// ErrUnauthorized means that the registry refused the credentials of the Docker config, or
@@ -38,7 +41,7 @@ const (
 // Error is the error type of all image stores.
 type Error struct {
 	// Op is "dial", "open", "context", "info", "inspect", "list", "list containers", "tag",
-	// "untag", "load", "pull", "push", "exec" or "hijack".
+	// "untag", "remove", "load", "pull", "push", "exec" or "hijack".
 	Op     string
 	Origin Origin
 	Ref    string // the image concerned, or ""

@@ -42,6 +42,9 @@ type EngineInfo struct {
 	Platform   string // what the engine runs on, linux/amd64 style
 	OSType     string // linux or windows
 	RootDir    string // where the engine keeps its data, on its own machine
+	// ID distinguishes the store from another one that answers at the same address. "" for a
+	// layout that has no images yet.
+	ID string
 }
 
 // Use is a container, running or not, and the image that it was made from.

@@ -22,7 +22,8 @@ type Store interface {
 	Puller
 }
 
-// Inspector describes single images. A missing image is ErrNotFound.
+// Inspector describes single images. A missing image is ErrNotFound, and one that the store cannot
+// describe is ErrUnreadable.
 type Inspector interface {
 	// Inspect describes the image that a tag or an ID names.
 	Inspect(ctx context.Context, ref string) (Image, error)

@@ -9,9 +9,10 @@ type Transfer struct {
 	Image buildkit.Solved
 	// Platform is the image's, for example linux/amd64. A layout ignores it.
 	Platform string
-	// Earlier are images that the store received earlier. Their layers are left out if the store
-	// still has the images. A layout ignores them.
-	Earlier []LayerSet
+	// Earlier returns images that the store received earlier, the likeliest first. Their layers are
+	// left out if the store still has the images. It may be nil, and is called only by a store that
+	// cannot list its layers.
+	Earlier func() []LayerSet
 	// OnBytes is called with the size of each part of a layer that is sent, one call at a time.
 	OnBytes func(n int)
 }

@@ -7,13 +7,13 @@ import (
 
 // Policy says which images stay.
 type Policy struct {
-	// Keep is how many of the newest images of each line stay. If it is 0, images that have lost
-	// their names go as well.
+	// Keep is how many images of each family stay: the one that was requested last, and the newest
+	// of the others. If it is 0, images that have lost their names go as well.
 	Keep int
 	// Scope is what is considered. Everything else stays, and is not in the report.
 	Scope Scope
-	// MaxSize in bytes is what all images that stay may take together, 0 for no bound. The newest
-	// of a line always stays.
+	// MaxSize in bytes is what all images that stay may take together, 0 for no bound. The first of
+	// a family always stays, unless its template can no longer be requested.
 	MaxSize int64
 	// DryRun changes nothing.
 	DryRun bool
@@ -94,6 +94,8 @@ func (p Policy) decide(h *holding) (reason string, remove bool) {
 		return "left over from a build that did not finish", true
 	case p.Keep == 0:
 		return "all images of its template are removed", true
+	case h.replaced:
+		return replacedReason, true
 	case h.rank >= p.Keep:
 		return fmt.Sprintf("not among the newest %d of its template", p.Keep), true
 	default:
@@ -109,7 +111,8 @@ func (s *Survey) nextBySize(p Policy, before int) int {
 	}
 	for i := before - 1; i >= 0; i-- {
 		// Images beyond the newest Keep were tried before, and stay for a reason.
-		if h := s.holdings[i]; h.isInStore() && h.rank > 0 && h.rank < p.Keep {
+		h := s.holdings[i]
+		if h.isInStore() && (h.rank > 0 || !s.isCurrent(h)) && h.rank < p.Keep {
 			return i
 		}
 	}

@@ -51,6 +51,9 @@ func (r remover) remove(ctx context.Context, h *holding, reason string) error {
 
 // removeLocked looks again, since no build can interfere under the lock, and removes.
 func (r remover) removeLocked(ctx context.Context, h *holding, reason string) error {
+	if h.replaced {
+		return r.removeReplaced(ctx, h, reason)
+	}
 	if err := r.lookAgain(ctx, h); err != nil || h.state == foreign {
 		return err
 	}
@@ -77,6 +80,9 @@ func (r remover) lookAgain(ctx context.Context, h *holding) error {
 		switch {
 		case errors.Is(err, imagestore.ErrNotFound):
 			h.state = missing
+		case errors.Is(err, imagestore.ErrUnreadable):
+			h.state = foreign
+			h.keep(err.Error())
 		case err != nil:
 			return err
 		case r.temporary(img, h.Reference) == nil || img.ID != h.ID:
@@ -94,6 +100,7 @@ func (r remover) lookAgain(ctx context.Context, h *holding) error {
 	if err != nil {
 		return err
 	}
+	r.checkAway(now)
 	switch {
 	case h.state == missing && (now.state == intact || now.state == lost):
 		now.state, now.oddity = foreign, rebuiltReason
@@ -123,10 +130,9 @@ func (r remover) dropRemains(ctx context.Context, h *holding) {
 // isRecorded reports whether the record is still there. Another one in its place would be lost with
 // it.
 func (r remover) isRecorded(rec cache.Record) bool {
-	recs, _, err := r.Dir.Records(rec.Line, rec.Store)
+	recs, _, err := r.Dir.Find(rec.Line, rec.Store, rec.Key)
 	return err == nil && slices.ContainsFunc(recs, func(other cache.Record) bool {
-		return other.Key == rec.Key && other.StoreKind == rec.StoreKind &&
-			other.ImageID == rec.ImageID
+		return other.StoreKind == rec.StoreKind && other.ImageID == rec.ImageID
 	})
 }
 
@@ -216,7 +222,11 @@ func (r remover) forget(h *holding) {
 	if r.dryRun || h.isTemporary() {
 		return
 	}
-	if err := r.Dir.Forget(h.record); err != nil {
+	forget := r.Dir.Forget
+	if h.replaced {
+		forget = r.Dir.ForgetReplaced
+	}
+	if err := forget(h.record); err != nil {
 		h.Reason += fmt.Sprintf("; its record stays: %v", err)
 	}
 }

@@ -1,6 +1,7 @@
 package retention
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -15,7 +16,9 @@ type Scope struct {
 	Names, Images []string
 }
 
-func (s Scope) has(h *holding) bool { return s.contains(h.Name, h.Reference) }
+func (s Scope) has(h *holding) bool {
+	return s.contains(h.Name, cmp.Or(h.record.Reference, h.Reference))
+}
 
 func (s Scope) contains(name, reference string) bool {
 	if len(s.Names) == 0 && len(s.Images) == 0 {

@@ -40,6 +40,9 @@ type Config struct {
 	// Isolation is the token of the images to consider, "" for those without one. All others are
 	// left alone.
 	Isolation string
+	// Current are the sources of the templates that can be requested; nil stands for all. Of other
+	// templates nothing must stay.
+	Current map[recipe.Source]bool
 }
 
 // state is what has become of a recorded image.
@@ -56,13 +59,15 @@ const (
 // it.
 type holding struct {
 	Item
-	key    string
-	record cache.Record // zero for a temporary name
-	line   string
-	state  state
-	oddity string // why the state is lost or foreign, human-readable
-	rank   int    // place among the intact images of the line, 0 is the newest
-	tags   []string
+	key        string
+	record     cache.Record // zero for a temporary name
+	family     recipe.Family
+	state      state
+	oddity     string // why the state is lost or foreign, human-readable
+	rank       int    // place among the intact images of the family, 0 is the first
+	precedence int
+	replaced   bool // a later build of the same recipe has its names
+	tags       []string
 }
 
 func (h *holding) isTemporary() bool { return h.record.Key == "" }
@@ -86,6 +91,8 @@ type Survey struct {
 	holdings []*holding
 	users    map[string]string   // digest of an image to a container that uses it
 	ids      map[string][]string // reference to the IDs of its recorded images
+	storeID  string
+	found    bool // a recorded image is in the store
 }
 
 // Look inspects every recorded image. It takes no lock and changes nothing.
@@ -110,22 +117,17 @@ func (s *Survey) look(ctx context.Context, recs []cache.Record) error {
 	if err != nil {
 		return err
 	}
-	ranks := map[string]int{}
-	for _, rec := range recs {
-		// An engine that was switched to its other store still has the images of the first.
-		if rec.Store != s.Store.Endpoint() || rec.StoreKind != string(info.Kind) ||
-			rec.Isolation != s.Isolation {
-			continue
-		}
-		h, err := s.inspect(ctx, rec)
-		if err != nil {
-			return err
-		}
-		if h.state == intact {
-			h.rank = ranks[h.line]
-			ranks[h.line]++
-		}
-		s.holdings = append(s.holdings, h)
+	s.storeID = info.ID
+	if s.holdings, err = forEach(ctx, s.ofThisStore(recs, info.Kind), s.inspect); err != nil {
+		return err
+	}
+	s.found = slices.ContainsFunc(s.holdings, func(h *holding) bool { return h.state != missing })
+	for _, h := range s.holdings {
+		s.checkAway(h)
+	}
+	s.rank()
+	if err := s.findReplaced(ctx, info.Kind); err != nil {
+		return err
 	}
 	if err := s.findTemporaries(ctx); err != nil {
 		return err
@@ -133,10 +135,30 @@ func (s *Survey) look(ctx context.Context, recs []cache.Record) error {
 	return s.findUsers(ctx)
 }
 
+// ofThisStore returns the records that the survey is about. An engine that was switched to its
+// other store still has the images of the first.
+func (s *Survey) ofThisStore(recs []cache.Record, kind imagestore.Kind) []cache.Record {
+	return slices.DeleteFunc(slices.Clone(recs), func(rec cache.Record) bool {
+		return rec.Store != s.Store.Endpoint() || rec.StoreKind != string(kind) ||
+			rec.Isolation != s.Isolation
+	})
+}
+
+// checkAway keeps the record of an image that is missing because its store is away: its disk is not
+// mounted, or another engine answers at the address. The store's ID tells. Of records without one
+// it is taken for granted if none of the recorded images is there.
+func (s *Survey) checkAway(h *holding) {
+	id := h.record.StoreID
+	if h.state == missing && (id != "" && id != s.storeID || id == "" && !s.found) {
+		h.state, h.oddity = foreign, "it is not in this store, and its own store seems to be away"
+	}
+}
+
 // inspect returns what has become of a record's image.
 func (s *Survey) inspect(ctx context.Context, rec cache.Record) (*holding, error) {
-	h := &holding{key: rec.Key, record: rec, line: rec.Line, Item: Item{Image: imageOf(rec)}}
+	h := &holding{key: rec.Key, record: rec, Item: Item{Image: imageOf(rec)}}
 	r, ours := recipe.FromRecord(rec)
+	h.family = r.Family()
 	if !ours {
 		h.state, h.oddity = foreign, "its record has a name that Pinion does not give"
 		return h, nil
@@ -146,6 +168,9 @@ func (s *Survey) inspect(ctx context.Context, rec cache.Record) (*holding, error
 	case errors.Is(err, imagestore.ErrNotFound):
 		return h, s.inspectID(ctx, h, r, "the image has lost its name, and asking for it "+
 			"again gives it back")
+	case errors.Is(err, imagestore.ErrUnreadable):
+		h.state, h.oddity = foreign, err.Error()
+		return h, nil
 	case err != nil:
 		return nil, err
 	case img.ID != rec.ImageID && slices.Contains(s.ids[rec.Reference], img.ID):
@@ -180,6 +205,8 @@ func (s *Survey) inspectID(
 	switch {
 	case errors.Is(err, imagestore.ErrNotFound), err == nil && img.ID != h.ID:
 		h.state = missing
+	case errors.Is(err, imagestore.ErrUnreadable):
+		h.state, h.oddity = foreign, err.Error()
 	case err != nil:
 		return err
 	default:

@@ -1,18 +1,20 @@
 package retention
 
+import "git.moleculesai.app/molecule-ai/pinion/internal/recipe"
+
 // Usage is the space that the images in one store use, in bytes as the store counts. Layers that
 // several images share count with each of them.
 type Usage struct {
-	// Lines are in the order of their newest image.
-	Lines []LineUsage
+	// Families are in the order of their newest image.
+	Families []FamilyUsage
 	// Unverified is the number of images that unfinished builds left behind.
 	Unverified int
 	// Size is all images', and Reclaimable the part that a policy would remove.
 	Size, Reclaimable int64
 }
 
-// LineUsage is the part of one line: one template, on one platform, of one repository.
-type LineUsage struct {
+// FamilyUsage is the part of one family: one template, on one platform, of one repository.
+type FamilyUsage struct {
 	Name, Repository, Platform string
 	// Trees reports whether these are images of working trees.
 	Trees bool
@@ -21,11 +23,11 @@ type LineUsage struct {
 	Size, Reclaimable int64
 }
 
-// Usage measures what is there. Reclaimable is what goes if the newest keep images of each line
+// Usage measures what is there. Reclaimable is what goes if the first keep images of each family
 // stay. A build under way may count as left behind, since Look takes no lock.
 func (s *Survey) Usage(keep int) Usage {
-	u := Usage{Lines: []LineUsage{}}
-	lines := map[string]int{}
+	u := Usage{Families: []FamilyUsage{}}
+	families := map[recipe.Family]int{}
 	counted := map[string]bool{}
 	for _, h := range s.holdings {
 		var free int64
@@ -38,14 +40,14 @@ func (s *Survey) Usage(keep int) Usage {
 			}
 			free = h.Size
 		case h.isInStore():
-			i, known := lines[h.line]
+			i, known := families[h.family]
 			if !known {
-				i = len(u.Lines)
-				lines[h.line] = i
-				u.Lines = append(u.Lines, LineUsage{Name: h.Name,
+				i = len(u.Families)
+				families[h.family] = i
+				u.Families = append(u.Families, FamilyUsage{Name: h.Name,
 					Repository: h.record.Repository, Platform: h.Platform, Trees: h.Tree != ""})
 			}
-			free = u.Lines[i].add(h, s.user(h) != "", keep)
+			free = u.Families[i].add(h, s.user(h) != "", keep)
 		default:
 			continue
 		}
@@ -57,7 +59,7 @@ func (s *Survey) Usage(keep int) Usage {
 }
 
 // add counts an image and returns how many bytes of it can be reclaimed.
-func (l *LineUsage) add(h *holding, used bool, keep int) (free int64) {
+func (l *FamilyUsage) add(h *holding, used bool, keep int) (free int64) {
 	l.Images++
 	l.Size += h.Size
 	switch {

@@ -1,10 +1,15 @@
 package retention_test
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"reflect"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"git.moleculesai.app/molecule-ai/pinion/cache"
 	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore"
@@ -31,7 +36,7 @@ func TestList(t *testing.T) {
 	} {
 		w, recs := newCommits(t, 2)
 		c.change(w, recs[0])
-		list, err := retention.List(t.Context(), w.config())
+		list, _, err := retention.List(t.Context(), w.config())
 		if err != nil || len(list) != c.want {
 			t.Errorf("%s: %+v, %v", name, list, err)
 			continue
@@ -49,8 +54,98 @@ func TestList(t *testing.T) {
 func TestListOfAFailingStore(t *testing.T) {
 	w, _ := newCommits(t, 1)
 	w.store.Before = storetest.Refuse("", "", imagestore.ErrUnavailable)
-	if _, err := retention.List(t.Context(), w.config()); !errors.Is(err, imagestore.ErrStore) {
+	if _, _, err := retention.List(t.Context(), w.config()); !errors.Is(err, imagestore.ErrStore) {
 		t.Errorf("error is %v", err)
+	}
+}
+
+// TestFault64_OneUnreadableImage: it is reported, and does not stop what concerns the others.
+func TestFault64_OneUnreadableImage(t *testing.T) {
+	for name, ref := range map[string]func(*world, cache.Record) string{
+		"by its name": func(_ *world, rec cache.Record) string { return rec.Reference },
+		"by its ID": func(w *world, rec cache.Record) string {
+			delete(w.store.Tags, rec.Reference)
+			return rec.ImageID
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w, recs := newCommits(t, 4)
+			w.store.Before = storetest.Refuse("inspect", ref(w, recs[3]), imagestore.ErrUnreadable)
+			list, unreadable, err := retention.List(t.Context(), w.config())
+			if err != nil || len(list) != 3 || (name == "by its name") != (len(unreadable) == 1) {
+				t.Errorf("list %+v, unreadable %v, error %v", list, unreadable, err)
+			}
+			if u := w.look(t).Usage(2); u.Size != 3*42 {
+				t.Errorf("%+v", u)
+			}
+			report := w.prune(t, retention.Policy{})
+			wantItem(t, report, recs[3].Reference, retention.Kept, imagestore.ErrUnreadable.Error())
+			wantItem(t, report, recs[0].Reference, retention.Removed)
+			w.wantRecords(t, 3)
+		})
+	}
+}
+
+// TestFault64_UnreadableUnderTheLock: an image that the store could describe before.
+func TestFault64_UnreadableUnderTheLock(t *testing.T) {
+	w, recs := newCommits(t, 4)
+	w.store.Put(left(), unverified)
+	s := w.look(t)
+	w.store.Before = func(op, ref string) error {
+		if op == "inspect" && (ref == recs[0].Reference || ref == unverified) {
+			return imagestore.ErrUnreadable
+		}
+		return nil
+	}
+	report, err := s.Prune(t.Context(), retention.Policy{Keep: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, ref := range []string{recs[0].Reference, unverified} {
+		wantItem(t, report, ref, retention.Kept, imagestore.ErrUnreadable.Error())
+	}
+	wantItem(t, report, recs[1].Reference, retention.Removed)
+}
+
+// TestInspectionsAtOnce: a store that takes its time is asked for several images at once, and for
+// no more than a few.
+func TestInspectionsAtOnce(t *testing.T) {
+	for name, do := range map[string]func(context.Context, retention.Config) error{
+		"list": func(ctx context.Context, c retention.Config) error {
+			_, _, err := retention.List(ctx, c)
+			return err
+		},
+		"look": func(ctx context.Context, c retention.Config) error {
+			_, err := retention.Look(ctx, c)
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, imagestore.KindClassic)
+				for i := range 80 {
+					rec := w.build(t, "hermes", w.recipe(t, "hermes", 1))
+					rec.Key, rec.Revision = fmt.Sprintf("%064x", i), fmt.Sprintf("%040x", i+1)
+					w.put(t, rec)
+				}
+				var now, most atomic.Int32
+				w.store.Before = func(op, _ string) error {
+					if op == "inspect" {
+						most.Store(max(most.Load(), now.Add(1)))
+						time.Sleep(time.Second)
+						now.Add(-1)
+					}
+					return nil
+				}
+				begun := time.Now()
+				if err := do(t.Context(), w.config()); err != nil {
+					t.Fatal(err)
+				}
+				if took := time.Since(begun); took > 20*time.Second || most.Load() > 8 {
+					t.Errorf("it took %s, with %d inspections at once", took, most.Load())
+				}
+			})
+		})
 	}
 }
 
@@ -63,7 +158,7 @@ func TestUsage(t *testing.T) {
 	w.store.Put(left(), unverified)
 	before := w.store.References()
 	want := retention.Usage{
-		Lines: []retention.LineUsage{
+		Families: []retention.FamilyUsage{
 			{Name: "hermes", Repository: other.Repository, Platform: "linux/amd64", Images: 1,
 				Size: 42},
 			{Name: "claude-code", Repository: recs[0].Repository, Platform: "linux/amd64",

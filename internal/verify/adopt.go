@@ -61,7 +61,7 @@ func (a *Arrival) Adopt(ctx context.Context, res buildkit.Result, latest bool) (
 
 // checkName returns an error if another program has moved the name in the meantime.
 func (a *Arrival) checkName(ctx context.Context, id string) error {
-	img, err := a.store.Store.Inspect(ctx, a.recipe.Reference())
+	img, err := inspectAgain(ctx, a.store.Store, a.recipe.Reference())
 	if err != nil {
 		return imagestore.StoreFailure(err)
 	}
@@ -97,11 +97,23 @@ func (a *Arrival) inspect(ctx context.Context) (Adopted, error) {
 	if err != nil {
 		return Adopted{}, err
 	}
-	img, err := a.store.Store.Inspect(ctx, a.Name())
+	img, err := inspectAgain(ctx, a.store.Store, a.Name())
 	if err != nil {
 		return Adopted{}, fmt.Errorf("the image that was delivered: %w", err)
 	}
 	return Adopted{Image: img, Kind: info.Kind}, nil
+}
+
+// inspectAgain inspects an image that was built, a second time if the store did not answer: it may
+// be busy, and a build takes longer than an inspection.
+func inspectAgain(
+	ctx context.Context, store imagestore.Store, ref string,
+) (imagestore.Image, error) {
+	img, err := store.Inspect(ctx, ref)
+	if errors.Is(err, imagestore.ErrUnavailable) && ctx.Err() == nil {
+		img, err = store.Inspect(ctx, ref)
+	}
+	return img, err
 }
 
 // expectedID returns the ID that the store must give the image: the config's digest on the classic

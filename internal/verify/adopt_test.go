@@ -60,6 +60,28 @@ func TestAdopt(t *testing.T) {
 	})
 }
 
+// TestAdoptAsksABusyStoreAgain: a store that does not answer in time may be busy.
+func TestAdoptAsksABusyStoreAgain(t *testing.T) {
+	forEachDelivery(t, func(t *testing.T, w *world, by string) {
+		img, res := w.image()
+		a := w.deliver(t, by, img)
+		silent := map[string]bool{}
+		w.store.Before = func(op, ref string) error {
+			if op != "inspect" || silent[ref] {
+				return nil
+			}
+			silent[ref] = true
+			return imagestore.ErrUnavailable
+		}
+		if got, err := a.Adopt(t.Context(), res, false); err != nil || got.ID != img.ID {
+			t.Errorf("%+v, %v", got, err)
+		}
+		if !silent[w.recipe.Reference()] {
+			t.Error("the name was not checked")
+		}
+	})
+}
+
 func TestAdoptWithoutLatest(t *testing.T) {
 	forEachDelivery(t, func(t *testing.T, w *world, by string) {
 		img, res := w.image()

@@ -4,10 +4,12 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"slices"
 
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"git.moleculesai.app/molecule-ai/pinion/buildkit"
+	"git.moleculesai.app/molecule-ai/pinion/cache"
 	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore"
 	"git.moleculesai.app/molecule-ai/pinion/internal/recipe"
 )
@@ -19,8 +21,6 @@ type Arrival struct {
 	records Records
 	recipe  recipe.Recipe
 	owner   string
-	// earlier are the images whose layers need not be sent again.
-	earlier []imagestore.LayerSet
 	// received is nil if the builder put the image into the store itself.
 	received *imagestore.Result
 	// layers are the digests of the received image's layers.
@@ -29,14 +29,13 @@ type Arrival struct {
 
 // NewArrival prepares the arrival of the recipe's image. The owner is part of the temporary name.
 func NewArrival(store *imagestore.Facts, records Records, r recipe.Recipe, owner string) *Arrival {
-	return &Arrival{store: store, records: records, recipe: r, owner: owner,
-		earlier: earlierImages(records, store.Store.Endpoint())}
+	return &Arrival{store: store, records: records, recipe: r, owner: owner}
 }
 
-// earlierImages returns what the records say about blobs in a store. The store itself checks
-// whether it still has the images.
-func earlierImages(records Records, endpoint string) (earlier []imagestore.LayerSet) {
-	dir, err := records()
+// earlier returns what the records say about blobs in the store, those of the recipe's line first
+// and the newest first. The store itself checks whether it still has the images.
+func (a *Arrival) earlier() (sets []imagestore.LayerSet) {
+	dir, err := a.records()
 	if err != nil {
 		return nil
 	}
@@ -44,12 +43,22 @@ func earlierImages(records Records, endpoint string) (earlier []imagestore.Layer
 	if err != nil {
 		return nil
 	}
+	line, store := a.recipe.Line(), a.store.Store.Endpoint()
+	slices.SortStableFunc(recs, func(a, b cache.Record) int {
+		switch {
+		case (a.Line == line) == (b.Line == line):
+			return 0
+		case a.Line == line:
+			return -1
+		}
+		return 1
+	})
 	for _, r := range recs {
-		if r.Store == endpoint && len(r.Layers) > 0 {
-			earlier = append(earlier, imagestore.LayerSet{ImageID: r.ImageID, Layers: r.Layers})
+		if r.Store == store && len(r.Layers) > 0 {
+			sets = append(sets, imagestore.LayerSet{ImageID: r.ImageID, Layers: r.Layers})
 		}
 	}
-	return earlier
+	return sets
 }
 
 // Name returns the temporary name.

@@ -51,7 +51,7 @@ func TestReceive(t *testing.T) {
 	}
 	got := w.store.Transfers[0]
 	want := []imagestore.LayerSet{{ImageID: earlier.ImageID, Layers: earlier.Layers}}
-	if got.OnBytes(3); !reflect.DeepEqual(got.Earlier, want) || sent != 3 ||
+	if got.OnBytes(3); !reflect.DeepEqual(got.Earlier(), want) || sent != 3 ||
 		got.Platform != w.recipe.Platform || got.Image.Reference != w.recipe.Temporary("me") {
 		t.Errorf("the transfer is %+v", got)
 	}

@@ -12,48 +12,80 @@ import (
 // Records opens the cache folder.
 type Records func() (*cache.Dir, error)
 
-// history is what the cache folder remembers of a recipe's line in one store, newest first. It
-// proves nothing.
+// history is what the cache folder remembers of a recipe's line in one store. It proves nothing. It
+// reads single records by their names, so it takes no longer if a template has many.
 type history struct {
-	records  []cache.Record
+	dir         *cache.Dir
+	line, store string
+	marks       cache.Marks
+	// last is the image that is most likely to be the one that is requested, zero if there is none.
+	last     cache.Record
 	rejected []string
 	err      error
 }
 
 func openHistory(records Records, r recipe.Recipe, endpoint string) history {
 	dir, err := records()
+	h := history{dir: dir, line: r.Line(), store: endpoint, err: err}
 	if err != nil {
-		return history{err: err}
+		return h
 	}
-	recs, rejected, err := dir.Records(r.Line(), endpoint)
-	return history{recs, rejected, err}
+	h.marks = dir.Marks(h.line, h.store)
+	for _, mark := range []string{h.marks.Head, h.marks.Answered} {
+		rec, rejected, ok := dir.Marked(h.line, h.store, mark)
+		if rejected != "" {
+			h.rejected = append(h.rejected, rejected)
+		}
+		if ok {
+			h.last = rec
+			return h
+		}
+	}
+	// Earlier versions leave no marks.
+	recs, rejected, err := dir.Records(h.line, h.store)
+	h.rejected, h.err = append(h.rejected, rejected...), err
+	if len(recs) > 0 {
+		h.last = recs[0]
+	}
+	return h
 }
+
+// isEmpty reports whether there is no record.
+func (h *history) isEmpty() bool { return h.last.Key == "" }
 
 // dialect returns how the git server is asked as far as it is remembered, the repository's object
 // format included. A question in the right dialect saves requests.
-func (h history) dialect() resolver.Dialect {
-	if len(h.records) == 0 {
+func (h *history) dialect() resolver.Dialect {
+	if h.isEmpty() {
 		return resolver.Dialect{}
 	}
-	d := resolver.ParseDialect(h.records[0].Dialect)
-	if rev, err := git.ParseRevision(h.records[0].Revision); err == nil {
+	d := resolver.ParseDialect(h.last.Dialect)
+	if rev, err := git.ParseRevision(h.last.Revision); err == nil {
 		d.Format = rev.Format()
 	}
 	return d
 }
 
 // of returns the records of a key.
-func (h history) of(key string) (recs []cache.Record) {
-	for _, r := range h.records {
-		if r.Key == key {
-			recs = append(recs, r)
-		}
+func (h *history) of(key string) []cache.Record {
+	if h.err != nil {
+		return nil
 	}
+	recs, rejected, err := h.dir.Find(h.line, h.store, key)
+	h.rejected, h.err = append(h.rejected, rejected...), err
 	return recs
 }
 
+// mark notes that the image of a record is handed out. It writes only what changes.
+func (h *history) mark(rec cache.Record, isHead bool) {
+	if marks := h.marks.With(rec, isHead); marks != h.marks {
+		// A mark is a hint. On a read-only disk there is none.
+		_ = h.dir.PutMarks(h.line, h.store, marks)
+	}
+}
+
 // miss returns the reason why no record has the key.
-func (h history) miss() Miss {
+func (h *history) miss() Miss {
 	switch {
 	case h.err != nil:
 		return Miss(fmt.Sprintf("the cache cannot be read: %v", h.err))

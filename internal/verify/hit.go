@@ -39,32 +39,32 @@ type Probe struct {
 	found   imagestore.Image // of a hit
 }
 
-// Begin reads the history of the recipe. If early is true, it also starts to inspect the newest
-// image: usually the branch has not moved, and then a hit costs the slower of the two requests
-// instead of both. The inspection ends with ctx.
+// Begin reads the history of the recipe. If early is true, it also starts to inspect the image that
+// was requested last: usually the branch has not moved, and then a hit costs the slower of the two
+// requests instead of both. The inspection ends with ctx.
 func Begin(
 	ctx context.Context, store imagestore.Store, records Records, r recipe.Recipe, early bool,
 ) *Probe {
 	p := &Probe{store: store, records: records, history: openHistory(records, r, store.Endpoint())}
-	if early && len(p.history.records) > 0 {
-		p.early = inspect(ctx, store, p.history.records[0].Reference)
+	if early && !p.history.isEmpty() {
+		p.early = inspect(ctx, store, p.history.last.Reference)
 	}
 	return p
 }
 
 // First reports whether there is no record of a build of the recipe, for any commit.
-func (p *Probe) First() bool { return len(p.history.records) == 0 }
+func (p *Probe) First() bool { return p.history.isEmpty() }
 
 // Dialect returns how the git server is asked, as far as it is remembered.
 func (p *Probe) Dialect() resolver.Dialect { return p.history.dialect() }
 
-// LearnDialect writes how the git server was asked into the newest record, for the next look-up. It
+// LearnDialect writes how the git server was asked into the record that the next look-up reads. It
 // is best effort: if a build holds the lock of the record, the next hit tries again.
 func (p *Probe) LearnDialect(ctx context.Context, d resolver.Dialect) {
-	if p.First() || p.history.records[0].Dialect == d.String() {
+	rec := p.history.last
+	if p.First() || rec.Dialect == d.String() {
 		return
 	}
-	rec := p.history.records[0]
 	dir, err := p.records()
 	if err != nil {
 		return
@@ -74,6 +74,10 @@ func (p *Probe) LearnDialect(ctx context.Context, d resolver.Dialect) {
 		return
 	}
 	defer unlock()
+	rec, _, ok := dir.Marked(rec.Line, rec.Store, rec.Mark())
+	if !ok {
+		return
+	}
 	rec.Dialect = d.String()
 	_ = dir.Put(rec) // the next hit tries again
 }
@@ -88,6 +92,9 @@ func (p *Probe) Hit(ctx context.Context, r recipe.Recipe) (cache.Record, Miss, e
 	img, err := p.inspect(ctx, r.Reference())
 	if errors.Is(err, imagestore.ErrNotFound) {
 		return p.retag(ctx, r, recs)
+	}
+	if errors.Is(err, imagestore.ErrUnreadable) {
+		return cache.Record{}, Miss(err.Error()), nil
 	}
 	if err != nil {
 		return cache.Record{}, "", imagestore.StoreFailure(err)
@@ -108,6 +115,22 @@ func Hit(
 	ctx context.Context, store imagestore.Store, records Records, r recipe.Recipe,
 ) (cache.Record, Miss, error) {
 	return Begin(ctx, store, records, r, false).Hit(ctx, r)
+}
+
+// Mark notes that the image of a hit is handed out, so that it is the last to be removed. isHead
+// says that it is the image of the branch's head, which the next request then inspects early. Call
+// it after a hit.
+func (p *Probe) Mark(rec cache.Record, isHead bool) {
+	p.history.mark(rec, isHead)
+	if isHead {
+		p.history.last = rec
+	}
+}
+
+// MarkBuilt is [Probe.Mark] for an image that was built. The record has been written.
+func MarkBuilt(dir *cache.Dir, rec cache.Record, isHead bool) {
+	h := history{dir: dir, line: rec.Line, store: rec.Store, marks: dir.Marks(rec.Line, rec.Store)}
+	h.mark(rec, isHead)
 }
 
 func (p *Probe) inspect(ctx context.Context, reference string) (imagestore.Image, error) {
@@ -162,7 +185,7 @@ func (p *Probe) retag(
 	gone := Miss(r.Reference() + " is no longer in the image store")
 	for _, rec := range recs {
 		img, err := p.store.Inspect(ctx, rec.ImageID)
-		if errors.Is(err, imagestore.ErrNotFound) {
+		if errors.Is(err, imagestore.ErrNotFound) || errors.Is(err, imagestore.ErrUnreadable) {
 			continue
 		}
 		if err != nil {

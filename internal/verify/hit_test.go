@@ -169,6 +169,28 @@ func TestFault42_TheNameIsGone(t *testing.T) {
 	}
 }
 
+// TestFault64_UnreadableImageIsAMiss: a build makes the image again.
+func TestFault64_UnreadableImageIsAMiss(t *testing.T) {
+	for name, lost := range map[string]bool{"by name": false, "by ID": true} {
+		w := newWorld(t, imagestore.KindClassic)
+		rec := w.build(t)
+		ref, words := rec.Reference, imagestore.ErrUnreadable.Error()
+		if lost {
+			delete(w.store.Tags, rec.Reference)
+			ref, words = rec.ImageID, "no longer in the image store"
+		}
+		w.store.Before = storetest.Refuse("inspect", ref, imagestore.ErrUnreadable)
+		_, miss, err := w.hit(t)
+		if err != nil || !strings.Contains(miss, words) {
+			t.Errorf("%s: miss %q, error %v", name, miss, err)
+		}
+		_, present, err := verify.Present(t.Context(), w.store, ref, rec.Platform)
+		if err != nil || !strings.Contains(string(present), imagestore.ErrUnreadable.Error()) {
+			t.Errorf("%s: miss %q, error %v", name, present, err)
+		}
+	}
+}
+
 func TestHitOfAFailingStore(t *testing.T) {
 	for name, lost := range map[string]bool{"by name": false, "by ID": true} {
 		for _, early := range []bool{false, true} {

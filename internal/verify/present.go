@@ -20,6 +20,8 @@ func Present(
 	switch {
 	case errors.Is(err, imagestore.ErrNotFound):
 		return "", "not in the image store", nil
+	case errors.Is(err, imagestore.ErrUnreadable):
+		return "", Miss(err.Error()), nil
 	case err != nil:
 		return "", "", imagestore.StoreFailure(err)
 	case !resolver.SamePlatform(img.Platform, platform):

@@ -18,25 +18,39 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore"
 )
 
-// answerWithin bounds every request that an engine can answer at once. Loads and pulls have no
-// bound.
-const answerWithin = 30 * time.Second
+const (
+	// answerWithin bounds every request that an engine can answer at once. Loads and pulls have no
+	// bound.
+	answerWithin = 30 * time.Second
+	// workWithin bounds a request for which an engine reads or removes much: the list of all
+	// images, and the removal of an image with its layers.
+	workWithin = 10 * time.Minute
+)
 
-var errSlow = fmt.Errorf("no answer within %s", answerWithin)
+// slowError is the cause of the end of a request that took too long.
+type slowError time.Duration
+
+func (e slowError) Error() string { return fmt.Sprintf("no answer within %s", time.Duration(e)) }
 
 // brief returns the context of a request that the engine can answer at once.
 func brief(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeoutCause(noting(ctx), answerWithin, errSlow)
+	return context.WithTimeoutCause(noting(ctx), answerWithin, slowError(answerWithin))
+}
+
+// patient returns the context of a request for which the engine has to work.
+func patient(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeoutCause(noting(ctx), workWithin, slowError(workWithin))
 }
 
 // fail makes an *imagestore.Error of an error that the Docker client returned.
 func (e *Engine) fail(ctx context.Context, op, ref string, err error) error {
 	err = errtext.Plain(err)
 	proxy := refused(ctx)
+	slow, isSlow := errors.AsType[slowError](context.Cause(ctx))
 	switch {
-	case errors.Is(context.Cause(ctx), errSlow):
+	case isSlow:
 		err = errdef.In(errdef.EngineSlow, e.endpoint, fmt.Errorf("%w: the engine at %s: %w",
-			imagestore.ErrUnavailable, e.endpoint, errSlow))
+			imagestore.ErrUnavailable, e.endpoint, slow))
 	case ctx.Err() != nil:
 		// The connection ended because the caller ended it.
 		err = ctx.Err()

@@ -23,6 +23,9 @@ var (
 	// errUnpackedOnly: the store does not fetch the blob of a layer that it has unpacked already.
 	// Without the blob the image can be run, but neither saved nor pushed.
 	errUnpackedOnly = errors.New("the engine had layers of the image unpacked only")
+	// errNoRegistry: this process cannot listen. That says nothing about the engine, so the cause
+	// is not wrapped: as a network's error it would be taken for the engine's.
+	errNoRegistry = errors.New("this process cannot serve the image")
 	// errSource: a layer could not be read. Another way into the store does not help.
 	errSource = errors.New("the image cannot be read")
 )
@@ -51,7 +54,7 @@ func (l *loading) pull(ctx context.Context) (imagestore.Result, map[digest.Diges
 		cancel(fmt.Errorf("%w: %w", errSource, err))
 	})
 	if err != nil {
-		return imagestore.Result{}, nil, err
+		return imagestore.Result{}, nil, fmt.Errorf("%w: %s", errNoRegistry, err.Error())
 	}
 	err = l.pullFrom(pulling, from, guard.Moved)
 	cancel(nil)

@@ -68,7 +68,7 @@ func (r *receiver) testReach(t *testing.T, base []byte, reach func(outside strin
 		ref := "molecule-local/x:" + filepath.Base(outside) + c.name
 		l := storetest.LayeredOf(t, base, hostileLayer(t, c.name, reach(outside)))
 		transfer := l.Transfer(ref)
-		transfer.Earlier = c.earlier
+		transfer.Earlier = func() []imagestore.LayerSet { return c.earlier }
 		got, err := r.Receive(t.Context(), transfer)
 		if err == nil {
 			if img := r.named(t, ref, got); img.ID != l.ID(r.kind) {

@@ -32,6 +32,7 @@ func (e *Engine) Info(ctx context.Context) (imagestore.EngineInfo, error) {
 		Platform:   machinePlatform(result.Info.OSType, result.Info.Architecture),
 		OSType:     result.Info.OSType,
 		RootDir:    result.Info.DockerRootDir,
+		ID:         result.Info.ID,
 	}, nil
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/moby/moby/client"
 	"github.com/opencontainers/go-digest"
 	"github.com/opencontainers/image-spec/identity"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sync/errgroup"
 
 	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore"
@@ -18,24 +19,19 @@ import (
 // inspectAtOnce bounds the concurrent requests to an engine.
 const inspectAtOnce = 8
 
+// mostEarlier bounds the earlier images that an engine is asked for before a load.
+const mostEarlier = 64
+
 // stored returns the image's layers that the store has.
 //
 // The classic store keeps a layer by its chain ID, and takes an archive without the layer's file if
 // it has that chain. The containerd store needs the blob itself, and its API does not list blobs.
 // So only the layers of earlier images count that the store still has.
 func (l *loading) stored(ctx context.Context) (map[digest.Digest]bool, error) {
-	stored := map[digest.Digest]bool{}
 	if l.kind == imagestore.KindContainerd {
-		for _, set := range l.earlier {
-			if _, ok := l.engine.has(ctx, set.ImageID); !ok {
-				continue
-			}
-			for _, layer := range set.Layers {
-				stored[digest.Digest(layer)] = true
-			}
-		}
-		return stored, nil
+		return l.storedBlobs(ctx), nil
 	}
+	stored := map[digest.Digest]bool{}
 	chains, err := l.engine.chains(ctx)
 	if err != nil {
 		return nil, err
@@ -48,7 +44,56 @@ func (l *loading) stored(ctx context.Context) (map[digest.Digest]bool, error) {
 	return stored, nil
 }
 
-// chains returns the chain IDs of all layers of all images in the store.
+// storedBlobs returns the layers that the image shares with earlier images that the store still
+// has. It asks for images, a few at a time, until all layers are found, and for no more than
+// mostEarlier.
+func (l *loading) storedBlobs(ctx context.Context) map[digest.Digest]bool {
+	stored := map[digest.Digest]bool{}
+	if l.earlier == nil {
+		return stored
+	}
+	sets := l.earlier()
+	for asked := 0; asked < mostEarlier; {
+		var some []imagestore.LayerSet
+		some, sets = l.nextSets(sets, stored)
+		if len(some) == 0 {
+			return stored
+		}
+		asked += len(some)
+		there := make([]bool, len(some))
+		var asking sync.WaitGroup
+		for i, set := range some {
+			asking.Go(func() { _, there[i] = l.engine.has(ctx, set.ImageID) })
+		}
+		asking.Wait()
+		for i, set := range some {
+			for _, layer := range set.Layers {
+				stored[digest.Digest(layer)] = stored[digest.Digest(layer)] || there[i]
+			}
+		}
+	}
+	return stored
+}
+
+// nextSets returns the next few sets with a layer of the image that is not yet known to be stored,
+// and the sets after them.
+func (l *loading) nextSets(
+	sets []imagestore.LayerSet, stored map[digest.Digest]bool,
+) (some, rest []imagestore.LayerSet) {
+	for i, set := range sets {
+		if len(some) == inspectAtOnce {
+			return some, sets[i:]
+		}
+		if slices.ContainsFunc(l.image.Parsed.Layers, func(d ocispec.Descriptor) bool {
+			return !stored[d.Digest] && slices.Contains(set.Layers, d.Digest.String())
+		}) {
+			some = append(some, set)
+		}
+	}
+	return some, nil
+}
+
+// chains returns the chain IDs of all layers of all images in the store that it can describe.
 func (e *Engine) chains(ctx context.Context) (map[digest.Digest]bool, error) {
 	list, err := e.listAll(ctx)
 	if err != nil {
@@ -60,14 +105,11 @@ func (e *Engine) chains(ctx context.Context) (map[digest.Digest]bool, error) {
 	g.SetLimit(inspectAtOnce)
 	for _, img := range list {
 		g.Go(func() error {
-			ctx, cancel := brief(ctx)
-			defer cancel()
-			got, err := e.api.ImageInspect(ctx, img.ID)
+			got, err := e.inspect(ctx, img.ID)
+			if errors.Is(err, imagestore.ErrNotFound) || errors.Is(err, imagestore.ErrUnreadable) {
+				return nil // removed since the list was made, or corrupt: its layers do not count
+			}
 			if err != nil {
-				err = e.fail(ctx, "inspect", img.ID, err)
-				if errors.Is(err, imagestore.ErrNotFound) {
-					return nil // removed since the list was made: its layers do not count
-				}
 				return err
 			}
 			mu.Lock()
@@ -90,7 +132,7 @@ func chainIDs(layers []string) []digest.Digest {
 }
 
 func (e *Engine) listAll(ctx context.Context) ([]image.Summary, error) {
-	ctx, cancel := brief(ctx)
+	ctx, cancel := patient(ctx)
 	defer cancel()
 	list, err := e.api.ImageList(ctx, client.ImageListOptions{})
 	if err != nil {

@@ -25,7 +25,7 @@ type loading struct {
 	image    imagestore.Source
 	ref      string
 	platform string
-	earlier  []imagestore.LayerSet
+	earlier  func() []imagestore.LayerSet // may be nil
 	onBytes  func(int)
 	// broken is the source's failure. Sending more does not help.
 	broken error

@@ -36,7 +36,7 @@ type receiver struct {
 
 func (r *receiver) transfer(ref string, l *storetest.Layered) imagestore.Transfer {
 	transfer := l.Transfer(ref)
-	transfer.Earlier = r.earlier
+	transfer.Earlier = func() []imagestore.LayerSet { return r.earlier }
 	return transfer
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	cerrdefs "github.com/containerd/errdefs"
 	"github.com/containerd/platforms"
 	"github.com/distribution/reference"
 	"github.com/moby/moby/api/types/image"
@@ -22,15 +23,39 @@ const inspectPlatformAPI = "1.49"
 
 // Inspect describes the image that a tag or an ID names. Of a multi-platform image on the
 // containerd store it describes the variant that the engine would run. Errors are
-// *imagestore.Error, ErrNotFound and ErrUnavailable among them.
+// *imagestore.Error, ErrNotFound, ErrUnreadable and ErrUnavailable among them.
 func (e *Engine) Inspect(ctx context.Context, ref string) (imagestore.Image, error) {
-	ctx, cancel := brief(ctx)
-	defer cancel()
-	result, err := e.api.ImageInspect(ctx, ref)
+	result, err := e.inspect(ctx, ref)
 	if err != nil {
-		return imagestore.Image{}, e.fail(ctx, "inspect", ref, err)
+		return imagestore.Image{}, err
 	}
 	return fromInspect(result.InspectResponse), nil
+}
+
+func (e *Engine) inspect(
+	ctx context.Context, ref string, opts ...client.ImageInspectOption,
+) (client.ImageInspectResult, error) {
+	ctx, cancel := brief(ctx)
+	defer cancel()
+	result, err := e.api.ImageInspect(ctx, ref, opts...)
+	if err != nil {
+		return result, e.inspectFailure(ctx, ref, err)
+	}
+	return result, nil
+}
+
+// inspectFailure is fail for an inspection. An engine that fails to describe an image (status 500,
+// for instance "layer does not exist") and answers otherwise lacks a part of that image alone. A
+// gateway before an engine that is down gives no other answer either.
+func (e *Engine) inspectFailure(ctx context.Context, ref string, err error) error {
+	if cerrdefs.IsInternal(err) {
+		if _, silent := e.api.Ping(ctx, client.PingOptions{}); silent != nil {
+			err = fmt.Errorf("%w: %w", imagestore.ErrUnavailable, err)
+		} else {
+			err = fmt.Errorf("%w: %w", imagestore.ErrUnreadable, err)
+		}
+	}
+	return e.fail(ctx, "inspect", ref, err)
 }
 
 // InspectPlatform is Inspect for one platform of a multi-platform image if the engine supports that
@@ -52,9 +77,9 @@ func (e *Engine) InspectPlatform(
 	if versions.LessThan(version, inspectPlatformAPI) {
 		return e.Inspect(ctx, ref)
 	}
-	result, err := e.api.ImageInspect(ctx, ref, client.ImageInspectWithPlatform(&want))
+	result, err := e.inspect(ctx, ref, client.ImageInspectWithPlatform(&want))
 	if err != nil {
-		return imagestore.Image{}, e.fail(ctx, "inspect", ref, err)
+		return imagestore.Image{}, err
 	}
 	return fromInspect(result.InspectResponse), nil
 }
@@ -62,7 +87,7 @@ func (e *Engine) InspectPlatform(
 // List describes the images that carry a label, with any value, or all images for "". Platform is
 // empty, since the engine does not report it. Errors are *imagestore.Error.
 func (e *Engine) List(ctx context.Context, labelKey string) ([]imagestore.Image, error) {
-	ctx, cancel := brief(ctx)
+	ctx, cancel := patient(ctx)
 	defer cancel()
 	var opts client.ImageListOptions
 	if labelKey != "" {
@@ -98,8 +123,6 @@ func (e *Engine) Tag(ctx context.Context, id, ref string) error {
 // Only a name with a tag is accepted, because the engine would take an ID, or a name that looks
 // like one, for the image itself. Errors are *imagestore.Error, ErrNotFound among them.
 func (e *Engine) Untag(ctx context.Context, ref string) error {
-	ctx, cancel := brief(ctx)
-	defer cancel()
 	named, err := reference.ParseNormalizedNamed(ref)
 	if err != nil {
 		return e.fail(ctx, "untag", ref, err)
@@ -108,9 +131,15 @@ func (e *Engine) Untag(ctx context.Context, ref string) error {
 	if _, tagged := named.(reference.NamedTagged); !tagged || isID == nil {
 		return e.fail(ctx, "untag", ref, fmt.Errorf("%q is not a name with a tag", ref))
 	}
+	return e.remove(ctx, "untag", ref)
+}
+
+func (e *Engine) remove(ctx context.Context, op, ref string) error {
+	ctx, cancel := patient(ctx)
+	defer cancel()
 	if _, err := e.api.ImageRemove(ctx, ref,
 		client.ImageRemoveOptions{PruneChildren: true}); err != nil {
-		return e.fail(ctx, "untag", ref, err)
+		return e.fail(ctx, op, ref, err)
 	}
 	return nil
 }
@@ -120,8 +149,6 @@ func (e *Engine) Untag(ctx context.Context, ref string) error {
 // name that another program gives in the instant before the removal is lost. Errors are
 // *imagestore.Error.
 func (e *Engine) Remove(ctx context.Context, id string) error {
-	ctx, cancel := brief(ctx)
-	defer cancel()
 	if _, err := digest.Parse(id); err != nil {
 		return e.fail(ctx, "remove", id, fmt.Errorf("image ID %q: %w", id, err))
 	}
@@ -132,11 +159,7 @@ func (e *Engine) Remove(ctx context.Context, id string) error {
 	if len(img.Tags) > 0 || img.ID != id {
 		return e.fail(ctx, "remove", id, fmt.Errorf("the image has the name %q", img.Tags))
 	}
-	if _, err := e.api.ImageRemove(ctx, id,
-		client.ImageRemoveOptions{PruneChildren: true}); err != nil {
-		return e.fail(ctx, "remove", id, err)
-	}
-	return nil
+	return e.remove(ctx, "remove", id)
 }
 
 func fromInspect(in image.InspectResponse) imagestore.Image {

@@ -16,6 +16,7 @@ import (
 // concurrent use. A test may read and change the fields while no other goroutine uses the store.
 type Memory struct {
 	Address    string // what Endpoint returns
+	ID         string
 	Kind       imagestore.Kind
 	Images     map[string]imagestore.Image // by ID, without the tags
 	Tags       map[string]string           // reference to ID
@@ -41,7 +42,7 @@ type Memory struct {
 
 // NewMemory returns an empty store.
 func NewMemory(kind imagestore.Kind) *Memory {
-	return &Memory{Address: "unix:///fake.sock", Kind: kind, Published: "sha256:pulled",
+	return &Memory{Address: "unix:///fake.sock", ID: "fake", Kind: kind, Published: "sha256:pulled",
 		Images: map[string]imagestore.Image{}, Tags: map[string]string{}}
 }
 
@@ -86,7 +87,7 @@ func (m *Memory) Info(ctx context.Context) (imagestore.EngineInfo, error) {
 		return imagestore.EngineInfo{}, err
 	}
 	return imagestore.EngineInfo{Version: "29.0.0", APIVersion: "1.52", Kind: m.Kind,
-		Platform: "linux/arm64", OSType: "linux"}, nil
+		Platform: "linux/arm64", OSType: "linux", ID: m.ID}, nil
 }
 
 // Inspections returns the number of inspections so far. Inspected is for a test in which none is

@@ -96,10 +96,12 @@ func (f *Fake) list(w http.ResponseWriter, r *http.Request) {
 		var config ocispec.Image
 		must(0, json.Unmarshal(img.archive.config, &config))
 		if hasLabels(config.Config.Labels, filters.Label) {
-			all = append(all, image.Summary{
-				ID: img.id, RepoTags: f.tagsOf(img.id), Labels: config.Config.Labels,
-				Created: config.Created.Unix(), Size: img.archive.size,
-			})
+			summary := image.Summary{ID: img.id, RepoTags: f.tagsOf(img.id),
+				Labels: config.Config.Labels, Size: img.archive.size}
+			if config.Created != nil {
+				summary.Created = config.Created.Unix()
+			}
+			all = append(all, summary)
 		}
 	}
 	answer(w, http.StatusOK, all)
