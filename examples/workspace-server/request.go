@@ -8,7 +8,6 @@ import (
 	"io"
 	"net/http"
 	"regexp"
-	"strconv"
 	"strings"
 )
 
@@ -55,20 +54,4 @@ func readRequest(w http.ResponseWriter, r *http.Request) (req request, err error
 		return req, errors.New("tier: use 0 to 100")
 	}
 	return req, nil
-}
-
-// env returns the workspace's variables without empty ones.
-func (s *server) env(req request) (env []string) {
-	add := func(name, value string) {
-		if value != "" {
-			env = append(env, name+"="+value)
-		}
-	}
-	add("WORKSPACE_ID", req.WorkspaceID)
-	add("WORKSPACE_CONFIG_PATH", s.configPath)
-	add("MODEL_PROVIDER", req.ModelProvider)
-	add("TIER", strconv.Itoa(req.Tier))
-	add("PLATFORM_URL", s.platformURL)
-	add("PARENT_ID", req.ParentID)
-	return env
 }

@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/client"
 
 	"git.moleculesai.app/molecule-ai/pinion"
@@ -86,8 +85,7 @@ type failed struct {
 	Error string `json:"error"`
 }
 
-// start creates the container from the image's ID, because its name may refer to another image by
-// now.
+// start creates and starts the container.
 func (s *server) start(ctx context.Context, req request, img pinion.Image, out lines) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -95,10 +93,7 @@ func (s *server) start(ctx context.Context, req request, img pinion.Image, out l
 	// From here on, a cancelled request does not leave a container that is created but not started.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
 	defer cancel()
-	made, err := s.engine.ContainerCreate(ctx, client.ContainerCreateOptions{
-		Name:   "workspace-" + req.WorkspaceID,
-		Config: &container.Config{Image: img.ID, Env: s.env(req)},
-	})
+	made, err := s.engine.ContainerCreate(ctx, s.spec(req, img.ID))
 	if err != nil {
 		return fmt.Errorf("create the container: %w", err)
 	}

@@ -1,14 +1,18 @@
 package e2e_test
 
 import (
+	"context"
 	"net/http"
 	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
 
 	cerrdefs "github.com/containerd/errdefs"
 	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/api/types/network"
 	"github.com/moby/moby/client"
 
 	"git.moleculesai.app/molecule-ai/pinion"
@@ -45,7 +49,7 @@ func (s *scene) hasContainer(t *testing.T, name string) bool {
 
 func (s *scene) removeContainer(t *testing.T, name string) {
 	t.Helper()
-	if _, err := s.docker.ContainerRemove(t.Context(), name,
+	if _, err := s.docker.ContainerRemove(context.WithoutCancel(t.Context()), name,
 		client.ContainerRemoveOptions{Force: true}); err != nil {
 		t.Error(err)
 	}
@@ -189,4 +193,87 @@ func TestFault35_ContainersAreMadeOfTheID(t *testing.T) {
 			t.Errorf("got %+v, and the tag is %s", r, s.id(t, built.Reference))
 		}
 	})
+}
+
+// TestRunDockerFlags: the engine gets what docker's own flags say.
+func TestRunDockerFlags(t *testing.T) {
+	onCells(t, stores(), func(t *testing.T, c cell) {
+		s := newScene(t, c)
+		s.prepare(t, `ENTRYPOINT ["false"]`)
+		volume := s.prefix + "data"
+		t.Cleanup(func() { s.removeVolumes(t, volume) })
+		write(t, filepath.Join(s.env["HOME"], "env"), "FROM_FILE=yes\n", 0o600)
+		u := s.direct(t)
+		r := u.run(t, "run", runtime, "--rm", "--entrypoint", "sh", "-v", volume+":/data",
+			"--tmpfs", "/scratch", "-w", "/data", "-u", "0:7", "--hostname", "box", "--network",
+			"none", "-e", "A=b", "--env-file", filepath.Join(s.env["HOME"], "env"), "--", "-c",
+			"pwd; id -g; hostname; echo $A $FROM_FILE $PYTHONPATH; grep -c scratch /proc/mounts")
+		if want := "/data\n7\nbox\nb yes /app\n1\n"; r.code != 0 || r.stdout != want {
+			t.Errorf("got %+v, want %q", r, want)
+		}
+	})
+}
+
+// TestRunAsWorkspace: the container stays up, of the pinned image, with a workspace's settings.
+func TestRunAsWorkspace(t *testing.T) {
+	onCells(t, stores(), func(t *testing.T, c cell) {
+		s := newScene(t, c)
+		tmpl, sha := s.prepare(t, `CMD touch "$WORKSPACE_CONFIG_PATH/x" && echo up && sleep 600`)
+		u := s.with("DOCKER_HOST", engine(t, s.store).Host(), "WORKSPACE_ID", s.prefix+"w",
+			"PLATFORM_URL", "http://platform")
+		name := "ws-" + s.prefix + "w"
+		r := u.run(t, "run", "-d", "--workspace", "--memory", "64m", runtime)
+		if r.code != 0 {
+			t.Fatalf("got %+v", r)
+		}
+		t.Cleanup(func() {
+			s.removeContainer(t, name)
+			s.removeVolumes(t, name+"-configs", name+"-workspace")
+		})
+		s.wantUp(t, name)
+		got := s.container(t, name)
+		s.wantRuntime(t, got, s.prefix+"w")
+		if id := s.id(t, tmpl.reference(sha)); got.Image != id || got.Config.Image != id ||
+			!got.State.Running || got.HostConfig.Memory != 64<<20 {
+			t.Errorf("the container is of %s (%s), not %s; %+v", got.Image, got.Config.Image, id,
+				got.State)
+		}
+	})
+}
+
+// wantRuntime checks what the platform's runtime needs of its container, and what a workspace
+// server adds.
+func (s *scene) wantRuntime(t *testing.T, got container.InspectResponse, id string) {
+	t.Helper()
+	for _, v := range []string{"WORKSPACE_ID=" + id, "WORKSPACE_CONFIG_PATH=/configs",
+		"PLATFORM_URL=http://platform", "MOLECULE_URL=http://platform", "PLUGINS_DIR=/plugins",
+		"PYTHONPATH=/app"} {
+		if !slices.Contains(got.Config.Env, v) {
+			t.Errorf("the variables lack %s: %q", v, got.Config.Env)
+		}
+	}
+	mounts := map[string]string{}
+	for _, m := range got.Mounts {
+		mounts[m.Destination] = m.Name
+	}
+	host := got.HostConfig
+	port := host.PortBindings[network.MustParsePort("8000/tcp")]
+	if mounts["/configs"] != "ws-"+id+"-configs" || mounts["/workspace"] != "ws-"+id+"-workspace" ||
+		len(port) != 1 || port[0].HostIP.String() != "127.0.0.1" ||
+		host.RestartPolicy.Name != "unless-stopped" || host.LogConfig.Type != "json-file" ||
+		host.LogConfig.Config["max-size"] != "10m" || host.LogConfig.Config["max-file"] != "3" ||
+		got.Config.Labels["app.moleculesai.workspace.id"] != id ||
+		got.Config.Labels["app.moleculesai.workspace.runtime"] != runtime {
+		t.Errorf("mounts %v, host %+v, labels %v", mounts, host, got.Config.Labels)
+	}
+}
+
+func (s *scene) removeVolumes(t *testing.T, names ...string) {
+	t.Helper()
+	for _, name := range names {
+		if _, err := s.docker.VolumeRemove(context.WithoutCancel(t.Context()), name,
+			client.VolumeRemoveOptions{}); err != nil {
+			t.Error(err)
+		}
+	}
 }

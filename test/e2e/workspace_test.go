@@ -101,8 +101,10 @@ func (w *workspaceServer) start(t *testing.T, body string) (last line, all []lin
 
 func (s *scene) wantWorkspace(t *testing.T, l line, env ...string) {
 	t.Helper()
-	defer s.removeContainer(t, l.ContainerID)
 	got := s.container(t, l.ContainerID)
+	defer s.removeVolumes(t, "ws-"+l.WorkspaceID+"-configs", "ws-"+l.WorkspaceID+"-workspace")
+	defer s.removeContainer(t, l.ContainerID)
+	s.wantRuntime(t, got, l.WorkspaceID)
 	if got.Image != l.ImageID || got.Config.Image != l.ImageID ||
 		!strings.HasPrefix(l.ImageID, "sha256:") || !got.State.Running {
 		t.Errorf("the container is of %s (%s), running %t; want %s", got.Image, got.Config.Image,
@@ -116,13 +118,35 @@ func (s *scene) wantWorkspace(t *testing.T, l line, env ...string) {
 	}
 }
 
+// wantUp waits until a container says "up", and checks that it never ended.
+func (s *scene) wantUp(t *testing.T, id string) {
+	t.Helper()
+	eventually(t, "the container is up", func() bool {
+		logs, err := s.docker.ContainerLogs(t.Context(), id,
+			client.ContainerLogsOptions{ShowStdout: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer logs.Close()
+		said, err := io.ReadAll(logs)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.Contains(string(said), "up\n")
+	})
+	if got := s.container(t, id); !got.State.Running || got.RestartCount != 0 {
+		t.Errorf("it does not stay up: %+v", got.State)
+	}
+}
+
 // TestWorkspaceServer runs the example: two who ask for one runtime at once share a build and get a
 // container each.
 func TestWorkspaceServer(t *testing.T) {
 	onCells(t, []cell{containerdOwn, classicOwn, oldOwn}, func(t *testing.T, c cell) {
 		s := newScene(t, c)
 		_, sha := s.prepare(t, "RUN sleep 1; echo built at $(head -c 8 /dev/urandom | od -x)",
-			`CMD ["sh", "-c", "sleep 600"]`)
+			`CMD test "$PYTHONPATH" = /app && touch "$WORKSPACE_CONFIG_PATH/x" && echo up && `+
+				`exec sleep 600`)
 		w := startWorkspaceServer(t, s.user)
 		var both sync.WaitGroup
 		got := map[string]line{}
@@ -145,9 +169,8 @@ func TestWorkspaceServer(t *testing.T) {
 			if l.ImageID != want {
 				t.Errorf("%s is of %s, not %s", id, l.ImageID, want)
 			}
-			s.wantWorkspace(t, l, "WORKSPACE_ID="+id, "WORKSPACE_CONFIG_PATH=/configs",
-				"MODEL_PROVIDER=acme", "TIER=2",
-				"PLATFORM_URL=http://platform", "PARENT_ID=ws-0")
+			s.wantUp(t, l.ContainerID)
+			s.wantWorkspace(t, l, "MODEL_PROVIDER=acme", "TIER=2", "PARENT_ID=ws-0")
 		}
 		if n := strings.Count(w.logs.String(), "local-build: solving"); n != 1 {
 			t.Errorf("%d builds\n%s", n, w.logs)
@@ -178,7 +201,7 @@ func TestFault35_WorkspaceServer(t *testing.T) {
 			t.Errorf("the image is %s, and the tag means %s", l.ImageID,
 				s.id(t, tmpl.reference(sha)))
 		}
-		s.wantWorkspace(t, l, "WORKSPACE_ID="+s.prefix+"moved")
+		s.wantWorkspace(t, l)
 	})
 }
 
@@ -221,7 +244,7 @@ func TestWorkspaceServerInRegistryMode(t *testing.T) {
 		if l.ContainerID == "" {
 			return
 		}
-		s.wantWorkspace(t, l, "WORKSPACE_ID="+s.prefix+"pulled")
+		s.wantWorkspace(t, l)
 		if n := len(s.git.Requests()) + s.engine.Count("/grpc") +
 			s.engine.Count("/session"); n != 0 || all[0].Type != "resolved" {
 			t.Errorf("git server and builder were asked %d times; %+v", n, all)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/containerd/platforms"
 	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/api/types/network"
 	"github.com/moby/moby/client"
 )
 
@@ -30,6 +31,20 @@ type Spec struct {
 	Detached bool
 	// Remove makes the engine remove the container when it ends.
 	Remove bool
+
+	// Entrypoint replaces the image's own, unless it is nil.
+	Entrypoint []string
+	// WorkingDir, User and Hostname are the image's or the engine's own if they are empty.
+	WorkingDir, User, Hostname string
+	// Labels are added to those of the image.
+	Labels map[string]string
+	// Volumes are the paths of anonymous volumes.
+	Volumes []string
+	// Host has the mounts, the published ports and the limits.
+	Host container.HostConfig
+	// Networks are those that the container joins besides what Host.NetworkMode says, and settings
+	// of that one.
+	Networks map[string]*network.EndpointSettings
 }
 
 // Container is a container that has not started. The caller must call Start, Run or Remove.
@@ -58,21 +73,33 @@ func Create(ctx context.Context, api *client.Client, s Spec) (*Container, error)
 		return nil, &Error{"create", err}
 	}
 	p = platforms.Normalize(p)
+	host := s.Host
+	host.AutoRemove = s.Remove
 	created, err := api.ContainerCreate(ctx, client.ContainerCreateOptions{
-		Config: &container.Config{
-			Image: s.Image, Cmd: s.Args, Env: s.Env, Tty: s.TTY,
-			AttachStdin: s.Stdin && !s.Detached, AttachStdout: !s.Detached,
-			AttachStderr: !s.Detached,
-			OpenStdin:    s.Stdin, StdinOnce: s.Stdin && !s.Detached,
-		},
-		HostConfig: &container.HostConfig{AutoRemove: s.Remove},
-		Platform:   &p,
-		Name:       s.Name,
+		Config: s.config(), HostConfig: &host, Platform: &p, Name: s.Name,
+		NetworkingConfig: &network.NetworkingConfig{EndpointsConfig: s.Networks},
 	})
 	if err != nil {
 		return nil, &Error{"create", err}
 	}
 	return &Container{api: api, spec: s, id: created.ID, Warnings: created.Warnings}, nil
+}
+
+func (s Spec) config() *container.Config {
+	c := &container.Config{
+		Image: s.Image, Cmd: s.Args, Env: s.Env, Tty: s.TTY, Entrypoint: s.Entrypoint,
+		WorkingDir: s.WorkingDir, User: s.User, Hostname: s.Hostname, Labels: s.Labels,
+		AttachStdin: s.Stdin && !s.Detached, AttachStdout: !s.Detached, AttachStderr: !s.Detached,
+		OpenStdin: s.Stdin, StdinOnce: s.Stdin && !s.Detached,
+		ExposedPorts: network.PortSet{}, Volumes: map[string]struct{}{},
+	}
+	for port := range s.Host.PortBindings {
+		c.ExposedPorts[port] = struct{}{}
+	}
+	for _, path := range s.Volumes {
+		c.Volumes[path] = struct{}{}
+	}
+	return c
 }
 
 // ID returns the container's ID.

@@ -25,9 +25,20 @@ and exits with the container's exit code. If stdin and stdout are terminals, the
 too, as with -it; otherwise its input is closed unless -i is set. There are no keys to detach; use
 --detach instead.
 
+The flags of docker run that describe the container have docker's names and meanings; others are in
+"docker create", which takes the image from "pinion ensure -q". They have nothing to do with how the
+image is built.
+
 Like a workspace server, pinion passes these variables of its own environment to the container:
-WORKSPACE_ID (a new one if it is unset), WORKSPACE_CONFIG_PATH, MODEL_PROVIDER, TIER, PLATFORM_URL
-and PARENT_ID. Unset ones are omitted, and --env takes precedence.
+WORKSPACE_ID (a new one if it is unset), WORKSPACE_CONFIG_PATH, MODEL_PROVIDER, TIER, PLATFORM_URL,
+MOLECULE_URL (otherwise the value of PLATFORM_URL) and PARENT_ID. Unset ones are omitted. It also
+sets what the runtime needs: WORKSPACE_CONFIG_PATH=/configs, PLUGINS_DIR=/plugins and
+PYTHONPATH=/app. --env and --env-file take precedence over all of these.
+
+With --workspace, the container is one of a workspace, as far as no other flag says otherwise: named
+ws-ID, with the volumes ws-ID-configs at /configs and ws-ID-workspace at /workspace, port 8000 at a
+free port of 127.0.0.1 ("docker port" shows it), labels with ID and template, the restart policy
+unless-stopped (not with --rm), and a log of at most 3 files of 10 MB. ID is WORKSPACE_ID.
 
 Exit codes: if there is no image, that of ensure (see pinion exit-codes); if the engine does not
 create or start the container, 125, as for docker run; otherwise that of the container. A container
@@ -37,6 +48,8 @@ stderr.`
 const runExample = `  pinion run claude-code
   pinion run hermes --rm -- sh -c 'echo $WORKSPACE_ID'
   pinion run hermes --detach --name ws-1 --env TIER=2
+  pinion run hermes --detach --workspace --network molecule-core-net --memory 2g
+  pinion run hermes --rm --entrypoint sh -v ./src:/src -w /src -- -c ls
   pinion run hermes --rm --path ./my-template`
 
 func (a *app) runCommand() *cobra.Command {
@@ -76,7 +89,7 @@ func nameThenDash(args []string, dash int) error {
 }
 
 func (a *app) run(ctx context.Context, name string, args []string, f *runFlags) error {
-	spec, err := f.spec(a.program)
+	spec, err := f.spec(a.program, name)
 	if err != nil {
 		return err
 	}

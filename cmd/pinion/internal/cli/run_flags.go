@@ -12,6 +12,8 @@ import (
 // container.
 type runFlags struct {
 	flags.Ensure
+	docker           dockerFlags
+	workspace        bool
 	detach, remove   bool
 	interactive, tty bool
 	// streamsSet reports whether -i or -t is set, to either value.
@@ -28,6 +30,10 @@ func (f *runFlags) register(cmd *cobra.Command) {
 	fs.StringVar(&f.name, "name", "", "`name` of the container")
 	fs.StringArrayVarP(&f.env, "env", "e", nil,
 		"`variable` for the container: NAME=value, or NAME for its current value; can be repeated")
+	fs.BoolVar(&f.workspace, "workspace", false,
+		"also set what a workspace server sets: volumes, port, labels, restart policy, log limits")
+	f.docker = newDockerFlags()
+	f.docker.register(fs)
 	fs.BoolVarP(&f.interactive, "interactive", "i", false, "keep the container's stdin open")
 	fs.BoolVarP(&f.tty, "tty", "t", false, "allocate a terminal for the container")
 	f.RegisterSource(cmd)
@@ -38,11 +44,12 @@ func (f *runFlags) register(cmd *cobra.Command) {
 func (f *runFlags) NoteSet(fs *pflag.FlagSet) {
 	f.Ensure.NoteSet(fs)
 	f.Format = flags.FormatText
+	f.docker.noteSet(fs)
 	f.streamsSet = fs.Changed("interactive") || fs.Changed("tty")
 }
 
-// spec returns the container's settings, but for the image and the arguments.
-func (f *runFlags) spec(p Program) (container.Spec, error) {
+// spec returns the settings of a template's container, but for the image and the arguments.
+func (f *runFlags) spec(p Program, template string) (container.Spec, error) {
 	terminalIn := container.IsTerminal(p.Stdin)
 	if !f.streamsSet && !f.detach {
 		f.interactive = terminalIn && container.IsTerminal(p.Stdout)
@@ -52,9 +59,23 @@ func (f *runFlags) spec(p Program) (container.Spec, error) {
 		return container.Spec{},
 			flags.Errorf("--tty with --interactive needs a terminal on stdin; omit --tty")
 	}
-	env, err := workspaceEnv(f.env, p.Lookup)
-	return container.Spec{
-		Name: f.name, Env: env, TTY: f.tty, Stdin: f.interactive, Detached: f.detach,
+	fromFiles, err := f.docker.variables(p.Lookup)
+	if err != nil {
+		return container.Spec{}, err
+	}
+	env, err := workspaceEnv(fromFiles, f.env, p.Lookup)
+	if err != nil {
+		return container.Spec{}, err
+	}
+	spec := container.Spec{
+		Name: f.name, Env: env.list(), TTY: f.tty, Stdin: f.interactive, Detached: f.detach,
 		Remove: f.remove,
-	}, err
+	}
+	if err := f.docker.apply(&spec); err != nil {
+		return spec, err
+	}
+	if f.workspace {
+		asWorkspace(&spec, template, env)
+	}
+	return spec, nil
 }
