@@ -72,9 +72,10 @@ type Builder struct {
 	registry session.Attachable
 	// dialSession connects a session; nil means through the client's API.
 	dialSession session.Dialer
-	// dialed is the last failure to reach the BuildKit inside an engine. gRPC passes on its text
-	// alone.
-	dialed atomic.Pointer[error]
+	// dialed and session are the last failures to reach the BuildKit inside an engine and to begin
+	// a session with it. gRPC passes on their texts alone, or what they lead to.
+	dialed  atomic.Pointer[error]
+	session atomic.Pointer[Error]
 }
 
 // Option configures a Builder.
@@ -132,7 +133,7 @@ func ForEngine(ctx context.Context, e Engine, facts EngineFacts, opts ...Option)
 	) (net.Conn, error) {
 		conn, err := e.DialHijack(ctx, "/session", proto, meta)
 		if err != nil {
-			err = b.connectError(err)
+			b.session.Store(b.connectError(err))
 		}
 		return conn, err
 	}
@@ -192,7 +193,7 @@ func (b *Builder) probe(ctx context.Context) error {
 	return nil
 }
 
-func (b *Builder) connectError(err error) error {
+func (b *Builder) connectError(err error) *Error {
 	err = fmt.Errorf("builder %s: %w", b.info.Endpoint, errtext.Plain(err))
 	if situation, _ := errdef.SituationOf(err); situation == "" {
 		situation, detail := b.info.down()

@@ -21,6 +21,9 @@ import (
 // explain gives an error of BuildKit a kind. It asks the builder whether it is alive, and does not
 // rely on messages for that.
 func (s *solve) explain(ctx context.Context, err error) error {
+	if refused := s.builder.session.Load(); refused != nil {
+		return refused
+	}
 	endpoint := s.builder.info.Endpoint
 	if connectionLost(err) || s.builder.alive(ctx) != nil {
 		situation, detail := s.builder.info.down()

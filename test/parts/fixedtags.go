@@ -46,14 +46,16 @@ func FixedTags() []FixedTag {
 			"Repository does not allow updating assets: y"),
 		answer("acr", http.StatusMethodNotAllowed, "UNSUPPORTED",
 			"The operation is disallowed on this registry, repository or image."),
-		{"a proxy", Refusal{http.StatusForbidden, "text/html", forbiddenPage}},
+		{"a proxy", ForbiddenPage()},
 		{"without words", Refusal{http.StatusConflict, "text/plain", ""}},
 	}
 }
 
-// forbiddenPage is what HAProxy answers to a request that its rules deny.
-const forbiddenPage = "<html><body><h1>403 Forbidden</h1>\n" +
-	"Request forbidden by administrative rules.\n</body></html>\n"
+// ForbiddenPage is what HAProxy answers to a request that its rules deny.
+func ForbiddenPage() Refusal {
+	return Refusal{http.StatusForbidden, "text/html", "<html><body><h1>403 Forbidden</h1>\n" +
+		"Request forbidden by administrative rules.\n</body></html>\n"}
+}
 
 // KeepTags makes a registry one whose tags are fixed: a manifest under a tag that the registry at
 // that URL has is refused. The credentials are those of the request.
