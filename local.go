@@ -301,8 +301,8 @@ func (o *Orchestrator) solve(
 	res, err := bk.Solve(ctx, buildkit.Request{
 		Remote: w.head.Remote, Revision: r.Revision, Tree: w.tree,
 		Subdir: t.Subdir, Dockerfile: t.Dockerfile, Target: t.Target, Platform: platform,
-		KeepGitDir: t.KeepGitDir,
-		Args:       t.Args, OnArgs: o.logArgs(t.Name),
+		KeepGitDir: t.KeepGitDir, Submodules: t.Submodules,
+		Args: t.Args, OnArgs: o.logArgs(t.Name),
 		Labels: r.Labels(), Provenance: buildkit.Provenance(r.Provenance),
 		Reference: arrival.Name(), Name: r.Reference(),
 		Token: cred.Token, AuthHeader: cred.Header(), AllowedFrontends: o.frontends(w),

@@ -32,7 +32,7 @@ func fetch(ctx context.Context, c gateway.Client, req Request, refs bool) (*chec
 		return nil, err
 	}
 	skipsSubmodules := caps.Supports(pb.CapSourceGitSkipSubmodules) == nil
-	st := gitSource(req, strategy, skipsSubmodules, caps.Supports(pb.CapSourceGitChecksum) == nil)
+	st := gitSource(req, strategy, &caps, skipsSubmodules)
 	tree, err := take(ctx, c, st)
 	if err != nil && strategy == StrategyCommit {
 		err = &refusedCommit{err}
@@ -40,7 +40,8 @@ func fetch(ctx context.Context, c gateway.Client, req Request, refs bool) (*chec
 	if err != nil {
 		return nil, err
 	}
-	return &checkout{state: st, tree: tree, strategy: strategy, submodules: !skipsSubmodules}, nil
+	co := &checkout{state: st, tree: tree, strategy: strategy, submodules: !skipsSubmodules}
+	return withSubmodules(ctx, c, co, req)
 }
 
 // chooseStrategy returns the strategy for the builder's capabilities. No strategy names a branch.
@@ -94,12 +95,12 @@ func take(ctx context.Context, c gateway.Client, st llb.State) (files, error) {
 
 // gitSource returns the source, built from parts. In both strategies the ref is the SHA itself,
 // with the checksum beside it if the builder knows checksums, so BuildKit has no branch to follow.
-func gitSource(req Request, s Strategy, skipSubmodules, checksum bool) llb.State {
+func gitSource(req Request, s Strategy, caps *apicaps.CapSet, skipSubmodules bool) llb.State {
 	opts := []llb.GitOption{
 		llb.GitRef(req.Revision.String()),
 		llb.WithCustomNamef("fetch %s#%s", req.Remote, req.Revision.Short()),
 	}
-	if checksum {
+	if caps.Supports(pb.CapSourceGitChecksum) == nil {
 		opts = append(opts, llb.GitChecksum(req.Revision.String()))
 	}
 	if s == StrategyCommit {

@@ -37,11 +37,12 @@ type inspection struct {
 
 // inspect reads the fetched tree and refuses what must not reach the frontend.
 func inspect(ctx context.Context, co *checkout, req Request) (*inspection, error) {
-	modules, err := find(ctx, co.tree, ".gitmodules")
+	modules, err := find(ctx, co.tree, gitmodules)
 	if err != nil {
 		return nil, err
 	}
-	if co.submodules && modules != nil {
+	leftOut := modules != nil && len(req.Submodules) == 0
+	if leftOut && co.submodules {
 		return nil,
 			tooOld("the repository has submodules and this builder cannot leave them out, which " +
 				"takes BuildKit 0.29 or later")
@@ -56,7 +57,7 @@ func inspect(ctx context.Context, co *checkout, req Request) (*inspection, error
 	if err != nil {
 		return nil, err
 	}
-	if modules != nil {
+	if leftOut {
 		in.warnings = append(in.warnings, "submodules are not fetched")
 	}
 	return in, nil

@@ -25,6 +25,9 @@ type Request struct {
 	Subdir string
 	// Dockerfile is the Dockerfile's path below Subdir, or with a "/" in front below the root.
 	Dockerfile string
+	// Submodules are the hosts, or host/path, whose repositories may be submodules; with none,
+	// submodules are left out.
+	Submodules []string
 	// KeepGitDir leaves the repository's .git in the context; a Tree never has it.
 	KeepGitDir bool
 	// Target is the stage to build; empty means the last one.

@@ -1,6 +1,7 @@
 package buildkit_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -14,6 +15,7 @@ func TestLowerCaseDockerfile(t *testing.T)     { onEachBuilder(t, lowerCaseDocke
 func TestDockerfileOutsideSubdir(t *testing.T) { onEachBuilder(t, dockerfileOutsideSubdir) }
 func TestGitDir(t *testing.T)                  { onEachBuilder(t, gitDir) }
 func TestIgnoredFolders(t *testing.T)          { onEachBuilder(t, ignoredFolders) }
+func TestSubmodulesOnRequest(t *testing.T)     { onEachBuilder(t, submodulesOnRequest) }
 func TestLFSInAFolder(t *testing.T)            { onEachBuilder(t, lfsInAFolder) }
 
 // says returns a template that prints a word from the Dockerfile at a path.
@@ -101,5 +103,35 @@ func lfsInAFolder(t *testing.T, b *bench) {
 		if warns := strings.Contains(strings.Join(res.Warnings, " "), "Git LFS"); warns != c.warns {
 			t.Errorf("%s: warnings %q", name, res.Warnings)
 		}
+	}
+}
+
+// submodulesOnRequest fetches a submodule and the one in it, and refuses a repository that is not
+// allowed, at the first level before it is asked for.
+func submodulesOnRequest(t *testing.T, b *bench) {
+	modules := func(path, url string) parts.File {
+		return parts.Text(".gitmodules",
+			fmt.Sprintf("[submodule %q]\n\tpath = %s\n\turl = %s\n", path, path, url))
+	}
+	inner := b.template(t, "inner", parts.Text("word", "inner\n"))
+	middle := b.template(t, "middle", parts.Text("word", "middle\n"), modules("in", "../inner.git"),
+		parts.Submodule("in", inner.Revision.String()))
+	req := b.busybox(t, "outer", []string{"COPY mid /mid", "RUN cat /mid/word /mid/in/word"},
+		modules("mid", "../middle.git"), parts.Submodule("mid", middle.Revision.String()))
+	host := req.Remote.Host()
+	req.Submodules = []string{"other.example", host}
+	res, out := mustSolve(t, b, req)
+	if !strings.Contains(out, "middle") || !strings.Contains(out, "inner") ||
+		len(res.Warnings) != 0 {
+		t.Errorf("warnings %q\n%s", res.Warnings, out)
+	}
+	for _, c := range []struct{ allowed, says string }{
+		{"other.example", "/middle is not in the list"},
+		{host + "/middle", "/inner is not in the list"},
+	} {
+		req.Submodules = []string{c.allowed}
+		_, _, err := solve(t, b, req)
+		wantError(t, err, buildkit.ErrRefused, c.says)
+		wantSituation(t, err, errdef.SubmoduleNotAllowed, host)
 	}
 }

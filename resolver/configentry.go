@@ -84,6 +84,9 @@ func (e templateConfig) setBuild(t *Template) error {
 		}
 		t.Dockerfile = "/" + strings.TrimPrefix(e.RootDockerfile, "/")
 	}
+	if len(e.Submodules) > 0 {
+		t.Submodules = e.Submodules
+	}
 	if e.KeepGitDir != nil {
 		t.KeepGitDir = *e.KeepGitDir
 	}

@@ -34,6 +34,9 @@ type Template struct {
 	Target     string     // the Dockerfile's stage, "" for its last
 	Platform   string     // os/arch[/variant] or "native"; "" leaves it to the caller
 	Image      string     // unique in the catalogue; "workspace-template-"+Name by default
+	// Submodules are the hosts, or host/path, whose repositories may be submodules; with none,
+	// submodules are left out.
+	Submodules []string
 	// KeepGitDir leaves the repository's .git in the build context.
 	KeepGitDir bool
 	// Timeout bounds a build; 0 leaves it to the caller.
@@ -83,6 +86,9 @@ func (t Template) describe() string {
 		if part.value != part.usual {
 			text += ", " + part.what + " " + part.value
 		}
+	}
+	if len(t.Submodules) > 0 {
+		text += ", submodules of " + strings.Join(t.Submodules, " ")
 	}
 	if t.KeepGitDir {
 		text += ", .git kept"
@@ -147,7 +153,8 @@ func checkTemplate(t Template) (Template, error) {
 	}
 	return t, cmp.Or(inKey(checkImage(t.Image), "image"),
 		inKey(checkPlatform(t.Platform), "platform"), inKey(checkTarget(t.Target), "target"),
-		inKey(checkTimeout(t.Timeout), "timeout"))
+		inKey(checkTimeout(t.Timeout), "timeout"),
+		inKey(checkSubmodules(t.Submodules), "submodules"))
 }
 
 // checkArgs checks each rule and sorts them by name.
@@ -254,6 +261,17 @@ func checkTarget(target string) error {
 		strings.HasPrefix(target, ".") {
 		return fmt.Errorf("%w: target %s: give the name of a Dockerfile stage",
 			ErrInvalidInput, quote(target))
+	}
+	return nil
+}
+
+// checkSubmodules accepts hosts with or without a path.
+func checkSubmodules(list []string) error {
+	for _, entry := range list {
+		if _, err := git.ParseRemote("https://" + strings.TrimSuffix(entry, "/") + "/x"); err != nil {
+			return fmt.Errorf("%w: submodules: %s is neither a host nor host/path, as in "+
+				"git.example.com/team", ErrInvalidInput, quote(entry))
+		}
 	}
 	return nil
 }

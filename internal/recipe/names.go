@@ -92,14 +92,15 @@ func (r Recipe) variant() string {
 // "" for the usual form. The letter in front keeps it apart from the digest of labels.
 func formOf(t resolver.Template) string {
 	if t.Subdir == "" && t.Dockerfile == resolver.DefaultDockerfile && t.Target == "" &&
-		!t.KeepGitDir && slices.Equal(t.Args, resolver.StandardArgs(t.Name)) {
+		!t.KeepGitDir && len(t.Submodules) == 0 && slices.Equal(t.Args, resolver.StandardArgs(t.Name)) {
 		return ""
 	}
 	return "f" + shortDigest(struct {
 		Subdir, Dockerfile, Target string
 		Args                       []arg.Rule
 		KeepGitDir                 bool `json:",omitempty"`
-	}{t.Subdir, t.Dockerfile, t.Target, t.Args, t.KeepGitDir})
+		Submodules                 bool `json:",omitempty"`
+	}{t.Subdir, t.Dockerfile, t.Target, t.Args, t.KeepGitDir, len(t.Submodules) > 0})
 }
 
 // shortDigest returns 12 hex digits of a value's JSON form, in which the keys of maps are sorted.

@@ -45,6 +45,8 @@ type Recipe struct {
 	Args []arg.Rule `json:"args,omitempty"`
 	// KeepGitDir leaves the repository's .git in the build context.
 	KeepGitDir bool `json:"keep_git_dir,omitempty"`
+	// Submodules reports whether the build context has them.
+	Submodules bool `json:"submodules,omitempty"`
 	// Isolation is the token that keeps the images of several users of one store apart, or "".
 	Isolation string `json:"isolation,omitempty"`
 
@@ -58,7 +60,7 @@ func New(t resolver.Template, platform string) Recipe {
 	return Recipe{
 		Schema: schema, Repository: t.Remote.String(), Subdir: t.Subdir, Dockerfile: t.Dockerfile,
 		Target: t.Target, Platform: platform, Image: t.Image, Args: t.Args,
-		KeepGitDir: t.KeepGitDir, form: formOf(t),
+		KeepGitDir: t.KeepGitDir, Submodules: len(t.Submodules) > 0, form: formOf(t),
 	}
 }
 

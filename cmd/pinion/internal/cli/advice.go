@@ -83,6 +83,8 @@ var advice = map[errdef.Situation]string{
 		"with --cache-dir or MOLECULE_LOCAL_BUILD_CACHE",
 	errdef.CommitOffBranch: "choose a commit of the branch, or allow any with --allow-any-sha",
 	errdef.ConfigMissing:   "create the file, or correct its name in --config or PINION_CONFIG",
+	errdef.SubmoduleNotAllowed: "add {}, or a path there, to submodules of the template in the " +
+		"config file, if its content may be in the image",
 	errdef.GitDirWanted: "the build context has no .git: set keep_git_dir: true for the template " +
 		"in the config file. A working tree never has it",
 	errdef.GivenMissing: "load it, `docker pull` it if it has a name, or correct image in the " +

@@ -1,0 +1,216 @@
+package buildkit
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"path"
+	"slices"
+	"strings"
+
+	gateway "github.com/moby/buildkit/frontend/gateway/client"
+
+	"git.moleculesai.app/molecule-ai/pinion/internal/errdef"
+	"git.moleculesai.app/molecule-ai/pinion/resolver/git"
+)
+
+const (
+	gitmodules = ".gitmodules"
+	// maxSubmodules bounds the submodules of a repository, those of submodules included.
+	maxSubmodules = 100
+)
+
+// submodule is one entry of a .gitmodules.
+type submodule struct{ name, path, url string }
+
+// withSubmodules returns the checkout with its submodules, if the request asks for them and the
+// commit has any. The builder's git fetches them, at the commits that the tree names, and shows the
+// credential to the host of the repository alone. Each repository must be in the request's list.
+// Those of the commit are checked before they are fetched, and those that they have in turn before
+// anything of the tree runs.
+func withSubmodules(
+	ctx context.Context, c gateway.Client, co *checkout, req Request,
+) (*checkout, error) {
+	if len(req.Submodules) == 0 || !has(ctx, co.tree, gitmodules) {
+		return co, nil
+	}
+	check := submoduleCheck{allowed: req.Submodules}
+	modules, err := check.of(ctx, co.tree, "", req.Remote)
+	if err != nil {
+		return nil, err
+	}
+	if !co.submodules {
+		caps := c.BuildOpts().LLBCaps
+		co.state = gitSource(req, co.strategy, &caps, false)
+		if co.tree, err = take(ctx, c, co.state); err != nil {
+			return nil, err
+		}
+	}
+	return co, check.nested(ctx, co.tree, "", modules)
+}
+
+// submoduleCheck refuses submodules whose repositories are not allowed.
+type submoduleCheck struct {
+	allowed []string // host or host/path, without .git
+	count   int
+}
+
+// resolved is a submodule with its repository and its path below the root.
+type resolved struct {
+	path   string
+	remote git.Remote
+}
+
+// of returns the submodules of the repository whose tree is at dir.
+func (s *submoduleCheck) of(
+	ctx context.Context, f files, dir string, remote git.Remote,
+) ([]resolved, error) {
+	name := path.Join(dir, gitmodules)
+	if !has(ctx, f, name) {
+		return nil, nil
+	}
+	text, err := readBounded(ctx, f, name)
+	if err != nil {
+		return nil, err
+	}
+	modules, err := parseSubmodules(text)
+	if err != nil {
+		return nil, refuse("%s: %w", name, err)
+	}
+	if s.count += len(modules); s.count > maxSubmodules {
+		return nil, refuse("the repository has more than %d submodules", maxSubmodules)
+	}
+	var all []resolved
+	for _, m := range modules {
+		at, err := s.resolve(m, remote)
+		if err != nil {
+			return nil, refuse("%s: submodule %q: %w", name, m.name, err)
+		}
+		all = append(all, resolved{path.Join(dir, m.path), at})
+	}
+	return all, nil
+}
+
+// nested checks the submodules of submodules.
+func (s *submoduleCheck) nested(
+	ctx context.Context, f files, dir string, modules []resolved,
+) error {
+	for _, m := range modules {
+		inner, err := s.of(ctx, f, m.path, m.remote)
+		if err == nil {
+			err = s.nested(ctx, f, m.path, inner)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// resolve returns the repository of a submodule. A URL that begins with ./ or ../ is relative to
+// that of the repository (gitmodules(5)).
+func (s *submoduleCheck) resolve(m submodule, of git.Remote) (git.Remote, error) {
+	raw := m.url
+	if strings.HasPrefix(raw, "./") || strings.HasPrefix(raw, "../") {
+		base, err := url.Parse(of.String())
+		if err != nil {
+			return git.Remote{}, err
+		}
+		base.Path = path.Join(base.Path, raw)
+		raw = base.String()
+	}
+	var opts []git.RemoteOption
+	if of.Scheme() == "http" {
+		opts = append(opts, git.AllowInsecureHTTP())
+	}
+	remote, err := git.ParseRemote(raw, opts...)
+	if err != nil {
+		return git.Remote{}, err
+	}
+	if !slices.ContainsFunc(s.allowed, func(entry string) bool { return within(remote, entry) }) {
+		return git.Remote{}, errdef.In(errdef.SubmoduleNotAllowed, remote.Host(),
+			fmt.Errorf("%s is not in the list of repositories for submodules", remote))
+	}
+	return remote, nil
+}
+
+// within reports whether a repository is at a host, or below a path there.
+func within(r git.Remote, entry string) bool {
+	host, below, _ := strings.Cut(entry, "/")
+	if r.Host() != strings.ToLower(host) {
+		return false
+	}
+	below = strings.TrimSuffix(strings.TrimSuffix(below, "/"), ".git")
+	return below == "" || r.Path() == below || strings.HasPrefix(r.Path(), below+"/")
+}
+
+// parseSubmodules reads a .gitmodules, which has the syntax of git's configuration (git-config(1)).
+// What it does not understand is an error, so that no entry is overlooked.
+func parseSubmodules(text []byte) ([]submodule, error) {
+	var modules []submodule
+	lines := bufio.NewScanner(bytes.NewReader(text))
+	lines.Buffer(nil, maxDockerfile)
+	for n := 1; lines.Scan(); n++ {
+		line := strings.TrimSpace(lines.Text())
+		switch {
+		case line == "" || line[0] == '#' || line[0] == ';':
+		case strings.HasPrefix(line, "["):
+			name, ok := strings.CutPrefix(line, `[submodule "`)
+			if ok {
+				name, ok = strings.CutSuffix(name, `"]`)
+			}
+			if !ok || strings.ContainsAny(name, `"\`) {
+				return nil, fmt.Errorf("line %d: it is no section of a submodule", n)
+			}
+			modules = append(modules, submodule{name: name})
+		case len(modules) == 0:
+			return nil, fmt.Errorf("line %d: it is in no section", n)
+		default:
+			if err := modules[len(modules)-1].set(line); err != nil {
+				return nil, fmt.Errorf("line %d: %w", n, err)
+			}
+		}
+	}
+	if err := lines.Err(); err != nil {
+		return nil, err
+	}
+	return checkedSubmodules(modules)
+}
+
+// set reads a line with a key and its value.
+func (m *submodule) set(line string) error {
+	key, value, _ := strings.Cut(line, "=")
+	value = strings.TrimSpace(value)
+	if bare, ok := strings.CutPrefix(value, `"`); ok && strings.HasSuffix(bare, `"`) {
+		value = strings.TrimSuffix(bare, `"`)
+	} else if i := strings.IndexAny(value, "#;"); i >= 0 {
+		value = strings.TrimSpace(value[:i])
+	}
+	if strings.ContainsAny(value, `"\`) {
+		return errors.New("quotes in a value and escapes cannot be read")
+	}
+	switch strings.ToLower(strings.TrimSpace(key)) {
+	case "path":
+		m.path = value
+	case "url":
+		m.url = value
+	}
+	return nil
+}
+
+// checkedSubmodules returns the entries that git takes for submodules: those with a path and a URL.
+func checkedSubmodules(modules []submodule) ([]submodule, error) {
+	modules = slices.DeleteFunc(modules, func(m submodule) bool {
+		return m.path == "" || m.url == ""
+	})
+	for _, m := range modules {
+		if p, err := git.ParseSubdir(m.path); err != nil || p == "" {
+			return nil, errors.New("the path of submodule " + fmt.Sprintf("%q", m.name) +
+				" is none below the root")
+		}
+	}
+	return modules, nil
+}
