@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"strings"
 	"time"
 
 	"git.moleculesai.app/molecule-ai/pinion/buildkit"
@@ -161,6 +163,10 @@ func (o *Orchestrator) bake(ctx context.Context, name string) (BakeTarget, error
 		return BakeTarget{}, fmt.Errorf("%w: the catalogue gives the image of %s, so there is "+
 			"nothing to build", ErrInvalidInput, name)
 	}
+	if strings.HasPrefix(t.Dockerfile, "/") {
+		return BakeTarget{}, fmt.Errorf("%w: the Dockerfile of %s is outside of its subdir, which "+
+			"bake cannot express for a git repository", ErrInvalidInput, name)
+	}
 	var store *imagestore.Facts
 	if o.namedPlatform(t) == NativePlatform || arg.ReadsFiles(t.Args) {
 		s, err := o.store()
@@ -182,11 +188,15 @@ func (o *Orchestrator) bake(ctx context.Context, name string) (BakeTarget, error
 			"which bake takes for that of a file", ErrInvalidInput, t.Remote)
 	}
 	target := bakeTarget(o.recipe(t, platform).At(head.Revision), head.Remote)
-	if len(t.Args) == 0 {
-		return target, nil
+	if len(t.Args) > 0 {
+		req := buildkit.Request{Remote: head.Remote, Revision: head.Revision, Args: t.Args}
+		target.Args, err = o.readArgs(ctx, store, req)
 	}
-	req := buildkit.Request{Remote: head.Remote, Revision: head.Revision, Args: t.Args}
-	target.Args, err = o.readArgs(ctx, store, req)
+	if t.KeepGitDir {
+		args := map[string]string{"BUILDKIT_CONTEXT_KEEP_GIT_DIR": "1"}
+		maps.Copy(args, target.Args)
+		target.Args = args
+	}
 	return target, err
 }
 
