@@ -1,7 +1,7 @@
 // Command bench compares Pinion with what people would use instead, on real parts that it starts
 // itself: Gitea, Docker engines on both image stores, and a standalone buildkitd.
 //
-//	go run ./test/bench [-run REGEXP] [-n RUNS] [-json FILE]
+//	go run ./test/bench [-run REGEXP] [-n RUNS] [-size MB] [-json FILE]
 //
 // Each scenario is a race of two commands, or of callers of a server, the library, or what both
 // rest on. They take turns, so that a slower machine slows both, and what counts is
@@ -32,6 +32,7 @@ type options struct {
 	only *regexp.Regexp
 	runs int
 	json string
+	size int64 // bytes
 }
 
 func main() {
@@ -56,6 +57,7 @@ func parse(args []string) (options, error) {
 		"run the scenarios alone whose name, such as hit/docker29-classic, matches this `regexp`")
 	fs.IntVar(&o.runs, "n", 0,
 		"count this many `runs` of each command (default: as the scenario says)")
+	megabytes := fs.Int64("size", 2000, "size of the platform's template in `MB`")
 	fs.StringVar(&o.json, "json", "", "write every time to a `file`")
 	if err := fs.Parse(args); err != nil {
 		return o, err
@@ -64,15 +66,16 @@ func parse(args []string) (options, error) {
 	if o.only, err = regexp.Compile(*pattern); err != nil {
 		return o, err
 	}
-	if o.runs < 0 || fs.NArg() > 0 {
-		return o, errors.New("usage: bench [-run REGEXP] [-n RUNS] [-json FILE]")
+	o.size = *megabytes * 1_000_000
+	if o.runs < 0 || o.size <= 0 || fs.NArg() > 0 {
+		return o, errors.New("usage: bench [-run REGEXP] [-n RUNS] [-size MB] [-json FILE]")
 	}
 	return o, nil
 }
 
 // bench runs the scenarios engine by engine: no engine is up while another one is measured.
 func bench(ctx context.Context, o options) (err error) {
-	s, err := openStage(ctx)
+	s, err := openStage(ctx, o.size)
 	if err != nil {
 		return err
 	}

@@ -22,6 +22,8 @@ type stage struct {
 	gitea    *parts.Gitea
 	template template
 	big      *changing  // nil until a race needs it
+	platform *platform  // nil until a race needs it
+	size     int64      // of the platform's template, in bytes
 	history  *gitServer // nil until a race needs it
 	programs programs
 }
@@ -29,12 +31,12 @@ type stage struct {
 // programs are paths. docker is empty where the machine has no client.
 type programs struct{ pinion, docker, buildx string }
 
-func openStage(ctx context.Context) (*stage, error) {
+func openStage(ctx context.Context, size int64) (*stage, error) {
 	dir, err := os.MkdirTemp("", "pinion-bench-")
 	if err != nil {
 		return nil, err
 	}
-	s := &stage{dir: dir}
+	s := &stage{dir: dir, size: size}
 	if err := s.setUp(ctx); err != nil {
 		return nil, errors.Join(err, s.close())
 	}
