@@ -11,15 +11,15 @@ import (
 )
 
 // OnBranch returns rev only if it is a commit and is, right now, the head of the
-// branch that ref names or an ancestor of it. A commit of a fork,
-// of a pull request or of another branch can be in the same object store and be
-// fetched by its name, although no maintainer has accepted it.
+// branch that ref names or an ancestor of it. A commit of a fork, of a pull
+// request or of another branch can be in the same object store and be fetched by
+// its name, although no maintainer has accepted it.
 //
-// The answer is the forge's, by Gitea's API: compare/<branch>...<rev> with
-// total_commits 0, and the other way round with more than 0, since some
-// versions answer 0 for histories that share nothing. A commit for which that
-// can't be shown is refused: the error is an *Error around ErrNotOnBranch, or
-// one of Head's.
+// The answer is the server's, by git's protocol. Where that gives no answer, it
+// is the forge's, by Gitea's API: compare/<branch>...<rev> with total_commits 0,
+// and the other way round with more than 0, since some versions answer 0 for
+// histories that share nothing. A commit for which neither shows it is refused:
+// the error is an *Error around ErrNotOnBranch, or one of Head's.
 func (c *Client) OnBranch(
 	ctx context.Context, remote git.Remote, ref git.Ref, rev git.Revision, hint Dialect,
 ) (Head, error) {
@@ -51,8 +51,16 @@ func (c *Client) requireOnBranch(
 	if head.Revision == rev {
 		return nil
 	}
-	if head.Ref.Branch() == "" {
-		return notOnBranch(head.Ref.String() + " is on no branch")
+	ok, err := c.isAncestor(ctx, head, rev)
+	switch {
+	case ok:
+		return nil
+	case err == nil:
+		return notOnBranch("it is not in the history of " + head.Ref.String())
+	case ctx.Err() != nil:
+		return requestError(ctx, ctx.Err())
+	case head.Ref.Branch() == "":
+		return fmt.Errorf("%w, and %w", notOnBranch(head.Ref.String()+" is on no branch"), err)
 	}
 	for _, check := range []func(context.Context, git.Remote, git.Ref, git.Revision) error{
 		c.requireNoNamesake, c.requireCommit, c.requireAncestor,
@@ -159,7 +167,7 @@ func (c *Client) hasCommits(ctx context.Context, remote git.Remote, baseHead str
 func (c *Client) unverified(ctx context.Context, remote git.Remote, err error) error {
 	var refused *statusError
 	if errors.Is(err, errNoForge) || errors.As(err, &refused) && !refused.isDenial() {
-		return fmt.Errorf("%w: %w", notOnBranch("the forge didn't show it by Gitea's API"), err)
+		return fmt.Errorf("%w: %w", notOnBranch("neither git's protocol nor Gitea's API showed it"), err)
 	}
 	return c.explain(ctx, remote, err)
 }

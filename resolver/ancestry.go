@@ -1,0 +1,207 @@
+package resolver
+
+import (
+	"bytes"
+	"compress/zlib"
+	"context"
+	"crypto/sha1" //nolint:gosec // the name of git's objects, not a signature
+	hash256 "crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"net/http"
+
+	"git.moleculesai.app/molecule-ai/pinion/resolver/git"
+)
+
+// maxCommit caps what is read of a pack: its first object, which is a commit.
+const maxCommit = 1 << 20
+
+// errNotShown: the server did not answer a question about its history by git's protocol.
+var errNotShown = errors.New("the server did not show it by git's protocol")
+
+// isAncestor asks by git's protocol whether rev is a commit in the history of the head. Both
+// answers are small packs, of which only the beginning is read: of what rev has and the head has
+// not, which is empty for an ancestor alone, and of rev itself. The error is errNotShown, also if
+// the server gives out no commits by their names.
+func (c *Client) isAncestor(ctx context.Context, head Head, rev git.Revision) (bool, error) {
+	if head.Dialect.Protocol == ProtocolDumb {
+		return false, errNotShown
+	}
+	beyond := 0
+	err := c.fetchPack(ctx, head, rev, false, func(r io.Reader) (err error) {
+		beyond, err = packCount(r)
+		return err
+	})
+	if err != nil || beyond > 0 {
+		return false, err
+	}
+	err = c.fetchPack(ctx, head, rev, true, func(r io.Reader) error {
+		if _, err := packCount(r); err != nil {
+			return err
+		}
+		return requireFirst(r, rev)
+	})
+	return err == nil, err
+}
+
+// fetchPack asks for the objects of rev that the head has not, or for rev alone, and passes the
+// pack on.
+func (c *Client) fetchPack(
+	ctx context.Context, head Head, rev git.Revision, alone bool, read func(io.Reader) error,
+) error {
+	body := fetchRequest(head, rev, alone)
+	resp, err := c.sendRetrying(ctx, 0, maxCommit, func() (*http.Request, error) {
+		req, err := http.NewRequestWithContext(ctx, http.MethodPost,
+			head.Remote.GitURL()+uploadPackPath, bytes.NewReader(body))
+		if err != nil {
+			return nil, err
+		}
+		req.Header.Set("Content-Type", requestType)
+		req.Header.Set("Accept", resultType)
+		if head.Dialect.Protocol != ProtocolV1 {
+			req.Header.Set("Git-Protocol", "version=2")
+		}
+		c.sign(req, head.Remote)
+		return req, nil
+	})
+	if err != nil {
+		return fmt.Errorf("%w: %w", errNotShown, err)
+	}
+	defer func() { _ = resp.Body.Close() }() // the rest is not needed
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("%w: HTTP status %d", errNotShown, resp.StatusCode)
+	}
+	if err := read(&packStream{lines: newPktReader(resp.Body)}); err != nil {
+		return fmt.Errorf("%w: %w", errNotShown, err)
+	}
+	return nil
+}
+
+// fetchRequest is the body of a fetch: of version 2 (gitprotocol-v2), or of version 0 and 1
+// (gitprotocol-pack).
+func fetchRequest(head Head, rev git.Revision, alone bool) []byte {
+	want, have := "want "+rev.String(), "have "+head.Revision.String()
+	objectFormat := ""
+	if rev.Format() != git.SHA1 {
+		objectFormat = "object-format=" + string(rev.Format())
+	}
+	var body []byte
+	if head.Dialect.Protocol == ProtocolV1 {
+		body = appendPkt(body, want+" side-band-64k no-progress "+objectFormat)
+		if alone {
+			body = appendPkt(body, "deepen 1")
+		}
+		body = append(body, pktFlushStr...)
+		if !alone {
+			body = appendPkt(body, have)
+		}
+		return appendPkt(body, "done")
+	}
+	body = appendPkt(body, "command=fetch")
+	if objectFormat != "" {
+		body = appendPkt(body, objectFormat)
+	}
+	body = append(body, pktDelimStr...)
+	lines := []string{"no-progress", want, have, "done"}
+	if alone {
+		lines = []string{"no-progress", "deepen 1", want, "done"}
+	}
+	for _, line := range lines {
+		body = appendPkt(body, line)
+	}
+	return append(body, pktFlushStr...)
+}
+
+// packStream reads a pack out of an answer's side band, and skips what stands before it.
+type packStream struct {
+	lines *pktReader
+	rest  []byte
+}
+
+// Read implements io.Reader.
+func (s *packStream) Read(p []byte) (int, error) {
+	const data, failure = 1, 3 // 2 is progress
+	for len(s.rest) == 0 {
+		line, mark, err := s.lines.next()
+		switch {
+		case err != nil:
+			return 0, err
+		case mark >= 0 || len(line) == 0:
+		case line[0] == data:
+			s.rest = line[1:]
+		case line[0] == failure, bytes.HasPrefix(line, []byte("ERR ")):
+			return 0, errRefused
+		}
+	}
+	n := copy(p, s.rest)
+	s.rest = s.rest[n:]
+	return n, nil
+}
+
+// packCount reads the header of a pack (gitformat-pack) and returns how many objects follow.
+func packCount(r io.Reader) (int, error) {
+	var header [12]byte
+	if _, err := io.ReadFull(r, header[:]); err != nil {
+		return 0, err
+	}
+	version := binary.BigEndian.Uint32(header[4:])
+	if string(header[:4]) != "PACK" || version != 2 && version != 3 {
+		return 0, fmt.Errorf("%w: not a pack", ErrInvalidAnswer)
+	}
+	return int(binary.BigEndian.Uint32(header[8:])), nil
+}
+
+// requireFirst reads the first object of a pack, which must be the commit rev. A pack begins with
+// its commits.
+func requireFirst(r io.Reader, rev git.Revision) error {
+	const commit = 1 // the type
+	in := &byteReader{r: r}
+	b, err := in.ReadByte()
+	kind, size := b>>4&7, uint64(b&15)
+	for shift := 4; err == nil && b&0x80 != 0; shift += 7 {
+		if shift > 32 {
+			return fmt.Errorf("%w: the size of an object", ErrInvalidAnswer)
+		}
+		b, err = in.ReadByte()
+		size |= uint64(b&0x7f) << shift
+	}
+	switch {
+	case err != nil:
+		return err
+	case kind != commit || size > maxCommit:
+		return fmt.Errorf("%w: it is no commit", ErrInvalidAnswer)
+	}
+	inflated, err := zlib.NewReader(in)
+	if err != nil {
+		return err
+	}
+	var sum hash.Hash = sha1.New() //nolint:gosec // as above
+	if rev.Format() == git.SHA256 {
+		sum = hash256.New()
+	}
+	_, _ = fmt.Fprintf(sum, "commit %d\x00", size) // a hash takes everything
+	n, err := io.Copy(sum, io.LimitReader(inflated, maxCommit))
+	if err != nil {
+		return err
+	}
+	if uint64(n) != size || hex.EncodeToString(sum.Sum(nil)) != rev.String() {
+		return fmt.Errorf("%w: another object", ErrInvalidAnswer)
+	}
+	return nil
+}
+
+// byteReader reads no more than it is asked for.
+type byteReader struct{ r io.Reader }
+
+func (b *byteReader) Read(p []byte) (int, error) { return b.r.Read(p) }
+
+// ReadByte implements io.ByteReader.
+func (b *byteReader) ReadByte() (byte, error) {
+	var one [1]byte
+	_, err := io.ReadFull(b.r, one[:])
+	return one[0], err
+}
