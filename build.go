@@ -176,6 +176,10 @@ func (b *Build) end(ctx context.Context, img Image, err error) {
 	last := Event{Type: EventFailed}
 	if err != nil {
 		last.Failure = failureOf(ctx, err, b.clean)
+		if ctx.Err() != nil { // what failed then is nobody's fault
+			last.Failure.Message, last.Failure.Origin, last.Failure.Log =
+				b.name+": cancelled: no caller waits for the build any more", "", nil
+		}
 	} else {
 		if img.Outcome == OutcomeHit {
 			b.emit(Event{Type: EventHit})

@@ -178,6 +178,14 @@ func (w work) source() string {
 	return fmt.Sprintf("%s#%s", w.template.Remote, w.recipe.Short())
 }
 
+// occasion says if nobody waits for the image.
+func (w work) occasion() string {
+	if w.request.prewarm {
+		return " ahead of requests"
+	}
+	return ""
+}
+
 // image returns the image that a record describes.
 func (w work) image(outcome Outcome, rec cache.Record) Image {
 	img := Image{

@@ -291,7 +291,7 @@ func (o *Orchestrator) solve(
 		return buildkit.Result{}, err
 	}
 	o.announce(w, bk, platform, b)
-	o.log.Info("local-build: solving " + w.source())
+	o.log.Info("local-build: solving " + w.source() + w.occasion())
 	b.emit(Event{Type: EventFetching})
 	beats := heartbeat.Start(func(h heartbeat.Beat) { b.stillBuilding(o.log, h) })
 	defer beats.Stop()
@@ -315,8 +315,8 @@ func (o *Orchestrator) solve(
 		arrival.Discard(ctx)
 		return buildkit.Result{}, o.explainMoved(ctx, w, err)
 	}
-	o.log.Info(fmt.Sprintf("local-build: build done in %s",
-		time.Since(begun).Round(time.Millisecond)))
+	o.log.Info(fmt.Sprintf("local-build: build done in %s for %s",
+		time.Since(begun).Round(time.Millisecond), t.Name))
 	return res, nil
 }
 

@@ -172,6 +172,30 @@ func TestWaitingForALockTakesNoPlace(t *testing.T) {
 	})
 }
 
+// TestAWithdrawnBuildBlamesNobody, whatever the builder says about it.
+func TestAWithdrawnBuildBlamesNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.builder.wait = func(ctx context.Context) error {
+			<-ctx.Done()
+			return fmt.Errorf("%w: failed to list workers: Canceled", ErrNoBuilder)
+		}
+		c, err := w.Start(t.Context(), "claude-code")
+		if err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		c.Leave()
+		<-c.Build().Done()
+		f := c.Build().Status().Failure
+		if f == nil || f.Class != ClassCancelled || f.Origin != "" ||
+			!strings.Contains(f.Message, "no caller waits") ||
+			strings.Contains(f.Message, "workers") {
+			t.Errorf("%+v", f)
+		}
+	})
+}
+
 // TestPrewarmsStandBehindCallers, until a caller wants the same.
 func TestPrewarmsStandBehindCallers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

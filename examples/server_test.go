@@ -48,8 +48,9 @@ func TestAlerts(t *testing.T) {
 		for _, rule := range g.Rules {
 			n++
 			names := metric.FindAllString(rule.Expr, -1)
-			if rule.Alert == "" || len(names) == 0 && !strings.Contains(rule.Expr, "up{") || rule.Annotations["summary"] == "" ||
-				rule.Labels["severity"] == "" {
+			if rule.Alert == "" || rule.Annotations["summary"] == "" ||
+				rule.Labels["severity"] == "" ||
+				len(names) == 0 && !strings.Contains(rule.Expr, "up{") {
 				t.Errorf("%+v", rule)
 			}
 			if strings.Count(rule.Expr, "(") != strings.Count(rule.Expr, ")") {

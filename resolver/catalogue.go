@@ -146,7 +146,8 @@ func (c *Catalogue) Template(name string) (Template, error) {
 		return Template{}, &Error{Op: "find template", Err: p}
 	}
 	return Template{}, &Error{Op: "find template",
-		Err: fmt.Errorf("%w %s: known are %s; add others to the configuration file",
+		Err: fmt.Errorf("%w %s: known are %s; add others to the configuration file, "+
+			"which a program that runs has to read again",
 			ErrUnknownTemplate, quote(name), strings.Join(c.Names(), ", "))}
 }
 

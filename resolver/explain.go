@@ -34,14 +34,13 @@ func (c *Client) missingRepository(remote git.Remote) error {
 	if strings.HasPrefix(remote.String(), DefaultRepoPrefix) {
 		text += " (mirrored there today: " + mirroredToday + ")"
 	}
-	text += ": push a mirror to that URL or check the repository prefix"
+	env := c.tokenHint(remote.Host())
 	if c.creds.For(remote).Token == "" {
-		text += "; if it is private, set " + c.tokenHint(remote.Host())
+		text += ", or it is private and there is no token for it: set " + env
 	} else {
-		text += "; if it is private, the token in " + c.tokenHint(remote.Host()) +
-			" may not read it"
+		text += ", or the token in " + env + " may not read it: check the token"
 	}
-	return fmt.Errorf("%w: %s", ErrNotFound, text)
+	return fmt.Errorf("%w: %s, check the URL, or push a mirror to it", ErrNotFound, text)
 }
 
 // unauthorized explains a 401 or 403 and says what to do about the token.

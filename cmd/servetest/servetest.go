@@ -18,7 +18,7 @@ func Serve(o *pinion.Orchestrator, address string) (stop func() error, err error
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	go func() { done <- server.New(o).Serve(ctx, l, 0) }()
+	go func() { done <- server.New(o).Serve(ctx, 0, l) }()
 	return func() error {
 		cancel()
 		return <-done

@@ -64,8 +64,8 @@ func (s *save) run(ctx context.Context) {
 		s.caches.Log.Warn(fmt.Sprintf("%s: the build cache was not saved: %s "+
 			"(PINION_CACHE=off does without it)", s.request.Name, s.caches.Redact(err.Error())))
 	case saved:
-		s.caches.Log.Info(fmt.Sprintf("local-build: build cache saved in %s",
-			time.Since(begun).Round(time.Millisecond)))
+		s.caches.Log.Info(fmt.Sprintf("local-build: build cache saved in %s for %s",
+			time.Since(begun).Round(time.Millisecond), s.request.Name))
 	}
 }
 

@@ -28,7 +28,7 @@ func newDrainStage(t *testing.T, drain time.Duration) *drainStage {
 	ctx, stop := context.WithCancel(t.Context())
 	d := &drainStage{s, stop, make(chan error, 1)}
 	s.url = "http://" + l.Addr().String()
-	go func() { d.done <- s.Serve(ctx, l, drain) }()
+	go func() { d.done <- s.Serve(ctx, drain, l) }()
 	return d
 }
 

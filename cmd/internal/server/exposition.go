@@ -13,7 +13,9 @@ import (
 // exposition writes metrics as text. Writes to memory do not fail.
 type exposition struct{ w io.Writer }
 
-func (e exposition) line(format string, args ...any) { _, _ = fmt.Fprintf(e.w, format+"\n", args...) }
+func (e exposition) line(format string, args ...any) {
+	_, _ = fmt.Fprintf(e.w, format+"\n", args...)
+}
 
 func (e exposition) head(name, kind, help string) {
 	e.line("# HELP %s %s\n# TYPE %s %s", name, help, name, kind)

@@ -57,7 +57,7 @@ func TestIdleExit(t *testing.T) {
 	}
 	s.url = "http://" + l.Addr().String()
 	done := make(chan error, 1)
-	go func() { done <- s.Serve(t.Context(), l, time.Minute) }()
+	go func() { done <- s.Serve(t.Context(), time.Minute, l) }()
 	if a := s.ask(t, http.MethodPost, "/v1/images/made", ""); a.StatusCode != http.StatusAccepted {
 		t.Fatalf("%d: %s", a.StatusCode, a.text)
 	}

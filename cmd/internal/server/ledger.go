@@ -168,8 +168,9 @@ func logFailure(log *slog.Logger, s pinion.BuildStatus) {
 	if s.Prewarmed {
 		what += ", ahead of requests"
 	}
-	log.Log(context.Background(), level, fmt.Sprintf("build of %s %s after %s (%s): %s", s.Reference,
-		what, s.Ended.Sub(s.Started).Round(time.Millisecond), s.Failure.Class, s.Failure.Message))
+	took := s.Ended.Sub(s.Started).Round(time.Millisecond)
+	log.Log(context.Background(), level, fmt.Sprintf("build of %s %s after %s (%s): %s",
+		s.Reference, what, took, s.Failure.Class, s.Failure.Message))
 }
 
 func (l *ledger) release(e *entry) {

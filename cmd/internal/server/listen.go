@@ -21,27 +21,54 @@ import (
 // fails if another server is alive. A lock file beside the socket, which is never removed, decides
 // between two servers that start together. Closing the listener removes the socket.
 func Listen(address string) (net.Listener, error) {
+	if err := CheckAddress(address); err != nil {
+		return nil, err
+	}
+	scheme, at, _ := strings.Cut(address, "://")
+	listen := listenUnix
+	if scheme == "tcp" {
+		listen = listenTCP
+	}
+	l, err := listen(at)
+	if err != nil {
+		return nil, fmt.Errorf("listen at %s: %w", address, err)
+	}
+	return l, nil
+}
+
+// CheckAddress returns an error if the address has not the form that [Listen] needs.
+func CheckAddress(address string) error {
 	scheme, at, _ := strings.Cut(address, "://")
 	switch {
 	case scheme == "unix" && filepath.IsAbs(at):
-		l, err := listenUnix(filepath.Clean(at))
-		if err != nil {
-			return nil, fmt.Errorf("listen at %s: %w", address, err)
+		if n := len(filepath.Clean(at) + newSuffix); n > maxSocketPath {
+			return fmt.Errorf("listen at %s: the path is too long for a socket; it may have "+
+				"%d bytes", address, maxSocketPath-len(newSuffix))
 		}
-		return l, nil
-	case scheme == "tcp" && at != "":
-		l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", at)
-		if err != nil {
-			return nil, fmt.Errorf("listen at %s: %w", address, err)
+		return nil
+	case scheme == "tcp":
+		_, port, err := net.SplitHostPort(at)
+		if err == nil {
+			_, err = net.DefaultResolver.LookupPort(context.Background(), "tcp", port)
 		}
-		return l, nil
+		if err == nil {
+			return nil
+		}
 	}
-	return nil, fmt.Errorf("listen at %q: the form is unix:///path or tcp://host:port", address)
+	return fmt.Errorf("listen at %q: the form is unix:///path or tcp://host:port", address)
+}
+
+func listenTCP(at string) (net.Listener, error) {
+	return new(net.ListenConfig).Listen(context.Background(), "tcp", at)
 }
 
 const (
 	socketMode = 0o660
 	folderMode = 0o700
+	// newSuffix is that of a socket's temporary name.
+	newSuffix = ".new"
+	// maxSocketPath is the length of the longest path that all systems take, in bytes.
+	maxSocketPath = 103
 	// dialTimeout bounds the check whether a program listens at an existing socket.
 	dialTimeout = 5 * time.Second
 )
@@ -63,6 +90,7 @@ func (l *unixListener) Close() error {
 }
 
 func listenUnix(path string) (net.Listener, error) {
+	path = filepath.Clean(path)
 	if err := os.MkdirAll(filepath.Dir(path), folderMode); err != nil {
 		return nil, err
 	}
@@ -87,7 +115,7 @@ func bind(path string) (net.Listener, error) {
 	if err := checkVacant(path); err != nil {
 		return nil, err
 	}
-	tmp := path + ".new"
+	tmp := path + newSuffix
 	if err := os.Remove(tmp); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}

@@ -47,7 +47,8 @@ func TestMetrics(t *testing.T) {
 		`pinion_build_duration_seconds_bucket{le="+Inf"} 2`,
 		`pinion_build_duration_seconds_count 2`, `pinion_builds_queued 1`, `pinion_callers 1`,
 		`pinion_event_streams 0`, `pinion_ready 1`, `pinion_delivered_bytes_total 7`,
-		`pinion_watch_lookups_total{result="ok"} 3`, `pinion_watch_lookups_total{result="failed"} 2`,
+		`pinion_watch_lookups_total{result="ok"} 3`,
+		`pinion_watch_lookups_total{result="failed"} 2`,
 		`pinion_watch_lookup_age_seconds{template="there"} 60`,
 		fmt.Sprintf(`pinion_build_info{version="v1\"2",goversion=%q} 1`, runtime.Version()),
 	} {

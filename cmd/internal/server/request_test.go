@@ -64,7 +64,7 @@ func TestSlowHeadersCostTheConnection(t *testing.T) {
 	}
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan error)
-	go func() { done <- s.Serve(ctx, l, 0) }()
+	go func() { done <- s.Serve(ctx, 0, l) }()
 	c, err := net.Dial("tcp", l.Addr().String())
 	if err != nil {
 		t.Fatal(err)

@@ -107,10 +107,10 @@ func newServer(o Orchestrator[Call], opts ...Option) *Server {
 // clean redacts and sanitizes a text from elsewhere.
 func (s *Server) clean(text string) string { return termtext.Sanitize(s.orchestrator.Redact(text)) }
 
-// Serve answers requests on the listener until ctx ends or the idle time is up, and closes the
-// listener. Then it drains: it refuses new requests for images, gives running requests and builds
-// the drain time to end, and cancels the rest. It returns nil after draining.
-func (s *Server) Serve(ctx context.Context, l net.Listener, drain time.Duration) error {
+// Serve answers requests on the listeners until ctx ends or the idle time is up, and closes them.
+// Then it drains: it refuses new requests for images, gives running requests and builds the drain
+// time to end, and cancels the rest. It returns nil after draining.
+func (s *Server) Serve(ctx context.Context, drain time.Duration, listeners ...net.Listener) error {
 	h := &http.Server{
 		Handler:           s.Handler(),
 		ReadHeaderTimeout: s.limits.header,
@@ -118,19 +118,21 @@ func (s *Server) Serve(ctx context.Context, l net.Listener, drain time.Duration)
 		MaxHeaderBytes:    s.limits.headerBytes,
 		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 	}
-	ended := make(chan error, 1)
+	ended := make(chan error, len(listeners))
 	watching, stopWatch := context.WithCancel(ctx)
 	defer stopWatch()
 	idle := s.idle.expired(watching)
-	go func() { ended <- h.Serve(l) }()
+	for _, l := range listeners {
+		go func() { ended <- h.Serve(l) }()
+	}
 	select {
 	case err := <-ended:
 		s.stop(ctx, 0)
-		return fmt.Errorf("serve: %w", err)
+		return fmt.Errorf("serve: %w", errors.Join(err, h.Close()))
 	case <-idle:
 		s.log.Info(fmt.Sprintf("no request and no build for %s: ending", s.idle.limit))
 	case <-ctx.Done():
-		s.log.Info(fmt.Sprintf("draining: running requests and builds have %s to end", drain))
+		s.logEnd(drain)
 	}
 	s.stop(ctx, drain)
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.limits.shutdown)
@@ -138,10 +140,22 @@ func (s *Server) Serve(ctx context.Context, l net.Listener, drain time.Duration)
 	if err := h.Shutdown(last); err != nil {
 		_ = h.Close() // the remaining callers do not read their responses
 	}
-	if err := <-ended; !errors.Is(err, http.ErrServerClosed) {
-		return fmt.Errorf("serve: %w", err)
+	for range listeners {
+		if err := <-ended; !errors.Is(err, http.ErrServerClosed) {
+			return fmt.Errorf("serve: %w", err)
+		}
 	}
 	return nil
+}
+
+// logEnd says what the end of the server waits for.
+func (s *Server) logEnd(drain time.Duration) {
+	if requests, builds := len(s.interests), s.metrics.inFlight.Load(); requests > 0 || builds > 0 {
+		s.log.Info(fmt.Sprintf("draining: callers (%d) and builds (%d) have %s to end", requests,
+			builds, drain))
+		return
+	}
+	s.log.Info("ending: there is no request for an image and no build")
 }
 
 // stop waits for requests and builds until the drain time is up, and cancels the rest.

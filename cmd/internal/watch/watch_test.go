@@ -276,7 +276,8 @@ func TestBackoff(t *testing.T) {
 		}
 		state := w.State()
 		if known := state.Known["one"]; time.Since(known) > 31*time.Minute ||
-			len(state.Known) != 1 || state.LookupFailures < 8 || state.Lookups <= state.LookupFailures {
+			len(state.Known) != 1 || state.LookupFailures < 8 ||
+			state.Lookups <= state.LookupFailures {
 			t.Errorf("state is %+v", state)
 		}
 	})

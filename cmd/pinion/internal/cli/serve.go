@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"net"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -23,7 +22,8 @@ const serveLong = `Serve images over HTTP, for programs in any language. docs/se
 
 By default the server listens on a unix socket that its user and group may use. On TCP, including
 loopback, every caller must send a token of at least 16 characters, from --token-file or
-PINION_SERVE_TOKEN. The server has no TLS of its own; use a proxy for that.
+PINION_SERVE_TOKEN; if the server also has a socket, callers there must send it as well. The server
+has no TLS of its own; use a proxy for that.
 
 With --watch the server follows the branches of templates, by polling and by Gitea's webhooks, and
 builds new commits before they are requested. It follows templates that have an image, templates
@@ -48,7 +48,7 @@ const serveExample = `  pinion serve
   pinion serve --watch --warm claude-code --hook-secret-file /etc/pinion/hook-secret`
 
 type serveFlags struct {
-	listen     string
+	listen     []string
 	tokenFile  string
 	drain      time.Duration
 	idleExit   time.Duration
@@ -72,8 +72,8 @@ func (a *app) serveCommand() *cobra.Command {
 	}
 	fs := cmd.Flags()
 	fs.SortFlags = false
-	fs.StringVar(&f.listen, "listen", "",
-		"`address` to listen on: unix:///path or tcp://host:port (default "+
+	fs.StringArrayVar(&f.listen, "listen", nil,
+		"`address` to listen on: unix:///path or tcp://host:port; may be repeated (default "+
 			"unix://$XDG_RUNTIME_DIR/pinion/pinion.sock)")
 	fs.StringVar(&f.tokenFile, "token-file", "",
 		"`file` with the token that callers must send (PINION_SERVE_TOKEN)")
@@ -88,6 +88,7 @@ func (a *app) serveCommand() *cobra.Command {
 	fs.DurationVar(&f.interval, "watch-interval", watch.DefaultInterval,
 		"approximate `duration` between two look-ups of a branch")
 	fs.StringSliceVar(&f.warm, "warm", nil, "`names` of templates to follow from the start")
+	_ = cmd.RegisterFlagCompletionFunc("warm", a.completeNames(0))
 	fs.StringVar(&f.secretFile, "hook-secret-file", "",
 		"`file` with the secret of Gitea's webhooks (PINION_HOOK_SECRET)")
 	fs.BoolVar(&f.anySHA, "allow-any-sha", false,
@@ -100,12 +101,17 @@ type secrets struct{ token, hook string }
 
 // check rejects wrong flags, and returns the secrets.
 func (f *serveFlags) check(env flags.Environment) (s secrets, err error) {
-	if f.listen == "" {
+	if len(f.listen) == 0 {
 		if !filepath.IsAbs(env.RuntimeDir) {
 			return s, flags.Errorf("XDG_RUNTIME_DIR is unset, so there is no folder for the " +
 				"socket; use --listen unix:///path")
 		}
-		f.listen = "unix://" + filepath.Join(env.RuntimeDir, "pinion", "pinion.sock")
+		f.listen = []string{"unix://" + filepath.Join(env.RuntimeDir, "pinion", "pinion.sock")}
+	}
+	for _, address := range f.listen {
+		if err := server.CheckAddress(address); err != nil {
+			return s, flags.Errorf("--listen: %v", err)
+		}
 	}
 	if s.token, err = flags.Secret("--token-file", f.tokenFile, pinion.EnvServeToken,
 		env.ServeToken, server.MinToken); err != nil {
@@ -115,10 +121,11 @@ func (f *serveFlags) check(env flags.Environment) (s secrets, err error) {
 		env.HookSecret, server.MinToken); err != nil {
 		return s, err
 	}
+	i := slices.IndexFunc(f.listen, isTCP)
 	switch {
-	case strings.HasPrefix(f.listen, "tcp://") && s.token == "":
+	case i >= 0 && s.token == "":
 		return s, flags.Errorf("--listen %s: TCP needs a token; set --token-file or %s",
-			f.listen, pinion.EnvServeToken)
+			f.listen[i], pinion.EnvServeToken)
 	case f.drain < 0:
 		return s, flags.Errorf("--drain-timeout %s is negative", f.drain)
 	case f.linger < 0:
@@ -134,15 +141,6 @@ func (f *serveFlags) check(env flags.Environment) (s secrets, err error) {
 		return s, flags.Errorf("--warm and --hook-secret-file need --watch")
 	}
 	return s, nil
-}
-
-// shown returns the address on which a server listens, with the port that the system chose for
-// port 0.
-func shown(address string, l net.Listener) string {
-	if strings.HasPrefix(address, "tcp://") {
-		return "tcp://" + l.Addr().String()
-	}
-	return address
 }
 
 func (a *app) serve(ctx context.Context, f *serveFlags) error {
@@ -165,7 +163,7 @@ func (a *app) serve(ctx context.Context, f *serveFlags) error {
 		return flags.Errorf("--warm %s: not in the catalogue; known names are %s", unknown[0],
 			strings.Join(s.Names(), ", "))
 	}
-	l, err := server.Listen(f.listen)
+	listeners, err := listenAll(f.listen, s.log)
 	if err != nil {
 		return err
 	}
@@ -180,10 +178,12 @@ func (a *app) serve(ctx context.Context, f *serveFlags) error {
 	if f.anySHA {
 		opts = append(opts, server.WithAnyRevision())
 	}
-	s.log.Info("serving at " + shown(f.listen, l))
+	notify(a.env.NotifySocket, "READY=1", s.log)
+	defer notify(a.env.NotifySocket, "STOPPING=1", s.log)
+	defer warnUnready(ctx, s)()
 	if !f.watch {
 		defer s.reloads(ctx, func() {})()
-		return server.New(s, opts...).Serve(ctx, l, f.drain)
+		return server.New(s, opts...).Serve(ctx, f.drain, listeners...)
 	}
-	return a.serveAndWatch(ctx, s, f, hidden, opts, l)
+	return a.serveAndWatch(ctx, s, f, hidden, opts, listeners)
 }

@@ -2,11 +2,13 @@ package cli
 
 import (
 	"context"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"git.moleculesai.app/molecule-ai/pinion"
 	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/exitcode"
 )
 
@@ -20,6 +22,12 @@ func TestServeRefusesBeforeItOpensAnything(t *testing.T) {
 	for name, c := range map[string]struct {
 		args, env, word string
 	}{
+		"no scheme":      {"--listen 127.0.0.1:80", "", "--listen"},
+		"no port":        {"--listen tcp://127.0.0.1", "PINION_SERVE_TOKEN=" + token, "--listen"},
+		"a wrong port":   {"--listen tcp://:70000", "PINION_SERVE_TOKEN=" + token, "--listen"},
+		"relative":       {"--listen unix://x", "", "--listen"},
+		"a long path":    {"--listen unix:///" + strings.Repeat("x", 200), "", "too long"},
+		"second is TCP":  {"--listen unix:///x --listen tcp://127.0.0.1:0", "", "token"},
 		"no runtime dir": {"", "", "--listen"},
 		"tcp, no token":  {"--listen tcp://127.0.0.1:0", "", "token"},
 		"short token":    {"--listen tcp://127.0.0.1:0 --token-file " + short, "", "--token-file"},
@@ -74,6 +82,63 @@ func TestServeEndsWithZero(t *testing.T) {
 	}
 	if r := callWith(ctx, twoGood(), map[string]string{"XDG_RUNTIME_DIR": dir}, "serve", "--watch",
 		"--warm", "no-such"); r.code != exitcode.Usage {
+		t.Errorf("exit code %d\n%s", r.code, r.stderr)
+	}
+}
+
+// TestServeOnSeveralAddresses also covers what is said at the start: to the service manager, and
+// about an address that other machines can reach.
+func TestServeOnSeveralAddresses(t *testing.T) {
+	dir, err := os.MkdirTemp("", "pinion-") // a socket's path has at most 107 bytes
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	manager, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: dir + "/notify",
+		Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer manager.Close()
+	env := map[string]string{"NOTIFY_SOCKET": dir + "/notify",
+		"PINION_SERVE_TOKEN": strings.Repeat("t", 20)}
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	done := make(chan run, 1)
+	go func() {
+		done <- callWith(ctx, twoGood(), env, "serve", "--listen", "unix://"+dir+"/p.sock",
+			"--listen", "tcp://127.0.0.1:0", "--listen", "tcp://0.0.0.0:0")
+	}()
+	text := make([]byte, 100)
+	for i, want := range []string{"READY=1", "STOPPING=1"} {
+		n, err := manager.Read(text)
+		if err != nil || string(text[:n]) != want {
+			t.Errorf("the manager got %q, not %q: %v", text[:n], want, err)
+		}
+		if i == 0 {
+			c, err := net.Dial("unix", dir+"/p.sock")
+			if err != nil {
+				t.Errorf("ready without a socket: %v", err)
+			} else {
+				_ = c.Close()
+			}
+			stop()
+		}
+	}
+	r := <-done
+	if r.code != 0 || strings.Count(r.stderr, "serving at ") != 3 ||
+		strings.Count(r.stderr, "clear text") != 1 {
+		t.Errorf("exit code %d\n%s", r.code, r.stderr)
+	}
+}
+
+// TestServeSaysWhatIsMissing: a server whose image store does not answer starts, and says so.
+func TestServeSaysWhatIsMissing(t *testing.T) {
+	f := twoGood()
+	f.err = pinion.ErrStore
+	r := callWith(t.Context(), f, map[string]string{"XDG_RUNTIME_DIR": t.TempDir()}, "serve",
+		"--idle-exit", "200ms")
+	if r.code != 0 || !strings.Contains(r.stderr, "until this is mended") {
 		t.Errorf("exit code %d\n%s", r.code, r.stderr)
 	}
 }

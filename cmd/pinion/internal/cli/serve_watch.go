@@ -13,7 +13,7 @@ import (
 // serveAndWatch serves requests and follows heads until ctx ends.
 func (a *app) serveAndWatch(
 	ctx context.Context, s *session, f *serveFlags, hidden secrets, opts []server.Option,
-	l net.Listener,
+	listeners []net.Listener,
 ) error {
 	w := watch.New(s, s.Templates(), f.interval, s.log)
 	opts = append(opts, server.WithObserver(w.Follow), server.WithWatchState(w.State))
@@ -30,7 +30,7 @@ func (a *app) serveAndWatch(
 	var both sync.WaitGroup
 	both.Go(func() { followBuilt(watching, s, w) })
 	both.Go(func() { w.Run(watching, srv) })
-	err := srv.Serve(ctx, l, f.drain)
+	err := srv.Serve(ctx, f.drain, listeners...)
 	stop()
 	both.Wait()
 	return err

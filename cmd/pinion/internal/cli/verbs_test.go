@@ -167,6 +167,11 @@ func TestCompletion(t *testing.T) {
 		"ensure --format ":    "text json :4",
 		"completion ":         "bash zsh fish powershell :4",
 		"ensure --log-level ": "debug info warn error :4",
+		"ensure --store ":     "docker oci: :6",
+		"ensure --store oci:": ":16",
+		"ensure --cache ":     "auto off local registry: :4",
+		"ensure --platform ":  "native linux/amd64 linux/arm64 :4",
+		"serve --warm ":       "one two :4",
 	} {
 		got := call(t.Context(), twoGood(),
 			append([]string{"__complete"}, strings.Split(args, " ")...)...)

@@ -94,6 +94,8 @@ var variables = []Variable{
 		"secret with which webhooks to `pinion serve` are signed", ""},
 	{"XDG_RUNTIME_DIR", "--listen",
 		"folder in which `pinion serve` creates its socket, `pinion/pinion.sock`", ""},
+	{"NOTIFY_SOCKET", "",
+		"systemd's socket, to which `pinion serve` reports that it is ready", ""},
 	{"DOCKER_HOST", "--host", "Docker endpoint, as for `docker`", ""},
 	{"DOCKER_CONTEXT", "--context", "Docker context, as for `docker`",
 		"the context selected in Docker"},

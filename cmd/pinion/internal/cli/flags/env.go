@@ -20,10 +20,15 @@ const (
 // envRuntimeDir names the folder of a server's socket.
 const envRuntimeDir = "XDG_RUNTIME_DIR"
 
+// envNotifySocket names the socket of a service manager, by sd_notify(3).
+const envNotifySocket = "NOTIFY_SOCKET"
+
 // Environment holds the variables that the command line reads itself. pinion.OptionsFromEnv reads
 // the others. Package envdoc describes all of them.
 type Environment struct {
 	ServeToken, HookSecret, RuntimeDir string
+	// NotifySocket is the socket of a service manager.
+	NotifySocket string
 	// Token is kept out of everything that is printed before there is an orchestrator.
 	Token string
 
@@ -46,6 +51,6 @@ func ReadEnvironment(lookup func(string) (string, bool)) Environment {
 		buildkitIdle: get(envBuildKitIdle), buildkitKeep: get(envBuildKitKeep),
 		buildkitRoot: get(envBuildKitRoot), buildkitConfig: get(envBuildKitConfig),
 		ServeToken: get(pinion.EnvServeToken), HookSecret: get(pinion.EnvHookSecret),
-		RuntimeDir: get(envRuntimeDir),
+		RuntimeDir: get(envRuntimeDir), NotifySocket: get(envNotifySocket),
 	}
 }

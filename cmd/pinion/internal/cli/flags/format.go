@@ -1,6 +1,10 @@
 package flags
 
-import "github.com/spf13/cobra"
+import (
+	"strings"
+
+	"github.com/spf13/cobra"
+)
 
 // Values of --format.
 const (
@@ -26,4 +30,15 @@ func CompleteChoices(cmd *cobra.Command, flag string, choices ...string) {
 	// It fails only for a flag that does not exist.
 	_ = cmd.RegisterFlagCompletionFunc(flag,
 		cobra.FixedCompletions(choices, cobra.ShellCompDirectiveNoFileComp))
+}
+
+// completeStore completes the kind of a store, and then a folder.
+func completeStore(
+	_ *cobra.Command, _ []string, typed string,
+) ([]cobra.Completion, cobra.ShellCompDirective) {
+	if strings.HasPrefix(typed, "oci:") {
+		return nil, cobra.ShellCompDirectiveFilterDirs
+	}
+	return []cobra.Completion{"docker", "oci:"},
+		cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
 }

@@ -80,6 +80,9 @@ func (g *Global) Register(cmd *cobra.Command) {
 		"lowest `level` of log lines to print: "+strings.Join(logLevels(), ", "))
 	fs.BoolVarP(&g.Debug, "debug", "D", false, "same as --log-level debug")
 	CompleteChoices(cmd, "log-level", logLevels()...)
+	CompleteChoices(cmd, "cache", "auto", "off", "local", "registry:")
+	CompleteChoices(cmd, "platform", pinion.NativePlatform, "linux/amd64", "linux/arm64")
+	_ = cmd.RegisterFlagCompletionFunc("store", completeStore)
 }
 
 func (g *Global) registerBuilder(fs *pflag.FlagSet) {

@@ -1,0 +1,76 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"strings"
+	"sync"
+	"time"
+
+	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/server"
+)
+
+func isTCP(address string) bool { return strings.HasPrefix(address, "tcp://") }
+
+// listenAll listens at all addresses, or at none.
+func listenAll(addresses []string, log *slog.Logger) (all []net.Listener, err error) {
+	for _, address := range addresses {
+		l, err := server.Listen(address)
+		if err != nil {
+			for _, open := range all {
+				_ = open.Close()
+			}
+			return nil, err
+		}
+		all = append(all, l)
+	}
+	for i, l := range all {
+		at := addresses[i]
+		if isTCP(at) {
+			at = "tcp://" + l.Addr().String() // with the port that the system chose for port 0
+		}
+		log.Info("serving at " + at)
+		if tcp, ok := l.Addr().(*net.TCPAddr); ok && !tcp.IP.IsLoopback() {
+			log.Warn(fmt.Sprintf("%s can be reached from other machines, and the token is sent "+
+				"there in clear text; listen on 127.0.0.1 behind a proxy with TLS", at))
+		}
+	}
+	return all, nil
+}
+
+// readyTimeout bounds the check of the image store at the start.
+const readyTimeout = 10 * time.Second
+
+// warnUnready logs if the image store does not answer. The server starts without waiting for it,
+// and serves when it answers. The caller must call stop.
+func warnUnready(ctx context.Context, s *session) (stop func()) {
+	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
+	var done sync.WaitGroup
+	done.Go(func() {
+		if err := s.Ready(ctx); err != nil && ctx.Err() == nil {
+			s.log.Warn(fmt.Sprintf("requests for images will fail until this is mended: %v", err))
+		}
+	})
+	return func() {
+		cancel()
+		done.Wait()
+	}
+}
+
+// notify sends a state to the service manager that started the program, by sd_notify(3). An empty
+// socket means that there is none.
+func notify(socket, state string, log *slog.Logger) {
+	if socket == "" {
+		return
+	}
+	c, err := net.DialUnix("unixgram", nil, &net.UnixAddr{Name: socket, Net: "unixgram"})
+	if err == nil {
+		defer c.Close()
+		_, err = c.Write([]byte(state))
+	}
+	if err != nil {
+		log.Warn(fmt.Sprintf("the service manager was not told %s: %v", state, err))
+	}
+}
