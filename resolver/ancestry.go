@@ -10,7 +10,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"hash"
 	"io"
 	"net/http"
 
@@ -161,13 +160,13 @@ func requireFirst(r io.Reader, rev git.Revision) error {
 	const commit = 1 // the type
 	in := &byteReader{r: r}
 	b, err := in.ReadByte()
-	kind, size := b>>4&7, uint64(b&15)
+	kind, size := b>>4&7, int64(b&15)
 	for shift := 4; err == nil && b&0x80 != 0; shift += 7 {
 		if shift > 32 {
 			return fmt.Errorf("%w: the size of an object", ErrInvalidAnswer)
 		}
 		b, err = in.ReadByte()
-		size |= uint64(b&0x7f) << shift
+		size |= int64(b&0x7f) << shift
 	}
 	switch {
 	case err != nil:
@@ -179,7 +178,7 @@ func requireFirst(r io.Reader, rev git.Revision) error {
 	if err != nil {
 		return err
 	}
-	var sum hash.Hash = sha1.New() //nolint:gosec // as above
+	sum := sha1.New() //nolint:gosec // as above
 	if rev.Format() == git.SHA256 {
 		sum = hash256.New()
 	}
@@ -188,7 +187,7 @@ func requireFirst(r io.Reader, rev git.Revision) error {
 	if err != nil {
 		return err
 	}
-	if uint64(n) != size || hex.EncodeToString(sum.Sum(nil)) != rev.String() {
+	if n != size || hex.EncodeToString(sum.Sum(nil)) != rev.String() {
 		return fmt.Errorf("%w: another object", ErrInvalidAnswer)
 	}
 	return nil

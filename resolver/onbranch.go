@@ -167,7 +167,8 @@ func (c *Client) hasCommits(ctx context.Context, remote git.Remote, baseHead str
 func (c *Client) unverified(ctx context.Context, remote git.Remote, err error) error {
 	var refused *statusError
 	if errors.Is(err, errNoForge) || errors.As(err, &refused) && !refused.isDenial() {
-		return fmt.Errorf("%w: %w", notOnBranch("neither git's protocol nor Gitea's API showed it"), err)
+		return fmt.Errorf("%w: %w",
+			notOnBranch("neither git's protocol nor Gitea's API showed it"), err)
 	}
 	return c.explain(ctx, remote, err)
 }

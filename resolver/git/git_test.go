@@ -254,7 +254,8 @@ func TestParseBranch(t *testing.T) {
 		"a=b+c`d":                         "refs/heads/a=b+c`d",
 		"refs/heads/refs/x":               "refs/heads/refs/x",
 		"refs/heads/HEAD":                 "refs/heads/HEAD",
-		"refs/heads/@":                    "refs/heads/@", "a@b": "refs/heads/a@b", "a]b": "refs/heads/a]b",
+		"refs/heads/@":                    "refs/heads/@",
+		"a@b":                             "refs/heads/a@b", "a]b": "refs/heads/a]b",
 		"👩‍💻": "refs/heads/👩‍💻"} {
 		if ref, err := ParseBranch(in); err != nil || ref.String() != want {
 			t.Errorf("ParseBranch(%q) = %v, %v", in, ref, err)
