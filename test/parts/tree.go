@@ -1,6 +1,7 @@
 package parts
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"slices"
@@ -54,7 +55,7 @@ func Files(bodies map[string]string) []File {
 
 // BusyboxTemplate is a template repo that needs no registry: a Dockerfile FROM scratch with the
 // machine's static busybox as /bin/busybox, then the given lines. RUN works in its shell form:
-// /bin/sh is there.
+// /bin/sh is there. A CMD in its shell form, on which BuildKit remarks, becomes the same in JSON.
 func BusyboxTemplate(lines ...string) ([]File, error) {
 	path, err := locateSystem("busybox")
 	if err != nil {
@@ -64,11 +65,27 @@ func BusyboxTemplate(lines ...string) ([]File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read busybox: %w", err)
 	}
-	dockerfile := append([]string{
+	dockerfile := []string{
 		"FROM scratch",
 		"COPY busybox /bin/busybox",
 		`RUN ["/bin/busybox", "ln", "-s", "busybox", "/bin/sh"]`,
-	}, lines...)
+	}
+	for _, line := range lines {
+		dockerfile = append(dockerfile, jsonForm(line))
+	}
 	return []File{Text("Dockerfile", strings.Join(dockerfile, "\n")+"\n"),
 		Program("busybox", body)}, nil
+}
+
+// jsonForm returns a CMD in the JSON form, and other lines as they are.
+func jsonForm(line string) string {
+	command, ok := strings.CutPrefix(line, "CMD ")
+	if !ok || strings.HasPrefix(command, "[") {
+		return line
+	}
+	quoted, err := json.Marshal(command)
+	if err != nil {
+		panic(err) // strings always marshal
+	}
+	return `CMD ["/bin/sh", "-c", ` + string(quoted) + `]`
 }
