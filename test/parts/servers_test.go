@@ -68,6 +68,43 @@ func TestGitHTTP(t *testing.T) {
 	}
 }
 
+// TestGitHabits: git itself reads each of the servers that are not git's own.
+func TestGitHabits(t *testing.T) {
+	g := partstest.GitHTTP(t)
+	if err := g.CreateRepo(t.Context(), "repo", parts.SHA1); err != nil {
+		t.Fatal(err)
+	}
+	sha, err := g.Push(t.Context(), "repo",
+		parts.Commit{Files: parts.Files(map[string]string{"a": "1"})})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := g.Git(t.Context(), "repo", "update-server-info"); err != nil {
+		t.Fatal(err)
+	}
+	url := g.RepoURL("repo")
+	withUser := strings.Replace(url, "://", "://joe:secret@", 1)
+	for name, c := range map[string]struct {
+		habits parts.GitHabits
+		url    string
+	}{
+		"version 0":      {parts.GitHabits{OldProtocol: true, CommandStatus: 400}, url},
+		"without unborn": {parts.GitHabits{NoUnborn: true}, url},
+		"without .git":   {parts.GitHabits{NoSuffix: true}, url},
+		"only for git":   {parts.GitHabits{GitAgents: true}, url},
+		"a user":         {parts.GitHabits{User: "joe", Password: "secret"}, withUser},
+		"renamed":        {parts.GitHabits{Renamed: map[string]string{"old": "repo"}}, g.RepoURL("old")},
+		"files":          {parts.GitHabits{Dumb: true}, url + ".git"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g.SetHabits(c.habits)
+			if out := git(t, "ls-remote", c.url, "HEAD"); !strings.Contains(out, sha) {
+				t.Errorf("HEAD is %q, want %s", out, sha)
+			}
+		})
+	}
+}
+
 func TestProxy(t *testing.T) {
 	g := partstest.GitHTTP(t)
 	if err := g.CreateRepo(t.Context(), "repo", parts.SHA1); err != nil {
