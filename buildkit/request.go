@@ -71,8 +71,8 @@ type Request struct {
 	// returns, by one goroutine at a time. At most 51 come. It may be nil.
 	OnCheck func(Check)
 	// Progress receives BuildKit's statuses, without control characters and secrets; it may be nil.
-	// It is called by one goroutine at a time and must not block for long. [Steps] derives steps
-	// from the statuses.
+	// It is called by one goroutine at a time, and all calls end before Solve returns. If it blocks
+	// for long, the build goes on, and it misses lines. [Steps] derives steps from the statuses.
 	Progress func(*client.SolveStatus)
 }
 

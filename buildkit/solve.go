@@ -35,6 +35,11 @@ var (
 func (b *Builder) Solve(ctx context.Context, req Request, sink Sink) (Result, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
+	if req.Progress != nil {
+		h := newHandover(req.Progress)
+		defer h.close()
+		req.Progress = h.put
+	}
 	s := newSolve(b, req, newChecks(req.OnCheck), cancel)
 	res, err := s.run(ctx, sink)
 	for _, f := range fallbacks() {
