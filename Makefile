@@ -78,10 +78,10 @@ bench: tools ## Compare with a shell script, docker buildx and a clone; ask a se
 # --- checks
 
 MODULES := . client $(wildcard test/tools/*)
-CROSS := darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
+CROSS := linux/amd64 linux/arm64 linux/386 linux/arm darwin/amd64 darwin/arm64 windows/amd64 windows/arm64 freebsd/amd64 freebsd/arm64
 
 .PHONY: verify
-verify: vet lint house-check docs-check tidy-check vulncheck ## Check the sources: vet, lint, imports, API, generated docs, module files, vulnerabilities
+verify: vet lint house-check docs-check tidy-check cross vulncheck ## Check the sources: vet, lint, imports, API, generated docs, module files, vulnerabilities
 
 .PHONY: vet
 vet: ## Run go vet
@@ -124,7 +124,7 @@ vulncheck: $(TOOLS)/govulncheck ## Look for known vulnerabilities; PINION_REQUIR
 	fi
 
 .PHONY: cross
-cross: ## Build and vet for the other systems that pinion runs on
+cross: ## Build and vet for every system that pinion runs on
 	@for target in $(CROSS); do \
 		echo "go build and vet for $$target"; \
 		export CGO_ENABLED=0 GOOS=$${target%/*} GOARCH=$${target#*/}; \

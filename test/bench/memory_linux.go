@@ -13,5 +13,5 @@ func residentAtMost(p *os.ProcessState) int64 {
 	if !ok {
 		return 0
 	}
-	return usage.Maxrss << 10
+	return int64(usage.Maxrss) << 10 //nolint:unconvert // 32 bits on some machines
 }

@@ -1,4 +1,4 @@
-//go:build unix
+//go:build linux || darwin || freebsd
 
 package docker
 
@@ -12,5 +12,7 @@ func FreeBytes(path string) (uint64, error) {
 	if err := unix.Statfs(path, &s); err != nil {
 		return 0, err
 	}
-	return s.Bavail * uint64(s.Bsize), nil //nolint:gosec // a block size is never negative
+	// FreeBSD counts below zero what is reserved for root.
+	//nolint:gosec,unconvert // a block size is never negative; the types differ by system
+	return uint64(max(s.Bavail, 0)) * uint64(s.Bsize), nil
 }
