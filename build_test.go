@@ -328,3 +328,21 @@ func TestFault59_AFloodOfOutputIsBounded(t *testing.T) {
 		t.Errorf("%d bytes are held", m.HeapAlloc)
 	}
 }
+
+// TestFault59_AStepThatChangesWithoutEnd: a builder that completes and starts a step 100,000 times.
+func TestFault59_AStepThatChangesWithoutEnd(t *testing.T) {
+	w := newWorld(t)
+	b := newBuild(Event{Type: EventResolved, Name: "x"}, w.clean)
+	states := []StepState{StepStarted, StepDone}
+	for i := range 100_000 {
+		b.emit(Event{Type: EventStep, Step: &Step{Number: 7, Name: "RUN true",
+			State: states[i%len(states)]}})
+	}
+	b.end(t.Context(), Image{}, nil)
+	events := slices.Collect(b.Events(t.Context(), 0))
+	last := events[len(events)-2]
+	if len(events) > maxEventBytes/200+maxChanges+2 || last.Step == nil ||
+		last.Step.State != StepDone {
+		t.Errorf("%d events, the last but one is %+v", len(events), last)
+	}
+}

@@ -32,9 +32,10 @@ func (r *statusRelay) run(
 	in <-chan *client.SolveStatus, secrets *redact.Redactor, out func(*client.SolveStatus),
 ) {
 	clean := func(s string) string { return secrets.String(termtext.Sanitize(s)) }
-	logs, failed := stepLogs{}, digest.Digest("")
+	logs, cuts, failed := stepLogs{}, cutLogs{}, digest.Digest("")
 	defer func() { r.failed.log = logs[failed].tail(clean) }()
 	for s := range in {
+		cuts.join(s)
 		for _, l := range s.Logs {
 			logs.add(l)
 		}
