@@ -30,7 +30,7 @@ func TestFault63_AReceiverThatBlocks(t *testing.T) {
 		}()
 		const lines = 600
 		for range lines {
-			statuses <- &client.SolveStatus{Logs: []*client.VertexLog{{Data: []byte("compiling\n")}}}
+			statuses <- &client.SolveStatus{Logs: []*client.VertexLog{{Data: []byte("line\n")}}}
 			time.Sleep(time.Second)
 		}
 		if err := context.Cause(ctx); err != nil {
