@@ -346,3 +346,35 @@ func TestFault59_AStepThatChangesWithoutEnd(t *testing.T) {
 		t.Errorf("%d events, the last but one is %+v", len(events), last)
 	}
 }
+
+// TestCallersWhoWantSomethingElseDoNotShare: who asked for a build without the cache, for newer
+// base images or for a commit must not get another caller's build.
+func TestCallersWhoWantSomethingElseDoNotShare(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		finish := make(chan struct{})
+		w.builder.wait = func(context.Context) error { <-finish; return nil }
+		builds := map[*Build]string{}
+		var calls []*Call
+		for name, opts := range map[string][]EnsureOption{
+			"plain": nil, "no cache": {NoCache()}, "pull": {Pull()},
+			"a commit": {AtRevision(revision(t, shaA), false)},
+		} {
+			call, err := w.Start(t.Context(), "claude-code", opts...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if other, shared := builds[call.Build()]; shared {
+				t.Errorf("%q and %q share a build", name, other)
+			}
+			builds[call.Build()] = name
+			calls = append(calls, call)
+		}
+		close(finish)
+		for _, c := range calls {
+			if _, err := c.Wait(t.Context()); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+}

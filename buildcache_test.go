@@ -89,6 +89,46 @@ func TestBuildCacheOfBuilders(t *testing.T) {
 	}
 }
 
+// TestBuildCacheOfLabelledImages: a label with the number of a CI run makes no cache of its own.
+func TestBuildCacheOfLabelledImages(t *testing.T) {
+	w, _ := savingWorld(t)
+	w.ensure(t, Label("ci.run", "1"))
+	w.close(t)
+	w.heads.sha = shaB
+	img := w.ensure(t, Label("ci.run", "2"))
+	w.close(t)
+	if img.Cache == nil || !slices.Equal(img.Cache.Imported, []string{shaA}) {
+		t.Errorf("the receipt says %+v", img.Cache)
+	}
+}
+
+// TestOneFolderForManyCaches: several templates save to one folder at once.
+func TestOneFolderForManyCaches(t *testing.T) {
+	w, _ := savingWorld(t, WithBuildCache(BuildCacheOff))
+	manifest := []byte(`{"schemaVersion":2,"layers":[]}`)
+	w.builder.save = func(context.Context, buildkit.CacheSave) (ocispecs.Descriptor, error) {
+		return ocispecs.Descriptor{Digest: digest.FromBytes(manifest),
+			Size: int64(len(manifest))}, nil
+	}
+	folder := filepath.Join(t.TempDir(), "shared")
+	for _, name := range w.Names() {
+		if _, err := w.Ensure(t.Context(), name, CacheTo("type=local,dest="+folder+",tag="+
+			name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.close(t)
+	body, err := os.ReadFile(filepath.Join(folder, "index.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range w.Names() {
+		if !bytes.Contains(body, []byte(`"`+name+`"`)) {
+			t.Errorf("the cache of %s is lost", name)
+		}
+	}
+}
+
 func TestBuildCacheImports(t *testing.T) {
 	w, saved := savingWorld(t)
 	if img := w.ensure(t); img.Cache != nil {

@@ -135,6 +135,22 @@ func TestFault43_SaveBreaksOff(t *testing.T) {
 	}
 }
 
+// TestFault45_SaveChecksWhatWasWritten: an export that reports success but lacks a blob is no
+// entry.
+func TestFault45_SaveChecksWhatWasWritten(t *testing.T) {
+	c := openBuildCache(t)
+	c.save(t, "a", "a")
+	err := c.Save(t.Context(), template, "b", false,
+		func(ctx context.Context, to cache.Export) (ocispecs.Descriptor, error) {
+			d, err := exportOf("b")(ctx, to)
+			return d, errors.Join(err, os.Remove(c.blob("b")))
+		})
+	if err == nil {
+		t.Error("the cache was saved")
+	}
+	c.wantImports(t, "b", "a")
+}
+
 // TestFault45_BuildCacheIndex: a malformed index counts as an empty one.
 func TestFault45_BuildCacheIndex(t *testing.T) {
 	for _, text := range []string{"", "{", `{"manifests":[{"digest":"../../x","size":1}]}`, `[]`,

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"sync"
 
 	"github.com/containerd/containerd/v2/core/content"
 
@@ -28,6 +29,8 @@ type Config struct {
 type Caches struct {
 	Config
 	queue *queue
+	// indexing: BuildKit's writer of a folder's index fails if another one is at work.
+	indexing sync.Mutex
 }
 
 // New returns the caches of a configuration. It opens nothing.
@@ -79,7 +82,7 @@ func (c *Caches) Offer(ctx context.Context, req Request, b builder.Builder) *Off
 		}
 	case Registry:
 		o.registry = cache.NewRegistryCache(c.Spec.Repository+"/"+req.Recipe.Image,
-			req.Recipe.Line())
+			o.line())
 		o.imports = entries(o.registry.Imports(req.Recipe.Revision.String()))
 	}
 	if req.NoCache {
@@ -89,6 +92,10 @@ func (c *Caches) Offer(ctx context.Context, req Request, b builder.Builder) *Off
 	o.openNamed()
 	return o
 }
+
+// line returns the recipe's line without the labels of the caller. They change nothing of the
+// steps, so builds with different labels use one cache.
+func (o *Offer) line() string { return o.request.Recipe.WithLabels(nil).Line() }
 
 // Imports returns the caches to offer to the builder, those of the caller last.
 func (o *Offer) Imports() []buildkit.CacheEntry { return slices.Concat(o.imports, o.named) }
@@ -131,7 +138,7 @@ func (o *Offer) openFolder(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if o.folder, err = dir.BuildCache(o.request.Recipe.Line()); err != nil {
+	if o.folder, err = dir.BuildCache(o.line()); err != nil {
 		return err
 	}
 	imports, warnings, release, err := o.folder.Imports(ctx, o.request.Recipe.Revision.String())

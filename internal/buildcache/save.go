@@ -36,7 +36,7 @@ func (o *Offer) Save(ctx context.Context, res buildkit.Result) {
 	for _, e := range o.request.Entries.To {
 		to = append(to, fmt.Sprint(e))
 	}
-	line := fmt.Sprintf("%s %q", o.request.Recipe.Line(), to)
+	line := fmt.Sprintf("%s %q", o.line(), to)
 	o.caches.queue.add(ctx, line, job{run: s.run, drop: func(reason string) {
 		_ = s.builder.Close()
 		s.logSkip(reason)
@@ -169,5 +169,7 @@ func (s *save) toEntry(ctx context.Context, what buildkit.CacheSave, to buildkit
 	if err != nil {
 		return err
 	}
+	s.caches.indexing.Lock()
+	defer s.caches.indexing.Unlock()
 	return ociindex.NewStoreIndex(dir).Put(desc, ociindex.Tag(cmp.Or(to.Attrs["tag"], "latest")))
 }

@@ -111,3 +111,29 @@ func TestTheLastToLeaveCancelsAndStays(t *testing.T) {
 		}
 	})
 }
+
+// TestARunThatIsBeingCancelledIsNotJoined: who comes after the last caller has left gets a run of
+// its own, not somebody else's cancellation.
+func TestARunThatIsBeingCancelledIsNotJoined(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var g flight.Group[string, int, int]
+		ended, runs := make(chan struct{}), 0
+		join := func() *flight.Ticket[int, int] {
+			return g.Join(t.Context(), "k", func() int { runs++; return runs },
+				func(ctx context.Context, n int) (int, error) {
+					if n > 1 {
+						return n, nil
+					}
+					<-ctx.Done()
+					<-ended
+					return 0, ctx.Err()
+				})
+		}
+		join().Leave()
+		late := join()
+		close(ended)
+		if v, err := late.Wait(t.Context()); v != 2 || err != nil {
+			t.Errorf("the caller who came later got %d, %v", v, err)
+		}
+	})
+}
