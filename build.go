@@ -157,26 +157,6 @@ func (b *Build) note(e Event) Event {
 	return e
 }
 
-// maxChanges is the number of events of one step that are never dropped. A builder may start a step
-// that it has completed again and again.
-const maxChanges = 8
-
-// weight is [Event.weight], also for a step that changes more often than a step does.
-func (b *Build) weight(e Event) int {
-	if e.Type != EventStep || e.Step.Number > maxSteps {
-		return e.weight()
-	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.changes == nil {
-		b.changes = map[int]int{}
-	}
-	if b.changes[e.Step.Number]++; b.changes[e.Step.Number] > maxChanges {
-		return 200 + len(e.Step.Name)
-	}
-	return 0
-}
-
 // publish adds an event to the feed. A position replaces the one before, so that a long queue takes
 // no more memory than a short one.
 func (b *Build) publish(e Event) {

@@ -184,6 +184,26 @@ func (e Event) weight() int {
 	}
 }
 
+// maxChanges is the number of events of one step that are never dropped. A builder may start a step
+// that it has completed again and again.
+const maxChanges = 8
+
+// weight is [Event.weight], also for a step that changes more often than a step does.
+func (b *Build) weight(e Event) int {
+	if e.Type != EventStep || e.Step.Number > maxSteps {
+		return e.weight()
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.changes == nil {
+		b.changes = map[int]int{}
+	}
+	if b.changes[e.Step.Number]++; b.changes[e.Step.Number] > maxChanges {
+		return 200 + len(e.Step.Name)
+	}
+	return 0
+}
+
 // doing describes what the event begins, in human-readable form. It is empty for an event that
 // begins nothing.
 func (e Event) doing() string {
