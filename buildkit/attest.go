@@ -81,14 +81,22 @@ func (r Request) subject() string {
 	return cmp.Or(r.Name, r.Reference)
 }
 
+// errNothingToAttest: BuildKit attests layers, and ignores the request without one.
+var errNothingToAttest = errors.New("the image has no layers, so the builder makes no " +
+	"provenance: the Dockerfile needs an instruction that adds files")
+
 // check returns an error if p was requested and the exported image has no attestation. Builders
 // before BuildKit 0.11 ignore the attribute without an error.
-func (p Provenance) check(response map[string]string) error {
+func (p Provenance) check(response map[string]string, noLayers bool) error {
 	if p == "" {
 		return nil
 	}
 	root, err := exported(response)
-	if err == nil && root.MediaType != ocispecs.MediaTypeImageIndex {
+	switch {
+	case err == nil && root.MediaType == ocispecs.MediaTypeImageIndex:
+	case noLayers:
+		return &Error{Op: "deliver", Kind: ErrRefused, Err: errNothingToAttest}
+	case err == nil:
 		err = errdef.In(errdef.BuilderTooOld, "", errNotAttested)
 	}
 	if err != nil {

@@ -62,13 +62,15 @@ func TestNoStatementNoImage(t *testing.T) {
 	for _, c := range []struct {
 		requested Provenance
 		response  map[string]string
-		good      bool
+		noLayers  bool
+		want      error
 	}{
-		{"", manifest, true}, {"", nil, true}, {ProvenanceMin, index, true},
-		{ProvenanceMax, manifest, false}, {ProvenanceMax, nil, false},
+		{"", manifest, true, nil}, {"", nil, false, nil}, {ProvenanceMin, index, false, nil},
+		{ProvenanceMax, manifest, false, ErrDelivery}, {ProvenanceMax, nil, false, ErrDelivery},
+		{ProvenanceMax, manifest, true, ErrRefused}, {ProvenanceMax, index, true, nil},
 	} {
-		if err := c.requested.check(c.response); (err == nil) != c.good || err != nil &&
-			!errors.Is(err, ErrDelivery) {
+		err := c.requested.check(c.response, c.noLayers)
+		if (err == nil) != (c.want == nil) || !errors.Is(err, c.want) {
 			t.Errorf("%q, response %v: %v", c.requested, c.response, err)
 		}
 	}

@@ -31,8 +31,14 @@ func (s *solve) frontend(
 	if imports := c.BuildOpts().Opts[optCacheImports]; imports != "" {
 		opts[optCacheImports] = imports
 	}
-	return evaluate(ctx, c, gateway.SolveRequest{Frontend: frontend, FrontendOpt: opts,
+	res, err := evaluate(ctx, c, gateway.SolveRequest{Frontend: frontend, FrontendOpt: opts,
 		FrontendInputs: inputs})
+	if err != nil {
+		return nil, err
+	}
+	ref, err := res.SingleRef()
+	s.noLayers = ref == nil
+	return res, err
 }
 
 // frontendOpts returns all the options that the Dockerfile frontend gets. The only build arguments

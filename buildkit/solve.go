@@ -91,6 +91,9 @@ type solve struct {
 	// source is the vertex that holds what was fetched.
 	source digest.Digest
 
+	// noLayers reports whether the image has no layers.
+	noLayers bool
+
 	started, fetched, solved time.Time
 	transfer                 *transfer.Transfer
 }
@@ -152,7 +155,7 @@ func (s *solve) run(ctx context.Context, sink Sink) (Result, error) {
 	s.result.Delivery = delivery
 	s.result.DeliverTime = time.Since(s.solved)
 	s.result.Ref = opt.Ref
-	if err := s.req.Provenance.check(response); err != nil {
+	if err := s.req.Provenance.check(response, s.noLayers); err != nil {
 		return Result{}, err
 	}
 	return s.result, s.result.identify(response)

@@ -18,6 +18,8 @@ const (
 	// APIVersionFixed: the version of the engine's API was set by hand, and the engine does not
 	// speak it. The detail is the version.
 	APIVersionFixed Situation = "API version fixed"
+	// TooManyLayers: an image has more layers than the Docker engine's image store takes.
+	TooManyLayers Situation = "too many layers"
 	// ContextUnknown: there is no Docker context of a name.
 	ContextUnknown Situation = "Docker context unknown"
 	// DockerConfigBroken: a file of the Docker config cannot be read.

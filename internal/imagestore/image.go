@@ -28,6 +28,7 @@ type Image struct {
 	Labels   map[string]string // of the image's config
 	Platform string            // linux/amd64, linux/arm/v7; "" from List of an engine
 	Size     int64             // bytes; the containerd store counts compressed content too
+	Layers   int               // from Inspect of an engine
 	Created  time.Time         // the image's own claim; zero if it makes none
 	// Shape is a digest of the image's configuration for containers and of the number of its
 	// layers. It is "" if the store does not report them, and from List.
@@ -42,6 +43,11 @@ type EngineInfo struct {
 	Platform   string // what the engine runs on, linux/amd64 style
 	OSType     string // linux or windows
 	RootDir    string // where the engine keeps its data, on its own machine
+	// Driver is how the engine unpacks layers, for example overlay2; "" for a layout.
+	Driver string
+	// MaxLayers is the greatest number of layers of an image that containers can have; 0 if there
+	// is no limit that anybody meets.
+	MaxLayers int
 	// ID distinguishes the store from another one that answers at the same address. "" for a
 	// layout that has no images yet.
 	ID string

@@ -49,14 +49,28 @@ func (a *Arrival) Adopt(ctx context.Context, res buildkit.Result, latest bool) (
 		side.Wait()
 		return Adopted{}, verificationOrStore(err)
 	}
+	var moved []string
 	if latest {
-		side.Go(func() { img.Warnings = a.moveLatest(ctx, img.Image) })
+		side.Go(func() { moved = a.moveLatest(ctx, img.Image) })
 	}
 	if !hasName {
 		err = a.checkName(ctx, img.ID)
 	}
+	img.Warnings = a.tooManyLayers(ctx, img.Image)
 	side.Wait()
+	img.Warnings = append(img.Warnings, moved...)
 	return img, err
+}
+
+// tooManyLayers returns a warning if the store has the image and cannot run it.
+func (a *Arrival) tooManyLayers(ctx context.Context, img imagestore.Image) []string {
+	info, err := a.store.Info(ctx)
+	if err != nil || info.MaxLayers == 0 || img.Layers <= info.MaxLayers {
+		return nil
+	}
+	return []string{fmt.Sprintf("the image has %d layers and cannot be run here: containers of "+
+		"the image store (%s) can have %d. Join instructions of the Dockerfile, or keep the image "+
+		"in a containerd image store", img.Layers, info.Driver, info.MaxLayers)}
 }
 
 // checkName returns an error if another program has moved the name in the meantime.

@@ -262,6 +262,18 @@ func TestAttestPushed(t *testing.T) {
 	})
 }
 
+// TestAttestWithoutLayers: BuildKit makes no statement for an image without layers.
+func TestAttestWithoutLayers(t *testing.T) {
+	onCells(t, []cell{containerdOwn, containerdStandalone}, func(t *testing.T, c cell) {
+		s := newScene(t, c)
+		s.template(t, runtime, parts.RepoOptions{}).push(t,
+			parts.Text("Dockerfile", "FROM scratch\nLABEL a=b\n"))
+		s.fail(t, exitBuild, []string{"has no layers", "no provenance"}, "ensure", runtime,
+			"--attest", "provenance")
+		s.succeed(t, "ensure", runtime)
+	})
+}
+
 // TestAttestOtherPlatform: the engine is not of the image's platform.
 func TestAttestOtherPlatform(t *testing.T) {
 	s := newScene(t, containerdStandalone)

@@ -59,6 +59,9 @@ func (e *Engine) fail(ctx context.Context, op, ref string, err error) error {
 		}
 	case proxy != nil:
 		err = proxy.error(e.endpoint)
+	case isTooDeep(err):
+		err = errdef.In(errdef.TooManyLayers, "", fmt.Errorf(
+			"the image has more layers than the engine's image store takes: %w", err))
 	case e.fixedVersion != "" && cerrdefs.IsInvalidArgument(err) &&
 		strings.Contains(err.Error(), "client version "):
 		err = errdef.In(errdef.APIVersionFixed, e.fixedVersion, fmt.Errorf(
@@ -73,6 +76,10 @@ func (e *Engine) fail(ctx context.Context, op, ref string, err error) error {
 	}
 	return &imagestore.Error{Op: op, Origin: imagestore.OriginDocker, Ref: ref, Err: err}
 }
+
+// isTooDeep reports whether a classic store refused an image for its layers: it takes 125 from a
+// load or a pull (moby, daemon/internal/layer, maxLayerDepth). Only the text shows that.
+func isTooDeep(err error) bool { return strings.HasSuffix(err.Error(), "max depth exceeded") }
 
 // brokenConnection reports whether the engine is not there or went away. It is false for an engine
 // that answered.

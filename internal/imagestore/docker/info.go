@@ -33,7 +33,22 @@ func (e *Engine) Info(ctx context.Context) (imagestore.EngineInfo, error) {
 		OSType:     result.Info.OSType,
 		RootDir:    result.Info.DockerRootDir,
 		ID:         result.Info.ID,
+		Driver:     result.Info.Driver,
+		MaxLayers:  maxLayers(result.Info),
 	}, nil
+}
+
+// maxLayers is how many layers a container's image may have. The drivers that stack folders take
+// 128, and the container's own setting up is one of them (moby, daemon/graphdriver/overlay2).
+func maxLayers(info system.Info) int {
+	if kindOf(info) != imagestore.KindClassic {
+		return 0
+	}
+	switch info.Driver {
+	case "overlay2", "overlay", "fuse-overlayfs", "aufs":
+		return 127
+	}
+	return 0
 }
 
 func kindOf(info system.Info) imagestore.Kind {

@@ -169,6 +169,7 @@ func fromInspect(in image.InspectResponse) imagestore.Image {
 		Platform: imagestore.FormatPlatform(in.Os, in.Architecture, in.Variant),
 		Size:     in.Size,
 	}
+	img.Layers = len(in.RootFS.Layers)
 	if in.Config != nil {
 		img.Labels = in.Config.Labels
 		img.Shape = shapeOf(in)

@@ -21,7 +21,10 @@ var advice = map[errdef.Situation]string{
 	errdef.EngineFiltered: "allow {} in the program before the engine (of docker-socket-proxy, " +
 		"the variables named after the first part of the path, and POST), or reach the engine " +
 		"itself with --host, --context or DOCKER_HOST",
-	errdef.APIVersionFixed:        "unset DOCKER_API_VERSION, so that the version is agreed on",
+	errdef.APIVersionFixed: "unset DOCKER_API_VERSION, so that the version is agreed on",
+	errdef.TooManyLayers: `join instructions of the Dockerfile, set "features": ` +
+		`{"containerd-snapshotter": true} in the engine's daemon.json, or keep images in a ` +
+		"folder with --store oci:DIR",
 	errdef.ContextUnknown:         "see `docker context ls`",
 	errdef.DockerConfigBroken:     "repair or remove the file",
 	errdef.TLSFilesMissing:        "set DOCKER_CERT_PATH to the folder of the files",
