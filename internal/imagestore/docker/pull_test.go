@@ -183,6 +183,12 @@ func TestPullFailures(t *testing.T) {
 		{"connection lost in the stream", 0,
 			"failed to copy: httpReadSeeker: failed open: read tcp: connection reset by peer",
 			imagestore.ErrUnavailable, imagestore.OriginRegistry},
+		{"fixed tags", 0, "tag invalid: the tag is immutable", imagestore.ErrTagFixed,
+			imagestore.OriginRegistry},
+		{"a proxy's limit", 0, "unknown: <html><h1>413 Request Entity Too Large</h1></html>", nil,
+			imagestore.OriginRegistry},
+		{"too many layers", 0, "failed to register layer: max depth exceeded", nil,
+			imagestore.OriginDocker},
 		{"something else", 500, "layers of team/unauthorized:1 do not match", nil,
 			imagestore.OriginRegistry},
 	} {
@@ -205,8 +211,11 @@ func TestPullFailures(t *testing.T) {
 			if !errors.As(err, &typed) || typed.Origin != c.origin {
 				t.Fatalf("error %v, want origin %s", err, c.origin)
 			}
+			if strings.Contains(err.Error(), "<") {
+				t.Errorf("the error is %q", err)
+			}
 			for _, sentinel := range []error{imagestore.ErrUnauthorized, imagestore.ErrNotFound,
-				imagestore.ErrUnavailable} {
+				imagestore.ErrUnavailable, imagestore.ErrTagFixed} {
 				if errors.Is(err, sentinel) != errors.Is(c.want, sentinel) {
 					t.Errorf("error %v, want %v", err, c.want)
 				}
