@@ -80,8 +80,8 @@ func headOf(ctx context.Context, c gateway.Client, st llb.State) digest.Digest {
 	return head
 }
 
-// graphOf returns the build graph that the frontend made of its Dockerfile, or nil. Only the saving
-// of the cache needs it.
+// graphOf returns the build graph that the frontend made of its Dockerfile, or nil if the
+// builder does not give it out.
 func graphOf(ctx context.Context, c gateway.Client, res *gateway.Result) *pb.Definition {
 	ref, err := res.SingleRef()
 	if err != nil || ref == nil {

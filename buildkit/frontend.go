@@ -31,14 +31,22 @@ func (s *solve) frontend(
 	if imports := c.BuildOpts().Opts[optCacheImports]; imports != "" {
 		opts[optCacheImports] = imports
 	}
-	res, err := evaluate(ctx, c, gateway.SolveRequest{Frontend: frontend, FrontendOpt: opts,
+	res, err := c.Solve(ctx, gateway.SolveRequest{Frontend: frontend, FrontendOpt: opts,
 		FrontendInputs: inputs})
 	if err != nil {
 		return nil, err
 	}
 	ref, err := res.SingleRef()
+	if err != nil {
+		return nil, err
+	}
 	s.noLayers = ref == nil
-	return res, err
+	s.result.Graph = graphOf(ctx, c, res)
+	if err := s.checkBase(ctx, c); err != nil {
+		errors.As(err, &s.failed)
+		return nil, err
+	}
+	return res, evaluate(ctx, res)
 }
 
 // frontendOpts returns all the options that the Dockerfile frontend gets. The only build arguments
@@ -76,25 +84,19 @@ func (s *solve) frontendOpts(in *inspection) (frontend string, opts map[string]s
 	return "gateway.v0", opts
 }
 
-// evaluate solves req and reads the root of the result, so that a failing step is an error of the
+// evaluate reads the root of the result, so that a failing step is an error of the
 // solve and not of the export. Results are lazy until something reads them, and every builder can
 // read: Docker 20.10 accepts the Evaluate flag and ignores it for frontends. The builder mounts the
 // image to read it, so layers of a base or a cache that it has not fetched yet are fetched here
 // too, and fail here.
-func evaluate(
-	ctx context.Context, c gateway.Client, req gateway.SolveRequest,
-) (*gateway.Result, error) {
-	res, err := c.Solve(ctx, req)
-	if err != nil {
-		return nil, err
-	}
+func evaluate(ctx context.Context, res *gateway.Result) error {
 	ref, err := res.SingleRef()
 	if err != nil || ref == nil { // an empty image (FROM scratch alone) has no ref
-		return res, err
+		return err
 	}
 	_, err = remoteFiles{ref}.ReadDir(ctx, gateway.ReadDirRequest{Path: "."})
 	if errors.Is(err, errOddName) {
 		err = nil // it was read
 	}
-	return res, err
+	return err
 }

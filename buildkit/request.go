@@ -25,6 +25,9 @@ type Request struct {
 	Subdir string
 	// Dockerfile is the Dockerfile's path below Subdir, or with a "/" in front below the root.
 	Dockerfile string
+	// AllowBasePlatform allows a base image of another platform than Platform. By default it is
+	// refused: the image's config would have a platform that its programs are not for.
+	AllowBasePlatform bool
 	// Submodules are the hosts, or host/path, whose repositories may be submodules; with none,
 	// submodules are left out.
 	Submodules []string

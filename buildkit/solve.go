@@ -237,7 +237,7 @@ func (s *solve) build(ctx context.Context, c gateway.Client) (*gateway.Result, e
 	s.dockerfile, s.source = in.dockerfile, headOf(ctx, c, co.state)
 	s.fetched = time.Now()
 	s.result.Fetch = Fetch{Strategy: co.strategy}
-	s.result.Warnings = in.warnings
+	s.result.Warnings = append(slices.Clone(in.warnings), replacedLabels(in.dockerfile, s.req)...)
 	s.result.Ignored = len(in.ignore) > 0
 	s.result.Args = in.args
 	if s.req.OnArgs != nil {
@@ -248,13 +248,12 @@ func (s *solve) build(ctx context.Context, c gateway.Client) (*gateway.Result, e
 	lfs := s.lookForLFS(ctx, co, in)
 	res, err := s.frontend(ctx, c, co, in)
 	if <-lfs {
-		s.result.Warnings = append(slices.Clone(in.warnings),
+		s.result.Warnings = append(s.result.Warnings,
 			"the repository uses Git LFS; its files are pointers in the build context")
 	}
 	if err = failpoint.At(ctx, failpoint.Solved, err); err != nil {
 		return nil, err
 	}
-	s.result.Graph = graphOf(ctx, c, res)
 	s.solved = time.Now()
 	s.result.SolveTime = s.solved.Sub(s.fetched)
 	return res, nil

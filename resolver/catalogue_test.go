@@ -218,6 +218,7 @@ templates:
     platform: linux/arm64
     image: team/mine
     timeout: 20m
+    allow_base_platform: true
   - name: plain
     repo: http://build.example.com/team/plain
     allow_insecure_http: true
@@ -239,7 +240,7 @@ func TestAddFile(t *testing.T) {
 	want := Template{Name: "mine", Remote: mustRemote(t, "https://git.example.com/team/mine"),
 		Ref:    mustBranch(t, "release/1"),
 		Subdir: "docker", Dockerfile: "Dockerfile.dev", Target: "final", Platform: "linux/arm64",
-		Image: "team/mine", Timeout: 20 * time.Minute}
+		Image: "team/mine", Timeout: 20 * time.Minute, AllowBasePlatform: true}
 	if got, err := c.Template("mine"); err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v, %v", got, err)
 	}

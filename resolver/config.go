@@ -32,6 +32,7 @@ type templateConfig struct {
 	Image             string `yaml:"image"`
 	AllowInsecureHTTP bool   `yaml:"allow_insecure_http"`
 	KeepGitDir        *bool  `yaml:"keep_git_dir"`
+	AllowBasePlatform *bool  `yaml:"allow_base_platform"`
 	// Submodules are the hosts, or host/path, whose repositories may be submodules.
 	Submodules []string `yaml:"submodules"`
 	// Timeout is a duration with its unit, for example 20m.

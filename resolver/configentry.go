@@ -90,6 +90,9 @@ func (e templateConfig) setBuild(t *Template) error {
 	if e.KeepGitDir != nil {
 		t.KeepGitDir = *e.KeepGitDir
 	}
+	if e.AllowBasePlatform != nil {
+		t.AllowBasePlatform = *e.AllowBasePlatform
+	}
 	if e.Timeout != 0 {
 		t.Timeout = e.Timeout
 	}

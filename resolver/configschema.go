@@ -112,6 +112,8 @@ var keyNotes = map[string]keyNote{
 	"templates.dockerfile": {text: "Path of the Dockerfile below subdir; Dockerfile by default."},
 	"templates.root_dockerfile": {
 		text: "Path of the Dockerfile below the repository's root, instead of dockerfile."},
+	"templates.allow_base_platform": {text: "Allow a base image of another platform than the one " +
+		"that is built. The default is false."},
 	"templates.submodules": {text: "Fetch the submodules whose repositories are at these hosts, " +
 		"or host/path. Another one fails the build. Without this key, none is fetched."},
 	"templates.keep_git_dir": {text: "Keep .git in the build context. The default is false."},

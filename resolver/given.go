@@ -40,6 +40,7 @@ func (e templateConfig) setGiven(t *Template) error {
 		"submodules": len(e.Submodules) > 0,
 		"target":     e.Target != "", "timeout": e.Timeout != 0, "args": len(e.Args) > 0,
 		"allow_insecure_http": e.AllowInsecureHTTP,
+		"allow_base_platform": e.AllowBasePlatform != nil,
 	}
 	for _, key := range slices.Sorted(maps.Keys(unused)) {
 		if unused[key] {

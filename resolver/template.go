@@ -39,6 +39,8 @@ type Template struct {
 	Submodules []string
 	// KeepGitDir leaves the repository's .git in the build context.
 	KeepGitDir bool
+	// AllowBasePlatform allows a base image of another platform than the one that is built.
+	AllowBasePlatform bool
 	// Timeout bounds a build; 0 leaves it to the caller.
 	Timeout time.Duration
 	// Args are the rules for build arguments, sorted by name.
@@ -92,6 +94,9 @@ func (t Template) describe() string {
 	}
 	if t.KeepGitDir {
 		text += ", .git kept"
+	}
+	if t.AllowBasePlatform {
+		text += ", base image of any platform"
 	}
 	if t.Timeout != 0 {
 		text += ", timeout " + t.Timeout.String()

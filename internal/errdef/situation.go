@@ -67,6 +67,8 @@ const (
 	PlatformUnsupported Situation = "platform unsupported"
 	// PlatformEmulated: the builder emulates the default platform.
 	PlatformEmulated Situation = "platform emulated"
+	// BasePlatform: the base image is of another platform than the one that is built.
+	BasePlatform Situation = "base image of another platform"
 	// BuildxFileBroken: a file of buildx cannot be used.
 	BuildxFileBroken Situation = "buildx file broken"
 	// SourceUnavailable: a registry or server that a Dockerfile names is not available to the

@@ -92,7 +92,8 @@ func (r Recipe) variant() string {
 // "" for the usual form. The letter in front keeps it apart from the digest of labels.
 func formOf(t resolver.Template) string {
 	if t.Subdir == "" && t.Dockerfile == resolver.DefaultDockerfile && t.Target == "" &&
-		!t.KeepGitDir && len(t.Submodules) == 0 && slices.Equal(t.Args, resolver.StandardArgs(t.Name)) {
+		!t.KeepGitDir && len(t.Submodules) == 0 && !t.AllowBasePlatform &&
+		slices.Equal(t.Args, resolver.StandardArgs(t.Name)) {
 		return ""
 	}
 	return "f" + shortDigest(struct {
@@ -100,7 +101,9 @@ func formOf(t resolver.Template) string {
 		Args                       []arg.Rule
 		KeepGitDir                 bool `json:",omitempty"`
 		Submodules                 bool `json:",omitempty"`
-	}{t.Subdir, t.Dockerfile, t.Target, t.Args, t.KeepGitDir, len(t.Submodules) > 0})
+		AllowBasePlatform          bool `json:",omitempty"`
+	}{t.Subdir, t.Dockerfile, t.Target, t.Args, t.KeepGitDir, len(t.Submodules) > 0,
+		t.AllowBasePlatform})
 }
 
 // shortDigest returns 12 hex digits of a value's JSON form, in which the keys of maps are sorted.

@@ -47,6 +47,9 @@ type Recipe struct {
 	KeepGitDir bool `json:"keep_git_dir,omitempty"`
 	// Submodules reports whether the build context has them.
 	Submodules bool `json:"submodules,omitempty"`
+	// AllowBasePlatform allows a base image of another platform: an image for which it was allowed
+	// is none for which it is not.
+	AllowBasePlatform bool `json:"allow_base_platform,omitempty"`
 	// Isolation is the token that keeps the images of several users of one store apart, or "".
 	Isolation string `json:"isolation,omitempty"`
 
@@ -60,7 +63,8 @@ func New(t resolver.Template, platform string) Recipe {
 	return Recipe{
 		Schema: schema, Repository: t.Remote.String(), Subdir: t.Subdir, Dockerfile: t.Dockerfile,
 		Target: t.Target, Platform: platform, Image: t.Image, Args: t.Args,
-		KeepGitDir: t.KeepGitDir, Submodules: len(t.Submodules) > 0, form: formOf(t),
+		KeepGitDir: t.KeepGitDir, Submodules: len(t.Submodules) > 0,
+		AllowBasePlatform: t.AllowBasePlatform, form: formOf(t),
 	}
 }
 

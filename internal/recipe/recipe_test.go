@@ -184,6 +184,8 @@ func TestNamesOfForms(t *testing.T) {
 		"subdir":     func(t *resolver.Template) { t.Subdir = "sub" },
 		"dockerfile": func(t *resolver.Template) { t.Dockerfile = "sub" },
 		"target":     func(t *resolver.Template) { t.Target = "sub" },
+		"git dir":    func(t *resolver.Template) { t.KeepGitDir = true },
+		"any base":   func(t *resolver.Template) { t.AllowBasePlatform = true },
 		"no args":    func(t *resolver.Template) { t.Args = nil },
 		"constant":   func(t *resolver.Template) { t.Args = []arg.Rule{{Name: "A", Value: "sub"}} },
 		"file":       func(t *resolver.Template) { t.Args = []arg.Rule{{Name: "A", File: "sub"}} },

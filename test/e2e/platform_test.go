@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -82,5 +83,47 @@ func TestNativePlatform(t *testing.T) {
 		}
 		s.wantImage(t, img)
 		native.ensure(t, pinion.OutcomeHit)
+	})
+}
+
+// TestBaseOfAnotherPlatform: an image must be what its label says. Where the catalogue allows it to
+// be something else, the receipt says so, also that of a hit.
+func TestBaseOfAnotherPlatform(t *testing.T) {
+	d := newDepot(t)
+	onCells(t, builders(), func(t *testing.T, c cell) {
+		s := newScene(t, c)
+		s.user = d.withLogin(t, s.user, depotPassword)
+		d.push(t, s.prefix+"base", "1", storetest.Spec{Content: "base", Architecture: "arm64"})
+		tmpl := s.template(t, runtime, parts.RepoOptions{})
+		sha := tmpl.push(t, parts.Text("word", "x"), parts.Text("Dockerfile",
+			"FROM "+d.host+"/"+s.prefix+"base:1\nLABEL "+pinion.LabelSource+"=x\nCOPY word /\n"))
+		s.refused(t, pinion.ErrRefused, "base:1 is for linux/arm64, not linux/amd64",
+			"Dockerfile:1")
+		wantNoTrace(t, s)
+		r := s.fail(t, exitBuild, []string{"allow_base_platform: true"}, "ensure", "-q", runtime)
+		if has := strings.Contains(r.stderr, "pinion: warning: "+runtime+
+			": Dockerfile:1: InvalidBaseImagePlatform: "); has != (c != oldOwn) {
+			t.Errorf("stderr is %q", r.stderr)
+		}
+
+		config := filepath.Join(s.env["HOME"], "config.yaml")
+		write(t, config, "templates:\n  - {name: "+runtime+", allow_base_platform: true}\n", 0o600)
+		allowed := s.with("PINION_CONFIG", config)
+		img := allowed.ensure(t, pinion.OutcomeBuilt)
+		if len(img.Checks) != 1 || img.Checks[0].Rule != "InvalidBaseImagePlatform" ||
+			img.Checks[0].Line != 1 ||
+			!strings.HasPrefix(img.Reference, tmpl.reference(sha)+".f") ||
+			!slices.Contains(img.Warnings, img.Checks[0].String()) ||
+			!slices.ContainsFunc(img.Warnings, func(w string) bool {
+				return strings.Contains(w, "Dockerfile:2: the label "+pinion.LabelSource)
+			}) {
+			t.Errorf("the image is %+v", img)
+		}
+		hit := allowed.ensure(t, pinion.OutcomeHit)
+		if !slices.Equal(hit.Checks, img.Checks) ||
+			!slices.Equal(hit.Warnings, []string{img.Checks[0].String()}) {
+			t.Errorf("the hit is %+v", hit)
+		}
+		s.refused(t, pinion.ErrRefused, "linux/arm64") // without the key it is no hit
 	})
 }

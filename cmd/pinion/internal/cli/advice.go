@@ -56,6 +56,9 @@ var advice = map[errdef.Situation]string{
 	errdef.PlatformUnsupported: "install emulation on the builder's machine (`docker run " +
 		"--privileged --rm tonistiigi/binfmt --install {}`, or the packages qemu-user-static and " +
 		"binfmt-support) and restart the builder, or set MOLECULE_IMAGE_PLATFORM=native",
+	errdef.BasePlatform: "name a base image that has the platform, choose the platform of the " +
+		"base with --platform or MOLECULE_IMAGE_PLATFORM, or set allow_base_platform: true for " +
+		"the template in the config file",
 	errdef.PlatformEmulated: "use --platform native, or set MOLECULE_IMAGE_PLATFORM=native",
 
 	errdef.SourceUnavailable: "run the command again later; if the error stays, check the " +
