@@ -46,8 +46,8 @@ func (e *Error) Error() string { return fmt.Sprintf("%s: %v", e.Op, e.Err) }
 // Unwrap returns the kind and the cause.
 func (e *Error) Unwrap() []error { return []error{e.Kind, e.Err} }
 
-// StepError is the cause of an [ErrBuild], [ErrSource], [ErrExhausted] or [ErrPlatform]. It has what BuildKit says
-// about the place in the Dockerfile.
+// StepError is the cause of an [ErrBuild], [ErrSource], [ErrExhausted] or [ErrPlatform]. It has
+// what BuildKit says about the place in the Dockerfile.
 type StepError struct {
 	// Step is the vertex's name, for example "[2/3] RUN make"; empty if unknown.
 	Step string

@@ -273,7 +273,8 @@ func checkTarget(target string) error {
 // checkSubmodules accepts hosts with or without a path.
 func checkSubmodules(list []string) error {
 	for _, entry := range list {
-		if _, err := git.ParseRemote("https://" + strings.TrimSuffix(entry, "/") + "/x"); err != nil {
+		_, err := git.ParseRemote("https://" + strings.TrimSuffix(entry, "/") + "/x")
+		if err != nil {
 			return fmt.Errorf("%w: submodules: %s is neither a host nor host/path, as in "+
 				"git.example.com/team", ErrInvalidInput, quote(entry))
 		}

@@ -84,8 +84,8 @@ const (
 	TreeChanged Situation = "tree changed"
 	// DockerfileMissing: the template has no Dockerfile at the path in the catalogue.
 	DockerfileMissing Situation = "Dockerfile missing"
-	// SubmoduleNotAllowed: a submodule's repository is not in the catalogue's list. The detail is its
-	// host.
+	// SubmoduleNotAllowed: a submodule's repository is not in the catalogue's list. The detail is
+	// its host.
 	SubmoduleNotAllowed Situation = "submodule not allowed"
 	// GitDirWanted: a step needs the repository's .git, which the build context leaves out.
 	GitDirWanted Situation = ".git wanted"

@@ -93,8 +93,9 @@ func TestGitHabits(t *testing.T) {
 		"without .git":   {parts.GitHabits{NoSuffix: true}, url},
 		"only for git":   {parts.GitHabits{GitAgents: true}, url},
 		"a user":         {parts.GitHabits{User: "joe", Password: "secret"}, withUser},
-		"renamed":        {parts.GitHabits{Renamed: map[string]string{"old": "repo"}}, g.RepoURL("old")},
-		"files":          {parts.GitHabits{Dumb: true}, url + ".git"},
+		"renamed": {parts.GitHabits{Renamed: map[string]string{"old": "repo"}},
+			g.RepoURL("old")},
+		"files": {parts.GitHabits{Dumb: true}, url + ".git"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			g.SetHabits(c.habits)

@@ -56,7 +56,8 @@ func (f *dockerFlags) register(fs *pflag.FlagSet) {
 	fs.StringVar(&f.hostname, "hostname", "", "the container's host `name`; -h is help here")
 	fs.VarP(&f.labels, "label", "l", "`label` of the container: KEY=VALUE; can be repeated")
 	fs.VarP(&f.memory, "memory", "m", "most `memory`, for example 2g")
-	fs.Var(&f.memorySwap, "memory-swap", "most memory and swap together, in `bytes`; -1 for no limit")
+	fs.Var(&f.memorySwap, "memory-swap",
+		"most memory and swap together, in `bytes`; -1 for no limit")
 	fs.Var(&f.shm, "shm-size", "size of /dev/shm in `bytes`")
 	fs.Var(&f.cpus, "cpus", "`number` of CPUs, for example 1.5")
 	fs.StringVar(&f.entrypoint, "entrypoint", "",

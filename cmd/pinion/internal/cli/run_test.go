@@ -161,8 +161,8 @@ func TestRunAsWorkspace(t *testing.T) {
 		h.LogConfig.Type != "json-file" || h.LogConfig.Config["max-file"] != "3" {
 		t.Errorf("%+v", got)
 	}
-	got, err = specOf(t, "--workspace", "--rm", "--name", "mine", "-v", "./c:/configs:ro", "--mount",
-		"type=tmpfs,target=/workspace", "-p", "9000:8000", "-l", labelRuntime+"=x", "--log-driver",
+	got, err = specOf(t, "--workspace", "--rm", "--name", "mine", "-v", "./c:/configs:ro",
+		"--mount", "type=tmpfs,target=/workspace", "-p", "9000:8000", "-l", labelRuntime+"=x", "--log-driver",
 		"none")
 	if err != nil {
 		t.Fatal(err)
