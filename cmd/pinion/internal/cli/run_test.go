@@ -162,8 +162,8 @@ func TestRunAsWorkspace(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 	got, err = specOf(t, "--workspace", "--rm", "--name", "mine", "-v", "./c:/configs:ro",
-		"--mount", "type=tmpfs,target=/workspace", "-p", "9000:8000", "-l", labelRuntime+"=x", "--log-driver",
-		"none")
+		"--mount", "type=tmpfs,target=/workspace", "-p", "9000:8000", "-l", labelRuntime+"=x",
+		"--log-driver", "none")
 	if err != nil {
 		t.Fatal(err)
 	}
