@@ -64,7 +64,8 @@ func TestClientProgram(t *testing.T) {
 			client.ContainerStartOptions{}); err != nil {
 			t.Error(err)
 		}
-		s.wantWorkspace(t, line{ContainerID: made.ID, ImageID: id})
+		defer s.removeContainer(t, made.ID)
+		wantRunning(t, s.container(t, made.ID), id)
 		eventually(t, "the end of the idle server", func() bool {
 			found, _ := filepath.Glob(sockets)
 			return len(found) == 0

@@ -14,6 +14,7 @@ import (
 
 	"github.com/moby/moby/api/pkg/authconfig"
 	"github.com/moby/moby/api/types/registry"
+	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/client"
 
 	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore/storetest"
@@ -105,16 +106,22 @@ func (s *scene) wantWorkspace(t *testing.T, l line, env ...string) {
 	defer s.removeVolumes(t, "ws-"+l.WorkspaceID+"-configs", "ws-"+l.WorkspaceID+"-workspace")
 	defer s.removeContainer(t, l.ContainerID)
 	s.wantRuntime(t, got, l.WorkspaceID)
-	if got.Image != l.ImageID || got.Config.Image != l.ImageID ||
-		!strings.HasPrefix(l.ImageID, "sha256:") || !got.State.Running {
-		t.Errorf("the container is of %s (%s), running %t; want %s", got.Image, got.Config.Image,
-			got.State.Running, l.ImageID)
-	}
+	wantRunning(t, got, l.ImageID)
 	have := strings.Join(got.Config.Env, "\n") + "\n"
 	for _, want := range env {
 		if !strings.Contains(have, want+"\n") {
 			t.Errorf("the variables lack %s:\n%s", want, have)
 		}
+	}
+}
+
+// wantRunning checks that a container runs and was made from the image's ID.
+func wantRunning(t *testing.T, got container.InspectResponse, id string) {
+	t.Helper()
+	if got.Image != id || got.Config.Image != id || !strings.HasPrefix(id, "sha256:") ||
+		!got.State.Running {
+		t.Errorf("the container is of %s (%s), running %t; want %s", got.Image, got.Config.Image,
+			got.State.Running, id)
 	}
 }
 
