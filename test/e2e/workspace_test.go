@@ -13,8 +13,8 @@ import (
 	"testing"
 
 	"github.com/moby/moby/api/pkg/authconfig"
-	"github.com/moby/moby/api/types/registry"
 	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/api/types/registry"
 	"github.com/moby/moby/client"
 
 	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore/storetest"
