@@ -1,11 +1,13 @@
 package e2e_test
 
 import (
+	"net/http"
 	"strings"
 	"testing"
 	"time"
 
 	"git.moleculesai.app/molecule-ai/pinion"
+	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore/storetest"
 )
 
 // TestFault63_AStepThatStalls is given up by its name; a build that says something now and then is
@@ -105,5 +107,33 @@ func TestEventsOfARealBuild(t *testing.T) {
 		if got := strings.Join(lines, "\n"); !strings.Contains(got, "hello events") {
 			t.Errorf("the output is\n%s", got)
 		}
+	})
+}
+
+// TestStalledTransfers: a registry that takes a request and never answers it ends a push and a pull
+// after the time of a build without progress.
+func TestStalledTransfers(t *testing.T) {
+	d := newDepot(t)
+	onCells(t, []cell{containerdOwn, classicOwn, oldOwn}, func(t *testing.T, c cell) {
+		s := newScene(t, c)
+		s.prepare(t, "RUN echo stalled "+c.String())
+		u := d.withLogin(t, s.user, depotPassword)
+		prefix := d.host + "/" + s.prefix + "x"
+		u.succeed(t, "ensure", runtime)
+		hang := func(_ http.ResponseWriter, r *http.Request) bool {
+			if !strings.Contains(r.URL.Path, "/blobs/") {
+				return false
+			}
+			<-r.Context().Done()
+			return true
+		}
+		d.SetHook(hang)
+		defer d.SetHook(nil)
+		u.fail(t, exitBuild, []string{"push", "nothing moved for 3s"}, "ensure", runtime,
+			"--stall-after", "3s", "--push", "--registry", prefix)
+		d.push(t, s.prefix+"x/workspace-template-hermes", "latest",
+			storetest.Spec{Content: "stalled " + c.String()})
+		u.with("MOLECULE_IMAGE_REGISTRY", prefix).fail(t, exitBuild,
+			[]string{"pull", "nothing moved for 3s"}, "ensure", runtime, "--stall-after", "3s")
 	})
 }
