@@ -173,7 +173,7 @@ func (b *Build) publish(e Event) {
 // queued reports the place in the queue.
 func (b *Build) queued(position int) { b.emit(Event{Type: EventQueued, Position: position}) }
 
-// end sets the result and closes the events. Who reads the last event finds the result.
+// end sets the result and closes the events. A reader of the last event finds the result.
 func (b *Build) end(ctx context.Context, img Image, err error) {
 	last := Event{Type: EventFailed}
 	if err != nil {

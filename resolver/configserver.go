@@ -139,7 +139,7 @@ func (s Server) describe() string {
 		text += ", certificates of " + s.CAFile
 	}
 	if s.ClientCert != "" {
-		text += ", shown " + s.ClientCert
+		text += ", with the client certificate " + s.ClientCert
 	}
 	return text
 }

@@ -78,7 +78,7 @@ func plain(text string) string {
 // IsLong reports whether the text of err is longer than MaxBytes.
 func IsLong(err error) bool { return err != nil && len(err.Error()) > MaxBytes }
 
-// Short returns err as [Plain] does, with at most MaxBytes of its text: the begin and the end.
+// Short returns err as [Plain] does, with at most MaxBytes of its text: the beginning and the end.
 func Short(err error) error {
 	err = Plain(err)
 	if !IsLong(err) {

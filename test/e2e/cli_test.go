@@ -171,8 +171,6 @@ func TestCommandErrors(t *testing.T) {
 		[]string{"MOLECULE_GITEA_TOKEN"}, "ensure", runtime)
 	s.with("MOLECULE_LOCAL_TEMPLATE_REPO_PREFIX", "http://127.0.0.1:1/t-").fail(t, exitUnreachable,
 		[]string{"127.0.0.1:1"}, "ensure", runtime)
-	s.fail(t, exitNoBuilder, []string{"s390x", "binfmt", "MOLECULE_IMAGE_PLATFORM=native"},
-		"ensure", runtime, "--platform", "linux/s390x")
 	s.fail(t, exitNoBuilder, []string{"unix:///nowhere"}, "ensure", runtime, "--addr",
 		"unix:///nowhere")
 	s.fail(t, exitStore, []string{"unix:///nowhere"}, "ensure", runtime, "-H", "unix:///nowhere")

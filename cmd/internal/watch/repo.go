@@ -58,7 +58,7 @@ type template struct {
 }
 
 // maxTimeouts is the number of builds of one head that may take too long. Each takes a place of the
-// queue for minutes or more, and what hangs twice hangs for ever.
+// queue for minutes or more, and another try is unlikely to end.
 const maxTimeouts = 2
 
 func (r *repo) follow(name string) (added bool) {

@@ -85,7 +85,8 @@ func (l *loading) pullFrom(ctx context.Context, from *oneImage, moved func()) er
 		return cause
 	}
 	if proxy := refused(ctx); proxy != nil {
-		return proxy.error(l.engine.endpoint)
+		// Its kind is not passed on: that this request fails does not say that a load would.
+		return errors.New(proxy.error(l.engine.endpoint).Error())
 	}
 	return errtext.Plain(login.secrets.Error(err))
 }

@@ -57,6 +57,8 @@ func fromEngine(resp *http.Response) bool {
 		return true
 	}
 	switch resp.StatusCode {
+	case http.StatusInternalServerError:
+		return true // proxies say 502, 503 or 504, and the text of this one says what happened
 	case http.StatusUnauthorized, http.StatusForbidden, http.StatusMethodNotAllowed:
 		return false
 	}
