@@ -11,7 +11,8 @@ import (
 const maxWaiting = 4096
 
 // handover passes statuses to a receiver on a goroutine of its own, in their order. A receiver that
-// blocks, such as a terminal that was stopped, holds up neither the build nor those who watch it.
+// blocks, such as a terminal that was stopped, holds up neither the build's steps nor those who
+// watch it; close waits for it.
 // The receiver gets every state of every vertex, unless it falls far behind: then it gets the last
 // states, and misses lines that were printed.
 type handover struct {

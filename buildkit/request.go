@@ -75,7 +75,8 @@ type Request struct {
 	OnCheck func(Check)
 	// Progress receives BuildKit's statuses, without control characters and secrets; it may be nil.
 	// It is called by one goroutine at a time, and all calls end before Solve returns. If it blocks
-	// for long, the build goes on, and it misses lines. [Steps] derives steps from the statuses.
+	// for long, the steps go on, and it misses lines; Solve returns only after it has. [Steps]
+	// derives steps from the statuses.
 	Progress func(*client.SolveStatus)
 }
 

@@ -45,8 +45,8 @@ func patienceOf(r *http.Request) (time.Duration, error) {
 		return 0, nil
 	}
 	d, err := time.ParseDuration(v)
-	if err != nil || d < 0 {
-		return 0, errors.New("wait must be true, false or a duration with its unit")
+	if err != nil || d < 0 || d > 24*time.Hour {
+		return 0, errors.New("wait must be true, false or a duration with its unit, at most 24h")
 	}
 	return d, nil
 }

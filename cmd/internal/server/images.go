@@ -81,7 +81,7 @@ func (s *Server) ensureImage(w http.ResponseWriter, r *http.Request) (outcome st
 		s.accept(w, c, place)
 		return "accepted", nil
 	}
-	return s.waitFor(ctx, w, c, patience, place)
+	return s.waitFor(ctx, w, c, max(patience-time.Since(start), 0), place)
 }
 
 // waitContext ends when the caller disconnects, or when the drain time is up.

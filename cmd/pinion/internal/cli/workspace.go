@@ -30,7 +30,8 @@ func workspaceVariables() []string {
 }
 
 // workspaceDefaults returns the variables without which the runtime does not start. They are paths
-// in the container, so this machine's own variables of these names do not count.
+// in the container, so PLUGINS_DIR and PYTHONPATH of this machine do not count.
+// WORKSPACE_CONFIG_PATH does, since it is a workspace variable.
 func workspaceDefaults() [][2]string {
 	return [][2]string{{"WORKSPACE_CONFIG_PATH", configPath}, {"PLUGINS_DIR", "/plugins"},
 		{"PYTHONPATH", "/app"}}
