@@ -5,8 +5,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"maps"
-	"slices"
 	"strings"
 	"time"
 
@@ -325,13 +323,12 @@ func (s settings) engineConfig() docker.Config {
 }
 
 // builderConfig returns which builder was named. buildx sees no secret of Pinion's own, including
-// those that the config file names.
-func (s settings) builderConfig(catalogue func() *resolver.Catalogue) builder.Config {
+// those that a config file names or has named.
+func (s settings) builderConfig(variables func() []string) builder.Config {
 	c := builder.Config{
 		Lookup: s.lookup, Addr: s.addr, TLS: s.tls, Name: s.builder, Engine: s.engineConfig(),
 		StartManaged: s.managed, Secrets: func() []string {
-			return append([]string{EnvToken, EnvServeToken, EnvHookSecret},
-				slices.Sorted(maps.Values(catalogue().TokenEnvs()))...)
+			return append([]string{EnvToken, EnvServeToken, EnvHookSecret}, variables()...)
 		},
 	}
 	if s.addr == ManagedBuilder {

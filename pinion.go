@@ -20,6 +20,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"slices"
 	"sync"
@@ -72,28 +73,36 @@ type templates struct {
 	creds     resolver.Credentials
 	// heads asks git servers, and public asks them without a credential.
 	heads, public resolver.Heads
-	// redact hides these credentials and those of earlier config files.
-	redact *redact.Redactor
-	hidden []string
+	// redact hides these credentials and those of earlier config files. hidden are their values,
+	// and variables the names of what holds them.
+	redact            *redact.Redactor
+	hidden, variables []string
 }
 
-// loadTemplates reads the config file. hidden are the credentials of earlier ones.
-func (s settings) loadTemplates(hidden []string) (*templates, error) {
+// loadTemplates reads the config file. earlier is what was read before, or empty.
+func (s settings) loadTemplates(earlier templates) (*templates, error) {
 	setup, err := s.loadCatalogue()
 	if err != nil {
 		return nil, err
 	}
 	opts := []resolver.ClientOption{resolver.WithTokenHint(setup.TokenHint),
 		resolver.WithServers(setup.Servers)}
-	hidden = slices.Concat(hidden, setup.Credentials.Secrets())
-	slices.Sort(hidden)
-	hidden = slices.Compact(hidden)
+	hidden := union(earlier.hidden, setup.Credentials.Secrets())
 	return &templates{
 		catalogue: setup.Catalogue, creds: setup.Credentials,
 		heads:  resolver.NewClient(setup.Credentials, opts...),
 		public: resolver.NewClient(nil, opts...),
 		redact: redact.New(hidden...), hidden: hidden,
+		variables: union(earlier.variables,
+			slices.Collect(maps.Values(setup.Catalogue.TokenEnvs()))),
 	}, nil
+}
+
+// union returns the values of both lists once, sorted.
+func union(a, b []string) []string {
+	all := slices.Concat(a, b)
+	slices.Sort(all)
+	return slices.Compact(all)
 }
 
 // New returns an Orchestrator. It reads the config file and contacts nothing: the engine, the
@@ -129,7 +138,7 @@ func New(opts ...Option) (*Orchestrator, error) {
 	if err != nil {
 		return nil, err
 	}
-	from, err := s.loadTemplates(nil)
+	from, err := s.loadTemplates(templates{})
 	if err != nil {
 		return nil, err
 	}
@@ -138,7 +147,7 @@ func New(opts ...Option) (*Orchestrator, error) {
 	}
 	o := &Orchestrator{settings: s, log: s.logger, source: source, owner: ownerOf(s.cachePath())}
 	o.current.Store(from)
-	o.builders = s.builderConfig(func() *resolver.Catalogue { return o.current.Load().catalogue })
+	o.builders = s.builderConfig(func() []string { return o.current.Load().variables })
 	o.store = lazy.New(openStore, isOpen).Get
 	o.records = lazy.New(func() (*cache.Dir, error) { return cache.Open(s.cachePath()) },
 		(*cache.Dir).Exists).Get
@@ -156,7 +165,7 @@ func New(opts ...Option) (*Orchestrator, error) {
 func (o *Orchestrator) Reload() error {
 	o.reloading.Lock()
 	defer o.reloading.Unlock()
-	next, err := o.settings.loadTemplates(o.current.Load().hidden)
+	next, err := o.settings.loadTemplates(*o.current.Load())
 	if err != nil {
 		return err
 	}

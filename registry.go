@@ -60,7 +60,7 @@ func (o *Orchestrator) pull(ctx context.Context, t resolver.Template, req reques
 			return o.builds.hit(ctx, req, resolved, img), nil
 		}
 	}
-	key := fmt.Sprintf("pull %s %s %t", ref, platform, req.pull)
+	key := fmt.Sprintf("pull %s %s %t %t", ref, platform, req.pull, req.prewarm)
 	return o.builds.join(ctx, key, req, resolved,
 		func(ctx context.Context, b *Build) (Image, error) {
 			return o.fetchImage(ctx, store, img, present, b)
@@ -82,7 +82,8 @@ func checkPull(req request) error {
 }
 
 // fetchImage pulls the image and looks at what came. If the pull fails and an image was present, by
-// its ID, that one is used: a registry's outage must not stop those who have an image.
+// its ID, that one is used: a registry's outage must not stop those who have an image. Of a prewarm that would hide that
+// the new image is still to come.
 func (o *Orchestrator) fetchImage(
 	ctx context.Context, store imagestore.Store, img Image, present string, b *Build,
 ) (Image, error) {
@@ -103,7 +104,7 @@ func (o *Orchestrator) fetchImage(
 			}
 		})
 	})
-	if failed != nil && (present == "" || ctx.Err() != nil) {
+	if failed != nil && (present == "" || img.Prewarmed || ctx.Err() != nil) {
 		return Image{}, imagestore.Failure(failed)
 	}
 	img.Durations.Pull = ms(time.Since(begun))

@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/url"
 	"path"
 	"slices"
 	"strings"
@@ -34,8 +33,11 @@ type submodule struct{ name, path, url string }
 func withSubmodules(
 	ctx context.Context, c gateway.Client, co *checkout, req Request,
 ) (*checkout, error) {
-	if len(req.Submodules) == 0 || !has(ctx, co.tree, gitmodules) {
+	if len(req.Submodules) == 0 {
 		return co, nil
+	}
+	if st, err := find(ctx, co.tree, gitmodules); err != nil || st == nil {
+		return co, err
 	}
 	check := submoduleCheck{allowed: req.Submodules}
 	modules, err := check.of(ctx, co.tree, "", req.Remote)
@@ -69,8 +71,8 @@ func (s *submoduleCheck) of(
 	ctx context.Context, f files, dir string, remote git.Remote,
 ) ([]resolved, error) {
 	name := path.Join(dir, gitmodules)
-	if !has(ctx, f, name) {
-		return nil, nil
+	if st, err := find(ctx, f, name); err != nil || st == nil {
+		return nil, err
 	}
 	text, err := readBounded(ctx, f, name)
 	if err != nil {
@@ -115,12 +117,10 @@ func (s *submoduleCheck) nested(
 func (s *submoduleCheck) resolve(m submodule, of git.Remote) (git.Remote, error) {
 	raw := m.url
 	if strings.HasPrefix(raw, "./") || strings.HasPrefix(raw, "../") {
-		base, err := url.Parse(of.String())
-		if err != nil {
+		var err error
+		if raw, err = relativeTo(of, raw); err != nil {
 			return git.Remote{}, err
 		}
-		base.Path = path.Join(base.Path, raw)
-		raw = base.String()
 	}
 	var opts []git.RemoteOption
 	if of.Scheme() == "http" {
@@ -135,6 +135,31 @@ func (s *submoduleCheck) resolve(m submodule, of git.Remote) (git.Remote, error)
 			fmt.Errorf("%s is not in the list of repositories for submodules", remote))
 	}
 	return remote, nil
+}
+
+// relativeTo returns the URL that git makes of a relative one: each ../ in front takes an element
+// off the repository's path. One that would take off the host is refused, and so is a ../ behind,
+// which git leaves to the server.
+func relativeTo(of git.Remote, raw string) (string, error) {
+	elements := strings.Split(of.Path(), "/")
+	for {
+		if rest, ok := strings.CutPrefix(raw, "./"); ok {
+			raw = rest
+			continue
+		}
+		rest, ok := strings.CutPrefix(raw, "../")
+		if !ok {
+			break
+		}
+		if len(elements) == 0 {
+			return "", errors.New("its URL leads out of the host")
+		}
+		raw, elements = rest, elements[:len(elements)-1]
+	}
+	if slices.Contains(strings.Split(raw, "/"), "..") {
+		return "", errors.New("its URL has a .. behind other elements")
+	}
+	return of.Scheme() + "://" + of.Host() + "/" + path.Join(append(elements, raw)...), nil
 }
 
 // within reports whether a repository is at a host, or below a path there.
@@ -165,6 +190,10 @@ func parseSubmodules(text []byte) ([]submodule, error) {
 			if !ok || strings.ContainsAny(name, `"\`) {
 				return nil, fmt.Errorf("line %d: it is no section of a submodule", n)
 			}
+			if slices.ContainsFunc(modules, func(m submodule) bool { return m.name == name }) {
+				// Of two values git takes the last.
+				return nil, fmt.Errorf("line %d: submodule %q is there twice", n, name)
+			}
 			modules = append(modules, submodule{name: name})
 		case len(modules) == 0:
 			return nil, fmt.Errorf("line %d: it is in no section", n)
@@ -192,21 +221,23 @@ func (m *submodule) set(line string) error {
 	if strings.ContainsAny(value, `"\`) {
 		return errors.New("quotes in a value and escapes cannot be read")
 	}
-	switch strings.ToLower(strings.TrimSpace(key)) {
-	case "path":
-		m.path = value
-	case "url":
-		m.url = value
+	for name, to := range map[string]*string{"path": &m.path, "url": &m.url} {
+		if strings.EqualFold(strings.TrimSpace(key), name) {
+			if *to != "" {
+				return errors.New(name + " is there twice")
+			}
+			*to = value
+		}
 	}
 	return nil
 }
 
-// checkedSubmodules returns the entries that git takes for submodules: those with a path and a URL.
+// checkedSubmodules returns the entries, each with a path and a URL.
 func checkedSubmodules(modules []submodule) ([]submodule, error) {
-	modules = slices.DeleteFunc(modules, func(m submodule) bool {
-		return m.path == "" || m.url == ""
-	})
 	for _, m := range modules {
+		if m.path == "" || m.url == "" {
+			return nil, fmt.Errorf("submodule %q has no path or no url", m.name)
+		}
 		if p, err := git.ParseSubdir(m.path); err != nil || p == "" {
 			return nil, errors.New("the path of submodule " + fmt.Sprintf("%q", m.name) +
 				" is none below the root")

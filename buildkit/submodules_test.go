@@ -20,13 +20,14 @@ func TestParseSubmodules(t *testing.T) {
 	good, _, _ := strings.Cut(text, "[submodule \"two")
 	got, err := parseSubmodules([]byte(good +
 		"[submodule \"quoted\"]\npath=\"q q\"\nURL = ../two\n" +
-		"[submodule \"half\"]\npath = x\n"))
+		""))
 	want := []submodule{{"one", "lib/one", "https://git.example/a/one.git"},
 		{"quoted", "q q", "../two"}}
 	if err != nil || !slices.Equal(got, want) {
 		t.Errorf("%v, %v", got, err)
 	}
-	for _, bad := range []string{text, "path = x\n", "[core]\nx = y\n",
+	for _, bad := range []string{text, good + good, "[submodule \"half\"]\npath = x\n",
+		"[submodule \"half\"]\nurl = ../x\n", good + "url = https://evil.example/x\n", "path = x\n", "[core]\nx = y\n",
 		"[submodule \"a\"]\npath = " +
 			"..\nurl = https://x.example/a\n", "[submodule \"a\"]\nurl = https://x\\\ny\n"} {
 		if got, err := parseSubmodules([]byte(bad)); err == nil {
@@ -47,6 +48,10 @@ func TestSubmoduleRepositories(t *testing.T) {
 		"https://GIT.example/team/x":      "https://git.example/team/x",
 		"https://other.example/any/thing": "https://other.example/any/thing",
 		"../../elsewhere/lib":             "",
+		"../../../evil.example/team/x":    "",
+		"../../../team/x":                 "",
+		"../a/../../../evil.example/x":    "",
+		"./../lib":                        "https://git.example/team/lib",
 		"https://git.example/teammates/x": "",
 		"https://evil.example/team/x":     "",
 		"https://git.example.evil/team/x": "",

@@ -99,11 +99,11 @@ func formOf(t resolver.Template) string {
 	return "f" + shortDigest(struct {
 		Subdir, Dockerfile, Target string
 		Args                       []arg.Rule
-		KeepGitDir                 bool `json:",omitempty"`
-		Submodules                 bool `json:",omitempty"`
-		AllowBasePlatform          bool `json:",omitempty"`
-	}{t.Subdir, t.Dockerfile, t.Target, t.Args, t.KeepGitDir, len(t.Submodules) > 0,
-		t.AllowBasePlatform})
+		KeepGitDir                 bool     `json:",omitempty"`
+		Submodules                 []string `json:",omitempty"`
+		AllowBasePlatform          bool     `json:",omitempty"`
+	}{t.Subdir, t.Dockerfile, t.Target, t.Args, t.KeepGitDir,
+		slices.Sorted(slices.Values(t.Submodules)), t.AllowBasePlatform})
 }
 
 // shortDigest returns 12 hex digits of a value's JSON form, in which the keys of maps are sorted.

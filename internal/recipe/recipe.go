@@ -10,6 +10,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"slices"
 
 	"git.moleculesai.app/molecule-ai/pinion/resolver"
 	"git.moleculesai.app/molecule-ai/pinion/resolver/arg"
@@ -45,8 +46,8 @@ type Recipe struct {
 	Args []arg.Rule `json:"args,omitempty"`
 	// KeepGitDir leaves the repository's .git in the build context.
 	KeepGitDir bool `json:"keep_git_dir,omitempty"`
-	// Submodules reports whether the build context has them.
-	Submodules bool `json:"submodules,omitempty"`
+	// Submodules are the places whose repositories may be submodules in the build context.
+	Submodules []string `json:"submodules,omitempty"`
 	// AllowBasePlatform allows a base image of another platform: an image for which it was allowed
 	// is none for which it is not.
 	AllowBasePlatform bool `json:"allow_base_platform,omitempty"`
@@ -63,7 +64,7 @@ func New(t resolver.Template, platform string) Recipe {
 	return Recipe{
 		Schema: schema, Repository: t.Remote.String(), Subdir: t.Subdir, Dockerfile: t.Dockerfile,
 		Target: t.Target, Platform: platform, Image: t.Image, Args: t.Args,
-		KeepGitDir: t.KeepGitDir, Submodules: len(t.Submodules) > 0,
+		KeepGitDir: t.KeepGitDir, Submodules: slices.Sorted(slices.Values(t.Submodules)),
 		AllowBasePlatform: t.AllowBasePlatform, form: formOf(t),
 	}
 }

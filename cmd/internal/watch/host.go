@@ -5,6 +5,8 @@ import (
 	"net/url"
 	"sync"
 	"time"
+
+	"github.com/distribution/reference"
 )
 
 // host is a git server. It bounds the look-ups of all repositories there.
@@ -15,11 +17,13 @@ type host struct {
 	followed int // guarded by mu
 }
 
-// hostOf returns the host of a repository's URL.
+// hostOf returns the host of a repository's URL or of an image's reference.
 func (w *Watcher) hostOf(repository string) *host {
 	name := repository
 	if u, err := url.Parse(repository); err == nil && u.Host != "" {
 		name = u.Host
+	} else if image, err := reference.ParseNormalizedNamed(repository); err == nil {
+		name = reference.Domain(image)
 	}
 	if w.hosts[name] == nil {
 		w.hosts[name] = &host{places: make(chan struct{}, lookupsPerHost)}

@@ -88,7 +88,7 @@ func (l *loading) pullFrom(ctx context.Context, from *oneImage, moved func()) er
 		// Its kind is not passed on: that this request fails does not say that a load would.
 		return errors.New(proxy.error(l.engine.endpoint).Error())
 	}
-	return errtext.Plain(login.secrets.Error(err))
+	return login.secrets.Error(errtext.Plain(err))
 }
 
 // pulled describes the pulled image, and returns an error if it is another image.

@@ -66,7 +66,8 @@ func (l login) headFailure(ref string, err error) error {
 	case cerrdefs.IsNotFound(err):
 		return errdef.In(errdef.RegistryImageMissing, ref,
 			fmt.Errorf("%w: %w", imagestore.ErrNotFound, err))
-	case status.StatusCode == http.StatusUnauthorized, status.StatusCode == http.StatusForbidden:
+	case status.StatusCode == http.StatusUnauthorized, status.StatusCode == http.StatusForbidden,
+		errors.Is(err, docker.ErrInvalidAuthorization):
 		return errdef.In(errdef.RegistryUnauthorized, l.host,
 			fmt.Errorf("%w: %w", imagestore.ErrUnauthorized, err))
 	}

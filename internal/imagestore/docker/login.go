@@ -56,7 +56,7 @@ func (e *Engine) registryFailure(
 	if ctx.Err() != nil || brokenConnection(err) || refused(ctx) != nil || isTooDeep(err) {
 		return e.fail(ctx, op, ref, err)
 	}
-	err = errtext.Plain(login.secrets.Error(err))
+	err = login.secrets.Error(errtext.Plain(err))
 	return &imagestore.Error{Op: op, Origin: imagestore.OriginRegistry, Ref: ref,
 		Err: login.explain(refusalOf(err, ref), ref, err)}
 }

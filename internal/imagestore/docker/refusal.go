@@ -41,6 +41,7 @@ func refusals() []struct {
 		{refusal{imagestore.ErrUnauthorized, errdef.RegistryUnauthorized, false},
 			[]string{"unauthorized", "no basic auth credentials", "authentication required",
 				"authorization failed", "incorrect username or password", "insufficient_scope"}},
+		{refusal{}, []string{"quota"}},
 		{refusal{imagestore.ErrUnauthorized, errdef.RegistryUnauthorized, true},
 			[]string{"denied", "403 forbidden"}},
 		{refusal{imagestore.ErrNotFound, errdef.RegistryImageMissing, false},
