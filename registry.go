@@ -82,8 +82,8 @@ func checkPull(req request) error {
 }
 
 // fetchImage pulls the image and looks at what came. If the pull fails and an image was present, by
-// its ID, that one is used: a registry's outage must not stop those who have an image. Of a prewarm that would hide that
-// the new image is still to come.
+// its ID, that one is used: a registry's outage must not stop those who have an image. Of a prewarm
+// that would hide that the new image is still to come.
 func (o *Orchestrator) fetchImage(
 	ctx context.Context, store imagestore.Store, img Image, present string, b *Build,
 ) (Image, error) {

@@ -27,7 +27,8 @@ func TestParseSubmodules(t *testing.T) {
 		t.Errorf("%v, %v", got, err)
 	}
 	for _, bad := range []string{text, good + good, "[submodule \"half\"]\npath = x\n",
-		"[submodule \"half\"]\nurl = ../x\n", good + "url = https://evil.example/x\n", "path = x\n", "[core]\nx = y\n",
+		"[submodule \"half\"]\nurl = ../x\n", good + "url = https://evil.example/x\n", "path = x\n",
+		"[core]\nx = y\n",
 		"[submodule \"a\"]\npath = " +
 			"..\nurl = https://x.example/a\n", "[submodule \"a\"]\nurl = https://x\\\ny\n"} {
 		if got, err := parseSubmodules([]byte(bad)); err == nil {
