@@ -53,7 +53,7 @@ func (c *Client) fetchPack(
 	ctx context.Context, head Head, rev git.Revision, alone bool, read func(io.Reader) error,
 ) error {
 	body := fetchRequest(head, rev, alone)
-	resp, err := c.sendRetrying(ctx, 0, maxCommit, func() (*http.Request, error) {
+	resp, err := c.sendRetrying(ctx, c.retries, maxCommit, func() (*http.Request, error) {
 		req, err := http.NewRequestWithContext(ctx, http.MethodPost,
 			head.Remote.GitURL()+uploadPackPath, bytes.NewReader(body))
 		if err != nil {
@@ -71,7 +71,12 @@ func (c *Client) fetchPack(
 		return fmt.Errorf("%w: %w", errNotShown, err)
 	}
 	defer func() { _ = resp.Body.Close() }() // the rest is not needed
-	if resp.StatusCode != http.StatusOK {
+	switch {
+	case resp.StatusCode == http.StatusTooManyRequests:
+		return &RateLimitError{RetryAfter: retryAfter(resp.Header)}
+	case resp.StatusCode >= http.StatusInternalServerError:
+		return fmt.Errorf("%w: HTTP status %d", ErrUnavailable, resp.StatusCode)
+	case resp.StatusCode != http.StatusOK:
 		return fmt.Errorf("%w: HTTP status %d", errNotShown, resp.StatusCode)
 	}
 	if err := read(&packStream{lines: newPktReader(resp.Body)}); err != nil {

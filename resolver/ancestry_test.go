@@ -64,7 +64,6 @@ func TestFault12_AncestryOfHostileServers(t *testing.T) {
 			strings.Repeat("\x9f", 20)), false},
 		"an error":           {result(pkt("ERR upload-pack: not our ref")), alone, false},
 		"an error in a band": {result("000a\x03 hello"), alone, false},
-		"a status":           {answer(500, "text/plain", ""), alone, false},
 		"refs":               {headMain(), alone, false},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -87,5 +86,26 @@ func TestFault12_AncestryOfHostileServers(t *testing.T) {
 				t.Errorf("got %v, %v", head, err)
 			}
 		})
+	}
+}
+
+// TestAncestryOfAServerThatIsDown: an outage does not say that the commit is not on the branch.
+func TestAncestryOfAServerThatIsDown(t *testing.T) {
+	for status, want := range map[int]error{500: ErrUnavailable, 503: ErrUnavailable,
+		429: ErrRateLimited} {
+		s := newServer(t, map[string]http.HandlerFunc{
+			packPath: func(w http.ResponseWriter, r *http.Request) {
+				body, _ := io.ReadAll(r.Body) // the server has read it
+				if strings.Contains(string(body), "ref-prefix HEAD\n") {
+					headMain()(w, r)
+					return
+				}
+				answer(status, "text/plain", "")(w, r)
+			}})
+		_, err := s.client().OnBranch(t.Context(), s.remote(t), git.HEAD, mustRevision(t, shaB),
+			Dialect{})
+		if !errors.Is(err, want) || errors.Is(err, ErrNotOnBranch) {
+			t.Errorf("%d: %v", status, err)
+		}
 	}
 }

@@ -65,8 +65,12 @@ func (c *Client) requireOnBranch(
 	for _, check := range []func(context.Context, git.Remote, git.Ref, git.Revision) error{
 		c.requireNoNamesake, c.requireCommit, c.requireAncestor,
 	} {
-		if err := check(ctx, remote, head.Ref, rev); err != nil {
-			return err
+		failed := check(ctx, remote, head.Ref, rev)
+		if failed != nil && (errors.Is(err, ErrUnavailable) || errors.Is(err, ErrRateLimited)) {
+			return err // git's protocol may show it the next time
+		}
+		if failed != nil {
+			return failed
 		}
 	}
 	return nil
