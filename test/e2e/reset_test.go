@@ -153,7 +153,7 @@ func TestResetLegacy(t *testing.T) {
 			gitClone(t, s.env["MOLECULE_LOCAL_TEMPLATE_REPO_PREFIX"]+runtime, clone)
 
 			if out := s.run(t, "doctor").stdout; !strings.Contains(out,
-				"earlier tools left 2 images") || !strings.Contains(out, "reset --legacy") {
+				"earlier tools left ") || !strings.Contains(out, "reset --legacy") {
 				t.Errorf("doctor says\n%s", out)
 			}
 			for _, dry := range []bool{true, false} {
@@ -162,7 +162,8 @@ func TestResetLegacy(t *testing.T) {
 					args = append(args, "--dry-run")
 				}
 				report := resetReport(t, s.succeed(t, args...))
-				if len(report.Items) != 2 || len(report.Clones) != 1 ||
+				// Other tests may have left images on the engine.
+				if len(report.Items) < 2 || len(report.Clones) != 1 ||
 					report.Clones[0].Path != clone {
 					t.Errorf("dry run %v: %+v", dry, report)
 				}
