@@ -7,6 +7,8 @@ import (
 	"sync"
 
 	"github.com/moby/buildkit/client"
+
+	"git.moleculesai.app/molecule-ai/pinion/internal/lazy"
 )
 
 // Limits on the checks of a build. A template's author decides on their number and length: maxCheck
@@ -59,7 +61,7 @@ func (c Check) Clean(clean func(string) string) Check {
 
 // ruleText has the rule and the text of a warning about a rule (BuildKit, frontend/dockerfile,
 // linter.LintFormatShort).
-var ruleText = pattern(`^([A-Z][A-Za-z0-9]{1,63}): (.+)$`)
+var ruleText = lazy.Regexp(`^([A-Z][A-Za-z0-9]{1,63}): (.+)$`)
 
 // checkOf returns the check in a warning whose texts are clean.
 func checkOf(w *client.VertexWarning) Check {

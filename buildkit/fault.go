@@ -4,10 +4,8 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
-	"regexp"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	gatewaypb "github.com/moby/buildkit/frontend/gateway/pb"
@@ -15,6 +13,7 @@ import (
 	"google.golang.org/grpc/codes"
 
 	"git.moleculesai.app/molecule-ai/pinion/internal/errdef"
+	"git.moleculesai.app/molecule-ai/pinion/internal/lazy"
 )
 
 // killed is the exit code of a process that the kernel ended, for want of memory as a rule.
@@ -95,17 +94,17 @@ func exhausted(text string) bool {
 // The patterns are compiled at their first use: only a failed build needs them.
 var (
 	// imageStep has the names of vertices that only ask a registry.
-	imageStep = pattern(`^(\[[^\]]*\] )?` +
+	imageStep = lazy.Regexp(`^(\[[^\]]*\] )?` +
 		`(load metadata for|resolve image config for|FROM) `)
 	// noGitDir has the error of a COPY from .git, as of today and of Docker 20.10.
-	noGitDir = pattern(`/\.git(/[^":]*)?"?: (not found|no such file or directory)$`)
+	noGitDir = lazy.Regexp(`/\.git(/[^":]*)?"?: (not found|no such file or directory)$`)
 	// lastingFault has what registries answer about an image that is not there or not for the
 	// builder, and what is wrong with an image that is there.
-	lastingFault = pattern(`: not found$|authorization failed$|: (401|403) |` +
+	lastingFault = lazy.Regexp(`: not found$|authorization failed$|: (401|403) |` +
 		`\b(access denied|denied:|unauthorized:)|no match for platform|invalid reference|` +
 		`\bmedia type .* is no longer supported`)
 	// passingFault has what BuildKit 0.8 to 0.34 say if a server answers 429 or 5xx, or not at all.
-	passingFault = pattern(`(invalid response status|unexpected status.*:)` +
+	passingFault = lazy.Regexp(`(invalid response status|unexpected status.*:)` +
 		` (429|5\d\d)\b|` +
 		`(connection refused|connection reset by peer|no such host|server misbehaving|` +
 		`i/o timeout|` +
@@ -114,11 +113,6 @@ var (
 		`\(Client.Timeout exceeded while awaiting headers\)|` +
 		`server gave HTTP response to HTTPS client)$|: (tls|x509): |\btoomanyrequests:`)
 )
-
-// pattern returns a regular expression that is compiled when it is first called for.
-func pattern(expr string) func() *regexp.Regexp {
-	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(expr) })
-}
 
 // unavailable reports whether the vertex of that name failed since a server was not available.
 func unavailable(vertex, text string) bool {

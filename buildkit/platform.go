@@ -12,6 +12,7 @@ import (
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"git.moleculesai.app/molecule-ai/pinion/internal/errdef"
+	"git.moleculesai.app/molecule-ai/pinion/internal/lazy"
 )
 
 // RequirePlatform returns an [*Error] of kind [ErrPlatform] unless the builder lists p as a
@@ -47,12 +48,12 @@ var (
 	// unstarted has what runtimes print in place of the output of a step whose program is for
 	// another platform: runc 1.1 and later, runc 1.0 and before, and crun. What a shell says about
 	// a program that the step itself starts begins with the shell's name.
-	unstarted = pattern(`^(exec .+: exec format error` +
+	unstarted = lazy.Regexp(`^(exec .+: exec format error` +
 		`|standard_init_linux\.go:\d+: exec user process caused:? "?exec format error"?` +
 		`|exec container process .*: Exec format error)$`)
 	// unsupported has what BuildKit says about a variant of amd64 for which it has no emulator
 	// (solver/llbsolver/ops/exec_binfmt.go).
-	unsupported = pattern(`\bno support for running processes with \S+ platform, supported: `)
+	unsupported = lazy.Regexp(`\bno support for running processes with \S+ platform, supported: `)
 )
 
 // platformFault returns an [*Error] of kind [ErrPlatform] if a step failed since the builder cannot

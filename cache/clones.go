@@ -6,10 +6,10 @@ import (
 	"io/fs"
 	"path"
 	"path/filepath"
-	"regexp"
 	"strings"
 
 	"git.moleculesai.app/molecule-ai/pinion/internal/fileowner"
+	"git.moleculesai.app/molecule-ai/pinion/internal/lazy"
 )
 
 // Clone is a git clone that the platform's earlier local build left in the cache folder. Its form
@@ -24,8 +24,8 @@ type Clone struct {
 }
 
 var (
-	shortCommit = regexp.MustCompile(`^[0-9a-f]{12}$`)
-	fullCommit  = regexp.MustCompile(`^(?:[0-9a-f]{40}|[0-9a-f]{64})$`)
+	shortCommit = lazy.Regexp(`^[0-9a-f]{12}$`)
+	fullCommit  = lazy.Regexp(`^(?:[0-9a-f]{40}|[0-9a-f]{64})$`)
 )
 
 // Clones returns the clones of the templates that a function knows. Only a folder of this user that
@@ -75,12 +75,12 @@ func (d *Dir) RemoveClone(c Clone) error {
 }
 
 func (d *Dir) isClone(name string, e fs.DirEntry) bool {
-	if !e.IsDir() || !shortCommit.MatchString(e.Name()) {
+	if !e.IsDir() || !shortCommit().MatchString(e.Name()) {
 		return false
 	}
 	info, err := e.Info()
 	head := d.head(name)
-	return err == nil && fileowner.Ours(info) && fullCommit.MatchString(head) &&
+	return err == nil && fileowner.Ours(info) && fullCommit().MatchString(head) &&
 		strings.HasPrefix(head, e.Name())
 }
 

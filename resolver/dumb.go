@@ -6,20 +6,20 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"regexp"
 	"slices"
 	"strings"
 
+	"git.moleculesai.app/molecule-ai/pinion/internal/lazy"
 	"git.moleculesai.app/molecule-ai/pinion/resolver/git"
 )
 
 // dumbLine is a line of the file info/refs, which git update-server-info writes.
-var dumbLine = regexp.MustCompile(`^([0-9a-f]{40}|[0-9a-f]{64})\t(\S+)$`)
+var dumbLine = lazy.Regexp(`^([0-9a-f]{40}|[0-9a-f]{64})\t(\S+)$`)
 
 // isDumb reports whether a body begins as the file info/refs does.
 func isDumb(body io.Reader) bool {
 	line, err := bufio.NewReader(body).ReadSlice('\n')
-	return err == nil && dumbLine.MatchString(strings.TrimSuffix(string(line), "\n"))
+	return err == nil && dumbLine().MatchString(strings.TrimSuffix(string(line), "\n"))
 }
 
 // dumbRefs asks a server that only has the repository's files, as git does: for
@@ -80,7 +80,7 @@ func (c *Client) dumbRef(
 		case err != nil:
 			return refAnswer{}, err
 		}
-		parts := dumbLine.FindStringSubmatch(strings.TrimSuffix(string(line), "\n"))
+		parts := dumbLine().FindStringSubmatch(strings.TrimSuffix(string(line), "\n"))
 		if parts == nil {
 			return refAnswer{}, fmt.Errorf("%w: %s isn't a ref", ErrInvalidAnswer,
 				quoteAnswer(string(line)))

@@ -8,10 +8,10 @@ package errtext
 import (
 	"fmt"
 	"html"
-	"regexp"
 	"strings"
-	"sync"
 	"unicode/utf8"
+
+	"git.moleculesai.app/molecule-ai/pinion/internal/lazy"
 )
 
 // MaxBytes is the greatest length of a text after [Short].
@@ -46,16 +46,11 @@ func Plain(err error) error {
 
 // The patterns are compiled at their first use: few errors hold a page.
 var (
-	page    = pattern(`(?is)(<!doctype html|<html|<head|<body)\b(.*</html>(\\[nrt])*|.*</body>|.*)`)
-	title   = pattern(`(?is)<title[^>]*>(.*?)</title>`)
-	unshown = pattern(`(?is)<(script|style)\b.*?</(script|style)>|<!--.*?-->`)
-	tag     = pattern(`(?s)<[^>]*>?`)
+	page    = lazy.Regexp(`(?is)(<!doctype html|<html|<head|<body)\b(.*</html>(\\[nrt])*|.*</body>|.*)`)
+	title   = lazy.Regexp(`(?is)<title[^>]*>(.*?)</title>`)
+	unshown = lazy.Regexp(`(?is)<(script|style)\b.*?</(script|style)>|<!--.*?-->`)
+	tag     = lazy.Regexp(`(?s)<[^>]*>?`)
 )
-
-// pattern returns a regular expression that is compiled when it is first called for.
-func pattern(expr string) func() *regexp.Regexp {
-	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(expr) })
-}
 
 // quoted has the escapes of a page that an error quotes.
 var quoted = strings.NewReplacer(`\n`, " ", `\r`, " ", `\t`, " ", `\"`, `"`)

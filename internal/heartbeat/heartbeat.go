@@ -9,13 +9,13 @@ import (
 	"cmp"
 	"fmt"
 	"log/slog"
-	"regexp"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"git.moleculesai.app/molecule-ai/pinion/buildkit"
+	"git.moleculesai.app/molecule-ai/pinion/internal/lazy"
 )
 
 // Interval is the silence before a report, and the time between two reports.
@@ -122,10 +122,8 @@ func (m *Monitor) change(s buildkit.Step) {
 }
 
 // numbered matches the name of a step of a Dockerfile, "[stage 2/3] RUN make", and captures its
-// number, the number of steps and the instruction. It is compiled at its first use.
-var numbered = sync.OnceValue(func() *regexp.Regexp {
-	return regexp.MustCompile(`^\[(?:\S+ )? *(\d+)/(\d+)\] (.*)$`)
-})
+// number, the number of steps and the instruction.
+var numbered = lazy.Regexp(`^\[(?:\S+ )? *(\d+)/(\d+)\] (.*)$`)
 
 // maxWords is the length of a step's first words, in bytes.
 const maxWords = 48

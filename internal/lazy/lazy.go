@@ -1,11 +1,20 @@
-// Package lazy opens a value at its first use.
+// Package lazy opens a value at its first use, and compiles a regular expression then.
 //
 // It guarantees that one goroutine at a time opens the value, that a failure is not remembered, and
 // that a value that has become invalid is opened again. It does not close values: a value that is
 // replaced is left to the garbage collector.
 package lazy
 
-import "sync"
+import (
+	"regexp"
+	"sync"
+)
+
+// Regexp returns a regular expression that is compiled when it is first called for, so that a start
+// of the program that does not need it does not pay for it. It panics then if expr is invalid.
+func Regexp(expr string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(expr) })
+}
 
 // Value is a value that is opened at its first use. It is safe for concurrent use. [New] makes one;
 // the zero Value has nothing to open and must not be used.

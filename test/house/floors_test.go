@@ -15,9 +15,10 @@ import (
 // floors lists the packages from the bottom to the top. A package may import those of the floors
 // below its own, and none of its own floor or above. docs/design.md has the picture.
 var floors = [][]string{
+	{"internal/lazy"},
 	{ // leaves
 		"internal/errdef", "internal/errtext", "internal/failpoint", "internal/feed",
-		"internal/filelock", "internal/fileowner", "internal/flight", "internal/lazy",
+		"internal/filelock", "internal/fileowner", "internal/flight",
 		"internal/limit", "internal/queue", "internal/redact", "internal/stall", "internal/stdio",
 		"internal/termtext", "internal/transfer", "internal/xdg", "resolver/git",
 	},
