@@ -67,11 +67,7 @@ func (c *Client) get(
 	if err != nil {
 		return nil, err
 	}
-	if resp.StatusCode == http.StatusOK {
-		return resp, nil
-	}
-	defer func() { _ = resp.Body.Close() }() // it was only read
-	return nil, refusalOf(resp, remote)
+	return requireOK(resp, remote)
 }
 
 // readAdvert reads an advertisement of any version. The error is io.EOF if it

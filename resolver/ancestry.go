@@ -11,7 +11,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 
 	"git.moleculesai.app/molecule-ai/pinion/resolver/git"
 )
@@ -52,33 +51,12 @@ func (c *Client) isAncestor(ctx context.Context, head Head, rev git.Revision) (b
 func (c *Client) fetchPack(
 	ctx context.Context, head Head, rev git.Revision, alone bool, read func(io.Reader) error,
 ) error {
-	body := fetchRequest(head, rev, alone)
-	resp, err := c.sendRetrying(ctx, c.retries, maxCommit, func() (*http.Request, error) {
-		req, err := http.NewRequestWithContext(ctx, http.MethodPost,
-			head.Remote.GitURL()+uploadPackPath, bytes.NewReader(body))
-		if err != nil {
-			return nil, err
-		}
-		req.Header.Set("Content-Type", requestType)
-		req.Header.Set("Accept", resultType)
-		if head.Dialect.Protocol != ProtocolV1 {
-			req.Header.Set("Git-Protocol", "version=2")
-		}
-		c.sign(req, head.Remote)
-		return req, nil
-	})
+	resp, err := c.postCommand(ctx, head.Remote, head.Dialect.Protocol,
+		fetchRequest(head, rev, alone), maxCommit)
 	if err != nil {
 		return fmt.Errorf("%w: %w", errNotShown, err)
 	}
 	defer func() { _ = resp.Body.Close() }() // the rest is not needed
-	switch {
-	case resp.StatusCode == http.StatusTooManyRequests:
-		return &RateLimitError{RetryAfter: retryAfter(resp.Header)}
-	case resp.StatusCode >= http.StatusInternalServerError:
-		return fmt.Errorf("%w: HTTP status %d", ErrUnavailable, resp.StatusCode)
-	case resp.StatusCode != http.StatusOK:
-		return fmt.Errorf("%w: HTTP status %d", errNotShown, resp.StatusCode)
-	}
 	if err := read(&packStream{lines: newPktReader(resp.Body)}); err != nil {
 		return fmt.Errorf("%w: %w", errNotShown, err)
 	}

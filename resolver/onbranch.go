@@ -66,14 +66,21 @@ func (c *Client) requireOnBranch(
 		c.requireNoNamesake, c.requireCommit, c.requireAncestor,
 	} {
 		failed := check(ctx, remote, head.Ref, rev)
-		if failed != nil && (errors.Is(err, ErrUnavailable) || errors.Is(err, ErrRateLimited)) {
-			return err // git's protocol may show it the next time
+		if failed != nil && isOutage(err) {
+			return c.explain(ctx, remote, err) // git's protocol may show it the next time
 		}
 		if failed != nil {
 			return failed
 		}
 	}
 	return nil
+}
+
+// isOutage reports whether the server gave no answer for a reason that may pass.
+func isOutage(err error) bool {
+	var refused *statusError
+	return errors.Is(err, ErrUnavailable) || errors.Is(err, ErrRateLimited) ||
+		errors.As(err, &refused) && refused.code >= http.StatusInternalServerError
 }
 
 func notOnBranch(why string) error {

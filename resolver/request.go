@@ -24,7 +24,23 @@ func (c *Client) lsRefs(
 ) (refAnswer, error) {
 	format := cmp.Or(d.Format, git.SHA1)
 	body := lsRefsRequest(format, d.Protocol, names)
-	resp, err := c.sendRetrying(ctx, c.retries, maxBody, func() (*http.Request, error) {
+	resp, err := c.postCommand(ctx, remote, d.Protocol, body, maxBody)
+	if err != nil {
+		return refAnswer{}, err
+	}
+	defer func() { _ = resp.Body.Close() }() // it was only read
+	if err := requireType(resp, resultType); err != nil {
+		return refAnswer{}, err
+	}
+	return readRefs(resp.Body, format, names)
+}
+
+// postCommand sends a command to git-upload-pack, and returns an answer with status 200 of which
+// at most limit bytes can be read.
+func (c *Client) postCommand(
+	ctx context.Context, remote git.Remote, protocol Protocol, body []byte, limit int,
+) (*http.Response, error) {
+	resp, err := c.sendRetrying(ctx, c.retries, limit, func() (*http.Request, error) {
 		req, err := http.NewRequestWithContext(ctx, http.MethodPost, remote.GitURL()+uploadPackPath,
 			bytes.NewReader(body))
 		if err != nil {
@@ -32,21 +48,25 @@ func (c *Client) lsRefs(
 		}
 		req.Header.Set("Content-Type", requestType)
 		req.Header.Set("Accept", resultType)
-		req.Header.Set("Git-Protocol", "version=2")
+		if protocol != ProtocolV1 {
+			req.Header.Set("Git-Protocol", "version=2")
+		}
 		c.sign(req, remote)
 		return req, nil
 	})
 	if err != nil {
-		return refAnswer{}, err
+		return nil, err
+	}
+	return requireOK(resp, remote)
+}
+
+// requireOK returns an answer with status 200 as it is. Of another one it returns the refusal.
+func requireOK(resp *http.Response, remote git.Remote) (*http.Response, error) {
+	if resp.StatusCode == http.StatusOK {
+		return resp, nil
 	}
 	defer func() { _ = resp.Body.Close() }() // it was only read
-	if resp.StatusCode != http.StatusOK {
-		return refAnswer{}, refusalOf(resp, remote)
-	}
-	if err := requireType(resp, resultType); err != nil {
-		return refAnswer{}, err
-	}
-	return readRefs(resp.Body, format, names)
+	return nil, refusalOf(resp, remote)
 }
 
 // sign adds the credential for the remote's host, in the form that BuildKit
