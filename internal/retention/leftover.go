@@ -4,13 +4,12 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
 	"git.moleculesai.app/molecule-ai/pinion/cache"
 	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore"
+	"git.moleculesai.app/molecule-ai/pinion/internal/lazy"
 	"git.moleculesai.app/molecule-ai/pinion/internal/recipe"
 	"git.moleculesai.app/molecule-ai/pinion/resolver"
 )
@@ -34,7 +33,7 @@ type leftover struct {
 // earlierTag is the tag of an image of the platform's earlier local build, without the token of an
 // isolation: the first 12 digits of the commit, in its later versions with the architecture, or
 // latest.
-var earlierTag = regexp.MustCompile(`^(?:latest|[0-9a-f]{12}(?:-(?:amd64|arm64))?)$`)
+var earlierTag = lazy.Regexp(`^(?:latest|[0-9a-f]{12}(?:-(?:amd64|arm64))?)$`)
 
 // FindLeftovers looks for what earlier tools left of the templates in a scope, by forms that only
 // those tools use:
@@ -111,7 +110,7 @@ func (s *Survey) earlierName(tag string) string {
 		token = "--" + s.Isolation
 	}
 	tag, isolated := strings.CutSuffix(tag, token)
-	if !ours || !isolated || !resolver.IsKnownRuntime(runtime) || !earlierTag.MatchString(tag) {
+	if !ours || !isolated || !resolver.IsKnownRuntime(runtime) || !earlierTag().MatchString(tag) {
 		return ""
 	}
 	return runtime
@@ -186,12 +185,12 @@ func (l *Leftovers) remove(ctx context.Context, of leftover, dryRun bool) (Item,
 		return item, nil
 	}
 	if of.key != "" {
-		unlock, err := l.survey.Dir.Lock(ctx, of.key, 0)
+		unlock, oddity, err := l.survey.lock(ctx, of.key)
 		switch {
-		case ctx.Err() != nil:
-			return item, ctx.Err()
 		case err != nil:
-			item.keep("a build is using it")
+			return item, err
+		case oddity != "":
+			item.keep(oddity)
 			return item, nil
 		}
 		defer unlock()
@@ -206,11 +205,12 @@ func (l *Leftovers) remove(ctx context.Context, of leftover, dryRun bool) (Item,
 	}
 	if !dryRun {
 		// A removal that has begun is completed: each request has a bound of its own.
-		if err := l.drop(context.WithoutCancel(ctx), of); errors.Is(err,
-			imagestore.ErrUnavailable) {
-			return item, err
-		} else if err != nil && !errors.Is(err, imagestore.ErrNotFound) {
-			item.keep(fmt.Sprintf("the engine refuses: %v", err))
+		oddity, failed := refusal(l.drop(context.WithoutCancel(ctx), of))
+		switch {
+		case failed != nil:
+			return item, failed
+		case oddity != "":
+			item.keep(oddity)
 			return item, nil
 		}
 	}

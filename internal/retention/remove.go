@@ -33,20 +33,43 @@ func (r remover) remove(ctx context.Context, h *holding, reason string) error {
 		h.keep("the container " + name + " uses it")
 		return nil
 	}
-	unlock, err := r.Dir.Lock(ctx, h.key, 0)
+	unlock, oddity, err := r.lock(ctx, h.key)
 	switch {
-	case errors.Is(err, cache.ErrLockTimeout):
-		h.keep("a build is using it")
-		return nil
-	case ctx.Err() != nil:
-		return ctx.Err()
 	case err != nil:
-		h.keep(fmt.Sprintf("it cannot be locked: %v", err))
+		return err
+	case oddity != "":
+		h.keep(oddity)
 		return nil
 	}
 	defer unlock()
 	// A removal that has begun is completed: each request has a bound of its own.
 	return imagestore.StoreFailure(r.removeLocked(context.WithoutCancel(ctx), h, reason))
+}
+
+// lock takes the lock of a key, without waiting for it, or says why it cannot. The error is ctx's.
+func (s *Survey) lock(ctx context.Context, key string) (unlock func(), oddity string, err error) {
+	unlock, err = s.Dir.Lock(ctx, key, 0)
+	switch {
+	case err == nil:
+		return unlock, "", nil
+	case errors.Is(err, cache.ErrLockTimeout):
+		return nil, "a build is using it", nil
+	case ctx.Err() != nil:
+		return nil, "", ctx.Err()
+	}
+	return nil, fmt.Sprintf("it cannot be locked: %v", err), nil
+}
+
+// refusal sorts the error of a removal: an engine that does not answer is an error, and what it
+// says of one image is why that image stays. An image that is gone is neither.
+func refusal(err error) (oddity string, failed error) {
+	switch {
+	case err == nil, errors.Is(err, imagestore.ErrNotFound):
+		return "", nil
+	case errors.Is(err, imagestore.ErrUnavailable):
+		return "", err
+	}
+	return fmt.Sprintf("the engine refuses: %v", err), nil
 }
 
 // removeLocked looks again, since no build can interfere under the lock, and removes.
@@ -157,15 +180,14 @@ func (r remover) untag(ctx context.Context, h *holding, reason string) error {
 	} else {
 		err = r.Store.Untag(ctx, h.Reference)
 	}
-	if err != nil && !errors.Is(err, imagestore.ErrNotFound) {
+	if oddity, failed := refusal(err); oddity != "" || failed != nil {
 		if wasLatest {
 			r.restoreLatest(ctx, h)
 		}
-		if errors.Is(err, imagestore.ErrUnavailable) {
-			return err
+		if failed == nil {
+			h.keep(oddity)
 		}
-		h.keep(fmt.Sprintf("the engine refuses: %v", err))
-		return nil
+		return failed
 	}
 	h.Action, h.Reason = Removed, reason
 	if _, err := r.Store.Inspect(ctx, h.ID); errors.Is(err, imagestore.ErrNotFound) {

@@ -74,12 +74,12 @@ func (r remover) removeReplaced(ctx context.Context, h *holding, reason string) 
 		h.Action, h.Reason, h.Reclaimed = Removed, reason, h.Size
 		return nil
 	}
-	err = store.Remove(ctx, h.ID)
+	oddity, failed := refusal(store.Remove(ctx, h.ID))
 	switch {
-	case errors.Is(err, imagestore.ErrUnavailable):
-		return err
-	case err != nil && !errors.Is(err, imagestore.ErrNotFound):
-		h.keep("the engine refuses: " + err.Error())
+	case failed != nil:
+		return failed
+	case oddity != "":
+		h.keep(oddity)
 		return nil
 	}
 	h.Action, h.Reason, h.Reclaimed = Removed, reason, h.Size
