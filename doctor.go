@@ -262,11 +262,7 @@ func (o *Orchestrator) checkBuildx(ctx context.Context) []Check {
 
 // checkLeftovers looks for what earlier tools left. If it cannot, another check has failed.
 func (o *Orchestrator) checkLeftovers(ctx context.Context) []Check {
-	at, err := o.retention()
-	if err != nil {
-		return nil
-	}
-	s, err := retention.Look(ctx, at)
+	s, err := o.survey(ctx)
 	if err != nil {
 		return nil
 	}

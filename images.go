@@ -151,11 +151,7 @@ func (o *Orchestrator) prune(ctx context.Context, opts PruneOptions) (PruneRepor
 		return PruneReport{}, fmt.Errorf("%w: neither a number of images nor a size can be below 0",
 			ErrInvalidInput)
 	}
-	at, err := o.retention()
-	if err != nil {
-		return PruneReport{}, err
-	}
-	s, err := retention.Look(ctx, at)
+	s, err := o.survey(ctx)
 	if err != nil {
 		return PruneReport{}, err
 	}
@@ -165,7 +161,7 @@ func (o *Orchestrator) prune(ctx context.Context, opts PruneOptions) (PruneRepor
 	if err != nil {
 		return report, err
 	}
-	report.BuildCache, err = at.Dir.TrimBuildCaches(ctx, cache.Limits{Keep: DefaultCacheKeep,
+	report.BuildCache, err = s.Dir.TrimBuildCaches(ctx, cache.Limits{Keep: DefaultCacheKeep,
 		MaxSize: cmp.Or(opts.CacheMaxSize, DefaultCacheMaxSize), DryRun: opts.DryRun})
 	return report, err
 }
@@ -209,11 +205,7 @@ func (o *Orchestrator) Reset(ctx context.Context, opts ResetOptions) (PruneRepor
 }
 
 func (o *Orchestrator) reset(ctx context.Context, opts ResetOptions) (PruneReport, error) {
-	at, err := o.retention()
-	if err != nil {
-		return PruneReport{}, err
-	}
-	s, err := retention.Look(ctx, at)
+	s, err := o.survey(ctx)
 	if err != nil {
 		return PruneReport{}, err
 	}
@@ -236,7 +228,7 @@ func (o *Orchestrator) reset(ctx context.Context, opts ResetOptions) (PruneRepor
 	if err != nil {
 		return report, err
 	}
-	report.BuildCache, err = at.Dir.DropBuildCaches(ctx, s.Lines(scope), opts.DryRun)
+	report.BuildCache, err = s.Dir.DropBuildCaches(ctx, s.Lines(scope), opts.DryRun)
 	return report, err
 }
 
@@ -290,11 +282,7 @@ type TemplateUsage struct {
 // DiskUsage measures the images. It takes no lock, so a build under way may count as left behind. A
 // failure is an [*Error].
 func (o *Orchestrator) DiskUsage(ctx context.Context) (DiskUsage, error) {
-	at, err := o.retention()
-	if err != nil {
-		return DiskUsage{}, fail(ctx, "", err)
-	}
-	s, err := retention.Look(ctx, at)
+	s, err := o.survey(ctx)
 	if err != nil {
 		return DiskUsage{}, fail(ctx, "", err)
 	}
@@ -304,7 +292,7 @@ func (o *Orchestrator) DiskUsage(ctx context.Context) (DiskUsage, error) {
 	for _, line := range got.Families {
 		u.Templates = append(u.Templates, TemplateUsage(line))
 	}
-	if _, u.BuildCache, err = at.Dir.BuildCaches(); err != nil {
+	if _, u.BuildCache, err = s.Dir.BuildCaches(); err != nil {
 		return DiskUsage{}, fail(ctx, "", err)
 	}
 	return u, nil
@@ -319,6 +307,15 @@ func (o *Orchestrator) retention() (retention.Config, error) {
 	dir, err := o.records()
 	return retention.Config{Store: store, Dir: dir, Owner: o.owner,
 		Isolation: o.settings.isolation, Current: o.current.Load().sources()}, err
+}
+
+// survey looks at all images and records.
+func (o *Orchestrator) survey(ctx context.Context) (*retention.Survey, error) {
+	at, err := o.retention()
+	if err != nil {
+		return nil, err
+	}
+	return retention.Look(ctx, at)
 }
 
 // sources returns what the templates that can be requested are built from, or nil if that is not

@@ -28,11 +28,7 @@ func (o *Orchestrator) pull(ctx context.Context, t resolver.Template, req reques
 	if err := checkPull(req); err != nil {
 		return nil, err
 	}
-	store, err := o.store()
-	if err != nil {
-		return nil, imagestore.StoreFailure(err)
-	}
-	platform, err := o.platform(ctx, imagestore.NewFacts(store), t)
+	store, platform, err := o.storeFor(ctx, t)
 	if err != nil {
 		return nil, err
 	}
@@ -65,6 +61,18 @@ func (o *Orchestrator) pull(ctx context.Context, t resolver.Template, req reques
 		func(ctx context.Context, b *Build) (Image, error) {
 			return o.fetchImage(ctx, store, img, present, b)
 		})
+}
+
+// storeFor returns the image store, and the platform of a template.
+func (o *Orchestrator) storeFor(
+	ctx context.Context, t resolver.Template,
+) (imagestore.Store, string, error) {
+	store, err := o.store()
+	if err != nil {
+		return nil, "", imagestore.StoreFailure(err)
+	}
+	platform, err := o.platform(ctx, imagestore.NewFacts(store), t)
+	return store, platform, err
 }
 
 // checkPull refuses what only a build can do.
@@ -151,11 +159,7 @@ func (o *Orchestrator) given(ctx context.Context, t resolver.Template, req reque
 			"there is no commit, no working tree, no cache, no label and no attestation to "+
 			"choose, and nothing to push", ErrInvalidInput, t.Name)
 	}
-	store, err := o.store()
-	if err != nil {
-		return nil, imagestore.StoreFailure(err)
-	}
-	platform, err := o.platform(ctx, imagestore.NewFacts(store), t)
+	store, platform, err := o.storeFor(ctx, t)
 	if err != nil {
 		return nil, err
 	}

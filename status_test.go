@@ -129,20 +129,27 @@ func TestALongQueueTakesLittleMemory(t *testing.T) {
 	})
 }
 
+// starter returns a function that starts a build and waits until all that follows from it at once
+// has happened.
+func (w *world) starter(t *testing.T) func(name string, opts ...EnsureOption) *Build {
+	return func(name string, opts ...EnsureOption) *Build {
+		t.Helper()
+		c, err := w.Start(t.Context(), name, opts...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		return c.Build()
+	}
+}
+
 // TestWaitingForALockTakesNoPlace: other builds run meanwhile, and the one that waits says so.
 func TestWaitingForALockTakesNoPlace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, WithMaxParallel(2))
 		finish := make(chan struct{})
 		w.builder.wait = func(context.Context) error { <-finish; return nil }
-		start := func(name string, opts ...EnsureOption) *Build {
-			c, err := w.Start(t.Context(), name, opts...)
-			if err != nil {
-				t.Fatal(err)
-			}
-			synctest.Wait()
-			return c.Build()
-		}
+		start := w.starter(t)
 		first, second := start("claude-code", NoCache()), start("claude-code")
 		third, fourth := start("hermes"), start("langgraph")
 		for _, c := range []struct {
@@ -202,14 +209,7 @@ func TestPrewarmsStandBehindCallers(t *testing.T) {
 		w := newWorld(t, WithMaxParallel(1))
 		next := make(chan struct{})
 		w.builder.wait = func(context.Context) error { <-next; return nil }
-		start := func(name string, opts ...EnsureOption) *Build {
-			c, err := w.Start(t.Context(), name, opts...)
-			if err != nil {
-				t.Fatal(err)
-			}
-			synctest.Wait()
-			return c.Build()
-		}
+		start := w.starter(t)
 		start("autogen")
 		ahead := start("claude-code", Prewarm())
 		wanted := start("hermes", Prewarm())
