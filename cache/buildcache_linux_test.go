@@ -12,52 +12,18 @@ import (
 	"golang.org/x/sys/unix"
 
 	"git.moleculesai.app/molecule-ai/pinion/cache"
+	"git.moleculesai.app/molecule-ai/pinion/test/disktest"
 )
-
-// mount puts a small file system on a folder.
-func mount(t *testing.T, dir, options string) {
-	t.Helper()
-	if os.Geteuid() != 0 {
-		t.Skip("mounting needs root")
-	}
-	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, options); err != nil {
-		t.Skipf("this root may not mount: %v", err)
-	}
-	t.Cleanup(func() {
-		if err := unix.Unmount(dir, unix.MNT_DETACH); err != nil {
-			t.Error(err)
-		}
-	})
-}
-
-// fill takes all the space that a disk has left.
-func fill(t *testing.T, name string) {
-	t.Helper()
-	f, err := os.Create(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	for _, size := range []int{1 << 16, 1 << 12, 1} {
-		for err = nil; err == nil; {
-			_, err = f.Write(make([]byte, size))
-		}
-		if !errors.Is(err, syscall.ENOSPC) {
-			t.Fatal(err)
-		}
-	}
-}
 
 // TestFault65_TrimOnAFullDisk: what is removed needs no space, and the report is true.
 func TestFault65_TrimOnAFullDisk(t *testing.T) {
-	dir := t.TempDir()
-	mount(t, dir, "size=2m")
+	dir := disktest.Small(t, "size=2m")
 	c := openBuildCacheIn(t, filepath.Join(dir, "cache"), cacheLine)
 	other := openBuildCacheIn(t, filepath.Join(dir, "cache"), "fedcba9876543210")
 	c.save(t, "1", "base", strings.Repeat("a", 200_000))
 	other.save(t, "2", strings.Repeat("b", 200_000))
 	c.save(t, "3", "base", strings.Repeat("c", 200_000))
-	fill(t, filepath.Join(dir, "other"))
+	disktest.Fill(t, filepath.Join(dir, "other"))
 	for _, want := range []struct {
 		limits cache.Limits
 		left   int
@@ -80,8 +46,7 @@ func TestFault65_TrimOnAFullDisk(t *testing.T) {
 
 // TestTrimThatFails: a line that cannot be trimmed is reported as it is. The others are trimmed.
 func TestTrimThatFails(t *testing.T) {
-	dir := t.TempDir()
-	mount(t, dir, "size=2m")
+	dir := disktest.Small(t, "size=2m")
 	c := openBuildCacheIn(t, filepath.Join(dir, "cache"), cacheLine)
 	other := openBuildCacheIn(t, filepath.Join(dir, "cache"), "fedcba9876543210")
 	c.save(t, "1", "one")

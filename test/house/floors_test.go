@@ -45,7 +45,10 @@ var floors = [][]string{
 		"cmd/pinion", "cmd/pinion-buildkitd", "cmd/pinion/internal/gendocs", "cmd/servetest",
 		"examples", "examples/library", "examples/manifest", "examples/workspace-server",
 	},
-	{"test/bench/stats", "test/compat", "test/demo/hello", "test/house", "test/parts"},
+	{
+		"test/bench/stats", "test/compat", "test/demo/hello", "test/disktest", "test/house",
+		"test/parts",
+	},
 	{"test/parts/partstest"},
 	{"test/bench", "test/demo", "test/e2e", "test/partscheck"},
 }

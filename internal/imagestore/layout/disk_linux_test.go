@@ -2,7 +2,6 @@ package layout_test
 
 import (
 	"errors"
-	"os"
 	"strings"
 	"syscall"
 	"testing"
@@ -11,47 +10,12 @@ import (
 
 	"git.moleculesai.app/molecule-ai/pinion/internal/errdef"
 	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore/storetest"
+	"git.moleculesai.app/molecule-ai/pinion/test/disktest"
 )
-
-// smallDisk returns the folder of a file system of its own.
-func smallDisk(t *testing.T, options string) string {
-	t.Helper()
-	if os.Geteuid() != 0 {
-		t.Skip("mounting needs root")
-	}
-	dir := t.TempDir()
-	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, options); err != nil {
-		t.Skipf("this root may not mount: %v", err)
-	}
-	t.Cleanup(func() {
-		if err := unix.Unmount(dir, unix.MNT_DETACH); err != nil {
-			t.Error(err)
-		}
-	})
-	return dir
-}
-
-// fill takes all the space that a disk has left.
-func fill(t *testing.T, name string) {
-	t.Helper()
-	f, err := os.OpenFile(name, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	for _, size := range []int{1 << 12, 1} {
-		for err = nil; err == nil; {
-			_, err = f.Write(make([]byte, size))
-		}
-		if !errors.Is(err, syscall.ENOSPC) {
-			t.Fatal(err)
-		}
-	}
-}
 
 // TestFault65_LayoutOnAFullDisk: names and images can be removed, as often as the disk is filled.
 func TestFault65_LayoutOnAFullDisk(t *testing.T) {
-	dir := smallDisk(t, "size=2m")
+	dir := disktest.Small(t, "size=2m")
 	f := openLayout(t, dir)
 	old := storetest.NewLayered(t, strings.Repeat("old", 1<<15))
 	f.receive(t, "molecule-local/x:old", old)
@@ -63,7 +27,7 @@ func TestFault65_LayoutOnAFullDisk(t *testing.T) {
 	f.receive(t, "molecule-local/x:last", last)
 	for _, ref := range []string{"molecule-local/x:2", "molecule-local/x:old",
 		"molecule-local/x:new"} {
-		fill(t, dir+"/other")
+		disktest.Fill(t, dir+"/other")
 		wantLayoutError(t, f.Tag(t.Context(), last.Descriptor.Digest.String(),
 			"molecule-local/x:more"), syscall.ENOSPC)
 		if err := f.Untag(t.Context(), ref); err != nil {
@@ -79,7 +43,7 @@ func TestFault65_LayoutOnAFullDisk(t *testing.T) {
 
 // A full disk and a read-only one are errors in a situation of their own, and nothing is named.
 func TestFault44_LayoutOnBadDisk(t *testing.T) {
-	dir := smallDisk(t, "size=256k")
+	dir := disktest.Small(t, "size=256k")
 	f := openLayout(t, dir)
 	small := storetest.NewLayered(t, "small")
 	f.receive(t, "molecule-local/x:1", small)

@@ -1,0 +1,2 @@
+// Package disktest has small disks for tests, and fills them.
+package disktest
