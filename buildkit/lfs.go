@@ -7,29 +7,42 @@ import (
 	"path"
 
 	gateway "github.com/moby/buildkit/frontend/gateway/client"
+	"github.com/moby/buildkit/solver/pb"
 	"github.com/moby/patternmatcher"
 )
 
-// maxLFSFolders bounds the folders in which usesLFS looks for attributes. Each takes one question
-// to the builder.
+// attributes is the file in which git keeps what is special about the files of a folder.
+const attributes = ".gitattributes"
+
+// maxLFSFolders bounds the folders in which usesLFS looks for attributes. Each takes a question to
+// the builder.
 const maxLFSFolders = 200
 
 // lookForLFS looks for Git LFS while the builder works. It sends one answer, which is no for
 // a working tree, since git has put the files there.
-func (s *solve) lookForLFS(ctx context.Context, co *checkout, in *inspection) <-chan bool {
+func (s *solve) lookForLFS(
+	ctx context.Context, c gateway.Client, co *checkout, in *inspection,
+) <-chan bool {
 	found := make(chan bool, 1)
 	if s.upload != nil {
 		found <- false
 		return found
 	}
-	go func() { found <- usesLFS(ctx, co.tree, s.req.Subdir, in.ignore) }()
+	// A builder with patterns names the folders that have attributes in them, usually none. One
+	// without (Docker 20.10) names all.
+	pattern := "**/" + attributes
+	caps := c.BuildOpts().LLBCaps
+	if caps.Supports(pb.CapFileCopyIncludeExcludePatterns) != nil {
+		pattern = ""
+	}
+	go func() { found <- usesLFS(ctx, co.tree, s.req.Subdir, in.ignore, pattern) }()
 	return found
 }
 
 // usesLFS reports whether attributes name Git LFS that apply to files of the build context. Only a
 // warning depends on it, so a folder that cannot be read is left out, and so are those beyond the
-// first.
-func usesLFS(ctx context.Context, f files, subdir string, ignore []string) bool {
+// first. It descends into the folders that the builder names for the pattern.
+func usesLFS(ctx context.Context, f files, subdir string, ignore []string, pattern string) bool {
 	ignored, err := patternmatcher.New(ignore)
 	if err != nil {
 		return false
@@ -46,7 +59,8 @@ func usesLFS(ctx context.Context, f files, subdir string, ignore []string) bool 
 		if namesLFS(ctx, f, at) {
 			return true
 		}
-		entries, err := f.ReadDir(ctx, gateway.ReadDirRequest{Path: path.Join(".", at)})
+		entries, err := f.ReadDir(ctx, gateway.ReadDirRequest{Path: path.Join(".", at),
+			IncludePattern: pattern})
 		if err != nil {
 			continue
 		}
@@ -63,7 +77,7 @@ func usesLFS(ctx context.Context, f files, subdir string, ignore []string) bool 
 
 // namesLFS reports whether the attributes of a folder name Git LFS.
 func namesLFS(ctx context.Context, f files, dir string) bool {
-	name := path.Join(dir, ".gitattributes")
+	name := path.Join(dir, attributes)
 	if !has(ctx, f, name) {
 		return false
 	}

@@ -245,7 +245,7 @@ func (s *solve) build(ctx context.Context, c gateway.Client) (*gateway.Result, e
 	}
 	s.result.FetchTime = s.fetched.Sub(s.started)
 
-	lfs := s.lookForLFS(ctx, co, in)
+	lfs := s.lookForLFS(ctx, c, co, in)
 	res, err := s.frontend(ctx, c, co, in)
 	if <-lfs {
 		s.result.Warnings = append(s.result.Warnings,
