@@ -46,7 +46,8 @@ func Plain(err error) error {
 
 // The patterns are compiled at their first use: few errors hold a page.
 var (
-	page    = lazy.Regexp(`(?is)(<!doctype html|<html|<head|<body)\b(.*</html>(\\[nrt])*|.*</body>|.*)`)
+	page = lazy.Regexp(`(?is)(<!doctype html|<html|<head|<body)\b` +
+		`(.*</html>(\\[nrt])*|.*</body>|.*)`)
 	title   = lazy.Regexp(`(?is)<title[^>]*>(.*?)</title>`)
 	unshown = lazy.Regexp(`(?is)<(script|style)\b.*?</(script|style)>|<!--.*?-->`)
 	tag     = lazy.Regexp(`(?s)<[^>]*>?`)
