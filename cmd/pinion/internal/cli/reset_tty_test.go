@@ -5,7 +5,6 @@ package cli
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"io"
 	"os"
 	"slices"
@@ -13,8 +12,6 @@ import (
 	"testing"
 
 	"github.com/containerd/console"
-
-	"git.moleculesai.app/molecule-ai/pinion"
 )
 
 // onTerminal runs a command line on a terminal on which somebody types. The result has as stderr
