@@ -60,11 +60,11 @@ func importsBroken(ctx context.Context, s *solve, err error) error {
 	return nil
 }
 
-// attestationCollected: nothing at the builder refers to an attestation once the export has ended.
-// BuildKit's history keeps the image's documents, but leaves out the layers of every manifest, and
-// the attestation is such a layer (BuildKit, solver/llbsolver/history). So a garbage collection,
-// which any build may start, can remove it before it is read. The builder makes another one from
-// its cache.
+// attestationCollected: at a builder that holds nothing for a delivery (see [held]), nothing refers
+// to an attestation once the export has ended. BuildKit's history keeps the image's documents, but
+// leaves out the layers of every manifest, and the attestation is such a layer (BuildKit,
+// solver/llbsolver/history). So a garbage collection, which any build may start, can remove it
+// before it is read. The builder makes another one from its cache.
 func attestationCollected(_ context.Context, _ *solve, err error) error {
 	if errors.Is(err, errNoArchive) && cerrdefs.IsNotFound(err) {
 		return err

@@ -1,6 +1,13 @@
 package buildkit
 
-import "time"
+import (
+	"time"
+
+	"github.com/moby/buildkit/client"
+)
+
+// Client returns the connection itself.
+func (b *Builder) Client() *client.Client { return b.client }
 
 // SetSourcePauses replaces the times between tries of a build whose source is not available, until
 // restore is called.

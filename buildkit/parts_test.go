@@ -29,6 +29,8 @@ import (
 type bench struct {
 	*buildkit.Builder
 	git *parts.GitHTTP
+	// connect makes another connection to the builder.
+	connect func(context.Context, ...buildkit.Option) (*buildkit.Builder, error)
 	// kill ends the builder the hard way.
 	kill    func()
 	closers []func() error
@@ -105,7 +107,12 @@ func (b *bench) start(ctx context.Context, name, dir string) (err error) {
 			return err
 		}
 		b.closers, b.kill = append(b.closers, d.Close), d.Kill
-		b.Builder, err = buildkit.Dial(ctx, d.Addr(), buildkit.TLS{})
+		b.connect = func(
+			ctx context.Context, opts ...buildkit.Option,
+		) (*buildkit.Builder, error) {
+			return buildkit.Dial(ctx, d.Addr(), buildkit.TLS{}, opts...)
+		}
+		b.Builder, err = b.connect(ctx)
 		return err
 	}
 	d, err := parts.StartDockerd(ctx, filepath.Join(dir, "d"), parts.Flavour(name))
@@ -119,7 +126,10 @@ func (b *bench) start(ctx context.Context, name, dir string) (err error) {
 	}
 	b.closers = append(b.closers, c.Close)
 	facts := buildkit.EngineFacts{ContainerdStore: parts.Flavour(name) == parts.Docker29Containerd}
-	b.Builder, err = buildkit.ForEngine(ctx, engine{c, d.Host()}, facts)
+	b.connect = func(ctx context.Context, opts ...buildkit.Option) (*buildkit.Builder, error) {
+		return buildkit.ForEngine(ctx, engine{c, d.Host()}, facts, opts...)
+	}
+	b.Builder, err = b.connect(ctx)
 	return err
 }
 

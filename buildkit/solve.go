@@ -137,7 +137,9 @@ func (s *solve) imports() []CacheEntry {
 func (s *solve) run(ctx context.Context, sink Sink) (Result, error) {
 	defer s.watchdog.limit(time.Until(s.started.Add(s.req.Timeout)), s.req.Timeout)()
 	export, deliver := s.exporter().begin(ctx, s.req.Reference, sink)
+	delivering := &held{deliver: s.delivering(deliver)}
 	opt := s.options(export)
+	delivering.mount(&opt)
 	if s.req.Tree != nil {
 		up, err := newUpload(s.req.Tree)
 		if err != nil {
@@ -148,7 +150,7 @@ func (s *solve) run(ctx context.Context, sink Sink) (Result, error) {
 		s.upload = up
 	}
 	response, err := s.session(ctx, opt)
-	delivery, deliverErr := s.delivering(deliver, response, err)
+	delivery, deliverErr := delivering.end(response, err)
 	if err = s.outcome(err, deliverErr); err != nil {
 		return Result{}, err
 	}

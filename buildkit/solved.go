@@ -24,7 +24,8 @@ type Solved struct {
 	// the image and the attestations, whose digest identifies the image then.
 	Around []ocispecs.Descriptor
 	// Open streams a layer. It fails if the builder has no content API (before BuildKit 0.12) or
-	// has pruned the layer. It is safe for concurrent use.
+	// has pruned the layer, which it does not do during a delivery from BuildKit 0.32 on. It is
+	// safe for concurrent use.
 	Open func(ctx context.Context, layer ocispecs.Descriptor) (io.ReadCloser, error)
 }
 

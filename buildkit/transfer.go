@@ -12,20 +12,21 @@ const deliveryVertex = "deliver into the image store"
 // isDelivery reports whether a vertex is a delivery and not a step.
 func isDelivery(v *client.Vertex) bool { return v.Name == deliveryVertex }
 
-// delivering runs deliver between a vertex's start and end. BuildKit reports nothing at that time,
-// and the delivery of several GB takes a while. The vertex is reported only if bytes are sent.
-func (s *solve) delivering(
-	deliver delivery, response map[string]string, solveErr error,
-) (Delivery, error) {
-	s.transfer = transfer.New(deliveryVertex, "deliver "+s.req.Reference, "sending layers",
-		s.req.Progress)
-	d, err := deliver(response, solveErr)
-	if err != nil {
-		s.transfer.End("not delivered")
-	} else {
-		s.transfer.End("")
+// delivering returns a delivery that runs deliver between a vertex's start and end. BuildKit
+// reports nothing at that time, and the delivery of several GB takes a while. The vertex is
+// reported only if bytes are sent.
+func (s *solve) delivering(deliver delivery) delivery {
+	return func(response map[string]string, solveErr error) (Delivery, error) {
+		s.transfer = transfer.New(deliveryVertex, "deliver "+s.req.Reference, "sending layers",
+			s.req.Progress)
+		d, err := deliver(response, solveErr)
+		if err != nil {
+			s.transfer.End("not delivered")
+		} else {
+			s.transfer.End("")
+		}
+		return d, err
 	}
-	return d, err
 }
 
 func (s *solve) reportBytes(n int) { s.transfer.Add(int64(n)) }

@@ -78,7 +78,7 @@ var advice = map[errdef.Situation]string{
 	errdef.TimeLimit: "ask again, since the steps that are done are in the build cache; " +
 		"or allow more time with --timeout, or timeout in the catalogue",
 	errdef.DeliveryStalled: "look at the image store and at the connection to the builder",
-	errdef.AttestationUnreadable: "build again, use BuildKit 0.12 or later, " +
+	errdef.AttestationUnreadable: "build again, use BuildKit 0.32 or later, " +
 		"or leave out --attest",
 	errdef.SBOMRequested: "scan the finished image, for example with `docker scout sbom` or syft",
 
