@@ -3,6 +3,7 @@ package buildkit
 import (
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/moby/buildkit/client"
 )
@@ -10,9 +11,12 @@ import (
 // maxWaiting is how many statuses wait for a slow receiver before they are merged.
 const maxWaiting = 4096
 
+// closePatience is how long the end of a build waits for a receiver that takes no status.
+const closePatience = 10 * time.Second
+
 // handover passes statuses to a receiver on a goroutine of its own, in their order. A receiver that
 // blocks, such as a terminal that was stopped, holds up neither the build's steps nor those who
-// watch it; close waits for it.
+// watch it, and the end of the build for closePatience at most.
 // The receiver gets every state of every vertex, unless it falls far behind: then it gets the last
 // states, and misses lines that were printed.
 type handover struct {
@@ -24,6 +28,7 @@ type handover struct {
 	waiting []*client.SolveStatus
 	merged  *client.SolveStatus // the last of waiting, if others were merged into it
 	closed  bool
+	taken   int // how many statuses the receiver has taken
 }
 
 func newHandover(receive func(*client.SolveStatus)) *handover {
@@ -82,16 +87,35 @@ func (h *handover) run() {
 		if s == h.merged {
 			h.merged = nil
 		}
+		h.taken++
 		h.mu.Unlock()
 		h.receive(s)
 	}
 }
 
-// close returns once the receiver has taken all statuses.
+// close returns once the receiver has taken all statuses, or has taken none for closePatience. Then
+// it gets no other.
 func (h *handover) close() {
 	h.mu.Lock()
 	h.closed = true
+	before := h.taken
 	h.more.Signal()
 	h.mu.Unlock()
-	<-h.done
+	for {
+		select {
+		case <-h.done:
+			return
+		case <-time.After(closePatience):
+		}
+		h.mu.Lock()
+		stuck := h.taken == before
+		before = h.taken
+		if stuck {
+			h.waiting = nil
+		}
+		h.mu.Unlock()
+		if stuck {
+			return
+		}
+	}
 }

@@ -70,3 +70,31 @@ func TestHandoverIsBounded(t *testing.T) {
 		}
 	})
 }
+
+// TestHandoverEnds: a receiver that never returns does not keep the end of a build, and one that is
+// slow gets everything.
+func TestHandoverEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		resume, calls := make(chan struct{}), 0
+		stuck := newHandover(func(*client.SolveStatus) { calls++; <-resume })
+		got := 0
+		slow := newHandover(func(*client.SolveStatus) { time.Sleep(closePatience / 2); got++ })
+		for range 10 {
+			stuck.put(&client.SolveStatus{})
+			slow.put(&client.SolveStatus{})
+		}
+		synctest.Wait()
+		started := time.Now()
+		stuck.close()
+		if took := time.Since(started); took != closePatience {
+			t.Errorf("it took %s", took)
+		}
+		if slow.close(); got != 10 {
+			t.Errorf("the slow one got %d", got)
+		}
+		close(resume)
+		if <-stuck.done; calls != 1 {
+			t.Errorf("the stuck one was called %d times", calls)
+		}
+	})
+}

@@ -75,8 +75,9 @@ type Request struct {
 	OnCheck func(Check)
 	// Progress receives BuildKit's statuses, without control characters and secrets; it may be nil.
 	// It is called by one goroutine at a time, and all calls end before Solve returns. If it blocks
-	// for long, the steps go on, and it misses lines; Solve returns only after it has. [Steps]
-	// derives steps from the statuses.
+	// for long, the steps go on, and it misses lines. If it blocks for 10 seconds after the build,
+	// Solve returns before it does, and does not call it again. [Steps] derives steps from the
+	// statuses.
 	Progress func(*client.SolveStatus)
 }
 
