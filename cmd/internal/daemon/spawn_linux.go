@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // Ready is the line that a daemon writes to file descriptor 3 once it serves. Any other line is the
@@ -60,11 +61,27 @@ func (m *Manager) run(ctx context.Context, cmd *exec.Cmd) error {
 	if err != nil {
 		return fmt.Errorf("%w: %s: %w", ErrStart, cmd.Path, err)
 	}
-	go func() { _ = cmd.Wait() }() // avoids a zombie in a long-lived program
-	// The read ends with the daemon, which holds the only other end.
-	stop := context.AfterFunc(ctx, func() { _ = cmd.Process.Kill() })
+	exited := make(chan struct{})
+	go func() { // also avoids a zombie in a long-lived program
+		defer close(exited)
+		_ = cmd.Wait()
+	}()
+	kill := func() { _ = cmd.Process.Kill() }
+	stop := context.AfterFunc(ctx, kill)
 	defer stop()
-	line, err := bufio.NewReader(r).ReadString('\n')
+	if err := m.served(r); err != nil {
+		// What did not start leaves no process behind.
+		defer time.AfterFunc(exitTimeout, kill).Stop()
+		<-exited
+		return err
+	}
+	return nil
+}
+
+// served waits for a daemon's line on the pipe and returns nil if it serves. The read ends with the
+// daemon, which holds the only other end.
+func (m *Manager) served(pipe io.Reader) error {
+	line, err := bufio.NewReader(pipe).ReadString('\n')
 	switch text := strings.TrimSpace(line); {
 	case text == Ready:
 		return nil
