@@ -15,7 +15,7 @@ import (
 func TestMainFlow(t *testing.T) {
 	onCells(t, allCells(), func(t *testing.T, c cell) {
 		s := newScene(t, c)
-		tmpl, first := s.prepare(t, "RUN echo one > /word", "CMD cat /word")
+		tmpl, first := s.prepare(t, append(unique(), "RUN echo one > /word", "CMD cat /word")...)
 
 		built := s.ensure(t, pinion.OutcomeBuilt)
 		wantBuilt(t, tmpl, built, first)
@@ -34,7 +34,7 @@ func TestMainFlow(t *testing.T) {
 			t.Errorf("built %+v and then hit %+v", built, hit)
 		}
 
-		second := tmpl.busybox(t, "RUN echo two > /word", "CMD cat /word")
+		second := tmpl.busybox(t, append(unique(), "RUN echo two > /word", "CMD cat /word")...)
 		moved := s.ensure(t, pinion.OutcomeBuilt)
 		wantBuilt(t, tmpl, moved, second)
 		s.wantImage(t, moved)
