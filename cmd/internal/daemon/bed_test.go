@@ -3,7 +3,9 @@
 package daemon_test
 
 import (
+	"bytes"
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -91,3 +93,15 @@ func within(t *testing.T, d time.Duration, what string, ok func() bool) {
 }
 
 func running(pid int) bool { return syscall.Kill(pid, 0) == nil }
+
+// stopped reports whether all threads of a process are stopped (proc(5): state T in stat).
+func stopped(pid int) bool {
+	stats, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
+	for _, path := range stats {
+		stat, _ := os.ReadFile(path)
+		if _, state, _ := bytes.Cut(stat, []byte(") ")); !bytes.HasPrefix(state, []byte("T")) {
+			return false
+		}
+	}
+	return len(stats) > 0
+}

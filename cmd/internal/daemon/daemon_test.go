@@ -192,6 +192,7 @@ func TestHungDaemonIsReported(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = syscall.Kill(p.PID, syscall.SIGCONT) })
+	within(t, 10*time.Second, "all its threads are stopped", func() bool { return stopped(p.PID) })
 	_, err := m.Status(t.Context())
 	if !errors.Is(err, daemon.ErrHung) || !strings.Contains(err.Error(), strconv.Itoa(p.PID)) {
 		t.Errorf("got %v", err)
