@@ -38,7 +38,7 @@ func (c *Client) lsRefs(
 // postCommand sends a command to git-upload-pack, and returns an answer with status 200 of which
 // at most limit bytes can be read.
 func (c *Client) postCommand(
-	ctx context.Context, remote git.Remote, protocol Protocol, body []byte, limit int,
+	ctx context.Context, remote git.Remote, protocol Protocol, body []byte, limit int64,
 ) (*http.Response, error) {
 	resp, err := c.sendRetrying(ctx, c.retries, limit, func() (*http.Request, error) {
 		req, err := http.NewRequestWithContext(ctx, http.MethodPost, remote.GitURL()+uploadPackPath,

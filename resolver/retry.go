@@ -13,7 +13,7 @@ import (
 // first push. The last answer is returned, whatever its status. limit is the most
 // that is read of its body.
 func (c *Client) sendRetrying(
-	ctx context.Context, retries, limit int, build func() (*http.Request, error),
+	ctx context.Context, retries int, limit int64, build func() (*http.Request, error),
 ) (*http.Response, error) {
 	for n := 0; ; n++ {
 		req, err := build()

@@ -35,7 +35,7 @@ func (e *timeoutError) Error() string {
 // redirect. The body of the response holds to the cap and to the deadlines, and
 // must be closed.
 func (c *Client) send(
-	ctx context.Context, req *http.Request, limit int,
+	ctx context.Context, req *http.Request, limit int64,
 ) (*http.Response, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	header := cancelAfter(cancel, "send a header", c.timeouts.Header)
@@ -46,6 +46,8 @@ func (c *Client) send(
 		cancel(nil)
 		return nil, err
 	}
+	stall := cancelAfter(cancel, "keep its answer coming", c.timeouts.Progress)
+	stall.Stop() // until the first Read
 	resp.Body = &guardedBody{
 		ctx:      ctx,
 		cancel:   cancel,
@@ -53,7 +55,7 @@ func (c *Client) send(
 		left:     limit,
 		limit:    limit,
 		timeouts: c.timeouts,
-		stall:    cancelAfter(cancel, "keep its answer coming", c.timeouts.Progress),
+		stall:    stall,
 	}
 	return resp, nil
 }
@@ -88,14 +90,16 @@ func requestError(ctx context.Context, err error) error {
 }
 
 // guardedBody reads a response's body under a cap and a progress deadline, so
-// that neither a flood nor a trickle holds the caller.
+// that neither a flood nor a trickle holds the caller. The time between two calls
+// of Read, which is the caller's, does not count.
 type guardedBody struct {
 	ctx      context.Context // the request's own; it carries the cause of a cancellation
 	cancel   context.CancelCauseFunc
 	inner    io.ReadCloser
-	left     int
-	limit    int
-	recent   int // bytes since the stall timer was last set
+	left     int64
+	limit    int64
+	recent   int           // bytes since there was progress
+	waited   time.Duration // for them
 	timeouts Timeouts
 	stall    *time.Timer
 }
@@ -106,14 +110,23 @@ func (b *guardedBody) Read(p []byte) (int, error) {
 	if b.left <= 0 {
 		return 0, b.probe()
 	}
-	n, err := b.inner.Read(p[:min(len(p), b.left)])
-	b.left -= n
-	if b.recent += n; b.recent >= b.timeouts.MinBytes {
-		b.recent = 0
-		b.stall.Reset(b.timeouts.Progress)
-	}
+	n, err := b.await(p[:min(int64(len(p)), b.left)])
+	b.left -= int64(n)
 	if err != nil && !errors.Is(err, io.EOF) {
 		err = requestError(b.ctx, err)
+	}
+	return n, err
+}
+
+// await reads while the stall timer runs.
+func (b *guardedBody) await(p []byte) (int, error) {
+	begun := time.Now()
+	b.stall.Reset(b.timeouts.Progress - b.waited)
+	n, err := b.inner.Read(p)
+	b.stall.Stop()
+	b.waited += time.Since(begun)
+	if b.recent += n; b.recent >= b.timeouts.MinBytes {
+		b.recent, b.waited = 0, 0
 	}
 	return n, err
 }
@@ -122,7 +135,7 @@ func (b *guardedBody) Read(p []byte) (int, error) {
 // for a longer one.
 func (b *guardedBody) probe() error {
 	var one [1]byte
-	switch n, err := b.inner.Read(one[:]); {
+	switch n, err := b.await(one[:]); {
 	case n > 0:
 		return fmt.Errorf("%w: more than %d KiB", errTooLarge, b.limit>>10)
 	case errors.Is(err, io.EOF):
