@@ -69,7 +69,7 @@ func messageOf(resp *http.Response) (message string, isAPI bool) {
 			return "", false // a part of it could hold a part of the token
 		}
 		return strings.TrimSpace(string(text)), false
-	case jsonType:
+	case jsonType, lfsType:
 		answer, err := decodeObject(resp.Body)
 		if err != nil {
 			return "", false

@@ -87,6 +87,9 @@ const (
 	// SubmoduleNotAllowed: a submodule's repository is not in the catalogue's list. The detail is
 	// its host.
 	SubmoduleNotAllowed Situation = "submodule not allowed"
+	// LFSHostNotAllowed: an object of Git LFS is at a host that is not in the catalogue's list. The
+	// detail is the host.
+	LFSHostNotAllowed Situation = "LFS host not allowed"
 	// GitDirWanted: a step needs the repository's .git, which the build context leaves out.
 	GitDirWanted Situation = ".git wanted"
 	// FrontendNotAllowed: the Dockerfile names a frontend image that is not allowed.
