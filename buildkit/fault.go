@@ -138,10 +138,14 @@ func isEmptyTree(text string) bool {
 // about seven seconds. BuildKit's own retries come on top.
 var sourcePauses = []time.Duration{time.Second, 2 * time.Second, 4 * time.Second}
 
-// mayRetrySource reports whether the build failed since a source was not available, and has lost
-// nothing: what its steps made is in the builder's cache, unless the cache was not to be used.
+// mayRetrySource reports whether the build failed since a source or an LFS server was not
+// available, and has lost nothing: what its steps made is in the builder's cache, unless the cache
+// was not to be used.
 func (s *solve) mayRetrySource(err error) bool {
-	return s.failed == nil && !s.req.NoCache && s.solved.IsZero() && !connectionLost(err) &&
+	if s.failed != nil {
+		return errors.Is(s.failed.Kind, ErrLFS) && errors.Is(s.failed, errdef.ErrUnavailable)
+	}
+	return !s.req.NoCache && s.solved.IsZero() && !connectionLost(err) &&
 		errors.Is(faultOf(s.statuses.failed.name, err), ErrSource)
 }
 

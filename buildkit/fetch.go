@@ -3,7 +3,6 @@ package buildkit
 import (
 	"context"
 	"errors"
-	"sync"
 
 	"github.com/moby/buildkit/client/llb"
 	gateway "github.com/moby/buildkit/frontend/gateway/client"
@@ -22,6 +21,8 @@ type checkout struct {
 	strategy   Strategy
 	submodules bool // whether the builder may have fetched submodules
 	ready      bool // whether the tree is the build context without a copy
+	modules    []resolved
+	lfs        *llb.State // files of the context from Git LFS; nil for none
 }
 
 // fetch brings the commit to the builder. refs forbids to fetch the single commit.
@@ -85,7 +86,7 @@ func take(ctx context.Context, c gateway.Client, st llb.State) (files, error) {
 	if err != nil {
 		return nil, err
 	}
-	tree := listed{remoteFiles{ref}, &sync.Mutex{}, map[string]listing{}}
+	tree := newListed(remoteFiles{ref})
 	_, err = tree.ReadDir(ctx, gateway.ReadDirRequest{Path: "."})
 	if err != nil && !errors.Is(err, errOddName) {
 		return nil, err

@@ -25,6 +25,8 @@ type listed struct {
 	dirs map[string]listing // guarded by mu
 }
 
+func newListed(f files) listed { return listed{f, &sync.Mutex{}, map[string]listing{}} }
+
 // listing has the entries of one folder, or the error of reading it. Links are not followed.
 type listing struct {
 	entries []*fstypes.Stat

@@ -54,9 +54,21 @@ func dockerfileState(name string, dt []byte) llb.State {
 			llb.WithCustomName("take the Dockerfile"))
 }
 
-// contextState returns the build context: the checkout, or a copy of it if there is a subdir or an
-// ignore file.
+// contextState returns the build context, with its files from Git LFS.
 func contextState(
+	ctx context.Context, c gateway.Client, co *checkout, req Request, in *inspection,
+) (llb.State, error) {
+	st, err := committedState(ctx, c, co, req, in)
+	if err != nil || co.lfs == nil {
+		return st, err
+	}
+	return st.File(llb.Copy(*co.lfs, "/", "/", &llb.CopyInfo{CopyDirContentsOnly: true}),
+		llb.WithCustomName("put files from Git LFS over their pointers")), nil
+}
+
+// committedState returns the build context as it was committed: the checkout, or a copy of it if
+// there is a subdir or an ignore file.
+func committedState(
 	ctx context.Context, c gateway.Client, co *checkout, req Request, in *inspection,
 ) (llb.State, error) {
 	if co.ready || req.Subdir == "" && len(in.ignore) == 0 {

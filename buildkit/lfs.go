@@ -11,20 +11,17 @@ import (
 	"github.com/moby/patternmatcher"
 )
 
-// attributes is the file in which git keeps what is special about the files of a folder.
-const attributes = ".gitattributes"
+// maxWarnedFolders bounds the folders in which usesLFS looks for attributes. Each takes a question
+// to the builder.
+const maxWarnedFolders = 200
 
-// maxLFSFolders bounds the folders in which usesLFS looks for attributes. Each takes a question to
-// the builder.
-const maxLFSFolders = 200
-
-// lookForLFS looks for Git LFS while the builder works. It sends one answer, which is no for
-// a working tree, since git has put the files there.
+// lookForLFS looks for Git LFS while the builder works. It sends one answer, which is no if the
+// files were fetched, and for a working tree, of which every file was read.
 func (s *solve) lookForLFS(
 	ctx context.Context, c gateway.Client, co *checkout, in *inspection,
 ) <-chan bool {
 	found := make(chan bool, 1)
-	if s.upload != nil {
+	if s.upload != nil || s.req.LFS != nil {
 		found <- false
 		return found
 	}
@@ -54,7 +51,7 @@ func usesLFS(ctx context.Context, f files, subdir string, ignore []string, patte
 		}
 	}
 	folders := []string{"."} // below the subdir
-	for i := 0; i < len(folders) && i < maxLFSFolders; i++ {
+	for i := 0; i < len(folders) && i < maxWarnedFolders; i++ {
 		at := path.Join(subdir, folders[i])
 		if namesLFS(ctx, f, at) {
 			return true

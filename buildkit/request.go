@@ -31,6 +31,9 @@ type Request struct {
 	// Submodules are the hosts, or host/path, whose repositories may be submodules; with none,
 	// submodules are left out.
 	Submodules []string
+	// LFS fetches the files that the context has in Git LFS, those of submodules included; with
+	// nil their pointers are left in it. A Tree has what it has.
+	LFS LFS
 	// KeepGitDir leaves the repository's .git in the context; a Tree never has it.
 	KeepGitDir bool
 	// Target is the stage to build; empty means the last one.

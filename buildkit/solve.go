@@ -81,8 +81,8 @@ type solve struct {
 	// stepsEnded stops the watch over fetch and steps. It may be called more than once.
 	stepsEnded func()
 	result     Result
-	// upload is nil unless a working tree is built.
-	upload *upload
+	// upload is nil unless a working tree is built, and lfs unless files from Git LFS may be.
+	upload, lfs *upload
 	// failed is the error of the function that runs inside the session. The builder returns only
 	// the text of that error.
 	failed *Error
@@ -148,6 +148,9 @@ func (s *solve) run(ctx context.Context, sink Sink) (Result, error) {
 		defer up.close()
 		up.mount(&opt)
 		s.upload = up
+	} else if s.req.LFS != nil {
+		s.lfs = newLFSUpload()
+		s.lfs.mount(&opt)
 	}
 	response, err := s.session(ctx, opt)
 	delivery, deliverErr := delivering.end(response, err)
@@ -251,7 +254,8 @@ func (s *solve) build(ctx context.Context, c gateway.Client) (*gateway.Result, e
 	res, err := s.frontend(ctx, c, co, in)
 	if <-lfs {
 		s.result.Warnings = append(s.result.Warnings,
-			"the repository uses Git LFS; its files are pointers in the build context")
+			"the repository uses Git LFS; its files are pointers in the build context, unless "+
+				"lfs is true for the template in the catalogue")
 	}
 	if err = failpoint.At(ctx, failpoint.Solved, err); err != nil {
 		return nil, err
@@ -263,8 +267,9 @@ func (s *solve) build(ctx context.Context, c gateway.Client) (*gateway.Result, e
 
 func (s *solve) checkout(ctx context.Context, c gateway.Client) (*checkout, *inspection, error) {
 	if s.upload != nil {
-		co, err := s.upload.receive(ctx, c)
-		return co, s.req.Tree.inspection, err
+		st, tree, err := s.upload.receive(ctx, c, "take the working tree")
+		return &checkout{state: st, tree: tree, strategy: StrategyLocal, ready: true},
+			s.req.Tree.inspection, err
 	}
 	co, err := fetch(ctx, c, s.req, s.attempt.commitRefused != nil)
 	if err != nil {
@@ -275,7 +280,7 @@ func (s *solve) checkout(ctx context.Context, c gateway.Client) (*checkout, *ins
 	if err = failpoint.At(ctx, failpoint.Fetched, err); err != nil {
 		return nil, nil, fetchError("inspect", err)
 	}
-	return co, in, nil
+	return co, in, s.withLFS(ctx, c, co, in)
 }
 
 // inspectError returns the error of an inspection as an [*Error]: the builder has the tree by then,

@@ -51,13 +51,15 @@ func withSubmodules(
 			return nil, err
 		}
 	}
-	return co, check.nested(ctx, co.tree, "", modules)
+	err = check.nested(ctx, co.tree, "", modules)
+	co.modules = check.found
+	return co, err
 }
 
 // submoduleCheck refuses submodules whose repositories are not allowed.
 type submoduleCheck struct {
 	allowed []string // host or host/path, without .git
-	count   int
+	found   []resolved
 }
 
 // resolved is a submodule with its repository and its path below the root.
@@ -82,7 +84,7 @@ func (s *submoduleCheck) of(
 	if err != nil {
 		return nil, refuse("%s: %w", name, err)
 	}
-	if s.count += len(modules); s.count > maxSubmodules {
+	if len(s.found)+len(modules) > maxSubmodules {
 		return nil, refuse("the repository has more than %d submodules", maxSubmodules)
 	}
 	var all []resolved
@@ -93,6 +95,7 @@ func (s *submoduleCheck) of(
 		}
 		all = append(all, resolved{path.Join(dir, m.path), at})
 	}
+	s.found = append(s.found, all...)
 	return all, nil
 }
 

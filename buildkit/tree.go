@@ -69,8 +69,13 @@ func ReadTree(ctx context.Context, dir string, req TreeRequest) (*Tree, error) {
 			"submodules are part of a working tree; a build of the commit leaves them out")
 	}
 	t := &Tree{context: filepath.Join(dir, filepath.FromSlash(req.Subdir)), inspection: in}
-	if t.entries, err = readContext(ctx, root, req.Subdir, in.ignore); err != nil {
+	var pointer string
+	if t.entries, pointer, err = readContext(ctx, root, req.Subdir, in.ignore); err != nil {
 		return nil, treeError(ctx, err)
+	}
+	if pointer != "" {
+		in.warnings = append(in.warnings, fmt.Sprintf("%q is a pointer of Git LFS, whose content "+
+			"is not in the working tree", pointer))
 	}
 	t.digest = t.sum(req.Dockerfile)
 	return t, nil
@@ -93,8 +98,8 @@ func treeError(ctx context.Context, err error) error {
 func (t *Tree) Digest() digest.Digest { return t.digest }
 
 // oddName returns the first name that is not UTF-8, or "".
-func (t *Tree) oddName() string {
-	for _, e := range t.entries {
+func oddName(entries []entry) string {
+	for _, e := range entries {
 		if !utf8.ValidString(e.path) || !utf8.ValidString(e.link) {
 			return e.path
 		}

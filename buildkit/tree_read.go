@@ -94,26 +94,27 @@ func (f folder) ReadDir(
 }
 
 // readContext returns the entries of the build context, in the order that BuildKit expects.
+//
+// pointer is the first file that is a pointer of Git LFS, "" if none is.
 func readContext(
 	ctx context.Context, root *os.Root, subdir string, ignore []string,
-) ([]entry, error) {
+) (entries []entry, pointer string, err error) {
 	base := root
 	if subdir != "" {
-		var err error
 		if base, err = root.OpenRoot(subdir); err != nil {
-			return nil, err
+			return nil, "", err
 		}
 		defer base.Close()
 	}
 	ignored, err := patternmatcher.New(ignore)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	w := &contextWalk{root: base, ignored: ignored, isRepository: subdir == ""}
 	if err := w.folder(ctx, ".", patternmatcher.MatchInfo{}); err != nil {
-		return nil, err
+		return nil, "", err
 	}
-	return w.entries, nil
+	return w.entries, w.pointer, nil
 }
 
 type contextWalk struct {
@@ -125,6 +126,7 @@ type contextWalk struct {
 	// pending are the ignored folders around the current place. They become entries when an
 	// exception ("!") includes something in them.
 	pending []entry
+	pointer string // the first file that is one of Git LFS
 }
 
 func (w *contextWalk) folder(
@@ -222,6 +224,18 @@ func (w *contextWalk) content(p string) (digest.Digest, int64, error) {
 	}
 	defer f.Close()
 	d := digest.SHA256.Digester()
-	n, err := io.Copy(d.Hash(), f)
-	return d.Digest(), n, err
+	head := make([]byte, git.MaxLFSPointer)
+	n, err := io.ReadFull(f, head)
+	_, _ = d.Hash().Write(head[:n]) // a hash never fails
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		if _, ok := git.ParseLFSPointer(head[:n]); ok && w.pointer == "" {
+			w.pointer = p
+		}
+		return d.Digest(), int64(n), nil
+	}
+	var rest int64
+	if err == nil {
+		rest, err = io.Copy(d.Hash(), f)
+	}
+	return d.Digest(), int64(n) + rest, err
 }

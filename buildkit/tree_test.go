@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/opencontainers/go-digest"
+
 	"git.moleculesai.app/molecule-ai/pinion/internal/errdef"
 	"git.moleculesai.app/molecule-ai/pinion/resolver/git"
 )
@@ -300,4 +302,26 @@ func send(t *testing.T, up *upload) error {
 		return err
 	})
 	return up.outcome(err)
+}
+
+// TestPointersInATree: a clone without git-lfs has pointers, which are built with a warning.
+func TestPointersInATree(t *testing.T) {
+	pointer := "version https://git-lfs.github.com/spec/v1\noid sha256:" +
+		strings.Repeat("ab", 32) + "\nsize 5\n"
+	files := map[string]string{"Dockerfile": "FROM scratch\n", "a": "a", "b.bin": pointer,
+		"c": pointer + strings.Repeat("x", 2000), ".dockerignore": "a0\n", "a0": pointer}
+	tree := readTree(t, workingTree(t, files), atRoot)
+	if w := tree.inspection.warnings; len(w) != 1 ||
+		!strings.Contains(w[0], `"b.bin" is a pointer`) {
+		t.Errorf("warnings %q", w)
+	}
+	for _, e := range tree.entries {
+		if text := files[e.path]; e.size != int64(len(text)) || e.sum != digest.FromString(text) {
+			t.Errorf("%s: %d bytes, %s", e.path, e.size, e.sum)
+		}
+	}
+	files["b.bin"] = "12345"
+	if w := readTree(t, workingTree(t, files), atRoot).inspection.warnings; len(w) > 0 {
+		t.Errorf("with the content: warnings %q", w)
+	}
 }

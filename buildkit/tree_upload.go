@@ -21,14 +21,15 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/internal/errdef"
 )
 
-// treeMount is the tree's name in the session.
-const treeMount = "tree"
-
-// upload sends a Tree to the builder. The entries are those of the Tree. Only the content of files
-// comes from the disk, and it must be what was read before.
+// upload sends files to the builder, in whose session they have a name. Only the content of a file
+// comes from open, and it must have the size and the digest of its entry.
 type upload struct {
-	tree *Tree
-	root *os.Root
+	name    string
+	entries []entry
+	open    func(entry) (io.ReadCloser, error)
+	// failure returns the error for a file that could not be sent.
+	failure func(path string, err error) error
+	root    *os.Root // of a Tree, else nil
 
 	mu sync.Mutex
 	// unsent are the files that the builder has not read to the end.
@@ -38,32 +39,44 @@ type upload struct {
 	failed error
 }
 
+// set sets what is sent. It must be called before the builder asks.
+func (u *upload) set(entries []entry, open func(entry) (io.ReadCloser, error)) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.entries, u.open, u.unsent = entries, open, map[string]entry{}
+	for _, e := range entries {
+		if e.mode.IsRegular() {
+			u.unsent[e.path] = e
+		}
+	}
+}
+
 func newUpload(t *Tree) (*upload, error) {
 	root, err := os.OpenRoot(t.context)
 	if err != nil {
 		return nil, changed(".", err)
 	}
-	u := &upload{tree: t, root: root, unsent: map[string]entry{}}
-	for _, e := range t.entries {
-		if e.mode.IsRegular() {
-			u.unsent[e.path] = e
-		}
-	}
+	u := &upload{name: "tree", failure: changed, root: root}
+	u.set(t.entries, func(e entry) (io.ReadCloser, error) { return openFile(root, e.path) })
 	return u, nil
 }
 
-func (u *upload) close() { _ = u.root.Close() }
+func (u *upload) close() {
+	if u.root != nil {
+		_ = u.root.Close()
+	}
+}
 
-// mount adds the tree to the session. The random key keeps BuildKit from reusing a file of an
+// mount adds the files to the session. The random key keeps BuildKit from reusing a file of an
 // earlier upload that has the same size and time.
 func (u *upload) mount(opt *client.SolveOpt) {
-	opt.LocalMounts = map[string]fsutil.FS{treeMount: u}
+	opt.LocalMounts = map[string]fsutil.FS{u.name: u}
 	opt.SharedKey = rand.Text()
 }
 
 // Walk implements fsutil.FS.
 func (u *upload) Walk(ctx context.Context, _ string, visit fs.WalkDirFunc) error {
-	for _, e := range u.tree.entries {
+	for _, e := range u.entries {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
@@ -80,14 +93,17 @@ func (u *upload) Walk(ctx context.Context, _ string, visit fs.WalkDirFunc) error
 // Open implements fsutil.FS.
 func (u *upload) Open(p string) (io.ReadCloser, error) {
 	p = filepath.ToSlash(p)
-	f, err := openFile(u.root, p)
+	u.mu.Lock()
+	e, ok := u.unsent[p]
+	u.mu.Unlock()
+	if !ok {
+		return nil, u.fail(p, errAgain)
+	}
+	f, err := u.open(e)
 	if err != nil {
 		return nil, u.fail(p, err)
 	}
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	return &uploadFile{file: f, upload: u, entry: u.unsent[p],
-		digester: digest.SHA256.Digester()}, nil
+	return &uploadFile{file: f, upload: u, entry: e, digester: digest.SHA256.Digester()}, nil
 }
 
 func (u *upload) done(e entry) {
@@ -100,7 +116,7 @@ func (u *upload) fail(p string, err error) error {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if u.failed == nil {
-		u.failed = changed(p, err)
+		u.failed = u.failure(p, err)
 	}
 	return u.failed
 }
@@ -110,6 +126,8 @@ func changed(p string, err error) error {
 		Err: errdef.In(errdef.TreeChanged, "",
 			fmt.Errorf("%s is not what it was when the build was requested (%w)", p, err))}
 }
+
+var errAgain = errors.New("the builder takes it twice")
 
 var errOtherContent = errors.New("its content has changed")
 
@@ -123,12 +141,12 @@ func (u *upload) outcome(err error) error {
 		return u.failed
 	case err != nil:
 		return &Error{Op: "upload", Kind: ErrFetch, Err: harmless(err)}
-	case len(u.unsent) > 0 && u.tree.oddName() != "":
-		return refuse("the name %q in the working tree is not UTF-8, and this builder takes no "+
-			"such names from here; of a commit it does", u.tree.oddName())
+	case len(u.unsent) > 0 && oddName(u.entries) != "":
+		return refuse("the name %q is not UTF-8, and this builder takes no such names from here; "+
+			"of a commit it does", oddName(u.entries))
 	case len(u.unsent) > 0:
 		return &Error{Op: "upload", Kind: ErrFetch,
-			Err: fmt.Errorf("the builder did not take %d files of the working tree", len(u.unsent))}
+			Err: fmt.Errorf("the builder did not take %d files", len(u.unsent))}
 	}
 	return nil
 }
@@ -136,7 +154,7 @@ func (u *upload) outcome(err error) error {
 // uploadFile verifies a file while it is read. Read returns io.EOF instead of an error, after which
 // BuildKit's sender would block forever; the error is in the upload's outcome.
 type uploadFile struct {
-	file     *os.File
+	file     io.ReadCloser
 	upload   *upload
 	entry    entry
 	digester digest.Digester
@@ -162,13 +180,11 @@ func (f *uploadFile) Read(p []byte) (int, error) {
 
 func (f *uploadFile) Close() error { return f.file.Close() }
 
-// receive makes the builder take the tree now, as fetch does for a commit.
-func (u *upload) receive(ctx context.Context, c gateway.Client) (*checkout, error) {
-	st := llb.Local(treeMount, llb.SessionID(c.BuildOpts().SessionID),
-		llb.WithCustomName("take the working tree"))
+// receive makes the builder take the files now, as fetch does for a commit.
+func (u *upload) receive(
+	ctx context.Context, c gateway.Client, name string,
+) (llb.State, files, error) {
+	st := llb.Local(u.name, llb.SessionID(c.BuildOpts().SessionID), llb.WithCustomName(name))
 	tree, err := take(ctx, c, st)
-	if err := u.outcome(err); err != nil {
-		return nil, err
-	}
-	return &checkout{state: st, tree: tree, strategy: StrategyLocal, ready: true}, nil
+	return st, tree, u.outcome(err)
 }

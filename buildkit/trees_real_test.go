@@ -16,7 +16,6 @@ func TestDockerfileOutsideSubdir(t *testing.T) { onEachBuilder(t, dockerfileOuts
 func TestGitDir(t *testing.T)                  { onEachBuilder(t, gitDir) }
 func TestIgnoredFolders(t *testing.T)          { onEachBuilder(t, ignoredFolders) }
 func TestSubmodulesOnRequest(t *testing.T)     { onEachBuilder(t, submodulesOnRequest) }
-func TestLFSInAFolder(t *testing.T)            { onEachBuilder(t, lfsInAFolder) }
 
 // says returns a template that prints a word from the Dockerfile at a path.
 func says(t *testing.T, dockerfile, word string, more ...parts.File) []parts.File {
@@ -79,30 +78,6 @@ func ignoredFolders(t *testing.T, b *bench) {
 		parts.Text("deep/other/z", ""), parts.Text("plain/1", ""))
 	if _, out := mustSolve(t, b, req); !strings.Contains(out, ". ./deep ./deep/er ./plain END") {
 		t.Errorf("the folders are\n%s", out)
-	}
-}
-
-func lfsInAFolder(t *testing.T, b *bench) {
-	attributes := "*.bin filter=lfs diff=lfs merge=lfs -text\n"
-	for name, c := range map[string]struct {
-		path, subdir string
-		warns        bool
-	}{
-		"root":            {".gitattributes", "", true},
-		"folder":          {"models/big/.gitattributes", "", true},
-		"ignored folder":  {"docs/.gitattributes", "", false},
-		"above subdir":    {".gitattributes", "sub", true},
-		"beside a subdir": {"models/.gitattributes", "sub", false},
-	} {
-		dockerfile := "FROM scratch\nCOPY f /\n"
-		req := b.template(t, "lfs", parts.Text("Dockerfile", dockerfile), parts.Text("f", name),
-			parts.Text("sub/Dockerfile", dockerfile), parts.Text("sub/f", name),
-			parts.Text(".dockerignore", "docs\n"), parts.Text(c.path, attributes))
-		req.Subdir = c.subdir
-		res, _ := mustSolve(t, b, req)
-		if warns := strings.Contains(strings.Join(res.Warnings, " "), "Git LFS"); warns != c.warns {
-			t.Errorf("%s: warnings %q", name, res.Warnings)
-		}
 	}
 }
 
