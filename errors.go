@@ -29,6 +29,7 @@ var (
 	ErrNoBuilder       = buildkit.ErrNoBuilder
 	ErrPlatform        = buildkit.ErrPlatform
 	ErrFetch           = buildkit.ErrFetch
+	ErrLFS             = buildkit.ErrLFS
 	ErrRefused         = buildkit.ErrRefused
 	ErrBuild           = buildkit.ErrBuild
 	ErrSource          = buildkit.ErrSource
@@ -259,6 +260,7 @@ func classes() []struct {
 		{ErrRateLimited, ClassUnreachable},
 		{ErrUnavailable, ClassUnreachable},
 		{ErrInvalidAnswer, ClassUnreachable},
+		{ErrLFS, ClassUnreachable},
 		{ErrRegistry, ClassUnreachable},
 		{ErrInvalidInput, ClassUsage},
 		{context.Canceled, ClassCancelled},

@@ -301,7 +301,7 @@ func (o *Orchestrator) solve(
 	res, err := bk.Solve(ctx, buildkit.Request{
 		Remote: w.head.Remote, Revision: r.Revision, Tree: w.tree,
 		Subdir: t.Subdir, Dockerfile: t.Dockerfile, Target: t.Target, Platform: platform,
-		KeepGitDir: t.KeepGitDir, Submodules: t.Submodules,
+		KeepGitDir: t.KeepGitDir, Submodules: t.Submodules, LFS: w.from.lfs(t),
 		AllowBasePlatform: t.AllowBasePlatform,
 		Args:              t.Args, OnArgs: o.logArgs(t.Name),
 		Labels: r.Labels(), Provenance: buildkit.Provenance(r.Provenance),

@@ -28,6 +28,7 @@ import (
 
 	"github.com/moby/moby/client"
 
+	"git.moleculesai.app/molecule-ai/pinion/buildkit"
 	"git.moleculesai.app/molecule-ai/pinion/cache"
 	"git.moleculesai.app/molecule-ai/pinion/internal/buildcache"
 	"git.moleculesai.app/molecule-ai/pinion/internal/builder"
@@ -42,6 +43,7 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/internal/termtext"
 	"git.moleculesai.app/molecule-ai/pinion/internal/verify"
 	"git.moleculesai.app/molecule-ai/pinion/resolver"
+	"git.moleculesai.app/molecule-ai/pinion/resolver/git"
 )
 
 // Orchestrator turns names into images. It is safe for concurrent use. Callers that ask for the
@@ -73,6 +75,8 @@ type templates struct {
 	creds     resolver.Credentials
 	// heads asks git servers, and public asks them without a credential.
 	heads, public resolver.Heads
+	// objects asks for those of Git LFS.
+	objects *resolver.Client
 	// redact hides these credentials and those of earlier config files. hidden are their values,
 	// and variables the names of what holds them.
 	redact            *redact.Redactor
@@ -88,14 +92,26 @@ func (s settings) loadTemplates(earlier templates) (*templates, error) {
 	opts := []resolver.ClientOption{resolver.WithTokenHint(setup.TokenHint),
 		resolver.WithServers(setup.Servers)}
 	hidden := union(earlier.hidden, setup.Credentials.Secrets())
+	client := resolver.NewClient(setup.Credentials, opts...)
 	return &templates{
 		catalogue: setup.Catalogue, creds: setup.Credentials,
-		heads:  resolver.NewClient(setup.Credentials, opts...),
-		public: resolver.NewClient(nil, opts...),
+		heads: client, objects: client, public: resolver.NewClient(nil, opts...),
 		redact: redact.New(hidden...), hidden: hidden,
 		variables: union(earlier.variables,
 			slices.Collect(maps.Values(setup.Catalogue.TokenEnvs()))),
 	}, nil
+}
+
+// lfs returns what asks for a template's objects of Git LFS, nil if none are fetched.
+func (f *templates) lfs(t resolver.Template) buildkit.LFS {
+	if !t.LFS {
+		return nil
+	}
+	return func(
+		ctx context.Context, remote git.Remote, pointers []git.LFSPointer,
+	) (git.LFSObjects, error) {
+		return f.objects.LFSObjects(ctx, remote, t.LFSHosts, pointers)
+	}
 }
 
 // union returns the values of both lists once, sorted.

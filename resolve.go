@@ -130,7 +130,7 @@ type BakeTarget = buildx.BakeTarget
 // Nothing is built. The build needs no credential: a private repository is refused, since bake
 // gives the secrets of a target to each RUN in it. Two things differ from [Orchestrator.Ensure],
 // and change the image: a repository's .dockerignore is not applied, and its submodules are
-// fetched. A failure is an [*Error].
+// fetched. A template that fetches files in Git LFS is refused. A failure is an [*Error].
 func (o *Orchestrator) Bake(ctx context.Context, names ...string) (BakeFile, error) {
 	file := BakeFile{Group: map[string]BakeGroup{}, Target: map[string]BakeTarget{}}
 	var targets []string
@@ -166,6 +166,10 @@ func (o *Orchestrator) bake(ctx context.Context, name string) (BakeTarget, error
 	if strings.HasPrefix(t.Dockerfile, "/") {
 		return BakeTarget{}, fmt.Errorf("%w: the Dockerfile of %s is outside of its subdir, which "+
 			"bake cannot express for a git repository", ErrInvalidInput, name)
+	}
+	if t.LFS {
+		return BakeTarget{}, fmt.Errorf("%w: %s has files in Git LFS, which bake cannot fetch",
+			ErrInvalidInput, name)
 	}
 	var store *imagestore.Facts
 	if o.namedPlatform(t) == NativePlatform || arg.ReadsFiles(t.Args) {

@@ -35,6 +35,9 @@ type templateConfig struct {
 	AllowBasePlatform *bool  `yaml:"allow_base_platform"`
 	// Submodules are the hosts, or host/path, whose repositories may be submodules.
 	Submodules []string `yaml:"submodules"`
+	LFS        *bool    `yaml:"lfs"`
+	// LFSHosts are hosts besides the repository's that objects may be downloaded from.
+	LFSHosts []string `yaml:"lfs_hosts"`
 	// Timeout is a duration with its unit, for example 20m.
 	Timeout time.Duration `yaml:"timeout"`
 

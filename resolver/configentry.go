@@ -87,6 +87,12 @@ func (e templateConfig) setBuild(t *Template) error {
 	if len(e.Submodules) > 0 {
 		t.Submodules = e.Submodules
 	}
+	if e.LFS != nil {
+		t.LFS = *e.LFS
+	}
+	if len(e.LFSHosts) > 0 {
+		t.LFSHosts = e.LFSHosts
+	}
 	if e.KeepGitDir != nil {
 		t.KeepGitDir = *e.KeepGitDir
 	}

@@ -116,6 +116,10 @@ var keyNotes = map[string]keyNote{
 		"that is built. The default is false."},
 	"templates.submodules": {text: "Fetch the submodules whose repositories are at these hosts, " +
 		"or host/path. Another one fails the build. Without this key, none is fetched."},
+	"templates.lfs": {text: "Fetch the files that are in Git LFS, from the LFS server of their " +
+		"repository. The default is false."},
+	"templates.lfs_hosts": {text: "Hosts besides the repository's that lfs may download from: " +
+		"an LFS server can have its objects elsewhere. None is sent a credential of Pinion's."},
 	"templates.keep_git_dir": {text: "Keep .git in the build context. The default is false."},
 	"templates.target":       {text: "Stage of the Dockerfile. The default is the last one."},
 	"templates.platform": {

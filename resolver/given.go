@@ -37,8 +37,8 @@ func (e templateConfig) setGiven(t *Template) error {
 		"repo": e.Repo != "", "branch": e.Branch != "", "tag": e.Tag != "",
 		"revision": e.Revision != "", "subdir": e.Subdir != "", "dockerfile": e.Dockerfile != "",
 		"root_dockerfile": e.RootDockerfile != "", "keep_git_dir": e.KeepGitDir != nil,
-		"submodules": len(e.Submodules) > 0,
-		"target":     e.Target != "", "timeout": e.Timeout != 0, "args": len(e.Args) > 0,
+		"submodules": len(e.Submodules) > 0, "lfs": e.LFS != nil, "lfs_hosts": len(e.LFSHosts) > 0,
+		"target": e.Target != "", "timeout": e.Timeout != 0, "args": len(e.Args) > 0,
 		"allow_insecure_http": e.AllowInsecureHTTP,
 		"allow_base_platform": e.AllowBasePlatform != nil,
 	}

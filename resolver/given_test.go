@@ -45,6 +45,7 @@ func TestGivenImagesRefused(t *testing.T) {
 			"remove repo"},
 		"a branch":       {`image: "` + givenID + `", branch: x`, "remove branch"},
 		"arguments":      {`image: "` + givenID + `", args: {A: b}`, "remove args"},
+		"Git LFS":        {`image: "` + givenID + `", lfs: true`, "remove lfs"},
 		"a time limit":   {`image: "` + givenID + `", timeout: 5m`, "remove timeout"},
 		"a bad platform": {`image: "` + givenID + `", platform: arm64`, "platform"},
 	} {

@@ -37,6 +37,10 @@ type Template struct {
 	// Submodules are the hosts, or host/path, whose repositories may be submodules; with none,
 	// submodules are left out.
 	Submodules []string
+	// LFS fetches files in Git LFS, and LFSHosts are hosts besides the repository's that their
+	// content may be downloaded from.
+	LFS      bool
+	LFSHosts []string
 	// KeepGitDir leaves the repository's .git in the build context.
 	KeepGitDir bool
 	// AllowBasePlatform allows a base image of another platform than the one that is built.
@@ -91,6 +95,12 @@ func (t Template) describe() string {
 	}
 	if len(t.Submodules) > 0 {
 		text += ", submodules of " + strings.Join(t.Submodules, " ")
+	}
+	if t.LFS {
+		text += ", Git LFS"
+	}
+	if len(t.LFSHosts) > 0 {
+		text += " with objects at " + strings.Join(t.LFSHosts, " ")
 	}
 	if t.KeepGitDir {
 		text += ", .git kept"
@@ -159,7 +169,7 @@ func checkTemplate(t Template) (Template, error) {
 	return t, cmp.Or(inKey(checkImage(t.Image), "image"),
 		inKey(checkPlatform(t.Platform), "platform"), inKey(checkTarget(t.Target), "target"),
 		inKey(checkTimeout(t.Timeout), "timeout"),
-		inKey(checkSubmodules(t.Submodules), "submodules"))
+		inKey(checkSubmodules(t.Submodules), "submodules"), inKey(t.checkLFSHosts(), "lfs_hosts"))
 }
 
 // checkArgs checks each rule and sorts them by name.
@@ -277,6 +287,21 @@ func checkSubmodules(list []string) error {
 		if err != nil {
 			return fmt.Errorf("%w: submodules: %s is neither a host nor host/path, as in "+
 				"git.example.com/team", ErrInvalidInput, quote(entry))
+		}
+	}
+	return nil
+}
+
+// checkLFSHosts accepts hosts that lfs makes use of.
+func (t Template) checkLFSHosts() error {
+	if len(t.LFSHosts) > 0 && !t.LFS {
+		return fmt.Errorf("%w: lfs_hosts has no effect without lfs: true", ErrInvalidInput)
+	}
+	for _, host := range t.LFSHosts {
+		if _, err := git.ParseRemote("https://" + host + "/x"); err != nil ||
+			strings.Contains(host, "/") {
+			return fmt.Errorf("%w: lfs_hosts: %s is no host, as in objects.example.com or "+
+				"objects.example.com:8443", ErrInvalidInput, quote(host))
 		}
 	}
 	return nil

@@ -92,7 +92,7 @@ func (r Recipe) variant() string {
 // "" for the usual form. The letter in front keeps it apart from the digest of labels.
 func formOf(t resolver.Template) string {
 	if t.Subdir == "" && t.Dockerfile == resolver.DefaultDockerfile && t.Target == "" &&
-		!t.KeepGitDir && len(t.Submodules) == 0 && !t.AllowBasePlatform &&
+		!t.KeepGitDir && len(t.Submodules) == 0 && !t.LFS && !t.AllowBasePlatform &&
 		slices.Equal(t.Args, resolver.StandardArgs(t.Name)) {
 		return ""
 	}
@@ -101,9 +101,10 @@ func formOf(t resolver.Template) string {
 		Args                       []arg.Rule
 		KeepGitDir                 bool     `json:",omitempty"`
 		Submodules                 []string `json:",omitempty"`
+		LFS                        bool     `json:",omitempty"`
 		AllowBasePlatform          bool     `json:",omitempty"`
 	}{t.Subdir, t.Dockerfile, t.Target, t.Args, t.KeepGitDir,
-		slices.Sorted(slices.Values(t.Submodules)), t.AllowBasePlatform})
+		slices.Sorted(slices.Values(t.Submodules)), t.LFS, t.AllowBasePlatform})
 }
 
 // shortDigest returns 12 hex digits of a value's JSON form, in which the keys of maps are sorted.

@@ -48,6 +48,8 @@ type Recipe struct {
 	KeepGitDir bool `json:"keep_git_dir,omitempty"`
 	// Submodules are the places whose repositories may be submodules in the build context.
 	Submodules []string `json:"submodules,omitempty"`
+	// LFS fetches files in Git LFS.
+	LFS bool `json:"lfs,omitempty"`
 	// AllowBasePlatform allows a base image of another platform: an image for which it was allowed
 	// is none for which it is not.
 	AllowBasePlatform bool `json:"allow_base_platform,omitempty"`
@@ -65,7 +67,7 @@ func New(t resolver.Template, platform string) Recipe {
 		Schema: schema, Repository: t.Remote.String(), Subdir: t.Subdir, Dockerfile: t.Dockerfile,
 		Target: t.Target, Platform: platform, Image: t.Image, Args: t.Args,
 		KeepGitDir: t.KeepGitDir, Submodules: slices.Sorted(slices.Values(t.Submodules)),
-		AllowBasePlatform: t.AllowBasePlatform, form: formOf(t),
+		LFS: t.LFS, AllowBasePlatform: t.AllowBasePlatform, form: formOf(t),
 	}
 }
 

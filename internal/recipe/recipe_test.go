@@ -185,6 +185,7 @@ func TestNamesOfForms(t *testing.T) {
 		"dockerfile": func(t *resolver.Template) { t.Dockerfile = "sub" },
 		"target":     func(t *resolver.Template) { t.Target = "sub" },
 		"git dir":    func(t *resolver.Template) { t.KeepGitDir = true },
+		"LFS":        func(t *resolver.Template) { t.LFS = true },
 		"any base":   func(t *resolver.Template) { t.AllowBasePlatform = true },
 		"no args":    func(t *resolver.Template) { t.Args = nil },
 		"constant":   func(t *resolver.Template) { t.Args = []arg.Rule{{Name: "A", Value: "sub"}} },

@@ -36,11 +36,14 @@ ROOT_URL = http://127.0.0.1:{{.Port}}/
 STATIC_ROOT_PATH = {{.Static}}
 OFFLINE_MODE = true
 DISABLE_SSH = true
-LFS_START_SERVER = false
+LFS_START_SERVER = true
+LFS_JWT_SECRET = cGluaW9uLXRlc3QtcGluaW9uLXRlc3QtcGluaW9uLXQ
 [database]
 DB_TYPE = sqlite3
 PATH = {{.Work}}/gitea.db
 SQLITE_JOURNAL_MODE = WAL
+[lfs]
+PATH = {{.Work}}/lfs
 [repository]
 ROOT = {{.Work}}/repositories
 DEFAULT_BRANCH = main

@@ -91,6 +91,8 @@ var advice = map[errdef.Situation]string{
 	errdef.ConfigMissing:   "create the file, or correct its name in --config or PINION_CONFIG",
 	errdef.SubmoduleNotAllowed: "add {}, or a path there, to submodules of the template in the " +
 		"config file, if its content may be in the image",
+	errdef.LFSHostNotAllowed: "add {} to lfs_hosts of the template in the config file, if this " +
+		"machine may download from there",
 	errdef.GitDirWanted: "the build context has no .git: set keep_git_dir: true for the template " +
 		"in the config file. A working tree never has it",
 	errdef.GivenMissing: "load it, `docker pull` it if it has a name, or correct image in the " +

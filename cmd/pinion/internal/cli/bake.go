@@ -20,7 +20,8 @@ once more, from the builder's cache, and reports "adopted" if the result is the 
 
 Only the git server is asked. A private repository is refused, because bake would expose its
 credential to every RUN in the Dockerfile. Bake applies no .dockerignore to a git repository and
-fetches submodules; the image of a repository with either differs from that of pinion ensure.`
+fetches submodules; the image of a repository with either differs from that of pinion ensure. It
+cannot fetch files in Git LFS: a template with lfs is refused.`
 
 const bakeExample = `  pinion bake claude-code | docker buildx bake -f -
   pinion bake claude-code hermes | docker buildx bake -f - --print`
