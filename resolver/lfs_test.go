@@ -125,6 +125,9 @@ func TestFault68_LFSAtAnotherHost(t *testing.T) {
 			wantsAuth: "Bearer theirs"},
 		"redirect": {routes: map[string]http.HandlerFunc{
 			batchPath: here(basic), objectPath: redirect(307, address)}},
+		"redirect with its header": {routes: map[string]http.HandlerFunc{
+			batchPath:  here(`"Authorization": "Bearer theirs"`),
+			objectPath: redirect(302, address)}},
 		"credential in the address": {routes: map[string]http.HandlerFunc{
 			batchPath: located(address+"?t=t0ken", "")}, fails: true},
 	} {
