@@ -152,7 +152,7 @@ func (s lfsServer) addresses(
 		return nil, fmt.Errorf("%w: an LFS transfer that was not offered", ErrInvalidAnswer)
 	}
 	list, _ := answer["objects"].([]any)
-	found := map[git.LFSPointer]lfsAddress{}
+	found, answered := map[git.LFSPointer]lfsAddress{}, map[string]bool{}
 	for _, each := range list {
 		o, _ := each.(object)
 		oid, err := o.text("oid")
@@ -170,9 +170,9 @@ func (s lfsServer) addresses(
 		if at.url != nil {
 			found[p] = at
 		}
-		delete(asked, oid)
+		answered[oid] = true
 	}
-	if len(asked) > 0 {
+	if len(answered) < len(asked) {
 		return nil, fmt.Errorf("%w: the LFS server leaves out objects that it was asked for",
 			ErrInvalidAnswer)
 	}
