@@ -217,11 +217,11 @@ func lfsFailures(t *testing.T, b *bench) {
 		says   string
 	}{
 		"wrong": {serve("wrong"), buildkit.ErrLFS,
-			"sub/f.bin: the LFS server sent another content"},
+			`"sub/f.bin": the LFS server sent another content`},
 		"short":   {serve("righ"), buildkit.ErrLFS, "sub/f.bin"},
 		"long":    {serve("right and more"), buildkit.ErrLFS, "sub/f.bin"},
 		"empty":   {serve(""), buildkit.ErrLFS, "sub/f.bin"},
-		"missing": {newObjects(), buildkit.ErrRefused, "sub/f.bin is a pointer of Git LFS"},
+		"missing": {newObjects(), buildkit.ErrRefused, `"sub/f.bin" is a pointer of Git LFS`},
 		"denied":  {denied, errdef.ErrUnauthorized, "sub/f.bin"},
 		"late":    {late, nil, ""},
 		"right":   {serve("right"), nil, ""},

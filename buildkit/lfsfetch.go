@@ -12,6 +12,7 @@ import (
 
 	gateway "github.com/moby/buildkit/frontend/gateway/client"
 
+	"git.moleculesai.app/molecule-ai/pinion/internal/errdef"
 	"git.moleculesai.app/molecule-ai/pinion/resolver/git"
 )
 
@@ -53,7 +54,7 @@ func lfsFailure(name string, err error) error {
 	if errors.Is(err, errOtherContent) {
 		err = errors.New("the LFS server sent another content than that of the pointer")
 	}
-	return &Error{Op: "fetch LFS", Kind: ErrLFS, Err: fmt.Errorf("%s: %w", name, harmless(err))}
+	return &Error{Op: "fetch LFS", Kind: ErrLFS, Err: fmt.Errorf("%q: %w", name, harmless(err))}
 }
 
 // locateLFS returns what opens each file, by its path.
@@ -74,6 +75,9 @@ func (s *solve) locateLFS(
 		})
 		have, err := s.req.LFS(ctx, remote, pointers)
 		if err != nil {
+			if errors.Is(err, errdef.ErrNotFound) {
+				err = fmt.Errorf("%w%s", err, lfsConfigNote(ctx, co))
+			}
 			return nil, &Error{Op: "fetch LFS", Kind: ErrLFS, Err: harmless(err)}
 		}
 		for _, f := range found {
@@ -81,20 +85,20 @@ func (s *solve) locateLFS(
 				continue
 			}
 			if opens[f.path] = have[f.pointer]; opens[f.path] == nil {
-				return nil, s.missingLFS(ctx, co, f)
+				return nil, refuse("%q is a pointer of Git LFS to an object that %s does not have "+
+					"(%s, %d bytes)%s", path.Join(s.req.Subdir, f.path), remote, f.pointer.OID,
+					f.pointer.Size, lfsConfigNote(ctx, co))
 			}
 		}
 	}
 	return opens, nil
 }
 
-// missingLFS returns the refusal of a pointer whose object is not there. Git LFS would follow
-// .lfsconfig to any server.
-func (s *solve) missingLFS(ctx context.Context, co *checkout, f lfsFile) error {
-	more := ""
-	if has(ctx, co.tree, ".lfsconfig") {
-		more = "; a server that .lfsconfig names is not asked"
+// lfsConfigNote says of a commit that has the file that Git LFS would follow to any server, that it
+// is not followed.
+func lfsConfigNote(ctx context.Context, co *checkout) string {
+	if !has(ctx, co.tree, ".lfsconfig") {
+		return ""
 	}
-	return refuse("%s is a pointer of Git LFS to an object that %s does not have (%s, %d bytes)%s",
-		path.Join(s.req.Subdir, f.path), f.remote, f.pointer.OID, f.pointer.Size, more)
+	return "; a server that .lfsconfig names is not asked"
 }

@@ -154,7 +154,7 @@ func (s *lfsSearch) folder(
 
 func (s *lfsSearch) explain(dir string, err error) error {
 	if errors.Is(err, errOddName) {
-		return refuse("Git LFS: folder %s: %w, and this builder cannot list it", dir, err)
+		return refuse("Git LFS: folder %q: %w, and this builder cannot list it", dir, err)
 	}
 	return err
 }
@@ -180,7 +180,7 @@ func (s *lfsSearch) file(
 		return nil
 	}
 	if p.Extended {
-		return refuse("%s is stored in Git LFS by an extension, whose programs are not run", at)
+		return refuse("%q is stored in Git LFS by an extension, whose programs are not run", at)
 	}
 	s.found = append(s.found, lfsFile{name, os.FileMode(st.Mode), p, in.remote})
 	return nil

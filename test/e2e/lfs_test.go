@@ -66,7 +66,7 @@ func TestLFS(t *testing.T) {
 		s.reset()
 		files[len(files)-2] = parts.LFSPointer("bin/tool", []byte("never pushed"))
 		tmpl.push(t, files...)
-		u.refused(t, pinion.ErrRefused, "bin/tool is a pointer of Git LFS", "does not have")
+		u.refused(t, pinion.ErrRefused, `"bin/tool" is a pointer of Git LFS`, "does not have")
 		if n := s.git.Count("/objects/batch"); n != 1 {
 			t.Errorf("the LFS server was asked %d times", n)
 		}
