@@ -107,8 +107,8 @@ func TestLFSBatches(t *testing.T) {
 	}
 }
 
-// TestFault68_LFSAtAnotherHost: an object is got only from a host that is allowed, which never sees the
-// repository's credential, also after a redirect and if the server returns it.
+// TestFault68_LFSAtAnotherHost: an object is got only from a host that is allowed, which never sees
+// the repository's credential, also after a redirect and if the server returns it.
 func TestFault68_LFSAtAnotherHost(t *testing.T) {
 	other := newServer(t, map[string]http.HandlerFunc{objectPath: object4("good")})
 	address := other.URL + objectPath

@@ -43,7 +43,9 @@ func TestLFS(t *testing.T) {
 		files := append(busybox(t, "COPY bin /tools", `CMD ["/tools/tool"]`), program,
 			parts.Text(".gitattributes", parts.LFSAttributes("bin/*")))
 		sha := tmpl.push(t, files...)
-		s.user = s.with("MOLECULE_GITEA_TOKEN", s.token(t))
+		// Gitea names its own address for objects, and not that of the proxy.
+		proxied := s.with("MOLECULE_GITEA_TOKEN", s.token(t))
+		s.user = proxied.with("MOLECULE_LOCAL_TEMPLATE_REPO_PREFIX", s.repoPrefix(s.gitea.URL()))
 
 		plain := s.ensure(t, pinion.OutcomeBuilt)
 		if plain.Reference != tmpl.reference(sha) ||
@@ -61,17 +63,17 @@ func TestLFS(t *testing.T) {
 		s.wantImage(t, img)
 		s.reset()
 		u.ensure(t, pinion.OutcomeHit)
-		s.wantHitTraffic(t)
+		s.wantOnlyInspections(t)
 
-		s.reset()
+		// Gitea returns the token for its own host, which is not the one that it is for.
+		proxied.with("PINION_CONFIG", lfsConfig(t, s.gitea.URL())).refused(t,
+			pinion.ErrUnauthorized, "LFS")
+		tags := s.tags(t, runtime)
 		files[len(files)-2] = parts.LFSPointer("bin/tool", []byte("never pushed"))
 		tmpl.push(t, files...)
 		u.refused(t, pinion.ErrRefused, `"bin/tool" is a pointer of Git LFS`, "does not have")
-		if n := s.git.Count("/objects/batch"); n != 1 {
-			t.Errorf("the LFS server was asked %d times", n)
-		}
-		if tags := s.tags(t, runtime); len(tags) != 4 {
-			t.Errorf("the names are %q", tags)
+		if got := s.tags(t, runtime); len(got) != len(tags) {
+			t.Errorf("the names are %q, and were %q", got, tags)
 		}
 		_, err := u.open(t).Bake(t.Context(), runtime)
 		wantError(t, err, pinion.ErrInvalidInput, "Git LFS")
@@ -124,9 +126,9 @@ func (s *signedStore) batch(pointer parts.File) parts.Hook {
 	}
 }
 
-// TestFault68_LFSAddressesStaySecret: an object is at another host, at an address that is a secret. That
-// host sees no credential, and the secret is nowhere afterwards: in no output, not in the image and
-// its provenance, and not in the builder's state.
+// TestFault68_LFSAddressesStaySecret: an object is at another host, at an address that is a secret.
+// That host sees no credential. The secret is nowhere afterwards: in no output, not in the image,
+// not in its provenance, and not in the builder's state.
 func TestFault68_LFSAddressesStaySecret(t *testing.T) {
 	t.Run("buildkitd", func(t *testing.T) {
 		partstest.Need(t, parts.NameBuildkitd)
