@@ -41,9 +41,10 @@ func fallbacks() []fallback {
 	}
 }
 
-// commitRefused: some servers give out only the commits that their refs point to.
+// commitRefused: some servers give out only the commits that their refs point to. One that is away
+// has refused nothing.
 func commitRefused(_ context.Context, s *solve, _ error) error {
-	if s.failed == nil {
+	if s.failed == nil || s.gitAway() {
 		return nil
 	}
 	if refused, ok := errors.AsType[*refusedCommit](s.failed); ok {

@@ -30,6 +30,9 @@ func TestFallbacks(t *testing.T) {
 		want [5]bool
 	}{
 		"the single commit": {solve{failed: refused}, plain, [5]bool{true}},
+		"a server that is away": {solve{failed: &Error{Op: "fetch", Kind: ErrFetch,
+			Err: &refusedCommit{errors.New("git stderr:\nfatal: unable to access 'http://x/': " +
+				"The requested URL returned error: 503: exit status 128")}}}, plain, [5]bool{}},
 		"the refs": {solve{failed: &Error{Op: "fetch", Kind: ErrFetch, Err: plain}}, plain,
 			[5]bool{}},
 		"a step":              {solve{fetched: time.Now()}, plain, [5]bool{}},

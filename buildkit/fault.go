@@ -112,6 +112,12 @@ var (
 		`temporary failure in name resolution|deadline exceeded|` +
 		`\(Client.Timeout exceeded while awaiting headers\)|` +
 		`server gave HTTP response to HTTPS client)$|: (tls|x509): |\btoomanyrequests:`)
+	// gitFault has what git 2.50 and curl say of a server that does not answer for now. BuildKit
+	// passes it on as git's output.
+	gitFault = lazy.Regexp(`Could not resolve (host|proxy): |Failed to connect to |` +
+		`Connection (refused|reset by peer|timed out)|Operation timed out|` +
+		`Empty reply from server|The requested URL returned error: (429|5\d\d)\b|` +
+		`RPC failed; (curl|HTTP (429|5\d\d))\b|early EOF|the remote end hung up unexpectedly`)
 )
 
 // unavailable reports whether the vertex of that name failed since a server was not available.
@@ -134,16 +140,24 @@ func isEmptyTree(text string) bool {
 			strings.HasSuffix(text, ": exit status 1"))
 }
 
-// sourcePauses are the times to wait before a build is tried again whose source was not available,
-// about seven seconds. BuildKit's own retries come on top.
+// sourcePauses are the times to wait before a build is tried again whose source or git server was
+// not available, about seven seconds. BuildKit's own retries come on top.
 var sourcePauses = []time.Duration{time.Second, 2 * time.Second, 4 * time.Second}
 
-// mayRetrySource reports whether the build failed since a source or an LFS server was not
-// available, and has lost nothing: what its steps made is in the builder's cache, unless the cache
-// was not to be used.
+// gitAway reports whether the builder could not fetch the commit since the git server did not
+// answer, or answered 429 or 5xx.
+func (s *solve) gitAway() bool {
+	return s.failed != nil && s.failed.Op == "fetch" && errors.Is(s.failed.Kind, ErrFetch) &&
+		gitFault().MatchString(s.failed.Error())
+}
+
+// mayRetrySource reports whether the build failed since a source, the git server or an LFS server
+// was not available, and has lost nothing: what its steps made is in the builder's cache, unless
+// the cache was not to be used.
 func (s *solve) mayRetrySource(err error) bool {
 	if s.failed != nil {
-		return errors.Is(s.failed.Kind, ErrLFS) && errors.Is(s.failed, errdef.ErrUnavailable)
+		return s.gitAway() ||
+			errors.Is(s.failed.Kind, ErrLFS) && errors.Is(s.failed, errdef.ErrUnavailable)
 	}
 	return !s.req.NoCache && s.solved.IsZero() && !connectionLost(err) &&
 		errors.Is(faultOf(s.statuses.failed.name, err), ErrSource)

@@ -2,9 +2,13 @@ package buildkit_test
 
 import (
 	"fmt"
+	"net/http"
+	"strings"
 	"testing"
 	"time"
 
+	"git.moleculesai.app/molecule-ai/pinion/buildkit"
+	"git.moleculesai.app/molecule-ai/pinion/resolver/git"
 	"git.moleculesai.app/molecule-ai/pinion/test/parts"
 	"git.moleculesai.app/molecule-ai/pinion/test/parts/partstest"
 )
@@ -12,7 +16,8 @@ import (
 // outage is how long a registry is away in these tests.
 const outage = 5 * time.Second
 
-func TestRegistryComesBack(t *testing.T) { onEachBuilder(t, registryComesBack) }
+func TestRegistryComesBack(t *testing.T)  { onEachBuilder(t, registryComesBack) }
+func TestGitServerComesBack(t *testing.T) { onEachBuilder(t, gitServerComesBack) }
 
 // registryComesBack: the registry of the base image is away at the start of a build, or breaks off
 // in the middle of a layer. The build succeeds by itself, and no blob that was sent whole is
@@ -57,6 +62,42 @@ func registryComesBack(t *testing.T, b *bench) {
 			}
 			if whole[layers[0]] != 1 || whole[layers[2]] != 1 {
 				t.Errorf("sent were %v", whole)
+			}
+		})
+	}
+}
+
+// gitServerComesBack: the git server is away when the builder fetches the commit, or breaks off.
+// Docker 20.10 does not say why a fetch failed.
+func gitServerComesBack(t *testing.T, b *bench) {
+	for name, answer := range map[string]func(w http.ResponseWriter){
+		"503":        func(w http.ResponseWriter) { w.WriteHeader(http.StatusServiceUnavailable) },
+		"429":        func(w http.ResponseWriter) { w.WriteHeader(http.StatusTooManyRequests) },
+		"broken off": func(http.ResponseWriter) { panic(http.ErrAbortHandler) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			req := b.busybox(t, "gitcomesback"+name[:3], nil)
+			server, path, _ := strings.Cut(strings.TrimPrefix(req.Remote.GitURL(), "http://"), "/")
+			front := partstest.Proxy(t, "http://"+server)
+			remote, err := git.ParseRemote(front.URL() + "/" + path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			req.Remote = remote
+			up := time.Now().Add(outage)
+			front.SetHook(func(w http.ResponseWriter, _ *http.Request) bool {
+				if away := time.Now().Before(up); !away {
+					return false
+				}
+				answer(w)
+				return true
+			})
+			res, out, err := solve(t, b, req)
+			switch {
+			case strings.Contains(t.Name(), string(parts.Docker20)):
+				wantError(t, err, buildkit.ErrFetch)
+			case err != nil || res.Fetch.Strategy != buildkit.StrategyCommit:
+				t.Errorf("fetched %+v: %v\n%s", res.Fetch, err, out)
 			}
 		})
 	}
