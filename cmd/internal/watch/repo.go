@@ -19,6 +19,8 @@ import (
 type repo struct {
 	watcher  *Watcher
 	host     *host
+	place    place
+	stop     func()        // ends run
 	url, ref string        // empty for a tag of a registry
 	nudges   chan struct{} // holds one; a second one adds nothing
 
@@ -151,7 +153,7 @@ func (r *repo) tryLook(ctx context.Context, failures int, nudged bool) int {
 		r.lookedUp = begun
 		r.mu.Unlock()
 		if failures > 0 {
-			r.watcher.log.Info(fmt.Sprintf("watch: %s answers again", r.place()))
+			r.watcher.log.Info(fmt.Sprintf("watch: %s answers again", r.subject()))
 		}
 		return 0
 	case ctx.Err() != nil:
@@ -165,8 +167,8 @@ func (r *repo) tryLook(ctx context.Context, failures int, nudged bool) int {
 	return failures + 1
 }
 
-// place names what is looked up, human-readable.
-func (r *repo) place() string {
+// subject names what is looked up, human-readable.
+func (r *repo) subject() string {
 	if r.url == "" {
 		return strings.Join(r.names(), ", ")
 	}

@@ -64,7 +64,7 @@ type Watcher struct {
 	hosts map[string]*host
 	repos map[place]*repo
 	at    map[string]*repo // by template
-	// start runs a repo; nil unless Run runs.
+	// start runs a repo until its stop is called; nil unless Run runs.
 	start func(*repo)
 }
 
@@ -94,8 +94,8 @@ func (w *Watcher) reposOf(templates []pinion.Resolution) map[string]*repo {
 		}
 		if w.repos[p] == nil {
 			w.repos[p] = &repo{
-				watcher: w, host: w.hostOf(p.repository), url: t.Repository, ref: t.Ref,
-				nudges: make(chan struct{}, 1), templates: map[string]*template{},
+				watcher: w, host: w.hostOf(p.repository), place: p, url: t.Repository, ref: t.Ref,
+				nudges: make(chan struct{}, 1), templates: map[string]*template{}, stop: func() {},
 			}
 			if w.start != nil {
 				w.start(w.repos[p])
@@ -107,16 +107,27 @@ func (w *Watcher) reposOf(templates []pinion.Resolution) map[string]*repo {
 }
 
 // Update replaces the templates. It goes on to follow those that were followed, and asks for their
-// images anew, since the same commit may stand for another image. Builds in progress continue.
+// images anew, since the same commit may stand for another image. What has no template any more is
+// no longer known. Builds in progress continue.
 func (w *Watcher) Update(templates []pinion.Resolution) {
 	w.mu.Lock()
 	before := w.at
 	w.at = w.reposOf(templates)
+	left := maps.Clone(w.repos)
+	for _, r := range w.at {
+		delete(left, r.place)
+	}
+	for p := range left {
+		delete(w.repos, p)
+	}
 	w.mu.Unlock()
 	for name, r := range before {
 		if r.unfollow(name) {
 			w.Follow(name)
 		}
+	}
+	for _, r := range left {
+		r.stop()
 	}
 }
 
@@ -186,7 +197,11 @@ func (w *Watcher) Run(ctx context.Context, b Builder) {
 	w.builder = b
 	var all sync.WaitGroup
 	w.mu.Lock()
-	w.start = func(r *repo) { all.Go(func() { r.run(ctx) }) }
+	w.start = func(r *repo) {
+		running, stop := context.WithCancel(ctx)
+		r.stop = stop
+		all.Go(func() { r.run(running) })
+	}
 	for _, r := range w.repos {
 		w.start(r)
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -556,14 +557,25 @@ func TestUpdate(t *testing.T) {
 			!slices.Equal(names, []string{"one"}) {
 			t.Errorf("a push at the new place affects %v", names)
 		}
-		if names, _ := w.Pushed("other/templates", "refs/heads/release",
-			time.Time{}); names != nil {
-			t.Errorf("a push at the place of a template that is gone affects %v", names)
+		if names, known := w.Pushed("other/templates", "refs/heads/release",
+			time.Time{}); names != nil || known {
+			t.Errorf("a push at the place of a template that is gone affects %v (%t)", names,
+				known)
+		}
+		if n := len(w.State().Known); n != 1 {
+			t.Errorf("%d templates are followed", n)
 		}
 		before := w.requests()
 		pass(time.Minute)
 		if n := w.requests() - before; n != 1 {
 			t.Errorf("%d look-ups in a minute, of one template", n)
+		}
+		// Nothing goes on for what has no template any more.
+		running := runtime.NumGoroutine()
+		w.Update(nil)
+		synctest.Wait()
+		if n := running - runtime.NumGoroutine(); n != 2 || len(w.repos) != 0 {
+			t.Errorf("%d goroutines ended, %d repositories are left", n, len(w.repos))
 		}
 	})
 }
