@@ -203,7 +203,8 @@ func TestDialectOfAnotherTime(t *testing.T) {
 
 func TestDialectInWords(t *testing.T) {
 	for _, d := range []Dialect{{}, {NoSuffix: true}, {Protocol: ProtocolV1},
-		{NoSuffix: true, Protocol: ProtocolV2Plain}, {NoSuffix: true, Protocol: ProtocolDumb}} {
+		{NoSuffix: true, Protocol: ProtocolV2Plain}, {Protocol: ProtocolAPI},
+		{NoSuffix: true, Protocol: ProtocolDumb}} {
 		if got := ParseDialect(d.String()); got != d {
 			t.Errorf("%+v is %q, and that %+v", d, d, got)
 		}

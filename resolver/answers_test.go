@@ -63,6 +63,34 @@ func TestFault19_StrictJSON(t *testing.T) {
 	}
 }
 
+// TestTheAPIIsRemembered: who had to ask it does so at once the next time, and asks as others do
+// where the API is gone.
+func TestTheAPIIsRemembered(t *testing.T) {
+	s := newServer(t, map[string]http.HandlerFunc{packPath: unserved(),
+		infoPath: advertises("version 2", "ls-refs=unborn"),
+		apiRepo:  jsonOf(200, repoJSON("main", "sha1")),
+		apiRepo + "/branches/main": jsonOf(200,
+			`{"name":"main","commit":{"id":"`+shaA+`"}}`)})
+	c := s.client()
+	first, err := c.Head(t.Context(), s.remote(t), git.HEAD, Dialect{})
+	if err != nil || first.Revision.String() != shaA || first.Dialect.Protocol != ProtocolAPI {
+		t.Fatalf("got %+v, %v", first, err)
+	}
+	for name, again := range map[string]*Client{"the same client": c, "by a hint": s.client()} {
+		before := len(s.seen())
+		head, err := again.Head(t.Context(), s.remote(t), git.HEAD,
+			ParseDialect(first.Dialect.String()))
+		if n := len(s.seen()) - before; err != nil || head != first || n != 2 {
+			t.Errorf("%s: %+v, %v after %d requests", name, head, err, n)
+		}
+	}
+	s.routes[apiRepo], s.routes[packPath] = answer(404, "", ""), headMain()
+	if head, err := c.Head(t.Context(), s.remote(t), git.HEAD, Dialect{}); err != nil ||
+		head.Dialect.Protocol != ProtocolV2 {
+		t.Errorf("without the API: %+v, %v", head, err)
+	}
+}
+
 func TestFault20_PrefixMatch(t *testing.T) {
 	longer := []string{shaB + " refs/heads/main-1", shaB + " refs/heads/main/x", shaB +
 		" refs/heads/main2"}

@@ -34,6 +34,8 @@ func (c *Client) askIn(
 	ctx context.Context, remote git.Remote, d Dialect, names []string,
 ) (refAnswer, error) {
 	switch d.Protocol {
+	case ProtocolAPI:
+		return c.refByAPI(ctx, remote, names)
 	case ProtocolDumb:
 		return c.dumbRefs(ctx, d.at(remote), names)
 	case ProtocolV1:
@@ -61,7 +63,7 @@ func (c *Client) isForeign(remote git.Remote, err error) bool {
 		}
 		return true
 	}
-	return errors.Is(err, errRefused) ||
+	return errors.Is(err, errRefused) || errors.Is(err, errNoForge) ||
 		errors.Is(err, ErrInvalidAnswer) && !errors.Is(err, errTooLarge)
 }
 

@@ -26,6 +26,8 @@ const (
 	ProtocolV2Plain Protocol = "no-unborn"
 	// ProtocolV1 is version 0 or 1, in which the server lists all refs before it is asked.
 	ProtocolV1 Protocol = "v1"
+	// ProtocolAPI is none that git has: the server takes no POST, and the forge's API tells.
+	ProtocolAPI Protocol = "api"
 	// ProtocolDumb is a folder of files that git update-server-info keeps up.
 	ProtocolDumb Protocol = "dumb"
 )
@@ -52,7 +54,7 @@ func ParseDialect(s string) Dialect {
 		switch p := Protocol(word); {
 		case word == noSuffixWord:
 			d.NoSuffix = true
-		case p == ProtocolV2Plain || p == ProtocolV1 || p == ProtocolDumb:
+		case p == ProtocolV2Plain || p == ProtocolV1 || p == ProtocolAPI || p == ProtocolDumb:
 			d.Protocol = p
 		}
 	}

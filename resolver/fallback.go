@@ -20,6 +20,8 @@ func (c *Client) fallBack(
 		head, apiErr := c.branchByAPI(ctx, remote, ref)
 		if apiErr == nil {
 			head.Remote = remote
+			head.Dialect = Dialect{Format: head.Revision.Format(), Protocol: ProtocolAPI}
+			c.dialects.Store(remote, head.Dialect)
 			return head, nil
 		}
 		if !isUnknownAPI(apiErr) {

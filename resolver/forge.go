@@ -143,6 +143,21 @@ func (c *Client) branchByAPI(ctx context.Context, remote git.Remote, ref git.Ref
 	return Head{Revision: revision, Ref: ref}, err
 }
 
+// refByAPI asks for one branch. The API does not say whether one of several refs exists.
+func (c *Client) refByAPI(
+	ctx context.Context, remote git.Remote, names []string,
+) (refAnswer, error) {
+	ref := git.HEAD
+	if len(names) != 1 || names[0] != ref.String() {
+		var err error
+		if ref, err = git.ParseBranch(names[0]); err != nil || len(names) != 1 {
+			return refAnswer{}, errRefused
+		}
+	}
+	head, err := c.branchByAPI(ctx, remote, ref)
+	return refAnswer{name: names[0], revision: head.Revision, symref: head.Ref.String()}, err
+}
+
 // branchCommit returns the commit of the API's answer, which must be about ref.
 func branchCommit(answer object, ref git.Ref, format git.ObjectFormat) (git.Revision, error) {
 	name, err := answer.text("name")
