@@ -76,15 +76,22 @@ func IsLong(err error) bool { return err != nil && len(err.Error()) > MaxBytes }
 
 // Short returns err as [Plain] does, with at most MaxBytes of its text: the beginning and the end.
 func Short(err error) error {
-	err = Plain(err)
-	if !IsLong(err) {
-		return err
+	if err == nil {
+		return nil
 	}
-	text := err.Error()
+	return withText(err, ShortText(err.Error()))
+}
+
+// ShortText is Short for the text of an error. What is redacted by its form must be so before.
+func ShortText(text string) string {
+	text = plain(text)
+	if len(text) <= MaxBytes {
+		return text
+	}
 	note := fmt.Sprintf(" ... [%d bytes in all] ... ", len(text))
 	head := strings.TrimRightFunc(text[:MaxBytes-shownAtEnd-len(note)], isBroken)
 	tail := strings.TrimLeftFunc(text[len(text)-shownAtEnd:], isBroken)
-	return withText(err, head+note+tail)
+	return head + note + tail
 }
 
 // isBroken reports whether a rune is a part of one that was cut.

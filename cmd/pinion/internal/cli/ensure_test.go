@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"git.moleculesai.app/molecule-ai/pinion"
+	"git.moleculesai.app/molecule-ai/pinion/internal/errtext"
 	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore"
 	"git.moleculesai.app/molecule-ai/pinion/resolver/git"
 )
@@ -260,6 +261,23 @@ func TestErrorsComeWithAdvice(t *testing.T) {
 		t.Context(), f, "ensure", "--nope",
 	); !strings.Contains(got.stderr, "run `pinion ensure --help`") {
 		t.Errorf("stderr %q", got.stderr)
+	}
+}
+
+// TestCredentialOnTheCut: a long error is redacted before it is cut.
+func TestCredentialOnTheCut(t *testing.T) {
+	f := twoGood()
+	for n := range len(canary) {
+		f.results["one"] = result{err: errors.New(strings.Repeat("-", n) +
+			strings.Repeat(canary, errtext.MaxBytes))}
+		for _, format := range []string{"json", "text"} {
+			got := call(t.Context(), f, "ensure", "--format", format, "one")
+			if strings.Contains(got.stderr, canary[:4]) ||
+				strings.Contains(got.stderr, canary[len(canary)-4:]) ||
+				len(got.stderr) > 2*errtext.MaxBytes {
+				t.Errorf("%d before: %s", n, got.stderr)
+			}
+		}
 	}
 }
 

@@ -38,7 +38,7 @@ func (a *app) printError(ctx context.Context, w io.Writer, asJSON bool, name str
 		_ = output.JSON(w, f)
 		return
 	}
-	text := a.checkLines(err) + "pinion: error: " + a.clean(errtext.Short(err).Error())
+	text := a.checkLines(err) + "pinion: error: " + a.errorText(err)
 	if f.Code == exitcode.Cancelled {
 		text = "pinion: error: " + f.Error
 		for _, p := range f.Pushed {
@@ -56,6 +56,10 @@ func (a *app) printError(ctx context.Context, w io.Writer, asJSON bool, name str
 	// A failure to write to stderr cannot be reported anywhere.
 	_, _ = fmt.Fprintln(w, text)
 }
+
+// errorText returns the text of an error, redacted before it is cut: a part of a credential would
+// not be found.
+func (a *app) errorText(err error) string { return errtext.ShortText(a.clean(err.Error())) }
 
 // checkLines returns a line for each warning of a failed build.
 func (a *app) checkLines(err error) (lines string) {
@@ -79,7 +83,7 @@ func (a *app) failure(ctx context.Context, name string, err error) failure {
 	if at, ok := errors.AsType[*pinion.PushError](err); ok {
 		f.Pushed = at.Pushed
 	}
-	f.Error = a.clean(errtext.Short(cause).Error())
+	f.Error = a.errorText(cause)
 	if step, ok := errors.AsType[*pinion.StepError](err); ok {
 		for _, line := range step.Log {
 			f.Log = append(f.Log, a.clean(line))
