@@ -75,6 +75,9 @@ func (f *runFlags) spec(p Program, template string) (container.Spec, error) {
 		return spec, err
 	}
 	if f.workspace {
+		if err := checkWorkspaceID(env.values[envWorkspaceID]); err != nil {
+			return spec, err
+		}
 		asWorkspace(&spec, template, env)
 	}
 	return spec, nil

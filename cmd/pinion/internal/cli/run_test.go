@@ -27,6 +27,9 @@ func TestRunUsage(t *testing.T) {
 		{"run one two -- sh", "pinion run one -- two"},
 		{"run one -it", "--tty"},
 		{"run one --env =x", "--env"},
+		{"run one --workspace -e WORKSPACE_ID=", "WORKSPACE_ID is empty"},
+		{"run one --workspace -e WORKSPACE_ID", "WORKSPACE_ID is empty"},
+		{"run one --workspace -e WORKSPACE_ID=a:b", "WORKSPACE_ID"},
 		{"run one", "no engine"}, // an image store without one
 	} {
 		f := twoGood()

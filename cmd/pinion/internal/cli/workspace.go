@@ -111,6 +111,23 @@ const (
 	labelRuntime   = "app.moleculesai.workspace.runtime"
 )
 
+// checkWorkspaceID refuses an ID that would give the container and the volumes of a workspace the
+// names of another's, or other meanings.
+func checkWorkspaceID(id string) error {
+	switch {
+	case id == "":
+		return flags.Errorf("--workspace: %s is empty, so workspaces would share volumes; set it, "+
+			"or leave it out to have one made", envWorkspaceID)
+	case strings.Trim(id, workspaceIDDigits) != "":
+		return flags.Errorf("--workspace: the %s %q has other characters than letters, digits "+
+			"and _.-", envWorkspaceID, id)
+	}
+	return nil
+}
+
+// workspaceIDDigits are what Docker lets the names of containers and volumes have.
+const workspaceIDDigits = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-"
+
 // asWorkspace gives the container of a template what a workspace server gives it, as far as the
 // caller did not say otherwise.
 func asWorkspace(to *container.Spec, template string, env *environment) {
