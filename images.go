@@ -63,7 +63,8 @@ func (o *Orchestrator) List(ctx context.Context) ([]Built, error) {
 type PruneOptions struct {
 	// Keep is the number of images that stay: of each template, and apart for each platform,
 	// repository or other difference of the recipe except for labels. The image that was requested
-	// last is kept first, and then those that were built last. 0 means [DefaultKeep].
+	// last is kept first, then that of the branch's head, the one that was requested last with each
+	// set of labels, and the newest of the others. 0 means [DefaultKeep].
 	Keep int
 	// MaxSize in bytes, as the store counts, bounds all images that stay. If they take more, the
 	// oldest are removed as well, but never the first of a template in the catalogue. 0 means no
@@ -184,6 +185,10 @@ type ResetOptions struct {
 	// of the platform's earlier local build without Pinion's labels, images without a name that
 	// Pinion has built again since, and the earlier local build's clones in the cache folder.
 	Legacy bool
+	// ForgetAway forgets also images whose own store seems to be away: another engine answers at the
+	// address, or the folder's disk is not mounted. If that store returns, they are there without a
+	// record.
+	ForgetAway bool
 	// DryRun changes nothing and reports what would be done.
 	DryRun bool
 }
@@ -205,7 +210,12 @@ func (o *Orchestrator) Reset(ctx context.Context, opts ResetOptions) (PruneRepor
 }
 
 func (o *Orchestrator) reset(ctx context.Context, opts ResetOptions) (PruneReport, error) {
-	s, err := o.survey(ctx)
+	at, err := o.retention()
+	if err != nil {
+		return PruneReport{}, err
+	}
+	at.ForgetAway = opts.ForgetAway
+	s, err := retention.Look(ctx, at)
 	if err != nil {
 		return PruneReport{}, err
 	}

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"os"
 	"testing"
+
+	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore"
 )
 
 func (w *world) reset(t *testing.T, opts ResetOptions) PruneReport {
@@ -53,6 +55,24 @@ func TestReset(t *testing.T) {
 		t.Errorf("after the reset: %+v", again)
 	}
 	w.close(t)
+}
+
+// TestResetForgetsWhatIsAway: only on request, since the store may return.
+func TestResetForgetsWhatIsAway(t *testing.T) {
+	w := newWorld(t)
+	img := w.ensure(t)
+	w.store.ID = "another engine"
+	w.store.Images, w.store.Tags = map[string]imagestore.Image{}, map[string]string{}
+	wantItem(t, w.reset(t, ResetOptions{}), img.Reference, PruneKept, "away")
+	dry := w.reset(t, ResetOptions{ForgetAway: true, DryRun: true})
+	wantItem(t, dry, img.Reference, PruneForgotten)
+	if n := w.recorded(t); n != 1 {
+		t.Errorf("%d records", n)
+	}
+	wantItem(t, w.reset(t, ResetOptions{ForgetAway: true}), img.Reference, PruneForgotten)
+	if n := w.recorded(t); n != 0 {
+		t.Errorf("%d records are left", n)
+	}
 }
 
 // TestResetOfANameThatLeftTheCatalogue: its record is enough. Any other name is refused.

@@ -7,8 +7,8 @@ import (
 
 // Policy says which images stay.
 type Policy struct {
-	// Keep is how many images of each family stay: the one that was requested last, and the newest
-	// of the others. If it is 0, images that have lost their names go as well.
+	// Keep is how many images of each family stay, in the order of rank. If it is 0, images that
+	// have lost their names go as well.
 	Keep int
 	// Scope is what is considered. Everything else stays, and is not in the report.
 	Scope Scope

@@ -8,9 +8,9 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/internal/recipe"
 )
 
-// rank gives the intact images of each family their places. First is the image that was handed out
-// or built last, then that of the branch's head, then the image of each set of caller labels that
-// was handed out last, and then all others, the newest first. So the clock decides only among
+// rank gives the intact images of each family their places. First is the image without labels of
+// callers that was requested last, then that of the branch's head, then the image of each set of
+// labels that was requested last, and then all others, the newest first. So the clock decides only among
 // images that nobody has requested since others were built.
 func (s *Survey) rank() {
 	families := map[recipe.Family][]*holding{}

@@ -43,6 +43,8 @@ type Config struct {
 	// Current are the sources of the templates that can be requested; nil stands for all. Of other
 	// templates nothing must stay.
 	Current map[recipe.Source]bool
+	// ForgetAway treats an image whose own store is away as one that is missing.
+	ForgetAway bool
 }
 
 // state is what has become of a recorded image.
@@ -149,7 +151,7 @@ func (s *Survey) ofThisStore(recs []cache.Record, kind imagestore.Kind) []cache.
 // it is taken for granted if none of the recorded images is there.
 func (s *Survey) checkAway(h *holding) {
 	id := h.record.StoreID
-	if h.state == missing && (id != "" && id != s.storeID || id == "" && !s.found) {
+	if h.state == missing && !s.ForgetAway && (id != "" && id != s.storeID || id == "" && !s.found) {
 		h.state, h.oddity = foreign, "it is not in this store, and its own store seems to be away"
 	}
 }

@@ -25,13 +25,16 @@ On a terminal, pinion shows what it would remove and asks. Without a terminal it
 With --legacy, pinion removes what earlier tools left instead, and nothing else: images without
 Pinion's labels under names of the platform's earlier local build
 (molecule-local/workspace-template-NAME:COMMIT and :latest), images without a name that Pinion has
-built again since, and the earlier local build's clones in the cache folder (NAME/COMMIT).
+built again since, also for another user of the engine, and the earlier local build's clones in the
+cache folder (NAME/COMMIT).
 
 As with "pinion prune", images that a container uses, running or stopped, and images that a build
 uses stay, and so do their records. Nothing is removed by force, and images that Pinion did not
-build are never touched. Only the current image store and isolation count; repeat the command with
-another --store, --host or --isolation for theirs. A builder's own cache stays ("docker builder
-prune" or "pinion builder prune" removes that), and so do caches in a registry.`
+build are never touched. Records of images whose own store is away stay, since another engine may
+answer at its address, or a folder's disk may not be mounted; --forget-away removes them. Only the
+current image store and isolation count; repeat the command with another --store, --host or
+--isolation for theirs. A builder's own cache stays ("docker builder prune" or "pinion builder
+prune" removes that), and so do caches in a registry.`
 
 const resetExample = `  pinion reset --dry-run
   pinion reset claude-code
@@ -41,6 +44,7 @@ const resetExample = `  pinion reset --dry-run
 type resetFlags struct {
 	format              string
 	dryRun, yes, legacy bool
+	forgetAway          bool
 	ids                 idColumns
 }
 
@@ -60,6 +64,8 @@ func (a *app) resetCommand() *cobra.Command {
 	fs.BoolVar(&f.dryRun, "dry-run", false, "only print what would be removed")
 	fs.BoolVarP(&f.yes, "yes", "f", false, "do not ask")
 	fs.BoolVar(&f.legacy, "legacy", false, "remove what earlier tools left, and nothing else")
+	fs.BoolVar(&f.forgetAway, "forget-away", false, "also forget images whose own store is away, "+
+		"such as those of an engine that is gone for good")
 	f.ids.register(cmd)
 	flags.AddFormat(cmd, &f.format, flags.FormatTable)
 	return cmd
@@ -78,7 +84,8 @@ func (a *app) reset(ctx context.Context, names []string, f *resetFlags) error {
 	if err != nil {
 		return err
 	}
-	opts := pinion.ResetOptions{Names: names, Legacy: f.legacy, DryRun: f.dryRun || asks}
+	opts := pinion.ResetOptions{Names: names, Legacy: f.legacy, ForgetAway: f.forgetAway,
+		DryRun: f.dryRun || asks}
 	report, err := s.Reset(ctx, opts)
 	if err == nil && asks && removes(report) {
 		if err := a.confirm(ctx, f, report); err != nil {

@@ -17,6 +17,7 @@ func TestResetWithoutATerminal(t *testing.T) {
 		"reset --dry-run one":     {{Names: []string{"one"}, DryRun: true}},
 		"reset --dry-run --yes":   {{DryRun: true}},
 		"reset --legacy -f one":   {{Names: []string{"one"}, Legacy: true}},
+		"reset --forget-away -f":  {{ForgetAway: true}},
 	} {
 		f := everything(t)
 		got := call(t.Context(), f, strings.Fields(args)...)
