@@ -45,8 +45,8 @@ var variables = []Variable{
 			"for any platform but `linux/amd64` has a suffix", "`linux/amd64`"},
 	{"MOLECULE_LOCAL_IMAGE_ISOLATION", "--isolation",
 		"token that keeps images apart from those of other tokens, for parallel jobs on one " +
-			"engine: names end in `--TOKEN`, and `ls`, `du` and `prune` consider these images " +
-			"alone", ""},
+			"engine: names end in `--TOKEN`, and `ls`, `du`, `prune` and `reset` consider these " +
+			"images alone", ""},
 	{"MOLECULE_LOCAL_BUILD_CACHE", "--cache-dir",
 		"folder for records, locks and saved build caches",
 		"`molecule/workspace-template-build` in `$XDG_CACHE_HOME` or `~/.cache`"},
