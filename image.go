@@ -254,8 +254,8 @@ func lastingWarnings(checks []BuildCheck) (warnings []string) {
 	return warnings
 }
 
-// remembered returns the checks as a record has them.
-func remembered(checks []BuildCheck) (recs []cache.Check) {
+// recordChecks returns the checks as a record has them.
+func recordChecks(checks []BuildCheck) (recs []cache.Check) {
 	for _, c := range checks {
 		recs = append(recs, cache.Check(c))
 	}

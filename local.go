@@ -243,7 +243,7 @@ func (o *Orchestrator) buildLocked(
 	rec.StoreID = storeID(ctx, w.store)
 	rec.Name, rec.Ref, rec.Prewarmed = w.template.Name, w.template.RefName(), w.request.prewarm
 	rec.Dialect = w.head.Dialect.String()
-	rec.Checks = remembered(b.found())
+	rec.Checks = recordChecks(b.found())
 	img = w.receipt(rec, res, bk.Info(), offer)
 	img.Reason = verify.Reason(miss, before, got.ID)
 	img.BuildRef = o.builders.BuildRef(bk.Info(), res.Ref)

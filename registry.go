@@ -98,7 +98,7 @@ func (o *Orchestrator) fetchImage(
 	begun := time.Now()
 	o.log.Info(fmt.Sprintf("Provisioner: registry mode → pulling %s for runtime %s",
 		img.Reference, b.name))
-	failed := o.moving(ctx, "pull", img.Reference, func(ctx context.Context, g *stall.Guard) error {
+	failed := o.transfer(ctx, "pull", img.Reference, func(ctx context.Context, g *stall.Guard) error {
 		come := transfer.New("pull "+img.Reference, "pull "+img.Reference, "receiving layers",
 			func(s *client.SolveStatus) {
 				b.emit(Event{Type: EventDelivering, Bytes: s.Statuses[0].Current})
@@ -214,9 +214,9 @@ func registryName(prefix, name string) string {
 	return resolver.RegistrySource{Mode: resolver.ModeRegistry, Prefix: prefix}.Reference(name)
 }
 
-// moving runs a pull or a push of ref. It ends one that makes no progress for as long as a build
+// transfer runs a pull or a push of ref. It ends one that makes no progress for as long as a build
 // may go without.
-func (o *Orchestrator) moving(
+func (o *Orchestrator) transfer(
 	ctx context.Context, op, ref string, do func(context.Context, *stall.Guard) error,
 ) error {
 	after := o.settings.stallAfter.Duration
@@ -309,7 +309,7 @@ func (o *Orchestrator) pushAs(
 		o.settings.progress(w.template.Name, s)
 		emit(Event{Type: EventPushing, Reference: ref, Bytes: s.Statuses[0].Current})
 	})
-	err = o.moving(ctx, "push", ref, func(ctx context.Context, g *stall.Guard) (err error) {
+	err = o.transfer(ctx, "push", ref, func(ctx context.Context, g *stall.Guard) (err error) {
 		digest, err = w.pusher.Push(ctx, id, ref, func(p imagestore.Progress) {
 			watch(g, p)
 			sent.Add(p.Bytes - sent.Bytes())

@@ -26,7 +26,7 @@ type Catalogue struct {
 	servers     Servers
 
 	adjusted map[string]bool     // the built-in templates that a file has changed
-	refused  map[string]*Problem // by template
+	problems map[string]*Problem // by template
 	entries  []Entry             // of configuration files
 }
 
@@ -58,7 +58,7 @@ func NewCatalogue(prefix string, opts ...CatalogueOption) (*Catalogue, error) {
 		credentials: map[string]credentialConfig{},
 		servers:     Servers{},
 		adjusted:    map[string]bool{},
-		refused:     map[string]*Problem{},
+		problems:    map[string]*Problem{},
 	}
 	parse := func(name string) (git.Remote, error) {
 		remote, err := git.ParseRemote(prefix+name, rules.remote...)
@@ -108,7 +108,7 @@ func (c *Catalogue) replace(t Template) error {
 	if err != nil {
 		return err
 	}
-	if p, refused := c.refused[t.Name]; refused {
+	if p, ok := c.problems[t.Name]; ok {
 		return inKey(fmt.Errorf("%w: line %d has another entry of this name", ErrInvalidInput,
 			p.Line), "name")
 	}
@@ -132,7 +132,7 @@ func (c *Catalogue) remove(name string) {
 // replaced.
 func (c *Catalogue) refuse(name string, p *Problem) {
 	c.remove(name)
-	c.refused[name] = p
+	c.problems[name] = p
 }
 
 // Template returns one entry. An unknown name is an *Error around
@@ -142,7 +142,7 @@ func (c *Catalogue) Template(name string) (Template, error) {
 	if t, ok := c.templates[name]; ok {
 		return t, nil
 	}
-	if p, ok := c.refused[name]; ok {
+	if p, ok := c.problems[name]; ok {
 		return Template{}, &Error{Op: "find template", Err: p}
 	}
 	return Template{}, &Error{Op: "find template",
@@ -184,7 +184,7 @@ func (c *Catalogue) clone() *Catalogue {
 		servers:     maps.Clone(c.servers),
 		frontends:   slices.Clone(c.frontends),
 		adjusted:    maps.Clone(c.adjusted),
-		refused:     maps.Clone(c.refused),
+		problems:    maps.Clone(c.problems),
 		entries:     slices.Clone(c.entries),
 	}
 }

@@ -97,7 +97,7 @@ func (c *Client) Head(
 	head, err := c.lookups.Do(ctx, key, func(ctx context.Context) (Head, error) {
 		ctx, cancel := c.withDeadline(ctx)
 		defer cancel()
-		return c.following(remote, func(remote git.Remote) (Head, error) {
+		return c.followMoves(remote, func(remote git.Remote) (Head, error) {
 			return c.head(ctx, remote, ref, hint)
 		})
 	})
@@ -107,9 +107,9 @@ func (c *Client) Head(
 // maxRedirects bounds how many renames of one repository are followed.
 const maxRedirects = 5
 
-// following asks for a repository where it has moved to, if its server may redirect on its own
+// followMoves asks for a repository where it has moved to, if its server may redirect on its own
 // host. Where that is, is never remembered: the old name may become another repository's.
-func (c *Client) following(
+func (c *Client) followMoves(
 	remote git.Remote, ask func(git.Remote) (Head, error),
 ) (Head, error) {
 	for n := 0; ; n++ {

@@ -31,7 +31,7 @@ func (c *Client) OnBranch(
 	ctx, cancel := c.withDeadline(ctx)
 	defer cancel()
 	hint.Format = rev.Format()
-	head, err := c.following(remote, func(remote git.Remote) (Head, error) {
+	head, err := c.followMoves(remote, func(remote git.Remote) (Head, error) {
 		head, err := c.head(ctx, remote, ref, hint)
 		if err == nil {
 			err = c.requireOnBranch(ctx, remote, head, rev)

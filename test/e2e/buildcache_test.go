@@ -492,7 +492,7 @@ func TestBuildCacheFailingStep(t *testing.T) {
 	tmpl, _ := s.prepare(t, count.run("good"))
 	s.built(t)
 	tmpl.busybox(t, count.run("good"), count.run("bad")+" && exit 3")
-	s.refused(t, pinion.ErrBuild, "exit code: 3")
+	s.refuse(t, pinion.ErrBuild, "exit code: 3")
 	count.want(t, "good", 1)
 	count.want(t, "bad", 1)
 }

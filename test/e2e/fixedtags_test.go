@@ -11,8 +11,8 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/test/parts"
 )
 
-// pushing returns the arguments of a push.
-func pushing(prefix string, more ...string) []string {
+// pushArgs returns the arguments of a push.
+func pushArgs(prefix string, more ...string) []string {
 	return append([]string{"ensure", runtime, "--push", "--registry", prefix, "--format", "json"},
 		more...)
 }
@@ -29,10 +29,10 @@ func TestPushToFixedTags(t *testing.T) {
 			u := d.withLogin(t, s.user, depotPassword)
 			prefix := d.host + "/" + s.prefix + "x"
 			repository := s.prefix + "x/workspace-template-hermes"
-			one := parseImage(t, u.succeed(t, pushing(prefix)...))
+			one := parseImage(t, u.succeed(t, pushArgs(prefix)...))
 			for _, registry := range fixed[:2] {
 				d.SetHook(parts.KeepTags(d.registry.URL(), registry.Refusal))
-				again := parseImage(t, u.succeed(t, pushing(prefix)...))
+				again := parseImage(t, u.succeed(t, pushArgs(prefix)...))
 				if !slices.Equal(again.Pushed, one.Pushed) || len(again.Warnings) != 0 {
 					t.Errorf("%s: the same image again: %+v, %q", registry.Registry, again.Pushed,
 						again.Warnings)
@@ -43,7 +43,7 @@ func TestPushToFixedTags(t *testing.T) {
 				d.SetHook(parts.KeepTags(d.registry.URL(), registry.Refusal))
 				sha := tmpl.busybox(t, "RUN echo after "+registry.Registry)
 				for range 2 { // the second finds the pinned name there
-					got := parseImage(t, u.succeed(t, pushing(prefix)...))
+					got := parseImage(t, u.succeed(t, pushArgs(prefix)...))
 					pinned := prefix + "/workspace-template-hermes:" + sha[:12]
 					if len(got.Pushed) != 1 || got.Pushed[0].Reference != pinned ||
 						len(got.Warnings) != 1 ||
@@ -73,10 +73,10 @@ func TestPushOfAnotherBuild(t *testing.T) {
 		tmpl, _ := s.prepare(t, "RUN date +%s%N > /once")
 		u := d.withLogin(t, s.user, depotPassword)
 		prefix := d.host + "/" + s.prefix + "x"
-		one := parseImage(t, u.succeed(t, pushing(prefix)...))
+		one := parseImage(t, u.succeed(t, pushArgs(prefix)...))
 		d.SetHook(parts.KeepTags(d.registry.URL(), parts.FixedTags()[0].Refusal))
 		defer d.SetHook(nil)
-		two := parseImage(t, u.succeed(t, pushing(prefix, "--no-cache")...))
+		two := parseImage(t, u.succeed(t, pushArgs(prefix, "--no-cache")...))
 		if two.ID == one.ID || len(two.Pushed) != 0 || len(two.Warnings) != 1 ||
 			!strings.Contains(two.Warnings[0], one.Pushed[0].Digest) {
 			t.Errorf("another build: pushed %+v, warnings %q", two.Pushed, two.Warnings)
@@ -87,7 +87,7 @@ func TestPushOfAnotherBuild(t *testing.T) {
 		d.retag(t, s.prefix+"x/workspace-template-hermes", one.Pushed[0].Digest, sha[:12])
 		d.SetHook(parts.KeepTags(d.registry.URL(), parts.FixedTags()[0].Refusal))
 		u.fail(t, exitUnreachable, []string{sha[:12], one.Pushed[0].Digest, "overwritten"},
-			pushing(prefix)...)
+			pushArgs(prefix)...)
 	})
 }
 
@@ -102,7 +102,7 @@ func TestPushFailsAtLatest(t *testing.T) {
 		d.SetHook(parts.FailPath("/manifests/latest", http.StatusServiceUnavailable,
 			"<html><body>down for maintenance</body></html>"))
 		defer d.SetHook(nil)
-		r := u.run(t, pushing(prefix)...)
+		r := u.run(t, pushArgs(prefix)...)
 		var failed struct {
 			Error  string          `json:"error"`
 			Code   int             `json:"exit_code"`

@@ -75,7 +75,7 @@ func TestUserNameWithThePassword(t *testing.T) {
 		host := strings.TrimPrefix(s.git.URL(), "http://")
 		token := "credentials:\n- host: '" + host + "'\n  token_env: DEPLOY_PASSWORD\n"
 		s.user = s.with("DEPLOY_PASSWORD", password, "PINION_CONFIG", configFile(t, token))
-		s.refused(t, pinion.ErrUnauthorized, "DEPLOY_PASSWORD", "user")
+		s.refuse(t, pinion.ErrUnauthorized, "DEPLOY_PASSWORD", "user")
 
 		member := s.with("PINION_CONFIG", configFile(t, token+"  user: deploy-bot\n"))
 		var seen strings.Builder
@@ -113,7 +113,7 @@ func TestRedirectOnTheSameHost(t *testing.T) {
 			t.Fatal(err)
 		}
 		server.SetHabits(parts.GitHabits{Renamed: map[string]string{"t-" + runtime: "elsewhere"}})
-		s.refused(t, pinion.ErrNotFound, "moved to", s.git.URL()+"/elsewhere", "redirects")
+		s.refuse(t, pinion.ErrNotFound, "moved to", s.git.URL()+"/elsewhere", "redirects")
 
 		host := strings.TrimPrefix(s.git.URL(), "http://")
 		s.user = s.with("PINION_CONFIG",

@@ -32,7 +32,7 @@ func TestEngineGone(t *testing.T) {
 	s.prepare(t, "RUN echo engine")
 	s.ensure(t, pinion.OutcomeBuilt)
 	own.Kill()
-	s.refused(t, pinion.ErrStore, own.Host(), "does not answer")
+	s.refuse(t, pinion.ErrStore, own.Host(), "does not answer")
 	s.fail(t, exitStore, []string{own.Host(), "pinion doctor"}, "ensure", runtime)
 	if err := own.Restart(t.Context()); err != nil {
 		t.Fatal(err)
@@ -51,7 +51,7 @@ func TestBuilderGone(t *testing.T) {
 	own.Stop()
 	s.ensure(t, pinion.OutcomeHit)
 	tmpl.busybox(t, "RUN echo builder again")
-	s.refused(t, pinion.ErrNoBuilder, own.Addr())
+	s.refuse(t, pinion.ErrNoBuilder, own.Addr())
 	s.fail(t, exitNoBuilder, []string{own.Addr(), "BUILDKIT_HOST"}, "ensure", runtime)
 	if n := s.engine.Count("/grpc"); n != 0 {
 		t.Errorf("the engine's builder was asked %d times", n)

@@ -22,7 +22,7 @@ func TestPlatformThatTheBuilderLacks(t *testing.T) {
 		tmpl := s.template(t, runtime, parts.RepoOptions{})
 		tmpl.push(t, files...)
 		other := s.with("MOLECULE_IMAGE_PLATFORM", "linux/s390x")
-		other.refused(t, pinion.ErrPlatform, "linux/s390x", "Dockerfile:3")
+		other.refuse(t, pinion.ErrPlatform, "linux/s390x", "Dockerfile:3")
 		wantNoTrace(t, s)
 		other.fail(t, exitNoBuilder, []string{"--install s390x"}, "ensure", runtime)
 	})
@@ -97,7 +97,7 @@ func TestBaseOfAnotherPlatform(t *testing.T) {
 		tmpl := s.template(t, runtime, parts.RepoOptions{})
 		sha := tmpl.push(t, parts.Text("word", "x"), parts.Text("Dockerfile",
 			"FROM "+d.host+"/"+s.prefix+"base:1\nLABEL "+pinion.LabelSource+"=x\nCOPY word /\n"))
-		s.refused(t, pinion.ErrRefused, "base:1 is for linux/arm64, not linux/amd64",
+		s.refuse(t, pinion.ErrRefused, "base:1 is for linux/arm64, not linux/amd64",
 			"Dockerfile:1")
 		wantNoTrace(t, s)
 		r := s.fail(t, exitBuild, []string{"allow_base_platform: true"}, "ensure", "-q", runtime)
@@ -124,6 +124,6 @@ func TestBaseOfAnotherPlatform(t *testing.T) {
 			!slices.Equal(hit.Warnings, []string{img.Checks[0].String()}) {
 			t.Errorf("the hit is %+v", hit)
 		}
-		s.refused(t, pinion.ErrRefused, "linux/arm64") // without the key it is no hit
+		s.refuse(t, pinion.ErrRefused, "linux/arm64") // without the key it is no hit
 	})
 }

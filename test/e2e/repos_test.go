@@ -19,8 +19,8 @@ func TestPrivateRepository(t *testing.T) {
 		tmpl.busybox(t, "RUN echo private")
 
 		// Gitea shows others a private repository as a missing one.
-		s.refused(t, pinion.ErrNotFound, tmpl.url(), "private", "MOLECULE_GITEA_TOKEN")
-		s.with("MOLECULE_GITEA_TOKEN", strings.Repeat("0", 40)).refused(t, pinion.ErrUnauthorized,
+		s.refuse(t, pinion.ErrNotFound, tmpl.url(), "private", "MOLECULE_GITEA_TOKEN")
+		s.with("MOLECULE_GITEA_TOKEN", strings.Repeat("0", 40)).refuse(t, pinion.ErrUnauthorized,
 			"MOLECULE_GITEA_TOKEN")
 		if n := s.engine.Count("/grpc") + s.engine.Count("/session"); n != 0 {
 			t.Errorf("the builder was contacted %d times for what may not be read", n)
@@ -38,7 +38,7 @@ func TestPrivateRepository(t *testing.T) {
 func TestBadTokenOnPublicRepository(t *testing.T) {
 	s := newScene(t, containerdOwn)
 	s.prepare(t)
-	s.with("MOLECULE_GITEA_TOKEN", "bad").refused(t, pinion.ErrUnauthorized,
+	s.with("MOLECULE_GITEA_TOKEN", "bad").refuse(t, pinion.ErrUnauthorized,
 		"MOLECULE_GITEA_TOKEN", "rejected")
 }
 
@@ -64,7 +64,7 @@ func TestRepositoriesWithoutACommitToBuild(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := newScene(t, containerdOwn)
-			s.refused(t, pinion.ErrNotFound, c.prepare(t, s)...)
+			s.refuse(t, pinion.ErrNotFound, c.prepare(t, s)...)
 			if asked := s.engine.Requests(); len(asked) != 0 {
 				t.Errorf("the engine was asked %+v", asked)
 			}
@@ -154,7 +154,7 @@ func TestServerTrouble(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			s.git.SetHook(c.hook)
 			defer s.git.SetHook(nil)
-			s.refused(t, c.kind)
+			s.refuse(t, c.kind)
 		})
 	}
 	s.ensure(t, pinion.OutcomeHit)
@@ -204,7 +204,7 @@ func TestMissingDockerfile(t *testing.T) {
 		s := newScene(t, c)
 		s.template(t, runtime, parts.RepoOptions{}).push(t,
 			parts.Text("README.md", "no Dockerfile"))
-		s.refused(t, pinion.ErrRefused, "Dockerfile")
+		s.refuse(t, pinion.ErrRefused, "Dockerfile")
 		wantNoTrace(t, s)
 	})
 }

@@ -39,10 +39,10 @@ func TestFault59_AFloodOverHTTP(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer deaf.Body.Close()
-	following := make(chan followed, 1)
-	go func() { following <- srv.follow(t.Context(), id) }()
+	reader := make(chan followed, 1)
+	go func() { reader <- srv.follow(t.Context(), id) }()
 	gate.open()
-	got := receive(t, "the end of the events", following)
+	got := receive(t, "the end of the events", reader)
 	got.wantWhole(t, "who followed", end)
 	late := srv.follow(t.Context(), id)
 	late.wantWhole(t, "who came late", end)

@@ -85,8 +85,8 @@ func (u user) ensure(t *testing.T, want pinion.Outcome, opts ...pinion.EnsureOpt
 	return img
 }
 
-// refused expects an error of a kind that says all the words.
-func (u user) refused(t *testing.T, kind error, words ...string) {
+// refuse expects an error of a kind that says all the words.
+func (u user) refuse(t *testing.T, kind error, words ...string) {
 	t.Helper()
 	img, err := u.try(t)
 	if err == nil {

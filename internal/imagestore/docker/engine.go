@@ -92,7 +92,7 @@ func (e *Engine) Close() error { return e.api.Close() }
 func (e *Engine) DialHijack(
 	ctx context.Context, url, proto string, meta map[string][]string,
 ) (net.Conn, error) {
-	ctx = noting(ctx)
+	ctx = withNote(ctx)
 	conn, err := e.api.DialHijack(ctx, url, proto, meta)
 	if err != nil {
 		return nil, e.fail(ctx, "hijack", url, err)

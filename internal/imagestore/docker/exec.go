@@ -17,7 +17,7 @@ import (
 func (e *Engine) DialContainer(
 	ctx context.Context, name string, command ...string,
 ) (net.Conn, error) {
-	ctx = noting(ctx)
+	ctx = withNote(ctx)
 	made, err := e.api.ExecCreate(ctx, name, client.ExecCreateOptions{
 		Cmd: command, AttachStdin: true, AttachStdout: true, AttachStderr: true,
 	})

@@ -34,18 +34,18 @@ func (e slowError) Error() string { return fmt.Sprintf("no answer within %s", ti
 
 // brief returns the context of a request that the engine can answer at once.
 func brief(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeoutCause(noting(ctx), answerWithin, slowError(answerWithin))
+	return context.WithTimeoutCause(withNote(ctx), answerWithin, slowError(answerWithin))
 }
 
 // patient returns the context of a request for which the engine has to work.
 func patient(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeoutCause(noting(ctx), workWithin, slowError(workWithin))
+	return context.WithTimeoutCause(withNote(ctx), workWithin, slowError(workWithin))
 }
 
 // fail makes an *imagestore.Error of an error that the Docker client returned.
 func (e *Engine) fail(ctx context.Context, op, ref string, err error) error {
 	err = errtext.Plain(err)
-	proxy := refused(ctx)
+	proxy := noteOf(ctx)
 	slow, isSlow := errors.AsType[slowError](context.Cause(ctx))
 	switch {
 	case isSlow:

@@ -79,12 +79,12 @@ func (l *loading) pullFrom(ctx context.Context, from *oneImage, moved func()) er
 	if opts.Platforms, err = l.engine.pullPlatforms(ctx, l.platform); err != nil {
 		return err
 	}
-	ctx = noting(ctx)
+	ctx = withNote(ctx)
 	err = l.engine.pull(ctx, from.name, opts, newReport(func(imagestore.Progress) { moved() }).see)
 	if cause := context.Cause(ctx); err != nil && cause != nil {
 		return cause
 	}
-	if proxy := refused(ctx); proxy != nil {
+	if proxy := noteOf(ctx); proxy != nil {
 		// Its kind is not passed on: that this request fails does not say that a load would.
 		return errors.New(proxy.error(l.engine.endpoint).Error())
 	}

@@ -25,7 +25,7 @@ const loadPlatformAPI = "1.48"
 // notices it when archive gives the next bytes. Errors are *imagestore.Error, ErrUnavailable among
 // them.
 func (e *Engine) Load(ctx context.Context, archive io.Reader, platform string) error {
-	ctx = noting(ctx)
+	ctx = withNote(ctx)
 	opts, err := e.loadOptions(ctx, platform)
 	if err != nil {
 		return e.fail(ctx, "load", "", err)

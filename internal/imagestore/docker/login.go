@@ -53,7 +53,7 @@ func (e *Engine) login(host string) (login, error) {
 func (e *Engine) registryFailure(
 	ctx context.Context, op, ref string, login login, err error,
 ) error {
-	if ctx.Err() != nil || brokenConnection(err) || refused(ctx) != nil || isTooDeep(err) {
+	if ctx.Err() != nil || brokenConnection(err) || noteOf(ctx) != nil || isTooDeep(err) {
 		return e.fail(ctx, op, ref, err)
 	}
 	err = login.secrets.Error(errtext.Plain(err))

@@ -21,14 +21,14 @@ type proxyRefusal struct {
 // noteKey is the key of a context's note.
 type noteKey struct{}
 
-// noting returns a context whose requests note such an answer. The client's errors have no room for
+// withNote returns a context whose requests note such an answer. The client's errors have no room for
 // more than the text of the answer, which may be a page of HTML.
-func noting(ctx context.Context) context.Context {
+func withNote(ctx context.Context) context.Context {
 	return context.WithValue(ctx, noteKey{}, &atomic.Pointer[proxyRefusal]{})
 }
 
-// refused returns what a request with that context has noted, or nil.
-func refused(ctx context.Context) *proxyRefusal {
+// noteOf returns what a request with that context has noted, or nil.
+func noteOf(ctx context.Context) *proxyRefusal {
 	note, ok := ctx.Value(noteKey{}).(*atomic.Pointer[proxyRefusal])
 	if !ok {
 		return nil
@@ -45,7 +45,7 @@ func noteProxy(resp *http.Response) {
 	if !ok {
 		return
 	}
-	note.Store(&proxyRefusal{resp.Request.Method + " " + unversioned(resp.Request.URL.Path),
+	note.Store(&proxyRefusal{resp.Request.Method + " " + withoutVersion(resp.Request.URL.Path),
 		resp.StatusCode})
 }
 
@@ -77,8 +77,8 @@ func (r *proxyRefusal) error(endpoint string) error {
 		fmt.Errorf("%s refuses %s: %s", text, r.request, status))
 }
 
-// unversioned returns the path of a request without the API version.
-func unversioned(path string) string {
+// withoutVersion returns the path of a request without the API version.
+func withoutVersion(path string) string {
 	version, rest, ok := strings.Cut(strings.TrimPrefix(path, "/v"), "/")
 	if ok && strings.HasPrefix(path, "/v") && strings.Trim(version, "0123456789.") == "" {
 		return "/" + rest

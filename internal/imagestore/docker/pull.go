@@ -25,7 +25,7 @@ const pullPlatformAPI = "1.41"
 func (e *Engine) Pull(
 	ctx context.Context, ref, platform string, progress func(imagestore.Progress),
 ) error {
-	ctx = noting(ctx)
+	ctx = withNote(ctx)
 	named, err := reference.ParseNormalizedNamed(ref)
 	if err != nil {
 		return e.fail(ctx, "pull", ref, err)

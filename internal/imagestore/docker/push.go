@@ -30,7 +30,7 @@ import (
 func (e *Engine) Push(
 	ctx context.Context, id, ref string, progress func(imagestore.Progress),
 ) (string, error) {
-	ctx = noting(ctx)
+	ctx = withNote(ctx)
 	named, err := reference.ParseNormalizedNamed(ref)
 	if err != nil {
 		return "", e.fail(ctx, "push", ref, err)

@@ -61,8 +61,8 @@ func TestReceiveFake(t *testing.T) {
 	r.testBrokenSource(t)
 }
 
-// refused answers like an engine that cannot connect to the address.
-func refused(w http.ResponseWriter, r *http.Request) {
+// refuseDial answers like an engine that cannot connect to the address.
+func refuseDial(w http.ResponseWriter, r *http.Request) {
 	text := fmt.Sprintf("dial %s: connect: connection refused; the password is %s",
 		r.URL.Query().Get("fromImage"), password(r))
 	_, _ = fmt.Fprintf(w, `{"errorDetail":{"message":%q},"error":%q}`, text, text)
@@ -112,7 +112,7 @@ func TestReceiveLoadsWhatCannotBePulled(t *testing.T) {
 		pull  http.HandlerFunc
 		why   string
 	}{
-		"out of reach":         {small, refused, "connection refused"},
+		"out of reach":         {small, refuseDial, "connection refused"},
 		"silent":               {small, silent, "nothing moved"},
 		"says nothing new":     {small, talkative, "nothing moved"},
 		"stops within a layer": {large, halfway(large), "nothing moved"},
