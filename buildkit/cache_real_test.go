@@ -2,11 +2,15 @@ package buildkit_test
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	bkclient "github.com/moby/buildkit/client"
 
@@ -116,4 +120,30 @@ func late(t *testing.T, socket string, back <-chan struct{}) (path string) {
 		}
 	}()
 	return path
+}
+
+// TestSaveThatStalls: a registry that takes no layer ends the save of a cache, and not the builder.
+func TestSaveThatStalls(t *testing.T) {
+	b := ownBench(t, "buildkitd")
+	gone := make(chan struct{})
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case r.Method == http.MethodGet && r.URL.Path == "/v2/":
+		case r.Method == http.MethodPost:
+			<-gone
+		default:
+			http.NotFound(w, r)
+		}
+	}))
+	defer server.Close()
+	defer close(gone)
+	res, _ := mustSolve(t, b, b.busybox(t, "stalls", []string{"RUN echo saved > /f"}))
+	_, err := b.SaveCache(t.Context(), buildkit.CacheSave{Graph: res.Graph,
+		Exports: []buildkit.CacheEntry{{Type: "registry", Attrs: map[string]string{
+			"ref": strings.TrimPrefix(server.URL, "http://") + "/cache:x"}}},
+		StallAfter: 3 * time.Second})
+	if !errors.Is(err, buildkit.ErrCache) || !errors.Is(err, buildkit.ErrStalled) {
+		t.Errorf("error is %v", err)
+	}
+	mustSolve(t, b, b.busybox(t, "next", nil))
 }

@@ -5,9 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/containerd/containerd/v2/core/content"
 	controlapi "github.com/moby/buildkit/api/services/control"
+	"github.com/moby/buildkit/client"
 	"github.com/moby/buildkit/identity"
 	"github.com/moby/buildkit/session"
 	sessioncontent "github.com/moby/buildkit/session/content"
@@ -28,6 +30,9 @@ type CacheSave struct {
 	Imports, Exports []CacheEntry
 	// Stores has the content of the folders that entries of the type local name in src and dest.
 	Stores map[string]content.Store
+	// StallAfter is how long the builder may report no progress; 0 means forever. It reports the
+	// start and the end of each layer, and nothing between.
+	StallAfter time.Duration
 }
 
 // SaveCache exports the builder's cache of a solved graph, in a solve that leaves nothing in the
@@ -38,7 +43,20 @@ type CacheSave struct {
 // It calls the control API and not client.Solve, which overwrites the index.json of a local cache
 // in place.
 func (b *Builder) SaveCache(ctx context.Context, save CacheSave) (ocispecs.Descriptor, error) {
-	response, err := b.saveCache(ctx, save)
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	w := newWatchdog(save.StallAfter, cancel)
+	done := w.watch(func() error {
+		return &Error{Op: "save cache", Kind: ErrCache, Err: fmt.Errorf(
+			"%w: the builder reported nothing for %s", ErrStalled, save.StallAfter)}
+	})
+	defer done()
+	ref := identity.NewID()
+	go func() {
+		b.observe(ctx, ref, w)
+		done() // who sees nothing cannot say that nothing moves
+	}()
+	response, err := b.saveCache(ctx, ref, save)
 	if err == nil {
 		var desc ocispecs.Descriptor
 		if desc, err = manifestOf(response, save.Exports); err == nil {
@@ -51,8 +69,19 @@ func (b *Builder) SaveCache(ctx context.Context, save CacheSave) (ocispecs.Descr
 	return ocispecs.Descriptor{}, &Error{Op: "save cache", Kind: ErrCache, Err: harmless(err)}
 }
 
+// observe passes the progress of a solve to a watchdog, until the solve or ctx ends.
+func (b *Builder) observe(ctx context.Context, ref string, w *watchdog) {
+	stream, err := b.client.ControlClient().Status(ctx, &controlapi.StatusRequest{Ref: ref})
+	for err == nil {
+		var resp *controlapi.StatusResponse
+		if resp, err = stream.Recv(); err == nil {
+			w.observe(client.NewSolveStatus(resp))
+		}
+	}
+}
+
 func (b *Builder) saveCache(
-	ctx context.Context, save CacheSave,
+	ctx context.Context, ref string, save CacheSave,
 ) (response map[string]string, err error) {
 	s, err := session.NewSession(ctx, "")
 	if err != nil {
@@ -80,7 +109,7 @@ func (b *Builder) saveCache(
 	group.Go(func() error {
 		defer s.Close()
 		resp, err := b.client.ControlClient().Solve(ctx, &controlapi.SolveRequest{
-			Ref: identity.NewID(), Session: s.ID(), Definition: save.Graph, Internal: true,
+			Ref: ref, Session: s.ID(), Definition: save.Graph, Internal: true,
 			Cache: &controlapi.CacheOptions{Imports: wire(save.Imports),
 				Exports: wire(save.Exports)},
 		})

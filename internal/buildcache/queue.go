@@ -8,6 +8,9 @@ import (
 // savesAtOnce bounds the caches that are saved at a time. Two keep a disk busy.
 const savesAtOnce = 2
 
+// maxLines bounds the lines that are at work, those that wait for a place included.
+const maxLines = 32
+
 // job is a save that waits. Either run or drop is called, once.
 type job struct {
 	run  func(context.Context)
@@ -32,11 +35,16 @@ func newQueue() *queue {
 		waiting: map[string]*job{}}
 }
 
-// add queues a job behind the one of the same line that runs, in place of one that waits. The job
-// has the values of ctx and outlives it.
+// add queues a job behind the one of the same line that runs, in place of one that waits. If too
+// many lines are at work, it drops the job. The job has the values of ctx and outlives it.
 func (q *queue) add(ctx context.Context, line string, j job) {
 	q.mu.Lock()
 	older, working := q.waiting[line]
+	if !working && len(q.waiting) >= maxLines {
+		q.mu.Unlock()
+		j.drop("too many others wait to be saved")
+		return
+	}
 	q.waiting[line] = &j
 	if !working {
 		q.work.Go(func() { q.run(context.WithoutCancel(ctx), line) })

@@ -44,6 +44,32 @@ func TestSavesAreBounded(t *testing.T) {
 	})
 }
 
+// TestManyLinesWait: each keeps a builder's connection, so there is a bound.
+func TestManyLinesWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := newQueue()
+		goOn := make(chan struct{})
+		var done, dropped atomic.Int32
+		one := job{run: func(context.Context) { <-goOn; done.Add(1) },
+			drop: func(string) { dropped.Add(1) }}
+		for line := range maxLines + 5 {
+			q.add(t.Context(), fmt.Sprint(line), one)
+		}
+		synctest.Wait()
+		if n := dropped.Load(); n != 5 {
+			t.Errorf("%d dropped", n)
+		}
+		q.add(t.Context(), "0", one) // of a line that is at work
+		close(goOn)
+		if err := q.close(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if done.Load() != maxLines+1 || dropped.Load() != 5 {
+			t.Errorf("%d done, %d dropped", done.Load(), dropped.Load())
+		}
+	})
+}
+
 // TestSavesEnd: saves that still wait when the queue is closed are dropped.
 func TestSavesEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
