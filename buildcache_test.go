@@ -9,7 +9,10 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/containerd/containerd/v2/core/content"
 	"github.com/moby/buildkit/solver/pb"
@@ -126,6 +129,44 @@ func TestOneFolderForManyCaches(t *testing.T) {
 		if !bytes.Contains(body, []byte(`"`+name+`"`)) {
 			t.Errorf("the cache of %s is lost", name)
 		}
+	}
+}
+
+// TestTwoProcessesSaveToOneFolder: one after the other, since they share no memory.
+func TestTwoProcessesSaveToOneFolder(t *testing.T) {
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		var running, most atomic.Int32
+		var worlds []*world
+		for name, to := range map[string]string{"claude-code": dir + "/shared",
+			"hermes": dir + "/x/../shared"} {
+			w, _ := savingWorld(t, WithBuildCache(BuildCacheOff), WithCacheDir(dir+"/cache"))
+			save := w.builder.save
+			w.builder.save = func(
+				ctx context.Context, s buildkit.CacheSave,
+			) (ocispecs.Descriptor, error) {
+				most.Store(max(most.Load(), running.Add(1)))
+				defer running.Add(-1)
+				time.Sleep(time.Second) // of synctest's clock: for the other one
+				return save(ctx, s)
+			}
+			if _, err := w.Ensure(t.Context(), name,
+				CacheTo("type=local,dest="+to+",tag="+name)); err != nil {
+				t.Fatal(err)
+			}
+			worlds = append(worlds, w)
+		}
+		for _, w := range worlds {
+			w.close(t)
+		}
+		if n := most.Load(); n != 1 {
+			t.Errorf("%d saves at once", n)
+		}
+	})
+	body, err := os.ReadFile(filepath.Join(dir, "shared", "index.json"))
+	if err != nil || !bytes.Contains(body, []byte(`"claude-code"`)) ||
+		!bytes.Contains(body, []byte(`"hermes"`)) {
+		t.Errorf("the index is %s, %v", body, err)
 	}
 }
 

@@ -29,8 +29,8 @@ type Config struct {
 type Caches struct {
 	Config
 	queue *queue
-	// indexing: BuildKit's writer of a folder's index fails if another one is at work.
-	indexing sync.Mutex
+	// saving is held for a save to a folder where there can be no lock of a file.
+	saving sync.Mutex
 }
 
 // New returns the caches of a configuration. It opens nothing.

@@ -3,10 +3,13 @@ package buildcache
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"maps"
 	"os"
+	"path/filepath"
 	"time"
 
 	contentlocal "github.com/containerd/containerd/v2/plugins/content/local"
@@ -20,6 +23,10 @@ import (
 // saveTimeout bounds the saving of one build's cache: long enough for gigabytes, and for a few that
 // wait before it.
 const saveTimeout = time.Hour
+
+// saveStall is how long the builder may report nothing about a save, such as while it sends a
+// layer. A registry that hangs keeps others from being saved for no longer.
+const saveStall = 15 * time.Minute
 
 // Save exports the build's cache in the background, if there is anything to export, and repairs the
 // local folder if the builder could not read it. Then the connection is the save's. A failure is
@@ -89,7 +96,8 @@ func (s *save) export(ctx context.Context) (saved bool, err error) {
 	if s.result.Graph == nil {
 		return false, nil
 	}
-	what := buildkit.CacheSave{Graph: s.result.Graph, Imports: s.Imports(), Stores: s.stores}
+	what := buildkit.CacheSave{Graph: s.result.Graph, Imports: s.Imports(), Stores: s.stores,
+		StallAfter: saveStall}
 	if s.result.ImportFailed != nil {
 		what.Imports = nil
 	}
@@ -165,11 +173,35 @@ func (s *save) toEntry(ctx context.Context, what buildkit.CacheSave, to buildkit
 	}
 	what.Stores = maps.Clone(what.Stores)
 	what.Stores[dir] = store
+	unlock, err := s.lockFolder(ctx, dir)
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	desc, err := s.builder.SaveCache(ctx, what)
 	if err != nil {
 		return err
 	}
-	s.caches.indexing.Lock()
-	defer s.caches.indexing.Unlock()
 	return ociindex.NewStoreIndex(dir).Put(desc, ociindex.Tag(cmp.Or(to.Attrs["tag"], "latest")))
+}
+
+// lockFolder keeps other saves out of a folder: writers of one blob, and of the index, fail if there
+// are two. That holds for processes with the same cache folder, or without one for this process.
+func (s *save) lockFolder(ctx context.Context, folder string) (unlock func(), err error) {
+	path, err := filepath.Abs(folder)
+	if err == nil {
+		path, err = filepath.EvalSymlinks(path)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if dir, err := s.caches.Records(); err == nil {
+		key := sha256.Sum256([]byte("save to " + path))
+		unlock, err := dir.Lock(ctx, hex.EncodeToString(key[:]), saveTimeout)
+		if err == nil || errors.Is(err, cache.ErrLockTimeout) || ctx.Err() != nil {
+			return unlock, err
+		}
+	}
+	s.caches.saving.Lock()
+	return s.caches.saving.Unlock, nil
 }
