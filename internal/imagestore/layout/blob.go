@@ -122,7 +122,7 @@ func (l *Layout) writeTemp(name string, fill func(io.Writer) error) error {
 		return err
 	}
 	if err = fill(f); err == nil {
-		err = f.Sync()
+		err = l.sync(f)
 	}
 	return errors.Join(err, f.Close())
 }
@@ -137,7 +137,7 @@ func (l *Layout) syncDir(name string) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(dir.Sync(), dir.Close())
+	return errors.Join(l.sync(dir), dir.Close())
 }
 
 // putDocument writes a document unless it is there and intact.

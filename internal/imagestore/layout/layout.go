@@ -25,6 +25,8 @@ var ErrNoLayout = errors.New("not an OCI image layout")
 type Layout struct {
 	path string
 	root *os.Root
+	// sync writes a file, or a folder's entries, to the disk.
+	sync func(*os.File) error
 }
 
 // privateDir holds locks, temporary files and the list of loose blobs. The format permits other
@@ -58,7 +60,7 @@ func open(dir string) (*Layout, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &Layout{path: path, root: root}
+	l := &Layout{path: path, root: root, sync: (*os.File).Sync}
 	if err := l.check(); err != nil {
 		return nil, errors.Join(err, root.Close())
 	}
