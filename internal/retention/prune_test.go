@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"os"
+	"path/filepath"
 	"slices"
 	"testing"
 
@@ -180,4 +182,28 @@ func TestPruneCancelled(t *testing.T) {
 		t.Errorf("%+v, %v", report, err)
 	}
 	w.wantRecords(t, 3)
+}
+
+// TestPruneReadsItsRecordAlone: under the lock of an image the records of the others do not count,
+// however many there are. A reader of them would put the broken one aside.
+func TestPruneReadsItsRecordAlone(t *testing.T) {
+	w, recs := newCommits(t, 4)
+	s := w.look(t)
+	files, err := filepath.Glob(filepath.Join(w.dir.Path(), "records", "*", "*",
+		recs[3].Key+"-*.json"))
+	if err != nil || len(files) != 1 {
+		t.Fatalf("%q, %v", files, err)
+	}
+	if err := os.WriteFile(files[0], []byte("{"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	report, err := s.Prune(t.Context(), retention.Policy{Keep: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantItem(t, report, recs[0].Reference, retention.Removed)
+	wantItem(t, report, recs[1].Reference, retention.Removed)
+	if _, err := os.Stat(files[0]); err != nil {
+		t.Errorf("a record of an image that stays was read: %v", err)
+	}
 }
