@@ -21,8 +21,8 @@ import (
 // explain gives an error of BuildKit a kind. It asks the builder whether it is alive, and does not
 // rely on messages for that.
 func (s *solve) explain(ctx context.Context, err error) error {
-	if refused := s.builder.session.Load(); refused != nil {
-		return refused
+	if refusal := s.builder.session.Load(); refusal != nil {
+		return refusal
 	}
 	endpoint := s.builder.info.Endpoint
 	if connectionLost(err) || s.builder.alive(ctx) != nil {
@@ -68,9 +68,9 @@ func (s *solve) ownError(err error) (ours *Error) {
 		errors.As(err, &ours)
 		return ours
 	}
-	if refused := s.attempt.commitRefused; refused != nil {
+	if refusal := s.attempt.commitRefused; refusal != nil {
 		return &Error{Op: s.failed.Op, Kind: s.failed.Kind,
-			Err: fmt.Errorf("%w (asked for the single commit: %w)", s.failed.Err, refused)}
+			Err: fmt.Errorf("%w (asked for the single commit: %w)", s.failed.Err, refusal)}
 	}
 	return s.failed
 }

@@ -52,9 +52,9 @@ func (c *Client) askIn(
 // isForeign reports whether an error may mean that the server speaks another dialect. A refused
 // credential does not: each further try could lock the account.
 func (c *Client) isForeign(remote git.Remote, err error) bool {
-	var refused *statusError
-	if errors.As(err, &refused) {
-		switch refused.code {
+	var refusal *statusError
+	if errors.As(err, &refusal) {
+		switch refusal.code {
 		case http.StatusUnauthorized:
 			return c.creds.For(remote).Token == ""
 		case http.StatusConflict, http.StatusBadGateway, http.StatusServiceUnavailable,
@@ -123,20 +123,20 @@ func tellingOf(failures []error) error {
 }
 
 func weight(err error, i int) int {
-	var refused *statusError
-	isStatus := errors.As(err, &refused)
+	var refusal *statusError
+	isStatus := errors.As(err, &refusal)
 	switch {
 	case i == 0 && isFailure(err):
 		return 6
 	case i == 0 && isStatus: // it says nothing about GET, which all servers understand
 		return 0
-	case isStatus && refused.isDenial():
+	case isStatus && refusal.isDenial():
 		return 5
 	case isFailure(err):
 		return 4
 	case i == 2: // not the usual form
 		return 1
-	case isStatus && refused.isMissing():
+	case isStatus && refusal.isMissing():
 		return 2
 	}
 	return 3
@@ -144,6 +144,6 @@ func weight(err error, i int) int {
 
 // isFailure reports whether the server says that it failed.
 func isFailure(err error) bool {
-	var refused *statusError
-	return errors.As(err, &refused) && isTransient(refused.code)
+	var refusal *statusError
+	return errors.As(err, &refusal) && isTransient(refusal.code)
 }

@@ -15,8 +15,8 @@ import (
 func (c *Client) fallBack(
 	ctx context.Context, remote git.Remote, ref git.Ref, err error,
 ) (Head, error) {
-	var refused *statusError
-	if errors.As(err, &refused) && isUnserved(refused.code) && ref.Tag() == "" {
+	var refusal *statusError
+	if errors.As(err, &refusal) && isUnserved(refusal.code) && ref.Tag() == "" {
 		head, apiErr := c.branchByAPI(ctx, remote, ref)
 		if apiErr == nil {
 			head.Remote = remote
@@ -43,30 +43,30 @@ func isUnserved(status int) bool {
 // isUnknownAPI reports whether the answer isn't from an API that is known here,
 // and so says nothing about the repository.
 func isUnknownAPI(err error) bool {
-	var refused *statusError
-	return errors.Is(err, errNoForge) || errors.As(err, &refused) && !refused.isAPI
+	var refusal *statusError
+	return errors.Is(err, errNoForge) || errors.As(err, &refusal) && !refusal.isAPI
 }
 
 // explain turns a statusError into an error that says what to do; any other
 // error is returned as it is.
 func (c *Client) explain(ctx context.Context, remote git.Remote, err error) error {
-	var refused *statusError
+	var refusal *statusError
 	switch {
 	case errors.Is(err, errRefused):
 		return fmt.Errorf("%w: %w", ErrInvalidAnswer, err)
-	case !errors.As(err, &refused):
+	case !errors.As(err, &refusal):
 		return err
-	case refused.isDenial():
-		return c.explainDenied(ctx, remote, refused)
-	case refused.isMissing():
+	case refusal.isDenial():
+		return c.explainDenied(ctx, remote, refusal)
+	case refusal.isMissing():
 		return c.missingRepository(remote)
-	case refused.code == http.StatusConflict: // Gitea's answer for a repository without commits
+	case refusal.code == http.StatusConflict: // Gitea's answer for a repository without commits
 		return errEmptyRepository
-	case refused.code >= http.StatusInternalServerError:
-		return fmt.Errorf("%w: %w: try again later", errServerUnavailable, refused)
+	case refusal.code >= http.StatusInternalServerError:
+		return fmt.Errorf("%w: %w: try again later", errServerUnavailable, refusal)
 	default:
 		return fmt.Errorf("%w: %w: check that the URL is a git repository's",
-			ErrInvalidAnswer, refused)
+			ErrInvalidAnswer, refusal)
 	}
 }
 
@@ -74,16 +74,16 @@ func (c *Client) explain(ctx context.Context, remote git.Remote, err error) erro
 // private one and a bad token all with 401 in git's protocol.
 func (c *Client) explainDenied(ctx context.Context, remote git.Remote, denied *statusError) error {
 	_, err := c.repository(ctx, remote)
-	var refused *statusError
+	var refusal *statusError
 	switch {
 	case ctx.Err() != nil:
 		return requestError(ctx, ctx.Err())
 	case isFinal(err):
 		return err
-	case errors.As(err, &refused) && refused.isAPI && refused.code == http.StatusNotFound:
+	case errors.As(err, &refusal) && refusal.isAPI && refusal.code == http.StatusNotFound:
 		return c.missingRepository(remote)
-	case errors.As(err, &refused) && refused.isAPI && refused.isDenial():
-		return c.unauthorized(remote, refused)
+	case errors.As(err, &refusal) && refusal.isAPI && refusal.isDenial():
+		return c.unauthorized(remote, refusal)
 	default:
 		return c.unauthorized(remote, denied)
 	}

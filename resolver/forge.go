@@ -111,8 +111,8 @@ func (c *Client) defaultBranch(ctx context.Context, remote git.Remote) (git.Ref,
 	if err == nil {
 		return repo.branch, nil
 	}
-	var refused *statusError
-	if errors.As(err, &refused) && refused.code < 500 || errors.Is(err, errNoForge) ||
+	var refusal *statusError
+	if errors.As(err, &refusal) && refusal.code < 500 || errors.Is(err, errNoForge) ||
 		errors.Is(err, ErrInvalidAnswer) {
 		return git.HEAD, nil
 	}
@@ -132,8 +132,8 @@ func (c *Client) branchByAPI(ctx context.Context, remote git.Remote, ref git.Ref
 		return Head{}, errEmptyRepository
 	}
 	answer, err := c.apiObject(ctx, remote, "/branches/"+escapePath(ref.Branch()))
-	var refused *statusError
-	if errors.As(err, &refused) && refused.code == http.StatusNotFound {
+	var refusal *statusError
+	if errors.As(err, &refusal) && refusal.code == http.StatusNotFound {
 		return Head{}, missingBranch(ref)
 	}
 	if err != nil {

@@ -78,9 +78,9 @@ func (c *Client) requireOnBranch(
 
 // isOutage reports whether the server gave no answer for a reason that may pass.
 func isOutage(err error) bool {
-	var refused *statusError
+	var refusal *statusError
 	return errors.Is(err, ErrUnavailable) || errors.Is(err, ErrRateLimited) ||
-		errors.As(err, &refused) && refused.code >= http.StatusInternalServerError
+		errors.As(err, &refusal) && refusal.code >= http.StatusInternalServerError
 }
 
 func notOnBranch(why string) error {
@@ -111,8 +111,8 @@ func (c *Client) requireCommit(
 ) error {
 	answer, err := c.apiObject(ctx, remote,
 		"/git/commits/"+rev.String()+"?stat=false&verification=false&files=false")
-	var refused *statusError
-	if errors.As(err, &refused) && refused.isAPI && refused.code == http.StatusNotFound {
+	var refusal *statusError
+	if errors.As(err, &refusal) && refusal.isAPI && refusal.code == http.StatusNotFound {
 		return notOnBranch("the repository has no such commit")
 	}
 	if err != nil {
@@ -176,8 +176,8 @@ func (c *Client) hasCommits(ctx context.Context, remote git.Remote, baseHead str
 // unverified explains why the forge made no comparison. Gitea answers
 // 500 where the histories share nothing.
 func (c *Client) unverified(ctx context.Context, remote git.Remote, err error) error {
-	var refused *statusError
-	if errors.Is(err, errNoForge) || errors.As(err, &refused) && !refused.isDenial() {
+	var refusal *statusError
+	if errors.Is(err, errNoForge) || errors.As(err, &refusal) && !refusal.isDenial() {
 		return fmt.Errorf("%w: %w",
 			notOnBranch("neither git's protocol nor Gitea's API showed it"), err)
 	}
