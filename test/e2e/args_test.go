@@ -122,6 +122,48 @@ func TestArgsOfTheConfigFile(t *testing.T) {
 		"ensure", "own")
 }
 
+// TestFormsOfOneCommit: two targets, another Dockerfile and another address of the repository take
+// no hits from each other, and prune counts each by itself.
+func TestFormsOfOneCommit(t *testing.T) {
+	onCells(t, builders(), func(t *testing.T, c cell) {
+		s := newScene(t, c)
+		files := busybox(t, "FROM base AS dev", "CMD echo dev", "FROM base AS prod",
+			"CMD echo prod")
+		stages := strings.Replace(string(files[0].Data), "FROM scratch", "FROM scratch AS base", 1)
+		files[0] = parts.Text("Dockerfile", stages)
+		other := busybox(t, "CMD echo other")[0]
+		other.Path = "Other"
+		s.template(t, runtime, parts.RepoOptions{}).push(t, append(files, other)...)
+		form := func(key string) user {
+			return s.with("PINION_CONFIG", configFile(t, "templates:\n- name: "+runtime+"\n  "+
+				key+"\n"))
+		}
+		forms := []struct {
+			user
+			prints string
+		}{
+			{s.user, "prod"}, {form("target: dev"), "dev"}, {form("target: prod"), "prod"},
+			{form("dockerfile: Other"), "other"},
+			// The same repository under another address, so with the same name for its image.
+			{s.with("MOLECULE_LOCAL_TEMPLATE_REPO_PREFIX", s.repoPrefix(s.gitea.URL())), "prod"},
+		}
+		for _, want := range []pinion.Outcome{pinion.OutcomeBuilt, pinion.OutcomeHit,
+			pinion.OutcomeHit} {
+			for i, f := range forms {
+				img := f.ensure(t, want)
+				if out := strings.TrimSpace(s.runContainer(t, img.ID)); out != f.prints {
+					t.Errorf("form %d: %s prints %q", i, img.Reference, out)
+				}
+			}
+		}
+		r := s.succeed(t, "prune", "--keep", "1", "--dry-run")
+		if strings.Contains(r.stdout, "\nremove ") ||
+			strings.Count(r.stdout, "\nkeep ") != len(forms) {
+			t.Errorf("prune would do\n%s", r.stdout)
+		}
+	})
+}
+
 // TestArgsOfBake: bake builds with the value of the commit, and makes the image that Pinion makes.
 func TestArgsOfBake(t *testing.T) {
 	s := newScene(t, containerdOwn)

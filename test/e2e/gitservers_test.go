@@ -24,7 +24,7 @@ func TestGitServersOfOtherKinds(t *testing.T) {
 		cells  []cell
 		hit    int // requests of a hit
 	}{
-		"version 0": {parts.GitHabits{OldProtocol: true}, []cell{containerdOwn, oldOwn}, 1},
+		"version 0": {parts.GitHabits{OldProtocol: true}, builders(), 1},
 		"version 0, 404": {parts.GitHabits{OldProtocol: true, CommandStatus: http.StatusNotFound},
 			[]cell{containerdStandalone}, 1},
 		"version 0, 400": {parts.GitHabits{OldProtocol: true,
@@ -33,8 +33,8 @@ func TestGitServersOfOtherKinds(t *testing.T) {
 			CommandStatus: http.StatusUnsupportedMediaType}, []cell{containerdStandalone}, 1},
 		"version 0, 500": {parts.GitHabits{OldProtocol: true,
 			CommandStatus: http.StatusInternalServerError}, []cell{containerdStandalone}, 1},
-		"without unborn": {parts.GitHabits{NoUnborn: true}, []cell{containerdOwn}, 1},
-		"without .git":   {parts.GitHabits{NoSuffix: true}, []cell{containerdOwn, oldOwn}, 1},
+		"without unborn": {parts.GitHabits{NoUnborn: true}, builders(), 1},
+		"without .git":   {parts.GitHabits{NoSuffix: true}, builders(), 1},
 		"without all of it": {parts.GitHabits{NoSuffix: true, OldProtocol: true,
 			CommandStatus: http.StatusForbidden, GitAgents: true}, []cell{classicOwn}, 1},
 		"only for git": {parts.GitHabits{GitAgents: true}, []cell{containerdStandalone}, 1},
@@ -67,7 +67,7 @@ func TestGitServersOfOtherKinds(t *testing.T) {
 // TestUserNameWithThePassword: a credential that goes with its user name opens the look-up and the
 // builder's fetch, and nothing shows it.
 func TestUserNameWithThePassword(t *testing.T) {
-	onCells(t, []cell{containerdOwn, oldOwn, classicStandalone}, func(t *testing.T, on cell) {
+	onCells(t, builders(), func(t *testing.T, on cell) {
 		s, server := gitBackend(t, on)
 		pushWord(t, server, "user")
 		const password = "pass w0rd:with/signs"
@@ -136,9 +136,10 @@ func TestRedirectOnTheSameHost(t *testing.T) {
 	})
 }
 
-// TestEscapesInThePath: a repository whose path has a space and letters that are escaped.
+// TestEscapesInThePath: a repository whose path has a space and letters that are escaped. An entry
+// with a path that cannot be used is refused alone.
 func TestEscapesInThePath(t *testing.T) {
-	onCells(t, []cell{containerdOwn, oldOwn, classicStandalone}, func(t *testing.T, on cell) {
+	onCells(t, builders(), func(t *testing.T, on cell) {
 		s, server := gitBackend(t, on)
 		const name = "My Project/_git/vorläge (1), @team & co"
 		if err := server.CreateRepo(t.Context(), name, ""); err != nil {
@@ -160,6 +161,7 @@ func TestEscapesInThePath(t *testing.T) {
 		s.reset()
 		s.ensure(t, pinion.OutcomeHit)
 		s.wantHitTraffic(t)
+		s.fail(t, exitUsage, []string{"config.yaml", "a%2fb"}, "ensure", "bad")
 	})
 }
 

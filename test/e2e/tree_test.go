@@ -3,10 +3,12 @@ package e2e_test
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"io/fs"
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -20,11 +22,18 @@ func workingTree(t *testing.T, files ...parts.File) string {
 	t.Helper()
 	dir := t.TempDir()
 	for _, f := range files {
-		mode := fs.FileMode(0o644)
-		if f.Mode == parts.Executable {
+		path, mode := filepath.Join(dir, f.Path), fs.FileMode(0o644)
+		switch f.Mode {
+		case parts.Symlink:
+			if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755),
+				os.Symlink(string(f.Data), path)); err != nil {
+				t.Fatal(err)
+			}
+			continue
+		case parts.Executable:
 			mode = 0o755
 		}
-		write(t, filepath.Join(dir, f.Path), string(f.Data), mode)
+		write(t, path, string(f.Data), mode)
 	}
 	write(t, filepath.Join(dir, ".git", "HEAD"), "ref: refs/heads/main\n", 0o644)
 	return dir
@@ -232,4 +241,37 @@ func TestPruneKeepsWorkingTreesApart(t *testing.T) {
 	if !strings.Contains(du, "hermes (working trees)") {
 		t.Errorf("du prints\n%s", du)
 	}
+}
+
+// TestClonesUnderOtherUmasks are one tree, and have git's own modes in the image.
+func TestClonesUnderOtherUmasks(t *testing.T) {
+	onCells(t, builders(), func(t *testing.T, c cell) {
+		s := newScene(t, c)
+		files := append(busybox(t, "COPY . /context",
+			`CMD stat -c %a /context /context/d /context/d/word /context/run | tr '\n' ' '`),
+			parts.Text("d/word", s.prefix), parts.Program("run", []byte("#!/bin/sh\n")))
+		var outcomes []pinion.Outcome
+		trees := map[string]bool{}
+		for _, umask := range []fs.FileMode{0o002, 0o022, 0o077} {
+			dir := workingTree(t, files...)
+			for path, mode := range map[string]fs.FileMode{"d": 0o777, "d/word": 0o666,
+				"run": 0o777} {
+				if err := os.Chmod(filepath.Join(dir, path), mode&^umask); err != nil {
+					t.Fatal(err)
+				}
+			}
+			img, err := s.try(t, pinion.AtPath(dir))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if out := s.runContainer(t, img.ID); out != "755 755 644 755 " {
+				t.Errorf("under the umask %o the image has the modes %q", umask, out)
+			}
+			trees[img.Tree], outcomes = true, append(outcomes, img.Outcome)
+		}
+		if len(trees) != 1 || !slices.Equal(outcomes, []pinion.Outcome{pinion.OutcomeBuilt,
+			pinion.OutcomeHit, pinion.OutcomeHit}) {
+			t.Errorf("the trees are %v, the outcomes %q", trees, outcomes)
+		}
+	})
 }
