@@ -3,6 +3,7 @@ package verify_test
 import (
 	"context"
 	"errors"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -133,6 +134,15 @@ func TestFault34_AnotherImageHasTheName(t *testing.T) {
 		w.store.References()[rec.Reference] != rec.ImageID {
 		t.Errorf("the hit is %s, and the name names %s: %q, %v", got.ImageID,
 			w.store.References()[rec.Reference], miss, err)
+	}
+	// Of the same commit in a mirror of the repository.
+	mirrored := foreign
+	mirrored.Labels = maps.Clone(foreign.Labels)
+	mirrored.Labels[recipe.LabelRecipe], mirrored.Labels[recipe.LabelSource] = "sha256:m", "https://m"
+	w.store.Put(mirrored, rec.Reference)
+	if got, miss, err := verify.Hit(t.Context(), w.store, w.records,
+		w.recipe); err != nil || miss != "" || got.ImageID != rec.ImageID {
+		t.Errorf("beside a mirror: %s, %q, %v", got.ImageID, miss, err)
 	}
 	w.store.Put(foreign, rec.Reference)
 	delete(w.store.Images, rec.ImageID)
