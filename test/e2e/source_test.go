@@ -17,7 +17,7 @@ import (
 func (s *scene) baseFrom(t *testing.T, d *depot) (sha string) {
 	t.Helper()
 	s.user = d.withLogin(t, s.user, depotPassword)
-	d.push(t, s.prefix+"base", "1", storetest.Spec{Content: "the base of " + t.Name()})
+	d.push(t, s.prefix+"base", "1", storetest.Spec{Content: "the base of " + s.prefix})
 	return s.template(t, runtime, parts.RepoOptions{}).push(t, parts.Text("word", t.Name()),
 		parts.Text("Dockerfile", "FROM "+d.host+"/"+s.prefix+"base:1\nCOPY word /\n"))
 }
