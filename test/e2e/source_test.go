@@ -3,10 +3,7 @@ package e2e_test
 import (
 	"net/http"
 	"slices"
-	"strings"
-	"sync"
 	"testing"
-	"time"
 
 	"git.moleculesai.app/molecule-ai/pinion"
 	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore/storetest"
@@ -20,15 +17,6 @@ func (s *scene) baseFrom(t *testing.T, d *depot) (sha string) {
 	d.push(t, s.prefix+"base", "1", storetest.Spec{Content: "the base of " + s.prefix})
 	return s.template(t, runtime, parts.RepoOptions{}).push(t, parts.Text("word", t.Name()),
 		parts.Text("Dockerfile", "FROM "+d.host+"/"+s.prefix+"base:1\nCOPY word /\n"))
-}
-
-// outage fails requests whose path contains part, for a time from the first one on.
-func outage(part string, status int, length time.Duration) parts.Hook {
-	refuse := parts.FailPath(part, status, `{"errors":[{"code":"UNAVAILABLE"}]}`)
-	end := sync.OnceValue(func() time.Time { return time.Now().Add(length) })
-	return func(w http.ResponseWriter, r *http.Request) bool {
-		return strings.Contains(r.URL.Path, part) && time.Now().Before(end()) && refuse(w, r)
-	}
 }
 
 // TestRegistryThatIsDown: a base image that cannot be had for now is no fault of the template, and
@@ -53,41 +41,6 @@ func TestRegistryThatIsDown(t *testing.T) {
 				parts.Text("Dockerfile", "FROM 127.0.0.1:1/base:1\nCOPY Dockerfile /\n"))
 			s.fail(t, exitUnreachable, []string{"127.0.0.1:1", "run the command again later"},
 				"ensure", "langgraph")
-		})
-}
-
-// TestRegistryThatComesBack: after an outage in the middle of a build the command succeeds without
-// being run again, and what had arrived is not fetched twice.
-func TestRegistryThatComesBack(t *testing.T) {
-	d := newDepot(t)
-	onCells(t, []cell{containerdOwn, classicOwn, oldOwn, containerdStandalone},
-		func(t *testing.T, c cell) {
-			for _, part := range []string{"/manifests/", "/blobs/"} {
-				s := newScene(t, c)
-				s.baseFrom(t, d)
-				hook := outage(part, http.StatusServiceUnavailable, 5*time.Second)
-				var mu sync.Mutex
-				var given []string
-				d.SetHook(func(w http.ResponseWriter, r *http.Request) bool {
-					if hook(w, r) {
-						return true
-					}
-					if r.Method == http.MethodGet && strings.Contains(r.URL.Path, "/blobs/") &&
-						r.Header.Get("Authorization") != "" {
-						mu.Lock()
-						given = append(given, r.URL.Path)
-						mu.Unlock()
-					}
-					return false
-				})
-				s.wantImage(t, s.ensure(t, pinion.OutcomeBuilt))
-				slices.Sort(given)
-				if once := slices.Compact(slices.Clone(given)); len(given) == 0 ||
-					len(once) != len(given) {
-					t.Errorf("%s: the registry gave %q", part, given)
-				}
-				d.SetHook(nil)
-			}
 		})
 }
 
