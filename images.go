@@ -185,9 +185,9 @@ type ResetOptions struct {
 	// of the platform's earlier local build without Pinion's labels, images without a name that
 	// Pinion has built again since, and the earlier local build's clones in the cache folder.
 	Legacy bool
-	// ForgetAway forgets also images whose own store seems to be away: another engine answers at the
-	// address, or the folder's disk is not mounted. If that store returns, they are there without a
-	// record.
+	// ForgetAway forgets also images whose own store seems to be away: another engine answers at
+	// the address, or the folder's disk is not mounted. If that store returns, they are there
+	// without a record.
 	ForgetAway bool
 	// DryRun changes nothing and reports what would be done.
 	DryRun bool

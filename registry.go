@@ -98,7 +98,7 @@ func (o *Orchestrator) fetchImage(
 	begun := time.Now()
 	o.log.Info(fmt.Sprintf("Provisioner: registry mode → pulling %s for runtime %s",
 		img.Reference, b.name))
-	failed := o.transfer(ctx, "pull", img.Reference, func(ctx context.Context, g *stall.Guard) error {
+	pull := func(ctx context.Context, g *stall.Guard) error {
 		come := transfer.New("pull "+img.Reference, "pull "+img.Reference, "receiving layers",
 			func(s *client.SolveStatus) {
 				b.emit(Event{Type: EventDelivering, Bytes: s.Statuses[0].Current})
@@ -111,7 +111,8 @@ func (o *Orchestrator) fetchImage(
 				b.emit(Event{Type: EventLog, Text: b.clean(p.Status)})
 			}
 		})
-	})
+	}
+	failed := o.transfer(ctx, "pull", img.Reference, pull)
 	if failed != nil && (present == "" || img.Prewarmed || ctx.Err() != nil) {
 		return Image{}, imagestore.Failure(failed)
 	}

@@ -185,8 +185,9 @@ func (s *save) toEntry(ctx context.Context, what buildkit.CacheSave, to buildkit
 	return ociindex.NewStoreIndex(dir).Put(desc, ociindex.Tag(cmp.Or(to.Attrs["tag"], "latest")))
 }
 
-// lockFolder keeps other saves out of a folder: writers of one blob, and of the index, fail if there
-// are two. That holds for processes with the same cache folder, or without one for this process.
+// lockFolder keeps other saves out of a folder: writers of one blob, and of the index, fail if
+// there are two. That holds for processes with the same cache folder, or without one for this
+// process.
 func (s *save) lockFolder(ctx context.Context, folder string) (unlock func(), err error) {
 	path, err := filepath.Abs(folder)
 	if err == nil {

@@ -10,8 +10,8 @@ import (
 
 // rank gives the intact images of each family their places. First is the image without labels of
 // callers that was requested last, then that of the branch's head, then the image of each set of
-// labels that was requested last, and then all others, the newest first. So the clock decides only among
-// images that nobody has requested since others were built.
+// labels that was requested last, and then all others, the newest first. So the clock decides only
+// among images that nobody has requested since others were built.
 func (s *Survey) rank() {
 	families := map[recipe.Family][]*holding{}
 	marks := map[string]cache.Marks{}

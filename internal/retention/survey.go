@@ -151,7 +151,8 @@ func (s *Survey) ofThisStore(recs []cache.Record, kind imagestore.Kind) []cache.
 // it is taken for granted if none of the recorded images is there.
 func (s *Survey) checkAway(h *holding) {
 	id := h.record.StoreID
-	if h.state == missing && !s.ForgetAway && (id != "" && id != s.storeID || id == "" && !s.found) {
+	away := id != "" && id != s.storeID || id == "" && !s.found
+	if h.state == missing && away && !s.ForgetAway {
 		h.state, h.oddity = foreign, "it is not in this store, and its own store seems to be away"
 	}
 }

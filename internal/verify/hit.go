@@ -162,10 +162,10 @@ func (in *inspection) wait() (imagestore.Image, error) {
 	return in.image, in.err
 }
 
-// takeBack gives the recorded image of a recipe its name if the name has been moved to another image
-// of Pinion's since: of another user of the store, with records of their own, or of the same commit
-// in a mirror of the repository. Both images are right, and neither is built again for the other.
-// Any other image that has the name is a miss.
+// takeBack gives the recorded image of a recipe its name if the name has been moved to another
+// image of Pinion's since: of another user of the store, with records of their own, or of the same
+// commit in a mirror of the repository. Both images are right, and neither is built again for the
+// other. Any other image that has the name is a miss.
 func (p *Probe) takeBack(
 	ctx context.Context, r recipe.Recipe, recs []cache.Record, taker imagestore.Image,
 ) (cache.Record, Miss, error) {

@@ -138,7 +138,8 @@ func TestFault34_AnotherImageHasTheName(t *testing.T) {
 	// Of the same commit in a mirror of the repository.
 	mirrored := foreign
 	mirrored.Labels = maps.Clone(foreign.Labels)
-	mirrored.Labels[recipe.LabelRecipe], mirrored.Labels[recipe.LabelSource] = "sha256:m", "https://m"
+	mirrored.Labels[recipe.LabelRecipe] = "sha256:m"
+	mirrored.Labels[recipe.LabelSource] = "https://m"
 	w.store.Put(mirrored, rec.Reference)
 	if got, miss, err := verify.Hit(t.Context(), w.store, w.records,
 		w.recipe); err != nil || miss != "" || got.ImageID != rec.ImageID {

@@ -23,7 +23,8 @@ func TestDockerfilesOfAllKinds(t *testing.T) {
 		prints string // "" for a refusal
 	}{
 		"lower case":          {at("dockerfile", "CMD echo lower"), "", "lower"},
-		"lower case, by name": {at("dockerfile", "CMD echo named"), "dockerfile: Dockerfile", "named"},
+		"lower case, by name": {at("dockerfile", "CMD echo named"), "dockerfile: Dockerfile",
+			"named"},
 		"both": {append(at("dockerfile", "CMD echo lower"), at("Dockerfile",
 			"CMD echo both")[0]), "", "both"},
 		"a link": {append(at("docker/real", "CMD echo linked"),

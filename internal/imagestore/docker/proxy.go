@@ -21,8 +21,8 @@ type proxyRefusal struct {
 // noteKey is the key of a context's note.
 type noteKey struct{}
 
-// withNote returns a context whose requests note such an answer. The client's errors have no room for
-// more than the text of the answer, which may be a page of HTML.
+// withNote returns a context whose requests note such an answer. The client's errors have no room
+// for more than the text of the answer, which may be a page of HTML.
 func withNote(ctx context.Context) context.Context {
 	return context.WithValue(ctx, noteKey{}, &atomic.Pointer[proxyRefusal]{})
 }
