@@ -22,7 +22,7 @@ func TestDockerfilesOfAllKinds(t *testing.T) {
 		config string // keys of the template
 		prints string // "" for a refusal
 	}{
-		"lower case":          {at("dockerfile", "CMD echo lower"), "", "lower"},
+		"lower case": {at("dockerfile", "CMD echo lower"), "", "lower"},
 		"lower case, by name": {at("dockerfile", "CMD echo named"), "dockerfile: Dockerfile",
 			"named"},
 		"both": {append(at("dockerfile", "CMD echo lower"), at("Dockerfile",
