@@ -66,12 +66,12 @@ func TestLFS(t *testing.T) {
 		s.wantOnlyInspections(t)
 
 		// Gitea returns the token for its own host, which is not the one that it is for.
-		proxied.with("PINION_CONFIG", lfsConfig(t, s.gitea.URL())).refused(t,
+		proxied.with("PINION_CONFIG", lfsConfig(t, s.gitea.URL())).refuse(t,
 			pinion.ErrUnauthorized, "LFS")
 		tags := s.tags(t, runtime)
 		files[len(files)-2] = parts.LFSPointer("bin/tool", []byte("never pushed"))
 		tmpl.push(t, files...)
-		u.refused(t, pinion.ErrRefused, `"bin/tool" is a pointer of Git LFS`, "does not have")
+		u.refuse(t, pinion.ErrRefused, `"bin/tool" is a pointer of Git LFS`, "does not have")
 		if got := s.tags(t, runtime); len(got) != len(tags) {
 			t.Errorf("the names are %q, and were %q", got, tags)
 		}
