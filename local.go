@@ -33,9 +33,8 @@ type work struct {
 	head     resolver.Head // where the commit is; zero for a tree, and before pin
 	recipe   recipe.Recipe // without commit or tree before pin
 	entries  buildcache.Entries
-	tree     *buildkit.Tree    // nil for a commit
-	pusher   imagestore.Pusher // nil unless the image is pushed
-	first    bool              // nothing of the recipe's line was built before
+	tree     *buildkit.Tree // nil for a commit
+	first    bool           // nothing of the recipe's line was built before
 	times    Durations
 }
 
@@ -118,7 +117,7 @@ func (o *Orchestrator) prepare(
 		w.recipe = w.recipe.OfTree(recipe.UnknownTree)
 	}
 	if req.isPush {
-		if w.pusher, err = checkPush(t, store, req); err != nil {
+		if err := checkPush(t, req); err != nil {
 			return work{}, err
 		}
 	}

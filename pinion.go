@@ -200,7 +200,7 @@ func (s settings) storeOpener() (func() (imagestore.Store, error), error) {
 	}
 	if isFolder {
 		return func() (imagestore.Store, error) {
-			l, err := layout.Open(dir)
+			l, err := layout.Open(dir, layout.WithLogins(s.engineConfig().Login))
 			if err != nil {
 				return nil, err
 			}

@@ -197,7 +197,7 @@ func (s hangingStore) Pull(
 }
 
 func (s hangingStore) Push(
-	ctx context.Context, _, _ string, _ func(imagestore.Progress),
+	ctx context.Context, _ imagestore.Push, _ func(imagestore.Progress),
 ) (string, error) {
 	<-ctx.Done()
 	return "", &imagestore.Error{Op: "push", Origin: imagestore.OriginDocker, Err: ctx.Err()}

@@ -186,28 +186,21 @@ func (o *Orchestrator) given(ctx context.Context, t resolver.Template, req reque
 }
 
 // checkPush refuses before the build what could not be pushed after it.
-func checkPush(
-	t resolver.Template, store imagestore.Store, req request,
-) (imagestore.Pusher, error) {
+func checkPush(t resolver.Template, req request) error {
 	if req.isTree {
-		return nil, fmt.Errorf("%w: a working tree is of no commit, so its image is not for "+
+		return fmt.Errorf("%w: a working tree is of no commit, so its image is not for "+
 			"others; push the commit", ErrInvalidInput)
 	}
 	if strings.Contains(req.pushTo, "@") {
-		return nil, fmt.Errorf("%w: the registry to push to has an @ in it; credentials come from "+
+		return fmt.Errorf("%w: the registry to push to has an @ in it; credentials come from "+
 			"the Docker config", ErrInvalidInput)
 	}
 	ref := registryName(req.pushTo, t.Name)
 	if _, err := reference.ParseNormalizedNamed(ref); err != nil {
-		return nil, fmt.Errorf("%w: the registry to push to gives %q, which is no image reference:"+
+		return fmt.Errorf("%w: the registry to push to gives %q, which is no image reference:"+
 			" %w", ErrInvalidInput, ref, err)
 	}
-	p, ok := store.(imagestore.Pusher)
-	if !ok {
-		return nil, fmt.Errorf("%w: pushing is the Docker engine's work, and the images are in "+
-			"%s; push from there with a tool such as skopeo", ErrInvalidInput, store.Endpoint())
-	}
-	return p, nil
+	return nil
 }
 
 // registryName returns the name, with the tag latest, that registry mode gives the template.
@@ -243,7 +236,7 @@ func watch(g *stall.Guard, p imagestore.Progress) {
 
 // withPush adds the push, if one was asked for, to the end of a call.
 func (o *Orchestrator) withPush(w work, c *Call) *Call {
-	if w.pusher != nil {
+	if w.request.isPush {
 		c.push = func(ctx context.Context, img Image) (Image, error) {
 			return o.push(ctx, w, img, c.emit)
 		}
@@ -272,8 +265,8 @@ func (o *Orchestrator) push(
 		Superseded: func(ctx context.Context) bool {
 			return !img.SupersededBy.IsZero() || !o.superseded(ctx, w).IsZero()
 		},
-	}, func(ctx context.Context, id, ref string) (string, error) {
-		return o.pushAs(ctx, w, id, ref, emit)
+	}, func(ctx context.Context, p imagestore.Push) (string, error) {
+		return o.pushAs(ctx, w, p, emit)
 	})
 	for _, p := range report.Pushed {
 		img.Pushed = append(img.Pushed, Pushed(p))
@@ -292,8 +285,9 @@ func (o *Orchestrator) push(
 // pushAs pushes under one name. Commits share names, so the key's lock is not enough. Without a
 // cache folder there is no lock, which the key's lock has said already.
 func (o *Orchestrator) pushAs(
-	ctx context.Context, w work, id, ref string, emit func(Event),
+	ctx context.Context, w work, p imagestore.Push, emit func(Event),
 ) (digest string, err error) {
+	ref := p.Ref
 	if dir, err := o.records(); err == nil {
 		name := sha256.Sum256([]byte("push " + w.store.Store.Endpoint() + " " + ref))
 		unlock, err := dir.Lock(ctx, hex.EncodeToString(name[:]), o.settings.lockWait)
@@ -311,7 +305,7 @@ func (o *Orchestrator) pushAs(
 		emit(Event{Type: EventPushing, Reference: ref, Bytes: s.Statuses[0].Current})
 	})
 	err = o.transfer(ctx, "push", ref, func(ctx context.Context, g *stall.Guard) (err error) {
-		digest, err = w.pusher.Push(ctx, id, ref, func(p imagestore.Progress) {
+		digest, err = w.store.Store.Push(ctx, p, func(p imagestore.Progress) {
 			watch(g, p)
 			sent.Add(p.Bytes - sent.Bytes())
 			if p.Status != "" {

@@ -32,8 +32,8 @@ const (
 	RegistryUnauthorized Situation = "registry unauthorized"
 	// RegistryTagFixed: a registry does not let a tag move. The detail is its host.
 	RegistryTagFixed Situation = "registry tag fixed"
-	// RegistryBodyLimit: a proxy before a registry refuses requests of that size. The detail is the
-	// registry's host.
+	// RegistryBodyLimit: a proxy before a registry refuses requests of that size, also small ones.
+	// The detail is the registry's host.
 	RegistryBodyLimit Situation = "registry body limit"
 	// TransferStalled: a pull from or a push to a registry made no progress for too long.
 	TransferStalled Situation = "transfer stalled"
@@ -41,7 +41,7 @@ const (
 	RegistryBlank Situation = "registry blank"
 	// RegistryImageMissing: a registry does not have the image of a reference.
 	RegistryImageMissing Situation = "image missing in registry"
-	// RegistryUnreachable: a registry does not answer the engine.
+	// RegistryUnreachable: a registry does not answer the engine, or this process.
 	RegistryUnreachable Situation = "registry unreachable"
 	// PullNeedsEngine: a pull was requested from a store that is no engine.
 	PullNeedsEngine Situation = "pull needs an engine"

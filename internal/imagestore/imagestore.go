@@ -7,9 +7,9 @@ import (
 
 // Store is an image store. It is safe for concurrent use. All errors are *Error.
 //
-// Some stores can do more, and callers ask for that by a type assertion: a [Pusher], a
-// [RegistryReader], a [Remover], a [Folder], a buildkit.Engine (an engine with a BuildKit of its
-// own), and a store with the method Client() *client.Client, which runs containers.
+// Some stores can do more, and callers ask for that by a type assertion: a [RegistryReader], a
+// [Remover], a [Folder], a buildkit.Engine (an engine with a BuildKit of its own), and a store with
+// the method Client() *client.Client, which runs containers.
 type Store interface {
 	// Endpoint is the store's address. Records name the store by it. It holds no password.
 	Endpoint() string
@@ -20,6 +20,7 @@ type Store interface {
 	Receiver
 	Lister
 	Puller
+	Pusher
 }
 
 // Inspector describes single images. A missing image is ErrNotFound, and one that the store cannot
@@ -73,14 +74,13 @@ type RegistryReader interface {
 	PublishedDigest(ctx context.Context, ref string) (string, error)
 }
 
-// Pusher is a store that can push.
+// Pusher sends images to registries.
 type Pusher interface {
-	// Push sends the image with this ID to a registry under ref, and returns the digest of the
-	// manifest that the registry shows under ref afterwards. progress may be nil. A registry that
-	// refuses the push and has this very image under ref is no failure. If it has another image
-	// there, the error wraps a [TakenError].
-	Push(ctx context.Context, id, ref string,
-		progress func(Progress)) (digest string, err error)
+	// Push sends an image to a registry, and returns the digest of the manifest that the registry
+	// shows under its name afterwards. progress may be nil; it is called once at a time. A registry
+	// that refuses the push and has this very image under the name is no failure. If it has another
+	// image there, the error wraps a [TakenError].
+	Push(ctx context.Context, p Push, progress func(Progress)) (digest string, err error)
 }
 
 // Remover is a store in which an image may be without a name.

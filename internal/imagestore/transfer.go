@@ -36,6 +36,15 @@ type Result struct {
 	buildkit.Delivery
 }
 
+// Push is an image on its way to a registry.
+type Push struct {
+	ID  string // of the image in the store
+	Ref string // the name, with a tag, that it gets in the registry
+	// Known is the digest of a manifest of the image that the repository has, from an earlier push
+	// under another name, or "".
+	Known string
+}
+
 // Progress is a step of a pull or a push. There is one whenever a layer changes its state or more
 // of its bytes have moved.
 type Progress struct {

@@ -44,12 +44,12 @@ type Image struct {
 }
 
 // Push pushes one name and returns the digest that the registry shows.
-type Push func(ctx context.Context, id, ref string) (digest string, err error)
+type Push func(ctx context.Context, p imagestore.Push) (digest string, err error)
 
 // Do pushes the image under its names. A name that the registry keeps for another image is a
 // warning if it is latest, or if the other image is one of the same recipe.
 func Do(ctx context.Context, img Image, push Push) (r Report, err error) {
-	digest, err := push(ctx, img.ID, img.Names.Pinned)
+	digest, err := push(ctx, imagestore.Push{ID: img.ID, Ref: img.Names.Pinned})
 	if taken, ok := errors.AsType[*imagestore.TakenError](err); ok && img.isSame(taken) {
 		r.warn("%s is not this image: the registry has another build of the commit there (%s) "+
 			"and keeps it: %v", img.Names.Pinned, taken.Digest, err)
@@ -67,7 +67,7 @@ func Do(ctx context.Context, img Image, push Push) (r Report, err error) {
 		r.warn("%s was left where it is: the branch has moved on", latest)
 		return r, nil
 	}
-	digest, err = push(ctx, img.ID, latest)
+	digest, err = push(ctx, imagestore.Push{ID: img.ID, Ref: latest, Known: digest})
 	if taken, ok := errors.AsType[*imagestore.TakenError](err); ok {
 		r.warn("%s was left where it is, at %s: the registry does not let it move: %v", latest,
 			taken.Digest, taken.Err)

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -214,8 +213,6 @@ func TestPushErrors(t *testing.T) {
 		s.fail(t, exitUsage, []string{"no image reference"}, push("REGISTRY/X y")...)
 		s.with("MOLECULE_IMAGE_REGISTRY", prefix).fail(t, exitUsage,
 			[]string{"MOLECULE_IMAGE_REGISTRY"}, push(prefix)...)
-		s.fail(t, exitUsage, []string{"skopeo"},
-			push(prefix, "--store", "oci:"+filepath.Join(t.TempDir(), "images"))...)
 		if n := len(s.git.Requests()) + len(s.engine.Requests()); n != 0 {
 			t.Errorf("what was refused cost %d requests", n)
 		}

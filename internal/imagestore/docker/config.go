@@ -13,6 +13,7 @@ import (
 	"github.com/docker/cli/cli/config/configfile"
 
 	"git.moleculesai.app/molecule-ai/pinion/internal/errdef"
+	"git.moleculesai.app/molecule-ai/pinion/internal/registry"
 )
 
 // ErrConfig means that the Docker configuration does not lead to an engine: a context is unknown,
@@ -43,6 +44,28 @@ func (c Config) DockerConfig() (*configfile.ConfigFile, error) {
 		return nil, errdef.In(errdef.DockerConfigBroken, "", fmt.Errorf("%w: %w", ErrConfig, err))
 	}
 	return file, nil
+}
+
+func (c Config) logins(file *configfile.ConfigFile) (registry.Logins, error) {
+	logins, err := registry.NewLogins(file, c.get("DOCKER_AUTH_CONFIG"))
+	if err != nil {
+		return logins, fmt.Errorf("%w: %w", ErrConfig, err)
+	}
+	return logins, nil
+}
+
+// Login returns the credential for one registry. It reads the Docker config each time, and needs no
+// engine.
+func (c Config) Login(host string) (registry.Login, error) {
+	file, err := c.DockerConfig()
+	if err != nil {
+		return registry.Login{}, err
+	}
+	logins, err := c.logins(file)
+	if err != nil {
+		return registry.Login{}, err
+	}
+	return logins.For(host)
 }
 
 // get returns a variable's value. Unset and empty are the same to Docker.

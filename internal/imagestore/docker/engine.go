@@ -12,6 +12,7 @@ import (
 
 	"git.moleculesai.app/molecule-ai/pinion/internal/errdef"
 	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore"
+	"git.moleculesai.app/molecule-ai/pinion/internal/registry"
 )
 
 // apiVersionEnv is Docker's variable that sets the version of the API by hand.
@@ -21,7 +22,7 @@ const apiVersionEnv = "DOCKER_API_VERSION"
 type Engine struct {
 	api      *client.Client
 	endpoint string
-	auth     registryAuth
+	logins   registry.Logins
 	// stallAfter is the constant of that name, except in tests.
 	stallAfter time.Duration
 	// fixedVersion is the version of the API that the user has set, or "".
@@ -45,7 +46,7 @@ func dial(cfg Config) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	auth, err := newRegistryAuth(file, cfg.get("DOCKER_AUTH_CONFIG"))
+	logins, err := cfg.logins(file)
 	if err != nil {
 		return nil, err
 	}
@@ -71,7 +72,7 @@ func dial(cfg Config) (*Engine, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrConfig, err)
 	}
-	return &Engine{api: api, endpoint: endpointOf(target.Host), auth: auth, fixedVersion: fixed,
+	return &Engine{api: api, endpoint: endpointOf(target.Host), logins: logins, fixedVersion: fixed,
 		stallAfter: stallAfter}, nil
 }
 

@@ -26,6 +26,7 @@ func TestRealEngines(t *testing.T) {
 			})
 			t.Run("pull", func(t *testing.T) { testRealPull(t, daemon) })
 			t.Run("push", func(t *testing.T) { testRealPush(t, daemon, kindOf(flavour)) })
+			t.Run("upload", func(t *testing.T) { testRealUpload(t, daemon, kindOf(flavour)) })
 			t.Run("hijack", func(t *testing.T) { testRealHijack(t, daemon) })
 			t.Run("engine dies during a load", func(t *testing.T) { testRealDeath(t, daemon) })
 		})

@@ -10,7 +10,6 @@ import (
 	"github.com/opencontainers/go-digest"
 
 	"git.moleculesai.app/molecule-ai/pinion/buildkit"
-	"git.moleculesai.app/molecule-ai/pinion/internal/errtext"
 	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore"
 	"git.moleculesai.app/molecule-ai/pinion/internal/stall"
 )
@@ -75,7 +74,7 @@ func (l *loading) pullFrom(ctx context.Context, from *oneImage, moved func()) er
 	if err != nil {
 		return err
 	}
-	opts := client.ImagePullOptions{RegistryAuth: login.header}
+	opts := client.ImagePullOptions{RegistryAuth: login.Header}
 	if opts.Platforms, err = l.engine.pullPlatforms(ctx, l.platform); err != nil {
 		return err
 	}
@@ -88,7 +87,7 @@ func (l *loading) pullFrom(ctx context.Context, from *oneImage, moved func()) er
 		// Its kind is not passed on: that this request fails does not say that a load would.
 		return errors.New(proxy.error(l.engine.endpoint).Error())
 	}
-	return login.secrets.Error(errtext.Plain(err))
+	return login.Clean(err)
 }
 
 // pulled describes the pulled image, and returns an error if it is another image.

@@ -2,18 +2,11 @@ package docker
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"net/http"
 
-	"github.com/containerd/containerd/v2/core/remotes"
-	"github.com/containerd/containerd/v2/core/remotes/docker"
-	remoteerrors "github.com/containerd/containerd/v2/core/remotes/errors"
-	cerrdefs "github.com/containerd/errdefs"
 	"github.com/distribution/reference"
 
-	"git.moleculesai.app/molecule-ai/pinion/internal/errdef"
 	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore"
+	"git.moleculesai.app/molecule-ai/pinion/internal/registry"
 )
 
 // PublishedDigest asks a registry which manifest ref names, with the credentials of the Docker
@@ -32,45 +25,18 @@ func (e *Engine) PublishedDigest(ctx context.Context, ref string) (string, error
 	if err != nil {
 		return "", failure(err)
 	}
-	login, err := e.login(reference.Domain(named))
+	login, err := e.logins.For(reference.Domain(named))
 	if err != nil {
 		return "", failure(err)
 	}
-	_, found, err := login.resolver().Resolve(ctx, reference.TagNameOnly(named).String())
+	repository, err := registry.Open(ref, login)
 	if err != nil {
-		return "", failure(login.headFailure(ref, err))
+		return "", err
+	}
+	defer repository.Close()
+	found, err := repository.Head(ctx)
+	if err != nil {
+		return "", err
 	}
 	return found.Digest.String(), nil
-}
-
-// resolver returns a client of registries that shows the login to its own host.
-func (l login) resolver() remotes.Resolver {
-	return docker.NewResolver(docker.ResolverOptions{Hosts: docker.ConfigureDefaultRegistries(
-		docker.WithAuthorizer(docker.NewDockerAuthorizer(docker.WithAuthCreds(l.forHost))),
-		docker.WithPlainHTTP(docker.MatchLocalhost))})
-}
-
-// forHost returns the credentials if a host is the login's.
-func (l login) forHost(host string) (user, secret string, err error) {
-	if own, err := docker.DefaultHost(l.host); err != nil || host != own {
-		return "", "", err
-	}
-	return l.user, l.secret, nil
-}
-
-// headFailure returns an error of the registry's that a HEAD request came to.
-func (l login) headFailure(ref string, err error) error {
-	status, _ := errors.AsType[remoteerrors.ErrUnexpectedStatus](err)
-	err = l.secrets.Error(err)
-	switch {
-	case cerrdefs.IsNotFound(err):
-		return errdef.In(errdef.RegistryImageMissing, ref,
-			fmt.Errorf("%w: %w", imagestore.ErrNotFound, err))
-	case status.StatusCode == http.StatusUnauthorized, status.StatusCode == http.StatusForbidden,
-		errors.Is(err, docker.ErrInvalidAuthorization):
-		return errdef.In(errdef.RegistryUnauthorized, l.host,
-			fmt.Errorf("%w: %w", imagestore.ErrUnauthorized, err))
-	}
-	return errdef.In(errdef.RegistryUnreachable, l.host,
-		fmt.Errorf("%w: %s: %w", imagestore.ErrUnavailable, l.host, err))
 }

@@ -43,7 +43,7 @@ func TestPushGivesTheNameBack(t *testing.T) {
 					tag(c.meanwhile)
 					http.Error(w, `{"message":"no"}`, http.StatusInternalServerError)
 				})
-			if _, err := r.Push(t.Context(), ids[0], name, nil); err == nil {
+			if _, err := r.Push(t.Context(), imagestore.Push{ID: ids[0], Ref: name}, nil); err == nil {
 				t.Error("the push succeeded")
 			}
 			want := ""

@@ -30,11 +30,11 @@ func (e *Engine) Pull(
 	if err != nil {
 		return e.fail(ctx, "pull", ref, err)
 	}
-	login, err := e.login(reference.Domain(named))
+	login, err := e.logins.For(reference.Domain(named))
 	if err != nil {
 		return &imagestore.Error{Op: "pull", Origin: imagestore.OriginRegistry, Ref: ref, Err: err}
 	}
-	opts := client.ImagePullOptions{RegistryAuth: login.header}
+	opts := client.ImagePullOptions{RegistryAuth: login.Header}
 	if opts.Platforms, err = e.pullPlatforms(ctx, platform); err != nil {
 		return e.fail(ctx, "pull", ref, err)
 	}

@@ -7,60 +7,91 @@ import (
 	"fmt"
 
 	"github.com/distribution/reference"
-	"github.com/moby/moby/api/pkg/authconfig"
-	"github.com/moby/moby/api/types/registry"
 	"github.com/moby/moby/client"
 	"github.com/opencontainers/go-digest"
 
+	"git.moleculesai.app/molecule-ai/pinion/internal/errdef"
 	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore"
+	"git.moleculesai.app/molecule-ai/pinion/internal/registry"
 )
 
-// Push makes the engine send the image with this ID to a registry under ref, with the credentials
-// that the Docker config has for it. It returns the digest of the manifest that the registry shows
-// under ref afterwards, which is the one that the engine sent, and on the containerd store the ID.
-// If the registry refuses the push and has this very image under ref, Push returns its digest too.
+// Push makes the engine send an image to a registry, with the credentials that the Docker config
+// has for it. It returns the digest of the manifest that the registry shows under the name
+// afterwards, which is the one that was sent, and on the containerd store the ID. If the registry
+// refuses the push and has this very image under the name, Push returns its digest too. If a proxy
+// refuses the engine's requests for their size, this process sends the image in pieces.
 //
-// The engine pushes by name, so the image has the name ref during the push. Afterwards ref names
-// what it named before, unless another process moved it. The caller prevents concurrent pushes of
-// one ref. progress is that of Pull.
+// The engine pushes by name, so the image has the name during the push. Afterwards the name means
+// what it meant before, unless another process moved it. The caller prevents concurrent pushes
+// under one name. progress is that of Pull.
 //
 // Errors are *imagestore.Error. From the registry (Origin says so): ErrUnauthorized, ErrNotFound,
 // ErrUnavailable, ErrTagFixed, and an *imagestore.TakenError if the registry has another image
-// under ref. From the engine: ErrNotFound (no such image), ErrUnavailable.
+// under the name. From the engine: ErrNotFound (no such image), ErrUnavailable.
 func (e *Engine) Push(
-	ctx context.Context, id, ref string, progress func(imagestore.Progress),
+	ctx context.Context, p imagestore.Push, progress func(imagestore.Progress),
 ) (string, error) {
 	ctx = withNote(ctx)
-	named, err := reference.ParseNormalizedNamed(ref)
+	named, err := reference.ParseNormalizedNamed(p.Ref)
 	if err != nil {
-		return "", e.fail(ctx, "push", ref, err)
+		return "", e.fail(ctx, "push", p.Ref, err)
 	}
-	login, err := e.login(reference.Domain(named))
+	login, err := e.logins.For(reference.Domain(named))
 	if err != nil {
-		return "", &imagestore.Error{Op: "push", Origin: imagestore.OriginRegistry, Ref: ref,
+		return "", &imagestore.Error{Op: "push", Origin: imagestore.OriginRegistry, Ref: p.Ref,
 			Err: err}
 	}
-	restore, err := e.lend(ctx, id, ref)
+	info, err := e.Info(ctx)
+	if err != nil {
+		return "", err
+	}
+	if info.Kind == imagestore.KindClassic {
+		if has, ok := e.nameThere(ctx, p, login); ok {
+			return has, nil
+		}
+	}
+	if progress == nil {
+		progress = func(imagestore.Progress) {}
+	}
+	var sent int64
+	has, err := e.pushAs(ctx, info.Kind, p, login, func(now imagestore.Progress) {
+		sent = now.Bytes
+		progress(now)
+	})
+	if at, _ := errdef.SituationOf(err); at == errdef.RegistryBodyLimit {
+		return e.upload(ctx, info.Kind, p, login, func(now imagestore.Progress) {
+			now.Bytes += sent
+			progress(now)
+		})
+	}
+	return has, err
+}
+
+func (e *Engine) pushAs(
+	ctx context.Context, kind imagestore.Kind, p imagestore.Push, login registry.Login,
+	progress func(imagestore.Progress),
+) (string, error) {
+	restore, err := e.lend(ctx, p.ID, p.Ref)
 	if err != nil {
 		return "", err
 	}
 	defer restore()
-	sent, err := e.push(ctx, ref, login.orNone(), newReport(progress).see)
+	sent, err := e.push(ctx, p.Ref, login.HeaderOrNone(), newReport(progress).see)
 	if err != nil {
-		return e.afterRefusal(ctx, id, named, login,
-			e.registryFailure(ctx, "push", ref, login, err))
+		return e.afterRefusal(ctx, p.ID, p.Ref, login,
+			e.registryFailure(ctx, "push", p.Ref, login, err))
 	}
-	shown, err := e.shown(ctx, ref, login)
+	shown, err := e.shown(ctx, p.Ref, login)
 	if err != nil {
-		return "", e.registryFailure(ctx, "push", ref, login, err)
+		return "", e.registryFailure(ctx, "push", p.Ref, login, err)
 	}
-	return shown.String(), e.checkPushed(ctx, id, ref, sent, shown)
+	return shown.String(), e.checkPushed(ctx, kind, p, sent, shown)
 }
 
 // shown returns the digest that the registry shows to the engine under ref.
-func (e *Engine) shown(ctx context.Context, ref string, l login) (digest.Digest, error) {
+func (e *Engine) shown(ctx context.Context, ref string, l registry.Login) (digest.Digest, error) {
 	got, err := e.api.DistributionInspect(ctx, ref,
-		client.DistributionInspectOptions{EncodedRegistryAuth: l.header})
+		client.DistributionInspectOptions{EncodedRegistryAuth: l.Header})
 	return got.Descriptor.Digest, err
 }
 
@@ -110,16 +141,15 @@ func (e *Engine) push(
 }
 
 // checkPushed returns an error unless the engine and the registry show this image.
-func (e *Engine) checkPushed(ctx context.Context, id, ref string, sent, shown digest.Digest) error {
-	info, err := e.Info(ctx)
-	if err != nil {
-		return err
-	}
+func (e *Engine) checkPushed(
+	ctx context.Context, kind imagestore.Kind, p imagestore.Push, sent, shown digest.Digest,
+) error {
+	id, ref := p.ID, p.Ref
 	named, err := e.Inspect(ctx, ref)
 	if err != nil {
 		return err
 	}
-	if info.Kind == imagestore.KindContainerd && sent == "" {
+	if kind == imagestore.KindContainerd && sent == "" {
 		sent = digest.Digest(id) // the image is pushed as it is
 	}
 	switch {
@@ -127,7 +157,7 @@ func (e *Engine) checkPushed(ctx context.Context, id, ref string, sent, shown di
 		err = fmt.Errorf("another process moved the name to %s during the push", named.ID)
 	case sent.Validate() != nil:
 		err = errors.New("the engine did not say what it pushed")
-	case info.Kind == imagestore.KindContainerd && sent.String() != id:
+	case kind == imagestore.KindContainerd && sent.String() != id:
 		err = fmt.Errorf("the engine pushed %s where %s was asked for", sent, id)
 	case shown != sent:
 		return &imagestore.Error{Op: "push", Origin: imagestore.OriginRegistry, Ref: ref,
@@ -137,13 +167,4 @@ func (e *Engine) checkPushed(ctx context.Context, id, ref string, sent, shown di
 		return nil
 	}
 	return e.fail(ctx, "push", ref, err)
-}
-
-// orNone is the header for requests that require one, such as the push of engines before 23.
-func (l login) orNone() string {
-	if l.header != "" {
-		return l.header
-	}
-	value, _ := authconfig.Encode(registry.AuthConfig{}) // an empty struct always marshals
-	return value
 }

@@ -33,17 +33,17 @@ func testRealPush(t *testing.T, daemon *parts.Dockerd, kind imagestore.Kind) {
 	for i, fixed := range parts.FixedTags() {
 		t.Run(fixed.Registry, func(t *testing.T) {
 			ref := fmt.Sprintf("%s/team/overwritten-%d:denied", host, i)
-			digest, err := engine.Push(t.Context(), one, ref, nil)
+			digest, err := engine.Push(t.Context(), imagestore.Push{ID: one, Ref: ref}, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
 			front.SetHook(parts.KeepTags(registry.URL(), fixed.Refusal))
 			defer front.SetHook(nil)
-			again, err := engine.Push(t.Context(), one, ref, nil)
+			again, err := engine.Push(t.Context(), imagestore.Push{ID: one, Ref: ref}, nil)
 			if err != nil || again != digest {
 				t.Errorf("the same image again: %q, %v, want %s", again, err, digest)
 			}
-			_, err = engine.Push(t.Context(), two, ref, nil)
+			_, err = engine.Push(t.Context(), imagestore.Push{ID: two, Ref: ref}, nil)
 			taken, ok := errors.AsType[*imagestore.TakenError](err)
 			if !ok || taken.Digest != digest || taken.Labels["content"] != "one" {
 				t.Fatalf("another image: %v", err)
@@ -55,7 +55,7 @@ func testRealPush(t *testing.T, daemon *parts.Dockerd, kind imagestore.Kind) {
 			if errors.Is(err, imagestore.ErrUnavailable) {
 				t.Errorf("the registry answers: %v", err)
 			}
-			other, err := engine.Push(t.Context(), two, ref+"2", nil)
+			other, err := engine.Push(t.Context(), imagestore.Push{ID: two, Ref: ref + "2"}, nil)
 			if err != nil || other == digest {
 				t.Errorf("a new name: %q, %v", other, err)
 			}

@@ -16,13 +16,12 @@ import (
 	"time"
 
 	"github.com/distribution/reference"
-	"github.com/docker/cli/cli/config/types"
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"git.moleculesai.app/molecule-ai/pinion/internal/failpoint"
 	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore"
-	"git.moleculesai.app/molecule-ai/pinion/internal/redact"
+	"git.moleculesai.app/molecule-ai/pinion/internal/registry"
 )
 
 const (
@@ -110,11 +109,9 @@ func (o *oneImage) refuse() {
 }
 
 // login returns the credential that the engine shows.
-func (o *oneImage) login() (login, error) {
+func (o *oneImage) login() (registry.Login, error) {
 	host, _, _ := strings.Cut(o.name, "/")
-	value, err := header(types.AuthConfig{Username: registryUser, Password: o.password,
-		ServerAddress: host})
-	return login{host: host, header: value, secrets: redact.New(o.password, value)}, err
+	return registry.PasswordLogin(host, registryUser, o.password)
 }
 
 // ServeHTTP implements http.Handler.

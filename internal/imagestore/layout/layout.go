@@ -16,6 +16,7 @@ import (
 
 	"git.moleculesai.app/molecule-ai/pinion/internal/errdef"
 	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore"
+	"git.moleculesai.app/molecule-ai/pinion/internal/registry"
 )
 
 // ErrNoLayout means that a folder is no OCI image layout, or a broken one.
@@ -26,8 +27,12 @@ type Layout struct {
 	path string
 	root *os.Root
 	// sync writes a file, or a folder's entries, to the disk.
-	sync func(*os.File) error
+	sync   func(*os.File) error
+	logins Logins
 }
+
+// Option adjusts a Layout.
+type Option func(*Layout)
 
 // privateDir holds locks, temporary files and the list of loose blobs. The format permits other
 // files.
@@ -35,11 +40,15 @@ const privateDir = ".pinion"
 
 // Open opens the folder. It creates a missing folder with mode 0700. A folder that is neither empty
 // nor a layout is ErrNoLayout. Errors are *imagestore.Error.
-func Open(dir string) (*Layout, error) {
+func Open(dir string, opts ...Option) (*Layout, error) {
 	l, err := open(dir)
 	if err != nil {
 		return nil, &imagestore.Error{Op: "open", Origin: imagestore.OriginLayout, Ref: dir,
 			Err: err}
+	}
+	l.logins = func(host string) (registry.Login, error) { return registry.Login{Host: host}, nil }
+	for _, o := range opts {
+		o(l)
 	}
 	return l, nil
 }

@@ -74,16 +74,16 @@ func (m *Memory) Pull(
 
 // Push implements [imagestore.Pusher]. The digest in the registry is the ID.
 func (m *Memory) Push(
-	ctx context.Context, id, ref string, progress func(imagestore.Progress),
+	ctx context.Context, p imagestore.Push, progress func(imagestore.Progress),
 ) (string, error) {
-	if err := m.begin(ctx, "push", ref); err != nil {
+	if err := m.begin(ctx, "push", p.Ref); err != nil {
 		return "", err
 	}
 	m.report(progress)
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.Pushed = append(m.Pushed, ref+" "+id)
-	return id, nil
+	m.Pushed = append(m.Pushed, p.Ref+" "+p.ID)
+	return p.ID, nil
 }
 
 func (m *Memory) report(progress func(imagestore.Progress)) {

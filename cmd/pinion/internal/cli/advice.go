@@ -33,13 +33,13 @@ var advice = map[errdef.Situation]string{
 	errdef.RegistryBlank: "unset MOLECULE_IMAGE_REGISTRY to build locally, or set it to a " +
 		"registry's prefix, such as registry.example/team",
 	errdef.RegistryImageMissing: "check the name and the tag of {}",
-	errdef.RegistryUnreachable:  "check the engine's network and proxy",
+	errdef.RegistryUnreachable: "check the network and proxy of the engine, or with " +
+		"--store oci:DIR of this machine",
 	errdef.RegistryTagFixed: "let tags be overwritten at {}, delete the tag there, or push a " +
 		"commit that is not there",
-	errdef.RegistryBodyLimit: "raise the limit of the proxy before {}, or build with " +
-		"--store oci:DIR and push from there, in pieces",
-	errdef.TransferStalled: "check the network between the engine and the registry, or allow " +
-		"more time with --stall-after",
+	errdef.RegistryBodyLimit: "raise the limit of the proxy before {} to 1 MB or more",
+	errdef.TransferStalled: "check the network between the image store and the registry, or " +
+		"allow more time with --stall-after",
 	errdef.PullNeedsEngine: "leave out --store, or unset MOLECULE_IMAGE_REGISTRY to build",
 	errdef.DiskFull:        "make room on the disk of {}, for example by `pinion prune`",
 	errdef.FolderReadOnly:  "make {} writable, or name another folder with --store",

@@ -33,8 +33,8 @@ builders repeat only changed steps. The results are printed before that, and it 
 the command then.
 
 --push also pushes the images to the registry that others name in MOLECULE_IMAGE_REGISTRY, with the
-credentials of docker login; the JSON result lists names and digests. A commit chosen by --sha does
-not move :latest.
+credentials of docker login; the JSON result lists names and digests. Behind a proxy that limits
+requests, and from a folder, they go in pieces. A commit chosen by --sha does not move :latest.
 
 References are printed to stdout, one a line, in the order of the arguments. Progress and log lines
 are printed to stderr.`

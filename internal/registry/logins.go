@@ -1,4 +1,4 @@
-package docker
+package registry
 
 import (
 	"errors"
@@ -11,36 +11,50 @@ import (
 	"github.com/docker/cli/cli/config/types"
 	"github.com/moby/moby/api/pkg/authconfig"
 	"github.com/moby/moby/api/types/registry"
+
+	"git.moleculesai.app/molecule-ai/pinion/internal/errdef"
+	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore"
 )
 
 // hubKey is the name under which Docker configs keep the credentials of
 // docker.io (docker/cli, cli/config/configfile).
 const hubKey = "https://index.docker.io/v1/"
 
-// registryAuth has the registry credentials of a Docker config. configfile.GetAuthConfig is not
-// used, since it takes DOCKER_AUTH_CONFIG from the process's environment.
-type registryAuth struct {
+// Logins has the registry credentials of a Docker config. configfile.GetAuthConfig is not used,
+// since it takes DOCKER_AUTH_CONFIG from the process's environment.
+type Logins struct {
 	file *configfile.ConfigFile
 	env  map[string]types.AuthConfig // DOCKER_AUTH_CONFIG, which beats the file
 }
 
-func newRegistryAuth(file *configfile.ConfigFile, env string) (registryAuth, error) {
-	auth := registryAuth{file: file}
+// NewLogins returns the credentials of a Docker config and of DOCKER_AUTH_CONFIG, which may be "".
+func NewLogins(file *configfile.ConfigFile, env string) (Logins, error) {
+	logins := Logins{file: file}
 	if env == "" {
-		return auth, nil
+		return logins, nil
 	}
 	fromEnv, err := config.LoadFromReader(strings.NewReader(env))
 	if err != nil {
 		// The parser's message may quote what it read.
-		return auth, fmt.Errorf("%w: DOCKER_AUTH_CONFIG is malformed", ErrConfig)
+		return logins, errors.New("DOCKER_AUTH_CONFIG is malformed")
 	}
-	auth.env = fromEnv.AuthConfigs
-	return auth, nil
+	logins.env = fromEnv.AuthConfigs
+	return logins, nil
 }
 
-// forHost returns the credentials for a registry, zero for none. It runs the
-// credential helper that the config names for the registry, or for all.
-func (a registryAuth) forHost(host string) (types.AuthConfig, error) {
+// For returns the credential for a registry, one without content if there is none. A credential
+// helper that fails is ErrUnauthorized.
+func (a Logins) For(host string) (Login, error) {
+	auth, err := a.find(host)
+	if err != nil {
+		return Login{}, errdef.In(errdef.CredentialHelperFailed, host,
+			fmt.Errorf("%w: %w", imagestore.ErrUnauthorized, err))
+	}
+	return newLogin(host, auth)
+}
+
+// find runs the credential helper that the config names for the registry, or for all.
+func (a Logins) find(host string) (types.AuthConfig, error) {
 	key := host
 	if host == "docker.io" || host == "index.docker.io" {
 		key = hubKey
