@@ -14,12 +14,10 @@ import (
 	"github.com/moby/buildkit/client"
 
 	"git.moleculesai.app/molecule-ai/pinion/buildkit"
-	"git.moleculesai.app/molecule-ai/pinion/cache"
 	"git.moleculesai.app/molecule-ai/pinion/internal/feed"
 	"git.moleculesai.app/molecule-ai/pinion/internal/flight"
 	"git.moleculesai.app/molecule-ai/pinion/internal/heartbeat"
 	"git.moleculesai.app/molecule-ai/pinion/internal/queue"
-	"git.moleculesai.app/molecule-ai/pinion/internal/recipe"
 )
 
 // maxEventBytes bounds the memory that the droppable events of one build use.
@@ -31,13 +29,17 @@ type builds struct {
 	queue *queue.Queue
 	clean func(string) string
 	log   *slog.Logger
+	// observe is told of each build and hit, see WithBuildObserver.
+	observe func(*Build)
 }
 
 // hit returns a call that has its image.
 func (bs *builds) hit(ctx context.Context, req request, resolved Event, img Image) *Call {
+	resolved.AskedBy = req.askedBy
 	b := newBuild(resolved, bs.clean)
 	img.Durations.Total = ms(time.Since(req.begun))
 	b.end(ctx, img, nil)
+	bs.observe(b)
 	return &Call{build: b}
 }
 
@@ -51,11 +53,15 @@ func (bs *builds) join(
 		return nil, err
 	}
 	begin := func() *Build {
+		resolved.AskedBy = req.askedBy
 		b := newBuild(resolved, bs.clean)
 		b.turn = bs.queue.Turn(!req.prewarm, b.queued)
+		bs.observe(b)
 		return b
 	}
 	run := func(ctx context.Context, b *Build) (img Image, err error) {
+		ctx, stop := b.cancellable(ctx)
+		defer stop()
 		defer func() {
 			if err != nil {
 				logLong(bs.log, b.name, err)
@@ -96,6 +102,9 @@ type Build struct {
 	// changes counts the events of each step; guarded by mu.
 	changes map[int]int
 
+	cancelled chan struct{} // closed by cancel
+	cancel    func()
+
 	done  chan struct{} // closed after image and err are set
 	image Image
 	err   error
@@ -107,6 +116,8 @@ func newBuild(resolved Event, clean func(string) string) *Build {
 		id: rand.Text(), name: resolved.Name, reference: resolved.Reference, started: time.Now(),
 		events: feed.New[Event](maxEventBytes), done: make(chan struct{}), clean: clean,
 	}
+	b.cancelled = make(chan struct{})
+	b.cancel = sync.OnceFunc(func() { close(b.cancelled) })
 	b.status = BuildStatus{ID: b.id, Name: b.name, State: BuildQueued, Reference: b.reference,
 		Started: b.started.UTC()}
 	b.emit(resolved)
@@ -127,6 +138,33 @@ func (b *Build) Started() time.Time { return b.started }
 
 // Done returns a channel that is closed when the build has ended.
 func (b *Build) Done() <-chan struct{} { return b.done }
+
+// Cancel stops the build for all of its callers, with an error of [ClassCancelled]. It does nothing
+// to a build that has ended.
+func (b *Build) Cancel() { b.cancel() }
+
+// cancellable returns a context that Cancel ends. stop frees it.
+func (b *Build) cancellable(ctx context.Context) (_ context.Context, stop func()) {
+	ctx, stop = context.WithCancel(ctx)
+	go func() {
+		select {
+		case <-b.cancelled:
+			stop()
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, stop
+}
+
+// cancellation says why the build was cancelled.
+func (b *Build) cancellation() string {
+	select {
+	case <-b.cancelled:
+		return "cancelled on request"
+	default:
+		return "cancelled: no caller waits for the build any more"
+	}
+}
 
 // Result returns the image or the error of a build that has ended. Before that it is an error.
 func (b *Build) Result() (Image, error) {
@@ -180,7 +218,7 @@ func (b *Build) end(ctx context.Context, img Image, err error) {
 		last.Failure = failureOf(ctx, err, b.clean)
 		if ctx.Err() != nil { // what failed then is nobody's fault
 			last.Failure.Message, last.Failure.Origin, last.Failure.Log =
-				b.name+": cancelled: no caller waits for the build any more", "", nil
+				b.name+": "+b.cancellation(), "", nil
 		}
 	} else {
 		if img.Outcome == OutcomeHit {
@@ -231,52 +269,6 @@ func (b *Build) latest() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.doing
-}
-
-// lock serialises all that is done with one key, in this process and others. A build that has to
-// wait gives its place in the queue to others; b is nil for none. Without a cache folder there is
-// neither a lock nor a record; the build goes on with a warning.
-func (o *Orchestrator) lock(
-	ctx context.Context, r recipe.Recipe, b *Build,
-) (unlock func(), warnings []string, err error) {
-	dir, err := o.records()
-	if err == nil {
-		unlock, err = dir.Lock(ctx, r.Key(), 0)
-	}
-	if errors.Is(err, ErrLockTimeout) {
-		unlock, err = o.waitForLock(ctx, dir, r, b)
-	}
-	switch {
-	case err == nil:
-	case errors.Is(err, ErrLockTimeout), ctx.Err() != nil:
-		return nil, nil, err
-	default:
-		unlock, warnings = func() {}, []string{fmt.Sprintf("building without a lock: %v", err)}
-	}
-	return unlock, warnings, nil
-}
-
-func (o *Orchestrator) waitForLock(
-	ctx context.Context, dir *cache.Dir, r recipe.Recipe, b *Build,
-) (unlock func(), err error) {
-	text := fmt.Sprintf("local-build: waiting for another build or push of %s", r.Reference())
-	if b == nil {
-		o.log.Info(text)
-		return dir.Lock(ctx, r.Key(), o.settings.lockWait)
-	}
-	b.notice(o.log, text)
-	ended := b.pause(ctx, func() error {
-		unlock, err = dir.Lock(ctx, r.Key(), o.settings.lockWait)
-		if errors.Is(err, ErrLockTimeout) || ctx.Err() != nil {
-			return err
-		}
-		return nil // without a lock, if there is none
-	})
-	if ended != nil && err == nil {
-		unlock()
-		err = ended
-	}
-	return unlock, err
 }
 
 // progress returns a function that emits events for BuildKit's statuses and passes the statuses on.

@@ -119,7 +119,7 @@ func TestSecretsThatBuildxDoesNotSee(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []string{EnvToken, EnvServeToken, EnvHookSecret, "TEAM_GIT_TOKEN"}
+	want := []string{EnvToken, EnvServeToken, EnvOperatorToken, EnvHookSecret, "TEAM_GIT_TOKEN"}
 	if got := o.builders.Secrets(); !slices.Equal(got, want) {
 		t.Errorf("the secrets are in %q, want %q", got, want)
 	}

@@ -2,7 +2,9 @@ package pinion
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -114,4 +116,42 @@ func (o *Orchestrator) begin(ctx context.Context, name string, req request) (*Ca
 		return o.given(ctx, t, req)
 	}
 	return o.local(ctx, from, t, req)
+}
+
+// LogInResult is the key of an attribute of log records: the call's result has the same text, as a
+// warning of the [Image] or in the log of the [StepError]. A program that shows results may drop
+// the record.
+const LogInResult = "in_result"
+
+// logStep logs the last lines of the step that failed, if one did.
+func logStep(log *slog.Logger, name string, err error) {
+	step, ok := errors.AsType[*StepError](err)
+	if !ok {
+		return
+	}
+	for _, line := range step.Log {
+		log.Error(fmt.Sprintf("local-build: %s: %s", name, line), LogInResult, true)
+	}
+}
+
+// logWarnings logs warnings of an image.
+func logWarnings(log *slog.Logger, name string, warnings []string) {
+	for _, w := range warnings {
+		log.Warn(fmt.Sprintf("%s: %s", name, w), LogInResult, true)
+	}
+}
+
+// withChecks adds to the error of a build what BuildKit remarked before.
+func withChecks(err error, checks []BuildCheck) error {
+	if e, ok := errors.AsType[*Error](err); ok && len(checks) > 0 {
+		e.Checks = checks
+	}
+	return err
+}
+
+// logChecks logs what BuildKit remarked before a build failed.
+func logChecks(log *slog.Logger, name string, err error) {
+	if e, ok := errors.AsType[*Error](err); ok {
+		logWarnings(log, name, e.Warnings())
+	}
 }

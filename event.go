@@ -24,14 +24,15 @@ type EventType string
 // The types of events, in the order in which they can come. Each run ends with done or failed.
 const (
 	// EventResolved: the name stands for Revision and the image will be called Reference (in
-	// registry mode there is no revision). Prewarmed is true if no caller waited when it began.
+	// registry mode there is no revision). Prewarmed is true if no caller waited when it began,
+	// AskedBy says who asked, and Reason why it is no hit.
 	EventResolved EventType = "resolved"
 	// EventHit: the store has the image already.
 	EventHit EventType = "hit"
 	// EventQueued: Position runs must end before this one starts; at 1 it is next. It is sent
 	// again when the position changes, and only the newest is kept.
 	EventQueued EventType = "queued"
-	// EventFetching: the builder is asked for the commit.
+	// EventFetching: Builder is asked for the commit.
 	EventFetching EventType = "fetching"
 	// EventStep: a step of the build changed its state, see Step.
 	EventStep EventType = "step"
@@ -70,10 +71,17 @@ type Event struct {
 	Revision  git.Revision `json:"revision,omitzero"`
 	Reference string       `json:"reference,omitempty"`
 	Prewarmed bool         `json:"prewarmed,omitempty"`
-	Position  int          `json:"position,omitempty"`
-	Step      *Step        `json:"step,omitempty"`
-	Text      string       `json:"text,omitempty"`
-	Bytes     int64        `json:"bytes,omitempty"`
+	// AskedBy is the text of the call that began the run, see the option of that name.
+	AskedBy string `json:"asked_by,omitempty"`
+	// Pinned reports whether the caller chose the commit or a working tree, and did not ask for the
+	// branch's head.
+	Pinned   bool           `json:"pinned,omitempty"`
+	Reason   string         `json:"reason,omitempty"`
+	Builder  *buildkit.Info `json:"builder,omitempty"`
+	Position int            `json:"position,omitempty"`
+	Step     *Step          `json:"step,omitempty"`
+	Text     string         `json:"text,omitempty"`
+	Bytes    int64          `json:"bytes,omitempty"`
 	// Elapsed is in milliseconds.
 	Elapsed int64       `json:"elapsed_ms,omitempty"`
 	Image   *Image      `json:"image,omitempty"`
@@ -239,44 +247,6 @@ func failureOf(ctx context.Context, err error, clean func(string) string) *Failu
 	return f
 }
 
-// LogInResult is the key of an attribute of log records: the call's result has the same text, as a
-// warning of the [Image] or in the log of the [StepError]. A program that shows results may drop
-// the record.
-const LogInResult = "in_result"
-
-// logStep logs the last lines of the step that failed, if one did.
-func logStep(log *slog.Logger, name string, err error) {
-	step, ok := errors.AsType[*StepError](err)
-	if !ok {
-		return
-	}
-	for _, line := range step.Log {
-		log.Error(fmt.Sprintf("local-build: %s: %s", name, line), LogInResult, true)
-	}
-}
-
-// logWarnings logs warnings of an image.
-func logWarnings(log *slog.Logger, name string, warnings []string) {
-	for _, w := range warnings {
-		log.Warn(fmt.Sprintf("%s: %s", name, w), LogInResult, true)
-	}
-}
-
-// withChecks adds to the error of a build what BuildKit remarked before.
-func withChecks(err error, checks []BuildCheck) error {
-	if e, ok := errors.AsType[*Error](err); ok && len(checks) > 0 {
-		e.Checks = checks
-	}
-	return err
-}
-
-// logChecks logs what BuildKit remarked before a build failed.
-func logChecks(log *slog.Logger, name string, err error) {
-	if e, ok := errors.AsType[*Error](err); ok {
-		logWarnings(log, name, e.Warnings())
-	}
-}
-
 // check keeps and emits a remark of BuildKit.
 func (b *Build) check(c BuildCheck) {
 	c = c.Clean(b.clean)
@@ -321,11 +291,20 @@ type BuildStatus struct {
 	Reference string       `json:"reference"`
 	Revision  git.Revision `json:"revision,omitzero"`
 	// Prewarmed reports whether the build began before a caller waited for it.
-	Prewarmed bool      `json:"prewarmed,omitempty"`
-	Started   time.Time `json:"started"`
-	Ended     time.Time `json:"ended,omitzero"`
-	Image     *Image    `json:"image,omitempty"`
-	Failure   *Failure  `json:"failure,omitempty"`
+	Prewarmed bool `json:"prewarmed,omitempty"`
+	// AskedBy is the text of the call that began the build, see the option of that name.
+	AskedBy string `json:"asked_by,omitempty"`
+	// Pinned reports whether the caller chose the commit or a working tree, and did not ask for the
+	// branch's head.
+	Pinned bool `json:"pinned,omitempty"`
+	// Reason says why the call was not a hit.
+	Reason string `json:"reason,omitempty"`
+	// Builder is nil until the builder is asked for the commit, and in registry mode.
+	Builder *buildkit.Info `json:"builder,omitempty"`
+	Started time.Time      `json:"started"`
+	Ended   time.Time      `json:"ended,omitzero"`
+	Image   *Image         `json:"image,omitempty"`
+	Failure *Failure       `json:"failure,omitempty"`
 	// SupersededBy is the branch's head if it is known to have moved since.
 	SupersededBy git.Revision `json:"superseded_by,omitzero"`
 }
@@ -335,6 +314,9 @@ func (s *BuildStatus) observe(e Event) {
 	switch e.Type {
 	case EventResolved:
 		s.Revision, s.Prewarmed = e.Revision, e.Prewarmed
+		s.AskedBy, s.Pinned, s.Reason = e.AskedBy, e.Pinned, e.Reason
+	case EventFetching:
+		s.Builder = e.Builder
 	case EventQueued:
 		s.Position = e.Position
 	case EventDone:

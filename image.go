@@ -163,7 +163,8 @@ type Pushed struct {
 
 // resolution returns the event that says what a request is about.
 func (w work) resolution() Event {
-	e := Event{Type: EventResolved, Name: w.template.Name, Reference: w.recipe.Reference()}
+	e := Event{Type: EventResolved, Name: w.template.Name, Reference: w.recipe.Reference(),
+		Pinned: !w.request.followsBranch()}
 	if w.tree == nil {
 		e.Revision, e.Prewarmed = w.recipe.Revision, w.request.prewarm
 	}

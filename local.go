@@ -73,7 +73,9 @@ func (o *Orchestrator) local(
 		}
 		return o.withPush(w, o.builds.hit(ctx, req, w.resolution(), img)), nil
 	}
-	c, err := o.builds.join(ctx, req.sharing(w.recipe.Key()), req, w.resolution(),
+	resolved := w.resolution()
+	resolved.Reason = string(miss)
+	c, err := o.builds.join(ctx, req.sharing(w.recipe.Key()), req, resolved,
 		func(ctx context.Context, b *Build) (Image, error) { return o.build(ctx, w, miss, b) })
 	if err != nil {
 		return nil, err
@@ -291,7 +293,8 @@ func (o *Orchestrator) solve(
 	}
 	o.announce(w, bk, platform, b)
 	o.log.Info("local-build: solving " + w.source() + w.occasion())
-	b.emit(Event{Type: EventFetching})
+	info := bk.Info()
+	b.emit(Event{Type: EventFetching, Builder: &info})
 	beats := heartbeat.Start(func(h heartbeat.Beat) { b.stillBuilding(o.log, h) })
 	defer beats.Stop()
 	begun := time.Now()

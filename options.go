@@ -46,8 +46,9 @@ const (
 // Environment variables with a server's secrets. The library does not read them; like the tokens,
 // they are not passed on to docker buildx.
 const (
-	EnvServeToken = "PINION_SERVE_TOKEN"
-	EnvHookSecret = "PINION_HOOK_SECRET" //nolint:gosec // a name, not a token
+	EnvServeToken    = "PINION_SERVE_TOKEN"
+	EnvOperatorToken = "PINION_OPERATOR_TOKEN"
+	EnvHookSecret    = "PINION_HOOK_SECRET" //nolint:gosec // a name, not a token
 )
 
 // NativePlatform stands for the builder's own platform.
@@ -104,6 +105,7 @@ type settings struct {
 	lockWait  time.Duration
 	logger    *slog.Logger
 	progress  func(name string, s *client.SolveStatus)
+	observe   func(*Build)
 
 	maxParallel int
 	buildCache  string
@@ -120,6 +122,7 @@ func defaults() settings {
 		buildCache: BuildCacheAuto,
 		logger:     slog.New(slog.DiscardHandler),
 		progress:   func(string, *client.SolveStatus) {},
+		observe:    func(*Build) {},
 		stallAfter: limit.Limit{Duration: DefaultStallAfter},
 	}
 }
@@ -243,6 +246,11 @@ func WithProgress(f func(name string, s *client.SolveStatus)) Option {
 	return func(s *settings) { s.progress = f }
 }
 
+// WithBuildObserver registers f for each build, pull and hit as it begins; a hit has ended by then.
+// Calls that share a build are one. f is called on the goroutine of the call that begins it, so it
+// must return at once; it may keep the build and read its events elsewhere. The default is none.
+func WithBuildObserver(f func(*Build)) Option { return func(s *settings) { s.observe = f } }
+
 // WithMaxParallel bounds the builds and pulls that run at once; the others queue in the order in
 // which they were asked for. Hits don't wait. The default, and 0, is no bound.
 func WithMaxParallel(n int) Option { return func(s *settings) { s.maxParallel = n } }
@@ -328,7 +336,8 @@ func (s settings) builderConfig(variables func() []string) builder.Config {
 	c := builder.Config{
 		Lookup: s.lookup, Addr: s.addr, TLS: s.tls, Name: s.builder, Engine: s.engineConfig(),
 		StartManaged: s.managed, Secrets: func() []string {
-			return append([]string{EnvToken, EnvServeToken, EnvHookSecret}, variables()...)
+			return append([]string{EnvToken, EnvServeToken, EnvOperatorToken, EnvHookSecret},
+				variables()...)
 		},
 	}
 	if s.addr == ManagedBuilder {

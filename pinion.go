@@ -18,6 +18,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -168,7 +169,8 @@ func New(opts ...Option) (*Orchestrator, error) {
 	o.records = lazy.New(func() (*cache.Dir, error) { return cache.Open(s.cachePath()) },
 		(*cache.Dir).Exists).Get
 	o.connect = o.builders.Connect
-	o.builds = builds{queue: queue.New(s.maxParallel), clean: o.clean, log: o.log}
+	o.builds = builds{queue: queue.New(s.maxParallel), clean: o.clean, log: o.log,
+		observe: s.observe}
 	o.caches = buildcache.New(buildcache.Config{Spec: spec, Records: o.records, Log: o.log,
 		Redact: o.Redact})
 	return o, nil
@@ -275,4 +277,50 @@ func (o *Orchestrator) DockerClient() (*client.Client, error) {
 				store.Endpoint()))}
 	}
 	return engine.Client(), nil
+}
+
+// lock serialises all that is done with one key, in this process and others. A build that has to
+// wait gives its place in the queue to others; b is nil for none. Without a cache folder there is
+// neither a lock nor a record; the build goes on with a warning.
+func (o *Orchestrator) lock(
+	ctx context.Context, r recipe.Recipe, b *Build,
+) (unlock func(), warnings []string, err error) {
+	dir, err := o.records()
+	if err == nil {
+		unlock, err = dir.Lock(ctx, r.Key(), 0)
+	}
+	if errors.Is(err, ErrLockTimeout) {
+		unlock, err = o.waitForLock(ctx, dir, r, b)
+	}
+	switch {
+	case err == nil:
+	case errors.Is(err, ErrLockTimeout), ctx.Err() != nil:
+		return nil, nil, err
+	default:
+		unlock, warnings = func() {}, []string{fmt.Sprintf("building without a lock: %v", err)}
+	}
+	return unlock, warnings, nil
+}
+
+func (o *Orchestrator) waitForLock(
+	ctx context.Context, dir *cache.Dir, r recipe.Recipe, b *Build,
+) (unlock func(), err error) {
+	text := fmt.Sprintf("local-build: waiting for another build or push of %s", r.Reference())
+	if b == nil {
+		o.log.Info(text)
+		return dir.Lock(ctx, r.Key(), o.settings.lockWait)
+	}
+	b.notice(o.log, text)
+	ended := b.pause(ctx, func() error {
+		unlock, err = dir.Lock(ctx, r.Key(), o.settings.lockWait)
+		if errors.Is(err, ErrLockTimeout) || ctx.Err() != nil {
+			return err
+		}
+		return nil // without a lock, if there is none
+	})
+	if ended != nil && err == nil {
+		unlock()
+		err = ended
+	}
+	return unlock, err
 }

@@ -26,6 +26,7 @@ type request struct {
 	isPush  bool
 	pushTo  string
 	onEvent func(Event)
+	askedBy string
 	begun   time.Time
 
 	workOptions
@@ -122,6 +123,10 @@ func CacheTo(entry string) EnsureOption {
 func PushTo(prefix string) EnsureOption {
 	return func(r *request) { r.pushTo, r.isPush = prefix, true }
 }
+
+// AskedBy says who asks, in a few words, for the status of a build that this call begins. Pinion
+// makes nothing of it.
+func AskedBy(who string) EnsureOption { return func(r *request) { r.askedBy = who } }
 
 // OnEvent registers f for what happens until [Orchestrator.Ensure] returns, including what has
 // happened before in a build that others began. f is called for one event at a time, in order. A
