@@ -22,6 +22,12 @@ func CacheDir(lookup Lookup, elem ...string) string {
 	return below(lookup, "XDG_CACHE_HOME", ".cache", elem)
 }
 
+// StateDir returns a path below $XDG_STATE_HOME, or below ~/.local/state by default. It is "" if
+// there is no home folder.
+func StateDir(lookup Lookup, elem ...string) string {
+	return below(lookup, "XDG_STATE_HOME", filepath.Join(".local", "state"), elem)
+}
+
 // Home returns the user's home folder from HOME or USERPROFILE, or "" if neither is set.
 func Home(lookup Lookup) string {
 	if home, _ := lookup("HOME"); home != "" {

@@ -33,13 +33,14 @@ var floors = [][]string{
 	{"."},
 	{
 		"cmd/internal/buildversion", "cmd/internal/container", "cmd/internal/daemon",
-		"cmd/internal/exitcode", "cmd/internal/schema", "cmd/internal/terminal",
+		"cmd/internal/exitcode", "cmd/internal/history", "cmd/internal/schema",
+		"cmd/internal/terminal",
 	},
 	{"cmd/internal/daemon/serve", "cmd/internal/server"},
 	{"cmd/internal/watch"},
 	{
 		"cmd/pinion/internal/cli/envdoc", "cmd/pinion/internal/cli/flags",
-		"cmd/pinion/internal/cli/output",
+		"cmd/pinion/internal/cli/output", "cmd/pinion/internal/cli/remote",
 	},
 	{"cmd/pinion/internal/cli"},
 	{
