@@ -4,35 +4,50 @@ import (
 	"errors"
 	"net/http"
 
-	"git.moleculesai.app/molecule-ai/pinion"
+	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/history"
 	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/schema"
 )
 
 // interestHeader carries the interest of a 202 response.
 const interestHeader = "Pinion-Interest"
 
-func (s *Server) listBuilds(w http.ResponseWriter, _ *http.Request) {
+func (s *Server) listBuilds(w http.ResponseWriter, r *http.Request) {
+	f, p := readFilter(r)
+	if p != nil {
+		s.writeProblem(w, r, p)
+		return
+	}
+	list, err := s.find(r.Context(), f)
+	if err != nil {
+		s.writeProblem(w, r, noHistory(err))
+		return
+	}
 	s.writeJSON(w, http.StatusOK, struct {
-		Schema int                  `json:"schema"`
-		Builds []pinion.BuildStatus `json:"builds"`
-	}{schema.Version, s.builds.list()})
+		Schema int             `json:"schema"`
+		Builds []history.Build `json:"builds"`
+	}{schema.Version, list})
+}
+
+func noHistory(err error) *problem {
+	return refusal(http.StatusServiceUnavailable, "no-history",
+		"The history of builds cannot be read", err.Error()).later("5")
 }
 
 func noBuild() *problem {
 	return refusal(http.StatusNotFound, "no-such-build", "There is no such build",
-		"the server remembers only the builds that ended last")
+		"neither this server nor its history has one with that ID")
 }
 
 func (s *Server) showBuild(w http.ResponseWriter, r *http.Request) {
-	_, status, ok := s.builds.get(r.PathValue("id"))
+	b, ok := s.show(r.Context(), r.PathValue("id"))
 	if !ok {
 		s.writeProblem(w, r, noBuild())
 		return
 	}
 	s.writeJSON(w, http.StatusOK, struct {
 		Schema int `json:"schema"`
-		pinion.BuildStatus
-	}{schema.Version, status})
+		history.Build
+	}{schema.Version, b})
 }
 
 // withdraw ends the interest of a caller that did not wait for its build.
@@ -43,8 +58,7 @@ func (s *Server) withdraw(w http.ResponseWriter, r *http.Request) {
 	case errors.Is(err, errNoBuild):
 		s.writeProblem(w, r, noBuild())
 	case errors.Is(err, errBuildEnded):
-		s.writeProblem(w, r, refusal(http.StatusConflict, "build-ended", "The build has ended",
-			"an interest can be withdrawn only before the build ends"))
+		s.writeProblem(w, r, endedAlready())
 	default:
 		s.writeProblem(w, r, refusal(http.StatusForbidden, "not-yours",
 			"Not an interest in this build",

@@ -159,6 +159,7 @@ func TestOpenAPI(t *testing.T) {
 	}
 	const images, builds, events, hook = "/v1/images/{name}", "/v1/builds/{id}",
 		"/v1/builds/{id}/events", "/v1/hooks/gitea"
+	const cancel, retry = builds + "/cancel", builds + "/retry"
 	for _, path := range []string{"/healthz", "/readyz", "/metrics", "/openapi.yaml", "/v1/images",
 		"/v1/templates", "/v1/builds"} {
 		ask(http.MethodGet, path, path, "")
@@ -199,6 +200,25 @@ func TestOpenAPI(t *testing.T) {
 	ask(http.MethodGet, "/v1/builds", "/v1/builds", "")
 	ask(http.MethodGet, events, at+"/events", "")
 	ask(http.MethodGet, events, at+"/events", "", "Last-Event-ID", "99")
+	ask(http.MethodPost, cancel, at+"/cancel", "")
+	s.operator = s.token
+	ask(http.MethodPost, cancel, "/v1/builds/no-such/cancel", "")
+	ask(http.MethodPost, cancel, at+"/cancel", "")
+	ask(http.MethodPost, retry, "/v1/builds/no-such/retry", "")
+	again := ask(http.MethodPost, retry, at+"/retry", "")
+	ask(http.MethodPost, retry, at+"/retry", "") // one too many
+	ask(http.MethodPost, cancel, again.Header.Get("Location")+"/cancel", "")
+	s.interestsOf(t, 0)
+	ended := s.backend.all[0]
+	for _, name := range []string{"there", "leaks", "away"} {
+		ended.setStatus(func(b *pinion.BuildStatus) { b.Name = name })
+		ask(http.MethodPost, retry, at+"/retry", "")
+	}
+	ended.setStatus(func(b *pinion.BuildStatus) { b.Pinned, b.Revision = true, b.SupersededBy })
+	ask(http.MethodPost, retry, at+"/retry", "")
+	s.history = unreadable{}
+	ask(http.MethodGet, "/v1/builds", "/v1/builds", "")
+	s.history = nil
 	for _, c := range []struct {
 		err    error
 		status int

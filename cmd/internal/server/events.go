@@ -17,7 +17,7 @@ import (
 // ends. It starts at the oldest available event, or after the one in Last-Event-ID. A reader that
 // reconnects with all events of an ended build gets 204, which makes a browser's EventSource stop.
 func (s *Server) stream(w http.ResponseWriter, r *http.Request) {
-	build, status, ok := s.builds.get(r.PathValue("id"))
+	build, ended, ok := s.eventsOf(r.Context(), r.PathValue("id"))
 	if !ok {
 		s.writeProblem(w, r, noBuild())
 		return
@@ -32,7 +32,7 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer s.streams.free()
-	if !status.Ended.IsZero() && !hasMore(r.Context(), build, after) {
+	if ended && !hasMore(r.Context(), build, after) {
 		w.WriteHeader(http.StatusNoContent)
 		return
 	}
@@ -63,7 +63,7 @@ func lastEventID(r *http.Request) (int64, error) {
 }
 
 // hasMore reports whether a build that has ended has events after that ID.
-func hasMore(ctx context.Context, b Build, after int64) bool {
+func hasMore(ctx context.Context, b source, after int64) bool {
 	for range b.Events(ctx, after) {
 		return true
 	}
@@ -71,7 +71,7 @@ func hasMore(ctx context.Context, b Build, after int64) bool {
 }
 
 // forward sends events until there are no more or the reader stops reading.
-func (s *Server) forward(ctx context.Context, out *sender, b Build, after int64) {
+func (s *Server) forward(ctx context.Context, out *sender, b source, after int64) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	events := toChannel(ctx, b.Events(ctx, after))

@@ -82,6 +82,8 @@ func (f *fakeBackend) Start(
 	case "leaks":
 		return nil, &pinion.Error{Name: name, Origin: pinion.OriginGit,
 			Err: errors.New("\x1b[31m" + canary)}
+	case "away":
+		return nil, &pinion.Error{Name: name, Origin: pinion.OriginGit, Err: pinion.ErrUnavailable}
 	case "slow":
 		<-ctx.Done()
 		return nil, ctx.Err()
@@ -211,6 +213,7 @@ func (b *fakeBuild) waiting() int {
 }
 
 func (b *fakeBuild) ID() string            { return b.status.ID }
+func (b *fakeBuild) Cancel()               { b.end(pinion.Image{}, context.Canceled) }
 func (b *fakeBuild) Done() <-chan struct{} { return b.done }
 func (b *fakeBuild) Events(ctx context.Context, after int64) iter.Seq[pinion.Event] {
 	return b.feed.After(ctx, after)
@@ -220,6 +223,12 @@ func (b *fakeBuild) Status() pinion.BuildStatus {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.status
+}
+
+func (b *fakeBuild) setStatus(change func(*pinion.BuildStatus)) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	change(&b.status)
 }
 
 type fakeCall struct {

@@ -55,6 +55,7 @@ func (s *Server) ensureImage(w http.ResponseWriter, r *http.Request) (outcome st
 	if p != nil {
 		return "", p
 	}
+	opts = append(opts, pinion.AskedBy(s.clean(askerOf(r))))
 	if !s.gate.enter() {
 		return "", draining()
 	}

@@ -23,6 +23,7 @@ type Build interface {
 	Status() pinion.BuildStatus
 	Events(ctx context.Context, after int64) iter.Seq[pinion.Event]
 	Done() <-chan struct{}
+	Cancel()
 }
 
 // Call is a [pinion.Call] together with its [pinion.Build].

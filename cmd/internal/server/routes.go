@@ -39,10 +39,12 @@ func (s *Server) routes() []route {
 		{pattern: "GET /v1/images", handle: s.listImages},
 		{pattern: "POST /v1/images/{name}", handle: s.ensure, query: []string{"wait"},
 			maxBody: s.limits.bodyBytes},
-		{pattern: "GET /v1/builds", handle: s.listBuilds},
+		{pattern: "GET /v1/builds", handle: s.listBuilds, query: buildQuery},
 		{pattern: "GET /v1/builds/{id}", handle: s.showBuild},
 		{pattern: "DELETE /v1/builds/{id}", handle: s.withdraw},
 		{pattern: "GET /v1/builds/{id}/events", handle: s.stream},
+		{pattern: "POST /v1/builds/{id}/cancel", handle: s.cancel, check: s.operators},
+		{pattern: "POST /v1/builds/{id}/retry", handle: s.retry},
 		{pattern: "POST /v1/hooks/gitea", handle: s.gitea, public: true,
 			maxBody: s.limits.hookBytes, readers: s.readers, slots: s.hooks, check: s.checkWebhook},
 	}

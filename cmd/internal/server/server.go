@@ -23,7 +23,9 @@ type Server struct {
 	log          *slog.Logger
 	version      string
 	token        *[sha256.Size]byte // of the token; nil requires none
+	operator     *[sha256.Size]byte // of the operators' token; nil without one
 	hook         *hook              // nil without webhooks
+	history      History            // nil without one
 	// anyRevision lets callers request commits that are not on the template's branch.
 	anyRevision bool
 	observer    func(name string)
@@ -182,7 +184,7 @@ func (s *Server) Warm(ctx context.Context, name string) (Call, error) {
 	}
 	defer s.gate.leave()
 	start := time.Now()
-	c, err := s.orchestrator.Start(ctx, name, pinion.Prewarm())
+	c, err := s.orchestrator.Start(ctx, name, pinion.Prewarm(), pinion.AskedBy("watch"))
 	if err != nil || c.Hit() {
 		return c, err
 	}

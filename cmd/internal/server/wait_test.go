@@ -120,7 +120,7 @@ func TestUnknownQueryParametersAreRefused(t *testing.T) {
 	}{
 		{"POST", "/v1/images/there?wiat=true", `\"wiat\" is unknown; known are wait`, 400},
 		{"POST", "/v1/images/there?wait=true&Wait=true", `\"Wait\"`, 400},
-		{"GET", "/v1/builds?limit=1", `\"limit\" is unknown; there are none`, 400},
+		{"GET", "/v1/templates?limit=1", `\"limit\" is unknown; there are none`, 400},
 		{"GET", "/metrics?x", `\"x\"`, 400},
 		{"GET", "/healthz?x", "ok", 200},
 		{"GET", "/readyz?x", "ready", 200},

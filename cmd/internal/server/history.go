@@ -1,0 +1,138 @@
+package server
+
+import (
+	"context"
+	"iter"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"git.moleculesai.app/molecule-ai/pinion"
+	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/history"
+)
+
+// History is the part of a [history.Dir] that the server uses.
+type History interface {
+	List(ctx context.Context, f history.Filter) ([]history.Build, error)
+	Find(ctx context.Context, prefix string) (history.Build, error)
+	Events(ctx context.Context, id string, follow bool) iter.Seq2[pinion.Event, error]
+}
+
+// WithHistory adds what the history has to the builds of this server. The default is none: the
+// server knows its own builds, and forgets all but the last.
+func WithHistory(h History) Option { return func(s *Server) { s.history = h } }
+
+// Limits of a list of builds.
+const (
+	defaultBuilds = 100
+	maxBuilds     = 1000
+)
+
+// buildQuery has the parameters of a list of builds.
+var buildQuery = []string{"name", "kind", "since", "before", "limit"}
+
+// readFilter reads the query of a list of builds.
+func readFilter(r *http.Request) (f history.Filter, p *problem) {
+	q := r.URL.Query()
+	f.Limit = defaultBuilds
+	if names := q.Get("name"); names != "" {
+		f.Names = strings.Split(names, ",")
+	}
+	if kinds := q.Get("kind"); kinds != "" {
+		f.Kinds = strings.Split(kinds, ",")
+	}
+	for _, kind := range f.Kinds {
+		if !slices.Contains(history.Kinds, kind) {
+			return f, badRequest("kind: use some of " + history.KindList())
+		}
+	}
+	for name, to := range map[string]*time.Time{"since": &f.Since, "before": &f.Before} {
+		if text := q.Get(name); text != "" {
+			at, err := time.Parse(time.RFC3339Nano, text)
+			if err != nil {
+				return f, badRequest(name + ": use a time such as 2026-03-04T05:06:07Z")
+			}
+			*to = at
+		}
+	}
+	if text := q.Get("limit"); text != "" {
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 1 || n > maxBuilds {
+			return f, badRequest("limit: use a number from 1 to " + strconv.Itoa(maxBuilds))
+		}
+		f.Limit = n
+	}
+	return f, nil
+}
+
+// find returns the builds that a filter chooses: those of this server, and those of the history.
+func (s *Server) find(ctx context.Context, f history.Filter) ([]history.Build, error) {
+	list, own := []history.Build{}, map[string]bool{}
+	for _, status := range s.builds.list() {
+		b := history.Build{BuildStatus: status, Command: "serve"}
+		own[b.ID] = true
+		if f.Wants(b) {
+			list = append(list, b)
+		}
+	}
+	if s.history != nil {
+		kept, err := s.history.List(ctx, f)
+		if err != nil {
+			return nil, err
+		}
+		for _, b := range kept {
+			if !own[b.ID] {
+				list = append(list, b)
+			}
+		}
+	}
+	slices.SortStableFunc(list, func(a, b history.Build) int {
+		return b.Started.Compare(a.Started)
+	})
+	return list[:min(len(list), f.Limit)], nil
+}
+
+// show returns one build.
+func (s *Server) show(ctx context.Context, id string) (history.Build, bool) {
+	if _, status, ok := s.builds.get(id); ok {
+		return history.Build{BuildStatus: status, Command: "serve"}, true
+	}
+	if s.history == nil {
+		return history.Build{}, false
+	}
+	b, err := s.history.Find(ctx, id)
+	return b, err == nil && b.ID == id
+}
+
+// kept is a build of the history. Its events are read once.
+type kept struct {
+	history History
+	id      string
+}
+
+// Events implements the part of Build that a stream needs.
+func (k kept) Events(ctx context.Context, after int64) iter.Seq[pinion.Event] {
+	return func(yield func(pinion.Event) bool) {
+		for e, err := range k.history.Events(ctx, k.id, true) {
+			if err != nil || e.ID > after && !yield(e) {
+				return
+			}
+		}
+	}
+}
+
+// source has the events of a build.
+type source interface {
+	Events(ctx context.Context, after int64) iter.Seq[pinion.Event]
+}
+
+// eventsOf returns the events of a build, and whether it has ended.
+func (s *Server) eventsOf(ctx context.Context, id string) (_ source, ended, ok bool) {
+	if b, status, ok := s.builds.get(id); ok {
+		return b, !status.Ended.IsZero(), true
+	}
+	b, ok := s.show(ctx, id)
+	return kept{s.history, id}, !b.IsRunning(), ok
+}

@@ -1,0 +1,137 @@
+package server
+
+import (
+	"crypto/sha256"
+	"net/http"
+	"time"
+
+	"git.moleculesai.app/molecule-ai/pinion"
+)
+
+// WithOperatorToken lets callers who send this token cancel any build, and do all that the token of
+// [WithToken] allows. By default everybody may cancel any build if no token is required, and nobody
+// otherwise.
+func WithOperatorToken(token string) Option {
+	return func(s *Server) {
+		sum := sha256.Sum256([]byte(token))
+		s.operator = &sum
+	}
+}
+
+// isOperator reports whether the caller may cancel the builds of others.
+func (s *Server) isOperator(r *http.Request) bool {
+	if s.operator == nil {
+		return s.token == nil
+	}
+	return has(r.Header.Get("Authorization"), s.operator)
+}
+
+// operators refuses requests of other callers.
+func (s *Server) operators(r *http.Request) *problem {
+	if s.isOperator(r) {
+		return nil
+	}
+	return refusal(http.StatusForbidden, "operators-only", "Only operators may do this",
+		"send the token of --operator-token-file; a caller withdraws its own interest by DELETE")
+}
+
+// cancel stops a build for all of its callers.
+func (s *Server) cancel(w http.ResponseWriter, r *http.Request) {
+	id := r.PathValue("id")
+	build, status, ok := s.builds.get(id)
+	switch {
+	case !ok:
+		b, known := s.show(r.Context(), id)
+		switch {
+		case !known:
+			s.writeProblem(w, r, noBuild())
+		case b.IsRunning():
+			s.writeProblem(w, r, refusal(http.StatusConflict, "not-ours",
+				"Another process builds this", "cancel it where it runs"))
+		default:
+			s.writeProblem(w, r, endedAlready())
+		}
+	case !status.Ended.IsZero():
+		s.writeProblem(w, r, endedAlready())
+	default:
+		s.log.Info("the build of " + status.Reference + " is cancelled on request of " +
+			s.clean(askerOf(r)))
+		build.Cancel()
+		w.WriteHeader(http.StatusNoContent)
+	}
+}
+
+func endedAlready() *problem {
+	return refusal(http.StatusConflict, "build-ended", "The build has ended",
+		"only a build that runs can be stopped")
+}
+
+// retry asks again for what a build was asked for: the branch's head, or the commit that its caller
+// had chosen.
+func (s *Server) retry(w http.ResponseWriter, r *http.Request) {
+	b, ok := s.show(r.Context(), r.PathValue("id"))
+	if !ok {
+		s.writeProblem(w, r, noBuild())
+		return
+	}
+	opts := []pinion.EnsureOption{pinion.AskedBy(s.clean(askerOf(r)))}
+	switch {
+	case b.Pinned && b.Revision.IsZero():
+		s.writeProblem(w, r, refusal(http.StatusConflict, "working-tree",
+			"A working tree cannot be built again", "only the machine that has it can build it"))
+		return
+	case b.Pinned:
+		opts = append(opts, pinion.AtRevision(b.Revision, s.anyRevision))
+	}
+	outcome, p := s.startAgain(w, r, b.Name, opts)
+	if p != nil {
+		s.logRefusal(b.Name, p)
+		s.writeProblem(w, r, p)
+	}
+	note(w, outcome)
+}
+
+// startAgain answers as a request for an image without wait does.
+func (s *Server) startAgain(
+	w http.ResponseWriter, r *http.Request, name string, opts []pinion.EnsureOption,
+) (outcome string, p *problem) {
+	if !s.gate.enter() {
+		return "", draining()
+	}
+	defer s.gate.leave()
+	if !s.interests.take() {
+		return "", tooMany("waiting callers")
+	}
+	place := &place{free: s.interests.free}
+	defer place.end()
+	ctx, cancel := s.waitContext(r)
+	defer cancel()
+	start := time.Now()
+	c, err := s.orchestrator.Start(ctx, name, opts...)
+	if err != nil {
+		return s.startFailure(ctx, err)
+	}
+	s.observer(name)
+	if c.Hit() {
+		return s.result(ctx, w, c)
+	}
+	s.builds.add(c, !c.Status().Pinned, start)
+	s.accept(w, c, place)
+	return "accepted", nil
+}
+
+// maxAsker bounds what a caller says of itself, in bytes.
+const maxAsker = 64
+
+// askerOf says who makes a request: the program, as it calls itself, and the address.
+func askerOf(r *http.Request) string {
+	who := r.UserAgent()
+	if who == "" {
+		who = "a program without a name"
+	}
+	who = who[:min(len(who), maxAsker)]
+	if from := addressOf(r); from != "" {
+		who += " at " + from
+	}
+	return who
+}
