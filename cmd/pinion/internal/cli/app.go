@@ -8,6 +8,7 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion"
 	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/buildversion"
 	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/daemon"
+	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/history"
 	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/terminal"
 	"git.moleculesai.app/molecule-ai/pinion/cmd/pinion/internal/cli/flags"
 	"git.moleculesai.app/molecule-ai/pinion/internal/redact"
@@ -42,6 +43,8 @@ type session struct {
 	Orchestrator
 	term *terminal.Terminal
 	log  *slog.Logger
+	// recorder writes builds and hits into the history; nil if the verb does not.
+	recorder *history.Recorder
 }
 
 // open returns a session without any network access. A caller that shows progress must close the
@@ -67,14 +70,16 @@ func (a *app) open(d flags.Display) (*session, error) {
 		return nil, err
 	}
 	a.hidesSteps = term.Mode() == terminal.Quiet
-	o, err := a.program.Open(append(opts, pinion.WithLogger(libraryLog),
-		pinion.WithProgress(term.Progress), pinion.WithManagedBuilder(builder.Ensure))...)
+	s := &session{term: term, log: log}
+	s.Orchestrator, err = a.program.Open(append(opts, pinion.WithLogger(libraryLog),
+		pinion.WithProgress(term.Progress), pinion.WithManagedBuilder(builder.Ensure),
+		pinion.WithBuildObserver(s.observe))...)
 	if err != nil {
 		return nil, err
 	}
 	// Only the config file names some credentials. Nothing logged so far could contain them.
-	a.redact = o.Redact
-	return &session{Orchestrator: o, term: term, log: log}, nil
+	a.redact = s.Redact
+	return s, nil
 }
 
 func (a *app) terminal(d flags.Display) (*terminal.Terminal, *slog.Logger, error) {

@@ -87,6 +87,7 @@ func (a *app) ensure(ctx context.Context, names []string, f *flags.Ensure) (err 
 	defer func() { err = errors.Join(err, s.term.Close()) }()
 	// Results are printed by then. An interrupt from here on does not change them.
 	defer func() { _ = s.Close(ctx) }()
+	defer a.record(ctx, s, "ensure")()
 	if unknown := unknownNames(s.Names(), names); len(unknown) > 0 {
 		// They fail before any input or output, with an error that lists the known names.
 		names, opts = unknown, nil

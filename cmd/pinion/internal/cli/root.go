@@ -47,7 +47,7 @@ func (a *app) root() *cobra.Command {
 	a.global.Register(cmd)
 	cmd.AddCommand(
 		a.ensureCommand(), a.bakeCommand(), a.runCommand(), a.resolveCommand(), a.lsCommand(),
-		a.pruneCommand(), a.resetCommand(), a.duCommand(),
+		a.pruneCommand(), a.resetCommand(), a.duCommand(), a.buildsCommand(), a.logsCommand(),
 		a.serveCommand(), a.doctorCommand(), a.builderCommand(), a.buildkitdCommand(),
 		a.configCommand(), a.versionCommand(), a.completionCommand(), exitCodesTopic(),
 	)

@@ -11,6 +11,7 @@ import (
 
 	"git.moleculesai.app/molecule-ai/pinion"
 	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/buildversion"
+	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/history"
 	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/server"
 	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/watch"
 	"git.moleculesai.app/molecule-ai/pinion/cmd/pinion/internal/cli/flags"
@@ -48,16 +49,18 @@ const serveExample = `  pinion serve
   pinion serve --watch --warm claude-code --hook-secret-file /etc/pinion/hook-secret`
 
 type serveFlags struct {
-	listen     []string
-	tokenFile  string
-	drain      time.Duration
-	idleExit   time.Duration
-	linger     time.Duration
-	watch      bool
-	interval   time.Duration
-	warm       []string
-	secretFile string
-	anySHA     bool
+	listen    []string
+	tokenFile string
+	// operatorFile has the token of operators.
+	operatorFile string
+	drain        time.Duration
+	idleExit     time.Duration
+	linger       time.Duration
+	watch        bool
+	interval     time.Duration
+	warm         []string
+	secretFile   string
+	anySHA       bool
 }
 
 func (a *app) serveCommand() *cobra.Command {
@@ -77,6 +80,9 @@ func (a *app) serveCommand() *cobra.Command {
 			"unix://$XDG_RUNTIME_DIR/pinion/pinion.sock)")
 	fs.StringVar(&f.tokenFile, "token-file", "",
 		"`file` with the token that callers must send (PINION_SERVE_TOKEN)")
+	fs.StringVar(&f.operatorFile, "operator-token-file", "",
+		"`file` with the token of operators, who may also cancel the builds of others "+
+			"(PINION_OPERATOR_TOKEN)")
 	fs.DurationVar(&f.drain, "drain-timeout", 30*time.Second,
 		"`duration` for which requests and builds in progress may continue at the end")
 	fs.DurationVar(&f.idleExit, "idle-exit", 0,
@@ -97,7 +103,7 @@ func (a *app) serveCommand() *cobra.Command {
 }
 
 // secrets of a server. An empty one is unset.
-type secrets struct{ token, hook string }
+type secrets struct{ token, operator, hook string }
 
 // check rejects wrong flags, and returns the secrets.
 func (f *serveFlags) check(env flags.Environment) (s secrets, err error) {
@@ -117,12 +123,19 @@ func (f *serveFlags) check(env flags.Environment) (s secrets, err error) {
 		env.ServeToken, server.MinToken); err != nil {
 		return s, err
 	}
+	if s.operator, err = flags.Secret("--operator-token-file", f.operatorFile,
+		pinion.EnvOperatorToken, env.OperatorToken, server.MinToken); err != nil {
+		return s, err
+	}
 	if s.hook, err = flags.Secret("--hook-secret-file", f.secretFile, pinion.EnvHookSecret,
 		env.HookSecret, server.MinToken); err != nil {
 		return s, err
 	}
 	i := slices.IndexFunc(f.listen, isTCP)
 	switch {
+	case s.operator != "" && s.token == "":
+		return s, flags.Errorf("--operator-token-file needs --token-file: without that everybody " +
+			"is an operator")
 	case i >= 0 && s.token == "":
 		return s, flags.Errorf("--listen %s: TCP needs a token; set --token-file or %s",
 			f.listen[i], pinion.EnvServeToken)
@@ -148,15 +161,17 @@ func (a *app) serve(ctx context.Context, f *serveFlags) error {
 	if err != nil {
 		return err
 	}
-	own := redact.New(slices.DeleteFunc([]string{hidden.token, hidden.hook}, func(s string) bool {
-		return s == ""
-	})...)
+	own := redact.New(slices.DeleteFunc(
+		[]string{hidden.token, hidden.operator, hidden.hook},
+		func(s string) bool { return s == "" },
+	)...)
 	s, err := a.open(flags.Display{})
 	if err != nil {
 		return err
 	}
 	// An unfinished save of a build cache is abandoned. No image depends on it.
 	defer func() { _ = s.Close(ctx) }()
+	defer a.recordServer(ctx, s)()
 	inner := a.redact
 	a.redact = func(text string) string { return own.String(inner(text)) }
 	if unknown := unknownNames(s.Names(), f.warm); len(unknown) > 0 {
@@ -171,6 +186,15 @@ func (a *app) serve(ctx context.Context, f *serveFlags) error {
 		server.WithVersion(buildversion.Of(a.program.Version))}
 	if hidden.token != "" {
 		opts = append(opts, server.WithToken(hidden.token))
+	}
+	if hidden.operator != "" {
+		opts = append(opts, server.WithOperatorToken(hidden.operator))
+	}
+	if folder := a.global.History(a.env); folder != "" {
+		if past, err := history.Open(folder); err == nil {
+			defer past.Close()
+			opts = append(opts, server.WithHistory(past))
+		}
 	}
 	if f.idleExit > 0 {
 		opts = append(opts, server.WithIdleExit(f.idleExit))

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/spf13/cobra"
@@ -83,16 +84,13 @@ func TestEveryVerbHasAPageAndTheSameOneTwice(t *testing.T) {
 	if !maps.Equal(got, read(t, two)) {
 		t.Error("two runs differ")
 	}
-	want := []string{
-		"pinion.md", "pinion_bake.md", "pinion_builder.md", "pinion_builder_logs.md",
-		"pinion_builder_prune.md", "pinion_builder_status.md",
-		"pinion_builder_stop.md", "pinion_completion.md", "pinion_config.md",
-		"pinion_config_check.md", "pinion_config_schema.md", "pinion_doctor.md", "pinion_du.md",
-		"pinion_ensure.md",
-		"pinion_exit-codes.md", "pinion_ls.md", "pinion_prune.md", "pinion_reset.md",
-		"pinion_resolve.md",
-		"pinion_run.md", "pinion_serve.md", "pinion_version.md",
-	}
+	want := strings.Fields(`pinion.md pinion_bake.md pinion_builder.md pinion_builder_logs.md
+		pinion_builder_prune.md pinion_builder_status.md pinion_builder_stop.md pinion_builds.md
+		pinion_builds_cancel.md pinion_builds_logs.md pinion_builds_ls.md pinion_builds_retry.md
+		pinion_builds_show.md pinion_builds_stats.md pinion_completion.md pinion_config.md
+		pinion_config_check.md pinion_config_schema.md pinion_doctor.md pinion_du.md
+		pinion_ensure.md pinion_exit-codes.md pinion_logs.md pinion_ls.md pinion_prune.md
+		pinion_reset.md pinion_resolve.md pinion_run.md pinion_serve.md pinion_version.md`)
 	if names := slices.Sorted(maps.Keys(got)); !slices.Equal(names, want) {
 		t.Errorf("got %v", names)
 	}

@@ -1,9 +1,11 @@
 package flags
 
 import (
+	"cmp"
 	"strings"
 
 	"git.moleculesai.app/molecule-ai/pinion"
+	"git.moleculesai.app/molecule-ai/pinion/internal/xdg"
 )
 
 // envProgress is BuildKit's own variable for the progress mode.
@@ -20,6 +22,12 @@ const (
 // envRuntimeDir names the folder of a server's socket.
 const envRuntimeDir = "XDG_RUNTIME_DIR"
 
+// Where the history of builds is.
+const (
+	envHistory = "PINION_HISTORY"
+	HistoryOff = "off"
+)
+
 // envNotifySocket names the socket of a service manager, by sd_notify(3).
 const envNotifySocket = "NOTIFY_SOCKET"
 
@@ -29,6 +37,10 @@ type Environment struct {
 	ServeToken, HookSecret, RuntimeDir string
 	// NotifySocket is the socket of a service manager.
 	NotifySocket string
+	// OperatorToken is that of a server's operators.
+	OperatorToken string
+	// History is the folder of the history, HistoryOff, or "" without a home folder.
+	History string
 	// Token is kept out of everything that is printed before there is an orchestrator.
 	Token string
 
@@ -52,5 +64,7 @@ func ReadEnvironment(lookup func(string) (string, bool)) Environment {
 		buildkitRoot: get(envBuildKitRoot), buildkitConfig: get(envBuildKitConfig),
 		ServeToken: get(pinion.EnvServeToken), HookSecret: get(pinion.EnvHookSecret),
 		RuntimeDir: get(envRuntimeDir), NotifySocket: get(envNotifySocket),
+		OperatorToken: get(pinion.EnvOperatorToken),
+		History:       cmp.Or(get(envHistory), xdg.StateDir(lookup, "pinion", "history")),
 	}
 }

@@ -1,6 +1,7 @@
 package flags
 
 import (
+	"cmp"
 	"log/slog"
 	"strings"
 	"time"
@@ -32,6 +33,7 @@ type Global struct {
 	isolation  string
 	cache      string
 	cacheDir   string
+	history    string
 	repoPrefix string
 	allowHTTP  bool
 	parallel   int
@@ -61,6 +63,8 @@ func (g *Global) Register(cmd *cobra.Command) {
 			"(MOLECULE_LOCAL_IMAGE_ISOLATION)")
 	fs.StringVar(&g.cacheDir, "cache-dir", "",
 		"`folder` for records, locks and saved build caches (MOLECULE_LOCAL_BUILD_CACHE)")
+	fs.StringVar(&g.history, "history", "",
+		"`folder` of the history of builds, or off (PINION_HISTORY)")
 	fs.StringVar(&g.cache, "cache", "",
 		"`place` of saved build caches: auto, off, local or registry:REPOSITORY (PINION_CACHE, "+
 			"default auto)")
@@ -174,6 +178,14 @@ func (g *Global) chooseBuilder(opts []pinion.Option, env Environment) ([]pinion.
 				"BUILDKIT_HOST")
 	}
 	return opts, nil
+}
+
+// History returns the folder of the history of builds. It is "" if there is to be none.
+func (g *Global) History(env Environment) string {
+	if folder := cmp.Or(g.history, env.History); folder != HistoryOff {
+		return folder
+	}
+	return ""
 }
 
 func logLevels() []string { return []string{"debug", "info", "warn", "error"} }

@@ -1,0 +1,254 @@
+// Package remote reads the builds of a `pinion serve` over HTTP, and acts on them.
+//
+// It guarantees that the token goes to the named address alone: no redirect is followed. The
+// interface is that of /openapi.yaml.
+package remote
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"iter"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"git.moleculesai.app/molecule-ai/pinion"
+	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/history"
+)
+
+// Server is a server at an address.
+type Server struct {
+	base   string
+	shown  string
+	token  string
+	client *http.Client
+}
+
+// patience bounds the wait for the beginning of a response.
+const patience = 30 * time.Second
+
+// page is how many builds are asked for at once, the most that a server gives.
+const page = 1000
+
+// New returns the server at an address, unix:///path, http://host:port or https://host. The token
+// may be empty.
+func New(address, token string) (*Server, error) {
+	u, err := url.Parse(address)
+	if err != nil {
+		return nil, err
+	}
+	transport := &http.Transport{ResponseHeaderTimeout: patience}
+	s := &Server{shown: address, token: token, base: "http://pinion"}
+	switch {
+	case u.User != nil:
+		return nil, fmt.Errorf("the address of a server has no credentials in it")
+	case u.Scheme == "unix" && u.Path != "":
+		transport.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
+			var d net.Dialer
+			return d.DialContext(ctx, "unix", u.Path)
+		}
+	case (u.Scheme == "http" || u.Scheme == "https") && u.Host != "":
+		transport.Proxy = http.ProxyFromEnvironment
+		s.base = strings.TrimSuffix(address, "/")
+	default:
+		return nil, fmt.Errorf("%q: use unix:///path, http://host:port or https://host", address)
+	}
+	s.client = &http.Client{Transport: transport,
+		CheckRedirect: func(*http.Request, []*http.Request) error {
+			return http.ErrUseLastResponse
+		}}
+	return s, nil
+}
+
+// List returns builds, the newest first.
+func (s *Server) List(ctx context.Context, f history.Filter) (list []history.Build, err error) {
+	q := url.Values{}
+	if len(f.Names) > 0 {
+		q.Set("name", strings.Join(f.Names, ","))
+	}
+	if len(f.Kinds) > 0 {
+		q.Set("kind", strings.Join(f.Kinds, ","))
+	}
+	if !f.Since.IsZero() {
+		q.Set("since", f.Since.Format(time.RFC3339Nano))
+	}
+	limit := page
+	if f.Limit > 0 {
+		limit = min(f.Limit, page)
+	}
+	q.Set("limit", strconv.Itoa(limit))
+	for before := f.Before; ; {
+		if !before.IsZero() {
+			q.Set("before", before.Format(time.RFC3339Nano))
+		}
+		var got struct{ Builds []history.Build }
+		if err := s.ask(ctx, http.MethodGet, "/v1/builds?"+q.Encode(), &got); err != nil {
+			return nil, err
+		}
+		for _, b := range got.Builds {
+			before = b.Started
+			list = append(list, b)
+			if f.Limit > 0 && len(list) == f.Limit {
+				return list, nil
+			}
+		}
+		if len(got.Builds) < limit {
+			return list, nil
+		}
+	}
+}
+
+// Find returns the build whose ID begins with the text.
+func (s *Server) Find(ctx context.Context, prefix string) (found history.Build, err error) {
+	list, err := s.List(ctx, history.Filter{})
+	if err != nil {
+		return found, err
+	}
+	err = history.ErrNotFound
+	for _, b := range list {
+		switch {
+		case !strings.HasPrefix(b.ID, prefix):
+		case err == nil:
+			return found, history.ErrAmbiguous
+		default:
+			found, err = b, nil
+		}
+	}
+	return found, err
+}
+
+// Events yields the events of a build, by its whole ID, until it ends. Without follow it ends with
+// the events so far.
+func (s *Server) Events(
+	ctx context.Context, id string, follow bool,
+) iter.Seq2[pinion.Event, error] {
+	return func(yield func(pinion.Event, error) bool) {
+		ctx, cancel := context.WithCancel(ctx)
+		defer cancel()
+		// The stream of a build that runs goes on, so without follow it is read up to a pause.
+		pause := time.AfterFunc(patience, cancel)
+		defer pause.Stop()
+		if follow {
+			pause.Stop()
+		}
+		var last int64
+		resp, err := s.open(ctx, http.MethodGet, "/v1/builds/"+url.PathEscape(id)+"/events")
+		if err != nil {
+			yield(pinion.Event{}, err)
+			return
+		}
+		defer resp.Body.Close()
+		lines := bufio.NewScanner(resp.Body)
+		lines.Buffer(make([]byte, 0, 64<<10), 16<<20)
+		for lines.Scan() {
+			if !follow {
+				pause.Reset(time.Second)
+			}
+			data, ok := strings.CutPrefix(lines.Text(), "data: ")
+			var e pinion.Event
+			if !ok || json.Unmarshal([]byte(data), &e) != nil || e.ID <= last && e.ID != 0 {
+				continue
+			}
+			last = e.ID
+			if !yield(e, nil) {
+				return
+			}
+		}
+		if err := lines.Err(); err != nil && ctx.Err() == nil {
+			yield(pinion.Event{}, s.unreachable(err))
+		}
+	}
+}
+
+// Cancel stops a build, as an operator.
+func (s *Server) Cancel(ctx context.Context, b history.Build) error {
+	return s.ask(ctx, http.MethodPost, "/v1/builds/"+url.PathEscape(b.ID)+"/cancel", nil)
+}
+
+// Retry asks again for what a build was asked for. It returns the build that runs, or one with the
+// image that is there.
+func (s *Server) Retry(ctx context.Context, b history.Build) (history.Build, error) {
+	var got struct {
+		Build *history.Build `json:"build"`
+		pinion.Image
+	}
+	err := s.ask(ctx, http.MethodPost, "/v1/builds/"+url.PathEscape(b.ID)+"/retry", &got)
+	if err != nil || got.Build != nil {
+		return deref(got.Build), err
+	}
+	return history.Build{BuildStatus: pinion.BuildStatus{Name: got.Name, State: pinion.BuildDone,
+		Reference: got.Reference, Image: &got.Image}}, nil
+}
+
+func deref(b *history.Build) history.Build {
+	if b == nil {
+		return history.Build{}
+	}
+	return *b
+}
+
+// ask makes a request and decodes the response, unless into is nil.
+func (s *Server) ask(ctx context.Context, method, path string, into any) error {
+	resp, err := s.open(ctx, method, path)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if into == nil {
+		return nil
+	}
+	if err := json.NewDecoder(io.LimitReader(resp.Body, 256<<20)).Decode(into); err != nil {
+		return s.unreachable(err)
+	}
+	return nil
+}
+
+// open makes a request and returns a response that is no problem.
+func (s *Server) open(ctx context.Context, method, path string) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, method, s.base+path, http.NoBody)
+	if err != nil {
+		return nil, err
+	}
+	if s.token != "" {
+		req.Header.Set("Authorization", "Bearer "+s.token)
+	}
+	req.Header.Set("User-Agent", "pinion")
+	resp, err := s.client.Do(req)
+	if err != nil {
+		return nil, s.unreachable(err)
+	}
+	if resp.StatusCode < http.StatusMultipleChoices {
+		return resp, nil
+	}
+	defer resp.Body.Close()
+	return nil, s.refusal(resp)
+}
+
+func (s *Server) unreachable(err error) error {
+	return fmt.Errorf("%w: the server at %s: %w", pinion.ErrUnavailable, s.shown, err)
+}
+
+// refusal returns the problem that a response describes, with the class of its status.
+func (s *Server) refusal(resp *http.Response) error {
+	var p struct{ Title, Detail string }
+	_ = json.NewDecoder(io.LimitReader(resp.Body, 1<<20)).Decode(&p) // not of Pinion otherwise
+	kind := pinion.ErrUnavailable
+	switch resp.StatusCode {
+	case http.StatusUnauthorized, http.StatusForbidden:
+		kind = pinion.ErrUnauthorized
+	case http.StatusNotFound:
+		kind = pinion.ErrNotFound
+	case http.StatusBadRequest, http.StatusConflict:
+		kind = pinion.ErrInvalidInput
+	}
+	if p.Title == "" {
+		return fmt.Errorf("%w: the server at %s answers %s", kind, s.shown, resp.Status)
+	}
+	return fmt.Errorf("%w: the server at %s: %s: %s", kind, s.shown, p.Title, p.Detail)
+}
