@@ -43,7 +43,8 @@ func TestPushGivesTheNameBack(t *testing.T) {
 					tag(c.meanwhile)
 					http.Error(w, `{"message":"no"}`, http.StatusInternalServerError)
 				})
-			if _, err := r.Push(t.Context(), imagestore.Push{ID: ids[0], Ref: name}, nil); err == nil {
+			push := imagestore.Push{ID: ids[0], Ref: name}
+			if _, err := r.Push(t.Context(), push, nil); err == nil {
 				t.Error("the push succeeded")
 			}
 			want := ""
