@@ -2,12 +2,10 @@ package e2e_test
 
 import (
 	"encoding/json"
-	"path/filepath"
 	"strings"
 	"testing"
 
 	"git.moleculesai.app/molecule-ai/pinion"
-	"git.moleculesai.app/molecule-ai/pinion/test/disktest"
 )
 
 // pastBuild is a build in the history.
@@ -128,24 +126,6 @@ func TestHistoryOfAKilledBuild(t *testing.T) {
 	}
 	if log := s.succeed(t, "logs", runtime).stdout; !strings.Contains(log, "begun\n") {
 		t.Errorf("log: %s", log)
-	}
-}
-
-// TestHistoryOnAFullDisk: the history is lost, and nothing else.
-func TestHistoryOnAFullDisk(t *testing.T) {
-	s := newScene(t, classicOwn)
-	s.prepare(t, "RUN echo one > /word")
-	disk := disktest.Small(t, "size=1m")
-	u := s.with("PINION_HISTORY", filepath.Join(disk, "history"))
-	if list := u.history(t); len(list) != 0 {
-		t.Errorf("%+v", list)
-	}
-	disktest.Fill(t, filepath.Join(disk, "filler"))
-	for range 2 {
-		r := u.succeed(t, "ensure", runtime)
-		if !strings.Contains(r.stderr, "the history of builds has gaps from now on") {
-			t.Errorf("no warning: %s", r.stderr)
-		}
 	}
 }
 
