@@ -151,26 +151,34 @@ func (l *ledger) end(e *entry) {
 	}
 	s := e.build.Status()
 	l.metrics.countBuild(s)
-	logFailure(l.log, s)
+	logEnd(l.log, s)
 	l.idle.leave()
 	close(e.ended)
 }
 
-// logFailure logs a build that failed. Nobody else may be there to read why.
-func logFailure(log *slog.Logger, s pinion.BuildStatus) {
+// logEnd logs how a build ended, and who asked for it. Nobody else may be there to read why it
+// failed.
+func logEnd(log *slog.Logger, s pinion.BuildStatus) {
+	took := s.Ended.Sub(s.Started).Round(time.Millisecond)
+	asker := s.AskedBy
+	if s.Prewarmed {
+		asker += ", ahead of requests"
+	}
 	if s.Failure == nil {
+		outcome := pinion.OutcomeBuilt
+		if s.Image != nil {
+			outcome = s.Image.Outcome
+		}
+		log.Info(fmt.Sprintf("build of %s ended after %s (%s); asked for by %s", s.Reference, took,
+			outcome, asker))
 		return
 	}
 	level, what := slog.LevelWarn, "failed"
 	if s.Failure.Class == pinion.ClassCancelled {
 		level, what = slog.LevelInfo, "was cancelled"
 	}
-	if s.Prewarmed {
-		what += ", ahead of requests"
-	}
-	took := s.Ended.Sub(s.Started).Round(time.Millisecond)
-	log.Log(context.Background(), level, fmt.Sprintf("build of %s %s after %s (%s): %s",
-		s.Reference, what, took, s.Failure.Class, s.Failure.Message))
+	log.Log(context.Background(), level, fmt.Sprintf("build of %s %s after %s (%s); asked for by "+
+		"%s: %s", s.Reference, what, took, s.Failure.Class, asker, s.Failure.Message))
 }
 
 func (l *ledger) release(e *entry) {

@@ -82,19 +82,29 @@ func TestEndedBuildsAreForgotten(t *testing.T) {
 	s.interestsOf(t, 0)
 }
 
-// TestFailuresAreLogged: a build that nobody waits for, and requests that come to nothing.
-func TestFailuresAreLogged(t *testing.T) {
+// TestEndsAreLogged: of builds that nobody waits for, and of requests that come to nothing.
+func TestEndsAreLogged(t *testing.T) {
 	var log syncBuffer
 	s := newStage(t, WithLogger(slog.New(slog.NewTextHandler(&log, nil))))
 	s.ask(t, http.MethodPost, "/v1/images/made", "")
 	s.backend.build("made").end(pinion.Image{}, pinion.ErrBuild)
 	got := decode[acceptance](t, s.ask(t, http.MethodPost, "/v1/images/withdrawn", ""))
 	s.ask(t, http.MethodDelete, "/v1/builds/"+got.Build.ID, "", "Pinion-Interest", got.Interest)
+	warm, err := s.Warm(t.Context(), "good")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := s.backend.build("good")
+	b.setStatus(func(b *pinion.BuildStatus) { b.AskedBy, b.Prewarmed = "watch", true })
+	b.finish()
+	<-warm.Done()
 	s.ask(t, http.MethodPost, "/v1/images/unknown", "")
 	s.ask(t, http.MethodPost, "/v1/images/there?wait=x", "")
 	for _, word := range []string{
 		"level=WARN msg=\"build of molecule-local/made:1 failed after",
 		"level=INFO msg=\"build of molecule-local/withdrawn:1 was cancelled after",
+		"level=INFO msg=\"build of molecule-local/good:1 ended after",
+		"(built); asked for by watch, ahead of requests\"",
 		`request for \"unknown\": 404 not-found: `, `request for \"there\": 400 bad-request: `,
 	} {
 		eventually(t, word, func() bool { return strings.Contains(log.String(), word) })
