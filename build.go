@@ -81,6 +81,11 @@ func (bs *builds) join(
 		return work(ctx, b)
 	}
 	t := bs.group.Join(ctx, key, begin, run)
+	for t.Joined() && t.Shared().isCancelled() {
+		t.Retire()
+		t.Leave()
+		t = bs.group.Join(ctx, key, begin, run)
+	}
 	if !req.prewarm {
 		t.Shared().turn.Want()
 	}
@@ -139,8 +144,8 @@ func (b *Build) Started() time.Time { return b.started }
 // Done returns a channel that is closed when the build has ended.
 func (b *Build) Done() <-chan struct{} { return b.done }
 
-// Cancel stops the build for all of its callers, with an error of [ClassCancelled]. It does nothing
-// to a build that has ended.
+// Cancel stops the build for all of its callers, with an error of [ClassCancelled]. Later calls do
+// not join it. It does nothing to a build that has ended.
 func (b *Build) Cancel() { b.cancel() }
 
 // cancellable returns a context that Cancel ends. stop frees it.
@@ -156,13 +161,13 @@ func (b *Build) cancellable(ctx context.Context) (_ context.Context, stop func()
 	return ctx, stop
 }
 
-// cancellation says why the build was cancelled.
-func (b *Build) cancellation() string {
+// isCancelled reports whether Cancel was called.
+func (b *Build) isCancelled() bool {
 	select {
 	case <-b.cancelled:
-		return "cancelled on request"
+		return true
 	default:
-		return "cancelled: no caller waits for the build any more"
+		return false
 	}
 }
 

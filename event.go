@@ -247,6 +247,14 @@ func failureOf(ctx context.Context, err error, clean func(string) string) *Failu
 	return f
 }
 
+// cancellation says why the build was cancelled.
+func (b *Build) cancellation() string {
+	if b.isCancelled() {
+		return "cancelled on request"
+	}
+	return "cancelled: no caller waits for the build any more"
+}
+
 // check keeps and emits a remark of BuildKit.
 func (b *Build) check(c BuildCheck) {
 	c = c.Clean(b.clean)

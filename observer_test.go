@@ -34,7 +34,12 @@ func TestBuildObserver(t *testing.T) {
 func TestCancelOfABuild(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
-		w.builder.wait = func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
+		stopped := make(chan struct{})
+		w.builder.wait = func(ctx context.Context) error {
+			<-ctx.Done()
+			<-stopped // a builder may take its time
+			return ctx.Err()
+		}
 		var calls []*Call
 		for range 3 {
 			c, err := w.Start(t.Context(), "claude-code")
@@ -47,6 +52,11 @@ func TestCancelOfABuild(t *testing.T) {
 		synctest.Wait()
 		b.Cancel()
 		b.Cancel()
+		next, err := w.Start(t.Context(), "claude-code")
+		if err != nil || next.Build() == b {
+			t.Errorf("the cancelled build is joined, or %v", err)
+		}
+		close(stopped)
 		for _, c := range calls {
 			if _, err := c.Wait(t.Context()); ClassOf(err) != ClassCancelled {
 				t.Errorf("%v", err)
@@ -58,6 +68,8 @@ func TestCancelOfABuild(t *testing.T) {
 			last.Failure.Message != "claude-code: cancelled on request" {
 			t.Errorf("%+v", last)
 		}
+		next.Leave()
+		<-next.Build().Done()
 		w.builder.wait = nil
 		w.ensure(t)
 		b.Cancel() // it has ended

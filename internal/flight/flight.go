@@ -31,6 +31,7 @@ type Ticket[S, V any] struct {
 	run    *run[S, V]
 	joined bool
 	leave  func() (last bool)
+	retire func()
 }
 
 // Join joins the run of the key, or starts one: begin returns the shared value, and fn is the run.
@@ -46,7 +47,8 @@ func (g *Group[K, S, V]) Join(
 	}
 	r.waiters++
 	return &Ticket[S, V]{run: r, joined: joined,
-		leave: sync.OnceValue(func() bool { return g.leave(key, r) })}
+		leave:  sync.OnceValue(func() bool { return g.leave(key, r) }),
+		retire: func() { g.forget(key, r) }}
 }
 
 // Do joins without a shared value, and waits.
@@ -106,6 +108,9 @@ func (t *Ticket[S, V]) Wait(ctx context.Context) (V, error) {
 // Leave gives up the result without waiting. The last caller that leaves cancels the run. It may be
 // called more than once, and after Wait.
 func (t *Ticket[S, V]) Leave() { t.leave() }
+
+// Retire makes the run one that cannot be joined. Its callers still get its result.
+func (t *Ticket[S, V]) Retire() { t.retire() }
 
 // leave removes one caller from the run, and cancels it after the last one.
 func (g *Group[K, S, V]) leave(key K, r *run[S, V]) (last bool) {

@@ -266,6 +266,7 @@ func (r *repo) collect(t *template) {
 }
 
 // isHopeless counts a failure of the revision, and reports whether a retry is not worth its time.
+// The watcher's own interest keeps a build, so one that is cancelled was cancelled by an operator.
 func (t *template) isHopeless(class pinion.Class) bool {
 	if t.failedHead != t.current {
 		t.failedHead, t.failures, t.timeouts = t.current, 0, 0
@@ -274,7 +275,8 @@ func (t *template) isHopeless(class pinion.Class) bool {
 	if class == pinion.ClassStalled || class == pinion.ClassTimeLimit {
 		t.timeouts++
 	}
-	return class == pinion.ClassBuild || t.timeouts >= maxTimeouts
+	return class == pinion.ClassBuild || class == pinion.ClassCancelled ||
+		t.timeouts >= maxTimeouts
 }
 
 // warm starts a build of the current head, which may be newer than the one found.

@@ -285,25 +285,27 @@ func TestBackoff(t *testing.T) {
 }
 
 func TestFailuresOfBuilds(t *testing.T) {
-	play(t, func(t *testing.T, w *world) {
-		w.Follow("one")
-		pass(2 * time.Second)
-		w.built()[0].end(&pinion.Failure{Class: pinion.ClassStore, Message: "no space"})
-		pass(10 * time.Minute)
-		if len(w.built()) != 2 {
-			t.Fatalf("%d builds: a retry may succeed", len(w.built()))
-		}
-		w.built()[1].end(&pinion.Failure{Class: pinion.ClassBuild, Message: "exit code 1"})
-		pass(time.Hour)
-		if len(w.built()) != 2 {
-			t.Errorf("%d builds: a broken Dockerfile is built once", len(w.built()))
-		}
-		w.push(2)
-		pass(2 * time.Second)
-		if len(w.built()) != 3 {
-			t.Errorf("%d builds after a new commit", len(w.built()))
-		}
-	})
+	for _, final := range []pinion.Class{pinion.ClassBuild, pinion.ClassCancelled} {
+		play(t, func(t *testing.T, w *world) {
+			w.Follow("one")
+			pass(2 * time.Second)
+			w.built()[0].end(&pinion.Failure{Class: pinion.ClassStore, Message: "no space"})
+			pass(10 * time.Minute)
+			if len(w.built()) != 2 {
+				t.Fatalf("%d builds: a retry may succeed", len(w.built()))
+			}
+			w.built()[1].end(&pinion.Failure{Class: final, Message: "exit code 1"})
+			pass(time.Hour)
+			if len(w.built()) != 2 {
+				t.Errorf("%d builds after a failure of class %s", len(w.built()), final)
+			}
+			w.push(2)
+			pass(2 * time.Second)
+			if len(w.built()) != 3 {
+				t.Errorf("%d builds after a new commit", len(w.built()))
+			}
+		})
+	}
 }
 
 // TestABuildThatKeepsFailing is begun ever more rarely, and a new commit at once.
