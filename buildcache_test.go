@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -42,10 +43,13 @@ func TestBuildCacheIsCheckedByNew(t *testing.T) {
 func savingWorld(t *testing.T, opts ...Option) (*world, *[]buildkit.CacheSave) {
 	t.Helper()
 	w := newWorld(t, opts...)
+	var mu sync.Mutex // several lines are saved at once
 	var saved []buildkit.CacheSave
 	w.builder.kind, w.builder.graph = buildkit.KindBuildkitd, &pb.Definition{}
 	w.builder.save = func(ctx context.Context, s buildkit.CacheSave) (ocispecs.Descriptor, error) {
+		mu.Lock()
 		saved = append(saved, s)
+		mu.Unlock()
 		manifest := []byte(`{"schemaVersion":2,"layers":[]}`)
 		d := ocispecs.Descriptor{Digest: digest.FromBytes(manifest), Size: int64(len(manifest))}
 		for _, store := range s.Stores {
