@@ -27,10 +27,11 @@ var (
 
 // Keys of the bucket meta.
 var (
-	metaSchema = []byte("schema") // number of migrations that were done, decimal
-	metaCount  = []byte("count")  // number of builds, decimal
-	metaBytes  = []byte("bytes")  // total size of builds and events, decimal
-	metaHits   = []byte("hits")   // digest of the file of hits that was taken in last
+	metaSchema = []byte("schema")      // number of migrations that were done, decimal
+	metaCount  = []byte("count")       // number of builds, decimal
+	metaHit    = []byte("hit-entries") // number of builds that are hits, decimal
+	metaBytes  = []byte("bytes")       // total size of builds and events, decimal
+	metaHits   = []byte("hits")        // digest of the file of hits that was taken in last
 )
 
 // migrations lead from one schema to the next, each in one transaction.
@@ -123,10 +124,19 @@ func (d *Dir) open(readOnly bool, f func(*bolt.DB) error) error {
 	case errors.Is(err, bolterrors.ErrInvalid), errors.Is(err, bolterrors.ErrChecksum),
 		errors.Is(err, bolterrors.ErrVersionMismatch):
 		return fmt.Errorf("%w: %w", errBroken, err)
+	case err != nil && !errors.Is(err, bolterrors.ErrTimeout) && d.isTooShort():
+		return fmt.Errorf("%w: %w", errBroken, err)
 	case err != nil:
 		return err
 	}
 	return errors.Join(guard(func() error { return f(db) }), guard(db.Close))
+}
+
+// isTooShort reports whether the file lacks the two pages that each database begins with, which a
+// full disk leaves.
+func (d *Dir) isTooShort() bool {
+	info, err := d.root.Stat(fileDatabase)
+	return err == nil && info.Size() < 2*int64(os.Getpagesize())
 }
 
 // guard turns a panic into an error. bbolt maps the file into memory: a damaged one makes it panic,

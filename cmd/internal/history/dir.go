@@ -85,17 +85,24 @@ func (d *Dir) Path() string { return d.root.Name() }
 // Close frees the folder.
 func (d *Dir) Close() error { return d.root.Close() }
 
-// lockWait bounds the wait for a lock that is held for a moment at a time.
-const lockWait = 5 * time.Second
+// Bounds of waits.
+const (
+	// hitWait is how long a hit of a command waits for others that write hits.
+	hitWait = 50 * time.Millisecond
+	// lockWait is for what nobody waits for.
+	lockWait = 2 * time.Second
+)
 
-// locked runs f under a lock of the folder.
-func (d *Dir) locked(ctx context.Context, name string, f func() error) error {
+// locked runs f under a lock of the folder, for which it waits so long.
+func (d *Dir) locked(
+	ctx context.Context, name string, wait time.Duration, f func() error,
+) error {
 	lock, err := filelock.Open(d.root, name, 0o600)
 	if err != nil {
 		return err
 	}
 	defer lock.Close()
-	waiting, cancel := context.WithTimeout(ctx, lockWait)
+	waiting, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
 	if err := lock.Wait(waiting, filelock.Alone, time.Millisecond); err != nil {
 		return fmt.Errorf("lock %s: %w", filepath.Join(d.Path(), name), err)
@@ -115,6 +122,14 @@ func (d *Dir) journals() (ids []string, err error) {
 		}
 	}
 	return ids, err
+}
+
+// remove removes a file if it is there.
+func (d *Dir) remove(name string) error {
+	if err := d.root.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
 }
 
 func journalFile(id string) string { return path.Join(dirJournals, id+".jsonl") }

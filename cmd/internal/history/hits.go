@@ -22,7 +22,7 @@ const (
 
 // addHits appends hits to the file of all processes. If nobody has taken hits in for long, the
 // older half of them goes.
-func (d *Dir) addHits(ctx context.Context, hits []*Build) error {
+func (d *Dir) addHits(ctx context.Context, hits []*Build, wait time.Duration) error {
 	var text []byte
 	for _, b := range hits {
 		one, err := json.Marshal(line{Version: journalVersion, Build: b})
@@ -31,7 +31,7 @@ func (d *Dir) addHits(ctx context.Context, hits []*Build) error {
 		}
 		text = append(append(text, one...), '\n')
 	}
-	return d.locked(ctx, lockHits, func() error {
+	return d.locked(ctx, lockHits, wait, func() error {
 		f, err := d.root.OpenFile(fileHits, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
 		if err != nil {
 			return err
@@ -52,7 +52,7 @@ func (d *Dir) addHits(ctx context.Context, hits []*Build) error {
 
 // takeHits takes in a file of hits. It is renamed first, so that processes write into a new one.
 func (d *Dir) takeHits(ctx context.Context, name string) error {
-	err := d.locked(ctx, lockHits, func() error {
+	err := d.locked(ctx, lockHits, lockWait, func() error {
 		if _, err := d.root.Stat(takingHits); err == nil {
 			return nil // a process was killed while it took that one in
 		}
@@ -84,7 +84,7 @@ func putHits(tx *bolt.Tx, text []byte) error {
 		return err
 	}
 	var failed error
-	err := readLines(bytes.NewReader(text), func(l line) {
+	err := readLines(bytes.NewReader(text), func([]byte) bool { return true }, func(l line) {
 		if l.Build == nil || l.Version > journalVersion || failed != nil {
 			return
 		}

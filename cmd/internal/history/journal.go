@@ -2,6 +2,7 @@ package history
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -28,7 +29,9 @@ type journal struct {
 	lock  *filelock.File
 	limit int64
 	size  int64
-	left  int // lines left out
+	// left counts the lines left out, of which lastLeft is the last.
+	left     int
+	lastLeft pinion.Event
 }
 
 // newJournal creates the journal of a build.
@@ -42,7 +45,7 @@ func (d *Dir) newJournal(id string) (*journal, error) {
 	}
 	f, err := d.root.OpenFile(journalFile(id), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
-		return nil, errors.Join(err, lock.Close())
+		return nil, errors.Join(err, lock.Close(), d.remove(journalLock(id)))
 	}
 	return &journal{file: f, lock: lock, limit: d.limits.JournalBytes}, nil
 }
@@ -57,25 +60,28 @@ func (j *journal) write(l line) error {
 	return err
 }
 
-// event writes an event. Beyond the limit it leaves out what steps print.
+// event writes an event. Beyond the limit it leaves out what steps print, and says so before the
+// last event.
 func (j *journal) event(e pinion.Event) error {
 	if e.Type == pinion.EventLog && j.size > j.limit {
 		j.left++
+		j.lastLeft = e
 		return nil
+	}
+	if isLast := e.Type == pinion.EventDone || e.Type == pinion.EventFailed; isLast && j.left > 0 {
+		text := fmt.Sprintf("%d more lines were printed, which the history does not have", j.left)
+		if err := j.write(line{Event: &pinion.Event{ID: j.lastLeft.ID, Type: pinion.EventNotice,
+			Time: j.lastLeft.Time, Name: e.Name, Text: text}}); err != nil {
+			return err
+		}
 	}
 	return j.write(line{Event: &e})
 }
 
-// end writes how the build ended.
-func (j *journal) end(b Build) error {
-	if j.left > 0 {
-		text := fmt.Sprintf("%d more lines were printed, which the history does not have", j.left)
-		e := pinion.Event{Type: pinion.EventNotice, Time: b.Ended, Name: b.Name, Text: text}
-		if err := j.write(line{Event: &e}); err != nil {
-			return err
-		}
-	}
-	return j.write(line{Build: &b})
+// resume begins a new line, after a write that failed may have left a part of one.
+func (j *journal) resume() error {
+	_, err := j.file.WriteString("\n")
+	return err
 }
 
 func (j *journal) close() error { return errors.Join(j.file.Close(), j.lock.Close()) }
@@ -83,24 +89,29 @@ func (j *journal) close() error { return errors.Join(j.file.Close(), j.lock.Clos
 // maxLine bounds a line that is read. A receipt with the longest log of a step is far below it.
 const maxLine = 16 << 20
 
-// readLines calls f for each whole line. A line that a killed process left unfinished, or that is
-// no JSON, is skipped.
-func readLines(r io.Reader, f func(line)) error {
+// readLines calls f for each whole line that is wanted. A line that a killed process left
+// unfinished, or that is no JSON, is skipped.
+func readLines(r io.Reader, wanted func([]byte) bool, f func(line)) error {
 	s := bufio.NewScanner(r)
 	s.Buffer(make([]byte, 0, 64<<10), maxLine)
 	for s.Scan() {
 		var l line
-		if json.Unmarshal(s.Bytes(), &l) == nil {
+		if wanted(s.Bytes()) && json.Unmarshal(s.Bytes(), &l) == nil {
 			f(l)
 		}
 	}
 	return s.Err()
 }
 
-// readJournal returns a build as its journal has it so far, and its events.
-func readJournal(r io.Reader) (b Build, events []pinion.Event, err error) {
+// errEmpty: the process was killed before it had written the first line, or the disk was full.
+var errEmpty = errors.New("the journal has no build")
+
+// readJournal returns a build as its journal has it so far, and its events if they are wanted.
+func readJournal(r io.Reader, withEvents bool) (b Build, events []pinion.Event, err error) {
 	version, seen := 0, false
-	err = readLines(r, func(l line) {
+	err = readLines(r, func(text []byte) bool {
+		return withEvents || !bytes.HasPrefix(text, []byte(`{"event":`))
+	}, func(l line) {
 		version = max(version, l.Version)
 		if l.Build != nil {
 			b, seen = *l.Build, true
@@ -115,7 +126,7 @@ func readJournal(r io.Reader) (b Build, events []pinion.Event, err error) {
 	case version > journalVersion:
 		return b, nil, ErrNewer
 	case !seen:
-		return b, nil, io.ErrUnexpectedEOF
+		return b, nil, errEmpty
 	}
 	return b, events, nil
 }

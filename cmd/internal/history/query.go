@@ -10,8 +10,6 @@ import (
 	"time"
 
 	bolt "go.etcd.io/bbolt"
-
-	"git.moleculesai.app/molecule-ai/pinion/internal/filelock"
 )
 
 // Kinds of builds in a [Filter].
@@ -28,6 +26,11 @@ var Kinds = []string{KindRunning, KindDone, KindFailed, KindInterrupted, KindHit
 
 // KindList names all kinds, for people.
 func KindList() string { return strings.Join(Kinds, ", ") }
+
+// WithoutHits returns all kinds but hits.
+func WithoutHits() []string {
+	return []string{KindRunning, KindDone, KindFailed, KindInterrupted}
+}
 
 // Filter chooses builds. The zero value chooses all.
 type Filter struct {
@@ -57,26 +60,29 @@ func (f Filter) covers(t time.Time) bool {
 // tuple is what filters compare, without the start: kind and name.
 func tuple(b Build) []byte { return []byte(b.kind() + "\x00" + b.Name) }
 
-// List returns builds, the newest first. Those that run are included.
-func (d *Dir) List(ctx context.Context, f Filter) ([]Build, error) {
-	if err := d.Take(ctx); err != nil {
-		return nil, err
-	}
-	list, err := d.runningBuilds()
+// isHitTuple reports whether a tuple is that of a hit.
+func isHitTuple(t []byte) bool { return bytes.HasPrefix(t, []byte(KindHit+"\x00")) }
+
+// List returns builds, the newest first: those of the database, those that run, and those that
+// [Dir.Take] has not moved yet.
+func (d *Dir) List(_ context.Context, f Filter) ([]Build, error) {
+	list, err := d.waiting()
 	if err != nil {
 		return nil, err
 	}
 	list = slices.DeleteFunc(list, func(b Build) bool { return !f.Wants(b) })
 	_, err = d.view(func(tx *bolt.Tx) error {
+		n := 0
 		for key := range match(tx, f) {
-			if f.Limit > 0 && len(list) >= f.Limit {
+			if f.Limit > 0 && n >= f.Limit {
 				return nil
 			}
 			b, err := get(tx, key)
 			if err != nil {
 				return err
 			}
-			list = append(list, b)
+			n++
+			list = add(list, b)
 		}
 		return nil
 	})
@@ -85,6 +91,15 @@ func (d *Dir) List(ctx context.Context, f Filter) ([]Build, error) {
 		list = list[:min(len(list), f.Limit)]
 	}
 	return list, err
+}
+
+// add appends a build of the database, or replaces the one of a journal that was moved meanwhile.
+func add(list []Build, b Build) []Build {
+	if i := slices.IndexFunc(list, func(o Build) bool { return o.ID == b.ID }); i >= 0 {
+		list[i] = b
+		return list
+	}
+	return append(list, b)
 }
 
 // match yields the keys of the builds that a filter chooses, the newest first.
@@ -120,39 +135,22 @@ func get(tx *bolt.Tx, key []byte) (b Build, err error) {
 	return b, json.Unmarshal(value, &b)
 }
 
-// runningBuilds returns the builds whose processes write.
-func (d *Dir) runningBuilds() (list []Build, err error) {
+// waiting returns the builds that have a journal. One that cannot be read is left out.
+func (d *Dir) waiting() (list []Build, err error) {
 	ids, err := d.journals()
 	for _, id := range ids {
-		if b, _, err := d.readJournalOf(id); err == nil && b.IsRunning() && d.isLocked(id) {
+		running := d.isLocked(id) // asked first: what has ended by now has written how
+		if b, _, err := d.readJournalOf(id, running, false); err == nil {
 			list = append(list, b)
 		}
 	}
 	return list, err
 }
 
-// isLocked reports whether a process writes the journal.
-func (d *Dir) isLocked(id string) bool {
-	// Open would create the file of the lock. The lock is older than the journal.
-	if _, err := d.root.Stat(journalFile(id)); err != nil {
-		return false
-	}
-	lock, err := filelock.Open(d.root, journalLock(id), 0o600)
-	if err != nil {
-		return false
-	}
-	defer lock.Close()
-	ok, err := lock.Try(filelock.Alone)
-	return err == nil && !ok
-}
-
 // Find returns the build whose ID begins with the text. The error may be ErrNotFound or
 // ErrAmbiguous.
-func (d *Dir) Find(ctx context.Context, prefix string) (b Build, err error) {
-	if err := d.Take(ctx); err != nil {
-		return b, err
-	}
-	list, err := d.runningBuilds()
+func (d *Dir) Find(_ context.Context, prefix string) (b Build, err error) {
+	list, err := d.waiting()
 	if err != nil {
 		return b, err
 	}
@@ -161,12 +159,13 @@ func (d *Dir) Find(ctx context.Context, prefix string) (b Build, err error) {
 		c := tx.Bucket(bucketIDs).Cursor()
 		start := []byte(prefix)
 		id, key := c.Seek(start)
-		for ; bytes.HasPrefix(id, start) && len(list) < 2; id, key = c.Next() {
+		for n := 0; bytes.HasPrefix(id, start) && n < 2; id, key = c.Next() {
+			n++
 			found, err := get(tx, key)
 			if err != nil {
 				return err
 			}
-			list = append(list, found)
+			list = add(list, found)
 		}
 		return nil
 	})

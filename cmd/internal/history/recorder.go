@@ -6,8 +6,11 @@ import (
 	"fmt"
 	"iter"
 	"log/slog"
+	"maps"
 	"os"
+	"slices"
 	"sync"
+	"time"
 
 	"git.moleculesai.app/molecule-ai/pinion"
 )
@@ -21,7 +24,7 @@ type Recorder struct {
 
 	writers sync.WaitGroup
 	mu      sync.Mutex
-	built   bool           // whether there are journals to take in; guarded by mu
+	built   bool           // whether a build has ended; guarded by mu
 	hits    map[hit]*Build // of a server, since the last Flush; guarded by mu
 	batched bool
 }
@@ -63,9 +66,6 @@ func (r *Recorder) Observe(b Run) {
 		r.hit(s)
 		return
 	}
-	r.mu.Lock()
-	r.built = true
-	r.mu.Unlock()
 	r.writers.Go(func() { r.check(r.follow(b, s)) })
 }
 
@@ -81,7 +81,8 @@ func (r *Recorder) build(s pinion.BuildStatus) Build {
 	return Build{BuildStatus: s, Command: r.command}
 }
 
-// follow writes the journal of a build, which begins with its status.
+// follow writes the journal of a build, which begins with its status. If a write fails, it leaves
+// out the rest and tries once more to say how the build ended.
 func (r *Recorder) follow(b Run, s pinion.BuildStatus) (err error) {
 	d, err := r.open()
 	if err != nil {
@@ -91,26 +92,51 @@ func (r *Recorder) follow(b Run, s pinion.BuildStatus) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, j.close()) }()
+	defer func() {
+		err = errors.Join(err, j.close())
+		r.mu.Lock()
+		r.built = true
+		r.mu.Unlock()
+	}()
 	first := r.build(s)
 	first.PID = os.Getpid()
-	if err := j.write(line{Version: journalVersion, Build: &first}); err != nil {
-		return err
+	failed := j.write(line{Version: journalVersion, Build: &first})
+	if failed == nil {
+		failed = r.events(j, b, first)
 	}
+	<-b.Done()
+	if failed != nil {
+		if err := j.resume(); err != nil {
+			return failed
+		}
+	}
+	last := r.build(b.Status())
+	return errors.Join(failed, j.write(line{Version: journalVersion, Build: &last}))
+}
+
+// events writes the events of a build, and its status when its state or builder has changed.
+func (r *Recorder) events(j *journal, b Run, written Build) error {
 	for e := range b.Events(context.Background(), 0) {
 		if err := j.event(e); err != nil {
 			return err
 		}
+		now := r.build(b.Status())
+		now.PID = written.PID
+		if now.IsRunning() && (now.State != written.State || now.Builder != written.Builder) {
+			if err := j.write(line{Build: &now}); err != nil {
+				return err
+			}
+			written = now
+		}
 	}
-	<-b.Done()
-	return j.end(r.build(b.Status()))
+	return nil
 }
 
 func (r *Recorder) hit(s pinion.BuildStatus) {
 	b := r.build(s)
 	b.Hits = 1
 	if !r.batched {
-		r.check(r.write(context.Background(), []*Build{&b}, false))
+		r.check(r.addHits(context.Background(), []*Build{&b}, hitWait))
 		return
 	}
 	key := hit{s.Name, s.Reference, s.Image.ID, s.AskedBy}
@@ -126,38 +152,60 @@ func (r *Recorder) hit(s pinion.BuildStatus) {
 	}
 }
 
-// maxBatch bounds the hits of different images that wait for [Recorder.Flush].
-const maxBatch = 10_000
+// maxBatch bounds the hits of different images and callers that wait for [Recorder.Flush].
+const maxBatch = 1000
 
-// Flush writes the hits that were counted, and takes in what has ended.
+// Flush writes the hits that were counted, and takes in what has ended. It waits for no more than
+// some seconds.
 func (r *Recorder) Flush(ctx context.Context) {
+	if wrote := r.flushHits(ctx); wrote || r.hasBuilt() {
+		r.check(r.take(ctx))
+	}
+}
+
+// flushHits writes the hits that were counted, and reports whether there were any. The end of ctx
+// does not lose them.
+func (r *Recorder) flushHits(ctx context.Context) bool {
 	r.mu.Lock()
-	batch, built := r.hits, r.built
-	r.hits, r.built = map[hit]*Build{}, false
+	batch := r.hits
+	r.hits = map[hit]*Build{}
 	r.mu.Unlock()
-	var hits []*Build
-	for _, b := range batch {
-		hits = append(hits, b)
+	hits := slices.Collect(maps.Values(batch))
+	if len(hits) > 0 {
+		r.check(r.addHits(context.WithoutCancel(ctx), hits, lockWait))
 	}
-	if built || len(hits) > 0 {
-		r.check(r.write(ctx, hits, true))
-	}
+	return len(hits) > 0
 }
 
-// write appends hits to the file of all processes, and takes in what has ended if that is wanted.
-func (r *Recorder) write(ctx context.Context, hits []*Build, take bool) error {
+// hasBuilt reports whether a build has ended since the last call.
+func (r *Recorder) hasBuilt() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	built := r.built
+	r.built = false
+	return built
+}
+
+func (r *Recorder) addHits(ctx context.Context, hits []*Build, wait time.Duration) error {
 	d, err := r.open()
-	if err == nil && len(hits) > 0 {
-		err = d.addHits(ctx, hits)
+	if err != nil {
+		return err
 	}
-	if err == nil && take {
-		err = d.Take(ctx)
-	}
-	return err
+	return d.addHits(ctx, hits, wait)
 }
 
-// Close waits until the builds that have ended are written, or ctx ends, and flushes.
+func (r *Recorder) take(ctx context.Context) error {
+	d, err := r.open()
+	if err != nil {
+		return err
+	}
+	return d.Take(ctx)
+}
+
+// Close writes the hits, waits until the builds that have ended are written, and takes them in. It
+// returns when ctx ends, or some seconds later.
 func (r *Recorder) Close(ctx context.Context) {
+	wrote := r.flushHits(ctx)
 	written := make(chan struct{})
 	go func() {
 		r.writers.Wait()
@@ -165,7 +213,10 @@ func (r *Recorder) Close(ctx context.Context) {
 	}()
 	select {
 	case <-written:
-		r.Flush(ctx)
 	case <-ctx.Done():
+		return
+	}
+	if built := r.hasBuilt(); built || wrote && r.batched {
+		r.check(r.take(ctx))
 	}
 }

@@ -32,7 +32,7 @@ func put(tx *bolt.Tx, b Build, events []pinion.Event) error {
 			return err
 		}
 	}
-	return account(tx, 1, size)
+	return account(tx, 1, size, b.Hits > 0)
 }
 
 // drop removes the build with that key, if there is one.
@@ -41,6 +41,7 @@ func drop(tx *bolt.Tx, key []byte) error {
 	if size == 0 {
 		return nil
 	}
+	isHit := isHitTuple(tx.Bucket(bucketIndex).Get(key))
 	for _, entry := range []struct{ bucket, key []byte }{
 		{bucketIndex, key}, {bucketBuilds, key}, {bucketEvents, key}, {bucketIDs, key[8:]},
 	} {
@@ -48,16 +49,20 @@ func drop(tx *bolt.Tx, key []byte) error {
 			return err
 		}
 	}
-	return account(tx, -1, -size)
+	return account(tx, -1, -size, isHit)
 }
 
 // account adds to the count and the size of all builds.
-func account(tx *bolt.Tx, count, size int64) error {
+func account(tx *bolt.Tx, count, size int64, isHit bool) error {
+	var hits int64
+	if isHit {
+		hits = count
+	}
 	meta := tx.Bucket(bucketMeta)
 	for _, sum := range []struct {
 		key  []byte
 		more int64
-	}{{metaCount, count}, {metaBytes, size}} {
+	}{{metaCount, count}, {metaHit, hits}, {metaBytes, size}} {
 		before, err := number(meta, sum.key)
 		if err != nil {
 			return err
@@ -69,16 +74,25 @@ func account(tx *bolt.Tx, count, size int64) error {
 	return nil
 }
 
-// trim removes the oldest builds beyond the limits.
+// trim removes the oldest builds beyond the limits, and the oldest hits beyond half of the count,
+// so that hits do not push builds out.
 func (d *Dir) trim() error {
 	excess := false
-	if _, err := d.view(func(tx *bolt.Tx) (err error) {
-		excess, err = d.beyond(tx)
+	if _, err := d.view(func(tx *bolt.Tx) error {
+		hits, err := d.excessHits(tx)
+		if err != nil {
+			return err
+		}
+		beyond, err := d.beyond(tx)
+		excess = beyond || hits > 0
 		return err
 	}); err != nil || !excess {
 		return err
 	}
 	return d.update(func(tx *bolt.Tx) error {
+		if err := d.dropHits(tx); err != nil {
+			return err
+		}
 		for {
 			if excess, err := d.beyond(tx); err != nil || !excess {
 				return err
@@ -89,6 +103,30 @@ func (d *Dir) trim() error {
 			}
 		}
 	})
+}
+
+// excessHits returns how many hits are beyond half of the count.
+func (d *Dir) excessHits(tx *bolt.Tx) (int64, error) {
+	hits, err := number(tx.Bucket(bucketMeta), metaHit)
+	return hits - int64(d.limits.Count)/2, err
+}
+
+// dropHits removes the oldest hits that are beyond their limit.
+func (d *Dir) dropHits(tx *bolt.Tx) error {
+	excess, err := d.excessHits(tx)
+	var old [][]byte
+	c := tx.Bucket(bucketIndex).Cursor()
+	for key, value := c.First(); key != nil && int64(len(old)) < excess; key, value = c.Next() {
+		if isHitTuple(value) {
+			old = append(old, bytes.Clone(key))
+		}
+	}
+	for _, key := range old {
+		if err := drop(tx, key); err != nil {
+			return err
+		}
+	}
+	return err
 }
 
 // beyond reports whether the oldest build must go.

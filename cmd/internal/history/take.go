@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"slices"
 	"strings"
-	"time"
 
 	bolt "go.etcd.io/bbolt"
 
@@ -15,15 +14,19 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/internal/filelock"
 )
 
-// Take moves what has ended into the database, and removes what is beyond the limits.
+// Take moves what has ended into the database, and removes what is beyond the limits. What cannot
+// be moved stays, and is an error.
 func (d *Dir) Take(ctx context.Context) error {
-	return d.locked(ctx, lockTake, func() error {
+	return d.locked(ctx, lockTake, lockWait, func() error {
 		ids, err := d.journals()
 		if err != nil {
 			return err
 		}
 		var failed error
 		for _, id := range ids {
+			if ctx.Err() != nil {
+				return failed
+			}
 			if err := d.takeJournal(id); err != nil && failed == nil {
 				failed = fmt.Errorf("build %s: %w", id, err)
 			}
@@ -40,31 +43,38 @@ func (d *Dir) Take(ctx context.Context) error {
 	})
 }
 
-// maxJournals bounds the journals that wait while the database cannot be written.
+// maxJournals bounds the number of journals that wait while the database cannot be written.
 const maxJournals = 500
 
-// dropJournals removes the oldest journals of builds that have ended, beyond the bound.
+// dropJournals removes the oldest journals of builds that have ended, beyond the limits.
 func (d *Dir) dropJournals() error {
 	entries, err := fs.ReadDir(d.root.FS(), dirJournals)
 	if err != nil {
 		return err
 	}
-	age := map[string]time.Time{}
-	var ended []string
+	type file struct {
+		id   string
+		info fs.FileInfo
+	}
+	var ended []file
 	for _, e := range entries {
 		id, ok := strings.CutSuffix(e.Name(), ".jsonl")
 		info, err := e.Info()
-		if !ok || err != nil || d.isLocked(id) {
+		if ok && err == nil && !d.isLocked(id) {
+			ended = append(ended, file{id, info})
+		}
+	}
+	slices.SortFunc(ended, func(a, b file) int {
+		return b.info.ModTime().Compare(a.info.ModTime())
+	})
+	var size int64
+	for i, f := range ended {
+		if size += f.info.Size(); i < maxJournals && size <= d.limits.Bytes {
 			continue
 		}
-		ended, age[id] = append(ended, id), info.ModTime()
-	}
-	slices.SortFunc(ended, func(a, b string) int { return age[a].Compare(age[b]) })
-	for len(ended) > maxJournals {
-		if err := d.removeJournal(ended[0]); err != nil {
+		if err := d.removeJournal(f.id); err != nil {
 			return err
 		}
-		ended = ended[1:]
 	}
 	return nil
 }
@@ -75,52 +85,67 @@ func (d *Dir) takeJournal(id string) error {
 	if err != nil {
 		return err
 	}
-	defer lock.Close()
-	if ok, err := lock.Try(filelock.Alone); err != nil || !ok {
-		return err
+	ok, err := lock.Try(filelock.Alone)
+	if err == nil && ok {
+		err = d.takeUnlocked(id)
 	}
-	b, events, err := d.readJournalOf(id)
-	switch {
-	case errors.Is(err, ErrNewer):
+	// Windows removes no file that is open. Nobody waits for this lock.
+	if err = errors.Join(err, lock.Close()); err != nil || !ok {
 		return err
-	case err != nil && b.ID != id:
-		// Its first line was not written: the process was killed, or the disk is full.
-	default:
-		if b.IsRunning() {
-			b.State, b.Position, b.Ended = Interrupted, 0, lastTime(b, events)
-		}
-		b.PID = 0
-		if err := d.update(func(tx *bolt.Tx) error { return put(tx, b, events) }); err != nil {
-			return err
-		}
 	}
 	return d.removeJournal(id)
 }
 
-// removeJournal removes a journal and its lock, for which nobody waits.
+func (d *Dir) takeUnlocked(id string) error {
+	b, events, err := d.readJournalOf(id, false, true)
+	switch {
+	case errors.Is(err, errEmpty), errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return err
+	}
+	b.PID = 0
+	return d.update(func(tx *bolt.Tx) error { return put(tx, b, events) })
+}
+
+// removeJournal removes a journal and its lock.
 func (d *Dir) removeJournal(id string) error {
 	return errors.Join(d.remove(journalFile(id)), d.remove(journalLock(id)))
 }
 
-func (d *Dir) readJournalOf(id string) (Build, []pinion.Event, error) {
+// readJournalOf returns what the journal of a build has. A build that is not running and whose
+// process has not said how it ended is Interrupted.
+func (d *Dir) readJournalOf(
+	id string, running, withEvents bool,
+) (Build, []pinion.Event, error) {
 	f, err := d.root.Open(journalFile(id))
 	if err != nil {
 		return Build{}, nil, err
 	}
 	defer f.Close()
-	return readJournal(f)
+	b, events, err := readJournal(f, withEvents)
+	if err != nil || !b.IsRunning() || running {
+		return b, events, err
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return b, events, err
+	}
+	b.State, b.Position, b.Ended = Interrupted, 0, info.ModTime().UTC()
+	return b, events, nil
 }
 
-func lastTime(b Build, events []pinion.Event) time.Time {
-	if len(events) == 0 {
-		return b.Started
+// isLocked reports whether a process writes the journal.
+func (d *Dir) isLocked(id string) bool {
+	// Open would create the file of the lock. The lock is older than the journal.
+	if _, err := d.root.Stat(journalFile(id)); err != nil {
+		return false
 	}
-	return events[len(events)-1].Time
-}
-
-func (d *Dir) remove(name string) error {
-	if err := d.root.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
+	lock, err := filelock.Open(d.root, journalLock(id), 0o600)
+	if err != nil {
+		return false
 	}
-	return nil
+	defer lock.Close()
+	ok, err := lock.Try(filelock.Shared)
+	return err == nil && !ok
 }
