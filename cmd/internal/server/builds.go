@@ -17,31 +17,16 @@ func (s *Server) listBuilds(w http.ResponseWriter, r *http.Request) {
 		s.writeProblem(w, r, p)
 		return
 	}
-	list, err := s.find(r.Context(), f)
-	if err != nil {
-		s.writeProblem(w, r, noHistory(err))
-		return
-	}
 	s.writeJSON(w, http.StatusOK, struct {
 		Schema int             `json:"schema"`
 		Builds []history.Build `json:"builds"`
-	}{schema.Version, list})
-}
-
-func noHistory(err error) *problem {
-	return refusal(http.StatusServiceUnavailable, "no-history",
-		"The history of builds cannot be read", err.Error()).later("5")
-}
-
-func noBuild() *problem {
-	return refusal(http.StatusNotFound, "no-such-build", "There is no such build",
-		"neither this server nor its history has one with that ID")
+	}{schema.Version, s.find(r.Context(), f)})
 }
 
 func (s *Server) showBuild(w http.ResponseWriter, r *http.Request) {
-	b, ok := s.show(r.Context(), r.PathValue("id"))
-	if !ok {
-		s.writeProblem(w, r, noBuild())
+	b, err := s.show(r.Context(), r.PathValue("id"))
+	if err != nil {
+		s.writeProblem(w, r, noBuild(err))
 		return
 	}
 	s.writeJSON(w, http.StatusOK, struct {
@@ -56,7 +41,7 @@ func (s *Server) withdraw(w http.ResponseWriter, r *http.Request) {
 	case err == nil:
 		w.WriteHeader(http.StatusNoContent)
 	case errors.Is(err, errNoBuild):
-		s.writeProblem(w, r, noBuild())
+		s.writeProblem(w, r, noBuild(history.ErrNotFound))
 	case errors.Is(err, errBuildEnded):
 		s.writeProblem(w, r, endedAlready())
 	default:

@@ -218,6 +218,9 @@ func TestOpenAPI(t *testing.T) {
 	ask(http.MethodPost, retry, at+"/retry", "")
 	s.history = unreadable{}
 	ask(http.MethodGet, "/v1/builds", "/v1/builds", "")
+	ask(http.MethodGet, builds, "/v1/builds/no-such", "")
+	ask(http.MethodGet, events, "/v1/builds/no-such/events", "")
+	ask(http.MethodPost, cancel, "/v1/builds/no-such/cancel", "")
 	s.history = nil
 	for _, c := range []struct {
 		err    error

@@ -17,9 +17,9 @@ import (
 // ends. It starts at the oldest available event, or after the one in Last-Event-ID. A reader that
 // reconnects with all events of an ended build gets 204, which makes a browser's EventSource stop.
 func (s *Server) stream(w http.ResponseWriter, r *http.Request) {
-	build, ended, ok := s.eventsOf(r.Context(), r.PathValue("id"))
-	if !ok {
-		s.writeProblem(w, r, noBuild())
+	build, ended, err := s.eventsOf(r.Context(), r.PathValue("id"))
+	if err != nil {
+		s.writeProblem(w, r, noBuild(err))
 		return
 	}
 	after, err := lastEventID(r)

@@ -2,6 +2,8 @@ package server
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"iter"
 	"net/http"
 	"slices"
@@ -15,6 +17,7 @@ import (
 
 // History is the part of a [history.Dir] that the server uses.
 type History interface {
+	Take(ctx context.Context) error
 	List(ctx context.Context, f history.Filter) ([]history.Build, error)
 	Find(ctx context.Context, prefix string) (history.Build, error)
 	Events(ctx context.Context, id string, follow bool) iter.Seq2[pinion.Event, error]
@@ -48,6 +51,9 @@ func readFilter(r *http.Request) (f history.Filter, p *problem) {
 			return f, badRequest("kind: use some of " + history.KindList())
 		}
 	}
+	if len(f.Kinds) == 0 {
+		f.Kinds = history.WithoutHits()
+	}
 	for name, to := range map[string]*time.Time{"since": &f.Since, "before": &f.Before} {
 		if text := q.Get(name); text != "" {
 			at, err := time.Parse(time.RFC3339Nano, text)
@@ -68,42 +74,73 @@ func readFilter(r *http.Request) (f history.Filter, p *problem) {
 }
 
 // find returns the builds that a filter chooses: those of this server, and those of the history.
-func (s *Server) find(ctx context.Context, f history.Filter) ([]history.Build, error) {
-	list, own := []history.Build{}, map[string]bool{}
+// What runs on this server is among them whatever the limit.
+func (s *Server) find(ctx context.Context, f history.Filter) []history.Build {
+	running, list, own := []history.Build{}, []history.Build{}, map[string]bool{}
 	for _, status := range s.builds.list() {
 		b := history.Build{BuildStatus: status, Command: "serve"}
 		own[b.ID] = true
-		if f.Wants(b) {
+		switch {
+		case !f.Wants(b):
+		case b.IsRunning():
+			running = append(running, b)
+		default:
 			list = append(list, b)
 		}
 	}
-	if s.history != nil {
-		kept, err := s.history.List(ctx, f)
-		if err != nil {
-			return nil, err
-		}
-		for _, b := range kept {
-			if !own[b.ID] {
-				list = append(list, b)
-			}
+	for _, b := range s.past(ctx, f) {
+		if !own[b.ID] {
+			list = append(list, b)
 		}
 	}
+	sortNewestFirst(list)
+	list = append(list[:min(len(list), max(f.Limit-len(running), 0))], running...)
+	sortNewestFirst(list)
+	return list
+}
+
+func sortNewestFirst(list []history.Build) {
 	slices.SortStableFunc(list, func(a, b history.Build) int {
 		return b.Started.Compare(a.Started)
 	})
-	return list[:min(len(list), f.Limit)], nil
 }
 
-// show returns one build.
-func (s *Server) show(ctx context.Context, id string) (history.Build, bool) {
+// past returns builds of the history, none if it cannot be read. That costs a line in the log.
+func (s *Server) past(ctx context.Context, f history.Filter) []history.Build {
+	if s.history == nil {
+		return nil
+	}
+	_ = s.history.Take(ctx) // what cannot be moved is listed all the same
+	list, err := s.history.List(ctx, f)
+	if err != nil {
+		s.log.Warn(fmt.Sprintf("the history of builds cannot be read: %v", err))
+	}
+	return list
+}
+
+// show returns one build. The error is history.ErrNotFound, or that of the history.
+func (s *Server) show(ctx context.Context, id string) (history.Build, error) {
 	if _, status, ok := s.builds.get(id); ok {
-		return history.Build{BuildStatus: status, Command: "serve"}, true
+		return history.Build{BuildStatus: status, Command: "serve"}, nil
 	}
 	if s.history == nil {
-		return history.Build{}, false
+		return history.Build{}, history.ErrNotFound
 	}
 	b, err := s.history.Find(ctx, id)
-	return b, err == nil && b.ID == id
+	if errors.Is(err, history.ErrAmbiguous) || err == nil && b.ID != id {
+		err = history.ErrNotFound // the ID of a build is whole
+	}
+	return b, err
+}
+
+// noBuild is the problem of a build that show did not find.
+func noBuild(err error) *problem {
+	if errors.Is(err, history.ErrNotFound) {
+		return refusal(http.StatusNotFound, "no-such-build", "There is no such build",
+			"neither this server nor its history has one with that ID")
+	}
+	return refusal(http.StatusServiceUnavailable, "no-history",
+		"The history of builds cannot be read", err.Error()).later("5")
 }
 
 // kept is a build of the history. Its events are read once.
@@ -129,10 +166,10 @@ type source interface {
 }
 
 // eventsOf returns the events of a build, and whether it has ended.
-func (s *Server) eventsOf(ctx context.Context, id string) (_ source, ended, ok bool) {
+func (s *Server) eventsOf(ctx context.Context, id string) (_ source, ended bool, err error) {
 	if b, status, ok := s.builds.get(id); ok {
-		return b, !status.Ended.IsZero(), true
+		return b, !status.Ended.IsZero(), nil
 	}
-	b, ok := s.show(ctx, id)
-	return kept{s.history, id}, !b.IsRunning(), ok
+	b, err := s.show(ctx, id)
+	return kept{s.history, id}, !b.IsRunning(), err
 }

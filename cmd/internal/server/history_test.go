@@ -34,6 +34,12 @@ func past(t *testing.T) *history.Dir {
 // unreadable is a history whose database cannot be read.
 type unreadable struct{ History }
 
+func (unreadable) Take(context.Context) error { return history.ErrNewer }
+
+func (unreadable) Find(context.Context, string) (history.Build, error) {
+	return history.Build{}, history.ErrNewer
+}
+
 func (unreadable) List(context.Context, history.Filter) ([]history.Build, error) {
 	return nil, history.ErrNewer
 }
@@ -77,9 +83,9 @@ func TestBuildsOfTheHistory(t *testing.T) {
 			t.Errorf("%s: %d %s", query, a.StatusCode, a.text)
 		}
 	}
-	all, err := s.find(t.Context(), history.Filter{Names: []string{"before"}, Limit: 1})
-	if err != nil || len(all) != 1 {
-		t.Fatal(all, err)
+	all := s.find(t.Context(), history.Filter{Names: []string{"before"}, Limit: 2})
+	if len(all) != 1 {
+		t.Fatal(all)
 	}
 	at := "/v1/builds/" + all[0].ID
 	if a := s.ask(t, http.MethodGet, at, ""); !strings.Contains(a.text, `"failed"`) {
@@ -103,6 +109,33 @@ func TestBuildsOfTheHistory(t *testing.T) {
 	if a := s.ask(t, http.MethodPost, at+"/cancel", ""); a.StatusCode != http.StatusConflict {
 		t.Errorf("%d %s", a.StatusCode, a.text)
 	}
+}
+
+// TestBuildsWithoutTheHistory: a history that cannot be read hides nothing of this server.
+func TestBuildsWithoutTheHistory(t *testing.T) {
+	var log syncBuffer
+	s := newStage(t, WithHistory(unreadable{}),
+		WithLogger(slog.New(slog.NewTextHandler(&log, nil))))
+	s.ask(t, http.MethodPost, "/v1/images/now", "")
+	if got := buildsOf(t, s, ""); got != "now running serve" {
+		t.Errorf("%s", got)
+	}
+	if !strings.Contains(log.String(), "the history of builds cannot be read") {
+		t.Errorf("log: %s", log.String())
+	}
+}
+
+// TestARunningBuildIsListed beyond the limit, and hits only if they are asked for.
+func TestARunningBuildIsListed(t *testing.T) {
+	s := newStage(t)
+	s.ask(t, http.MethodPost, "/v1/images/old", "")
+	for range 3 {
+		s.ask(t, http.MethodPost, "/v1/images/new", "")
+		s.backend.build("new").finish()
+	}
+	eventually(t, "the ends", func() bool {
+		return buildsOf(t, s, "?limit=2") == "new done serve, old running serve"
+	})
 }
 
 func TestWhoMayCancel(t *testing.T) {

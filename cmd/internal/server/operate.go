@@ -41,10 +41,10 @@ func (s *Server) cancel(w http.ResponseWriter, r *http.Request) {
 	build, status, ok := s.builds.get(id)
 	switch {
 	case !ok:
-		b, known := s.show(r.Context(), id)
+		b, err := s.show(r.Context(), id)
 		switch {
-		case !known:
-			s.writeProblem(w, r, noBuild())
+		case err != nil:
+			s.writeProblem(w, r, noBuild(err))
 		case b.IsRunning():
 			s.writeProblem(w, r, refusal(http.StatusConflict, "not-ours",
 				"Another process builds this", "cancel it where it runs"))
@@ -66,12 +66,12 @@ func endedAlready() *problem {
 		"only a build that runs can be stopped")
 }
 
-// retry asks again for what a build was asked for: the branch's head, or the commit that its caller
-// had chosen.
+// retry asks again for the template of a build: for the branch's head, or the commit that its
+// caller had chosen. It repeats no other options.
 func (s *Server) retry(w http.ResponseWriter, r *http.Request) {
-	b, ok := s.show(r.Context(), r.PathValue("id"))
-	if !ok {
-		s.writeProblem(w, r, noBuild())
+	b, err := s.show(r.Context(), r.PathValue("id"))
+	if err != nil {
+		s.writeProblem(w, r, noBuild(err))
 		return
 	}
 	opts := []pinion.EnsureOption{pinion.AskedBy(s.clean(askerOf(r)))}
