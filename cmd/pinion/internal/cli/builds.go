@@ -20,8 +20,7 @@ const buildsLong = `Show what was built and found: by the commands of this user 
 by a server that this user runs; or, with --server, by another server.
 
 Each build is kept with its receipt, its steps and its log, and hits with their number, for 90 days,
-up to 20,000 and 256 MB. --history or PINION_HISTORY names another folder, and off keeps nothing. A
-hit or a build never waits for its history.`
+up to 20,000 and 256 MB. --history or PINION_HISTORY names another folder, and off keeps nothing.`
 
 const buildsExample = `  pinion builds ls
   pinion builds ls claude-code --kind failed --since 24h
@@ -64,18 +63,17 @@ func (f *buildsFlags) register(cmd *cobra.Command) {
 		"`file` with the server's token (PINION_SERVE_TOKEN, or PINION_OPERATOR_TOKEN)")
 }
 
-// remote returns the server that was named.
-func (a *app) remote(f *buildsFlags) (*remote.Server, error) {
-	value := a.env.OperatorToken
-	if value == "" {
-		value = a.env.ServeToken
+// remote returns the server that was named. Only what operators may do takes their token.
+func (a *app) remote(f *buildsFlags, operate bool) (*remote.Server, error) {
+	variable, value := pinion.EnvServeToken, a.env.ServeToken
+	if operate && a.env.OperatorToken != "" || value == "" {
+		variable, value = pinion.EnvOperatorToken, a.env.OperatorToken
 	}
-	token, err := flags.Secret("--token-file", f.tokenFile, pinion.EnvServeToken, value,
-		server.MinToken)
+	token, err := flags.Secret("--token-file", f.tokenFile, variable, value, server.MinToken)
 	if err != nil {
 		return nil, err
 	}
-	s, err := remote.New(f.server, token)
+	s, err := remote.New(f.server, token, a.global.AllowsHTTP(a.program.Lookup))
 	if err != nil {
 		return nil, flags.Errorf("--server: %w", err)
 	}
@@ -83,19 +81,19 @@ func (a *app) remote(f *buildsFlags) (*remote.Server, error) {
 }
 
 // withBuilds calls do with the builds of the flags.
-func (a *app) withBuilds(f *buildsFlags, do func(builds) error) error {
+func (a *app) withBuilds(ctx context.Context, f *buildsFlags, do func(builds) error) error {
 	if f.server != "" {
-		s, err := a.remote(f)
+		s, err := a.remote(f, false)
 		if err != nil {
 			return err
 		}
 		return do(s)
 	}
-	return a.withHistory(func(d *history.Dir) error { return do(d) })
+	return a.withHistory(ctx, func(d *history.Dir) error { return do(d) })
 }
 
 // withHistory calls do with this machine's history.
-func (a *app) withHistory(do func(*history.Dir) error) error {
+func (a *app) withHistory(ctx context.Context, do func(*history.Dir) error) error {
 	folder := a.global.History(a.env)
 	if folder == "" {
 		return flags.Errorf("there is no history: it is off, or there is no home folder; use " +
@@ -106,6 +104,10 @@ func (a *app) withHistory(do func(*history.Dir) error) error {
 		return fmt.Errorf("the history of builds: %w", err)
 	}
 	defer d.Close()
+	if err := d.Take(ctx); err != nil {
+		fmt.Fprintln(a.program.Stderr, "pinion: warning: the history of builds has gaps:",
+			a.clean(err.Error()))
+	}
 	return do(d)
 }
 

@@ -16,19 +16,19 @@ func (a *app) buildsCancelCommand(at *buildsFlags) *cobra.Command {
 		Use:   "cancel [flags] ID",
 		Short: "Stop a build",
 		Long: `Stop a build. Of this machine's commands it interrupts the process, as Ctrl-C does,
-unless that builds something else as well. With --server it stops the build for all of its callers,
-which takes the token of an operator if the server has one.`,
+unless that builds something else as well; on Windows it cannot. With --server it stops the build
+for all of its callers, which takes the token of an operator if the server has one.`,
 		Example: `  pinion builds cancel 3GZQ
   pinion builds cancel 3GZQ --server http://127.0.0.1:7466 --token-file /etc/pinion/operator`,
 		Args: oneID,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx := cmd.Context()
 			if at.server == "" {
-				return a.withHistory(func(d *history.Dir) error {
+				return a.withHistory(ctx, func(d *history.Dir) error {
 					return a.interrupt(ctx, d, args[0])
 				})
 			}
-			s, err := a.remote(at)
+			s, err := a.remote(at, true)
 			if err != nil {
 				return err
 			}
@@ -74,10 +74,11 @@ func (a *app) interrupt(ctx context.Context, d *history.Dir, prefix string) erro
 func (a *app) buildsRetryCommand(at *buildsFlags) *cobra.Command {
 	return &cobra.Command{
 		Use:   "retry [flags] ID",
-		Short: "Build again what a build was asked for",
-		Long: `Build again what a build was asked for: the head of the template's branch as it is
-now, or the commit that was chosen by --sha. It prints the reference, as pinion ensure does. With
---server the server builds, and the ID of the new build is printed.`,
+		Short: "Ask again for the template of a build",
+		Long: `Ask again for the template of a build: for the head of its branch as it is now, or
+for the commit that was chosen by --sha. Other flags of that call, such as --label, are not
+repeated. It prints the reference, as pinion ensure does. With --server the server builds, and the
+ID of the new build is printed.`,
 		Example: `  pinion builds retry 3GZQ
   pinion builds retry 3GZQ --server http://127.0.0.1:7466`,
 		Args: oneID,
@@ -87,7 +88,7 @@ now, or the commit that was chosen by --sha. It prints the reference, as pinion 
 				return a.retryRemotely(ctx, at, args[0])
 			}
 			var b history.Build
-			if err := a.withHistory(func(d *history.Dir) (err error) {
+			if err := a.withHistory(ctx, func(d *history.Dir) (err error) {
 				b, err = find(ctx, d, args[0])
 				return err
 			}); err != nil {
@@ -112,7 +113,7 @@ now, or the commit that was chosen by --sha. It prints the reference, as pinion 
 }
 
 func (a *app) retryRemotely(ctx context.Context, at *buildsFlags, prefix string) error {
-	s, err := a.remote(at)
+	s, err := a.remote(at, true)
 	if err != nil {
 		return err
 	}

@@ -19,7 +19,7 @@ func (a *app) buildsLogsCommand(at *buildsFlags) *cobra.Command {
 		Example: "  pinion builds logs 3GZQ\n  pinion builds logs --follow 3GZQ",
 		Args:    oneID,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.withBuilds(at, func(b builds) error {
+			return a.withBuilds(cmd.Context(), at, func(b builds) error {
 				found, err := find(cmd.Context(), b, args[0])
 				if err != nil {
 					return err
@@ -46,7 +46,7 @@ has no log.`,
 		Args:              flags.OneName,
 		ValidArgsFunction: a.completeNames(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.withBuilds(at, func(b builds) error {
+			return a.withBuilds(cmd.Context(), at, func(b builds) error {
 				list, err := b.List(cmd.Context(), history.Filter{Names: args, Limit: 1,
 					Kinds: []string{history.KindRunning, history.KindDone, history.KindFailed,
 						history.KindInterrupted}})

@@ -91,7 +91,7 @@ func (a *app) buildsLs(
 	if err != nil {
 		return err
 	}
-	return a.withBuilds(at, func(b builds) error {
+	return a.withBuilds(ctx, at, func(b builds) error {
 		list, err := b.List(ctx, q)
 		if err != nil {
 			return err
@@ -114,7 +114,7 @@ func (a *app) printBuilds(f *buildsLsFlags, list []history.Build) error {
 				return err
 			}
 		case f.quiet:
-			if _, err := fmt.Fprintln(w, b.ID); err != nil {
+			if _, err := fmt.Fprintln(w, a.clean(b.ID)); err != nil {
 				return err
 			}
 		default:
@@ -123,7 +123,8 @@ func (a *app) printBuilds(f *buildsLsFlags, list []history.Build) error {
 				id = id[:min(len(id), shortID)]
 			}
 			now := a.program.Now()
-			rows = append(rows, []string{id, a.clean(b.Name), a.clean(tagOf(b)), outcome(b),
+			rows = append(rows, []string{a.clean(id), a.clean(b.Name), a.clean(tagOf(b)),
+				a.clean(outcome(b)),
 				took(b.Took(now)), units.HumanDuration(now.Sub(b.Started)) + " ago",
 				a.clean(asker(b))})
 		}

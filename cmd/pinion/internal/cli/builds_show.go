@@ -29,7 +29,7 @@ their times. The first characters of its ID are enough.`,
 			if err := flags.CheckFormat(format, flags.FormatText); err != nil {
 				return err
 			}
-			return a.withBuilds(at, func(b builds) error {
+			return a.withBuilds(cmd.Context(), at, func(b builds) error {
 				found, err := find(cmd.Context(), b, args[0])
 				if err != nil {
 					return err
@@ -155,7 +155,7 @@ func (a *app) printSteps(steps []history.Step) error {
 		if !s.Started.IsZero() && !s.Ended.IsZero() {
 			time = took(s.Ended.Sub(s.Started))
 		}
-		rows = append(rows, []string{strconv.Itoa(s.Number), string(s.State), time,
+		rows = append(rows, []string{strconv.Itoa(s.Number), a.clean(string(s.State)), time,
 			a.clean(s.Name)})
 	}
 	if _, err := fmt.Fprintln(a.program.Stdout); err != nil {

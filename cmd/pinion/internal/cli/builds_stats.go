@@ -34,7 +34,7 @@ func (a *app) buildsStatsCommand(at *buildsFlags) *cobra.Command {
 			if since > 0 {
 				q.Since = a.program.Now().Add(-since)
 			}
-			return a.withBuilds(at, func(b builds) error {
+			return a.withBuilds(cmd.Context(), at, func(b builds) error {
 				list, err := b.List(cmd.Context(), q)
 				if err != nil {
 					return err

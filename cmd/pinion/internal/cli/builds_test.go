@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -22,14 +23,21 @@ import (
 
 // pastBuild is a build that has ended.
 type pastBuild struct {
-	status pinion.BuildStatus
+	mu     sync.Mutex
+	status pinion.BuildStatus // guarded by mu
 	events *feed.Feed[pinion.Event]
 	done   chan struct{}
 }
 
-func (b *pastBuild) ID() string                 { return b.status.ID }
-func (b *pastBuild) Status() pinion.BuildStatus { return b.status }
-func (b *pastBuild) Done() <-chan struct{}      { return b.done }
+func (b *pastBuild) ID() string            { return b.Status().ID }
+func (b *pastBuild) Done() <-chan struct{} { return b.done }
+
+func (b *pastBuild) Status() pinion.BuildStatus {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.status
+}
+
 func (b *pastBuild) Events(ctx context.Context, after int64) iter.Seq[pinion.Event] {
 	return b.events.After(ctx, after)
 }
@@ -61,7 +69,8 @@ func pastBuilds(t *testing.T) map[string]string {
 	} {
 		s.Started = at.Add(time.Duration(i) * time.Minute)
 		s.Reference = "molecule-local/workspace-template-" + s.Name + ":c4ec4b2024cf"
-		b := &pastBuild{s, feed.New[pinion.Event](1 << 20), make(chan struct{})}
+		b := &pastBuild{status: s, events: feed.New[pinion.Event](1 << 20),
+			done: make(chan struct{})}
 		if s.State == pinion.BuildDone {
 			b.status.Ended = b.status.Started
 			r.Observe(b)
@@ -80,6 +89,7 @@ func pastBuilds(t *testing.T) map[string]string {
 		}
 		b.events.Close()
 		r.Observe(b)
+		b.mu.Lock()
 		b.status.State, b.status.Ended = pinion.BuildDone, s.Started.Add(5*time.Second)
 		if i == 0 {
 			b.status.State = pinion.BuildFailed
@@ -87,6 +97,7 @@ func pastBuilds(t *testing.T) map[string]string {
 		} else {
 			b.status.Image = &pinion.Image{Outcome: pinion.OutcomeBuilt, ID: "sha256:2"}
 		}
+		b.mu.Unlock()
 		close(b.done)
 	}
 	r.Close(t.Context())
@@ -114,6 +125,7 @@ func TestBuildsVerbs(t *testing.T) {
 		"builds ls --all --kind hit":        {64, "", "--all lists all kinds"},
 		"builds ls --history off":           {64, "", "there is no history"},
 		"builds ls --server ftp://x":        {64, "", "use unix:///path"},
+		"builds ls --server unix://run/x":   {64, "", "use unix:///path"},
 		"builds ls --server http://a:b@c":   {64, "", "no credentials"},
 		"builds ls --server unix:///no/one": {12, "", "the server at unix:///no/one"},
 	} {
@@ -180,6 +192,8 @@ func TestBuildsOfAServer(t *testing.T) {
 	}
 	answer("GET /v1/builds", `{"schema":1,"builds":[{"id":"AB1","name":"one","state":"running",`+
 		`"reference":"r:1","started":"2026-11-23T11:00:00Z","command":"serve"}]}`)
+	answer("GET /v1/builds/AB1", `{"id":"AB1","started":"2026-11-23T11:00:00Z",`+
+		`"ended":"2026-11-23T12:00:00Z"}`)
 	answer("GET /v1/builds/AB1/events", "id: 1\nevent: log\ndata: {\"id\":1,\"type\":\"log\","+
 		"\"text\":\"over there\"}\n\n")
 	answer("POST /v1/builds/AB1/cancel", "")
@@ -215,5 +229,57 @@ func TestBuildsOfAServer(t *testing.T) {
 		file)
 	if got.code != 0 || got.stdout != "AB1\n" {
 		t.Errorf("with the token's file: %+v", got)
+	}
+}
+
+// TestTheTokenOfAServer goes to nobody in between, and in clear text to this machine alone.
+func TestTheTokenOfAServer(t *testing.T) {
+	const token = "a-token-of-the-server"
+	var seen string
+	proxy := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		seen = r.Header.Get("Authorization")
+	}))
+	defer proxy.Close()
+	t.Setenv("HTTP_PROXY", proxy.URL)
+	env := map[string]string{"PINION_SERVE_TOKEN": token}
+	const elsewhere = "http://pinion.invalid:1"
+	for _, c := range []struct {
+		args []string
+		code int
+	}{
+		{[]string{"builds", "ls", "--server", elsewhere}, 64},
+		{[]string{"builds", "ls", "--server", elsewhere, "--allow-http"}, 12},
+	} {
+		got := callWith(t.Context(), nil, env, c.args...)
+		if got.code != c.code || strings.Contains(got.stderr, token) {
+			t.Errorf("%v: %+v", c.args, got)
+		}
+	}
+	if seen != "" {
+		t.Errorf("the proxy got %q", seen)
+	}
+}
+
+// TestAStreamThatIsCutOff is no end of a build.
+func TestAStreamThatIsCutOff(t *testing.T) {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /v1/builds", func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprint(w, `{"builds":[{"id":"\u001b[31mAB1","name":"one","state":"running"}]}`)
+	})
+	mux.HandleFunc("GET /v1/builds/{id}", func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprint(w, `{"id":"AB1","state":"running"}`)
+	})
+	mux.HandleFunc("GET /v1/builds/{id}/events", func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprint(w, "data: {\"id\":1,\"type\":\"log\",\"text\":\"so far\"}\n\n")
+	})
+	s := httptest.NewServer(mux)
+	defer s.Close()
+	got := call(t.Context(), nil, "logs", "-f", "one", "--server", s.URL)
+	if got.code != 12 || got.stdout != "so far\n" {
+		t.Errorf("%+v", got)
+	}
+	got = call(t.Context(), nil, "builds", "ls", "--server", s.URL)
+	if got.code != 0 || strings.Contains(got.stdout, "\x1b") {
+		t.Errorf("%+v", got)
 	}
 }

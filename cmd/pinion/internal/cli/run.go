@@ -107,9 +107,8 @@ func (a *app) run(ctx context.Context, name string, args []string, f *runFlags) 
 	}
 	// The build cache is saved while the container runs.
 	defer func() { _ = s.Close(ctx) }()
-	recorded := a.record(ctx, s, "run")
+	defer a.record(ctx, s, "run")()
 	img, api, err := s.ready(ctx, name, opts)
-	recorded() // a container may run for long
 	if err := errors.Join(err, s.term.Close()); err != nil {
 		return err
 	}

@@ -58,7 +58,7 @@ var variables = []Variable{
 		"file with further templates and credentials",
 		"`pinion/config.yaml` in `$XDG_CONFIG_HOME` or `~/.config`"},
 	{"PINION_ALLOW_HTTP", "--allow-http",
-		"`1` or `true` allows a repository prefix with http on another machine", "no"},
+		"`1` or `true` allows http to another machine, in a repository prefix or `--server`", "no"},
 	{"PINION_STORE", "--store",
 		"where images are stored: `docker`, or `oci:DIR` for a folder", "`docker`"},
 	{"PINION_STALL_AFTER", "--stall-after",

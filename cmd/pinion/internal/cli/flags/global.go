@@ -72,7 +72,8 @@ func (g *Global) Register(cmd *cobra.Command) {
 		"`URL` prefix of the repositories, to which a template's name is appended "+
 			"(MOLECULE_LOCAL_TEMPLATE_REPO_PREFIX)")
 	fs.BoolVar(&g.allowHTTP, "allow-http", false,
-		"allow a repository prefix with http on another machine (PINION_ALLOW_HTTP)")
+		"allow a repository prefix or a --server with http on another machine "+
+			"(PINION_ALLOW_HTTP)")
 	fs.IntVar(&g.parallel, "max-parallel", 0,
 		"build or pull at most `n` images at once and queue the others; 0 means no limit")
 	fs.DurationVar(&g.stallAfter, "stall-after", pinion.DefaultStallAfter,
@@ -186,6 +187,12 @@ func (g *Global) History(env Environment) string {
 		return folder
 	}
 	return ""
+}
+
+// AllowsHTTP reports whether other machines may be spoken to without TLS.
+func (g *Global) AllowsHTTP(lookup func(string) (string, bool)) bool {
+	v, _ := lookup(pinion.EnvAllowHTTP)
+	return g.allowHTTP || v == "1" || strings.EqualFold(v, "true")
 }
 
 func logLevels() []string { return []string{"debug", "info", "warn", "error"} }

@@ -1,7 +1,8 @@
 // Package remote reads the builds of a `pinion serve` over HTTP, and acts on them.
 //
-// It guarantees that the token goes to the named address alone: no redirect is followed. The
-// interface is that of /openapi.yaml.
+// It guarantees that the token goes to the named address alone: no redirect is followed, and
+// without TLS no proxy is used. Without TLS it goes to this machine alone, unless the caller allows
+// others. The interface is that of /openapi.yaml.
 package remote
 
 import (
@@ -37,8 +38,8 @@ const patience = 30 * time.Second
 const page = 1000
 
 // New returns the server at an address, unix:///path, http://host:port or https://host. The token
-// may be empty.
-func New(address, token string) (*Server, error) {
+// may be empty. With one, http to another machine is refused unless it is allowed.
+func New(address, token string, allowHTTP bool) (*Server, error) {
 	u, err := url.Parse(address)
 	if err != nil {
 		return nil, err
@@ -48,13 +49,18 @@ func New(address, token string) (*Server, error) {
 	switch {
 	case u.User != nil:
 		return nil, fmt.Errorf("the address of a server has no credentials in it")
-	case u.Scheme == "unix" && u.Path != "":
+	case u.Scheme == "http" && token != "" && !allowHTTP && !isLoopback(u.Hostname()):
+		return nil, fmt.Errorf("%s would get the token in clear text; use https, or --allow-http "+
+			"if nobody can listen in between", address)
+	case u.Scheme == "unix" && u.Host == "" && u.Path != "":
 		transport.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
 			var d net.Dialer
 			return d.DialContext(ctx, "unix", u.Path)
 		}
 	case (u.Scheme == "http" || u.Scheme == "https") && u.Host != "":
-		transport.Proxy = http.ProxyFromEnvironment
+		if u.Scheme == "https" {
+			transport.Proxy = http.ProxyFromEnvironment
+		}
 		s.base = strings.TrimSuffix(address, "/")
 	default:
 		return nil, fmt.Errorf("%q: use unix:///path, http://host:port or https://host", address)
@@ -64,6 +70,12 @@ func New(address, token string) (*Server, error) {
 			return http.ErrUseLastResponse
 		}}
 	return s, nil
+}
+
+// isLoopback reports whether a host is this machine.
+func isLoopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 // List returns builds, the newest first.
@@ -83,6 +95,7 @@ func (s *Server) List(ctx context.Context, f history.Filter) (list []history.Bui
 		limit = min(f.Limit, page)
 	}
 	q.Set("limit", strconv.Itoa(limit))
+	seen := map[string]bool{} // what runs is on each page
 	for before := f.Before; ; {
 		if !before.IsZero() {
 			q.Set("before", before.Format(time.RFC3339Nano))
@@ -92,7 +105,13 @@ func (s *Server) List(ctx context.Context, f history.Filter) (list []history.Bui
 			return nil, err
 		}
 		for _, b := range got.Builds {
-			before = b.Started
+			if !b.IsRunning() {
+				before = b.Started
+			}
+			if seen[b.ID] {
+				continue
+			}
+			seen[b.ID] = true
 			list = append(list, b)
 			if f.Limit > 0 && len(list) == f.Limit {
 				return list, nil
@@ -123,47 +142,75 @@ func (s *Server) Find(ctx context.Context, prefix string) (found history.Build, 
 	return found, err
 }
 
-// Events yields the events of a build, by its whole ID, until it ends. Without follow it ends with
-// the events so far.
+// pause is how long a stream of a build that runs may be silent before it is taken for what there
+// is so far.
+const pause = time.Second
+
+// Events yields the events of a build, by its whole ID, until it ends. Without follow it yields
+// what there is so far.
 func (s *Server) Events(
 	ctx context.Context, id string, follow bool,
 ) iter.Seq2[pinion.Event, error] {
 	return func(yield func(pinion.Event, error) bool) {
-		ctx, cancel := context.WithCancel(ctx)
-		defer cancel()
-		// The stream of a build that runs goes on, so without follow it is read up to a pause.
-		pause := time.AfterFunc(patience, cancel)
-		defer pause.Stop()
-		if follow {
-			pause.Stop()
-		}
-		var last int64
-		resp, err := s.open(ctx, http.MethodGet, "/v1/builds/"+url.PathEscape(id)+"/events")
+		b, err := s.build(ctx, id)
 		if err != nil {
 			yield(pinion.Event{}, err)
 			return
 		}
-		defer resp.Body.Close()
-		lines := bufio.NewScanner(resp.Body)
-		lines.Buffer(make([]byte, 0, 64<<10), 16<<20)
-		for lines.Scan() {
-			if !follow {
-				pause.Reset(time.Second)
-			}
-			data, ok := strings.CutPrefix(lines.Text(), "data: ")
-			var e pinion.Event
-			if !ok || json.Unmarshal([]byte(data), &e) != nil || e.ID <= last && e.ID != 0 {
-				continue
-			}
-			last = e.ID
-			if !yield(e, nil) {
-				return
+		streaming, cancel := context.WithCancel(ctx)
+		defer cancel()
+		seen := func() {}
+		if b.IsRunning() && !follow {
+			silence := time.AfterFunc(patience, cancel)
+			defer silence.Stop()
+			seen = func() { silence.Reset(pause) }
+		}
+		more := true
+		err = s.stream(streaming, id, func(e pinion.Event) bool {
+			seen()
+			more = yield(e, nil)
+			return more
+		})
+		if !more || streaming.Err() != nil && ctx.Err() == nil {
+			return
+		}
+		if err == nil && b.IsRunning() {
+			// A proxy or the end of the server may have cut the stream off.
+			if b, err = s.build(ctx, id); err == nil && b.IsRunning() {
+				err = s.unreachable(io.ErrUnexpectedEOF)
 			}
 		}
-		if err := lines.Err(); err != nil && ctx.Err() == nil {
-			yield(pinion.Event{}, s.unreachable(err))
+		if err != nil {
+			yield(pinion.Event{}, err)
 		}
 	}
+}
+
+// build returns the state of a build.
+func (s *Server) build(ctx context.Context, id string) (b history.Build, err error) {
+	return b, s.ask(ctx, http.MethodGet, "/v1/builds/"+url.PathEscape(id), &b)
+}
+
+// stream calls f for each event of a build until f returns false or the stream ends.
+func (s *Server) stream(ctx context.Context, id string, f func(pinion.Event) bool) error {
+	resp, err := s.open(ctx, http.MethodGet, "/v1/builds/"+url.PathEscape(id)+"/events")
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	lines := bufio.NewScanner(resp.Body)
+	lines.Buffer(make([]byte, 0, 64<<10), 16<<20)
+	for lines.Scan() {
+		data, ok := strings.CutPrefix(lines.Text(), "data: ")
+		var e pinion.Event
+		if ok && json.Unmarshal([]byte(data), &e) == nil && !f(e) {
+			return nil
+		}
+	}
+	if err := lines.Err(); err != nil {
+		return s.unreachable(err)
+	}
+	return nil
 }
 
 // Cancel stops a build, as an operator.
