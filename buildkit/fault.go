@@ -118,6 +118,9 @@ var (
 		`Connection (refused|reset by peer|timed out)|Operation timed out|` +
 		`Empty reply from server|The requested URL returned error: (429|5\d\d)\b|` +
 		`RPC failed; (curl|HTTP (429|5\d\d))\b|early EOF|the remote end hung up unexpectedly`)
+	// gitTLS has what git and curl say of a server whose certificate they don't accept.
+	gitTLS = lazy.Regexp(`server certificate verification failed|SSL certificate problem|` +
+		`(SSL|TLS|gnutls_handshake).* (error|failed)`)
 )
 
 // unavailable reports whether the vertex of that name failed since a server was not available.
@@ -127,6 +130,8 @@ func unavailable(vertex, text string) bool {
 		return false
 	case imageStep().MatchString(vertex):
 		return !lastingFault().MatchString(text)
+	case strings.HasSuffix(text, "exit status 128"): // git's, for an ADD of a repository
+		return gitFault().MatchString(text) || gitTLS().MatchString(text)
 	}
 	return passingFault().MatchString(text)
 }

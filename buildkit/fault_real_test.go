@@ -30,12 +30,16 @@ func sourceUnavailable(t *testing.T, b *bench) {
 	}))
 	defer server.Close()
 	host := strings.TrimPrefix(server.URL, "http://")
+	private := httptest.NewTLSServer(http.NotFoundHandler()) // with a CA that no builder knows
+	defer private.Close()
 	for i, c := range []struct {
 		dockerfile string
 		status     int32
 		want       error
 	}{
 		{"FROM " + host + "/x:1", 503, buildkit.ErrSource},
+		{"FROM " + host + "/x:1", 502, buildkit.ErrSource},
+		{"FROM " + host + "/x:1", 504, buildkit.ErrSource},
 		{"FROM " + host + "/x:1", 429, buildkit.ErrSource},
 		{"FROM " + host + "/x:1", 404, buildkit.ErrBuild},
 		{"FROM 127.0.0.1:1/x:1", 0, buildkit.ErrSource},
@@ -43,13 +47,23 @@ func sourceUnavailable(t *testing.T, b *bench) {
 		{"FROM scratch\nCOPY --from=" + host + "/x:1 / /", 503, buildkit.ErrSource},
 		{"FROM scratch\nADD " + server.URL + "/f /", 503, buildkit.ErrSource},
 		{"FROM scratch\nADD " + server.URL + "/f /", 404, buildkit.ErrBuild},
+		{"FROM scratch\nADD " + server.URL + "/f /", 502, buildkit.ErrSource},
+		{"FROM scratch\nADD " + server.URL + "/f /", 504, buildkit.ErrSource},
 		{"FROM scratch\nADD http://127.0.0.1:1/f /", 0, buildkit.ErrSource},
+		{"FROM scratch\nADD " + private.URL + "/f /", 0, buildkit.ErrSource},
+		{"FROM scratch\nADD " + server.URL + "/r.git /", 503, buildkit.ErrSource},
+		{"FROM scratch\nADD " + server.URL + "/r.git /", 404, buildkit.ErrBuild},
+		{"FROM scratch\nADD http://127.0.0.1:1/r.git /", 0, buildkit.ErrSource},
+		{"FROM scratch\nADD " + private.URL + "/r.git /", 0, buildkit.ErrSource},
+		{"# syntax=" + host + "/fe:1\nFROM scratch", 503, buildkit.ErrSource},
+		{"# syntax=" + host + "/fe:1\nFROM scratch", 404, buildkit.ErrBuild},
 		{"FROM scratch\nCOPY nothing /", 0, buildkit.ErrBuild},
 		{"FROM scratch\nBOGUS", 0, buildkit.ErrBuild},
 	} {
 		answer.Store(c.status)
 		req := b.template(t, fmt.Sprintf("source%d", i),
 			parts.Text("Dockerfile", c.dockerfile+"\n"))
+		req.AllowedFrontends = []string{host + "/fe"}
 		_, _, err := solve(t, b, req)
 		if !errors.Is(err, c.want) {
 			t.Errorf("%q, %d: %v, want the kind %v", c.dockerfile, c.status, err, c.want)

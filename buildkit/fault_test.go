@@ -17,10 +17,15 @@ func TestFaultOf(t *testing.T) {
 		return fmt.Errorf("failed to solve: process \"/bin/sh -c x\" did not complete "+
 			"successfully: %w", &gatewaypb.ExitError{ExitCode: code, Err: errors.New(text)})
 	}
+	gitSays := func(text string) error {
+		return plain("failed to load cache key: error fetching default branch for repository " +
+			"http://h.example/r.git: git stderr:\n" + text + "\n: exit status 128")
+	}
 	const (
 		metadata = "[internal] load metadata for docker.io/library/x:1"
 		from     = "[1/2] FROM docker.io/library/x:1@sha256:aa"
 		add      = "[2/2] ADD http://h.example/f /"
+		addGit   = "[2/2] ADD http://h.example/r.git /"
 		run      = "[2/2] RUN connect"
 	)
 	for _, c := range []struct {
@@ -72,6 +77,22 @@ func TestFaultOf(t *testing.T) {
 		{"file server without a good certificate", add, plain("Get \"https://h.example/f\": tls: " +
 			"failed to verify certificate: x509: certificate signed by unknown authority"),
 			ErrSource},
+		{"git server down", addGit, gitSays("fatal: unable to access 'http://h.example/r.git/': " +
+			"The requested URL returned error: 503"), ErrSource},
+		{"git server that refuses", addGit, gitSays("fatal: unable to access " +
+			"'http://h.example/r.git/': Failed to connect to h.example port 80 after 0 ms: " +
+			"Couldn't connect to server"), ErrSource},
+		{"git server without a name", addGit, gitSays("fatal: unable to access " +
+			"'http://h.example/r.git/': Could not resolve host: h.example"), ErrSource},
+		{"git server without a good certificate", addGit, gitSays("fatal: unable to access " +
+			"'https://h.example/r.git/': server certificate verification failed. CAfile: none " +
+			"CRLfile: none"), ErrSource},
+		{"git server without the repository", addGit,
+			gitSays("fatal: repository 'http://h.example/r.git/' not found"), ErrBuild},
+		{"private repository", addGit, gitSays("fatal: could not read Username for " +
+			"'http://h.example': terminal prompts disabled"), ErrBuild},
+		{"file with git's words as its name", "[2/2] COPY x /", plain("failed to calculate " +
+			"checksum of ref a::b: \"/Failed to connect to \": not found"), ErrBuild},
 		{"missing file", "[2/2] COPY nope /", plain("failed to calculate checksum of ref a::b: " +
 			"\"/nope\": not found"), ErrBuild},
 		{"syntax", "", plain("dockerfile parse error on line 2: unknown instruction: BOGUS"),
