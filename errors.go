@@ -217,7 +217,8 @@ const (
 	ClassLock Class = "lock"
 	// ClassBuild: the template's Dockerfile failed or was refused.
 	ClassBuild Class = "build"
-	// ClassStalled: nothing moved in the build for too long. It may go better the next time.
+	// ClassStalled: nothing moved in a step of the build for too long. It may go better the next
+	// time. If the builder waits for a server, the class is ClassUnreachable.
 	ClassStalled Class = "stalled"
 	// ClassTimeLimit: the build took longer than its time limit. It may go better the next time,
 	// since finished steps are cached.
@@ -250,8 +251,6 @@ func classes() []struct {
 		{ErrSource, ClassUnreachable},
 		{ErrBuild, ClassBuild},
 		{ErrRefused, ClassBuild},
-		{ErrStalled, ClassStalled},
-		{ErrTimeLimit, ClassTimeLimit},
 		{ErrFetch, ClassUnreachable},
 		{ErrUnauthorized, ClassUnauthorized},
 		{ErrUnknownTemplate, ClassNotFound},
@@ -262,6 +261,8 @@ func classes() []struct {
 		{ErrInvalidAnswer, ClassUnreachable},
 		{ErrLFS, ClassUnreachable},
 		{ErrRegistry, ClassUnreachable},
+		{ErrStalled, ClassStalled},
+		{ErrTimeLimit, ClassTimeLimit},
 		{ErrInvalidInput, ClassUsage},
 		{context.Canceled, ClassCancelled},
 	}

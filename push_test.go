@@ -137,7 +137,7 @@ func TestPushEvents(t *testing.T) {
 	}
 }
 
-// TestAStalledTransferEnds, a pull and a push, with the class of a build that stalls.
+// TestAStalledTransferEnds, a pull and a push, with the class of a registry that is away.
 func TestAStalledTransferEnds(t *testing.T) {
 	for _, op := range []string{"pull", "push"} {
 		synctest.Test(t, func(t *testing.T) {
@@ -156,7 +156,8 @@ func TestAStalledTransferEnds(t *testing.T) {
 			}
 			begun := time.Now()
 			_, err := w.Ensure(t.Context(), "claude-code", calls...)
-			if ClassOf(err) != ClassStalled || !errors.Is(err, ErrRegistry) {
+			if ClassOf(err) != ClassUnreachable || !errors.Is(err, ErrRegistry) ||
+				!errors.Is(err, ErrStalled) {
 				t.Errorf("%s: class %s: %v", op, ClassOf(err), err)
 			}
 			if s, _ := errdef.SituationOf(err); s != errdef.TransferStalled {

@@ -95,7 +95,10 @@ func exhausted(text string) bool {
 var (
 	// imageStep has the names of vertices that only ask a registry.
 	imageStep = lazy.Regexp(`^(\[[^\]]*\] )?` +
-		`(load metadata for|resolve image config for|FROM) `)
+		`(load metadata for|resolve image config for|FROM) |^docker-image://`)
+	// addStep has the names of vertices that download what an ADD names.
+	addStep = lazy.Regexp(`^(\[[^\]]*\] ADD (--\S+ )*)?(https?|git|ssh)://|` +
+		`^\[[^\]]*\] ADD (--\S+ )*git@`)
 	// noGitDir has the error of a COPY from .git, as of today and of Docker 20.10.
 	noGitDir = lazy.Regexp(`/\.git(/[^":]*)?"?: (not found|no such file or directory)$`)
 	// lastingFault has what registries answer about an image that is not there or not for the
@@ -134,6 +137,18 @@ func unavailable(vertex, text string) bool {
 		return gitFault().MatchString(text) || gitTLS().MatchString(text)
 	}
 	return passingFault().MatchString(text)
+}
+
+// waitsFor returns the kind of failure of a vertex of that name that waits for a server for ever,
+// or nil if it doesn't wait for one.
+func waitsFor(vertex string) error {
+	switch {
+	case strings.HasPrefix(vertex, fetchPrefix):
+		return ErrFetch
+	case imageStep().MatchString(vertex), addStep().MatchString(vertex):
+		return ErrSource
+	}
+	return nil
 }
 
 // isEmptyTree reports whether a fetch failed because the commit has no files: then `git checkout

@@ -11,10 +11,12 @@ import (
 	"time"
 
 	"git.moleculesai.app/molecule-ai/pinion/buildkit"
+	"git.moleculesai.app/molecule-ai/pinion/resolver/git"
 	"git.moleculesai.app/molecule-ai/pinion/test/parts"
 )
 
 func TestSourceUnavailable(t *testing.T)     { onEachBuilder(t, sourceUnavailable) }
+func TestStalledSource(t *testing.T)         { onEachBuilder(t, stalledSource) }
 func TestSourceThatComesBack(t *testing.T)   { onEachBuilder(t, sourceThatComesBack) }
 func TestTreeThatCannotBeBuilt(t *testing.T) { onEachBuilder(t, treeThatCannotBeBuilt) }
 func TestKilledStep(t *testing.T)            { onEachBuilder(t, killedStep) }
@@ -115,5 +117,45 @@ func killedStep(t *testing.T, b *bench) {
 	if !errors.Is(err, buildkit.ErrBuild) && !errors.Is(err, buildkit.ErrExhausted) {
 		t.Errorf("error is %v", err)
 	}
+	t.Logf("%v", err)
+}
+
+// stalledSource: a server that takes a request and never answers is no fault of the template, and a
+// step that hangs is.
+func stalledSource(t *testing.T, b *bench) {
+	hanging := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/v2/" {
+			return
+		}
+		<-r.Context().Done()
+	}))
+	defer hanging.Close()
+	host := strings.TrimPrefix(hanging.URL, "http://")
+	for i, c := range []struct {
+		lines []string
+		want  error
+	}{
+		{[]string{"COPY --from=" + host + "/x:1 / /"}, buildkit.ErrSource},
+		{[]string{"ADD " + hanging.URL + "/f /"}, buildkit.ErrSource},
+		{[]string{"ADD " + hanging.URL + "/r.git /"}, buildkit.ErrSource},
+		{[]string{"RUN sleep 600"}, buildkit.ErrStalled},
+	} {
+		req := b.busybox(t, fmt.Sprintf("stalled%d", i), c.lines)
+		req.StallAfter = 3 * time.Second
+		_, _, err := solve(t, b, req)
+		if !errors.Is(err, c.want) || !errors.Is(err, buildkit.ErrStalled) ||
+			errors.Is(err, buildkit.ErrSource) != errors.Is(c.want, buildkit.ErrSource) {
+			t.Errorf("%q: %v, want the kind %v", c.lines, err, c.want)
+		}
+		t.Logf("%q: %v", c.lines, err)
+	}
+	req := b.busybox(t, "stalledfetch", nil)
+	remote, err := git.ParseRemote(hanging.URL + "/r.git")
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Remote, req.StallAfter = remote, 3*time.Second
+	_, _, err = solve(t, b, req)
+	wantError(t, err, buildkit.ErrFetch, "nothing moved for 3s")
 	t.Logf("%v", err)
 }

@@ -13,6 +13,9 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/resolver/git"
 )
 
+// fetchPrefix begins the names of vertices that fetch a commit.
+const fetchPrefix = "fetch "
+
 // checkout is a commit's tree on the builder. The Build session holds it until it ends, so the
 // builder cannot prune it between the inspection and the solve.
 type checkout struct {
@@ -99,7 +102,7 @@ func take(ctx context.Context, c gateway.Client, st llb.State) (files, error) {
 func gitSource(req Request, s Strategy, caps *apicaps.CapSet, skipSubmodules bool) llb.State {
 	opts := []llb.GitOption{
 		llb.GitRef(req.Revision.String()),
-		llb.WithCustomNamef("fetch %s#%s", req.Remote, req.Revision.Short()),
+		llb.WithCustomNamef(fetchPrefix+"%s#%s", req.Remote, req.Revision.Short()),
 	}
 	if caps.Supports(pb.CapSourceGitChecksum) == nil {
 		opts = append(opts, llb.GitChecksum(req.Revision.String()))

@@ -32,6 +32,8 @@ type watchdog struct {
 	extracting map[statusKey]bool
 	// running is the step that last ran, for the error.
 	running string
+	// open has the names of the vertices that run.
+	open map[digest.Digest]string
 }
 
 // extractingPrefix begins the ID of the status of a layer's unpacking (BuildKit v0.34,
@@ -52,7 +54,8 @@ type statusKey struct {
 
 func newWatchdog(after time.Duration, cancel context.CancelCauseFunc) *watchdog {
 	return &watchdog{after: after, cancel: cancel, state: map[digest.Digest]vertexState{},
-		current: map[statusKey]statusState{}, extracting: map[statusKey]bool{}}
+		current: map[statusKey]statusState{}, extracting: map[statusKey]bool{},
+		open: map[digest.Digest]string{}}
 }
 
 // watch expects progress until done is called. Watches may overlap; progress in one counts for all.
@@ -109,9 +112,10 @@ func (w *watchdog) observe(s *client.SolveStatus) {
 			w.state[v.Digest], moved = now, true
 		}
 		if now.started && !now.completed {
-			w.running = v.Name
+			w.running, w.open[v.Digest] = v.Name, v.Name
 		}
 		if now.completed || now.failed {
+			delete(w.open, v.Digest)
 			maps.DeleteFunc(w.extracting, func(k statusKey, _ bool) bool {
 				return k.vertex == v.Digest
 			})
@@ -137,10 +141,18 @@ func (w *watchdog) observe(s *client.SolveStatus) {
 	}
 }
 
-// stalledStep returns the error for a fetch or a step.
+// stalledStep returns the error for a fetch or a step. It is of the kind [ErrFetch] or [ErrSource]
+// if the builder waits for a server.
 func (w *watchdog) stalledStep() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	for _, name := range w.open {
+		if kind := waitsFor(name); kind != nil {
+			return &Error{Op: "solve", Kind: kind, Err: errdef.In(errdef.SourceUnavailable, "",
+				fmt.Errorf("%w: nothing moved for %s: the last step that ran is %s", ErrStalled,
+					w.after, name))}
+		}
+	}
 	return &Error{Op: "solve", Kind: ErrStalled, Err: errdef.In(errdef.BuildStalled, "",
 		fmt.Errorf("nothing moved for %s: %s", w.after, w.place()))}
 }

@@ -71,6 +71,48 @@ func TestFault63_WhatMoves(t *testing.T) {
 	}
 }
 
+// TestAStallIsBlamedOnWhatWaits: on a server as long as a step that asks it runs, and on the
+// template after that.
+func TestAStallIsBlamedOnWhatWaits(t *testing.T) {
+	now := time.Now()
+	for name, want := range map[string]error{
+		"fetch https://git.example/r#0123456789ab": ErrFetch,
+		"[internal] load metadata for x:1":         ErrSource,
+		"[build 1/2] FROM x:1":                     ErrSource,
+		"docker-image://r.example/fe:1":            ErrSource,
+		"[2/3] ADD --link https://h.example/f /":   ErrSource,
+		"[2/3] ADD git@h.example:r.git /":          ErrSource,
+		"[2/3] ADD local /":                        ErrStalled,
+		"[2/3] RUN curl https://h.example/f":       ErrStalled,
+		"[2/3] COPY https:/f /":                    ErrStalled,
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			kind := func(vertexes ...*client.Vertex) error {
+				w, ctx := watched(t)
+				defer w.watch(w.stalledStep)()
+				w.observe(&client.SolveStatus{Vertexes: vertexes})
+				<-ctx.Done()
+				err := context.Cause(ctx)
+				if failed, ok := errors.AsType[*Error](err); ok && errors.Is(err, ErrStalled) {
+					return failed.Kind
+				}
+				return err
+			}
+			step := &client.Vertex{Digest: digest.FromString("a"), Name: name, Started: &now}
+			later := &client.Vertex{Digest: digest.FromString("b"), Name: "[3/3] RUN sleep",
+				Started: &now}
+			if got := kind(step, later); !errors.Is(got, want) {
+				t.Errorf("%s: %v, want %v", name, got, want)
+			}
+			ended := *step
+			ended.Completed = &now
+			if got := kind(step, &ended, later); !errors.Is(got, ErrStalled) {
+				t.Errorf("%s, which has ended: %v", name, got)
+			}
+		})
+	}
+}
+
 // TestFault63_AnExtractionIsLeftAlone: BuildKit reports only its start and its end. After that a
 // step must make progress again.
 func TestFault63_AnExtractionIsLeftAlone(t *testing.T) {

@@ -129,11 +129,11 @@ func TestStalledTransfers(t *testing.T) {
 		}
 		d.SetHook(hang)
 		defer d.SetHook(nil)
-		u.fail(t, exitBuild, []string{"push", "nothing moved for 3s"}, "ensure", runtime,
+		u.fail(t, exitUnreachable, []string{"push", "nothing moved for 3s"}, "ensure", runtime,
 			"--stall-after", "3s", "--push", "--registry", prefix)
 		d.push(t, s.prefix+"x/workspace-template-hermes", "latest",
 			storetest.Spec{Content: "stalled " + c.String()})
-		u.with("MOLECULE_IMAGE_REGISTRY", prefix).fail(t, exitBuild,
+		u.with("MOLECULE_IMAGE_REGISTRY", prefix).fail(t, exitUnreachable,
 			[]string{"pull", "nothing moved for 3s"}, "ensure", runtime, "--stall-after", "3s")
 	})
 }
