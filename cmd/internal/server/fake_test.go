@@ -45,9 +45,9 @@ func imageOf(name string, outcome pinion.Outcome) pinion.Image {
 }
 
 // fakeBackend shares builds by name, as the orchestrator does. The image "there" is a hit.
-// "unknown" is not in the catalogue, "leaks" fails with a credential, and "panics" panics. The
-// look-up of "slow" lasts until the caller leaves, and that of "held" until the test ends it. All
-// others are built until the test ends the build.
+// "unknown" is not in the catalogue, "leaks" fails with a credential, "limited" by a git server's
+// limit, and "panics" panics. The look-up of "slow" lasts until the caller leaves, and that of
+// "held" until the test ends it. All others are built until the test ends the build.
 type fakeBackend struct {
 	head  git.Revision
 	ready error
@@ -84,6 +84,9 @@ func (f *fakeBackend) Start(
 			Err: errors.New("\x1b[31m" + canary)}
 	case "away":
 		return nil, &pinion.Error{Name: name, Origin: pinion.OriginGit, Err: pinion.ErrUnavailable}
+	case "limited":
+		return nil, &pinion.Error{Name: name, Origin: pinion.OriginGit,
+			Err: &resolver.RateLimitError{RetryAfter: 90*time.Second + time.Millisecond}}
 	case "slow":
 		<-ctx.Done()
 		return nil, ctx.Err()

@@ -107,7 +107,7 @@ func (s *Server) startFailure(ctx context.Context, err error) (string, *problem)
 	if ctx.Err() != nil {
 		return s.callerGone()
 	}
-	return "failed", failureProblem(f)
+	return "failed", failureProblem(f).after(err)
 }
 
 // waitFailure prefers the failure in the build's status, which is redacted and sanitized.
@@ -116,7 +116,7 @@ func (s *Server) waitFailure(ctx context.Context, c Call, err error) (string, *p
 		return s.callerGone()
 	}
 	if f := c.Status().Failure; f != nil {
-		p := failureProblem(*f)
+		p := failureProblem(*f).after(err)
 		p.ofBuild = true
 		return "failed", p
 	}

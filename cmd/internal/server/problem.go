@@ -2,11 +2,15 @@ package server
 
 import (
 	"encoding/json"
+	"errors"
+	"math"
 	"net/http"
+	"strconv"
 	"time"
 
 	"git.moleculesai.app/molecule-ai/pinion"
 	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/exitcode"
+	"git.moleculesai.app/molecule-ai/pinion/resolver"
 )
 
 // problem is an error in the form of RFC 9457, with the members that `pinion ensure --format json`
@@ -64,6 +68,15 @@ func failureProblem(f pinion.Failure) *problem {
 	}
 	if status == http.StatusServiceUnavailable {
 		p.retryAfter = "10"
+	}
+	return p
+}
+
+// after has the pause that a git server asked for as the time to retry.
+func (p *problem) after(err error) *problem {
+	limited, ok := errors.AsType[*resolver.RateLimitError](err)
+	if ok && limited.RetryAfter > 0 && p.Status >= http.StatusBadGateway {
+		p.retryAfter = strconv.Itoa(int(math.Ceil(limited.RetryAfter.Seconds())))
 	}
 	return p
 }

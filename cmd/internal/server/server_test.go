@@ -75,4 +75,10 @@ func TestProblemsAreCleanAndPanicsAreAnswered(t *testing.T) {
 		p.Origin != pinion.OriginCatalogue || p.Instance != "/v1/images/unknown" {
 		t.Errorf("%+v", p)
 	}
+	for name, pause := range map[string]string{"limited": "91", "away": ""} {
+		a := s.ask(t, http.MethodPost, "/v1/images/"+name, "")
+		if a.StatusCode != 502 || a.Header.Get("Retry-After") != pause {
+			t.Errorf("%s: %d, Retry-After %q", name, a.StatusCode, a.Header.Get("Retry-After"))
+		}
+	}
 }

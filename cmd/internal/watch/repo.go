@@ -2,6 +2,7 @@ package watch
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -11,6 +12,7 @@ import (
 
 	"git.moleculesai.app/molecule-ai/pinion"
 	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/server"
+	"git.moleculesai.app/molecule-ai/pinion/resolver"
 	"git.moleculesai.app/molecule-ai/pinion/resolver/git"
 )
 
@@ -124,21 +126,25 @@ func (r *repo) run(ctx context.Context) {
 			nudged = true
 		case <-due:
 		}
-		failures = r.tryLook(ctx, failures, nudged)
+		var wanted time.Duration
+		failures, wanted = r.tryLook(ctx, failures, nudged)
 		// Pushes during the pause become one nudge.
 		select {
 		case <-ctx.Done():
 			return
-		case <-time.After(minPause):
+		case <-time.After(max(minPause, wanted)):
 		}
 	}
 }
 
 // tryLook looks up the head, and returns how many look-ups have failed in a row. After the first,
-// those that a nudge caused do not count: pushes during an outage must not make it longer.
-func (r *repo) tryLook(ctx context.Context, failures int, nudged bool) int {
+// those that a nudge caused do not count: pushes during an outage must not make it longer. wanted
+// is the pause that the server asks for.
+func (r *repo) tryLook(
+	ctx context.Context, failures int, nudged bool,
+) (failed int, wanted time.Duration) {
 	if !r.host.enter(ctx) {
-		return failures
+		return failures, 0
 	}
 	defer r.host.leave()
 	begun := time.Now()
@@ -155,16 +161,21 @@ func (r *repo) tryLook(ctx context.Context, failures int, nudged bool) int {
 		if failures > 0 {
 			r.watcher.log.Info(fmt.Sprintf("watch: %s answers again", r.subject()))
 		}
-		return 0
+		return 0, 0
 	case ctx.Err() != nil:
-		return failures
+		return failures, 0
+	}
+	if limited, ok := errors.AsType[*resolver.RateLimitError](err); ok {
+		wanted = limited.RetryAfter
+	}
+	switch {
 	case failures == 0:
 		r.watcher.log.Warn(fmt.Sprintf("watch: %v", err))
-		return 1
+		return 1, wanted
 	case nudged:
-		return failures
+		return failures, wanted
 	}
-	return failures + 1
+	return failures + 1, wanted
 }
 
 // subject names what is looked up, human-readable.

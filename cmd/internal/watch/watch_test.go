@@ -391,6 +391,31 @@ func TestABuildThatTakesTooLong(t *testing.T) {
 	}
 }
 
+// TestAPauseThatTheServerWants is kept, also if there are pushes.
+func TestAPauseThatTheServerWants(t *testing.T) {
+	play(t, func(t *testing.T, w *world) {
+		w.Follow("one")
+		w.set(func() {
+			w.err = fmt.Errorf("look-up: %w",
+				&resolver.RateLimitError{RetryAfter: 20 * time.Minute})
+		})
+		pass(2 * time.Second)
+		before := w.requests()
+		for range 19 {
+			w.push(2)
+			pass(time.Minute)
+		}
+		if got := w.requests() - before; got != 0 {
+			t.Errorf("%d look-ups within the pause", got)
+		}
+		w.set(func() { w.err = nil })
+		pass(2 * time.Minute)
+		if w.requests() == before {
+			t.Error("no look-up after the pause")
+		}
+	})
+}
+
 // TestPushesDuringAnOutage do not make it longer, and a delivery that comes again during it causes
 // another look-up.
 func TestPushesDuringAnOutage(t *testing.T) {
