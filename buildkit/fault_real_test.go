@@ -100,6 +100,9 @@ func treeThatCannotBeBuilt(t *testing.T, b *bench) {
 		"brokenlink": {parts.Link("Dockerfile", "nowhere")},
 		"loop":       {parts.Link("Dockerfile", "Dockerfile")},
 		"emptytree":  nil,
+		"big":        {parts.Text("Dockerfile", "FROM scratch\n"+strings.Repeat("#", 1<<20))},
+		"bigignore": {parts.Text("Dockerfile", "FROM scratch\nCOPY Dockerfile /\n"),
+			parts.Text(".dockerignore", strings.Repeat("#", 1<<20+1))},
 		"ignore": {parts.Text("Dockerfile", "FROM scratch\nCOPY Dockerfile /\n"),
 			parts.Text(".dockerignore/x", "y")},
 	} {

@@ -185,6 +185,17 @@ func TestFault07_TreeThatLeadsOut(t *testing.T) {
 			TreeRequest{Subdir: "x", Dockerfile: "Dockerfile"}, "subdir x"},
 		"a Dockerfile that is big": {map[string]string{"Dockerfile": strings.Repeat("#",
 			maxDockerfile+1)}, atRoot, "more than"},
+		"an ignore file that is big": {map[string]string{"Dockerfile": "FROM scratch",
+			".dockerignore": strings.Repeat("#", maxDockerfile+1)}, atRoot, "more than"},
+		"an ignore file that is a folder": {map[string]string{"Dockerfile": "FROM scratch",
+			".dockerignore/x": ""}, atRoot, "is a folder"},
+		"a Dockerfile that is a folder": {map[string]string{"Dockerfile/x": ""}, atRoot,
+			"no regular file"},
+		"a link to itself": {map[string]string{"Dockerfile": "-> Dockerfile"}, atRoot,
+			"too many levels"},
+		"a link to nothing": {map[string]string{"Dockerfile": "-> nowhere"}, atRoot,
+			"no such file"},
+		"no files": {nil, atRoot, "has no Dockerfile"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := ReadTree(t.Context(), workingTree(t, c.files), c.req)
