@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -34,6 +35,11 @@ func TestDockerfilesOfAllKinds(t *testing.T) {
 		"a link out of the subdir": {append(inFolder("sub", at("none", "CMD echo up")[1:]),
 			at("docker/real", "CMD echo up")[0],
 			parts.Link("sub/Dockerfile", "../docker/real")), "subdir: sub", "up"},
+		"outside of the subdir": {append(inFolder("sub", at("none", "CMD echo root")[1:]),
+			at("docker/real", "CMD echo root")[0]),
+			"subdir: sub\n  root_dockerfile: docker/real", "root"},
+		"outside of the subdir, by the wrong key": {append(inFolder("sub", at("none", "")[1:]),
+			at("docker/real", "")[0]), "subdir: sub\n  dockerfile: docker/real", ""},
 		"a folder":      {[]parts.File{parts.Text("Dockerfile/x", "y")}, "", ""},
 		"a broken link": {[]parts.File{parts.Link("Dockerfile", "nowhere")}, "", ""},
 	} {
@@ -42,8 +48,7 @@ func TestDockerfilesOfAllKinds(t *testing.T) {
 				s := newScene(t, on)
 				s.template(t, runtime, parts.RepoOptions{}).push(t, c.files...)
 				if c.config != "" {
-					s.user = s.with("PINION_CONFIG", configFile(t, "templates:\n- name: "+runtime+
-						"\n  "+c.config+"\n"))
+					s.user = s.configured(t, c.config)
 				}
 				for of, opts := range map[string][]pinion.EnsureOption{"commit": nil,
 					"tree": {pinion.AtPath(workingTree(t, c.files...))}} {
@@ -60,6 +65,69 @@ func TestDockerfilesOfAllKinds(t *testing.T) {
 			})
 		})
 	}
+}
+
+// configured returns the user with keys of the template in the config file.
+func (s *scene) configured(t *testing.T, keys string) user {
+	t.Helper()
+	return s.with("PINION_CONFIG", configFile(t, "templates:\n- name: "+runtime+"\n  "+keys+"\n"))
+}
+
+// TestGitDirOnRequest: a commit's context has the repository's .git if the catalogue says so, and a
+// working tree's never.
+func TestGitDirOnRequest(t *testing.T) {
+	files := busybox(t, "COPY . /context",
+		"CMD test -e /context/.git/HEAD && echo kept || echo none")
+	onCells(t, builders(), func(t *testing.T, on cell) {
+		s := newScene(t, on)
+		s.template(t, runtime, parts.RepoOptions{}).push(t, files...)
+		prints := func(u user, want string, opts ...pinion.EnsureOption) {
+			t.Helper()
+			img := u.ensure(t, pinion.OutcomeBuilt, opts...)
+			if out := s.runContainer(t, img.ID); strings.TrimSpace(out) != want {
+				t.Errorf("the image prints %q, want %q", out, want)
+			}
+		}
+		keeping := s.configured(t, "keep_git_dir: true")
+		prints(s.user, "none")
+		prints(keeping, "kept")
+		prints(keeping, "none", pinion.AtPath(workingTree(t, files...)))
+	})
+}
+
+// TestSubmodulesOnRequest: one is fetched if the catalogue allows its host. BuildKit's git shows
+// the template's credential to no other repository of the host, so a private one cannot be fetched.
+func TestSubmodulesOnRequest(t *testing.T) {
+	onCells(t, []cell{containerdOwn, classicStandalone}, func(t *testing.T, on cell) {
+		s := newScene(t, on)
+		tmpl := s.template(t, runtime, parts.RepoOptions{Private: true})
+		push := func(name string, opts parts.RepoOptions) parts.Repo {
+			module := s.template(t, name, opts)
+			sha := module.push(t, parts.Text("word", "of the module"))
+			tmpl.push(t, append(busybox(t, "COPY "+name+"/word /", "CMD cat /word"),
+				parts.Submodule(name, sha), parts.Text(".gitmodules", fmt.Sprintf(
+					"[submodule %q]\n\tpath = %[1]s\n\turl = ../%s.git\n", name,
+					module.repo.Name)))...)
+			return module.repo
+		}
+		public := push("public", parts.RepoOptions{})
+		host := strings.TrimPrefix(s.git.URL(), "http://")
+		s.user = s.with("MOLECULE_GITEA_TOKEN", s.token(t))
+
+		_, err := s.configured(t, "submodules: [other.example]").try(t)
+		wantError(t, err, pinion.ErrRefused, host, "is not in the list of repositories")
+		if n := s.git.Count(public.Name); n != 0 {
+			t.Errorf("a submodule that is not allowed was asked for %d times", n)
+		}
+		allowing := s.configured(t, "submodules: ['"+host+"']")
+		img := allowing.ensure(t, pinion.OutcomeBuilt)
+		if out := s.runContainer(t, img.ID); out != "of the module" {
+			t.Errorf("the image prints %q", out)
+		}
+		private := push("private", parts.RepoOptions{Private: true})
+		_, err = allowing.try(t)
+		wantError(t, err, pinion.ErrFetch, private.Name, "could not read Username")
+	})
 }
 
 // inFolder moves files below a folder.
