@@ -15,6 +15,7 @@ import (
 
 	"git.moleculesai.app/molecule-ai/pinion/buildkit"
 	"git.moleculesai.app/molecule-ai/pinion/cache"
+	"git.moleculesai.app/molecule-ai/pinion/internal/errtext"
 )
 
 // loggedWorld is a world and the text of its log.
@@ -153,5 +154,35 @@ func TestEachClassHasAMessage(t *testing.T) {
 	}
 	if Class("another").Message() != ClassGeneral.Message() {
 		t.Error("a class without a message")
+	}
+}
+
+// TestALongErrorIsLogged as a whole, once for each call, since a result has a part of it.
+func TestALongErrorIsLogged(t *testing.T) {
+	for name, c := range map[string]struct {
+		length, want int
+	}{"long": {errtext.MaxBytes, 1}, "short": {10, 0}} {
+		t.Run(name, func(t *testing.T) {
+			w, log := loggedWorld(t)
+			middle := strings.Repeat("x", c.length) + "middle" + strings.Repeat("y", c.length)
+			w.builder.wait = func(context.Context) error { return errors.New(middle) }
+			_, err := w.Ensure(t.Context(), "claude-code")
+			if err == nil {
+				t.Fatal("no error")
+			}
+			if len(err.Error()) > 2*errtext.MaxBytes ||
+				strings.Contains(err.Error(), "middle") != (c.want == 0) {
+				t.Errorf("the error has %d bytes: %.200v", len(err.Error()), err)
+			}
+			got := 0
+			for line := range strings.Lines(log.String()) {
+				if strings.Contains(line, "middle") && strings.Contains(line, LogInResult) {
+					got++
+				}
+			}
+			if got != c.want {
+				t.Errorf("%d lines of the log have the whole text, want %d", got, c.want)
+			}
+		})
 	}
 }

@@ -3,6 +3,7 @@ package e2e_test
 import (
 	"encoding/json"
 	"net/http"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -22,9 +23,20 @@ func pushArgs(prefix string, more ...string) []string {
 func TestPushToFixedTags(t *testing.T) {
 	d := newDepot(t)
 	fixed := parts.FixedTags()
-	onCells(t, []cell{containerdOwn, classicOwn, oldOwn, containerdStandalone},
-		func(t *testing.T, c cell) {
-			s := newScene(t, c)
+	for _, c := range []struct {
+		from   cell
+		folder bool
+	}{{containerdOwn, false}, {classicOwn, false}, {oldOwn, false}, {containerdStandalone, false},
+		{containerdOwn, true}} {
+		name := c.from.String()
+		if c.folder {
+			name += " into a folder"
+		}
+		t.Run(name, func(t *testing.T) {
+			s := newScene(t, c.from)
+			if c.folder {
+				s.user = s.with("PINION_STORE", "oci:"+filepath.Join(t.TempDir(), "images"))
+			}
 			tmpl, _ := s.prepare(t, "RUN echo first")
 			u := d.withLogin(t, s.user, depotPassword)
 			prefix := d.host + "/" + s.prefix + "x"
@@ -62,6 +74,7 @@ func TestPushToFixedTags(t *testing.T) {
 			}
 			d.SetHook(nil)
 		})
+	}
 }
 
 // TestPushOfAnotherBuild: a commit's name that the registry keeps for another build of the same

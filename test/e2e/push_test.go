@@ -244,3 +244,26 @@ func TestPushedNameOfSomebodyElse(t *testing.T) {
 		t.Errorf("the name leads to %q, not to %s", got, other.ID)
 	}
 }
+
+// TestPushShowsItsBytes while it sends a layer.
+func TestPushShowsItsBytes(t *testing.T) {
+	d := newDepot(t)
+	onCells(t, []cell{containerdOwn, classicOwn, oldOwn}, func(t *testing.T, c cell) {
+		s := newScene(t, c)
+		s.prepare(t, "RUN dd if=/dev/urandom of=/noise bs=1M count=4")
+		u := d.withLogin(t, s.user, depotPassword)
+		sent := int64(0)
+		_, err := u.try(t, pinion.PushTo(d.host+"/"+s.prefix+"x"), pinion.OnEvent(
+			func(e pinion.Event) {
+				if e.Type == pinion.EventPushing {
+					sent = max(sent, e.Bytes)
+				}
+			}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if sent < 2<<20 {
+			t.Errorf("%d bytes were shown of 4 MB", sent)
+		}
+	})
+}
