@@ -2,6 +2,7 @@ package pinion
 
 import (
 	"context"
+	"crypto/x509"
 	"encoding/pem"
 	"errors"
 	"log/slog"
@@ -150,17 +151,33 @@ func TestDoctorSaysWhatTheBuilderNeeds(t *testing.T) {
 	defer s.Close()
 	dir := t.TempDir()
 	ca := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw})
-	for name, text := range map[string][]byte{"ca.pem": ca,
-		"config.yaml": []byte("servers:\n- {host: git.example, ca_file: ca.pem}\n")} {
+	key, err := x509.MarshalPKCS8PrivateKey(s.TLS.Certificates[0].PrivateKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string][]byte{"ca.pem": ca, "own.pem": ca,
+		"key.pem": pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key}),
+		"config.yaml": []byte("servers:\n- {host: git.example, ca_file: ca.pem, " +
+			"client_cert: own.pem, client_key: key.pem}\n")} {
 		if err := os.WriteFile(filepath.Join(dir, name), text, 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
 	w := newWorld(t, WithConfig(filepath.Join(dir, "config.yaml")))
-	got := checkNamed(t, w.Doctor(t.Context()), "certificates")
-	if got.Status != StatusWarn || !strings.Contains(got.Detail, "git.example") ||
-		!strings.Contains(got.Detail, filepath.Join(dir, "ca.pem")) {
-		t.Errorf("got %+v", got)
+	var got []Check
+	for _, c := range w.Doctor(t.Context()) {
+		if c.Name == "certificates" {
+			got = append(got, c)
+		}
+	}
+	for i, words := range [][]string{{"ca.pem", "add these certificates"},
+		{"own.pem", "cannot show a certificate"}} {
+		if len(got) != 2 || got[i].Status != StatusWarn ||
+			!strings.HasPrefix(got[i].Detail, "git.example: ") ||
+			!strings.Contains(got[i].Detail, filepath.Join(dir, words[0])) ||
+			!strings.Contains(got[i].Detail, words[1]) {
+			t.Errorf("got %+v", got)
+		}
 	}
 }
 
