@@ -86,6 +86,28 @@ func TestNativePlatform(t *testing.T) {
 	})
 }
 
+// wantCheckOverHTTP: a caller of the server is shown the remark while the build runs, and with its
+// failure. An old builder has none.
+func wantCheckOverHTTP(t *testing.T, s *scene, has bool) {
+	t.Helper()
+	srv := serveHere(t, s.open(t))
+	got := want[accepted](t, srv.ask(t.Context(), "POST", "/v1/images/"+runtime, ""), 202)
+	events, err := srv.events(t.Context(), got.Build.ID)
+	if err != nil || len(events) == 0 {
+		t.Fatalf("%d events, %v", len(events), err)
+	}
+	isRemark := func(c pinion.BuildCheck) bool {
+		return c.Rule == "InvalidBaseImagePlatform" && c.Line == 1
+	}
+	seen := slices.ContainsFunc(events, func(e pinion.Event) bool {
+		return e.Type == pinion.EventCheck && isRemark(*e.Check)
+	})
+	failed := want[pinion.Failure](t, srv.ensure(t.Context()), 422)
+	if seen != has || slices.ContainsFunc(failed.Checks, isRemark) != has {
+		t.Errorf("the events are %+v, the failure %+v", events, failed)
+	}
+}
+
 // TestBaseOfAnotherPlatform: an image must be what its label says. Where the catalogue allows it to
 // be something else, the receipt says so, also that of a hit.
 func TestBaseOfAnotherPlatform(t *testing.T) {
@@ -105,6 +127,7 @@ func TestBaseOfAnotherPlatform(t *testing.T) {
 			": Dockerfile:1: InvalidBaseImagePlatform: "); has != (c != oldOwn) {
 			t.Errorf("stderr is %q", r.stderr)
 		}
+		wantCheckOverHTTP(t, s, c != oldOwn)
 
 		config := filepath.Join(s.env["HOME"], "config.yaml")
 		write(t, config, "templates:\n  - {name: "+runtime+", allow_base_platform: true}\n", 0o600)
