@@ -50,7 +50,7 @@ func TestTwoUsersOfOneEngine(t *testing.T) {
 		s := newScene(t, c)
 		s.user = s.with("PINION_CACHE", "off")
 		other := s.with("MOLECULE_LOCAL_BUILD_CACHE", t.TempDir()+"/cache").on(emptyBuilder(t))
-		s.prepare(t, "RUN date +%s%N > /when")
+		tmpl, _ := s.prepare(t, "RUN date +%s%N > /when")
 		mine := s.ensure(t, pinion.OutcomeBuilt)
 		theirs := other.ensure(t, pinion.OutcomeBuilt)
 		if mine.ID == theirs.ID || mine.Reference != theirs.Reference {
@@ -70,6 +70,25 @@ func TestTwoUsersOfOneEngine(t *testing.T) {
 		s.tag(t, "foreign:x", mine.Reference)
 		if again := s.ensure(t, pinion.OutcomeBuilt); again.ID != mine.ID {
 			t.Errorf("built %s after %s", again.ID, mine.ID)
+		}
+		// To prune, each knows what it built, and takes no image whose name is the other's now.
+		tmpl.busybox(t, "RUN date +%s%N > /when && echo later")
+		for first, u := range map[string]user{mine.ID: s.user, theirs.ID: other} {
+			later := u.ensure(t, pinion.OutcomeBuilt)
+			for owner, of := range map[string]user{mine.ID: s.user, theirs.ID: other} {
+				report, err := of.open(t).Prune(t.Context(),
+					pinion.PruneOptions{Keep: 1, DryRun: true})
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, i := range report.Items {
+					if owner != first && (i.ImageID == first || i.ImageID == later.ID) ||
+						i.Action == pinion.PruneRemoved && i.ImageID != s.id(t, i.Reference) {
+						t.Errorf("%s and %s are of one user, and the other would prune %+v", first,
+							later.ID, i)
+					}
+				}
+			}
 		}
 	})
 }
