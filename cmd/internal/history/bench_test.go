@@ -1,6 +1,7 @@
 package history
 
 import (
+	"bytes"
 	"fmt"
 	"testing"
 	"time"
@@ -54,5 +55,35 @@ func BenchmarkList(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+// BenchmarkHit is what a command pays for a hit: the folder is opened, and one line written.
+func BenchmarkHit(b *testing.B) {
+	folder := b.TempDir()
+	limits := DefaultLimits
+	limits.HitBytes = 1 << 20
+	for b.Loop() {
+		d, err := open(folder, limits)
+		if err != nil {
+			b.Fatal(err)
+		}
+		recorder(d, &bytes.Buffer{}).Observe(hitRun("HIT", "a", start))
+		if err := d.Close(); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkServedHit is what a server pays for one.
+func BenchmarkServedHit(b *testing.B) {
+	d, err := open(b.TempDir(), DefaultLimits)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer d.Close()
+	r, hit := recorder(d, &bytes.Buffer{}, Batched()), hitRun("HIT", "a", start)
+	for b.Loop() {
+		r.Observe(hit)
 	}
 }
