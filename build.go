@@ -60,8 +60,6 @@ func (bs *builds) join(
 		return b
 	}
 	run := func(ctx context.Context, b *Build) (img Image, err error) {
-		ctx, stop := b.cancellable(ctx)
-		defer stop()
 		defer func() {
 			if err != nil {
 				logLong(bs.log, b.name, err)
@@ -81,10 +79,8 @@ func (bs *builds) join(
 		return work(ctx, b)
 	}
 	t := bs.group.Join(ctx, key, begin, run)
-	for t.Joined() && t.Shared().isCancelled() {
-		t.Retire()
-		t.Leave()
-		t = bs.group.Join(ctx, key, begin, run)
+	if !t.Joined() {
+		t.Shared().cancelBy(t.Cancel)
 	}
 	if !req.prewarm {
 		t.Shared().turn.Want()
@@ -104,11 +100,11 @@ type Build struct {
 	status BuildStatus  // guarded by mu
 	checks []BuildCheck // guarded by mu
 	doing  string       // what began last; guarded by mu
+	// isCancelled reports whether Cancel was called; guarded by mu.
+	isCancelled bool
+	cancel      func() // nil for a hit, and before cancelBy; guarded by mu
 	// changes counts the events of each step; guarded by mu.
 	changes map[int]int
-
-	cancelled chan struct{} // closed by cancel
-	cancel    func()
 
 	done  chan struct{} // closed after image and err are set
 	image Image
@@ -121,8 +117,6 @@ func newBuild(resolved Event, clean func(string) string) *Build {
 		id: rand.Text(), name: resolved.Name, reference: resolved.Reference, started: time.Now(),
 		events: feed.New[Event](maxEventBytes), done: make(chan struct{}), clean: clean,
 	}
-	b.cancelled = make(chan struct{})
-	b.cancel = sync.OnceFunc(func() { close(b.cancelled) })
 	b.status = BuildStatus{ID: b.id, Name: b.name, State: BuildQueued, Reference: b.reference,
 		Started: b.started.UTC()}
 	b.emit(resolved)
@@ -146,28 +140,24 @@ func (b *Build) Done() <-chan struct{} { return b.done }
 
 // Cancel stops the build for all of its callers, with an error of [ClassCancelled]. Later calls do
 // not join it. It does nothing to a build that has ended.
-func (b *Build) Cancel() { b.cancel() }
-
-// cancellable returns a context that Cancel ends. stop frees it.
-func (b *Build) cancellable(ctx context.Context) (_ context.Context, stop func()) {
-	ctx, stop = context.WithCancel(ctx)
-	go func() {
-		select {
-		case <-b.cancelled:
-			stop()
-		case <-ctx.Done():
-		}
-	}()
-	return ctx, stop
+func (b *Build) Cancel() {
+	b.mu.Lock()
+	b.isCancelled = true
+	cancel := b.cancel
+	b.mu.Unlock()
+	if cancel != nil {
+		cancel()
+	}
 }
 
-// isCancelled reports whether Cancel was called.
-func (b *Build) isCancelled() bool {
-	select {
-	case <-b.cancelled:
-		return true
-	default:
-		return false
+// cancelBy sets what cancels the build. An observer may have asked for that already.
+func (b *Build) cancelBy(cancel func()) {
+	b.mu.Lock()
+	b.cancel = cancel
+	now := b.isCancelled
+	b.mu.Unlock()
+	if now {
+		cancel()
 	}
 }
 

@@ -249,7 +249,9 @@ func failureOf(ctx context.Context, err error, clean func(string) string) *Failu
 
 // cancellation says why the build was cancelled.
 func (b *Build) cancellation() string {
-	if b.isCancelled() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.isCancelled {
 		return "cancelled on request"
 	}
 	return "cancelled: no caller waits for the build any more"

@@ -31,7 +31,7 @@ type Ticket[S, V any] struct {
 	run    *run[S, V]
 	joined bool
 	leave  func() (last bool)
-	retire func()
+	cancel func()
 }
 
 // Join joins the run of the key, or starts one: begin returns the shared value, and fn is the run.
@@ -48,7 +48,7 @@ func (g *Group[K, S, V]) Join(
 	r.waiters++
 	return &Ticket[S, V]{run: r, joined: joined,
 		leave:  sync.OnceValue(func() bool { return g.leave(key, r) }),
-		retire: func() { g.forget(key, r) }}
+		cancel: func() { g.cancel(key, r) }}
 }
 
 // Do joins without a shared value, and waits.
@@ -109,8 +109,8 @@ func (t *Ticket[S, V]) Wait(ctx context.Context) (V, error) {
 // called more than once, and after Wait.
 func (t *Ticket[S, V]) Leave() { t.leave() }
 
-// Retire makes the run one that cannot be joined. Its callers still get its result.
-func (t *Ticket[S, V]) Retire() { t.retire() }
+// Cancel cancels the run for all of its callers. From then on it cannot be joined.
+func (t *Ticket[S, V]) Cancel() { t.cancel() }
 
 // leave removes one caller from the run, and cancels it after the last one.
 func (g *Group[K, S, V]) leave(key K, r *run[S, V]) (last bool) {
@@ -121,16 +121,27 @@ func (g *Group[K, S, V]) leave(key K, r *run[S, V]) (last bool) {
 		return false
 	}
 	r.cancel()
-	if g.runs[key] == r {
-		delete(g.runs, key)
-	}
+	g.forgetLocked(key, r)
 	return true
+}
+
+// cancel cancels the run, whoever waits for it.
+func (g *Group[K, S, V]) cancel(key K, r *run[S, V]) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	r.cancel()
+	g.forgetLocked(key, r)
 }
 
 // forget removes the run, so that the next caller starts another.
 func (g *Group[K, S, V]) forget(key K, r *run[S, V]) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	g.forgetLocked(key, r)
+}
+
+// forgetLocked is forget for a caller that holds mu.
+func (g *Group[K, S, V]) forgetLocked(key K, r *run[S, V]) {
 	if g.runs[key] == r {
 		delete(g.runs, key)
 	}

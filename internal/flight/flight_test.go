@@ -137,3 +137,38 @@ func TestARunThatIsBeingCancelledIsNotJoined(t *testing.T) {
 		}
 	})
 }
+
+// TestCancel ends a run for all who wait, and those who come later get another.
+func TestCancel(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var g group
+		slow := make(chan struct{})
+		join := func() *flight.Ticket[*int, int] {
+			return g.Join(t.Context(), "k", func() *int { return new(int) },
+				func(ctx context.Context, _ *int) (int, error) {
+					<-ctx.Done()
+					<-slow
+					return 0, ctx.Err()
+				})
+		}
+		a, b := join(), join()
+		b.Cancel()
+		next := join()
+		if next.Joined() || next.Shared() == a.Shared() {
+			t.Error("a cancelled run was joined")
+		}
+		close(slow)
+		for _, ticket := range []*flight.Ticket[*int, int]{a, b} {
+			if _, err := ticket.Wait(t.Context()); !errors.Is(err, context.Canceled) {
+				t.Error(err)
+			}
+		}
+		b.Cancel() // it has ended
+		if other := join(); other.Shared() != next.Shared() {
+			t.Error("the end of a run removed another one")
+		} else {
+			other.Leave()
+		}
+		next.Leave()
+	})
+}
