@@ -55,6 +55,15 @@ func (s *Server) ensureImage(w http.ResponseWriter, r *http.Request) (outcome st
 	if p != nil {
 		return "", p
 	}
+	return s.start(w, r, r.PathValue("name"), opts, req.Revision == "", patience)
+}
+
+// start looks for an image, joins or begins its build, and answers. head reports whether the
+// request is for the branch's head, and patience is how long the caller waits.
+func (s *Server) start(
+	w http.ResponseWriter, r *http.Request, name string, opts []pinion.EnsureOption, head bool,
+	patience time.Duration,
+) (outcome string, p *problem) {
 	opts = append(opts, pinion.AskedBy(s.clean(askerOf(r))))
 	if !s.gate.enter() {
 		return "", draining()
@@ -67,8 +76,7 @@ func (s *Server) ensureImage(w http.ResponseWriter, r *http.Request) (outcome st
 	defer place.end()
 	ctx, cancel := s.waitContext(r)
 	defer cancel()
-	name := r.PathValue("name")
-	start := time.Now()
+	begun := time.Now()
 	c, err := s.orchestrator.Start(ctx, name, opts...)
 	if err != nil {
 		return s.startFailure(ctx, err)
@@ -77,12 +85,12 @@ func (s *Server) ensureImage(w http.ResponseWriter, r *http.Request) (outcome st
 	if c.Hit() {
 		return s.result(ctx, w, c)
 	}
-	s.builds.add(c, req.Revision == "", start)
+	s.builds.add(c, head, begun)
 	if patience == 0 {
 		s.accept(w, c, place)
 		return "accepted", nil
 	}
-	return s.waitFor(ctx, w, c, max(patience-time.Since(start), 0), place)
+	return s.waitFor(ctx, w, c, max(patience-time.Since(begun), 0), place)
 }
 
 // waitContext ends when the caller disconnects, or when the drain time is up.

@@ -3,7 +3,6 @@ package server
 import (
 	"crypto/sha256"
 	"net/http"
-	"time"
 
 	"git.moleculesai.app/molecule-ai/pinion"
 )
@@ -74,7 +73,7 @@ func (s *Server) retry(w http.ResponseWriter, r *http.Request) {
 		s.writeProblem(w, r, noBuild(err))
 		return
 	}
-	opts := []pinion.EnsureOption{pinion.AskedBy(s.clean(askerOf(r)))}
+	var opts []pinion.EnsureOption
 	switch {
 	case b.Pinned && b.Revision.IsZero():
 		s.writeProblem(w, r, refusal(http.StatusConflict, "working-tree",
@@ -83,41 +82,12 @@ func (s *Server) retry(w http.ResponseWriter, r *http.Request) {
 	case b.Pinned:
 		opts = append(opts, pinion.AtRevision(b.Revision, s.anyRevision))
 	}
-	outcome, p := s.startAgain(w, r, b.Name, opts)
+	outcome, p := s.start(w, r, b.Name, opts, !b.Pinned, 0)
 	if p != nil {
 		s.logRefusal(b.Name, p)
 		s.writeProblem(w, r, p)
 	}
 	note(w, outcome)
-}
-
-// startAgain answers as a request for an image without wait does.
-func (s *Server) startAgain(
-	w http.ResponseWriter, r *http.Request, name string, opts []pinion.EnsureOption,
-) (outcome string, p *problem) {
-	if !s.gate.enter() {
-		return "", draining()
-	}
-	defer s.gate.leave()
-	if !s.interests.take() {
-		return "", tooMany("waiting callers")
-	}
-	place := &place{free: s.interests.free}
-	defer place.end()
-	ctx, cancel := s.waitContext(r)
-	defer cancel()
-	start := time.Now()
-	c, err := s.orchestrator.Start(ctx, name, opts...)
-	if err != nil {
-		return s.startFailure(ctx, err)
-	}
-	s.observer(name)
-	if c.Hit() {
-		return s.result(ctx, w, c)
-	}
-	s.builds.add(c, !c.Status().Pinned, start)
-	s.accept(w, c, place)
-	return "accepted", nil
 }
 
 // maxAsker bounds what a caller says of itself, in bytes.
