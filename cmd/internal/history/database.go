@@ -212,12 +212,3 @@ func startOf(key []byte) time.Time {
 	}
 	return time.Unix(0, int64(binary.BigEndian.Uint64(key))) //nolint:gosec // from keyOf
 }
-
-// Size returns the size of the database's file, in bytes.
-func (d *Dir) Size() int64 {
-	info, err := os.Stat(filepath.Join(d.Path(), fileDatabase))
-	if err != nil {
-		return 0
-	}
-	return info.Size()
-}

@@ -6,19 +6,27 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"git.moleculesai.app/molecule-ai/pinion"
 	"git.moleculesai.app/molecule-ai/pinion/test/disktest"
 )
 
-func TestAFullDisk(t *testing.T) {
-	disk := disktest.Small(t, "size=2m")
+// onSmallDisk returns a history on a disk of 2 MB, and the disk's folder.
+func onSmallDisk(t *testing.T) (d *Dir, disk string) {
+	t.Helper()
+	disk = disktest.Small(t, "size=2m")
 	d, err := open(filepath.Join(disk, "history"), DefaultLimits)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { d.Close() })
-	d.now = folder(t, DefaultLimits).now
+	d.now = func() time.Time { return start.Add(time.Hour) }
+	return d, disk
+}
+
+func TestAFullDisk(t *testing.T) {
+	d, disk := onSmallDisk(t)
 	fill(t, d, "a", "b")
 	filler := filepath.Join(disk, "filler")
 	disktest.Fill(t, filler)
@@ -53,13 +61,7 @@ func TestAFullDisk(t *testing.T) {
 
 // TestADiskThatIsFullForAMoment: how the build ended is known.
 func TestADiskThatIsFullForAMoment(t *testing.T) {
-	disk := disktest.Small(t, "size=2m")
-	d, err := open(filepath.Join(disk, "history"), DefaultLimits)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { d.Close() })
-	d.now = folder(t, DefaultLimits).now
+	d, disk := onSmallDisk(t)
 	var warnings bytes.Buffer
 	r, b := recorder(d, &warnings), newRun("ONE", "c", start)
 	r.Observe(b)

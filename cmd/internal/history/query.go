@@ -86,11 +86,16 @@ func (d *Dir) List(_ context.Context, f Filter) ([]Build, error) {
 		}
 		return nil
 	})
-	slices.SortStableFunc(list, func(a, b Build) int { return b.Started.Compare(a.Started) })
+	SortNewestFirst(list)
 	if f.Limit > 0 {
 		list = list[:min(len(list), f.Limit)]
 	}
 	return list, err
+}
+
+// SortNewestFirst sorts builds by their start.
+func SortNewestFirst(list []Build) {
+	slices.SortStableFunc(list, func(a, b Build) int { return b.Started.Compare(a.Started) })
 }
 
 // add appends a build of the database, or replaces the one of a journal that was moved meanwhile.

@@ -93,16 +93,10 @@ func (s *Server) find(ctx context.Context, f history.Filter) []history.Build {
 			list = append(list, b)
 		}
 	}
-	sortNewestFirst(list)
+	history.SortNewestFirst(list)
 	list = append(list[:min(len(list), max(f.Limit-len(running), 0))], running...)
-	sortNewestFirst(list)
+	history.SortNewestFirst(list)
 	return list
-}
-
-func sortNewestFirst(list []history.Build) {
-	slices.SortStableFunc(list, func(a, b history.Build) int {
-		return b.Started.Compare(a.Started)
-	})
 }
 
 // past returns builds of the history, none if it cannot be read. That costs a line in the log.
