@@ -43,8 +43,10 @@ type session struct {
 	Orchestrator
 	term *terminal.Terminal
 	log  *slog.Logger
-	// recorder writes builds and hits into the history; nil if the verb does not.
+	// recorder writes builds and hits into the history, which past opens. Both are nil if the verb
+	// keeps none.
 	recorder *history.Recorder
+	past     func() (*history.Dir, error)
 }
 
 // open returns a session without any network access. A caller that shows progress must close the

@@ -62,8 +62,8 @@ func (a *app) startRecord(
 	if folder == "" {
 		return func() {}
 	}
-	open := sync.OnceValues(func() (*history.Dir, error) { return history.Open(folder) })
-	s.recorder = history.NewRecorder(open, command, s.log, opts...)
+	s.past = sync.OnceValues(func() (*history.Dir, error) { return history.Open(folder) })
+	s.recorder = history.NewRecorder(s.past, command, s.log, opts...)
 	return func() {
 		// An interrupt cancels ctx, and what it interrupted is to be recorded.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordWait)

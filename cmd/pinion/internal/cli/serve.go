@@ -11,7 +11,6 @@ import (
 
 	"git.moleculesai.app/molecule-ai/pinion"
 	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/buildversion"
-	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/history"
 	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/server"
 	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/watch"
 	"git.moleculesai.app/molecule-ai/pinion/cmd/pinion/internal/cli/flags"
@@ -190,9 +189,8 @@ func (a *app) serve(ctx context.Context, f *serveFlags) error {
 	if hidden.operator != "" {
 		opts = append(opts, server.WithOperatorToken(hidden.operator))
 	}
-	if folder := a.global.History(a.env); folder != "" {
-		if past, err := history.Open(folder); err == nil {
-			defer past.Close()
+	if s.past != nil {
+		if past, err := s.past(); err == nil { // the recorder says what is wrong
 			opts = append(opts, server.WithHistory(past))
 		}
 	}
