@@ -4,13 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/netip"
 	"net/url"
 	"strings"
 	"time"
 
 	"git.moleculesai.app/molecule-ai/pinion/buildkit"
 	"git.moleculesai.app/molecule-ai/pinion/buildkit/buildx"
+	"git.moleculesai.app/molecule-ai/pinion/resolver/git"
 )
 
 // Advice returns what is wrong with a builder that works: an old version, or a network without
@@ -51,11 +51,7 @@ func (c Config) withoutTLS(choice Choice) string {
 // isPlainTCP reports whether an address is BuildKit's tcp:// on another machine.
 func isPlainTCP(address string) bool {
 	u, err := url.Parse(address)
-	if err != nil || u.Scheme != "tcp" || strings.EqualFold(u.Hostname(), "localhost") {
-		return false
-	}
-	ip, err := netip.ParseAddr(u.Hostname())
-	return err != nil || !ip.Unmap().IsLoopback()
+	return err == nil && u.Scheme == "tcp" && !git.IsLoopback(u.Hostname())
 }
 
 // BuildxVersion returns the version of the buildx plugin and advice about it, which may be empty.

@@ -111,13 +111,15 @@ func schemeFault(u *url.URL) string {
 }
 
 func (r remoteRules) httpFault(u *url.URL) string {
-	if u.Scheme == "http" && !r.insecureHTTP && !isLoopback(u.Hostname()) {
+	if u.Scheme == "http" && !r.insecureHTTP && !IsLoopback(u.Hostname()) {
 		return ErrPlainHTTP.Error()
 	}
 	return ""
 }
 
-func isLoopback(host string) bool {
+// IsLoopback reports whether a host, a name or an IP address without brackets, is this machine. No
+// name is looked up: of names, localhost alone is.
+func IsLoopback(host string) bool {
 	if strings.EqualFold(host, "localhost") {
 		return true
 	}

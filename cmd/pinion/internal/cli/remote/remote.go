@@ -21,6 +21,7 @@ import (
 
 	"git.moleculesai.app/molecule-ai/pinion"
 	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/history"
+	"git.moleculesai.app/molecule-ai/pinion/resolver/git"
 )
 
 // Server is a server at an address.
@@ -49,7 +50,7 @@ func New(address, token string, allowHTTP bool) (*Server, error) {
 	switch {
 	case u.User != nil:
 		return nil, fmt.Errorf("the address of a server has no credentials in it")
-	case u.Scheme == "http" && token != "" && !allowHTTP && !isLoopback(u.Hostname()):
+	case u.Scheme == "http" && token != "" && !allowHTTP && !git.IsLoopback(u.Hostname()):
 		return nil, fmt.Errorf("%s would get the token in clear text; use https, or --allow-http "+
 			"if nobody can listen in between", address)
 	case u.Scheme == "unix" && u.Host == "" && u.Path != "":
@@ -70,12 +71,6 @@ func New(address, token string, allowHTTP bool) (*Server, error) {
 			return http.ErrUseLastResponse
 		}}
 	return s, nil
-}
-
-// isLoopback reports whether a host is this machine.
-func isLoopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 // List returns builds, the newest first.
