@@ -3,7 +3,6 @@ package e2e_test
 import (
 	"encoding/json"
 	"net/http"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -23,58 +22,45 @@ func pushArgs(prefix string, more ...string) []string {
 func TestPushToFixedTags(t *testing.T) {
 	d := newDepot(t)
 	fixed := parts.FixedTags()
-	for _, c := range []struct {
-		from   cell
-		folder bool
-	}{{containerdOwn, false}, {classicOwn, false}, {oldOwn, false}, {containerdStandalone, false},
-		{containerdOwn, true}} {
-		name := c.from.String()
-		if c.folder {
-			name += " into a folder"
+	cells := []cell{containerdOwn, classicOwn, oldOwn, containerdStandalone}
+	onCellsAndInAFolder(t, cells, func(t *testing.T, s *scene, _ bool) {
+		tmpl, _ := s.prepare(t, "RUN echo first")
+		u := d.withLogin(t, s.user, depotPassword)
+		prefix := d.host + "/" + s.prefix + "x"
+		repository := s.prefix + "x/workspace-template-hermes"
+		one := parseImage(t, u.succeed(t, pushArgs(prefix)...))
+		for _, registry := range fixed[:2] {
+			d.SetHook(parts.KeepTags(d.registry.URL(), registry.Refusal))
+			again := parseImage(t, u.succeed(t, pushArgs(prefix)...))
+			if !slices.Equal(again.Pushed, one.Pushed) || len(again.Warnings) != 0 {
+				t.Errorf("%s: the same image again: %+v, %q", registry.Registry, again.Pushed,
+					again.Warnings)
+			}
 		}
-		t.Run(name, func(t *testing.T) {
-			s := newScene(t, c.from)
-			if c.folder {
-				s.user = s.with("PINION_STORE", "oci:"+filepath.Join(t.TempDir(), "images"))
-			}
-			tmpl, _ := s.prepare(t, "RUN echo first")
-			u := d.withLogin(t, s.user, depotPassword)
-			prefix := d.host + "/" + s.prefix + "x"
-			repository := s.prefix + "x/workspace-template-hermes"
-			one := parseImage(t, u.succeed(t, pushArgs(prefix)...))
-			for _, registry := range fixed[:2] {
-				d.SetHook(parts.KeepTags(d.registry.URL(), registry.Refusal))
-				again := parseImage(t, u.succeed(t, pushArgs(prefix)...))
-				if !slices.Equal(again.Pushed, one.Pushed) || len(again.Warnings) != 0 {
-					t.Errorf("%s: the same image again: %+v, %q", registry.Registry, again.Pushed,
-						again.Warnings)
+		latest, _ := d.manifest(t, repository, "latest")
+		for _, registry := range fixed {
+			d.SetHook(parts.KeepTags(d.registry.URL(), registry.Refusal))
+			sha := tmpl.busybox(t, "RUN echo after "+registry.Registry)
+			for range 2 { // the second finds the pinned name there
+				got := parseImage(t, u.succeed(t, pushArgs(prefix)...))
+				pinned := prefix + "/workspace-template-hermes:" + sha[:12]
+				if len(got.Pushed) != 1 || got.Pushed[0].Reference != pinned ||
+					len(got.Warnings) != 1 ||
+					!strings.Contains(got.Warnings[0], ":latest was left where it is") {
+					t.Fatalf("%s: pushed %+v, warnings %q", registry.Registry, got.Pushed,
+						got.Warnings)
+				}
+				shown, _ := d.manifest(t, repository, sha[:12])
+				if shown != got.Pushed[0].Digest {
+					t.Errorf("%s: the registry has %s", registry.Registry, shown)
 				}
 			}
-			latest, _ := d.manifest(t, repository, "latest")
-			for _, registry := range fixed {
-				d.SetHook(parts.KeepTags(d.registry.URL(), registry.Refusal))
-				sha := tmpl.busybox(t, "RUN echo after "+registry.Registry)
-				for range 2 { // the second finds the pinned name there
-					got := parseImage(t, u.succeed(t, pushArgs(prefix)...))
-					pinned := prefix + "/workspace-template-hermes:" + sha[:12]
-					if len(got.Pushed) != 1 || got.Pushed[0].Reference != pinned ||
-						len(got.Warnings) != 1 ||
-						!strings.Contains(got.Warnings[0], ":latest was left where it is") {
-						t.Fatalf("%s: pushed %+v, warnings %q", registry.Registry, got.Pushed,
-							got.Warnings)
-					}
-					shown, _ := d.manifest(t, repository, sha[:12])
-					if shown != got.Pushed[0].Digest {
-						t.Errorf("%s: the registry has %s", registry.Registry, shown)
-					}
-				}
-				if now, _ := d.manifest(t, repository, "latest"); now != latest {
-					t.Errorf("%s: latest has moved from %s to %s", registry.Registry, latest, now)
-				}
+			if now, _ := d.manifest(t, repository, "latest"); now != latest {
+				t.Errorf("%s: latest has moved from %s to %s", registry.Registry, latest, now)
 			}
-			d.SetHook(nil)
-		})
-	}
+		}
+		d.SetHook(nil)
+	})
 }
 
 // TestPushOfAnotherBuild: a commit's name that the registry keeps for another build of the same

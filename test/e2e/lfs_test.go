@@ -12,7 +12,6 @@ import (
 
 	"git.moleculesai.app/molecule-ai/pinion"
 	"git.moleculesai.app/molecule-ai/pinion/test/parts"
-	"git.moleculesai.app/molecule-ai/pinion/test/parts/partstest"
 )
 
 // lfsConfig is a config file that fetches files in Git LFS, also from other hosts.
@@ -129,35 +128,7 @@ func (s *signedStore) batch(pointer parts.File) parts.Hook {
 // TestFault68_LFSAddressesStaySecret: an object is at another host, at an address that is a secret.
 // That host sees no credential. The secret is nowhere afterwards: in no output, not in the image,
 // not in its provenance, and not in the builder's state.
-func TestFault68_LFSAddressesStaySecret(t *testing.T) {
-	t.Run("buildkitd", func(t *testing.T) {
-		partstest.Need(t, parts.NameBuildkitd)
-		dir := partstest.Dir(t)
-		b, err := parts.StartBuildkitd(t.Context(), dir, parts.BuildkitdOptions{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { b.Close() })
-		s := newScene(t, containerdOwn)
-		s.user = s.with("BUILDKIT_HOST", b.Addr())
-		lfsSecrets(t, s, daemonDir{dir: dir, stop: b.Stop, history: func(t *testing.T) string {
-			return buildHistory(t, b.Addr())
-		}})
-	})
-	for _, flavour := range []parts.Flavour{parts.Docker29Containerd, parts.Docker20} {
-		t.Run(string(flavour), func(t *testing.T) {
-			partstest.Need(t, string(flavour))
-			dir := partstest.Dir(t)
-			d, err := parts.StartDockerd(t.Context(), dir, flavour)
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(func() { d.Close() })
-			lfsSecrets(t, newSceneOn(t, d.Host()),
-				daemonDir{dir: dir, stop: d.Stop, old: flavour == parts.Docker20})
-		})
-	}
-}
+func TestFault68_LFSAddressesStaySecret(t *testing.T) { onOwnDaemons(t, lfsSecrets) }
 
 func lfsSecrets(t *testing.T, s *scene, d daemonDir) {
 	t.Helper()

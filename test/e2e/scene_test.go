@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"fmt"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -53,6 +54,20 @@ func onCells(t *testing.T, cells []cell, f func(*testing.T, cell)) {
 	for _, c := range cells {
 		t.Run(c.String(), func(t *testing.T) { f(t, c) })
 	}
+}
+
+// onCellsAndInAFolder runs a test on a scene of each cell, and on one more whose images are in a
+// folder.
+func onCellsAndInAFolder(
+	t *testing.T, cells []cell, f func(t *testing.T, s *scene, isFolder bool),
+) {
+	t.Helper()
+	onCells(t, cells, func(t *testing.T, c cell) { f(t, newScene(t, c), false) })
+	t.Run(containerdOwn.String()+" into a folder", func(t *testing.T) {
+		s := newScene(t, containerdOwn)
+		s.user = s.with("PINION_STORE", "oci:"+filepath.Join(t.TempDir(), "images"))
+		f(t, s, true)
+	})
 }
 
 // scene is the surroundings of a test: git server and engine, each behind a proxy, and a user.

@@ -97,7 +97,11 @@ type daemonDir struct {
 
 // TestSecrets builds from a private repository whose Dockerfile tries to get at the credential, and
 // searches for it everywhere.
-func TestSecrets(t *testing.T) {
+func TestSecrets(t *testing.T) { onOwnDaemons(t, secrets) }
+
+// onOwnDaemons runs a test on daemons of its own, so that it can read all that they keep.
+func onOwnDaemons(t *testing.T, test func(*testing.T, *scene, daemonDir)) {
+	t.Helper()
 	t.Run("buildkitd", func(t *testing.T) {
 		partstest.Need(t, parts.NameBuildkitd)
 		dir := partstest.Dir(t)
@@ -108,7 +112,7 @@ func TestSecrets(t *testing.T) {
 		t.Cleanup(func() { b.Close() })
 		s := newScene(t, containerdOwn)
 		s.user = s.with("BUILDKIT_HOST", b.Addr())
-		secrets(t, s, daemonDir{dir: dir, stop: b.Stop, history: func(t *testing.T) string {
+		test(t, s, daemonDir{dir: dir, stop: b.Stop, history: func(t *testing.T) string {
 			return buildHistory(t, b.Addr())
 		}})
 	})
@@ -121,7 +125,7 @@ func TestSecrets(t *testing.T) {
 				t.Fatal(err)
 			}
 			t.Cleanup(func() { d.Close() })
-			secrets(t, newSceneOn(t, d.Host()),
+			test(t, newSceneOn(t, d.Host()),
 				daemonDir{dir: dir, stop: d.Stop, old: flavour == parts.Docker20})
 		})
 	}
