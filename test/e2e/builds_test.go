@@ -62,7 +62,7 @@ func TestHistory(t *testing.T) {
 			t.Errorf("the last build's log: %s", log)
 		}
 		if log := u.succeed(t, "builds", "logs", built.ID[:6]).stdout; !strings.Contains(log,
-			"\nprinted\n") {
+			"\nprinted\n") || !strings.Contains(log, "] RUN echo printed") {
 			t.Errorf("the first build's log: %s", log)
 		}
 		shown := u.succeed(t, "builds", "show", built.ID).stdout

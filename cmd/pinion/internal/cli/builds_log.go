@@ -69,21 +69,26 @@ has no log.`,
 // printLog prints the log of a build: a line for each step that begins, and what it prints.
 func (a *app) printLog(ctx context.Context, from builds, b history.Build, follow bool) error {
 	w, step := a.program.Stdout, 0
+	names := map[int]string{} // of steps; a line of output has the number alone
 	for e, err := range from.Events(ctx, b.ID, follow) {
 		if err != nil {
 			return err
 		}
 		var text string
 		switch e.Type {
+		case pinion.EventStep:
+			if e.Step != nil {
+				names[e.Step.Number] = e.Step.Name
+			}
+			continue
 		case pinion.EventLog:
 			text = e.Text
 			if e.Step != nil && e.Step.Number != step {
 				step = e.Step.Number
-				text = fmt.Sprintf("#%d %s\n%s", step, a.clean(e.Step.Name), a.clean(e.Text))
-				if _, err := fmt.Fprintln(w, text); err != nil {
+				head := fmt.Sprintf("#%d %s", step, a.clean(names[step]))
+				if _, err := fmt.Fprintln(w, head); err != nil {
 					return err
 				}
-				continue
 			}
 		case pinion.EventCheck, pinion.EventNotice:
 			text = e.Text
