@@ -39,7 +39,8 @@ func buildCLI(ctx context.Context, dir string, p *place, t *template) (*cli, err
 	if err := os.WriteFile(c.config, []byte(catalogue), 0o600); err != nil {
 		return nil, err
 	}
-	c.env = append(environment(), "MOLECULE_LOCAL_BUILD_CACHE="+filepath.Join(dir, "cache"))
+	c.env = append(environment(), "MOLECULE_LOCAL_BUILD_CACHE="+filepath.Join(dir, "cache"),
+		"PINION_HISTORY="+filepath.Join(dir, "history"))
 	c.env = append(c.env, p.env...)
 	return c, nil
 }
