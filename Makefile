@@ -64,8 +64,14 @@ test-race: ## Run them under the race detector
 
 # One package at a time: the end-to-end suites start engines and builders, and two cores carry one such suite.
 .PHONY: test
-test: tools parts ## Run everything, on real git servers, engines and builders
+test: tools browser-tools parts ## Run everything, on real git servers, engines and builders
 	$(GO) test -count=1 -p 1 -timeout 40m ./...
+	cd test/tools/browser && $(GO) test -count=1 -timeout 15m ./...
+
+# `make test` takes one combination of engine and builder for each end-to-end test; half an hour more.
+.PHONY: test-matrix
+test-matrix: tools parts ## Run each end-to-end test on all engines and builders that it has
+	PINION_TEST_CELLS=all $(GO) test -count=1 -timeout 90m ./test/e2e
 
 .PHONY: parts
 parts: ## Say which real parts this machine can run, and how to get the others
@@ -179,6 +185,18 @@ $(TOOLS)/registry-passwd: test/tools/registry/go.mod test/tools/registry/go.sum 
 	@mkdir -p $(TOOLS)
 	@cd test/tools/registry && $(GO) build -buildvcs=false -o $@ ./registry-passwd
 	@touch $@
+
+# axe-core comes from npm. A laptop without npm skips its tests.
+.PHONY: browser-tools
+browser-tools: ## Get what the tests of the web page need beside Chromium
+	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory .tools/axe.min.js; \
+	else echo '!!! no npm: the accessibility of the web page is not tested' >&2; fi
+
+.tools/axe.min.js: test/tools/browser/package-lock.json
+	@dir=$$(mktemp -d); trap 'rm -rf "$$dir"' EXIT; \
+	cp test/tools/browser/package.json test/tools/browser/package-lock.json "$$dir" && \
+	(cd "$$dir" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null) && \
+	mkdir -p .tools && cp "$$dir/node_modules/axe-core/axe.min.js" $@
 
 .PHONY: clean
 clean: ## Remove what was built, tools included

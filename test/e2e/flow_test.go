@@ -13,7 +13,7 @@ import (
 // TestMainFlow is the life of a template in each store, from each builder: built, hit, moved on,
 // forced back.
 func TestMainFlow(t *testing.T) {
-	onCells(t, allCells(), func(t *testing.T, c cell) {
+	onEachCell(t, allCells(), func(t *testing.T, c cell) {
 		s := newScene(t, c)
 		tmpl, first := s.prepare(t, append(unique(), "RUN echo one > /word", "CMD cat /word")...)
 

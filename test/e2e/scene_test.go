@@ -1,7 +1,10 @@
 package e2e_test
 
 import (
+	"flag"
 	"fmt"
+	"hash/fnv"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -49,7 +52,21 @@ func allCells() (cells []cell) {
 
 func builders() []cell { return []cell{containerdOwn, classicOwn, oldOwn, classicStandalone} }
 
+// onCells runs a test on one of the cells, which its name decides so that the tests spread over all
+// of them. It runs on each with PINION_TEST_CELLS=all, and where -run asks for subtests.
 func onCells(t *testing.T, cells []cell, f func(*testing.T, cell)) {
+	t.Helper()
+	subtests := strings.Contains(flag.Lookup("test.run").Value.String(), "/")
+	if os.Getenv("PINION_TEST_CELLS") != "all" && !subtests {
+		sum := fnv.New32a()
+		sum.Write([]byte(t.Name()))
+		i := int(sum.Sum32() % uint32(len(cells)))
+		cells = cells[i : i+1]
+	}
+	onEachCell(t, cells, f)
+}
+
+func onEachCell(t *testing.T, cells []cell, f func(*testing.T, cell)) {
 	t.Helper()
 	for _, c := range cells {
 		t.Run(c.String(), func(t *testing.T) { f(t, c) })
