@@ -76,8 +76,8 @@ type templates struct {
 	creds     resolver.Credentials
 	// heads asks git servers, and public asks them without a credential.
 	heads, public resolver.Heads
-	// objects asks for those of Git LFS.
-	objects *resolver.Client
+	// client asks for objects of Git LFS and for commits.
+	client *resolver.Client
 	// redact hides these credentials and those of earlier config files. hidden are their values,
 	// and variables the names of what holds them.
 	redact            *redact.Redactor
@@ -96,7 +96,7 @@ func (s settings) loadTemplates(earlier templates) (*templates, error) {
 	client := resolver.NewClient(setup.Credentials, opts...)
 	return &templates{
 		catalogue: setup.Catalogue, creds: setup.Credentials,
-		heads: client, objects: client, public: resolver.NewClient(nil, opts...),
+		heads: client, client: client, public: resolver.NewClient(nil, opts...),
 		redact: redact.New(hidden...), hidden: hidden,
 		variables: union(earlier.variables,
 			slices.Collect(maps.Values(setup.Catalogue.TokenEnvs()))),
@@ -111,7 +111,7 @@ func (f *templates) lfs(t resolver.Template) buildkit.LFS {
 	return func(
 		ctx context.Context, remote git.Remote, pointers []git.LFSPointer,
 	) (git.LFSObjects, error) {
-		return f.objects.LFSObjects(ctx, remote, t.LFSHosts, pointers)
+		return f.client.LFSObjects(ctx, remote, t.LFSHosts, pointers)
 	}
 }
 

@@ -83,35 +83,71 @@ func (o *Orchestrator) Head(ctx context.Context, name string) (Resolution, error
 	return res, nil
 }
 
+// Commit is what people want to know of a commit.
+type Commit = resolver.CommitInfo
+
+// Behind says how far a commit is behind the head of its template.
+type Behind struct {
+	Resolution
+	// Commits are those that the head has and the commit has not, as a rule the newest first, and
+	// More reports whether there may be others. There are none where the git server shows none.
+	Commits []Commit `json:"commits,omitempty"`
+	More    bool     `json:"more,omitempty"`
+}
+
+// Behind is [Orchestrator.Resolve] together with the commits of the head that the commit since has
+// not. Without them it succeeds nevertheless.
+func (o *Orchestrator) Behind(
+	ctx context.Context, name string, since git.Revision,
+) (b Behind, err error) {
+	res, head, err := o.lookUp(ctx, name)
+	if err != nil {
+		return b, fail(ctx, name, err)
+	}
+	b.Resolution = res
+	if since != head.Revision && !since.IsZero() && !head.Revision.IsZero() {
+		b.Commits, b.More, err = o.current.Load().client.CommitsSince(ctx, head, since)
+		b.More = b.More || err != nil
+	}
+	return b, nil
+}
+
 func (o *Orchestrator) resolve(ctx context.Context, name string) (Resolution, error) {
+	res, _, err := o.lookUp(ctx, name)
+	return res, err
+}
+
+// lookUp returns what a name stands for, and the head of its branch unless it stands for an image.
+func (o *Orchestrator) lookUp(
+	ctx context.Context, name string,
+) (res Resolution, head resolver.Head, err error) {
 	from := o.current.Load()
 	t, err := from.catalogue.Template(name)
 	if err != nil {
-		return Resolution{}, err
+		return res, head, err
 	}
-	res := Resolution{Name: name, Mode: o.source.Mode}
+	res = Resolution{Name: name, Mode: o.source.Mode}
 	if res.Mode == resolver.ModeRegistry {
 		res.Reference = o.source.Reference(name)
-		return res, nil
+		return res, head, nil
 	}
 	if t.Given != "" {
 		res.Reference = t.Given
-		return res, nil
+		return res, head, nil
 	}
-	head, err := resolver.HeadOf(ctx, from.heads, t, resolver.Dialect{})
-	if err != nil {
-		return Resolution{}, err
+	if head, err = resolver.HeadOf(ctx, from.heads, t, resolver.Dialect{}); err != nil {
+		return Resolution{}, head, err
 	}
 	res.Repository, res.Ref, res.Revision = t.Remote.String(), t.RefAt(head), head.Revision
 	if o.namedPlatform(t) == NativePlatform {
-		return res, nil
+		return res, head, nil
 	}
 	platform, err := o.platform(ctx, nil, t)
 	if err != nil {
-		return Resolution{}, err
+		return Resolution{}, head, err
 	}
 	res.Reference = o.recipe(t, platform).At(head.Revision).Reference()
-	return res, nil
+	return res, head, nil
 }
 
 // BakeFile is a definition for `docker buildx bake`: what Pinion would build at the moment, with

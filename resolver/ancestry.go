@@ -140,40 +140,53 @@ func packCount(r io.Reader) (int, error) {
 // requireFirst reads the first object of a pack, which must be the commit rev. A pack begins with
 // its commits.
 func requireFirst(r io.Reader, rev git.Revision) error {
+	text, err := readCommit(&byteReader{r: r})
+	if err == nil && nameOf(text, rev.Format()) != rev.String() {
+		return fmt.Errorf("%w: another object", ErrInvalidAnswer)
+	}
+	return err
+}
+
+// errNoCommit: the next object of a pack is no commit, or one that is stored as a difference.
+var errNoCommit = fmt.Errorf("%w: it is no commit", ErrInvalidAnswer)
+
+// readCommit reads the next object of a pack, which must be a commit, and returns its text.
+func readCommit(in *byteReader) ([]byte, error) {
 	const commit = 1 // the type
-	in := &byteReader{r: r}
 	b, err := in.ReadByte()
 	kind, size := b>>4&7, int64(b&15)
 	for shift := 4; err == nil && b&0x80 != 0; shift += 7 {
 		if shift > 32 {
-			return fmt.Errorf("%w: the size of an object", ErrInvalidAnswer)
+			return nil, fmt.Errorf("%w: the size of an object", ErrInvalidAnswer)
 		}
 		b, err = in.ReadByte()
 		size |= int64(b&0x7f) << shift
 	}
 	switch {
 	case err != nil:
-		return err
+		return nil, err
 	case kind != commit || size > maxCommit:
-		return fmt.Errorf("%w: it is no commit", ErrInvalidAnswer)
+		return nil, errNoCommit
 	}
 	inflated, err := zlib.NewReader(in)
 	if err != nil {
-		return err
+		return nil, err
 	}
+	text, err := io.ReadAll(io.LimitReader(inflated, maxCommit))
+	if err == nil && int64(len(text)) != size {
+		err = fmt.Errorf("%w: the size of an object", ErrInvalidAnswer)
+	}
+	return text, err
+}
+
+// nameOf returns the name of the commit with that text, in hexadecimal.
+func nameOf(text []byte, format git.ObjectFormat) string {
 	sum := sha1.New() //nolint:gosec // as above
-	if rev.Format() == git.SHA256 {
+	if format == git.SHA256 {
 		sum = hash256.New()
 	}
-	_, _ = fmt.Fprintf(sum, "commit %d\x00", size) // a hash takes everything
-	n, err := io.Copy(sum, io.LimitReader(inflated, maxCommit))
-	if err != nil {
-		return err
-	}
-	if n != size || hex.EncodeToString(sum.Sum(nil)) != rev.String() {
-		return fmt.Errorf("%w: another object", ErrInvalidAnswer)
-	}
-	return nil
+	_, _ = fmt.Fprintf(sum, "commit %d\x00%s", len(text), text) // a hash takes everything
+	return hex.EncodeToString(sum.Sum(nil))
 }
 
 // byteReader reads no more than it is asked for.
