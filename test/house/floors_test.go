@@ -33,8 +33,8 @@ var floors = [][]string{
 	{"."},
 	{
 		"cmd/internal/buildversion", "cmd/internal/container", "cmd/internal/daemon",
-		"cmd/internal/exitcode", "cmd/internal/history", "cmd/internal/schema",
-		"cmd/internal/terminal",
+		"cmd/internal/exitcode", "cmd/internal/history", "cmd/internal/page",
+		"cmd/internal/schema", "cmd/internal/terminal",
 	},
 	{"cmd/internal/daemon/serve", "cmd/internal/server"},
 	{"cmd/internal/watch"},

@@ -17,6 +17,9 @@ func (s *Server) listBuilds(w http.ResponseWriter, r *http.Request) {
 		s.writeProblem(w, r, p)
 		return
 	}
+	if s.history != nil {
+		_ = s.history.Take(r.Context()) // what cannot be moved is listed all the same
+	}
 	s.writeJSON(w, http.StatusOK, struct {
 		Schema int             `json:"schema"`
 		Builds []history.Build `json:"builds"`

@@ -3,6 +3,7 @@ package server
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -161,9 +162,27 @@ func TestOpenAPI(t *testing.T) {
 		"/v1/builds/{id}/events", "/v1/hooks/gitea"
 	const cancel, retry = builds + "/cancel", builds + "/retry"
 	for _, path := range []string{"/healthz", "/readyz", "/metrics", "/openapi.yaml", "/v1/images",
-		"/v1/templates", "/v1/builds"} {
+		"/v1/templates", "/v1/builds", "/v1/usage", "/v1/doctor", "/v1/session"} {
 		ask(http.MethodGet, path, path, "")
 	}
+	const head, session, prune = "/v1/templates/{name}", "/v1/session", "/v1/prune"
+	ask(http.MethodGet, head, "/v1/templates/there", "")
+	ask(http.MethodGet, head, "/v1/templates/there?since="+strings.Repeat("a", 40), "")
+	ask(http.MethodGet, head, "/v1/templates/there?since=a", "")
+	for _, name := range []string{"unknown", "leaks", "away"} {
+		ask(http.MethodGet, head, "/v1/templates/"+name, "")
+	}
+	for _, body := range []string{`{"token":"` + strings.Repeat("t", MinToken) + `"}`,
+		`{"token":"x"}`, `{"unheard":1}`, strings.Repeat(" ", 20<<10)} {
+		ask(http.MethodPost, session, session, body)
+	}
+	ask(http.MethodPost, session, session, "{}", "Sec-Fetch-Site", "cross-site")
+	d.check(t, http.MethodPost, session, s.ask(t, http.MethodPost, session, "{}", "Content-Type",
+		"text/plain"))
+	ask(http.MethodDelete, session, session, "", "Sec-Fetch-Site", "cross-site")
+	ask(http.MethodDelete, session, session, "")
+	d.check(t, http.MethodDelete, session, s.ask(t, http.MethodDelete, session, ""))
+	ask(http.MethodPost, prune, prune, "")
 	for _, c := range []struct{ name, body string }{
 		{"there", ""}, {"unknown", ""}, {"leaks", ""}, {"there", `{"unheard":1}`}, {"panics", ""},
 		{"there", `{"no_cache":true,"pull":true}`}, {"there", strings.Repeat(" ", 20<<10)},
@@ -177,6 +196,7 @@ func TestOpenAPI(t *testing.T) {
 
 	a := ask(http.MethodPost, images, "/v1/images/made", "")
 	ask(http.MethodPost, images, "/v1/images/made", "") // one too many
+	ask(http.MethodGet, head, "/v1/templates/there", "")
 	var got acceptance
 	if err := json.Unmarshal([]byte(a.text), &got); err != nil {
 		t.Fatal(err)
@@ -202,6 +222,12 @@ func TestOpenAPI(t *testing.T) {
 	ask(http.MethodGet, events, at+"/events", "", "Last-Event-ID", "99")
 	ask(http.MethodPost, cancel, at+"/cancel", "")
 	s.operator = s.token
+	ask(http.MethodPost, prune, prune, "")
+	ask(http.MethodPost, prune, prune, `{"keep":1,"dry_run":true}`)
+	ask(http.MethodPost, prune, prune, `{"keep":-1}`)
+	ask(http.MethodPost, prune, prune, strings.Repeat(" ", 20<<10))
+	d.check(t, http.MethodPost, prune, s.ask(t, http.MethodPost, prune, "{}",
+		append(token, "Content-Type", "text/plain")...))
 	ask(http.MethodPost, cancel, "/v1/builds/no-such/cancel", "")
 	ask(http.MethodPost, cancel, at+"/cancel", "")
 	ask(http.MethodPost, retry, "/v1/builds/no-such/retry", "")
@@ -254,9 +280,16 @@ func TestOpenAPI(t *testing.T) {
 	ask(http.MethodPost, hook, hook, push, "Content-Type", "text/plain")
 	ask(http.MethodPost, hook, hook, strings.Repeat(" ", 2<<20), signed("")...)
 
-	s.backend.ready = &pinion.Error{Origin: pinion.OriginDocker, Err: pinion.ErrStore}
-	ask(http.MethodGet, "/readyz", "/readyz", "")
-	ask(http.MethodGet, "/v1/images", "/v1/images", "")
+	for _, err := range []error{errors.New("x"),
+		&pinion.Error{Origin: pinion.OriginDocker, Err: pinion.ErrStore}} {
+		s.backend.ready = err
+		ask(http.MethodGet, "/readyz", "/readyz", "")
+		ask(http.MethodGet, "/v1/images", "/v1/images", "")
+		ask(http.MethodGet, "/v1/usage", "/v1/usage", "")
+		ask(http.MethodPost, prune, prune, "")
+	}
+	s.abortWaits()
+	ask(http.MethodGet, "/v1/activity", "/v1/activity", "")
 	s.gate.close()
 	ask(http.MethodGet, "/readyz", "/readyz", "")
 	ask(http.MethodPost, images, "/v1/images/there", "")
@@ -273,8 +306,8 @@ func TestOpenAPI(t *testing.T) {
 	token = nil
 	for path, item := range d.root["paths"].(map[string]any) {
 		for method := range item.(map[string]any) {
-			if method != "parameters" && !slices.Contains([]string{"/healthz", "/readyz", hook},
-				path) {
+			if method != "parameters" && !slices.Contains([]string{"/healthz", "/readyz", hook,
+				session}, path) {
 				ask(strings.ToUpper(method), path, bare(path), "")
 			}
 		}
@@ -351,10 +384,10 @@ func (d *document) wantAllOperations(t *testing.T, routes []route) {
 			delete(routed, pattern)
 			for status := range operation.(map[string]any)["responses"].(map[string]any) {
 				// Timeouts and concurrency limits have their own tests.
+				limited := strings.Contains(path, "events") || strings.Contains(path, "hooks") ||
+					path == "/v1/activity" || path == "/v1/session"
 				if what := pattern + " " + status; !d.seen[what] && status != "408" &&
-					!(status == "503" && strings.Contains(path, "events")) &&
-					!(status == "503" && strings.Contains(path, "hooks")) &&
-					what != "GET /v1/images 500" {
+					!(status == "503" && limited) {
 					t.Errorf("%s is described but was not seen", what)
 				}
 			}

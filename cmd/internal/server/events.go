@@ -36,18 +36,23 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusNoContent)
 		return
 	}
-	w.Header().Set("Content-Type", "text/event-stream")
-	w.Header().Set("Cache-Control", "no-store")
-	w.Header().Set("X-Accel-Buffering", "no")
-	w.WriteHeader(http.StatusOK)
+	out := s.openStream(w)
 	if r.Method == http.MethodHead {
 		return
 	}
-	out := &sender{w, http.NewResponseController(w), s.limits.write}
 	if out.send(": events of a build") != nil {
 		return
 	}
 	s.forward(r.Context(), out, build, after)
+}
+
+// openStream begins a response of server-sent events.
+func (s *Server) openStream(w http.ResponseWriter) *sender {
+	w.Header().Set("Content-Type", "text/event-stream")
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("X-Accel-Buffering", "no")
+	w.WriteHeader(http.StatusOK)
+	return &sender{w, http.NewResponseController(w), s.limits.write}
 }
 
 func lastEventID(r *http.Request) (int64, error) {

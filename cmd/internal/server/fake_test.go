@@ -127,6 +127,49 @@ func (f *fakeBackend) Templates() []pinion.Resolution {
 		Repository: "https://git.example.com/a/b", Ref: "HEAD"}}
 }
 
+func (f *fakeBackend) Behind(
+	_ context.Context, name string, since git.Revision,
+) (b pinion.Behind, err error) {
+	switch name {
+	case "there":
+	case "leaks":
+		return b, errors.New(canary)
+	case "away":
+		return b, &pinion.Error{Name: name, Origin: pinion.OriginGit, Err: pinion.ErrUnavailable}
+	default:
+		return b, &pinion.Error{Name: name, Origin: pinion.OriginCatalogue,
+			Err: pinion.ErrUnknownTemplate}
+	}
+	b.Resolution = f.Templates()[0]
+	b.Revision, b.Reference = f.head, "r:2"
+	if !since.IsZero() {
+		b.Commits = []pinion.Commit{{Revision: f.head, Subject: "<b>", Author: "a",
+			Time: time.Unix(1, 0).UTC()}}
+		b.More = true
+	}
+	return b, nil
+}
+
+func (f *fakeBackend) DiskUsage(context.Context) (pinion.DiskUsage, error) {
+	return pinion.DiskUsage{Size: 1, Templates: []pinion.TemplateUsage{{Name: "there",
+		Platform: "linux/amd64", Images: 1, Size: 1}}}, f.ready
+}
+
+func (f *fakeBackend) Prune(
+	_ context.Context, opts pinion.PruneOptions,
+) (pinion.PruneReport, error) {
+	if f.ready != nil {
+		return pinion.PruneReport{}, f.ready
+	}
+	return pinion.PruneReport{DryRun: opts.DryRun, Items: []pinion.PruneItem{{
+		Built: pinion.Built{Name: "there", Reference: "r:1"}, Action: pinion.PruneRemoved,
+		Reason: fmt.Sprintf("beyond the newest %d", opts.Keep)}}}, nil
+}
+
+func (f *fakeBackend) Doctor(context.Context) []pinion.Check {
+	return []pinion.Check{{Name: "git server", Status: pinion.StatusFail, Detail: "\x1b" + canary}}
+}
+
 func (f *fakeBackend) Ready(context.Context) error { return f.ready }
 func (f *fakeBackend) Redact(s string) string      { return redact.New(canary).String(s) }
 

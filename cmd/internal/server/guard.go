@@ -80,25 +80,43 @@ func note(w http.ResponseWriter, word string) {
 	}
 }
 
-// authenticate requires the token, if the server has one.
+// authenticate requires the token or a session, if the server has a token. It refuses what a
+// browser was made to send by another site's page.
 func (s *Server) authenticate(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !s.isAuthorized(r) {
+		p := s.checkOrigin(r)
+		if p == nil && !s.isAuthorized(r) {
 			w.Header().Set("WWW-Authenticate", `Bearer realm="pinion"`)
+			p = refusal(http.StatusUnauthorized, "unauthenticated", "A token is required",
+				"send the server's token in the header Authorization: Bearer")
+		}
+		if p == nil && !hasToken(r) {
+			if session, ok := s.sessions.Of(r); ok && session.Check(r) != nil {
+				p = forged()
+			}
+		}
+		if p != nil {
 			w.Header().Set("Connection", "close") // without reading a body
-			s.writeProblem(w, r, refusal(http.StatusUnauthorized, "unauthenticated",
-				"A token is required",
-				"send the server's token in the header Authorization: Bearer"))
+			s.writeProblem(w, r, p)
 			return
 		}
 		next.ServeHTTP(w, r)
 	})
 }
 
-// isAuthorized reports whether the request has the token, if the server has one.
+// hasToken reports whether the request is that of a program, which names its token itself.
+func hasToken(r *http.Request) bool { return r.Header.Get("Authorization") != "" }
+
+// isAuthorized reports whether the request has the token or a session, if the server has a token.
 func (s *Server) isAuthorized(r *http.Request) bool {
-	header := r.Header.Get("Authorization")
-	return s.token == nil || has(header, s.token) || s.operator != nil && has(header, s.operator)
+	if s.token == nil {
+		return true
+	}
+	if header := r.Header.Get("Authorization"); hasToken(r) {
+		return has(header, s.token) || s.operator != nil && has(header, s.operator)
+	}
+	_, ok := s.sessions.Of(r)
+	return ok
 }
 
 // has reports whether the header Authorization has the token of that digest.

@@ -104,7 +104,6 @@ func (s *Server) past(ctx context.Context, f history.Filter) []history.Build {
 	if s.history == nil {
 		return nil
 	}
-	_ = s.history.Take(ctx) // what cannot be moved is listed all the same
 	list, err := s.history.List(ctx, f)
 	if err != nil {
 		s.log.Warn(fmt.Sprintf("the history of builds cannot be read: %v", err))

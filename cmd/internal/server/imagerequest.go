@@ -20,23 +20,30 @@ type imageRequest struct {
 }
 
 // readImageRequest accepts an empty body, or one object without unknown members.
-func readImageRequest(r *http.Request) (imageRequest, *problem) {
-	var req imageRequest
-	text, err := io.ReadAll(r.Body)
-	if err != nil || len(text) == 0 {
-		return req, nil // bufferBody has read it, so there is no error
-	}
-	if contentType(r) != typeJSON {
-		return req, refusal(http.StatusUnsupportedMediaType, "unsupported-media-type",
-			"The body is not JSON", "send it as "+typeJSON)
-	}
-	if err := decodeStrict(text, &req); err != nil {
-		return req, badRequest("the body: " + err.Error())
+func readImageRequest(r *http.Request) (req imageRequest, p *problem) {
+	if p := readObject(r, &req); p != nil {
+		return req, p
 	}
 	if req.AnyRevision && req.Revision == "" {
 		return req, badRequest("any_revision requires revision")
 	}
 	return req, nil
+}
+
+// readObject reads a body of one object without unknown members. An empty body changes nothing.
+func readObject(r *http.Request, into any) *problem {
+	text, err := io.ReadAll(r.Body)
+	if err != nil || len(text) == 0 {
+		return nil // bufferBody has read it, so there is no error
+	}
+	if contentType(r) != typeJSON {
+		return refusal(http.StatusUnsupportedMediaType, "unsupported-media-type",
+			"The body is not JSON", "send it as "+typeJSON)
+	}
+	if err := decodeStrict(text, into); err != nil {
+		return badRequest("the body: " + err.Error())
+	}
+	return nil
 }
 
 func (q imageRequest) options() (opts []pinion.EnsureOption, p *problem) {

@@ -162,9 +162,7 @@ func (s *Server) accept(w http.ResponseWriter, c Call, place *place) {
 func (s *Server) listImages(w http.ResponseWriter, r *http.Request) {
 	list, err := s.orchestrator.List(r.Context())
 	if err != nil {
-		if _, p := s.startFailure(r.Context(), err); p != nil {
-			s.writeProblem(w, r, p)
-		}
+		s.writeFailure(w, r, err)
 		return
 	}
 	if list == nil {
@@ -176,9 +174,9 @@ func (s *Server) listImages(w http.ResponseWriter, r *http.Request) {
 	}{schema.Version, list})
 }
 
-func (s *Server) listTemplates(w http.ResponseWriter, _ *http.Request) {
-	s.writeJSON(w, http.StatusOK, struct {
-		Schema    int                 `json:"schema"`
-		Templates []pinion.Resolution `json:"templates"`
-	}{schema.Version, s.orchestrator.Templates()})
+// writeFailure writes the problem of a request that failed, unless its caller has left.
+func (s *Server) writeFailure(w http.ResponseWriter, r *http.Request, err error) {
+	if _, p := s.startFailure(r.Context(), err); p != nil {
+		s.writeProblem(w, r, p)
+	}
 }

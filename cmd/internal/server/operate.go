@@ -22,7 +22,11 @@ func (s *Server) isOperator(r *http.Request) bool {
 	if s.operator == nil {
 		return s.token == nil
 	}
-	return has(r.Header.Get("Authorization"), s.operator)
+	if hasToken(r) {
+		return has(r.Header.Get("Authorization"), s.operator)
+	}
+	session, ok := s.sessions.Of(r)
+	return ok && session.Operator
 }
 
 // operators refuses requests of other callers.
@@ -31,7 +35,7 @@ func (s *Server) operators(r *http.Request) *problem {
 		return nil
 	}
 	return refusal(http.StatusForbidden, "operators-only", "Only operators may do this",
-		"send the token of --operator-token-file; a caller withdraws its own interest by DELETE")
+		"use the token of --operator-token-file; a caller withdraws its own interest by DELETE")
 }
 
 // cancel stops a build for all of its callers.

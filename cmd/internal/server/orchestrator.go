@@ -5,6 +5,7 @@ import (
 	"iter"
 
 	"git.moleculesai.app/molecule-ai/pinion"
+	"git.moleculesai.app/molecule-ai/pinion/resolver/git"
 )
 
 // Orchestrator is the part of a [pinion.Orchestrator] that the server uses. C is the type of its
@@ -13,6 +14,10 @@ type Orchestrator[C any] interface {
 	Start(ctx context.Context, name string, opts ...pinion.EnsureOption) (C, error)
 	List(ctx context.Context) ([]pinion.Built, error)
 	Templates() []pinion.Resolution
+	Behind(ctx context.Context, name string, since git.Revision) (pinion.Behind, error)
+	DiskUsage(ctx context.Context) (pinion.DiskUsage, error)
+	Prune(ctx context.Context, opts pinion.PruneOptions) (pinion.PruneReport, error)
+	Doctor(ctx context.Context) []pinion.Check
 	Ready(ctx context.Context) error
 	Redact(s string) string
 }

@@ -4,6 +4,8 @@ import (
 	_ "embed"
 	"net/http"
 	"time"
+
+	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/page"
 )
 
 // OpenAPI is the description of the interface, in YAML (OpenAPI 3.1).
@@ -35,7 +37,17 @@ func (s *Server) routes() []route {
 		{pattern: "GET /readyz", handle: s.readiness, public: true},
 		{pattern: "GET /metrics", handle: s.showMetrics},
 		{pattern: "GET /openapi.yaml", handle: s.describe},
+		{pattern: "GET /v1/session", handle: s.showSession, public: true},
+		{pattern: "POST /v1/session", handle: s.signIn, public: true,
+			maxBody: s.limits.bodyBytes, readers: s.readers, check: s.checkOrigin},
+		{pattern: "DELETE /v1/session", handle: s.signOut},
+		{pattern: "GET /v1/activity", handle: s.showActivity},
+		{pattern: "GET /v1/doctor", handle: s.examine},
+		{pattern: "GET /v1/usage", handle: s.showUsage},
+		{pattern: "POST /v1/prune", handle: s.prune, maxBody: s.limits.bodyBytes,
+			check: s.operators},
 		{pattern: "GET /v1/templates", handle: s.listTemplates},
+		{pattern: "GET /v1/templates/{name}", handle: s.showTemplate, query: []string{"since"}},
 		{pattern: "GET /v1/images", handle: s.listImages},
 		{pattern: "POST /v1/images/{name}", handle: s.ensure, query: []string{"wait"},
 			maxBody: s.limits.bodyBytes},
@@ -66,6 +78,9 @@ func (s *Server) Handler() http.Handler {
 			h = s.authenticate(s.checkQuery(r.query, h))
 		}
 		mux.Handle(r.pattern, h)
+	}
+	for _, pattern := range []string{"GET /{$}", "GET " + page.Dir} {
+		mux.Handle(pattern, s.bufferBody(0, nil, page.Handler().ServeHTTP))
 	}
 	return s.observe(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if h, pattern := mux.Handler(r); pattern == "" {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"git.moleculesai.app/molecule-ai/pinion"
+	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/page"
 	"git.moleculesai.app/molecule-ai/pinion/internal/termtext"
 	"git.moleculesai.app/molecule-ai/pinion/resolver/git"
 )
@@ -33,6 +34,8 @@ type Server struct {
 
 	builds    *ledger
 	metrics   *metrics
+	sessions  page.Sessions
+	activity  activity
 	interests slots
 	streams   slots
 	hooks     slots

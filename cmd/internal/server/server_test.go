@@ -41,7 +41,8 @@ func TestWhatIsNotThere(t *testing.T) {
 		want         int
 		allow        string
 	}{
-		{"GET", "/", 404, ""}, {"GET", "/v2/images", 404, ""}, {"GET", "/v1/images/a/b/c", 404, ""},
+		{"GET", "/x", 404, ""}, {"GET", "/v2/images", 404, ""},
+		{"GET", "/v1/images/a/b/c", 404, ""},
 		{"GET", "/v1/images/there", 405, "POST, OPTIONS"},
 		{"PUT", "/v1/builds/x", 405, "DELETE, GET, HEAD, OPTIONS"},
 		{"OPTIONS", "/v1/builds/x", 204, "DELETE, GET, HEAD, OPTIONS"},

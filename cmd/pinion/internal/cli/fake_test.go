@@ -17,6 +17,7 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion"
 	"git.moleculesai.app/molecule-ai/pinion/internal/redact"
 	pinionresolver "git.moleculesai.app/molecule-ai/pinion/resolver"
+	"git.moleculesai.app/molecule-ai/pinion/resolver/git"
 )
 
 var update = flag.Bool("update", false, "write the golden files")
@@ -96,6 +97,9 @@ func (f *fake) Resolve(context.Context, string) (pinion.Resolution, error) {
 }
 func (f *fake) Head(ctx context.Context, name string) (pinion.Resolution, error) {
 	return f.Resolve(ctx, name)
+}
+func (f *fake) Behind(context.Context, string, git.Revision) (pinion.Behind, error) {
+	return pinion.Behind{Resolution: f.answer}, f.err
 }
 func (f *fake) List(context.Context) ([]pinion.Built, error)        { return f.built, f.err }
 func (f *fake) Doctor(context.Context) []pinion.Check               { return f.checks }

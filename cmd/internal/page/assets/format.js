@@ -1,0 +1,61 @@
+// Sizes and times as people write them.
+import { h } from './dom.js';
+
+const units = ['B', 'kB', 'MB', 'GB', 'TB'];
+
+// bytes writes a size in decimal units, as Docker does: 7 B, 1.2 GB.
+export function bytes(n) {
+  let i = 0;
+  let value = n;
+  while (value >= 999.5 && i < units.length - 1) {
+    value /= 1000;
+    i += 1;
+  }
+  return `${i > 0 && value < 9.95 ? value.toFixed(1) : Math.round(value)} ${units[i]}`;
+}
+
+// duration writes milliseconds: 0.3 s, 42 s, 3 min 5 s, 2 h 10 min.
+export function duration(ms) {
+  const s = Math.max(ms, 0) / 1000;
+  if (s < 9.95) return `${s.toFixed(1)} s`;
+  const whole = Math.round(s);
+  if (whole < 60) return `${whole} s`;
+  const min = Math.floor(whole / 60);
+  if (min < 60) return whole % 60 ? `${min} min ${whole % 60} s` : `${min} min`;
+  return min % 60 ? `${Math.floor(min / 60)} h ${min % 60} min` : `${Math.floor(min / 60)} h`;
+}
+
+// between writes the time from one moment to another, or to now.
+export function between(from, to) {
+  return duration((to ? new Date(to) : new Date()) - new Date(from));
+}
+
+const relative = new Intl.RelativeTimeFormat('en', { numeric: 'auto' });
+const steps = [
+  ['day', 86400],
+  ['hour', 3600],
+  ['minute', 60],
+  ['second', 1],
+];
+
+// ago is a moment as the time since then, with the moment itself as its title.
+export function ago(moment) {
+  const at = new Date(moment);
+  const s = (at - Date.now()) / 1000;
+  const [unit, size] = steps.find(([, n]) => Math.abs(s) >= n) ?? ['second', 1];
+  return h(
+    'time',
+    { datetime: at.toISOString(), title: at.toLocaleString() },
+    relative.format(Math.round(s / size), unit),
+  );
+}
+
+// short is a commit as people write it.
+export function short(revision) {
+  return revision ? revision.slice(0, 12) : '';
+}
+
+// plural writes a number with its noun.
+export function plural(n, one, many) {
+  return `${n} ${n === 1 ? one : (many ?? `${one}s`)}`;
+}

@@ -1,0 +1,123 @@
+// The page: signing in, and which view is shown.
+import { builders } from './builders.js';
+import { compare } from './compare.js';
+import { errorBox, fill, h } from './dom.js';
+import { now } from './now.js';
+import { onSignedOut, readSession, session, signIn, signOut } from './api.js';
+import { past } from './past.js';
+import { single } from './single.js';
+import { store } from './store.js';
+import { templates } from './templates.js';
+
+// views by the first part of the address after the #.
+const views = {
+  '': ['Now', now],
+  templates: ['Templates', templates],
+  history: ['History', past],
+  store: ['Store', store],
+  builders: ['Builders', builders],
+  builds: [null, single],
+  compare: [null, compare],
+};
+
+const main = document.getElementById('main');
+let leave = new AbortController();
+
+function show(focus) {
+  leave.abort();
+  leave = new AbortController();
+  const [path, query] = location.hash.replace(/^#\/?/, '').split('?');
+  const [name, ...rest] = path.split('/').map(decodeURIComponent);
+  const [title, view] = views[name] ?? views[''];
+  document.title = title ? `${title} – Pinion` : 'Pinion';
+  fill(
+    document.getElementById('nav'),
+    session.signed_in
+      ? h(
+          'ul',
+          null,
+          Object.entries(views)
+            .filter(([, [text]]) => text)
+            .map(([to, [text]]) =>
+              h(
+                'li',
+                null,
+                h('a', { href: `#/${to}`, 'aria-current': to === name ? 'page' : null }, text),
+              ),
+            ),
+        )
+      : '',
+  );
+  fill(
+    document.getElementById('session'),
+    session.form ? h('button', { type: 'button', onclick: leaveSession }, 'Sign out') : '',
+  );
+  if (focus) main.focus();
+  if (!session.signed_in) return signInView();
+  return view(main, leave.signal, rest, new URLSearchParams(query));
+}
+
+function signInView() {
+  const token = h('input', {
+    type: 'password',
+    name: 'token',
+    autocomplete: 'current-password',
+    required: true,
+    id: 'token',
+  });
+  const said = h('div');
+  fill(
+    main,
+    h('h1', null, 'Sign in'),
+    h(
+      'form.signin',
+      {
+        onsubmit: async (e) => {
+          e.preventDefault();
+          fill(said);
+          try {
+            await signIn(token.value);
+            show(true);
+          } catch (err) {
+            fill(said, errorBox(err));
+          }
+        },
+      },
+      h('input', {
+        type: 'text',
+        name: 'username',
+        autocomplete: 'username',
+        value: 'pinion',
+        hidden: true,
+      }), // for password managers
+      h('label', { for: 'token' }, 'Token of the server'),
+      token,
+      h('button', { type: 'submit' }, 'Sign in'),
+      said,
+      h(
+        'p.hint',
+        null,
+        'It is in the file of --token-file, or of --operator-token-file for those who may cancel and prune.',
+      ),
+    ),
+  );
+  token.focus();
+}
+
+async function leaveSession() {
+  try {
+    await signOut();
+    show(true);
+  } catch (err) {
+    fill(main, errorBox(err));
+  }
+}
+
+onSignedOut(() => show(true));
+addEventListener('hashchange', () => show(true));
+try {
+  await readSession();
+  show(false);
+} catch (err) {
+  fill(main, errorBox(err));
+}

@@ -1,0 +1,203 @@
+// One build: what it is, how far it is, its timeline, its log.
+import { BuildModel, stateOf } from './build.js';
+import { announce, button, errorBox, fill, h, link } from './dom.js';
+import { ago, between, bytes, duration, plural, short } from './format.js';
+import { follow, post, session } from './api.js';
+import { LogView } from './log.js';
+import { timeline } from './timeline.js';
+
+// badge is the state of a build as a coloured word.
+export function badge(b) {
+  const [word, kind] = stateOf(b);
+  return h(`span.badge.${kind}`, null, word);
+}
+
+// buildPanel follows a build until it has ended or the signal comes. changed is called with its
+// last event, for whoever shows its status elsewhere.
+export function buildPanel(b, signal, changed = () => {}) {
+  const model = new BuildModel();
+  const line = timeline(model);
+  const log = new LogView(model.lines);
+  const facts = h('dl.facts');
+  const result = h('div.result');
+  const progress = h('p.progress');
+  const running = () => b.state === 'queued' || b.state === 'running';
+  const draw = () => {
+    if (model.started !== undefined) line.draw();
+    fill(
+      progress,
+      running()
+        ? [
+            model.progress(),
+            ' · ',
+            between(b.started),
+            model.phases.delivery?.bytes
+              ? ` · ${bytes(model.phases.delivery.bytes)} delivered`
+              : '',
+          ]
+        : [],
+    );
+    fill(facts, factsOf(b, model));
+  };
+  let frame = 0;
+  const later = () => {
+    frame ||= requestAnimationFrame(() => {
+      frame = 0;
+      draw();
+    });
+  };
+  const clock = setInterval(() => (running() ? draw() : clearInterval(clock)), 1000);
+  signal.addEventListener('abort', () => clearInterval(clock));
+  const actions = h('div.actions');
+  const drawActions = () => fill(actions, actionsOf(b, running()));
+  const source = follow(
+    b.id,
+    {
+      event(e) {
+        model.add(e);
+        if (e.type === 'log' || e.type === 'check' || e.type === 'notice') log.update();
+        if (e.type === 'queued') b = { ...b, state: 'queued', position: e.position };
+        if (e.type === 'fetching' || e.type === 'step')
+          b = { ...b, state: 'running', position: undefined };
+        if (e.type === 'done') b = { ...b, state: 'done', image: e.image, ended: e.time };
+        if (e.type === 'failed') b = { ...b, state: 'failed', failure: e.failure, ended: e.time };
+        later();
+      },
+      end() {
+        announce(`${b.name}: ${stateOf(b)[0]}`);
+        fill(result, resultOf(b, model));
+        drawActions();
+        changed(b);
+      },
+      error(isFinal) {
+        if (isFinal && !model.started)
+          fill(result, errorBox(new Error('The events of this build cannot be read.')));
+      },
+    },
+    signal,
+  );
+  drawActions();
+  draw();
+  if (!running()) fill(result, resultOf(b, model));
+  return {
+    el: h('div.panel', null, progress, facts, actions, result, line.el, log.el),
+    close: () => source.close(),
+  };
+}
+
+function fact(name, ...value) {
+  return value.some((v) => v) ? [h('dt', null, name), h('dd', null, value)] : [];
+}
+
+function factsOf(b, model) {
+  const image = b.image ?? model.image;
+  const builder = b.builder ?? model.builder;
+  return [
+    fact(
+      'commit',
+      h('code', { title: b.revision }, short(b.revision) || 'a working tree'),
+      image?.repository ? [' of ', link(image.repository, image.repository)] : '',
+    ),
+    fact('image', h('code', null, b.reference)),
+    fact('why', b.reason),
+    fact('asked by', b.asked_by, b.prewarmed ? ', ahead of requests' : ''),
+    fact('builder', builder ? `${builder.kind} ${builder.version} at ${builder.endpoint}` : ''),
+    fact('started', ago(b.started)),
+    fact('took', b.ended ? between(b.started, b.ended) : ''),
+    fact('superseded by', short(b.superseded_by)),
+  ];
+}
+
+function actionsOf(b, running) {
+  if (running) {
+    return session.operator
+      ? button('Cancel', async () => {
+          await post(`/v1/builds/${encodeURIComponent(b.id)}/cancel`);
+          return 'cancelled';
+        })
+      : h('p.hint', null, 'Operators can cancel this build.');
+  }
+  if (b.pinned && !b.revision) return [];
+  return button('Build again', async () => {
+    const answer = await post(`/v1/builds/${encodeURIComponent(b.id)}/retry`);
+    if (!answer.build) return 'the image is there: nothing was built';
+    location.hash = `#/builds/${answer.build.id}`;
+    return '';
+  });
+}
+
+// resultOf says how a build ended.
+export function resultOf(b, model) {
+  const failure = b.failure ?? model?.failure;
+  const image = b.image ?? model?.image;
+  if (failure) {
+    return h(
+      'div.box.bad',
+      { role: 'alert' },
+      h('strong', null, `Failed: ${failure.class}`),
+      failure.origin ? ` (${failure.origin})` : '',
+      h('pre.message', null, failure.error),
+      failure.log?.length
+        ? [h('p', null, 'The step printed last:'), h('pre.message', null, failure.log.join('\n'))]
+        : '',
+      checksOf(failure.checks),
+    );
+  }
+  if (b.state === 'interrupted') {
+    return h('div.box.bad', null, 'The process that built it has ended before the build did.');
+  }
+  if (!image) return [];
+  return [
+    h(
+      'div.box.good',
+      null,
+      h('strong', null, image.outcome),
+      ' ',
+      h('code', null, image.reference),
+      deliveryOf(image),
+    ),
+    (image.warnings ?? []).map((w) => h('p.box.wait', null, w)),
+    checksOf(image.checks),
+    h(
+      'details',
+      null,
+      h('summary', null, 'Receipt'),
+      h('pre.message', null, JSON.stringify(image, null, 2)),
+    ),
+  ];
+}
+
+function deliveryOf(image) {
+  const d = image.delivery;
+  if (!d) return '';
+  const parts = [d.via ?? d.method];
+  if (d.bytes) parts.push(bytes(d.bytes));
+  if (d.layers_sent || d.layers_reused)
+    parts.push(`${plural(d.layers_sent ?? 0, 'layer')} sent, ${d.layers_reused ?? 0} reused`);
+  return h('div', null, `delivered by ${parts.join(', ')}`, durationsOf(image.durations_ms));
+}
+
+function durationsOf(d) {
+  const parts = Object.entries(d ?? {})
+    .filter(([, ms]) => ms > 0)
+    .map(([k, ms]) => `${k.replaceAll('_', ' ')} ${duration(ms)}`);
+  return parts.length ? ` · ${parts.join(', ')}` : '';
+}
+
+function checksOf(checks) {
+  return checks?.length
+    ? h(
+        'ul.checks',
+        null,
+        checks.map((c) =>
+          h(
+            'li',
+            null,
+            c.line ? h('code', null, `${c.file ?? 'Dockerfile'}:${c.line} `) : '',
+            c.rule ? `${c.rule}: ` : '',
+            c.text,
+          ),
+        ),
+      )
+    : '';
+}

@@ -1,0 +1,165 @@
+// The view of the templates: the head of each, and the image that is here.
+import { badge } from './panel.js';
+import { button, errorBox, fill, h, link, table } from './dom.js';
+import { ago, bytes, plural, short } from './format.js';
+import { get, post } from './api.js';
+
+// atOnce bounds the look-ups at git servers that run at the same time.
+const atOnce = 4;
+
+export async function templates(main, signal) {
+  fill(main, h('h1', null, 'Templates'), h('p.empty', null, 'asks the server …'));
+  try {
+    const [{ templates: list }, { images }, { builds }] = await Promise.all([
+      get('/v1/templates', signal),
+      get('/v1/images', signal),
+      get('/v1/builds?limit=500', signal),
+    ]);
+    const rows = list.map(
+      (t) =>
+        new Row(
+          t,
+          images.filter((i) => i.name === t.name),
+          builds.filter((b) => b.name === t.name),
+        ),
+    );
+    fill(
+      main,
+      h('h1', null, 'Templates'),
+      table(
+        'Templates',
+        ['Template', 'Head', 'Image here', 'State', 'Last builds', 'Size', ''],
+        rows.map((r) => r.el),
+      ),
+    );
+    const waiting = [...rows];
+    await Promise.all(
+      Array.from({ length: atOnce }, async () => {
+        for (let r = waiting.shift(); r && !signal.aborted; r = waiting.shift())
+          await r.lookUp(signal);
+      }),
+    );
+  } catch (err) {
+    if (!signal.aborted) fill(main, h('h1', null, 'Templates'), errorBox(err));
+  }
+}
+
+class Row {
+  constructor(template, images, builds) {
+    this.template = template;
+    this.images = images.sort((a, b) => Date.parse(b.built_at) - Date.parse(a.built_at));
+    this.head = h('td', null, template.revision ? h('code', null, short(template.revision)) : '');
+    this.state = h('td', null, 'not asked yet');
+    const [newest] = this.images;
+    const size = this.images.reduce((sum, i) => sum + i.size, 0);
+    this.here = h(
+      'td',
+      null,
+      newest
+        ? [
+            h('code', { title: newest.reference }, short(newest.revision || newest.tree)),
+            ' ',
+            ago(newest.built_at),
+          ]
+        : 'none',
+    );
+    this.el = h(
+      'tr',
+      null,
+      h('th', { scope: 'row' }, link(template.repository ?? '', template.name)),
+      this.head,
+      this.here,
+      this.state,
+      h(
+        'td.outcomes',
+        null,
+        builds.slice(0, 5).map((b) => h('a', { href: `#/builds/${b.id}` }, badge(b))),
+      ),
+      h(
+        'td',
+        null,
+        this.images.length
+          ? [
+              bytes(size),
+              this.images.length > 1 ? ` in ${plural(this.images.length, 'image')}` : '',
+            ]
+          : '',
+      ),
+      h(
+        'td',
+        null,
+        button('Warm', () => this.warm()),
+      ),
+    );
+  }
+
+  async warm() {
+    const answer = await post(`/v1/images/${encodeURIComponent(this.template.name)}`);
+    if (!answer.build) return 'it is here already';
+    location.hash = `#/builds/${answer.build.id}`;
+    return '';
+  }
+
+  async lookUp(signal) {
+    const [newest] = this.images.filter((i) => i.revision);
+    this.state.textContent = 'asks the git server …';
+    try {
+      const since = newest ? `?since=${newest.revision}` : '';
+      const found = await get(
+        `/v1/templates/${encodeURIComponent(this.template.name)}${since}`,
+        signal,
+      );
+      if (found.revision)
+        fill(this.head, h('code', { title: found.revision }, short(found.revision)));
+      fill(this.state, this.stateOf(found));
+    } catch (err) {
+      if (!signal.aborted)
+        fill(
+          this.state,
+          h(
+            'details',
+            null,
+            h('summary', null, h('span.badge.bad', null, err.class ?? 'failed')),
+            err.message,
+          ),
+        );
+    }
+  }
+
+  stateOf(found) {
+    if (!found.revision) return 'from the registry';
+    if (this.images.some((i) => i.reference === found.reference || i.revision === found.revision))
+      return h('span.badge.good', null, 'up to date');
+    if (!this.images.length) return h('span.badge.wait', null, 'not built');
+    const commits = found.commits ?? [];
+    if (!commits.length) return h('span.badge.wait', null, 'behind');
+    return h(
+      'details',
+      null,
+      h(
+        'summary',
+        null,
+        h(
+          'span.badge.wait',
+          null,
+          `behind by ${found.more ? 'at least ' : ''}${plural(commits.length, 'commit')}`,
+        ),
+      ),
+      h(
+        'ul.commits',
+        null,
+        commits.map((c) =>
+          h(
+            'li',
+            null,
+            h('code', null, short(c.revision)),
+            ' ',
+            c.subject,
+            ' ',
+            h('span.time', null, c.author, ', ', ago(c.time)),
+          ),
+        ),
+      ),
+    );
+  }
+}

@@ -1,0 +1,85 @@
+package server
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"sync"
+	"time"
+
+	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/history"
+	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/schema"
+)
+
+const (
+	// activityPause is the time between two looks at the builds.
+	activityPause = 500 * time.Millisecond
+	// recentBuilds is how many builds the activity has, unless more are running.
+	recentBuilds = 25
+)
+
+// activity is the newest list of builds as JSON, which all readers share.
+type activity struct {
+	mu   sync.Mutex
+	read time.Time
+	text string
+}
+
+// showActivity sends what runs, what waits and what has ended last as server-sent events: the whole
+// list at once, and again whenever it has changed.
+func (s *Server) showActivity(w http.ResponseWriter, r *http.Request) {
+	if !s.streams.take() {
+		s.writeProblem(w, r, tooMany("event streams"))
+		return
+	}
+	defer s.streams.free()
+	out := s.openStream(w)
+	if r.Method == http.MethodHead {
+		return
+	}
+	ticker := time.NewTicker(activityPause)
+	defer ticker.Stop()
+	var sent string
+	var at time.Time
+	for {
+		text := s.recent(r.Context())
+		var err error
+		switch {
+		case text != sent:
+			err = out.send("event: builds\ndata: " + text)
+			sent, at = text, time.Now()
+		case time.Since(at) >= s.limits.heartbeat:
+			err = out.send(":")
+			at = time.Now()
+		}
+		if err != nil {
+			return
+		}
+		select {
+		case <-ticker.C:
+		case <-r.Context().Done():
+			return
+		case <-s.abort:
+			return
+		}
+	}
+}
+
+// recent returns the newest builds as JSON.
+func (s *Server) recent(ctx context.Context) string {
+	a := &s.activity
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if time.Since(a.read) < activityPause {
+		return a.text
+	}
+	f := history.Filter{Kinds: history.WithoutHits(), Limit: recentBuilds}
+	text, err := json.Marshal(struct {
+		Schema int             `json:"schema"`
+		Builds []history.Build `json:"builds"`
+	}{schema.Version, s.find(ctx, f)})
+	if err == nil && ctx.Err() == nil {
+		a.text, a.read = string(text), time.Now()
+	}
+	return a.text
+}

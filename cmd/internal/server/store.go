@@ -1,0 +1,70 @@
+package server
+
+import (
+	"net/http"
+
+	"git.moleculesai.app/molecule-ai/pinion"
+	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/schema"
+)
+
+// showUsage says what the images and build caches take of the disk.
+func (s *Server) showUsage(w http.ResponseWriter, r *http.Request) {
+	usage, err := s.orchestrator.DiskUsage(r.Context())
+	if err != nil {
+		s.writeFailure(w, r, err)
+		return
+	}
+	s.writeJSON(w, http.StatusOK, struct {
+		Schema int `json:"schema"`
+		pinion.DiskUsage
+	}{schema.Version, usage})
+}
+
+// pruneRequest is the body of a request to prune.
+type pruneRequest struct {
+	Keep         int   `json:"keep"`
+	MaxSize      int64 `json:"max_size"`
+	CacheMaxSize int64 `json:"cache_max_size"`
+	DryRun       bool  `json:"dry_run"`
+}
+
+// prune removes images, or says which it would remove.
+func (s *Server) prune(w http.ResponseWriter, r *http.Request) {
+	var req pruneRequest
+	if p := readObject(r, &req); p != nil {
+		s.writeProblem(w, r, p)
+		return
+	}
+	if req.Keep < 0 || req.MaxSize < 0 || req.CacheMaxSize < 0 {
+		s.writeProblem(w, r, badRequest("the body: a bound is not negative"))
+		return
+	}
+	report, err := s.orchestrator.Prune(r.Context(), pinion.PruneOptions{Keep: req.Keep,
+		MaxSize: req.MaxSize, CacheMaxSize: req.CacheMaxSize, DryRun: req.DryRun})
+	if err != nil {
+		s.writeFailure(w, r, err)
+		return
+	}
+	if !req.DryRun {
+		s.log.Info("images are pruned on request of " + s.clean(askerOf(r)))
+	}
+	if report.Items == nil {
+		report.Items = []pinion.PruneItem{}
+	}
+	s.writeJSON(w, http.StatusOK, struct {
+		Schema int `json:"schema"`
+		pinion.PruneReport
+	}{schema.Version, report})
+}
+
+// examine says whether what a build needs is there.
+func (s *Server) examine(w http.ResponseWriter, r *http.Request) {
+	checks := s.orchestrator.Doctor(r.Context())
+	for i, c := range checks {
+		checks[i].Name, checks[i].Detail = s.clean(c.Name), s.clean(c.Detail)
+	}
+	s.writeJSON(w, http.StatusOK, struct {
+		Schema int            `json:"schema"`
+		Checks []pinion.Check `json:"checks"`
+	}{schema.Version, checks})
+}
