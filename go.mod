@@ -3,6 +3,7 @@ module git.moleculesai.app/molecule-ai/pinion
 go 1.26.8
 
 require (
+	github.com/cli/browser v1.3.0
 	github.com/containerd/console v1.0.5
 	github.com/containerd/containerd/api v1.12.0
 	github.com/containerd/containerd/v2 v2.4.2

@@ -48,8 +48,9 @@ func (a *app) root() *cobra.Command {
 	cmd.AddCommand(
 		a.ensureCommand(), a.bakeCommand(), a.runCommand(), a.resolveCommand(), a.lsCommand(),
 		a.pruneCommand(), a.resetCommand(), a.duCommand(), a.buildsCommand(), a.logsCommand(),
-		a.serveCommand(), a.doctorCommand(), a.builderCommand(), a.buildkitdCommand(),
-		a.configCommand(), a.versionCommand(), a.completionCommand(), exitCodesTopic(),
+		a.serveCommand(), a.pageCommand(), a.doctorCommand(), a.builderCommand(),
+		a.buildkitdCommand(), a.configCommand(), a.versionCommand(), a.completionCommand(),
+		exitCodesTopic(),
 	)
 	return cmd
 }

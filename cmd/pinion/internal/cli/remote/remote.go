@@ -14,6 +14,7 @@ import (
 	"iter"
 	"net"
 	"net/http"
+	"net/http/httputil"
 	"net/url"
 	"strconv"
 	"strings"
@@ -233,6 +234,38 @@ func deref(b *history.Build) history.Build {
 		return history.Build{}
 	}
 	return *b
+}
+
+// Ping returns an error unless the server answers and takes the token.
+func (s *Server) Ping(ctx context.Context) error {
+	return s.ask(ctx, http.MethodGet, "/v1/templates", nil)
+}
+
+// Proxy passes requests on to the server, with the token and without what the caller has to show.
+func (s *Server) Proxy() *httputil.ReverseProxy {
+	return &httputil.ReverseProxy{
+		Transport: s.client.Transport,
+		Rewrite: func(r *httputil.ProxyRequest) {
+			to, err := url.Parse(s.base)
+			if err != nil {
+				panic(err) // New has parsed it
+			}
+			r.SetURL(to)
+			for _, name := range []string{"Authorization", "Cookie", "Origin", "Sec-Fetch-Site"} {
+				r.Out.Header.Del(name)
+			}
+			if s.token != "" {
+				r.Out.Header.Set("Authorization", "Bearer "+s.token)
+			}
+		},
+		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, err error) {
+			w.Header().Set("Content-Type", "application/problem+json")
+			w.WriteHeader(http.StatusBadGateway)
+			_ = json.NewEncoder(w).Encode(map[string]any{ // the caller may have left
+				"title": "The server does not answer", "status": http.StatusBadGateway,
+				"detail": s.unreachable(err).Error(), "type": "about:blank"})
+		},
+	}
 }
 
 // ask makes a request and decodes the response, unless into is nil.
