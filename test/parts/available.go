@@ -15,6 +15,9 @@ const (
 	NameBusybox   = "busybox"
 	// NameDocker is Docker's client.
 	NameDocker = "docker"
+	// NameChromium is the browser, and NameAxe the rules of accessibility that it runs.
+	NameChromium = "chromium"
+	NameAxe      = "axe-core"
 	// NameRunc is what the managed BuildKit needs: root, runc and git.
 	NameRunc = "runc"
 )
@@ -22,7 +25,7 @@ const (
 // AvailableNames are all names that Available knows.
 func AvailableNames() []string {
 	names := []string{NameGitea, NameBuildkitd, NameRegistry, NameBuildx, NameGit, NameBusybox,
-		NameDocker, NameRunc}
+		NameDocker, NameRunc, NameChromium, NameAxe}
 	for _, f := range Flavours() {
 		names = append(names, string(f))
 	}
@@ -50,8 +53,10 @@ func Available(ctx context.Context, name string) error {
 		}
 	case NameBuildx:
 		_, err = locateTool("buildx")
-	case NameGit, NameBusybox, NameDocker:
+	case NameGit, NameBusybox, NameDocker, NameChromium:
 		_, err = locateSystem(name)
+	case NameAxe:
+		_, err = LocateAxe()
 	case string(Docker20), string(Docker29Classic), string(Docker29Containerd):
 		err = Flavour(name).Available(ctx)
 	default:

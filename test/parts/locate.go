@@ -74,6 +74,20 @@ func executable(path string) bool {
 	return err == nil && info.Mode().IsRegular() && info.Mode().Perm()&0o111 != 0
 }
 
+// LocateAxe returns the path of axe-core's script.
+func LocateAxe() (string, error) {
+	root, err := sourceRoot()
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(root, ".tools", "axe.min.js")
+	if _, err := os.Stat(path); err != nil {
+		return "", fmt.Errorf("%w: %s: run `make browser-tools`, which needs npm", ErrMissing,
+			NameAxe)
+	}
+	return path, nil
+}
+
 // remedy says what brings a program onto the machine.
 func remedy(name string) string {
 	switch name {
