@@ -31,6 +31,8 @@ type builds struct {
 	log   *slog.Logger
 	// observe is told of each build and hit, see WithBuildObserver.
 	observe func(*Build)
+	// before runs before each build, see WithBeforeBuild.
+	before func(ctx context.Context, name string) (notice string)
 }
 
 // hit returns a call that has its image.
@@ -76,6 +78,9 @@ func (bs *builds) join(
 		}
 		defer b.turn.Leave()
 		b.setState(BuildRunning)
+		if text := bs.before(ctx, b.name); text != "" {
+			b.emit(Event{Type: EventNotice, Text: bs.clean(text)})
+		}
 		return work(ctx, b)
 	}
 	t := bs.group.Join(ctx, key, begin, run)

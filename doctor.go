@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"os"
 	"slices"
 	"strings"
 
@@ -15,10 +14,10 @@ import (
 
 	"git.moleculesai.app/molecule-ai/pinion/buildkit"
 	"git.moleculesai.app/molecule-ai/pinion/internal/builder"
+	"git.moleculesai.app/molecule-ai/pinion/internal/diskspace"
 	"git.moleculesai.app/molecule-ai/pinion/internal/errdef"
 	"git.moleculesai.app/molecule-ai/pinion/internal/errtext"
 	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore"
-	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore/docker"
 	"git.moleculesai.app/molecule-ai/pinion/internal/retention"
 	"git.moleculesai.app/molecule-ai/pinion/resolver"
 )
@@ -292,20 +291,20 @@ func checkDisk(endpoint string, info imagestore.EngineInfo) Check {
 	root, room := info.RootDir, "remove images of the engine that are not used"
 	if info.Kind == imagestore.KindOCI {
 		room = "prune older images"
-	} else if _, err := os.Stat(root); err != nil || !strings.HasPrefix(endpoint, "unix://") {
+	} else if !retention.IsHere(endpoint, info) {
 		return pass("disk", "the engine's disk is not on this machine")
 	}
-	free, err := docker.FreeBytes(root)
+	space, err := diskspace.Of(root)
 	switch {
 	case err != nil:
 		return caution("disk", "%s: %v", root, err)
-	case free < lowDisk:
+	case space.Free < lowDisk:
 		return caution("disk", "%s has %s free; template images take several GB, so make room: %s",
-			root, gib(free), room)
+			root, gib(space.Free), room)
 	}
-	return pass("disk", "%s has %s free", root, gib(free))
+	return pass("disk", "%s has %s free", root, gib(space.Free))
 }
 
-func gib(n uint64) string {
+func gib(n int64) string {
 	return strings.TrimSuffix(fmt.Sprintf("%.1f", float64(n)/(1<<30)), ".0") + " GiB"
 }

@@ -1,6 +1,7 @@
 package pinion
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"slices"
@@ -11,6 +12,7 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/buildkit"
 	"git.moleculesai.app/molecule-ai/pinion/cache"
 	"git.moleculesai.app/molecule-ai/pinion/internal/buildcache"
+	"git.moleculesai.app/molecule-ai/pinion/internal/retention"
 	"git.moleculesai.app/molecule-ai/pinion/resolver"
 	"git.moleculesai.app/molecule-ai/pinion/resolver/git"
 )
@@ -261,4 +263,46 @@ func recordChecks(checks []BuildCheck) (recs []cache.Check) {
 		recs = append(recs, cache.Check(c))
 	}
 	return recs
+}
+
+// Built is an image that Pinion built and that is still in the image store.
+type Built struct {
+	Name      string `json:"name"`
+	Reference string `json:"reference"`
+	ImageID   string `json:"image_id"`
+	// Revision is the commit, or empty; then Tree is a working tree's digest.
+	Revision string `json:"revision"`
+	Tree     string `json:"tree,omitempty"`
+	Platform string `json:"platform"`
+	// Size in bytes, as the store counts.
+	Size    int64     `json:"size"`
+	BuiltAt time.Time `json:"built_at"`
+}
+
+// List returns the images that Pinion built into the current image store, newest first. Records
+// whose image is gone, or whose name now means another image, are left out, and so are images that
+// the store cannot describe, with a warning in the log. A failure is an [*Error].
+func (o *Orchestrator) List(ctx context.Context) ([]Built, error) {
+	at, err := o.retention()
+	if err != nil {
+		return nil, fail(ctx, "", err)
+	}
+	images, unreadable, err := retention.List(ctx, at)
+	if err != nil {
+		return nil, fail(ctx, "", err)
+	}
+	for _, err := range unreadable {
+		o.log.Warn(fmt.Sprintf("not listed: %v", err))
+	}
+	var list []Built
+	for _, img := range images {
+		list = append(list, builtOf(img))
+	}
+	return list, nil
+}
+
+func builtOf(img retention.Image) Built {
+	return Built{Name: img.Name, Reference: img.Reference, ImageID: img.ID,
+		Revision: img.Revision, Tree: img.Tree, Platform: img.Platform, Size: img.Size,
+		BuiltAt: img.BuiltAt}
 }

@@ -7,8 +7,8 @@ import (
 	"time"
 
 	"git.moleculesai.app/molecule-ai/pinion/cache"
+	"git.moleculesai.app/molecule-ai/pinion/internal/diskspace"
 	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore"
-	"git.moleculesai.app/molecule-ai/pinion/internal/recipe"
 	"git.moleculesai.app/molecule-ai/pinion/internal/retention"
 )
 
@@ -23,42 +23,6 @@ const (
 	DefaultCacheMaxSize = cache.DefaultMaxSize
 )
 
-// Built is an image that Pinion built and that is still in the image store.
-type Built struct {
-	Name      string `json:"name"`
-	Reference string `json:"reference"`
-	ImageID   string `json:"image_id"`
-	// Revision is the commit, or empty; then Tree is a working tree's digest.
-	Revision string `json:"revision"`
-	Tree     string `json:"tree,omitempty"`
-	Platform string `json:"platform"`
-	// Size in bytes, as the store counts.
-	Size    int64     `json:"size"`
-	BuiltAt time.Time `json:"built_at"`
-}
-
-// List returns the images that Pinion built into the current image store, newest first. Records
-// whose image is gone, or whose name now means another image, are left out, and so are images that
-// the store cannot describe, with a warning in the log. A failure is an [*Error].
-func (o *Orchestrator) List(ctx context.Context) ([]Built, error) {
-	at, err := o.retention()
-	if err != nil {
-		return nil, fail(ctx, "", err)
-	}
-	images, unreadable, err := retention.List(ctx, at)
-	if err != nil {
-		return nil, fail(ctx, "", err)
-	}
-	for _, err := range unreadable {
-		o.log.Warn(fmt.Sprintf("not listed: %v", err))
-	}
-	var list []Built
-	for _, img := range images {
-		list = append(list, builtOf(img))
-	}
-	return list, nil
-}
-
 // PruneOptions say what may stay.
 type PruneOptions struct {
 	// Keep is the number of images that stay: of each template, and apart for each platform,
@@ -70,6 +34,15 @@ type PruneOptions struct {
 	// oldest are removed as well, but never the first of a template in the catalogue. 0 means no
 	// bound.
 	MaxSize int64
+	// MaxAge is for how long after its build an image may stay. The first of a template in the
+	// catalogue stays. 0 means no bound.
+	MaxAge time.Duration
+	// MaxDiskUse bounds the part of a file system that is in use, 0.8 for 80 %, whoever uses it.
+	// If there is more in use where the images lie, the oldest of them are removed until there is
+	// not, but never the first of a template in the catalogue; an engine's whose disk cannot be
+	// seen from here stay, see [Disk]. After that it bounds the file system of the cache folder,
+	// and removes build caches. 0 means no bound.
+	MaxDiskUse float64
 	// CacheMaxSize in bytes bounds the build caches in the cache folder; the oldest are removed
 	// first. Of each template at most the newest [DefaultCacheKeep] stay. 0 means
 	// [DefaultCacheMaxSize].
@@ -148,23 +121,54 @@ func (o *Orchestrator) Prune(ctx context.Context, opts PruneOptions) (PruneRepor
 }
 
 func (o *Orchestrator) prune(ctx context.Context, opts PruneOptions) (PruneReport, error) {
-	if opts.Keep < 0 || opts.MaxSize < 0 || opts.CacheMaxSize < 0 {
-		return PruneReport{}, fmt.Errorf("%w: neither a number of images nor a size can be below 0",
-			ErrInvalidInput)
+	if opts.Keep < 0 || opts.MaxSize < 0 || opts.CacheMaxSize < 0 || opts.MaxAge < 0 ||
+		opts.MaxDiskUse < 0 || opts.MaxDiskUse > 1 {
+		return PruneReport{}, fmt.Errorf("%w: neither a number of images, a size nor an age can "+
+			"be below 0, and the part of a disk is from 0 to 1", ErrInvalidInput)
 	}
 	s, err := o.survey(ctx)
 	if err != nil {
 		return PruneReport{}, err
 	}
-	done, err := s.Prune(ctx, retention.Policy{Keep: cmp.Or(opts.Keep, DefaultKeep),
-		MaxSize: opts.MaxSize, DryRun: opts.DryRun})
+	p := retention.Policy{Keep: cmp.Or(opts.Keep, DefaultKeep), MaxSize: opts.MaxSize,
+		MaxAge: opts.MaxAge, MaxDiskUse: opts.MaxDiskUse, Now: time.Now(), DryRun: opts.DryRun}
+	done, err := s.Prune(ctx, p)
 	report := pruneReport(done, opts.DryRun)
 	if err != nil {
 		return report, err
 	}
 	report.BuildCache, err = s.Dir.TrimBuildCaches(ctx, cache.Limits{Keep: DefaultCacheKeep,
-		MaxSize: cmp.Or(opts.CacheMaxSize, DefaultCacheMaxSize), DryRun: opts.DryRun})
+		MaxSize: s.BoundCaches(p, cmp.Or(opts.CacheMaxSize, DefaultCacheMaxSize)),
+		DryRun:  opts.DryRun})
 	return report, err
+}
+
+// Disk is a file system, in bytes.
+type Disk struct {
+	// Path is a folder on it.
+	Path string `json:"path"`
+	// Images reports whether the images lie there. Otherwise the disk of the engine cannot be seen
+	// from here, and this is that of the cache folder.
+	Images bool `json:"images"`
+	// Free is what an unprivileged user may write, and Total that on an empty disk.
+	Free  int64 `json:"free"`
+	Total int64 `json:"total"`
+}
+
+// Use returns the part of the disk that is in use, from 0 to 1.
+func (d Disk) Use() float64 { return diskspace.Space{Free: d.Free, Total: d.Total}.Use() }
+
+// Disk measures the file system where the images lie. A failure is an [*Error].
+func (o *Orchestrator) Disk(ctx context.Context) (Disk, error) {
+	at, err := o.retention()
+	if err != nil {
+		return Disk{}, fail(ctx, "", err)
+	}
+	d, err := at.FindDisk(ctx)
+	if err != nil {
+		return Disk{}, fail(ctx, "", err)
+	}
+	return Disk{Path: d.Path, Images: d.HasImages, Free: d.Free, Total: d.Total}, nil
 }
 
 func pruneReport(done retention.Report, dryRun bool) PruneReport {
@@ -315,7 +319,7 @@ func (o *Orchestrator) retention() (retention.Config, error) {
 		return retention.Config{}, imagestore.StoreFailure(err)
 	}
 	dir, err := o.records()
-	return retention.Config{Store: store, Dir: dir, Owner: o.owner,
+	return retention.Config{Store: store, Dir: dir, Owner: o.owner, Measure: o.space,
 		Isolation: o.settings.isolation, Current: o.current.Load().sources()}, err
 }
 
@@ -326,25 +330,4 @@ func (o *Orchestrator) survey(ctx context.Context) (*retention.Survey, error) {
 		return nil, err
 	}
 	return retention.Look(ctx, at)
-}
-
-// sources returns what the templates that can be requested are built from, or nil if that is not
-// known because an entry of the config file is wrong.
-func (t *templates) sources() map[recipe.Source]bool {
-	if len(t.catalogue.Problems()) > 0 {
-		return nil
-	}
-	sources := map[recipe.Source]bool{}
-	for _, name := range t.catalogue.Names() {
-		if tmpl, err := t.catalogue.Template(name); err == nil {
-			sources[recipe.New(tmpl, "").Source()] = true
-		}
-	}
-	return sources
-}
-
-func builtOf(img retention.Image) Built {
-	return Built{Name: img.Name, Reference: img.Reference, ImageID: img.ID,
-		Revision: img.Revision, Tree: img.Tree, Platform: img.Platform, Size: img.Size,
-		BuiltAt: img.BuiltAt}
 }

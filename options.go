@@ -106,6 +106,8 @@ type settings struct {
 	logger    *slog.Logger
 	progress  func(name string, s *client.SolveStatus)
 	observe   func(*Build)
+	// beforeBuild returns the text of a notice, or "".
+	beforeBuild func(ctx context.Context, name string) (notice string)
 
 	maxParallel int
 	buildCache  string
@@ -115,15 +117,16 @@ type settings struct {
 
 func defaults() settings {
 	return settings{
-		lookup:     func(string) (string, bool) { return "", false },
-		prefix:     resolver.DefaultRepoPrefix,
-		platform:   recipe.DefaultPlatform,
-		lockWait:   time.Hour,
-		buildCache: BuildCacheAuto,
-		logger:     slog.New(slog.DiscardHandler),
-		progress:   func(string, *client.SolveStatus) {},
-		observe:    func(*Build) {},
-		stallAfter: limit.Limit{Duration: DefaultStallAfter},
+		lookup:      func(string) (string, bool) { return "", false },
+		prefix:      resolver.DefaultRepoPrefix,
+		platform:    recipe.DefaultPlatform,
+		lockWait:    time.Hour,
+		buildCache:  BuildCacheAuto,
+		logger:      slog.New(slog.DiscardHandler),
+		progress:    func(string, *client.SolveStatus) {},
+		observe:     func(*Build) {},
+		beforeBuild: func(context.Context, string) string { return "" },
+		stallAfter:  limit.Limit{Duration: DefaultStallAfter},
 	}
 }
 
@@ -251,6 +254,12 @@ func WithProgress(f func(name string, s *client.SolveStatus)) Option {
 // must return at once; it may keep the build and read its events elsewhere. The default is none.
 func WithBuildObserver(f func(*Build)) Option { return func(s *settings) { s.observe = f } }
 
+// WithBeforeBuild registers f, which runs before each build or pull, when that has its place in the
+// queue, and delays it. A text that f returns becomes an [EventNotice]. The default is none.
+func WithBeforeBuild(f func(ctx context.Context, name string) (notice string)) Option {
+	return func(s *settings) { s.beforeBuild = f }
+}
+
 // WithMaxParallel bounds the builds and pulls that run at once; the others queue in the order in
 // which they were asked for. Hits don't wait. The default, and 0, is no bound.
 func WithMaxParallel(n int) Option { return func(s *settings) { s.maxParallel = n } }
@@ -300,24 +309,6 @@ func (s settings) loadCatalogue() (resolver.Setup, error) {
 
 func (s settings) configPath() string {
 	return cmp.Or(s.config, xdg.ConfigFile(s.lookup, "pinion", "config.yaml"))
-}
-
-// ConfigEntry is one entry of the config file: what it stands for, or what is wrong with it.
-type ConfigEntry = resolver.Entry
-
-// CheckConfig reads the config file that [New] would read and returns its path and its entries,
-// those that are wrong included. It contacts nothing. The error is of kind [ErrInvalidInput] for a
-// file that is no YAML, or that [WithConfig] names and does not exist.
-func CheckConfig(opts ...Option) (file string, entries []ConfigEntry, err error) {
-	s := defaults()
-	for _, o := range opts {
-		o(&s)
-	}
-	setup, err := s.loadCatalogue()
-	if err != nil {
-		return s.configPath(), nil, err
-	}
-	return s.configPath(), setup.Catalogue.Entries(), nil
 }
 
 func (s settings) cachePath() string {

@@ -33,6 +33,7 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/cache"
 	"git.moleculesai.app/molecule-ai/pinion/internal/buildcache"
 	"git.moleculesai.app/molecule-ai/pinion/internal/builder"
+	"git.moleculesai.app/molecule-ai/pinion/internal/diskspace"
 	"git.moleculesai.app/molecule-ai/pinion/internal/errdef"
 	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore"
 	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore/docker"
@@ -64,6 +65,8 @@ type Orchestrator struct {
 		platform string) (builder.Connection, error)
 	caches *buildcache.Caches
 	builds builds
+	// space measures the file system of a path.
+	space func(path string) (diskspace.Space, error)
 	// owner keeps the temporary names of the users of one engine apart.
 	owner string
 	log   *slog.Logger
@@ -113,6 +116,21 @@ func (f *templates) lfs(t resolver.Template) buildkit.LFS {
 	) (git.LFSObjects, error) {
 		return f.client.LFSObjects(ctx, remote, t.LFSHosts, pointers)
 	}
+}
+
+// sources returns what the templates that can be requested are built from, or nil if that is not
+// known because an entry of the config file is wrong.
+func (t *templates) sources() map[recipe.Source]bool {
+	if len(t.catalogue.Problems()) > 0 {
+		return nil
+	}
+	sources := map[recipe.Source]bool{}
+	for _, name := range t.catalogue.Names() {
+		if tmpl, err := t.catalogue.Template(name); err == nil {
+			sources[recipe.New(tmpl, "").Source()] = true
+		}
+	}
+	return sources
 }
 
 // union returns the values of both lists once, sorted.
@@ -168,9 +186,9 @@ func New(opts ...Option) (*Orchestrator, error) {
 	o.store = lazy.New(openStore, isOpen).Get
 	o.records = lazy.New(func() (*cache.Dir, error) { return cache.Open(s.cachePath()) },
 		(*cache.Dir).Exists).Get
-	o.connect = o.builders.Connect
+	o.connect, o.space = o.builders.Connect, diskspace.Of
 	o.builds = builds{queue: queue.New(s.maxParallel), clean: o.clean, log: o.log,
-		observe: s.observe}
+		observe: s.observe, before: s.beforeBuild}
 	o.caches = buildcache.New(buildcache.Config{Spec: spec, Records: o.records, Log: o.log,
 		Redact: o.Redact})
 	return o, nil

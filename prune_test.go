@@ -8,7 +8,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"git.moleculesai.app/molecule-ai/pinion/internal/diskspace"
 	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore"
 	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore/storetest"
 )
@@ -198,5 +200,82 @@ func TestDiskUsage(t *testing.T) {
 	}
 	if fmt.Sprint(got) != fmt.Sprint(want) || !maps.Equal(before, w.store.References()) {
 		t.Errorf("got %+v, want %+v", got, want)
+	}
+}
+
+// disk has the world's images on a disk of 1000 bytes on which others use some.
+func (w *world) disk(t *testing.T, others int64) {
+	w.store.RootDir = t.TempDir()
+	w.space = func(string) (diskspace.Space, error) {
+		return diskspace.Space{Free: 1000 - others - 42*int64(len(w.store.Images)), Total: 1000}, nil
+	}
+}
+
+func TestPruneByAgeAndDisk(t *testing.T) {
+	for name, c := range map[string]struct {
+		others int64
+		opts   PruneOptions
+		left   int
+	}{
+		"young":            {0, PruneOptions{Keep: 4, MaxAge: time.Hour}, 3},
+		"old":              {0, PruneOptions{Keep: 4, MaxAge: time.Nanosecond}, 1},
+		"enough room":      {0, PruneOptions{Keep: 4, MaxDiskUse: 0.9}, 3},
+		"a full disk":      {800, PruneOptions{Keep: 4, MaxDiskUse: 0.9}, 2},
+		"a very full disk": {800, PruneOptions{Keep: 4, MaxDiskUse: 0.5}, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			newest := w.commits(t, 3)[2]
+			w.disk(t, c.others)
+			w.prune(t, c.opts)
+			if _, ok := w.store.Images[newest.ID]; !ok || len(w.store.Images) != c.left {
+				t.Errorf("%d images left, the newest among them: %t", len(w.store.Images), ok)
+			}
+		})
+	}
+	for _, opts := range []PruneOptions{{MaxAge: -1}, {MaxDiskUse: -0.1}, {MaxDiskUse: 80}} {
+		if _, err := newWorld(t).Prune(t.Context(), opts); !errors.Is(err, ErrInvalidInput) {
+			t.Errorf("%+v: %v", opts, err)
+		}
+	}
+}
+
+// TestDisk: a disk that others fill up is that of the images, or else that of the cache folder.
+func TestDisk(t *testing.T) {
+	w := newWorld(t)
+	w.disk(t, 900)
+	d, err := w.Disk(t.Context())
+	if err != nil || d != (Disk{Path: w.store.RootDir, Images: true, Free: 100, Total: 1000}) ||
+		d.Use() != 0.9 {
+		t.Errorf("%+v, %v", d, err)
+	}
+	w.store.Address = "tcp://far:2376"
+	if d, err = w.Disk(t.Context()); err != nil || d.Images || d.Path == w.store.RootDir {
+		t.Errorf("%+v, %v", d, err)
+	}
+	w.store.Before = storetest.Refuse("info", "", imagestore.ErrUnavailable)
+	if _, err = w.Disk(t.Context()); ClassOf(err) != ClassStore {
+		t.Errorf("%v", err)
+	}
+}
+
+// TestBeforeBuild: a build waits for what is done before it, and a hit does not.
+func TestBeforeBuild(t *testing.T) {
+	var before []string
+	var w *world
+	w = newWorld(t, WithBeforeBuild(func(_ context.Context, name string) string {
+		before = append(before, fmt.Sprint(name, " after ", w.builder.solves()))
+		return "made room"
+	}))
+	var events []Event
+	w.ensure(t, OnEvent(func(e Event) { events = append(events, e) }))
+	w.ensure(t)
+	if !slices.Equal(before, []string{"claude-code after 0"}) {
+		t.Errorf("before the build: %q", before)
+	}
+	if !slices.ContainsFunc(events, func(e Event) bool {
+		return e.Type == EventNotice && e.Text == "made room"
+	}) {
+		t.Errorf("no notice among %+v", events)
 	}
 }

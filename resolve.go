@@ -338,3 +338,21 @@ func (o *Orchestrator) startSuperseded(ctx context.Context, w work) <-chan git.R
 	go func() { head <- o.superseded(ctx, w) }()
 	return head
 }
+
+// ConfigEntry is one entry of the config file: what it stands for, or what is wrong with it.
+type ConfigEntry = resolver.Entry
+
+// CheckConfig reads the config file that [New] would read and returns its path and its entries,
+// those that are wrong included. It contacts nothing. The error is of kind [ErrInvalidInput] for a
+// file that is no YAML, or that [WithConfig] names and does not exist.
+func CheckConfig(opts ...Option) (file string, entries []ConfigEntry, err error) {
+	s := defaults()
+	for _, o := range opts {
+		o(&s)
+	}
+	setup, err := s.loadCatalogue()
+	if err != nil {
+		return s.configPath(), nil, err
+	}
+	return s.configPath(), setup.Catalogue.Entries(), nil
+}

@@ -3,6 +3,8 @@ package retention
 import (
 	"context"
 	"fmt"
+	"slices"
+	"time"
 )
 
 // Policy says which images stay.
@@ -15,6 +17,13 @@ type Policy struct {
 	// MaxSize in bytes is what all images that stay may take together, 0 for no bound. The first of
 	// a family always stays, unless its template can no longer be requested.
 	MaxSize int64
+	// MaxAge is for how long after its build an image may stay, 0 for no bound. The first of a
+	// family stays as with MaxSize. Now is the time to compare with.
+	MaxAge time.Duration
+	Now    time.Time
+	// MaxDiskUse is the part of the images' disk that may be in use, 0 for no bound. If there is
+	// more, the oldest images go, and the first of a family stays as with MaxSize.
+	MaxDiskUse float64
 	// DryRun changes nothing.
 	DryRun bool
 }
@@ -65,7 +74,7 @@ func (s *Survey) prune(ctx context.Context, p Policy) error {
 			if h.isTemporary() != temporary || !p.Scope.has(h) {
 				continue
 			}
-			reason, remove := p.decide(h)
+			reason, remove := s.decide(p, h)
 			if !remove {
 				h.keep(reason)
 			} else if err := r.remove(ctx, h, reason); err != nil {
@@ -73,18 +82,38 @@ func (s *Survey) prune(ctx context.Context, p Policy) error {
 			}
 		}
 	}
-	// A removal may be refused, so the size is looked at again before each.
-	for i := s.nextBySize(p, len(s.holdings)); i >= 0; i = s.nextBySize(p, i) {
-		if err := r.remove(ctx, s.holdings[i], "all images together take too much, and newer "+
-			"ones of its template are kept"); err != nil {
+	bySize := func() bool { return p.MaxSize > 0 && s.remaining() > p.MaxSize }
+	if err := r.removeOldest(ctx, p, bySize, "all images together take too much"); err != nil {
+		return err
+	}
+	return r.removeOldest(ctx, p, s.crowded(ctx, p), "its disk is too full")
+}
+
+// removeOldest removes images, the oldest first, as long as there is too much. A removal may be
+// refused, so that is asked before each.
+func (r remover) removeOldest(
+	ctx context.Context, p Policy, tooMuch func() bool, reason string,
+) error {
+	for _, h := range slices.Backward(r.holdings) {
+		// Images beyond the newest Keep were tried before, and stay for a reason.
+		if !h.isInStore() || r.mustStay(h) || h.rank >= p.Keep {
+			continue
+		}
+		if !tooMuch() {
+			return nil
+		}
+		if err := r.remove(ctx, h, reason+", and newer ones of its template are kept"); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
+// mustStay reports whether no bound but the number removes the image.
+func (s *Survey) mustStay(h *holding) bool { return h.rank == 0 && s.isCurrent(h) }
+
 // decide returns whether an image is removed by its state and its place in the line, and why.
-func (p Policy) decide(h *holding) (reason string, remove bool) {
+func (s *Survey) decide(p Policy, h *holding) (reason string, remove bool) {
 	switch {
 	case h.state == missing:
 		return missingReason, true
@@ -98,25 +127,11 @@ func (p Policy) decide(h *holding) (reason string, remove bool) {
 		return replacedReason, true
 	case h.rank >= p.Keep:
 		return fmt.Sprintf("not among the newest %d of its template", p.Keep), true
+	case p.MaxAge > 0 && p.Now.Sub(h.BuiltAt) > p.MaxAge && !s.mustStay(h):
+		return fmt.Sprintf("built longer than %s ago", p.MaxAge), true
 	default:
 		return fmt.Sprintf("among the newest %d of its template", p.Keep), false
 	}
-}
-
-// nextBySize returns the index of the oldest image that comes before an index and is removed
-// because all images take too much together, or -1.
-func (s *Survey) nextBySize(p Policy, before int) int {
-	if p.MaxSize == 0 || s.remaining() <= p.MaxSize {
-		return -1
-	}
-	for i := before - 1; i >= 0; i-- {
-		// Images beyond the newest Keep were tried before, and stay for a reason.
-		h := s.holdings[i]
-		if h.isInStore() && (h.rank > 0 || !s.isCurrent(h)) && h.rank < p.Keep {
-			return i
-		}
-	}
-	return -1
 }
 
 func (s *Survey) remaining() (size int64) {
@@ -128,14 +143,20 @@ func (s *Survey) remaining() (size int64) {
 	return size
 }
 
+func (s *Survey) reclaimed() (size int64) {
+	for _, h := range s.holdings {
+		size += h.Reclaimed
+	}
+	return size
+}
+
 func (s *Survey) report() Report {
-	r := Report{Items: []Item{}, Remaining: s.remaining()}
+	r := Report{Items: []Item{}, Remaining: s.remaining(), Reclaimed: s.reclaimed()}
 	for _, h := range s.holdings {
 		if h.Action == "" { // not reached before the call ended
 			continue
 		}
 		r.Items = append(r.Items, h.Item)
-		r.Reclaimed += h.Reclaimed
 	}
 	return r
 }

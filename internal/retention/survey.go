@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"git.moleculesai.app/molecule-ai/pinion/cache"
+	"git.moleculesai.app/molecule-ai/pinion/internal/diskspace"
 	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore"
 	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore/docker"
 	"git.moleculesai.app/molecule-ai/pinion/internal/recipe"
@@ -35,6 +36,8 @@ type Image struct {
 type Config struct {
 	Store imagestore.Store
 	Dir   *cache.Dir
+	// Measure measures the file system of a path.
+	Measure func(path string) (diskspace.Space, error)
 	// Owner is part of the temporary names that this user's builds give.
 	Owner string
 	// Isolation is the token of the images to consider, "" for those without one. All others are

@@ -17,8 +17,8 @@ import (
 var floors = [][]string{
 	{"internal/lazy"},
 	{ // leaves
-		"internal/errdef", "internal/errtext", "internal/failpoint", "internal/feed",
-		"internal/filelock", "internal/fileowner", "internal/flight",
+		"internal/diskspace", "internal/errdef", "internal/errtext", "internal/failpoint",
+		"internal/feed", "internal/filelock", "internal/fileowner", "internal/flight",
 		"internal/limit", "internal/queue", "internal/redact", "internal/stall", "internal/stdio",
 		"internal/termtext", "internal/transfer", "internal/xdg", "resolver/git",
 	},
@@ -37,7 +37,7 @@ var floors = [][]string{
 		"cmd/internal/schema", "cmd/internal/terminal",
 	},
 	{"cmd/internal/daemon/serve", "cmd/internal/server"},
-	{"cmd/internal/watch"},
+	{"cmd/internal/tidy", "cmd/internal/watch"},
 	{
 		"cmd/pinion/internal/cli/envdoc", "cmd/pinion/internal/cli/flags",
 		"cmd/pinion/internal/cli/output", "cmd/pinion/internal/cli/remote",

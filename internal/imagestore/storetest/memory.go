@@ -17,6 +17,7 @@ import (
 type Memory struct {
 	Address    string // what Endpoint returns
 	ID         string
+	RootDir    string // what Info says
 	Kind       imagestore.Kind
 	Images     map[string]imagestore.Image // by ID, without the tags
 	Tags       map[string]string           // reference to ID
@@ -87,7 +88,7 @@ func (m *Memory) Info(ctx context.Context) (imagestore.EngineInfo, error) {
 		return imagestore.EngineInfo{}, err
 	}
 	return imagestore.EngineInfo{Version: "29.0.0", APIVersion: "1.52", Kind: m.Kind,
-		Platform: "linux/arm64", OSType: "linux", ID: m.ID}, nil
+		Platform: "linux/arm64", OSType: "linux", ID: m.ID, RootDir: m.RootDir}, nil
 }
 
 // Inspections returns the number of inspections so far. Inspected is for a test in which none is

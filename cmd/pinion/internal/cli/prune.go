@@ -20,25 +20,28 @@ kept, and why.
 Pinion keeps the newest images of each template, images that a container uses, running or stopped,
 and images that a build uses. It removes only its own names of an image and never forces a removal;
 an image that the engine refuses to remove stays. Images that Pinion did not build are never
-touched. With --max-size, the oldest images are removed as well until the rest fits, except for the
-newest image of each template.
+touched. With --max-age, images that were built longer ago are removed as well, with --max-size the
+oldest until the rest fits, and with --max-disk-use the oldest until no more than that part of the
+disk is in use, by whatever; except, each time, for the newest image of each template. The disk is
+that of the images. If it is on another machine, images stay.
 
 Saved build caches are removed too: of each template, at most those of the newest 3 commits stay,
-and all of them together fit into --cache-max-size. --keep and --max-size apply only to images.
+and all of them together fit into --cache-max-size. --max-disk-use applies to the disk of the cache
+folder too; --keep, --max-age and --max-size apply only to images.
 
 Sizes are those of whole images: a layer that another image shares is freed only with that image.`
 
 const pruneExample = `  pinion prune --dry-run
   pinion prune --keep 1
-  pinion prune --max-size 20GB`
+  pinion prune --max-age 720h --max-size 20GB
+  pinion prune --max-disk-use 80%`
 
 type pruneFlags struct {
-	format       string
-	keep         int
-	maxSize      string
-	cacheMaxSize string
-	dryRun       bool
-	ids          idColumns
+	format string
+	bounds boundFlags
+	use    string
+	dryRun bool
+	ids    idColumns
 }
 
 func (a *app) pruneCommand() *cobra.Command {
@@ -53,41 +56,25 @@ func (a *app) pruneCommand() *cobra.Command {
 	}
 	fs := cmd.Flags()
 	fs.BoolVar(&f.dryRun, "dry-run", false, "only print what would be removed")
-	fs.IntVar(&f.keep, "keep", pinion.DefaultKeep,
-		"`number` of newest images to keep for each template")
-	fs.StringVar(&f.maxSize, "max-size", "",
-		"largest `size` of all images together, for example 20GB or 512MiB (default no limit)")
-	fs.StringVar(&f.cacheMaxSize, "cache-max-size", "",
-		"largest `size` of all saved build caches together (default 10GB)")
+	f.bounds.register(fs)
+	fs.StringVar(&f.use, "max-disk-use", "",
+		"largest `percentage` of a disk in use, for example 80% (default no limit)")
 	f.ids.register(cmd)
 	flags.AddFormat(cmd, &f.format, flags.FormatTable)
 	return cmd
 }
 
 func (f *pruneFlags) options() (pinion.PruneOptions, error) {
-	opts := pinion.PruneOptions{Keep: f.keep, DryRun: f.dryRun}
 	if err := flags.CheckFormat(f.format, flags.FormatTable); err != nil {
+		return pinion.PruneOptions{}, err
+	}
+	opts, err := f.bounds.options()
+	if err != nil {
 		return opts, err
 	}
-	if f.keep < 1 {
-		return opts, flags.Errorf("--keep %d: use at least 1, because the newest image of a "+
-			"template is always kept", f.keep)
-	}
-	for _, limit := range []struct {
-		flag, value string
-		to          *int64
-	}{{"max-size", f.maxSize, &opts.MaxSize},
-		{"cache-max-size", f.cacheMaxSize, &opts.CacheMaxSize}} {
-		if limit.value == "" {
-			continue
-		}
-		var err error
-		if *limit.to, err = flags.ParseSize(limit.value); err != nil || *limit.to <= 0 {
-			return opts, flags.Errorf("--%s %q: use a number above 0 with a unit, for example "+
-				"20GB or 512MiB", limit.flag, limit.value)
-		}
-	}
-	return opts, nil
+	opts.DryRun = f.dryRun
+	opts.MaxDiskUse, err = parseUse("max-disk-use", f.use)
+	return opts, err
 }
 
 func (a *app) prune(ctx context.Context, f *pruneFlags) error {

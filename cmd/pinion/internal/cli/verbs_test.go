@@ -187,6 +187,8 @@ func TestPruneLimits(t *testing.T) {
 		"prune --keep 1 --dry-run":         {Keep: 1, DryRun: true},
 		"prune --max-size 20GB":            {Keep: 2, MaxSize: 20_000_000_000},
 		"prune --max-size 1.5gib --keep 3": {Keep: 3, MaxSize: 3 << 29},
+		"prune --max-age 720h":             {Keep: 2, MaxAge: 720 * time.Hour},
+		"prune --max-disk-use 80%":         {Keep: 2, MaxDiskUse: 0.8},
 	} {
 		f := everything(t)
 		if got := call(t.Context(), f, strings.Fields(args)...); got.code != 0 ||
