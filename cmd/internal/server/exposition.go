@@ -66,6 +66,8 @@ func (m *metrics) write(w io.Writer, g gauges) {
 	}
 	e.one("pinion_ready", "gauge", "1 if /readyz reports that the server is ready.", ready)
 	g.watch.write(e)
+	g.prune.write(e)
+	writeDisk(e, g.disk)
 	e.head("pinion_build_info", "gauge", "The version of Pinion, always 1.")
 	e.line("pinion_build_info{version=%q,goversion=%q} 1", m.version, runtime.Version())
 	e.one("process_start_time_seconds", "gauge", "When the server started, in seconds since 1970.",

@@ -139,11 +139,13 @@ type gauges struct {
 	oldest             time.Duration // of those
 	interests, streams int
 	watch              WatchState
+	prune              PruneState
+	disk               pinion.Disk // zero if it is not known
 }
 
 func (s *Server) gauges(ctx context.Context) gauges {
 	g := gauges{ready: !s.gate.isClosed() && s.isReady(ctx) == nil,
-		interests: len(s.interests), streams: len(s.streams)}
+		interests: len(s.interests), streams: len(s.streams), disk: s.measure(ctx)}
 	now := time.Now()
 	for _, b := range s.builds.list() {
 		if b.State == pinion.BuildQueued {
@@ -153,6 +155,9 @@ func (s *Server) gauges(ctx context.Context) gauges {
 	}
 	if s.watchState != nil {
 		g.watch = s.watchState()
+	}
+	if s.pruneState != nil {
+		g.prune = s.pruneState()
 	}
 	return g
 }

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"net/http"
@@ -17,7 +18,12 @@ import (
 func TestMetrics(t *testing.T) {
 	state := WatchState{Lookups: 5, LookupFailures: 2,
 		Known: map[string]time.Time{"there": time.Now().Add(-time.Minute)}}
-	s := newStage(t, WithVersion(`v1"2`), WithWatchState(func() WatchState { return state }))
+	s := newStage(t, WithVersion(`v1"2`), WithWatchState(func() WatchState { return state }),
+		WithPruneState(func() PruneState {
+			return PruneState{Runs: 5, Failures: 1, Images: 3, Bytes: 4096}
+		}), WithDisk(func(context.Context) (pinion.Disk, error) {
+			return pinion.Disk{Path: "/x", Images: true, Free: 10, Total: 100}, nil
+		}))
 	s.ask(t, http.MethodPost, "/v1/images/there", "")
 	s.ask(t, http.MethodPost, "/v1/images/unknown", "")
 	s.ask(t, http.MethodPost, "/v1/images/there", "x")
@@ -50,6 +56,9 @@ func TestMetrics(t *testing.T) {
 		`pinion_watch_lookups_total{result="ok"} 3`,
 		`pinion_watch_lookups_total{result="failed"} 2`,
 		`pinion_watch_lookup_age_seconds{template="there"} 60`,
+		`pinion_prunes_total{result="ok"} 4`, `pinion_prunes_total{result="failed"} 1`,
+		`pinion_pruned_images_total 3`, `pinion_pruned_bytes_total 4096`,
+		`pinion_disk_free_bytes{of="images"} 10`, `pinion_disk_size_bytes{of="images"} 100`,
 		fmt.Sprintf(`pinion_build_info{version="v1\"2",goversion=%q} 1`, runtime.Version()),
 	} {
 		if !strings.Contains(text, line+"\n") {

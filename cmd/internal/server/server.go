@@ -31,6 +31,8 @@ type Server struct {
 	anyRevision bool
 	observer    func(name string)
 	watchState  func() WatchState // nil without a watcher
+	pruneState  func() PruneState // nil if nothing prunes
+	disk        func(context.Context) (pinion.Disk, error)
 
 	builds    *ledger
 	metrics   *metrics

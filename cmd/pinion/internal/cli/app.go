@@ -47,6 +47,8 @@ type session struct {
 	// keeps none.
 	recorder *history.Recorder
 	past     func() (*history.Dir, error)
+	// tidier prunes if the verb is a server that does.
+	tidier tidier
 }
 
 // open returns a session without any network access. A caller that shows progress must close the
@@ -75,7 +77,7 @@ func (a *app) open(d flags.Display) (*session, error) {
 	s := &session{term: term, log: log}
 	s.Orchestrator, err = a.program.Open(append(opts, pinion.WithLogger(libraryLog),
 		pinion.WithProgress(term.Progress), pinion.WithManagedBuilder(builder.Ensure),
-		pinion.WithBuildObserver(s.observe))...)
+		pinion.WithBuildObserver(s.observe), pinion.WithBeforeBuild(s.tidier.beforeBuild))...)
 	if err != nil {
 		return nil, err
 	}

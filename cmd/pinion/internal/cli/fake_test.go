@@ -105,6 +105,10 @@ func (f *fake) List(context.Context) ([]pinion.Built, error)        { return f.b
 func (f *fake) Doctor(context.Context) []pinion.Check               { return f.checks }
 func (f *fake) DiskUsage(context.Context) (pinion.DiskUsage, error) { return f.usage, f.err }
 
+func (f *fake) Disk(context.Context) (pinion.Disk, error) {
+	return pinion.Disk{Path: "/x", Images: true, Free: 10, Total: 1000}, f.err
+}
+
 func (f *fake) Prune(_ context.Context, opts pinion.PruneOptions) (pinion.PruneReport, error) {
 	f.limits = append(f.limits, opts)
 	f.pruned.DryRun = opts.DryRun

@@ -46,6 +46,7 @@ type Orchestrator interface {
 	Bake(ctx context.Context, names ...string) (pinion.BakeFile, error)
 	Prune(ctx context.Context, opts pinion.PruneOptions) (pinion.PruneReport, error)
 	Reset(ctx context.Context, opts pinion.ResetOptions) (pinion.PruneReport, error)
+	Disk(ctx context.Context) (pinion.Disk, error)
 	DiskUsage(ctx context.Context) (pinion.DiskUsage, error)
 	Doctor(ctx context.Context) []pinion.Check
 	DockerClient() (*client.Client, error)

@@ -12,6 +12,7 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion"
 	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/buildversion"
 	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/server"
+	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/tidy"
 	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/watch"
 	"git.moleculesai.app/molecule-ai/pinion/cmd/pinion/internal/cli/flags"
 	"git.moleculesai.app/molecule-ai/pinion/internal/redact"
@@ -29,6 +30,11 @@ With --watch the server follows the branches of templates, by polling and by Git
 builds new commits before they are requested. It follows templates that have an image, templates
 that are requested while it runs, and those of --warm. It follows no others, because each may take
 gigabytes.
+
+With --prune the server removes old images by itself: at each --prune-interval what "pinion prune"
+with the same flags would remove, and when more than --disk-high of the images' disk is in use, the
+oldest images until it is --disk-low. It looks at the disk each minute and before each build. The
+newest image of each template stays, and so does all that a container or a build uses.
 
 With --idle-exit the server ends by itself, with 0, after that time without a request or a build.
 Programs that start a server when they need one use it.
@@ -60,6 +66,7 @@ type serveFlags struct {
 	warm         []string
 	secretFile   string
 	anySHA       bool
+	prune        servePruneFlags
 }
 
 func (a *app) serveCommand() *cobra.Command {
@@ -70,7 +77,13 @@ func (a *app) serveCommand() *cobra.Command {
 		Long:    serveLong,
 		Example: serveExample,
 		Args:    flags.Positional(cobra.NoArgs),
-		RunE:    func(cmd *cobra.Command, _ []string) error { return a.serve(cmd.Context(), f) },
+	}
+	cmd.RunE = func(*cobra.Command, []string) error {
+		pruning, err := f.prune.check(cmd.Flags().Changed)
+		if err != nil {
+			return err
+		}
+		return a.serve(cmd.Context(), f, pruning)
 	}
 	fs := cmd.Flags()
 	fs.SortFlags = false
@@ -98,6 +111,7 @@ func (a *app) serveCommand() *cobra.Command {
 		"`file` with the secret of Gitea's webhooks (PINION_HOOK_SECRET)")
 	fs.BoolVar(&f.anySHA, "allow-any-sha", false,
 		"allow requests for commits that are not on the template's branch")
+	f.prune.register(fs)
 	return cmd
 }
 
@@ -155,7 +169,7 @@ func (f *serveFlags) check(env flags.Environment) (s secrets, err error) {
 	return s, nil
 }
 
-func (a *app) serve(ctx context.Context, f *serveFlags) error {
+func (a *app) serve(ctx context.Context, f *serveFlags, pruning tidy.Config) error {
 	hidden, err := f.check(a.env)
 	if err != nil {
 		return err
@@ -200,6 +214,9 @@ func (a *app) serve(ctx context.Context, f *serveFlags) error {
 	if f.anySHA {
 		opts = append(opts, server.WithAnyRevision())
 	}
+	shown, stopPruning := s.tidier.start(ctx, s, pruning)
+	defer stopPruning()
+	opts = append(opts, shown...)
 	notify(a.env.NotifySocket, "READY=1", s.log)
 	defer notify(a.env.NotifySocket, "STOPPING=1", s.log)
 	defer warnUnready(ctx, s)()

@@ -5,8 +5,10 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"git.moleculesai.app/molecule-ai/pinion"
 	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/exitcode"
@@ -44,7 +46,13 @@ func TestServeRefusesBeforeItOpensAnything(t *testing.T) {
 		"idle watch":      {"--listen unix:///x --idle-exit 1m --watch", "", "--watch"},
 		"negative linger": {"--listen unix:///x --linger -1s", "", "--linger"},
 		"negative drain":  {"--listen unix:///x --drain-timeout -1s", "", "--drain-timeout"},
-		"an argument":     {"one", "", "unknown command"},
+		"keep, no prune":  {"--listen unix:///x --keep 3", "", "--keep needs --prune"},
+		"high, no prune":  {"--listen unix:///x --disk-high 80%", "", "needs --prune"},
+		"no percentage":   {"--listen unix:///x --prune --disk-high x", "", "--disk-high"},
+		"low above high": {"--listen unix:///x --prune --disk-high 70%", "",
+			"not above --disk-high 70%"},
+		"prunes often": {"--listen unix:///x --prune --prune-interval 1s", "", "at least 1m"},
+		"an argument":  {"one", "", "unknown command"},
 		"short secret": {"--listen unix:///x --watch", "PINION_HOOK_SECRET=abc",
 			"PINION_HOOK_SECRET"},
 		"empty tokenfile": {"--listen unix:///x --token-file /dev/null", "", "--token-file"},
@@ -140,5 +148,26 @@ func TestServeSaysWhatIsMissing(t *testing.T) {
 		"--idle-exit", "200ms")
 	if r.code != 0 || !strings.Contains(r.stderr, "until this is mended") {
 		t.Errorf("exit code %d\n%s", r.code, r.stderr)
+	}
+}
+
+// TestServePrunes: by the bounds of its flags, and by those of the disk if that is too full.
+func TestServePrunes(t *testing.T) {
+	for args, want := range map[string][]pinion.PruneOptions{
+		"":                        nil,
+		"--prune":                 {{Keep: 2}}, // 99 % are in use, and nothing looks at that
+		"--prune --disk-high 98%": {{Keep: 2, MaxDiskUse: 0.8}},
+		"--prune --keep 3 --max-age 48h --max-size 2GB --disk-high 100%": {{Keep: 3,
+			MaxAge: 48 * time.Hour, MaxSize: 2_000_000_000}},
+	} {
+		f := twoGood()
+		if args == "--prune" {
+			args = "--prune --disk-high="
+		}
+		r := callWith(t.Context(), f, map[string]string{"XDG_RUNTIME_DIR": t.TempDir()},
+			append([]string{"serve", "--idle-exit", "200ms"}, strings.Fields(args)...)...)
+		if r.code != 0 || !slices.Equal(f.limits, want) {
+			t.Errorf("%q: exit code %d, prunes with %+v\n%s", args, r.code, f.limits, r.stderr)
+		}
 	}
 }
