@@ -70,17 +70,19 @@ type PruneItem struct {
 	Action PruneAction `json:"action"`
 	// Reason says why, human-readable.
 	Reason string `json:"reason"`
-	// Reclaimed in bytes is the image's size if it is gone, otherwise 0. Layers that other images
-	// share stay.
+	// Reclaimed in bytes is what is free since the image is gone. What an image that stays shares
+	// with it is not, if the store tells what images share; a folder does.
 	Reclaimed int64 `json:"reclaimed"`
+	// Refused reports whether the image was to go, and the store or the disk did not allow that.
+	Refused bool `json:"refused,omitempty"`
 }
 
 // PruneReport is what [Orchestrator.Prune] did, or would do.
 type PruneReport struct {
 	DryRun bool        `json:"dry_run"`
 	Items  []PruneItem `json:"items"`
-	// Reclaimed and Remaining in bytes are the sizes of the removed and of the other images. Layers
-	// that several images share count with each of them.
+	// Reclaimed in bytes is what is free now, and Remaining what the other images take together.
+	// What several images of a folder share counts once, and with each of them in an engine.
 	Reclaimed int64 `json:"reclaimed"`
 	Remaining int64 `json:"remaining"`
 	// BuildCache is what became of the build caches in the cache folder.
@@ -176,7 +178,8 @@ func pruneReport(done retention.Report, dryRun bool) PruneReport {
 		Remaining: done.Remaining}
 	for _, item := range done.Items {
 		report.Items = append(report.Items, PruneItem{Built: builtOf(item.Image),
-			Action: PruneAction(item.Action), Reason: item.Reason, Reclaimed: item.Reclaimed})
+			Action: PruneAction(item.Action), Reason: item.Reason, Reclaimed: item.Reclaimed,
+			Refused: item.Refused})
 	}
 	return report
 }
@@ -264,7 +267,8 @@ func (o *Orchestrator) scope(
 }
 
 // DiskUsage is the space used by the images that Pinion built into the current image store, in
-// bytes as the store counts. Layers that several images share count with each of them.
+// bytes as the store counts. What several images of a folder share counts once in each sum, and
+// with each of them in an engine.
 type DiskUsage struct {
 	// Templates in the order of their newest image.
 	Templates []TemplateUsage `json:"templates"`

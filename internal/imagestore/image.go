@@ -30,6 +30,9 @@ type Image struct {
 	Size     int64             // bytes; the containerd store counts compressed content too
 	Layers   int               // from Inspect of an engine
 	Created  time.Time         // the image's own claim; zero if it makes none
+	// Parts are the sizes of what the image consists of in bytes, by names that are the same in all
+	// images that have the part. Size is their sum. nil if the store does not tell.
+	Parts map[string]int64
 	// Shape is a digest of the image's configuration for containers and of the number of its
 	// layers. It is "" if the store does not report them, and from List.
 	Shape string

@@ -46,8 +46,10 @@ type Item struct {
 	Image
 	Action Action
 	Reason string // human-readable
-	// Reclaimed in bytes is the image's size if it is gone, otherwise 0.
+	// Reclaimed in bytes is what is free since the image is gone: what no other image has.
 	Reclaimed int64
+	// Refused reports whether the image was to go, and the store or the disk did not allow that.
+	Refused bool
 }
 
 func (i *Item) keep(reason string) { i.Action, i.Reason = Kept, reason }
@@ -55,7 +57,7 @@ func (i *Item) keep(reason string) { i.Action, i.Reason = Kept, reason }
 // Report is what Prune did, or would do.
 type Report struct {
 	Items []Item
-	// Reclaimed and Remaining in bytes are the sizes of the removed and the other images.
+	// Reclaimed in bytes is what is free now, and Remaining what the other images take together.
 	Reclaimed, Remaining int64
 }
 
@@ -134,14 +136,7 @@ func (s *Survey) decide(p Policy, h *holding) (reason string, remove bool) {
 	}
 }
 
-func (s *Survey) remaining() (size int64) {
-	for _, h := range s.holdings {
-		if h.isInStore() {
-			size += h.Size
-		}
-	}
-	return size
-}
+func (s *Survey) remaining() int64 { return s.sizeOf((*holding).isInStore) }
 
 func (s *Survey) reclaimed() (size int64) {
 	for _, h := range s.holdings {

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/containerd/errdefs"
+
 	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore"
 	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore/storetest"
 	"git.moleculesai.app/molecule-ai/pinion/internal/retention"
@@ -124,11 +126,12 @@ func TestPruneReportsWhatTheEngineRefuses(t *testing.T) {
 	w, recs := newCommits(t, 4)
 	w.store.Tags[latest] = recs[0].ImageID
 	w.store.Before = storetest.Refuse("untag", recs[0].Reference,
-		errors.New("conflict: container 1234 is using it"))
+		errors.New("no space left on the disk, container 1234"))
 	report := w.prune(t, retention.Policy{})
 	wantItem(t, report, recs[0].Reference, retention.Kept, "the engine refuses", "container 1234")
 	wantItem(t, report, recs[1].Reference, retention.Removed)
 	w.wantRecords(t, 3)
+	refusedItems(t, report, recs[0].Reference)
 	if got := w.store.References(); got[latest] != recs[0].ImageID ||
 		got[recs[0].Reference] != recs[0].ImageID {
 		t.Errorf("half a state: %v", got)
@@ -206,4 +209,28 @@ func TestPruneReadsItsRecordAlone(t *testing.T) {
 	if _, err := os.Stat(files[0]); err != nil {
 		t.Errorf("a record of an image that stays was read: %v", err)
 	}
+}
+
+// refusedItems checks which images were to go and were not allowed to.
+func refusedItems(t *testing.T, r retention.Report, want ...string) {
+	t.Helper()
+	var got []string
+	for _, i := range r.Items {
+		if i.Refused {
+			got = append(got, i.Reference)
+		}
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("refused are %q, not %q", got, want)
+	}
+}
+
+// TestInUseIsNoRefusal: an image that came into use meanwhile stays, and nothing is wrong.
+func TestInUseIsNoRefusal(t *testing.T) {
+	w, recs := newCommits(t, 3)
+	w.store.Before = storetest.Refuse("untag", recs[0].Reference,
+		fmt.Errorf("container 1234 is using it: %w", errdefs.ErrConflict))
+	report := w.prune(t, retention.Policy{})
+	wantItem(t, report, recs[0].Reference, retention.Kept, "container 1234")
+	refusedItems(t, report)
 }

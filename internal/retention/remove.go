@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/containerd/errdefs"
+
 	"git.moleculesai.app/molecule-ai/pinion/cache"
 	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore"
 	"git.moleculesai.app/molecule-ai/pinion/internal/recipe"
@@ -14,6 +16,7 @@ import (
 const (
 	missingReason = "the image is no longer in the image store"
 	rebuiltReason = "it was built again in the meantime"
+	busyReason    = "a build is using it"
 )
 
 // remover removes images one by one, each under its key's lock.
@@ -39,6 +42,7 @@ func (r remover) remove(ctx context.Context, h *holding, reason string) error {
 		return err
 	case oddity != "":
 		h.keep(oddity)
+		h.Refused = oddity != busyReason
 		return nil
 	}
 	defer unlock()
@@ -53,7 +57,7 @@ func (s *Survey) lock(ctx context.Context, key string) (unlock func(), oddity st
 	case err == nil:
 		return unlock, "", nil
 	case errors.Is(err, cache.ErrLockTimeout):
-		return nil, "a build is using it", nil
+		return nil, busyReason, nil
 	case ctx.Err() != nil:
 		return nil, "", ctx.Err()
 	}
@@ -72,6 +76,10 @@ func refusal(err error) (oddity string, failed error) {
 	return fmt.Sprintf("the engine refuses: %v", err), nil
 }
 
+// isRefused reports whether the store did not allow a removal for another reason than that the image
+// has come into use.
+func isRefused(err error) bool { return !errdefs.IsConflict(err) }
+
 // removeLocked looks again, since no build can interfere under the lock, and removes.
 func (r remover) removeLocked(ctx context.Context, h *holding, reason string) error {
 	if h.replaced {
@@ -89,7 +97,7 @@ func (r remover) removeLocked(ctx context.Context, h *holding, reason string) er
 	case r.dryRun:
 		h.Action, h.Reason = Removed, reason
 		if h.onlyHas(r.names(h)...) {
-			h.Reclaimed = h.Size
+			h.Reclaimed = r.free(h)
 		}
 		return nil
 	}
@@ -130,7 +138,8 @@ func (r remover) lookAgain(ctx context.Context, h *holding) error {
 	case now.state == lost && !r.all:
 		now.state = foreign
 	}
-	h.state, h.oddity, h.Size, h.tags = now.state, now.oddity, now.Size, now.tags
+	h.state, h.oddity, h.Size = now.state, now.oddity, now.Size
+	h.tags, h.shares = now.tags, now.shares
 	if h.state == foreign {
 		h.keep(h.oddity)
 	}
@@ -186,12 +195,13 @@ func (r remover) untag(ctx context.Context, h *holding, reason string) error {
 		}
 		if failed == nil {
 			h.keep(oddity)
+			h.Refused = isRefused(err)
 		}
 		return failed
 	}
 	h.Action, h.Reason = Removed, reason
 	if _, err := r.Store.Inspect(ctx, h.ID); errors.Is(err, imagestore.ErrNotFound) {
-		h.Reclaimed = h.Size
+		h.Reclaimed = r.free(h)
 	} else {
 		h.Reason += "; the image stays under another name"
 	}

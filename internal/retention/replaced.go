@@ -49,7 +49,7 @@ func (s *Survey) inspectReplaced(ctx context.Context, rec cache.Record) (*holdin
 	case !ours || len(img.Tags) > 0 || img.Labels[recipe.LabelRecipe] != "sha256:"+rec.Key:
 		h.state, h.oddity = foreign, "it has a name again"
 	}
-	h.Size = img.Size
+	h.Size, h.shares = img.Size, img.Parts
 	return h, nil
 }
 
@@ -71,18 +71,20 @@ func (r remover) removeReplaced(ctx context.Context, h *holding, reason string) 
 		h.keep(h.oddity)
 		return nil
 	case r.dryRun:
-		h.Action, h.Reason, h.Reclaimed = Removed, reason, h.Size
+		h.Action, h.Reason, h.Reclaimed = Removed, reason, r.free(h)
 		return nil
 	}
-	oddity, failed := refusal(store.Remove(ctx, h.ID))
+	err = store.Remove(ctx, h.ID)
+	oddity, failed := refusal(err)
 	switch {
 	case failed != nil:
 		return failed
 	case oddity != "":
 		h.keep(oddity)
+		h.Refused = isRefused(err)
 		return nil
 	}
-	h.Action, h.Reason, h.Reclaimed = Removed, reason, h.Size
+	h.Action, h.Reason, h.Reclaimed = Removed, reason, r.free(h)
 	r.forget(h)
 	return nil
 }

@@ -73,6 +73,7 @@ type holding struct {
 	precedence int
 	replaced   bool // a later build of the same recipe has its names
 	tags       []string
+	shares     map[string]int64 // see parts; nil if the store does not tell
 }
 
 func (h *holding) isTemporary() bool { return h.record.Key == "" }
@@ -192,7 +193,7 @@ func (s *Survey) inspect(ctx context.Context, rec cache.Record) (*holding, error
 
 // describe notes the image of a recipe, which is foreign if it lacks one of the recipe's labels.
 func (h *holding) describe(img imagestore.Image, r recipe.Recipe) {
-	h.Size, h.tags = img.Size, img.Tags
+	h.Size, h.tags, h.shares = img.Size, img.Tags, img.Parts
 	labels := r.Labels()
 	labels[recipe.LabelRecipe] = "sha256:" + h.key
 	for label, want := range labels {
@@ -250,7 +251,7 @@ func (s *Survey) temporary(img imagestore.Image, tag string) *holding {
 	if !ours || len(key) < 12 || name != of.TemporaryOf(key, s.Owner) {
 		return nil
 	}
-	return &holding{key: key, tags: img.Tags, Item: Item{Image: Image{
+	return &holding{key: key, tags: img.Tags, shares: img.Parts, Item: Item{Image: Image{
 		Name: image, Reference: tag, ID: img.ID, Revision: img.Labels[recipe.LabelRevision],
 		Tree: img.Labels[recipe.LabelTree], Size: img.Size, BuiltAt: img.Created,
 	}}}

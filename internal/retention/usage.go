@@ -2,14 +2,14 @@ package retention
 
 import "git.moleculesai.app/molecule-ai/pinion/internal/recipe"
 
-// Usage is the space that the images in one store use, in bytes as the store counts. Layers that
-// several images share count with each of them.
+// Usage is the space that the images in one store use, in bytes as the store counts. What several
+// images share counts once in each sum, if the store tells.
 type Usage struct {
 	// Families are in the order of their newest image.
 	Families []FamilyUsage
 	// Unverified is the number of images that unfinished builds left behind.
 	Unverified int
-	// Size is all images', and Reclaimable the part that a policy would remove.
+	// Size is all images', and Reclaimable what is free after a policy has removed some.
 	Size, Reclaimable int64
 }
 
@@ -23,51 +23,39 @@ type FamilyUsage struct {
 	Size, Reclaimable int64
 }
 
-// Usage measures what is there. Reclaimable is what goes if the first keep images of each family
+// Usage measures what is there. Reclaimable is what is free if the first keep images of each family
 // stay. A build under way may count as left behind, since Look takes no lock.
 func (s *Survey) Usage(keep int) Usage {
-	u := Usage{Families: []FamilyUsage{}}
-	families := map[recipe.Family]int{}
-	counted := map[string]bool{}
+	goes := func(h *holding) bool {
+		return h.isTemporary() || h.isInStore() && h.rank >= keep && s.user(h) == ""
+	}
+	u := Usage{Families: []FamilyUsage{}, Reclaimable: s.freedBy(goes),
+		Size: s.sizeOf(func(h *holding) bool { return h.isTemporary() || h.isInStore() })}
+	families, leftovers := map[recipe.Family]int{}, s.freedBy((*holding).isTemporary)
 	for _, h := range s.holdings {
-		var free int64
 		switch {
 		case h.isTemporary():
 			u.Unverified++
-			// The build may also have given the image its own name.
-			if counted[h.ID] {
-				continue
-			}
-			free = h.Size
-		case h.isInStore():
-			i, known := families[h.family]
-			if !known {
-				i = len(u.Families)
-				families[h.family] = i
-				u.Families = append(u.Families, FamilyUsage{Name: h.Name,
-					Repository: h.record.Repository, Platform: h.Platform, Trees: h.Tree != ""})
-			}
-			free = u.Families[i].add(h, s.user(h) != "", keep)
-		default:
+			continue
+		case !h.isInStore():
 			continue
 		}
-		counted[h.ID] = true
-		u.Size += h.Size
-		u.Reclaimable += free
+		i, known := families[h.family]
+		if !known {
+			i = len(u.Families)
+			families[h.family] = i
+			of := func(other *holding) bool { return other.isInStore() && other.family == h.family }
+			u.Families = append(u.Families, FamilyUsage{Name: h.Name,
+				Repository: h.record.Repository, Platform: h.Platform, Trees: h.Tree != "",
+				Size: s.sizeOf(of),
+				Reclaimable: s.freedBy(func(other *holding) bool {
+					return other.isTemporary() || of(other) && goes(other)
+				}) - leftovers})
+		}
+		u.Families[i].Images++
+		if s.user(h) != "" {
+			u.Families[i].InUse++
+		}
 	}
 	return u
-}
-
-// add counts an image and returns how many bytes of it can be reclaimed.
-func (l *FamilyUsage) add(h *holding, used bool, keep int) (free int64) {
-	l.Images++
-	l.Size += h.Size
-	switch {
-	case used:
-		l.InUse++
-	case h.rank >= keep:
-		free = h.Size
-	}
-	l.Reclaimable += free
-	return free
 }

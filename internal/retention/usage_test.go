@@ -171,3 +171,42 @@ func TestUsage(t *testing.T) {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
 }
+
+// share gives all images of 42 bytes a layer of 40 that they share.
+func (w *world) share() {
+	for id, img := range w.store.Images {
+		img.Parts = map[string]int64{"layer": 40, "config of " + id: 2}
+		w.store.Images[id] = img
+	}
+}
+
+// TestSharedParts: what several images have takes room once, and is free with the last of them.
+func TestSharedParts(t *testing.T) {
+	w, recs := newCommits(t, 4)
+	w.build(t, "hermes", w.recipe(t, "hermes", 1))
+	w.share()
+	u := w.look(t).Usage(2)
+	if u.Size != 40+5*2 || u.Reclaimable != 2*2 || u.Families[1].Size != 40+4*2 ||
+		u.Families[1].Reclaimable != 2*2 {
+		t.Errorf("%+v", u)
+	}
+	for _, dry := range []bool{true, false} {
+		report := w.prune(t, retention.Policy{DryRun: dry})
+		wantItem(t, report, recs[0].Reference, retention.Removed)
+		if report.Reclaimed != 2*2 || report.Remaining != 40+3*2 {
+			t.Errorf("dry %t: %+v", dry, report)
+		}
+	}
+	// The bound is for what they take together.
+	if w.prune(t, retention.Policy{MaxSize: 46}); len(w.store.Images) != 3 {
+		t.Errorf("%d images left", len(w.store.Images))
+	}
+	if w.prune(t, retention.Policy{MaxSize: 45}); len(w.store.Images) != 2 {
+		t.Errorf("%d images left", len(w.store.Images))
+	}
+	s := w.look(t)
+	report, err := s.Prune(t.Context(), retention.Policy{}) // all
+	if err != nil || report.Reclaimed != 40+2*2 {
+		t.Errorf("%+v, %v", report, err)
+	}
+}

@@ -247,8 +247,8 @@ func TestPruneWhatTheEngineRefuses(t *testing.T) {
 				newest.Reference: pinion.PruneKept})
 			for _, i := range report.Items {
 				if i.Reference == old.Reference &&
-					!strings.Contains(i.Reason, "the engine refuses") {
-					t.Errorf("kept because %q", i.Reason)
+					(!strings.Contains(i.Reason, "the engine refuses") || i.Refused) {
+					t.Errorf("kept because %q; refused: %t", i.Reason, i.Refused)
 				}
 			}
 			for _, ref := range []string{old.Reference, latest} {
@@ -321,4 +321,33 @@ func TestPruneIsKilled(t *testing.T) {
 			s.ensure(t, pinion.OutcomeHit)
 		})
 	}
+}
+
+// TestPruneOfALayout: in a folder, the sums are what its files take.
+func TestPruneOfALayout(t *testing.T) {
+	onCells(t, []cell{containerdStandalone}, func(t *testing.T, c cell) {
+		l := newLayout(t, c)
+		size := func() (all int64) {
+			for _, n := range l.blobs(t) {
+				all += n
+			}
+			return all
+		}
+		tmpl, _ := l.prepare(t, "RUN echo one > /word")
+		l.succeed(t, "ensure", runtime)
+		tmpl.busybox(t, "RUN echo two > /word")
+		l.succeed(t, "ensure", runtime)
+		before := size()
+		var u pinion.DiskUsage
+		decode(t, l.succeed(t, "du", "--format", "json").stdout, &u)
+		if u.Size != before {
+			t.Errorf("du says %d bytes, and the files take %d", u.Size, before)
+		}
+		report := resetReport(t, l.succeed(t, "prune", "--keep", "1", "--format", "json"))
+		if after := size(); report.Reclaimed != before-after || report.Remaining != after ||
+			report.Reclaimed == 0 || report.Reclaimed > before/2 {
+			t.Errorf("%d reclaimed and %d remaining: the files took %d and take %d",
+				report.Reclaimed, report.Remaining, before, after)
+		}
+	})
 }

@@ -214,6 +214,9 @@ func (t *Tidier) run(ctx context.Context, opts pinion.PruneOptions, cause string
 	}
 	images := 0
 	for _, i := range r.Report.Items {
+		if i.Refused {
+			t.c.Log.Warn(fmt.Sprintf("prune: %s stays: %s", i.Reference, i.Reason))
+		}
 		if i.Action != pinion.PruneRemoved {
 			continue
 		}

@@ -2,6 +2,7 @@ package layout
 
 import (
 	"fmt"
+	"maps"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
@@ -22,7 +23,7 @@ func (l *Layout) attested(d ocispec.Descriptor) (imagestore.Image, error) {
 		return imagestore.Image{}, err
 	}
 	var only ocispec.Descriptor
-	extra := d.Size
+	parts := map[string]int64{d.Digest.String(): d.Size}
 	for _, m := range index.Manifests {
 		if m.Annotations[referenceType] != attestationType {
 			if only.Digest != "" {
@@ -32,32 +33,31 @@ func (l *Layout) attested(d ocispec.Descriptor) (imagestore.Image, error) {
 			only = m
 			continue
 		}
-		size, err := l.attestation(m)
-		if err != nil {
+		if err := l.attestation(m, parts); err != nil {
 			return imagestore.Image{}, err
 		}
-		extra += size
 	}
 	if only.Digest == "" {
 		return imagestore.Image{}, fmt.Errorf("%w: %s has no image", errDamaged, d.Digest)
 	}
 	img, err := l.single(only)
-	img.ID, img.Size = d.Digest.String(), img.Size+extra
+	maps.Copy(parts, img.Parts)
+	img.ID, img.Parts, img.Size = d.Digest.String(), parts, sum(parts)
 	return img, err
 }
 
-// attestation returns the size of an attestation in bytes, and an error if a part is missing.
-func (l *Layout) attestation(d ocispec.Descriptor) (size int64, err error) {
+// attestation adds the sizes of an attestation's parts. It is an error if one is missing.
+func (l *Layout) attestation(d ocispec.Descriptor, parts map[string]int64) error {
 	var manifest ocispec.Manifest
 	if err := l.decode(d, &manifest); err != nil {
-		return 0, err
+		return err
 	}
-	size = d.Size
+	parts[d.Digest.String()] = d.Size
 	for _, part := range append(manifest.Layers, manifest.Config) {
 		if _, err := l.document(part); err != nil {
-			return 0, err
+			return err
 		}
-		size += part.Size
+		parts[part.Digest.String()] = part.Size
 	}
-	return size, nil
+	return nil
 }

@@ -106,25 +106,31 @@ func (l *Layout) single(d ocispec.Descriptor) (imagestore.Image, error) {
 	if err := l.decode(manifest.Config, &config); err != nil {
 		return imagestore.Image{}, err
 	}
-	sizes := map[digest.Digest]int64{d.Digest: d.Size, manifest.Config.Digest: manifest.Config.Size}
+	parts := map[string]int64{d.Digest.String(): d.Size,
+		manifest.Config.Digest.String(): manifest.Config.Size}
 	for _, layer := range manifest.Layers {
 		if err := l.hasBlob(layer); err != nil {
 			return imagestore.Image{}, err
 		}
-		sizes[layer.Digest] = layer.Size
+		parts[layer.Digest.String()] = layer.Size
 	}
 	img := imagestore.Image{
 		ID:       d.Digest.String(),
 		Labels:   config.Config.Labels,
 		Platform: imagestore.FormatPlatform(config.OS, config.Architecture, config.Variant),
 	}
-	for size := range maps.Values(sizes) {
-		img.Size += size
-	}
+	img.Parts, img.Size = parts, sum(parts)
 	if config.Created != nil {
 		img.Created = *config.Created
 	}
 	return img, nil
+}
+
+func sum(parts map[string]int64) (size int64) {
+	for n := range maps.Values(parts) {
+		size += n
+	}
+	return size
 }
 
 func (l *Layout) decode(d ocispec.Descriptor, to any) error {

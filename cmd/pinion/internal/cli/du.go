@@ -17,7 +17,8 @@ import (
 const duLong = `Show the space used by images that Pinion built and by saved build caches, and how
 much of it "pinion prune" would free by default.
 
-Sizes are those of whole images: a layer shared by several images counts for each of them.`
+A layer that several images of a folder (--store oci:DIR) share counts once in each sum. An engine
+does not tell what images share, so that counts for each of them.`
 
 const duExample = `  pinion du
   pinion du --format json`

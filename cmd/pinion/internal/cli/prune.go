@@ -29,7 +29,11 @@ Saved build caches are removed too: of each template, at most those of the newes
 and all of them together fit into --cache-max-size. --max-disk-use applies to the disk of the cache
 folder too; --keep, --max-age and --max-size apply only to images.
 
-Sizes are those of whole images: a layer that another image shares is freed only with that image.`
+The size of an image is that of all its layers. Of a folder as the store (--store oci:DIR), what is
+reclaimed and what remains is what takes room on the disk: a layer that another image shares is
+freed only with that image. An engine does not tell what images share, so that counts with each.
+
+The exit code is 14 if images were to be removed and the store allowed none of it.`
 
 const pruneExample = `  pinion prune --dry-run
   pinion prune --keep 1
@@ -109,7 +113,27 @@ func (a *app) printReport(
 			}{schema.Version, report})
 		}
 	}
-	return cmp.Or(err, printed(a.program.Stdout))
+	return cmp.Or(err, printed(a.program.Stdout), refused(report))
+}
+
+// refused returns an error if images were to go and none did.
+func refused(report pinion.PruneReport) error {
+	var first *pinion.PruneItem
+	n := 0
+	for i, item := range report.Items {
+		switch {
+		case item.Action != pinion.PruneKept:
+			return nil
+		case item.Refused:
+			first = cmp.Or(first, &report.Items[i])
+			n++
+		}
+	}
+	if n == 0 {
+		return nil
+	}
+	return fmt.Errorf("%w: none of the images to remove (%d) could be removed; %s: %s",
+		pinion.ErrStore, n, first.Reference, first.Reason)
 }
 
 // printPruned prints a table. maxSize is the limit for the images that stay, 0 for none.

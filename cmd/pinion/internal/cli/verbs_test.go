@@ -198,6 +198,28 @@ func TestPruneLimits(t *testing.T) {
 	}
 }
 
+// TestPruneThatIsRefused: a store that lets no image go is a failure of the store.
+func TestPruneThatIsRefused(t *testing.T) {
+	kept := pinion.PruneItem{Action: pinion.PruneKept, Reason: "the newest"}
+	refused := pinion.PruneItem{Action: pinion.PruneKept, Reason: "read-only", Refused: true}
+	for name, c := range map[string]struct {
+		items []pinion.PruneItem
+		code  int
+	}{
+		"nothing to remove": {[]pinion.PruneItem{kept}, 0},
+		"none":              {[]pinion.PruneItem{kept, refused, refused}, 14},
+		"some":              {[]pinion.PruneItem{refused, {Action: pinion.PruneRemoved}}, 0},
+	} {
+		f := everything(t)
+		f.pruned = pinion.PruneReport{Items: c.items}
+		got := call(t.Context(), f, "prune")
+		if got.code != c.code || !strings.Contains(got.stdout, "kept") ||
+			strings.Contains(got.stderr, "(2) could be removed") != (c.code != 0) {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+}
+
 func TestPrunePrintsRemovalsBeforeAFailure(t *testing.T) {
 	f := everything(t)
 	f.err = &pinion.Error{Origin: pinion.OriginDocker, Err: pinion.ErrStore}
