@@ -91,15 +91,30 @@ func TestSystemdUnit(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// Pinion may not be installed on this machine.
-	unit := filepath.Join(t.TempDir(), "pinion.service")
-	installed := strings.Replace(string(text), "/usr/local/bin/pinion", "/bin/true", 1)
-	if err := os.WriteFile(unit, []byte(installed), 0o600); err != nil {
+	socket, err := os.ReadFile("systemd/pinion.socket")
+	if err != nil {
 		t.Fatal(err)
 	}
-	out, err := exec.CommandContext(t.Context(), analyze, "verify", "--man=no",
-		unit).CombinedOutput()
-	if err != nil || strings.Contains(string(out), unit) {
+	// Pinion may not be installed on this machine.
+	dir := t.TempDir()
+	installed := strings.Replace(string(text), "/usr/local/bin/pinion", "/bin/true", 1)
+	for name, text := range map[string]string{"pinion.service": installed,
+		"pinion.socket": string(socket)} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, name := range []string{"pinion.service", "pinion.socket"} {
+		out, err := exec.CommandContext(t.Context(), analyze, "verify", "--man=no",
+			filepath.Join(dir, name)).CombinedOutput()
+		if err != nil || strings.Contains(string(out), dir) {
+			t.Errorf("%v\n%s", err, out)
+		}
+	}
+	// The exposure is below 2.0 of 10.
+	out, err := exec.CommandContext(t.Context(), analyze, "security", "--offline=true",
+		"--threshold=20", filepath.Join(dir, "pinion.service")).CombinedOutput()
+	if err != nil {
 		t.Errorf("%v\n%s", err, out)
 	}
 }

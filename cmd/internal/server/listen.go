@@ -36,10 +36,13 @@ func Listen(address string) (net.Listener, error) {
 	return l, nil
 }
 
-// CheckAddress returns an error if the address has not the form that [Listen] needs.
+// CheckAddress returns an error if the address is not [Inherit] and has not the form that [Listen]
+// needs.
 func CheckAddress(address string) error {
 	scheme, at, _ := strings.Cut(address, "://")
 	switch {
+	case address == Inherit:
+		return nil
 	case scheme == "unix" && filepath.IsAbs(at):
 		if n := len(filepath.Clean(at) + newSuffix); n > maxSocketPath {
 			return fmt.Errorf("listen at %s: the path is too long for a socket; it may have "+
@@ -55,7 +58,8 @@ func CheckAddress(address string) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("listen at %q: the form is unix:///path or tcp://host:port", address)
+	return fmt.Errorf("listen at %q: the form is unix:///path, tcp://host:port or fd://",
+		address)
 }
 
 func listenTCP(at string) (net.Listener, error) {
@@ -79,6 +83,9 @@ type unixListener struct {
 	path string
 	lock *flock.Flock
 }
+
+// Addr implements net.Listener. The socket was renamed since it was made.
+func (l *unixListener) Addr() net.Addr { return &net.UnixAddr{Name: l.path, Net: "unix"} }
 
 // Close implements net.Listener.
 func (l *unixListener) Close() error {

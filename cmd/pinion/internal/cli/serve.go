@@ -88,8 +88,8 @@ func (a *app) serveCommand() *cobra.Command {
 	fs := cmd.Flags()
 	fs.SortFlags = false
 	fs.StringArrayVar(&f.listen, "listen", nil,
-		"`address` to listen on: unix:///path or tcp://host:port; may be repeated (default "+
-			"unix://$XDG_RUNTIME_DIR/pinion/pinion.sock)")
+		"`address` to listen on: unix:///path, tcp://host:port, or fd:// for the sockets of "+
+			"systemd; may be repeated (default unix://$XDG_RUNTIME_DIR/pinion/pinion.sock)")
 	fs.StringVar(&f.tokenFile, "token-file", "",
 		"`file` with the token that callers must send (PINION_SERVE_TOKEN)")
 	fs.StringVar(&f.operatorFile, "operator-token-file", "",
@@ -150,8 +150,7 @@ func (f *serveFlags) check(env flags.Environment) (s secrets, err error) {
 		return s, flags.Errorf("--operator-token-file needs --token-file: without that everybody " +
 			"is an operator")
 	case i >= 0 && s.token == "":
-		return s, flags.Errorf("--listen %s: TCP needs a token; set --token-file or %s",
-			f.listen[i], pinion.EnvServeToken)
+		return s, tokenMissing(f.listen[i])
 	case f.drain < 0:
 		return s, flags.Errorf("--drain-timeout %s is negative", f.drain)
 	case f.linger < 0:
@@ -191,7 +190,7 @@ func (a *app) serve(ctx context.Context, f *serveFlags, pruning tidy.Config) err
 		return flags.Errorf("--warm %s: not in the catalogue; known names are %s", unknown[0],
 			strings.Join(s.Names(), ", "))
 	}
-	listeners, err := listenAll(f.listen, s.log)
+	listeners, err := a.listenAll(f.listen, hidden.token != "", s.log)
 	if err != nil {
 		return err
 	}

@@ -9,27 +9,43 @@ import (
 	"sync"
 	"time"
 
+	"git.moleculesai.app/molecule-ai/pinion"
 	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/server"
+	"git.moleculesai.app/molecule-ai/pinion/cmd/pinion/internal/cli/flags"
 )
 
 func isTCP(address string) bool { return strings.HasPrefix(address, "tcp://") }
 
 // listenAll listens at all addresses, or at none.
-func listenAll(addresses []string, log *slog.Logger) (all []net.Listener, err error) {
-	for _, address := range addresses {
-		l, err := server.Listen(address)
+func (a *app) listenAll(
+	addresses []string, hasToken bool, log *slog.Logger,
+) (all []net.Listener, err error) {
+	defer func() {
 		if err != nil {
 			for _, open := range all {
 				_ = open.Close()
 			}
-			return nil, err
 		}
-		all = append(all, l)
+	}()
+	for _, address := range addresses {
+		if address != server.Inherit {
+			l, err := server.Listen(address)
+			if err != nil {
+				return all, err
+			}
+			all = append(all, l)
+			continue
+		}
+		passed, err := server.Inherited(a.env.ListenPID, a.env.ListenFDs)
+		if err != nil {
+			return all, flags.Errorf("--listen %s: %w", address, err)
+		}
+		all = append(all, passed...)
 	}
-	for i, l := range all {
-		at := addresses[i]
-		if isTCP(at) {
-			at = "tcp://" + l.Addr().String() // with the port that the system chose for port 0
+	for _, l := range all {
+		at := l.Addr().Network() + "://" + l.Addr().String() // with the port that was chosen for 0
+		if isTCP(at) && !hasToken {                          // of the service manager
+			return all, tokenMissing(at)
 		}
 		log.Info("serving at " + at)
 		if tcp, ok := l.Addr().(*net.TCPAddr); ok && !tcp.IP.IsLoopback() {
@@ -38,6 +54,11 @@ func listenAll(addresses []string, log *slog.Logger) (all []net.Listener, err er
 		}
 	}
 	return all, nil
+}
+
+func tokenMissing(at string) error {
+	return flags.Errorf("--listen %s: TCP needs a token; set --token-file or %s", at,
+		pinion.EnvServeToken)
 }
 
 // readyTimeout bounds the check of the image store at the start.

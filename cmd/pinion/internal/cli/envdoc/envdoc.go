@@ -101,6 +101,8 @@ var variables = []Variable{
 		"folder in which `pinion serve` creates its socket, `pinion/pinion.sock`", ""},
 	{"NOTIFY_SOCKET", "",
 		"systemd's socket, to which `pinion serve` reports that it is ready", ""},
+	{"LISTEN_PID", "", "process to which systemd passes sockets", ""},
+	{"LISTEN_FDS", "", "number of the sockets that systemd passes, for `--listen fd://`", ""},
 	{"DOCKER_HOST", "--host", "Docker endpoint, as for `docker`", ""},
 	{"DOCKER_CONTEXT", "--context", "Docker context, as for `docker`",
 		"the context selected in Docker"},

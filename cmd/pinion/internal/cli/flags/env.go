@@ -31,12 +31,20 @@ const (
 // envNotifySocket names the socket of a service manager, by sd_notify(3).
 const envNotifySocket = "NOTIFY_SOCKET"
 
+// By these a service manager passes sockets, by sd_listen_fds(3).
+const (
+	envListenPID = "LISTEN_PID"
+	envListenFDs = "LISTEN_FDS"
+)
+
 // Environment holds the variables that the command line reads itself. pinion.OptionsFromEnv reads
 // the others. Package envdoc describes all of them.
 type Environment struct {
 	ServeToken, HookSecret, RuntimeDir string
 	// NotifySocket is the socket of a service manager.
 	NotifySocket string
+	// ListenPID is the process to which it passes sockets, and ListenFDs their number.
+	ListenPID, ListenFDs string
 	// OperatorToken is that of a server's operators.
 	OperatorToken string
 	// History is the folder of the history, HistoryOff, or "" without a home folder.
@@ -64,6 +72,7 @@ func ReadEnvironment(lookup func(string) (string, bool)) Environment {
 		buildkitRoot: get(envBuildKitRoot), buildkitConfig: get(envBuildKitConfig),
 		ServeToken: get(pinion.EnvServeToken), HookSecret: get(pinion.EnvHookSecret),
 		RuntimeDir: get(envRuntimeDir), NotifySocket: get(envNotifySocket),
+		ListenPID: get(envListenPID), ListenFDs: get(envListenFDs),
 		OperatorToken: get(pinion.EnvOperatorToken),
 		History:       cmp.Or(get(envHistory), xdg.StateDir(lookup, "pinion", "history")),
 	}
