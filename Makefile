@@ -23,6 +23,8 @@ build: ## Build bin/pinion and, on Linux, bin/pinion-buildkitd that belongs besi
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/ $(PROGRAMS)
 
 PREFIX ?= /usr/local
+# Some shells, such as zsh, leave the ~ of PREFIX=~/.local as it is.
+override PREFIX := $(patsubst ~/%,$(HOME)/%,$(PREFIX))
 # Docker's client looks for plugins of all users here, and for one's own in ~/.docker.
 PLUGINS ?= $(if $(filter /usr /usr/local,$(PREFIX)),$(PREFIX)/libexec/docker/cli-plugins,$(or $(DOCKER_CONFIG),$(HOME)/.docker)/cli-plugins)
 
