@@ -105,6 +105,7 @@ type Build struct {
 	status BuildStatus  // guarded by mu
 	checks []BuildCheck // guarded by mu
 	doing  string       // what began last; guarded by mu
+	queue  time.Time    // since when it has queued; guarded by mu
 	// isCancelled reports whether Cancel was called; guarded by mu.
 	isCancelled bool
 	cancel      func() // nil for a hit, and before cancelBy; guarded by mu
@@ -122,6 +123,7 @@ func newBuild(resolved Event, clean func(string) string) *Build {
 		id: rand.Text(), name: resolved.Name, reference: resolved.Reference, started: time.Now(),
 		events: feed.New[Event](maxEventBytes), done: make(chan struct{}), clean: clean,
 	}
+	b.queue = b.started
 	b.status = BuildStatus{ID: b.id, Name: b.name, State: BuildQueued, Reference: b.reference,
 		Started: b.started.UTC()}
 	b.emit(resolved)
@@ -238,7 +240,12 @@ func (b *Build) end(ctx context.Context, img Image, err error) {
 func (b *Build) setState(s BuildState) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.status.State, b.status.Position, b.doing = s, 0, ""
+	switch b.status.State, b.status.Position, b.doing = s, 0, ""; s {
+	case BuildQueued:
+		b.queue = time.Now()
+	case BuildRunning:
+		b.status.Queued += ms(time.Since(b.queue))
+	}
 }
 
 // pause gives the build's place in the queue to others while wait runs.

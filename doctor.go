@@ -96,11 +96,28 @@ func (o *Orchestrator) checkMode() Check {
 	return pass("mode", "%s", o.source.Mode)
 }
 
+// checkToken says which tokens there are: the platform's, and those that the config file names.
 func (o *Orchestrator) checkToken() Check {
+	found := EnvToken + " is set"
 	if o.settings.token == "" {
-		return pass("token", "%s is not set; public repositories need none", EnvToken)
+		found = EnvToken + " is not set; public repositories need none"
 	}
-	return pass("token", "%s is set", EnvToken)
+	missing := false
+	envs := o.current.Load().catalogue.TokenEnvs()
+	for _, host := range slices.Sorted(maps.Keys(envs)) {
+		if envs[host] == "" {
+			continue
+		}
+		state := "is set"
+		if v, _ := o.settings.lookup(envs[host]); strings.TrimSpace(v) == "" {
+			state, missing = "is not set", true
+		}
+		found += fmt.Sprintf("; for %s %s %s", host, envs[host], state)
+	}
+	if missing {
+		return caution("token", "%s", found)
+	}
+	return pass("token", "%s", found)
 }
 
 // checkGit asks for the first template of the catalogue that is mirrored. A server that says that

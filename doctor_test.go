@@ -220,3 +220,26 @@ func TestDoctorFindsLeftovers(t *testing.T) {
 		t.Errorf("left are %v", w.store.References())
 	}
 }
+
+// TestDoctorNamesTheCredentials of the config file, and the variables that are not set.
+func TestDoctorNamesTheCredentials(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "config.yaml")
+	if err := os.WriteFile(file, []byte("credentials:\n- {host: a.example, token_env: A_TOKEN}\n"+
+		"- {host: b.example, token_env: B_TOKEN}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	env := map[string]string{"A_TOKEN": "s3cr3t"}
+	lookup := func(name string) (string, bool) { v, ok := env[name]; return v, ok }
+	for _, c := range []struct {
+		status Status
+		words  string
+	}{{StatusWarn, "B_TOKEN is not set"}, {StatusOK, "B_TOKEN is set"}} {
+		w := newWorld(t, OptionsFromEnv(lookup), WithConfig(file))
+		got := checkNamed(t, w.Doctor(t.Context()), "token")
+		if got.Status != c.status || !strings.Contains(got.Detail, "for a.example A_TOKEN is set") ||
+			!strings.Contains(got.Detail, c.words) || strings.Contains(got.Detail, "s3cr3t") {
+			t.Errorf("got %+v", got)
+		}
+		env["B_TOKEN"] = "other"
+	}
+}

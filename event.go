@@ -312,9 +312,12 @@ type BuildStatus struct {
 	// Builder is nil until the builder is asked for the commit, and in registry mode.
 	Builder *buildkit.Info `json:"builder,omitempty"`
 	Started time.Time      `json:"started"`
-	Ended   time.Time      `json:"ended,omitzero"`
-	Image   *Image         `json:"image,omitempty"`
-	Failure *Failure       `json:"failure,omitempty"`
+	// Queued in milliseconds is how long it has waited for its turn and for others that made the
+	// same, without the wait that goes on.
+	Queued  int64     `json:"queued_ms,omitempty"`
+	Ended   time.Time `json:"ended,omitzero"`
+	Image   *Image    `json:"image,omitempty"`
+	Failure *Failure  `json:"failure,omitempty"`
 	// SupersededBy is the branch's head if it is known to have moved since.
 	SupersededBy git.Revision `json:"superseded_by,omitzero"`
 }

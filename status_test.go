@@ -162,9 +162,16 @@ func TestWaitingForALockTakesNoPlace(t *testing.T) {
 				t.Errorf("%s is %s at %d", s.Name, s.State, s.Position)
 			}
 		}
+		time.Sleep(2 * time.Second)
 		close(finish)
 		for _, b := range []*Build{first, second, third, fourth} {
 			<-b.Done()
+		}
+		for b, waited := range map[*Build]bool{first: false, second: true, third: false,
+			fourth: true} {
+			if s := b.Status(); s.Queued >= 2000 != waited {
+				t.Errorf("%s waited for %d ms", s.Name, s.Queued)
+			}
 		}
 		if img, err := second.Result(); err != nil || img.Outcome != OutcomeHit {
 			t.Errorf("%v, %v", img.Outcome, err)

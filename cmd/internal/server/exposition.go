@@ -54,7 +54,10 @@ func (m *metrics) write(w io.Writer, g gauges) {
 	e.one("pinion_builds_queued", "gauge", "Those of them that are queued.", float64(g.queued))
 	e.one("pinion_builds_queued_oldest_seconds", "gauge",
 		"For how long the oldest of the queued builds has been there.", g.oldest.Seconds())
-	m.writeDurations(e)
+	m.durations.write(e, "pinion_build_duration_seconds",
+		"Time from the first request for a build or pull to its end, the queue included.")
+	m.queued.write(e, "pinion_build_queue_seconds",
+		"Time that a build or pull which has ended had waited in the queue and for others.")
 	e.one("pinion_delivered_bytes_total", "counter",
 		"Bytes sent from builders into the image store.", float64(m.delivered))
 	e.one("pinion_callers", "gauge", "Callers that wait for a build or have an interest in one.",
@@ -74,20 +77,6 @@ func (m *metrics) write(w io.Writer, g gauges) {
 		float64(m.started.UnixMilli())/1000)
 	e.one("go_goroutines", "gauge", "Goroutines.", float64(runtime.NumGoroutine()))
 	writeProcess(e)
-}
-
-func (m *metrics) writeDurations(e exposition) {
-	const name = "pinion_build_duration_seconds"
-	e.head(name, "histogram",
-		"Time from the first request for a build or pull to its end, the queue included.")
-	var below int64
-	for i, bound := range durationBounds() {
-		below += m.buckets[i]
-		e.line("%s_bucket{le=%q} %d", name, formatFloat(bound), below)
-	}
-	e.line("%s_bucket{le=\"+Inf\"} %d", name, m.count)
-	e.line("%s_sum %s", name, formatFloat(m.sum))
-	e.line("%s_count %d", name, m.count)
 }
 
 func (s WatchState) write(e exposition) {

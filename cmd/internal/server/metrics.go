@@ -4,7 +4,6 @@ import (
 	"context"
 	"io"
 	"net/http"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -28,9 +27,8 @@ type metrics struct {
 	requestFailures map[string]int64 // by class
 	lastBuild       map[string]int64 // by template: 1 if its last build succeeded
 	delivered       int64            // bytes
-	buckets         []int64          // by durationBounds, not cumulative
-	sum             float64          // seconds
-	count           int64
+	durations       histogram
+	queued          histogram
 }
 
 // durationBounds returns the upper bounds of the duration buckets, in seconds: from a build with
@@ -65,7 +63,7 @@ func newMetrics(version string) *metrics {
 	return &metrics{version: version, started: time.Now(), builds: zeros(buildResults()),
 		prewarms: zeros(buildResults()), requests: zeros(requestOutcomes()),
 		buildFailures: zeros(failureClasses()), requestFailures: zeros(failureClasses()),
-		lastBuild: map[string]int64{}, buckets: make([]int64, len(durationBounds()))}
+		lastBuild: map[string]int64{}, durations: newHistogram(), queued: newHistogram()}
 }
 
 func zeros(names []string) map[string]int64 {
@@ -101,12 +99,8 @@ func (m *metrics) countBuild(s pinion.BuildStatus) {
 	if s.Prewarmed {
 		m.prewarms[result]++
 	}
-	took := s.Ended.Sub(s.Started).Seconds()
-	m.sum += took
-	m.count++
-	if i, _ := slices.BinarySearch(durationBounds(), took); i < len(m.buckets) {
-		m.buckets[i]++
-	}
+	m.durations.observe(s.Ended.Sub(s.Started).Seconds())
+	m.queued.observe(float64(s.Queued) / 1000)
 }
 
 // countRequest counts a request for an image. Without a failure of a look-up or build the class is

@@ -35,6 +35,9 @@ func TestMetrics(t *testing.T) {
 	waiting.mu.Lock()
 	waiting.status.State, waiting.status.Started = pinion.BuildQueued, time.Now().Add(-time.Hour)
 	waiting.mu.Unlock()
+	failed.mu.Lock()
+	failed.status.Queued = 7500
+	failed.mu.Unlock()
 	failed.end(pinion.Image{}, pinion.ErrBuild)
 	eventually(t, "one build", func() bool { return s.metrics.inFlight.Load() == 1 })
 	text := s.ask(t, http.MethodGet, "/metrics", "").text
@@ -51,7 +54,9 @@ func TestMetrics(t *testing.T) {
 		`pinion_request_failures_total{class="usage"} 0`,
 		`pinion_builds_in_flight 1`, `pinion_build_duration_seconds_bucket{le="0.5"} 2`,
 		`pinion_build_duration_seconds_bucket{le="+Inf"} 2`,
-		`pinion_build_duration_seconds_count 2`, `pinion_builds_queued 1`, `pinion_callers 1`,
+		`pinion_build_duration_seconds_count 2`, `pinion_build_queue_seconds_count 2`,
+		`pinion_build_queue_seconds_bucket{le="0.5"} 1`,
+		`pinion_build_queue_seconds_bucket{le="10"} 2`, `pinion_build_queue_seconds_sum 7.5`, `pinion_builds_queued 1`, `pinion_callers 1`,
 		`pinion_event_streams 0`, `pinion_ready 1`, `pinion_delivered_bytes_total 7`,
 		`pinion_watch_lookups_total{result="ok"} 3`,
 		`pinion_watch_lookups_total{result="failed"} 2`,

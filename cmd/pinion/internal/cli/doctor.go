@@ -3,6 +3,7 @@ package cli
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"io"
 
 	"github.com/spf13/cobra"
@@ -17,7 +18,7 @@ import (
 const doctorLong = `Check everything that a build needs, without any changes: mode, credential, git
 server, engine and image store, the builder, its version and the reason for its choice, platform,
 cache folder and free space. If the managed BuildKit is the builder, it is started if it is not
-running.
+running. Each template that is named is looked up too, with the credential of its git server.
 
 The exit code is 0 if no check fails, and otherwise that of the first failed check (see pinion help
 exit-codes). Warnings do not change it.`
@@ -25,25 +26,25 @@ exit-codes). Warnings do not change it.`
 const doctorExample = `  pinion doctor
   pinion doctor --addr tcp://builder:1234 --tlsdir ~/.buildkit
   pinion doctor --builder managed
-  pinion doctor --format json`
+  pinion doctor claude-code --format json`
 
 func (a *app) doctorCommand() *cobra.Command {
 	var format string
 	cmd := &cobra.Command{
-		Use:     "doctor [flags]",
-		Short:   "Check everything that a build needs",
-		Long:    doctorLong,
-		Example: doctorExample,
-		Args:    flags.Positional(cobra.NoArgs),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.doctor(cmd.Context(), format)
+		Use:               "doctor [flags] [NAME...]",
+		Short:             "Check everything that a build needs",
+		Long:              doctorLong,
+		Example:           doctorExample,
+		ValidArgsFunction: a.completeNames(0),
+		RunE: func(cmd *cobra.Command, names []string) error {
+			return a.doctor(cmd.Context(), names, format)
 		},
 	}
 	flags.AddFormat(cmd, &format, flags.FormatText)
 	return cmd
 }
 
-func (a *app) doctor(ctx context.Context, format string) error {
+func (a *app) doctor(ctx context.Context, names []string, format string) error {
 	if err := flags.CheckFormat(format, flags.FormatText); err != nil {
 		return err
 	}
@@ -52,6 +53,9 @@ func (a *app) doctor(ctx context.Context, format string) error {
 		return err
 	}
 	checks := s.Doctor(ctx)
+	for _, name := range names {
+		checks = append(checks, checkTemplate(ctx, s, name))
+	}
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -62,6 +66,22 @@ func (a *app) doctor(ctx context.Context, format string) error {
 		return &printedError{code}
 	}
 	return nil
+}
+
+// checkTemplate asks for the head of a template, with its own credential.
+func checkTemplate(ctx context.Context, s *session, name string) pinion.Check {
+	c := pinion.Check{Name: "template " + name, Status: pinion.StatusOK}
+	r, err := s.Resolve(ctx, name)
+	switch {
+	case err != nil:
+		c.Status, c.Detail, c.Err = pinion.StatusFail, err.Error(), err
+	case r.Repository == "":
+		c.Detail = r.Reference
+	default:
+		c.Detail = fmt.Sprintf("%s: %s is at %s", r.Repository, cmp.Or(r.Ref, "it"),
+			r.Revision.Short())
+	}
+	return c
 }
 
 func (a *app) printChecks(

@@ -28,13 +28,19 @@ const rootExample = `  docker run --rm $(pinion ensure claude-code)
 
 // root returns the tree of commands.
 func (a *app) root() *cobra.Command {
+	showVersion := false
 	cmd := &cobra.Command{
 		Use:     "pinion",
 		Short:   "Build images of templates from a pinned Git commit",
 		Long:    rootLong + envdoc.Text(envdoc.Variables()),
 		Example: rootExample,
 		Args:    flags.NoCommand,
-		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if showVersion {
+				return versionOf(a.program.Version).print(a.program.Stdout, flags.FormatText)
+			}
+			return cmd.Help()
+		},
 		// Run prints errors, together with what to do about them.
 		SilenceErrors: true,
 		SilenceUsage:  true,
@@ -44,6 +50,7 @@ func (a *app) root() *cobra.Command {
 	cmd.SetErr(a.program.Stderr)
 	cmd.SetFlagErrorFunc(flags.ParseError)
 	cmd.SetUsageFunc(printUsage)
+	cmd.Flags().BoolVar(&showVersion, "version", false, "show the version, as the verb version does")
 	a.global.Register(cmd)
 	cmd.AddCommand(
 		a.ensureCommand(), a.bakeCommand(), a.runCommand(), a.resolveCommand(), a.lsCommand(),

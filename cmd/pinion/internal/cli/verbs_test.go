@@ -171,7 +171,9 @@ func TestCompletion(t *testing.T) {
 		"ensure --store oci:": ":16",
 		"ensure --cache ":     "auto off local registry: :4",
 		"ensure --platform ":  "native linux/amd64 linux/arm64 :4",
+		"ensure --builder ":   "managed :4",
 		"serve --warm ":       "one two :4",
+		"doctor ":             "one two :4",
 	} {
 		got := call(t.Context(), twoGood(),
 			append([]string{"__complete"}, strings.Split(args, " ")...)...)
@@ -229,6 +231,29 @@ func TestPrunePrintsRemovalsBeforeAFailure(t *testing.T) {
 	}
 	f.pruned.Items = nil
 	if got := call(t.Context(), f, "prune"); got.code != 14 || got.stdout != "" {
+		t.Errorf("got %+v", got)
+	}
+}
+
+func TestVersionFlag(t *testing.T) {
+	want := call(t.Context(), nil, "version")
+	if got := call(t.Context(), nil, "--version"); got != want || got.code != 0 {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+}
+
+// TestDoctorOfATemplate: it is looked up as ensure does.
+func TestDoctorOfATemplate(t *testing.T) {
+	f := everything(t)
+	f.checks = nil
+	if got := call(t.Context(), f, "doctor", "one"); got.code != 0 ||
+		!strings.Contains(got.stdout, "template one") ||
+		!strings.Contains(got.stdout, f.answer.Repository) {
+		t.Errorf("got %+v", got)
+	}
+	f.err = &pinion.Error{Name: "one", Origin: pinion.OriginGit, Err: pinion.ErrUnauthorized}
+	if got := call(t.Context(), f, "doctor", "one"); got.code != 11 ||
+		!strings.Contains(got.stdout, "failure   template one") {
 		t.Errorf("got %+v", got)
 	}
 }

@@ -86,6 +86,7 @@ func (g *Global) Register(cmd *cobra.Command) {
 	fs.BoolVarP(&g.Debug, "debug", "D", false, "same as --log-level debug")
 	CompleteChoices(cmd, "log-level", logLevels()...)
 	CompleteChoices(cmd, "cache", "auto", "off", "local", "registry:")
+	CompleteChoices(cmd, "builder", managed)
 	CompleteChoices(cmd, "platform", pinion.NativePlatform, "linux/amd64", "linux/arm64")
 	_ = cmd.RegisterFlagCompletionFunc("store", completeStore)
 }
