@@ -114,6 +114,7 @@ type Build struct {
 	Revision     string    `json:"revision,omitempty"`
 	Prewarmed    bool      `json:"prewarmed,omitempty"`
 	Started      time.Time `json:"started"`
+	QueuedMS     int64     `json:"queued_ms,omitempty"` // how long it has waited for its turn
 	Ended        time.Time `json:"ended,omitzero"`
 	Image        *Image    `json:"image,omitempty"`
 	Failure      *Failure  `json:"failure,omitempty"`
