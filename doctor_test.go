@@ -236,7 +236,8 @@ func TestDoctorNamesTheCredentials(t *testing.T) {
 	}{{StatusWarn, "B_TOKEN is not set"}, {StatusOK, "B_TOKEN is set"}} {
 		w := newWorld(t, OptionsFromEnv(lookup), WithConfig(file))
 		got := checkNamed(t, w.Doctor(t.Context()), "token")
-		if got.Status != c.status || !strings.Contains(got.Detail, "for a.example A_TOKEN is set") ||
+		if got.Status != c.status ||
+			!strings.Contains(got.Detail, "for a.example A_TOKEN is set") ||
 			!strings.Contains(got.Detail, c.words) || strings.Contains(got.Detail, "s3cr3t") {
 			t.Errorf("got %+v", got)
 		}

@@ -120,13 +120,13 @@ func (f *templates) lfs(t resolver.Template) buildkit.LFS {
 
 // sources returns what the templates that can be requested are built from, or nil if that is not
 // known because an entry of the config file is wrong.
-func (t *templates) sources() map[recipe.Source]bool {
-	if len(t.catalogue.Problems()) > 0 {
+func (f *templates) sources() map[recipe.Source]bool {
+	if len(f.catalogue.Problems()) > 0 {
 		return nil
 	}
 	sources := map[recipe.Source]bool{}
-	for _, name := range t.catalogue.Names() {
-		if tmpl, err := t.catalogue.Template(name); err == nil {
+	for _, name := range f.catalogue.Names() {
+		if tmpl, err := f.catalogue.Template(name); err == nil {
 			sources[recipe.New(tmpl, "").Source()] = true
 		}
 	}

@@ -207,7 +207,8 @@ func TestDiskUsage(t *testing.T) {
 func (w *world) disk(t *testing.T, others int64) {
 	w.store.RootDir = t.TempDir()
 	w.space = func(string) (diskspace.Space, error) {
-		return diskspace.Space{Free: 1000 - others - 42*int64(len(w.store.Images)), Total: 1000}, nil
+		used := others + 42*int64(len(w.store.Images))
+		return diskspace.Space{Free: 1000 - used, Total: 1000}, nil
 	}
 }
 

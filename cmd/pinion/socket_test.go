@@ -83,7 +83,8 @@ func TestServesTheSocketsOfTheServiceManager(t *testing.T) {
 			return new(net.Dialer).DialContext(ctx, "tcp", port)
 		},
 	} {
-		client := http.Client{Transport: &http.Transport{DialContext: dial}, Timeout: 20 * time.Second}
+		client := http.Client{Transport: &http.Transport{DialContext: dial},
+			Timeout: 20 * time.Second}
 		resp, err := client.Get("http://pinion/healthz") // it waits until the server accepts
 		if err != nil {
 			t.Errorf("%s: %v", name, err)

@@ -82,7 +82,9 @@ func TestPruneMaxDiskUseSparesWhatIsUsed(t *testing.T) {
 // TestPruneMaxDiskUseElsewhere: a disk that cannot be seen or measured removes nothing.
 func TestPruneMaxDiskUseElsewhere(t *testing.T) {
 	for name, change := range map[string]func(*world, *retention.Config){
-		"another machine": func(w *world, _ *retention.Config) { w.store.Address = "tcp://far:2376" },
+		"another machine": func(w *world, _ *retention.Config) {
+			w.store.Address = "tcp://far:2376"
+		},
 		"a virtual machine": func(w *world, _ *retention.Config) {
 			w.store.RootDir = "/no/such/folder"
 		},

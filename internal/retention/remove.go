@@ -76,8 +76,8 @@ func refusal(err error) (oddity string, failed error) {
 	return fmt.Sprintf("the engine refuses: %v", err), nil
 }
 
-// isRefused reports whether the store did not allow a removal for another reason than that the image
-// has come into use.
+// isRefused reports whether the store did not allow a removal for another reason than that the
+// image has come into use.
 func isRefused(err error) bool { return !errdefs.IsConflict(err) }
 
 // removeLocked looks again, since no build can interfere under the lock, and removes.

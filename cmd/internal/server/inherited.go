@@ -32,7 +32,7 @@ func inherited(pid, count string, first int) (all []net.Listener, err error) {
 			"socket unit, or name an address")
 	}
 	for fd := first; fd < first+n; fd++ {
-		file := os.NewFile(uintptr(fd), fmt.Sprintf("socket %d", fd)) //nolint:gosec // not below 0
+		file := os.NewFile(uintptr(fd), fmt.Sprintf("socket %d", fd))
 		if file == nil {
 			err = errors.Join(err, fmt.Errorf("descriptor %d is not open", fd))
 			continue

@@ -12,8 +12,10 @@ import (
 
 func TestInherited(t *testing.T) {
 	me := fmt.Sprint(os.Getpid())
-	for _, c := range [][2]string{{"", ""}, {me, ""}, {me, "0"}, {me, "x"}, {me, "100000"}, {"1", "1"}} {
-		if all, err := Inherited(c[0], c[1]); err == nil || !strings.Contains(err.Error(), "passed no") {
+	for _, c := range [][2]string{{"", ""}, {me, ""}, {me, "0"}, {me, "x"}, {me, "100000"},
+		{"1", "1"}} {
+		if all, err := Inherited(c[0], c[1]); err == nil ||
+			!strings.Contains(err.Error(), "passed no") {
 			t.Errorf("%q: %v, %v", c, all, err)
 		}
 	}

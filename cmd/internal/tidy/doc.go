@@ -5,6 +5,6 @@
 //   - what goes is what [pinion.Orchestrator.Prune] would remove with the same bounds;
 //   - a build waits no longer than two minutes for room to be made.
 //
-// It does not guarantee that there is room afterwards: what is in use stays, and so does what others
-// put on the disk.
+// It does not guarantee that there is room afterwards: what is in use stays, and so does what
+// others put on the disk.
 package tidy

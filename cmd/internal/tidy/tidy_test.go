@@ -154,8 +154,8 @@ func TestTheDiskFillsUp(t *testing.T) {
 		if f.pruned() != 2 || f.images != 2 || f.calls[1].MaxDiskUse != 0.7 {
 			t.Errorf("above it: %+v, %d images", f.calls, f.images)
 		}
-		for _, text := range []string{"removed molecule-local/one:1 of one (10B): its disk is too " +
-			"full", "pruned images (3) and build caches (0) of 30B: 95% of the disk of /x"} {
+		for _, text := range []string{"removed molecule-local/one:1 of one (10B): its disk is " +
+			"too full", "pruned images (3) and build caches (0) of 30B: 95% of the disk of /x"} {
 			if !strings.Contains(log.String(), text) {
 				t.Errorf("the log lacks %q:\n%s", text, log)
 			}

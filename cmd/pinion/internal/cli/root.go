@@ -50,7 +50,8 @@ func (a *app) root() *cobra.Command {
 	cmd.SetErr(a.program.Stderr)
 	cmd.SetFlagErrorFunc(flags.ParseError)
 	cmd.SetUsageFunc(printUsage)
-	cmd.Flags().BoolVar(&showVersion, "version", false, "show the version, as the verb version does")
+	cmd.Flags().BoolVar(&showVersion, "version", false,
+		"show the version, as the verb version does")
 	a.global.Register(cmd)
 	cmd.AddCommand(
 		a.ensureCommand(), a.bakeCommand(), a.runCommand(), a.resolveCommand(), a.lsCommand(),
