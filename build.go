@@ -221,6 +221,7 @@ func (b *Build) end(ctx context.Context, img Image, err error) {
 		if ctx.Err() != nil { // what failed then is nobody's fault
 			last.Failure.Message, last.Failure.Origin, last.Failure.Log =
 				b.name+": "+b.cancellation(), "", nil
+			last.Failure.Step = ""
 		}
 	} else {
 		if img.Outcome == OutcomeHit {

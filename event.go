@@ -170,6 +170,8 @@ type Failure struct {
 	Message string `json:"error"`
 	Origin  Origin `json:"origin,omitempty"`
 	Class   Class  `json:"class"`
+	// Step is the name of the step that failed, for example "[2/3] RUN make"; empty if none did.
+	Step string `json:"step,omitempty"`
 	// Log has the last lines that the failed step printed, see [StepError].
 	Log []string `json:"log,omitempty"`
 	// Checks are what BuildKit had remarked on the Dockerfile before.
@@ -237,6 +239,7 @@ func failureOf(ctx context.Context, err error, clean func(string) string) *Failu
 		f.Origin, f.Checks = e.Origin, slices.Clone(e.Checks)
 	}
 	if step, ok := errors.AsType[*StepError](err); ok {
+		f.Step = clean(step.Step)
 		for _, line := range step.Log {
 			f.Log = append(f.Log, clean(line))
 		}

@@ -21,7 +21,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"os"
 	"slices"
 	"sync"
@@ -85,6 +84,8 @@ type templates struct {
 	// and variables the names of what holds them.
 	redact            *redact.Redactor
 	hidden, variables []string
+	// forge returns where the statuses of a repository's commits go.
+	forge func(git.Remote) (Forge, bool)
 }
 
 // loadTemplates reads the config file. earlier is what was read before, or empty.
@@ -95,14 +96,13 @@ func (s settings) loadTemplates(earlier templates) (*templates, error) {
 	}
 	opts := []resolver.ClientOption{resolver.WithTokenHint(setup.TokenHint),
 		resolver.WithServers(setup.Servers)}
-	hidden := union(earlier.hidden, setup.Credentials.Secrets())
+	hidden := union(earlier.hidden, setup.Secrets())
 	client := resolver.NewClient(setup.Credentials, opts...)
 	return &templates{
 		catalogue: setup.Catalogue, creds: setup.Credentials,
 		heads: client, client: client, public: resolver.NewClient(nil, opts...),
 		redact: redact.New(hidden...), hidden: hidden,
-		variables: union(earlier.variables,
-			slices.Collect(maps.Values(setup.Catalogue.TokenEnvs()))),
+		variables: union(earlier.variables, setup.SecretEnvs()), forge: setup.Forge,
 	}, nil
 }
 

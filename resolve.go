@@ -59,6 +59,21 @@ func (o *Orchestrator) Templates() []Resolution {
 	return list
 }
 
+// Forge is a repository at a forge that takes commit statuses.
+type Forge = resolver.Forge
+
+// Forge returns the repository of a template at its forge, and false if the config file has no
+// token for commit statuses there, if nothing is built of the template, and if there is no such
+// template. It contacts nothing.
+func (o *Orchestrator) Forge(name string) (Forge, bool) {
+	current := o.current.Load()
+	t, err := current.catalogue.Template(name)
+	if err != nil || t.Given != "" || o.source.Mode == resolver.ModeRegistry {
+		return Forge{}, false
+	}
+	return current.forge(t.Remote)
+}
+
 // Resolve asks the git server what the name stands for, and contacts nothing else. It builds
 // nothing. In registry mode, and if the catalogue gives the image, it makes no request.
 func (o *Orchestrator) Resolve(ctx context.Context, name string) (Resolution, error) {

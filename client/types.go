@@ -178,6 +178,8 @@ type Failure struct {
 	Message string `json:"error"`
 	Origin  string `json:"origin,omitempty"`
 	Class   Class  `json:"class"`
+	// Step is the name of the step that failed; empty if none did.
+	Step string `json:"step,omitempty"`
 	// Log has the last lines that the failed step printed.
 	Log    []string `json:"log,omitempty"`
 	Checks []Check  `json:"checks,omitempty"`

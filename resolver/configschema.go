@@ -166,5 +166,14 @@ var keyNotes = map[string]keyNote{
 	"servers.client_cert": {text: "PEM file with a certificate to show to the server."},
 	"servers.client_key":  {text: "PEM file with the certificate's key."},
 
+	"servers.forge": {
+		text: "What serves the server's API. It is known of github.com, gitlab.com and " +
+			"codeberg.org.",
+		choices: forgeKinds()},
+	"servers.status_token_env": {
+		text: "Name of the environment variable with a token for commit statuses, which pinion " +
+			"serve --watch sends. The default is to send none.",
+		pattern: `^[A-Za-z_][A-Za-z0-9_]*$`},
+
 	"frontends": {text: "Images without tag that # syntax= may name besides docker/dockerfile."},
 }

@@ -3,6 +3,7 @@ package resolver
 import (
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -25,6 +26,8 @@ type serverConfig struct {
 	CAFile     string `yaml:"ca_file"`
 	ClientCert string `yaml:"client_cert"`
 	ClientKey  string `yaml:"client_key"`
+	Forge      string `yaml:"forge"`
+	StatusEnv  string `yaml:"status_token_env"`
 }
 
 // The values of redirects.
@@ -93,6 +96,9 @@ func (r reader) server(node *yaml.Node) (string, error) {
 		return "", err
 	}
 	s, err := entry.server(filepath.Dir(r.path))
+	if err == nil {
+		err = entry.reports(host, &s)
+	}
 	if err != nil {
 		return "", err
 	}
@@ -130,6 +136,27 @@ func (e serverConfig) server(dir string) (Server, error) {
 	return s, err
 }
 
+// reports checks what an entry says of commit statuses.
+func (e serverConfig) reports(host string, s *Server) error {
+	s.Forge, s.StatusTokenEnv = ForgeKind(e.Forge), e.StatusEnv
+	if e.Forge == "" {
+		s.Forge = forgeOf(host)
+	}
+	switch {
+	case e.Forge != "" && !slices.Contains(forgeKinds(), e.Forge):
+		return inKey(fmt.Errorf("%w: forge is one of %s, not %s", ErrInvalidInput,
+			strings.Join(forgeKinds(), ", "), quote(e.Forge)), "forge")
+	case e.StatusEnv != "" && !isEnvName(e.StatusEnv):
+		// The error doesn't repeat it: it may be the token.
+		return inKey(fmt.Errorf("%w: status_token_env of host %s: give the name of an environment "+
+			"variable, never the token itself", ErrInvalidInput, host), "status_token_env")
+	case e.StatusEnv != "" && s.Forge == "":
+		return inKey(fmt.Errorf("%w: host %s gets statuses, so say what it is: forge is one of %s",
+			ErrInvalidInput, host, strings.Join(forgeKinds(), ", ")), "status_token_env")
+	}
+	return nil
+}
+
 func (s Server) describe() string {
 	var text string
 	if s.FollowRedirects {
@@ -140,6 +167,10 @@ func (s Server) describe() string {
 	}
 	if s.ClientCert != "" {
 		text += ", with the client certificate " + s.ClientCert
+	}
+	if s.StatusTokenEnv != "" {
+		text += fmt.Sprintf(", a %s that gets statuses with the token in %s", s.Forge,
+			s.StatusTokenEnv)
 	}
 	return text
 }

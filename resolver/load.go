@@ -27,6 +27,8 @@ type Setup struct {
 	Catalogue   *Catalogue
 	Credentials Credentials
 	Servers     Servers
+	// StatusTokens are for commit statuses, by host[:port].
+	StatusTokens map[string]string
 	// TokenHint returns where the token of a host comes from, for [WithTokenHint].
 	TokenHint func(host string) string
 }
@@ -63,8 +65,9 @@ func Load(cfg LoadConfig) (Setup, error) {
 		}
 		return cmp.Or(names[host], "a token_env for "+host+" under credentials in the config file")
 	}
-	return Setup{Catalogue: catalogue, Credentials: creds, Servers: catalogue.Servers(),
-		TokenHint: hint}, nil
+	servers := catalogue.Servers()
+	return Setup{Catalogue: catalogue, Credentials: creds, Servers: servers, TokenHint: hint,
+		StatusTokens: cfg.statusTokens(servers)}, nil
 }
 
 // variable returns the value of an environment variable without blanks around it.

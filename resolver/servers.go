@@ -17,6 +17,10 @@ type Server struct {
 	// CAFile has certificates that are trusted besides the system's, and ClientCert and ClientKey
 	// are shown to the server: PEM files, "" for none.
 	CAFile, ClientCert, ClientKey string
+	// Forge is what the server is, "" if that is not known.
+	Forge ForgeKind
+	// StatusTokenEnv names the environment variable with the token for commit statuses, "" for none.
+	StatusTokenEnv string
 
 	tls *tls.Config // what the files have, nil for none
 }
