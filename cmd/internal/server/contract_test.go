@@ -158,8 +158,8 @@ func TestOpenAPI(t *testing.T) {
 		d.check(t, method, path, a)
 		return a
 	}
-	const images, builds, events, hook = "/v1/images/{name}", "/v1/builds/{id}",
-		"/v1/builds/{id}/events", "/v1/hooks/gitea"
+	const images, builds, events = "/v1/images/{name}", "/v1/builds/{id}",
+		"/v1/builds/{id}/events"
 	const cancel, retry = builds + "/cancel", builds + "/retry"
 	for _, path := range []string{"/healthz", "/readyz", "/metrics", "/openapi.yaml", "/v1/images",
 		"/v1/templates", "/v1/builds", "/v1/usage", "/v1/doctor", "/v1/session"} {
@@ -268,17 +268,22 @@ func TestOpenAPI(t *testing.T) {
 		}
 	}
 
-	push := `{"ref":"refs/heads/main","repository":{"full_name":"a/b"}}`
-	signed := func(body string) []string {
-		return []string{"Content-Type", "application/json", "X-Gitea-Event", "push",
-			"X-Gitea-Signature", sign(strings.Repeat("h", MinToken), body)}
+	for _, d := range deliveries(strings.Repeat("h", MinToken)) {
+		path := "/v1/hooks/" + d.forge
+		ask(http.MethodPost, path, path, d.body, d.header...)
 	}
-	ask(http.MethodPost, hook, hook, push, signed(push)...)
-	ask(http.MethodPost, hook, hook, push, signed(push)...)
-	ask(http.MethodPost, hook, hook, push, signed(push+" ")...)
-	ask(http.MethodPost, hook, hook, "{}", signed("{}")...)
-	ask(http.MethodPost, hook, hook, push, "Content-Type", "text/plain")
-	ask(http.MethodPost, hook, hook, strings.Repeat(" ", 2<<20), signed("")...)
+	for _, f := range hookForges() {
+		path := "/v1/hooks/" + f.name
+		for _, body := range []string{`{"repository":{"full_name":"a/b"},"ref":"refs/heads/x"}`, "{}",
+			strings.Repeat(" ", 2<<20)} {
+			header := signedAs(f, strings.Repeat("h", MinToken), body)
+			ask(http.MethodPost, path, path, body, header...)
+			ask(http.MethodPost, path, path, body, header...)
+			ask(http.MethodPost, path, path, body, append(header, f.event, "other")...)
+			ask(http.MethodPost, path, path, body, append(header, "Content-Type", "text/plain")...)
+		}
+		ask(http.MethodPost, path, path, "{}", "Content-Type", "application/json")
+	}
 
 	for _, err := range []error{errors.New("x"),
 		&pinion.Error{Origin: pinion.OriginDocker, Err: pinion.ErrStore}} {
@@ -294,7 +299,10 @@ func TestOpenAPI(t *testing.T) {
 	ask(http.MethodGet, "/readyz", "/readyz", "")
 	ask(http.MethodPost, images, "/v1/images/there", "")
 	plain := newStage(t)
-	d.check(t, http.MethodPost, hook, plain.ask(t, http.MethodPost, hook, push))
+	for _, f := range hookForges() {
+		path := "/v1/hooks/" + f.name
+		d.check(t, http.MethodPost, path, plain.ask(t, http.MethodPost, path, "{}"))
+	}
 	bare := func(path string) string { return strings.NewReplacer("{", "", "}", "").Replace(path) }
 	for path, item := range d.root["paths"].(map[string]any) {
 		for method, operation := range item.(map[string]any) {
@@ -306,8 +314,8 @@ func TestOpenAPI(t *testing.T) {
 	token = nil
 	for path, item := range d.root["paths"].(map[string]any) {
 		for method := range item.(map[string]any) {
-			if method != "parameters" && !slices.Contains([]string{"/healthz", "/readyz", hook,
-				session}, path) {
+			if method != "parameters" && !strings.HasPrefix(path, "/v1/hooks/") &&
+				!slices.Contains([]string{"/healthz", "/readyz", session}, path) {
 				ask(strings.ToUpper(method), path, bare(path), "")
 			}
 		}

@@ -1,16 +1,14 @@
 package server
 
 import (
-	"crypto/hmac"
 	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"mime"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -21,10 +19,10 @@ import (
 // maxDeliveries is the number of remembered deliveries. The oldest is forgotten first.
 const maxDeliveries = 1024
 
-// signature is a body's HMAC-SHA256.
+// signature is an event's HMAC-SHA256.
 type signature = [sha256.Size]byte
 
-// hook receives Gitea's webhooks. A push event only causes a look-up of the branch at the git
+// hook receives the webhooks of forges. A push event only causes a look-up of the branch at the git
 // server; nothing else in it is trusted.
 type hook struct {
 	secret []byte
@@ -47,31 +45,15 @@ func newHook(secret string, notify NotifyFunc) *hook {
 		latest: make([]signature, maxDeliveries)}
 }
 
-// signatureOf returns the signature in Gitea's header: the body's HMAC-SHA256 under the secret, in
-// hex.
-func signatureOf(r *http.Request) (got signature, ok bool) {
-	text, err := hex.DecodeString(r.Header.Get("X-Gitea-Signature"))
-	if err != nil || len(text) != len(got) {
-		return got, false
-	}
-	return signature(text), true
-}
-
-func (h *hook) verify(body []byte, got signature) bool {
-	mac := hmac.New(sha256.New, h.secret)
-	_, _ = mac.Write(body) // never fails
-	return hmac.Equal(got[:], mac.Sum(nil))
-}
-
-// firstSeen returns when a body with this signature was first accepted, or zero. Nothing else of a
-// delivery is signed. A replay could only cause one more request to the git server.
+// firstSeen returns when an event with this signature was first accepted, or zero. A replay could
+// only cause one more request to the git server.
 func (h *hook) firstSeen(s signature) time.Time {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.seen[s]
 }
 
-// remember records a body that caused a look-up. All others are new when they come again.
+// remember records an event that caused a look-up. All others are new when they come again.
 func (h *hook) remember(s signature, now time.Time) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -83,29 +65,27 @@ func (h *hook) remember(s signature, now time.Time) {
 	h.next = (h.next + 1) % len(h.latest)
 }
 
-// push is the part of a push event that the server reads.
-type push struct {
-	Ref        string `json:"ref"`
-	Repository struct {
-		FullName string `json:"full_name"`
-	} `json:"repository"`
-}
-
-// checkWebhook refuses a request that cannot be a signed webhook before its body is read.
-func (s *Server) checkWebhook(r *http.Request) *problem {
-	if s.hook == nil {
-		return refusal(http.StatusNotFound, "no-such-route", "There is no webhook",
-			"start the server with --watch and a secret for webhooks")
+// checkWebhook refuses a request that cannot be a signed webhook of that forge before its body is
+// read.
+func (s *Server) checkWebhook(f hookForge) func(*http.Request) *problem {
+	return func(r *http.Request) *problem {
+		if s.hook == nil {
+			return refusal(http.StatusNotFound, "no-such-route", "There is no webhook",
+				"start the server with --watch and a secret for webhooks")
+		}
+		kind, remedy := contentType(r), "choose application/json in the webhook's settings"
+		if f.forms {
+			remedy += ", or " + typeForm
+		}
+		if kind != typeJSON && (kind != typeForm || !f.forms) {
+			return refusal(http.StatusUnsupportedMediaType, "unsupported-media-type",
+				"The webhook's content type is not supported", remedy)
+		}
+		if p, value, ok := f.proofOf(r); !f.isPing(r) && (!ok || !p.isPossible(value, s.hook.secret)) {
+			return badSignature(f)
+		}
+		return nil
 	}
-	if kind := contentType(r); kind != typeJSON && kind != typeForm {
-		return refusal(http.StatusUnsupportedMediaType, "unsupported-media-type",
-			"The webhook's content type is not supported",
-			"choose application/json in the webhook's settings, or "+typeForm)
-	}
-	if _, ok := signatureOf(r); !ok {
-		return badSignature()
-	}
-	return nil
 }
 
 // The content types of a webhook. In a form the event is the field payload.
@@ -123,9 +103,9 @@ func contentType(r *http.Request) string {
 	return kind
 }
 
-// readEvent returns the event of a signed webhook. Gitea signs the event itself, also in a form;
-// other forges sign the body as it is sent.
-func (h *hook) readEvent(r *http.Request, sent signature) ([]byte, error) {
+// readEvent returns the event of a webhook whose sender has the secret. Gitea signs the event
+// itself, also in a form; other forges sign the body as it is sent.
+func (h *hook) readEvent(r *http.Request, f hookForge) ([]byte, error) {
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
 		return nil, err
@@ -138,37 +118,55 @@ func (h *hook) readEvent(r *http.Request, sent signature) ([]byte, error) {
 		}
 		event = []byte(form.Get("payload"))
 	}
-	if !h.verify(event, sent) && !h.verify(body, sent) {
+	if p, value, ok := f.proofOf(r); !ok || !p.proves(value, h.secret, event, body) {
 		return nil, errors.New("the signature is wrong")
 	}
 	return event, nil
 }
 
-func badSignature() *problem {
+func badSignature(f hookForge) *problem {
 	return refusal(http.StatusForbidden, "not-signed", "The signature is wrong",
-		"X-Gitea-Signature must be the HMAC-SHA256 of the event under the server's secret, in hex")
+		f.proofs[0].describe())
 }
 
-// gitea handles a push event.
-func (s *Server) gitea(w http.ResponseWriter, r *http.Request) {
-	got, _ := signatureOf(r)
-	event, err := s.hook.readEvent(r, got)
+// receive handles the webhooks of a forge.
+func (s *Server) receive(f hookForge) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if f.isPing(r) {
+			w.WriteHeader(http.StatusNoContent)
+			return
+		}
+		event, err := s.hook.readEvent(r, f)
+		switch {
+		case err != nil:
+			s.writeProblem(w, r, badSignature(f))
+		case !f.isPush(r):
+			w.WriteHeader(http.StatusNoContent)
+		default:
+			s.pushed(w, r, f, event)
+		}
+	}
+}
+
+// pushed handles a push event.
+func (s *Server) pushed(w http.ResponseWriter, r *http.Request, f hookForge, event []byte) {
+	p, err := f.read(event)
 	if err != nil {
-		s.writeProblem(w, r, badSignature())
+		s.writeProblem(w, r, badRequest(err.Error()))
 		return
 	}
-	var p push
-	switch {
-	case r.Header.Get("X-Gitea-Event") != "push":
-		w.WriteHeader(http.StatusNoContent)
-		return
-	case json.Unmarshal(event, &p) != nil || p.Repository.FullName == "":
-		s.writeProblem(w, r, badRequest("the event is not a push event"))
-		return
+	// Where the ID of a delivery counts, it is the sender's word, as all of the body is.
+	key := sum(s.hook.secret, []byte(r.Header.Get(f.delivery)), event)
+	now := time.Now() // before the look-ups that the next lines schedule
+	since := s.hook.firstSeen(key)
+	names, known := []string{}, len(p.refs) == 0
+	for _, ref := range p.refs {
+		more, ok := s.hook.notify(p.repository, ref, since)
+		names, known = append(names, more...), known || ok
 	}
-	now := time.Now() // before the look-up that the next line schedules
-	names, known := s.hook.notify(p.Repository.FullName, p.Ref, s.hook.firstSeen(got))
-	at := s.clean(p.Repository.FullName)
+	slices.Sort(names)
+	names = slices.Compact(names)
+	at := s.clean(p.repository)
 	switch {
 	case !known:
 		s.writeProblem(w, r, refusal(http.StatusNotFound, "not-in-catalogue",
@@ -178,9 +176,9 @@ func (s *Server) gitea(w http.ResponseWriter, r *http.Request) {
 	case len(names) == 0:
 		w.WriteHeader(http.StatusNoContent)
 	default:
-		s.hook.remember(got, now)
-		s.log.Info(fmt.Sprintf("webhook: push to %s %s: looking up %s", at, s.clean(p.Ref),
-			strings.Join(names, ", ")))
+		s.hook.remember(key, now)
+		s.log.Info(fmt.Sprintf("webhook: push to %s %s: looking up %s", at,
+			s.clean(strings.Join(p.refs, ", ")), strings.Join(names, ", ")))
 		s.writeJSON(w, http.StatusAccepted, struct {
 			Schema    int      `json:"schema"`
 			Templates []string `json:"templates"`

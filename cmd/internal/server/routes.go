@@ -32,7 +32,7 @@ type route struct {
 }
 
 func (s *Server) routes() []route {
-	return []route{
+	all := []route{
 		{pattern: "GET /healthz", handle: s.health, public: true},
 		{pattern: "GET /readyz", handle: s.readiness, public: true},
 		{pattern: "GET /metrics", handle: s.showMetrics},
@@ -57,9 +57,13 @@ func (s *Server) routes() []route {
 		{pattern: "GET /v1/builds/{id}/events", handle: s.stream},
 		{pattern: "POST /v1/builds/{id}/cancel", handle: s.cancel, check: s.operators},
 		{pattern: "POST /v1/builds/{id}/retry", handle: s.retry},
-		{pattern: "POST /v1/hooks/gitea", handle: s.gitea, public: true,
-			maxBody: s.limits.hookBytes, readers: s.readers, slots: s.hooks, check: s.checkWebhook},
 	}
+	for _, f := range hookForges() {
+		all = append(all, route{pattern: "POST /v1/hooks/" + f.name, handle: s.receive(f),
+			public: true, maxBody: s.limits.hookBytes, readers: s.readers, slots: s.hooks,
+			check: s.checkWebhook(f)})
+	}
+	return all
 }
 
 // Handler returns the handler of all requests.
