@@ -21,6 +21,7 @@ type ledger struct {
 	metrics *metrics
 	idle    *idleness
 	log     *slog.Logger
+	report  func(pinion.BuildStatus) // is called with mu held, so that the order is right
 
 	mu      sync.Mutex
 	closed  bool // no interest is held any more
@@ -45,8 +46,11 @@ type interest struct {
 	end  func()
 }
 
-func newLedger(keep int, m *metrics, idle *idleness, log *slog.Logger) *ledger {
-	return &ledger{keep: keep, metrics: m, idle: idle, log: log, entries: map[string]*entry{}}
+func newLedger(
+	keep int, m *metrics, idle *idleness, log *slog.Logger, report func(pinion.BuildStatus),
+) *ledger {
+	return &ledger{keep: keep, metrics: m, idle: idle, log: log, report: report,
+		entries: map[string]*entry{}}
 }
 
 // add enters a build, unless it is in the ledger. If it is of the branch's head, add marks the
@@ -66,6 +70,9 @@ func (l *ledger) add(b Build, head bool, start time.Time) {
 	l.order = append(l.order, e)
 	l.metrics.inFlight.Add(1)
 	l.idle.enter()
+	if s := b.Status(); s.Ended.IsZero() {
+		l.report(s)
+	}
 	go func() {
 		<-b.Done()
 		l.end(e)
@@ -152,6 +159,7 @@ func (l *ledger) end(e *entry) {
 	s := e.build.Status()
 	l.metrics.countBuild(s)
 	logEnd(l.log, s)
+	l.report(e.status())
 	l.idle.leave()
 	close(e.ended)
 }

@@ -128,3 +128,36 @@ func (b *syncBuffer) String() string {
 	defer b.mu.Unlock()
 	return b.text.String()
 }
+
+// TestReports: each build is reported when it begins and when it has ended, once, however many
+// callers it has; of hits, only those of a watcher are.
+func TestReports(t *testing.T) {
+	var mu sync.Mutex
+	var got []string
+	seen := func() string {
+		mu.Lock()
+		defer mu.Unlock()
+		return strings.Join(got, ", ")
+	}
+	s := newStage(t, WithReports(func(b pinion.BuildStatus) {
+		mu.Lock()
+		defer mu.Unlock()
+		text := b.Name + " " + string(b.State)
+		if !b.SupersededBy.IsZero() {
+			text += " superseded"
+		}
+		got = append(got, text)
+	}))
+	s.ask(t, http.MethodPost, "/v1/images/there", "")
+	s.ask(t, http.MethodPost, "/v1/images/made", "")
+	s.ask(t, http.MethodPost, "/v1/images/made", "")
+	s.MarkSuperseded("made", revision(t, "b"), time.Now())
+	s.backend.build("made").end(imageOf("made", pinion.OutcomeBuilt), nil)
+	eventually(t, "its end", func() bool { return strings.Contains(seen(), "done") })
+	if _, err := s.Warm(t.Context(), "there"); err != nil {
+		t.Fatal(err)
+	}
+	if want := "made running, made done superseded, there done"; seen() != want {
+		t.Errorf("reported %s, not %s", seen(), want)
+	}
+}

@@ -30,6 +30,7 @@ type Server struct {
 	// anyRevision lets callers request commits that are not on the template's branch.
 	anyRevision bool
 	observer    func(name string)
+	report      func(pinion.BuildStatus)
 	watchState  func() WatchState // nil without a watcher
 	pruneState  func() PruneState // nil if nothing prunes
 	disk        func(context.Context) (pinion.Disk, error)
@@ -84,6 +85,11 @@ func WithAnyRevision() Option { return func(s *Server) { s.anyRevision = true } 
 // template is found. It must not block. The default does nothing.
 func WithObserver(f func(name string)) Option { return func(s *Server) { s.observer = f } }
 
+// WithReports sets a function that is called with the status of each build of this server when it
+// begins, and again when it has ended, and with that of each hit on what a watcher follows. It must
+// not block. The default does nothing.
+func WithReports(f func(pinion.BuildStatus)) Option { return func(s *Server) { s.report = f } }
+
 // WithLogger sets the logger, which gets one line for each request. The default discards them.
 func WithLogger(l *slog.Logger) Option { return func(s *Server) { s.log = l } }
 
@@ -97,12 +103,12 @@ func New(o Orchestrator[*pinion.Call], opts ...Option) *Server {
 
 func newServer(o Orchestrator[Call], opts ...Option) *Server {
 	s := &Server{orchestrator: o, limits: defaultLimits(), log: slog.New(slog.DiscardHandler),
-		observer: func(string) {}}
+		observer: func(string) {}, report: func(pinion.BuildStatus) {}}
 	for _, o := range opts {
 		o(s)
 	}
 	s.metrics = newMetrics(s.version)
-	s.builds = newLedger(s.limits.history, s.metrics, &s.idle, s.log)
+	s.builds = newLedger(s.limits.history, s.metrics, &s.idle, s.log, s.report)
 	s.interests, s.streams, s.hooks = newSlots(s.limits.interests), newSlots(s.limits.streams),
 		newSlots(s.limits.hooks)
 	s.readers = newReaders(s.limits.readers, s.limits.readersEach)
@@ -190,8 +196,12 @@ func (s *Server) Warm(ctx context.Context, name string) (Call, error) {
 	defer s.gate.leave()
 	start := time.Now()
 	c, err := s.orchestrator.Start(ctx, name, pinion.Prewarm(), pinion.AskedBy("watch"))
-	if err != nil || c.Hit() {
+	if err != nil {
 		return c, err
+	}
+	if c.Hit() {
+		s.report(c.Status())
+		return c, nil
 	}
 	s.builds.add(c, true, start)
 	s.builds.hold(c, func() {})

@@ -233,11 +233,11 @@ func (r *repo) update(ctx context.Context, name string, found head, start time.T
 		return nil
 	}
 	if t.build != nil {
-		switch {
-		case t.current == found:
+		if t.current == found {
 			return nil
-		case t.build.Status().State != pinion.BuildQueued:
-			r.watcher.builder.MarkSuperseded(name, found.revision, start)
+		}
+		r.watcher.builder.MarkSuperseded(name, found.revision, start)
+		if t.build.Status().State != pinion.BuildQueued {
 			return nil // the end of the build causes another look-up
 		}
 		t.build.Leave()
