@@ -45,7 +45,8 @@ type Forge struct {
 	Remote git.Remote
 	// Token is for the API of the remote's host alone.
 	Token string
-	// TLS has the certificates of the configuration, nil for none.
+	// TLS has the certificates of the configuration, nil for none. It is shared, and must not be
+	// changed.
 	TLS *tls.Config
 }
 
@@ -72,11 +73,7 @@ func (s Setup) Forge(r git.Remote) (Forge, bool) {
 	if token == "" {
 		return Forge{}, false
 	}
-	f := Forge{Kind: server.Forge, Remote: r, Token: token}
-	if server.tls != nil {
-		f.TLS = server.tls.Clone()
-	}
-	return f, true
+	return Forge{Kind: server.Forge, Remote: r, Token: token, TLS: server.tls}, true
 }
 
 // statusTokens returns the tokens for commit statuses by host.

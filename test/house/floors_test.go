@@ -33,10 +33,13 @@ var floors = [][]string{
 	{"."},
 	{
 		"cmd/internal/buildversion", "cmd/internal/container", "cmd/internal/daemon",
-		"cmd/internal/exitcode", "cmd/internal/history", "cmd/internal/page",
-		"cmd/internal/schema", "cmd/internal/terminal",
+		"cmd/internal/exitcode", "cmd/internal/history", "cmd/internal/outbox",
+		"cmd/internal/page", "cmd/internal/schema", "cmd/internal/terminal",
 	},
-	{"cmd/internal/daemon/serve", "cmd/internal/server"},
+	{
+		"cmd/internal/daemon/serve", "cmd/internal/forge", "cmd/internal/notify",
+		"cmd/internal/server",
+	},
 	{"cmd/internal/tidy", "cmd/internal/watch"},
 	{
 		"cmd/pinion/internal/cli/envdoc", "cmd/pinion/internal/cli/flags",
