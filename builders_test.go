@@ -111,7 +111,8 @@ func TestDoctorOnBuildx(t *testing.T) {
 // buildx and what it runs see none of Pinion's secrets, including those that the config file names.
 func TestSecretsThatBuildxDoesNotSee(t *testing.T) {
 	config := filepath.Join(t.TempDir(), "config.yaml")
-	text := "credentials:\n  - host: git.example\n    token_env: TEAM_GIT_TOKEN\n"
+	text := "credentials:\n  - host: git.example\n    token_env: TEAM_GIT_TOKEN\n" +
+		"servers: [{host: git.example, forge: gitea, status_token_env: TEAM_STATUS_TOKEN}]\n"
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -119,7 +120,8 @@ func TestSecretsThatBuildxDoesNotSee(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []string{EnvToken, EnvServeToken, EnvOperatorToken, EnvHookSecret, "TEAM_GIT_TOKEN"}
+	want := []string{EnvToken, EnvServeToken, EnvOperatorToken, EnvHookSecret,
+		EnvNotifySecret, "TEAM_GIT_TOKEN", "TEAM_STATUS_TOKEN"}
 	if got := o.builders.Secrets(); !slices.Equal(got, want) {
 		t.Errorf("the secrets are in %q, want %q", got, want)
 	}

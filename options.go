@@ -49,6 +49,7 @@ const (
 	EnvServeToken    = "PINION_SERVE_TOKEN"
 	EnvOperatorToken = "PINION_OPERATOR_TOKEN"
 	EnvHookSecret    = "PINION_HOOK_SECRET" //nolint:gosec // a name, not a token
+	EnvNotifySecret  = "PINION_NOTIFY_SECRET"
 )
 
 // NativePlatform stands for the builder's own platform.
@@ -327,8 +328,8 @@ func (s settings) builderConfig(variables func() []string) builder.Config {
 	c := builder.Config{
 		Lookup: s.lookup, Addr: s.addr, TLS: s.tls, Name: s.builder, Engine: s.engineConfig(),
 		StartManaged: s.managed, Secrets: func() []string {
-			return append([]string{EnvToken, EnvServeToken, EnvOperatorToken, EnvHookSecret},
-				variables()...)
+			return append([]string{EnvToken, EnvServeToken, EnvOperatorToken, EnvHookSecret,
+				EnvNotifySecret}, variables()...)
 		},
 	}
 	if s.addr == ManagedBuilder {

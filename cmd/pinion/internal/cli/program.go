@@ -43,6 +43,7 @@ type Orchestrator interface {
 	Ensure(ctx context.Context, name string, opts ...pinion.EnsureOption) (pinion.Image, error)
 	Resolve(ctx context.Context, name string) (pinion.Resolution, error)
 	Head(ctx context.Context, name string) (pinion.Resolution, error)
+	Forge(name string) (pinion.Forge, bool)
 	Bake(ctx context.Context, names ...string) (pinion.BakeFile, error)
 	Prune(ctx context.Context, opts pinion.PruneOptions) (pinion.PruneReport, error)
 	Reset(ctx context.Context, opts pinion.ResetOptions) (pinion.PruneReport, error)

@@ -26,10 +26,14 @@ loopback, every caller must send a token of at least 16 characters, from --token
 PINION_SERVE_TOKEN; if the server also has a socket, callers there must send it as well. The server
 has no TLS of its own; use a proxy for that.
 
-With --watch the server follows the branches of templates, by polling and by Gitea's webhooks, and
-builds new commits before they are requested. It follows templates that have an image, templates
-that are requested while it runs, and those of --warm. It follows no others, because each may take
-gigabytes.
+With --watch the server follows the branches of templates, by polling and by the webhooks of Gitea,
+Forgejo, GitHub, GitLab and Bitbucket, and builds new commits before they are requested. It follows
+templates that have an image, templates that are requested while it runs, and those of --warm. It
+follows no others, because each may take gigabytes. If the config file has a token for that, the
+server sets the commit's status at the forge.
+
+With --notify-url the server sends a signed webhook for each build that was built, failed or was
+superseded. docs/forges.md has the setup of all of these.
 
 With --prune the server removes old images by itself: at each --prune-interval what "pinion prune"
 with the same flags would remove, and when more than --disk-high of the images' disk is in use, the
@@ -67,6 +71,7 @@ type serveFlags struct {
 	secretFile   string
 	anySHA       bool
 	prune        servePruneFlags
+	reports      reportFlags
 }
 
 func (a *app) serveCommand() *cobra.Command {
@@ -108,7 +113,8 @@ func (a *app) serveCommand() *cobra.Command {
 	fs.StringSliceVar(&f.warm, "warm", nil, "`names` of templates to follow from the start")
 	_ = cmd.RegisterFlagCompletionFunc("warm", a.completeNames(0))
 	fs.StringVar(&f.secretFile, "hook-secret-file", "",
-		"`file` with the secret of Gitea's webhooks (PINION_HOOK_SECRET)")
+		"`file` with the secret of the forges' webhooks (PINION_HOOK_SECRET)")
+	f.reports.add(fs)
 	fs.BoolVar(&f.anySHA, "allow-any-sha", false,
 		"allow requests for commits that are not on the template's branch")
 	f.prune.register(fs)
@@ -116,7 +122,7 @@ func (a *app) serveCommand() *cobra.Command {
 }
 
 // secrets of a server. An empty one is unset.
-type secrets struct{ token, operator, hook string }
+type secrets struct{ token, operator, hook, notify string }
 
 // check rejects wrong flags, and returns the secrets.
 func (f *serveFlags) check(env flags.Environment) (s secrets, err error) {
@@ -142,6 +148,9 @@ func (f *serveFlags) check(env flags.Environment) (s secrets, err error) {
 	}
 	if s.hook, err = flags.Secret("--hook-secret-file", f.secretFile, pinion.EnvHookSecret,
 		env.HookSecret, server.MinToken); err != nil {
+		return s, err
+	}
+	if s.notify, err = f.reports.check(env); err != nil {
 		return s, err
 	}
 	i := slices.IndexFunc(f.listen, isTCP)
@@ -174,7 +183,7 @@ func (a *app) serve(ctx context.Context, f *serveFlags, pruning tidy.Config) err
 		return err
 	}
 	own := redact.New(slices.DeleteFunc(
-		[]string{hidden.token, hidden.operator, hidden.hook},
+		[]string{hidden.token, hidden.operator, hidden.hook, hidden.notify, f.reports.notifyURL},
 		func(s string) bool { return s == "" },
 	)...)
 	s, err := a.open(flags.Display{})
@@ -207,6 +216,9 @@ func (a *app) serve(ctx context.Context, f *serveFlags, pruning tidy.Config) err
 			opts = append(opts, server.WithHistory(past))
 		}
 	}
+	report, endReports := f.reports.start(s, hidden.notify, f.watch)
+	defer endReports()
+	opts = append(opts, server.WithReports(report))
 	if f.idleExit > 0 {
 		opts = append(opts, server.WithIdleExit(f.idleExit))
 	}
@@ -216,8 +228,8 @@ func (a *app) serve(ctx context.Context, f *serveFlags, pruning tidy.Config) err
 	shown, stopPruning := s.tidier.start(ctx, s, pruning)
 	defer stopPruning()
 	opts = append(opts, shown...)
-	notify(a.env.NotifySocket, "READY=1", s.log)
-	defer notify(a.env.NotifySocket, "STOPPING=1", s.log)
+	reportState(a.env.NotifySocket, "READY=1", s.log)
+	defer reportState(a.env.NotifySocket, "STOPPING=1", s.log)
 	defer warnUnready(ctx, s)()
 	if !f.watch {
 		defer s.reloads(ctx, func() {})()

@@ -80,9 +80,9 @@ func warnUnready(ctx context.Context, s *session) (stop func()) {
 	}
 }
 
-// notify sends a state to the service manager that started the program, by sd_notify(3). An empty
+// reportState sends a state to the service manager that started the program, by sd_notify(3). An empty
 // socket means that there is none.
-func notify(socket, state string, log *slog.Logger) {
+func reportState(socket, state string, log *slog.Logger) {
 	if socket == "" {
 		return
 	}

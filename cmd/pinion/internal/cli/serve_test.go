@@ -20,7 +20,10 @@ func TestServeRefusesBeforeItOpensAnything(t *testing.T) {
 	if err := os.WriteFile(short, []byte("short\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	token := strings.Repeat("t", 20)
+	token, long := strings.Repeat("t", 20), filepath.Join(dir, "long")
+	if err := os.WriteFile(long, []byte(token), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	for name, c := range map[string]struct {
 		args, env, word string
 	}{
@@ -55,7 +58,18 @@ func TestServeRefusesBeforeItOpensAnything(t *testing.T) {
 		"an argument":  {"one", "", "unknown command"},
 		"short secret": {"--listen unix:///x --watch", "PINION_HOOK_SECRET=abc",
 			"PINION_HOOK_SECRET"},
-		"empty tokenfile": {"--listen unix:///x --token-file /dev/null", "", "--token-file"},
+		"public, no URL": {"--listen unix:///x --public-url pinion.example", "", "--public-url"},
+		"public, query":  {"--listen unix:///x --public-url https://p/?abc", "", "--public-url"},
+		"notify, unsigned": {"--listen unix:///x --notify-url https://n.example/", "",
+			"--notify-secret-file"},
+		"notify in clear": {"--listen unix:///x --notify-url http://n.example/abc",
+			"PINION_NOTIFY_SECRET=" + token, "use https"},
+		"notify, short": {"--listen unix:///x --notify-url https://n.example/",
+			"PINION_NOTIFY_SECRET=abc", "PINION_NOTIFY_SECRET"},
+		"notify, no base64": {"--listen unix:///x --notify-url https://n.example/",
+			"PINION_NOTIFY_SECRET=whsec_abc-abc-abc-abc-abc", "base64"},
+		"a secret for nothing": {"--listen unix:///x --notify-secret-file " + long, "", "--notify-url"},
+		"empty tokenfile":      {"--listen unix:///x --token-file /dev/null", "", "--token-file"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			variable, value, _ := strings.Cut(c.env, "=")

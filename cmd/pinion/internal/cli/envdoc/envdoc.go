@@ -97,6 +97,8 @@ var variables = []Variable{
 		"`pinion/history` in `$XDG_STATE_HOME` or `~/.local/state`"},
 	{"PINION_HOOK_SECRET", "--hook-secret-file",
 		"secret with which webhooks to `pinion serve` are signed", ""},
+	{"PINION_NOTIFY_SECRET", "--notify-secret-file",
+		"secret with which the notifications of `pinion serve` are signed", ""},
 	{"XDG_RUNTIME_DIR", "--listen",
 		"folder in which `pinion serve` creates its socket, `pinion/pinion.sock`", ""},
 	{"NOTIFY_SOCKET", "",

@@ -40,7 +40,7 @@ const (
 // Environment holds the variables that the command line reads itself. pinion.OptionsFromEnv reads
 // the others. Package envdoc describes all of them.
 type Environment struct {
-	ServeToken, HookSecret, RuntimeDir string
+	ServeToken, HookSecret, NotifySecret, RuntimeDir string
 	// NotifySocket is the socket of a service manager.
 	NotifySocket string
 	// ListenPID is the process to which it passes sockets, and ListenFDs their number.
@@ -71,7 +71,8 @@ func ReadEnvironment(lookup func(string) (string, bool)) Environment {
 		buildkitIdle: get(envBuildKitIdle), buildkitKeep: get(envBuildKitKeep),
 		buildkitRoot: get(envBuildKitRoot), buildkitConfig: get(envBuildKitConfig),
 		ServeToken: get(pinion.EnvServeToken), HookSecret: get(pinion.EnvHookSecret),
-		RuntimeDir: get(envRuntimeDir), NotifySocket: get(envNotifySocket),
+		NotifySecret: get(pinion.EnvNotifySecret),
+		RuntimeDir:   get(envRuntimeDir), NotifySocket: get(envNotifySocket),
 		ListenPID: get(envListenPID), ListenFDs: get(envListenFDs),
 		OperatorToken: get(pinion.EnvOperatorToken),
 		History:       cmp.Or(get(envHistory), xdg.StateDir(lookup, "pinion", "history")),
