@@ -100,6 +100,12 @@ func TestWatchByWebhook(t *testing.T) {
 // hook replaces the webhook of a repository by one whose bodies have that content type.
 func (s *scene) hook(t *testing.T, tmpl template, srv *serveClient, kind string) {
 	t.Helper()
+	s.hookAt(t, tmpl, srv, kind, "gitea")
+}
+
+// hookAt is hook for the route of a forge.
+func (s *scene) hookAt(t *testing.T, tmpl template, srv *serveClient, kind, forge string) {
+	t.Helper()
 	hooks := "/repos/" + tmpl.repo.String() + "/hooks"
 	var before []struct{ ID int64 }
 	if err := s.gitea.Call(t.Context(), "GET", hooks, nil, &before); err != nil {
@@ -113,7 +119,7 @@ func (s *scene) hook(t *testing.T, tmpl template, srv *serveClient, kind string)
 	}
 	err := s.gitea.Call(t.Context(), "POST", hooks, map[string]any{
 		"type": "gitea", "active": true, "events": []string{"push"},
-		"config": map[string]string{"url": srv.url + "/v1/hooks/gitea", "content_type": kind,
+		"config": map[string]string{"url": srv.url + "/v1/hooks/" + forge, "content_type": kind,
 			"secret": hookSecret},
 	}, nil)
 	if err != nil {
