@@ -48,7 +48,8 @@ var floors = [][]string{
 	{"cmd/pinion/internal/cli"},
 	{
 		"cmd/pinion", "cmd/pinion-buildkitd", "cmd/pinion/internal/gendocs", "cmd/servetest",
-		"examples", "examples/library", "examples/manifest", "examples/workspace-server",
+		"examples", "examples/library", "examples/manifest", "examples/notify",
+		"examples/workspace-server",
 	},
 	{
 		"test/bench/stats", "test/compat", "test/demo/hello", "test/disktest", "test/house",

@@ -252,6 +252,10 @@ func TestAStormOfPushes(t *testing.T) {
 		if last := w.built()[2]; last.left || last.status.Revision != revision(1000) {
 			t.Errorf("the last build is %+v", last.status)
 		}
+		// The queued build was marked too, so its end says why.
+		if last := w.marked()[len(w.marked())-1]; last != "one "+revision(1000).Short() {
+			t.Errorf("superseded by %s at last", last)
+		}
 	})
 }
 
