@@ -48,8 +48,8 @@ const (
 const (
 	EnvServeToken    = "PINION_SERVE_TOKEN"
 	EnvOperatorToken = "PINION_OPERATOR_TOKEN"
-	EnvHookSecret    = "PINION_HOOK_SECRET" //nolint:gosec // a name, not a token
-	EnvNotifySecret  = "PINION_NOTIFY_SECRET"
+	EnvHookSecret    = "PINION_HOOK_SECRET"   //nolint:gosec // a name, not a token
+	EnvNotifySecret  = "PINION_NOTIFY_SECRET" //nolint:gosec // a name, not a token
 )
 
 // NativePlatform stands for the builder's own platform.

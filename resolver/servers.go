@@ -19,7 +19,8 @@ type Server struct {
 	CAFile, ClientCert, ClientKey string
 	// Forge is what the server is, "" if that is not known.
 	Forge ForgeKind
-	// StatusTokenEnv names the environment variable with the token for commit statuses, "" for none.
+	// StatusTokenEnv names the environment variable with the token for commit statuses, "" for
+	// none.
 	StatusTokenEnv string
 
 	tls *tls.Config // what the files have, nil for none

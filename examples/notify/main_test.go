@@ -16,8 +16,8 @@ import (
 	"time"
 )
 
-const body = `{"schema":1,"event":"failed","text":"hermes failed: <3","url":"https://p/#/builds/B",` +
-	`"build":{"name":"hermes","failure":{"log":["the last line"]}}}`
+const body = `{"schema":1,"event":"failed","text":"hermes failed: <3",` +
+	`"url":"https://p/#/builds/B","build":{"name":"hermes","failure":{"log":["the last line"]}}}`
 
 // deliver sends a notification that was signed at that time, and returns the status.
 func deliver(t *testing.T, r relay, key string, at time.Time) int {

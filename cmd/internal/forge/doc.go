@@ -1,5 +1,5 @@
-// Package forge says at a forge what became of a commit: it sends commit statuses to Gitea, Forgejo,
-// GitHub and GitLab.
+// Package forge says at a forge what became of a commit: it sends commit statuses to Gitea,
+// Forgejo, GitHub and GitLab.
 //
 // It guarantees that
 //   - no build waits for a forge or fails because of one;

@@ -112,13 +112,16 @@ func TestProtocols(t *testing.T) {
 		"Gitea": {resolver.ForgeGitea, "/acme/template",
 			"POST /api/v1/repos/acme/template/statuses/" + sha + " [token " + token + "] " + built},
 		"Gitea below a path": {resolver.ForgeGitea, "/git/acme/template.git",
-			"POST /git/api/v1/repos/acme/template/statuses/" + sha + " [token " + token + "] " + built},
+			"POST /git/api/v1/repos/acme/template/statuses/" + sha + " [token " +
+				token + "] " + built},
 		"Forgejo": {resolver.ForgeForgejo, "/acme/template",
 			"POST /api/v1/repos/acme/template/statuses/" + sha + " [token " + token + "] " + built},
 		"GitHub Enterprise": {resolver.ForgeGitHub, "/acme/template",
-			"POST /api/v3/repos/acme/template/statuses/" + sha + " [Bearer " + token + "] " + built},
+			"POST /api/v3/repos/acme/template/statuses/" + sha + " [Bearer " +
+				token + "] " + built},
 		"GitLab": {resolver.ForgeGitLab, "/acme/sub/template.git",
-			"POST /api/v4/projects/acme%2Fsub%2Ftemplate/statuses/" + sha + " [" + token + "] " + built},
+			"POST /api/v4/projects/acme%2Fsub%2Ftemplate/statuses/" + sha + " [" +
+				token + "] " + built},
 	} {
 		s := newForge(t, http.StatusCreated)
 		r, log := reporter(pinion.Forge{Kind: c.kind, Remote: parse(t, s.URL+c.path), Token: token})
@@ -136,10 +139,10 @@ func TestProtocols(t *testing.T) {
 // TestGitHubsAPI: the token of github.com goes to its API and to nothing that is called alike.
 func TestGitHubsAPI(t *testing.T) {
 	for remote, want := range map[string]string{
-		"https://github.com/a/b":              "https://api.github.com/repos/a/b/statuses/",
-		"https://github.com:443/a/b":          "https://api.github.com/repos/a/b/statuses/",
-		"https://github.com:8443/a/b":         "https://github.com:8443/api/v3/repos/a/b/statuses/",
-		"https://github.com.evil.example/a/b": "https://github.com.evil.example/api/v3/repos/a/b/statuses/",
+		"https://github.com/a/b":        "https://api.github.com/repos/a/b/statuses/",
+		"https://github.com:443/a/b":    "https://api.github.com/repos/a/b/statuses/",
+		"https://github.com:8443/a/b":   "https://github.com:8443/api/v3/repos/a/b/statuses/",
+		"https://github.com.evil.x/a/b": "https://github.com.evil.x/api/v3/repos/a/b/statuses/",
 	} {
 		m, err := message(pinion.Forge{Kind: resolver.ForgeGitHub, Remote: parse(t, remote)},
 			status{revision: revision(t, sha)})
@@ -153,7 +156,7 @@ func TestStates(t *testing.T) {
 	superseded := build(t)
 	superseded.SupersededBy = revision(t, strings.Repeat("a", 40))
 	failed := func(class pinion.Class, step string) pinion.BuildStatus {
-		return ended(build(t), nil, &pinion.Failure{Class: class, Step: step, Message: "secret host"})
+		return ended(build(t), nil, &pinion.Failure{Class: class, Step: step, Message: "secret"})
 	}
 	cancelled := &pinion.Failure{Class: pinion.ClassCancelled}
 	for name, c := range map[string]struct {
@@ -166,7 +169,8 @@ func TestStates(t *testing.T) {
 			"failed (build) after 42s: [2/3] RUN make", "failed"},
 		"a long step": {failed(pinion.ClassBuild, strings.Repeat("ä", 300)), "failure",
 			"failed (build) after 42s: " + strings.Repeat("ä", 113) + "…", "failed"},
-		"stalled": {failed(pinion.ClassStalled, ""), "failure", "failed (stalled) after 42s", "failed"},
+		"stalled": {failed(pinion.ClassStalled, ""), "failure", "failed (stalled) after 42s",
+			"failed"},
 		"no builder": {failed(pinion.ClassNoBuilder, ""), "error", "failed (no-builder) after 42s",
 			"failed"},
 		"cancelled": {ended(build(t), nil, cancelled), "error", "cancelled after 42s", "canceled"},

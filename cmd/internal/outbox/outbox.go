@@ -73,7 +73,9 @@ func New(subject string, t http.RoundTripper, log *slog.Logger, opts ...Option) 
 	b := &Box{subject: subject, log: log, pause: firstPause, wait: make(chan Write, capacity),
 		stop: stop, done: make(chan struct{}),
 		client: &http.Client{Transport: t, Timeout: sendTimeout,
-			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
+			CheckRedirect: func(*http.Request, []*http.Request) error {
+				return http.ErrUseLastResponse
+			}},
 	}
 	for _, o := range opts {
 		o(b)

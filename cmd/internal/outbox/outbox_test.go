@@ -112,7 +112,9 @@ func TestNobodyAnswers(t *testing.T) {
 	if log := send(t, r.message("x")); !strings.Contains(log, "refused") {
 		t.Errorf("the log is\n%s", log)
 	}
-	log := send(t, func(context.Context) (Message, error) { return Message{}, errors.New("broken") })
+	log := send(t, func(context.Context) (Message, error) {
+		return Message{}, errors.New("broken")
+	})
 	if !strings.Contains(log, "broken") {
 		t.Errorf("the log is\n%s", log)
 	}

@@ -274,8 +274,8 @@ func TestOpenAPI(t *testing.T) {
 	}
 	for _, f := range hookForges() {
 		path := "/v1/hooks/" + f.name
-		for _, body := range []string{`{"repository":{"full_name":"a/b"},"ref":"refs/heads/x"}`, "{}",
-			strings.Repeat(" ", 2<<20)} {
+		for _, body := range []string{`{"repository":{"full_name":"a/b"},"ref":"refs/heads/x"}`,
+			"{}", strings.Repeat(" ", 2<<20)} {
 			header := signedAs(f, strings.Repeat("h", MinToken), body)
 			ask(http.MethodPost, path, path, body, header...)
 			ask(http.MethodPost, path, path, body, header...)

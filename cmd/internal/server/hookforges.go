@@ -20,7 +20,8 @@ type hookForge struct {
 	pushes []string
 	// ping is a kind of event that comes without a proof; "" for none.
 	ping string
-	// proofs are headers with a proof that the sender has the secret. The first that is there counts.
+	// proofs are headers with a proof that the sender has the secret. The first that is there
+	// counts.
 	proofs []hookProof
 	// delivery is the header with the ID of a delivery, for a forge that may send the same body for
 	// two pushes; "" for others.
@@ -55,10 +56,12 @@ type hookProof struct {
 //     X-Hub-Signature is "sha256=" and the HMAC-SHA256 of the body in hex. The connection test of
 //     Data Center sends diagnostics:ping, without a signature.
 func hookForges() []hookForge {
-	sha256Of := func(header string) hookProof { return hookProof{header: header, prefix: "sha256="} }
+	sha256Of := func(header string) hookProof {
+		return hookProof{header: header, prefix: "sha256="}
+	}
 	return []hookForge{
-		{name: "gitea", event: "X-Gitea-Event", pushes: []string{"push"}, forms: true, read: readPush,
-			proofs: []hookProof{{header: "X-Gitea-Signature"}}},
+		{name: "gitea", event: "X-Gitea-Event", pushes: []string{"push"}, forms: true,
+			read: readPush, proofs: []hookProof{{header: "X-Gitea-Signature"}}},
 		{name: "forgejo", event: "X-Forgejo-Event", pushes: []string{"push"}, forms: true,
 			read: readPush, proofs: []hookProof{{header: "X-Forgejo-Signature"},
 				{header: "X-Gitea-Signature"}, sha256Of("X-Hub-Signature-256")}},
@@ -67,9 +70,9 @@ func hookForges() []hookForge {
 		{name: "gitlab", event: "X-Gitlab-Event", pushes: []string{"Push Hook", "Tag Push Hook"},
 			proofs:   []hookProof{{header: "X-Gitlab-Token", isToken: true}},
 			delivery: "Idempotency-Key", read: readGitLabPush},
-		{name: "bitbucket", event: "X-Event-Key", pushes: []string{"repo:push", "repo:refs_changed"},
-			proofs: []hookProof{sha256Of("X-Hub-Signature")}, ping: "diagnostics:ping",
-			read: readBitbucketPush},
+		{name: "bitbucket", event: "X-Event-Key", ping: "diagnostics:ping",
+			pushes: []string{"repo:push", "repo:refs_changed"},
+			proofs: []hookProof{sha256Of("X-Hub-Signature")}, read: readBitbucketPush},
 	}
 }
 

@@ -26,7 +26,8 @@ func deliveries(secret string) []delivery {
 			`"after":"59b20b8d5c6ff8d09518454d4dd8b7b30f095ab5","repository":{"id":1,` +
 			`"name":"Hello-World","full_name":"Codertocat/Hello-World","private":false},` +
 			`"pusher":{"name":"Codertocat"},"created":false,"deleted":false,"forced":false}`
-		forgejo = `{"ref":"refs/heads/develop","before":"28e1879d029cb852e4844d9c718537df08844e03",` +
+		forgejo = `{"ref":"refs/heads/develop",` +
+			`"before":"28e1879d029cb852e4844d9c718537df08844e03",` +
 			`"after":"bffeb74224043ba2feb48d137756c8a9331c449a","repository":{"id":140,` +
 			`"name":"webhooks","full_name":"forgejo/webhooks"}}`
 		gitLab = `{"object_kind":"push","event_name":"push",` +
@@ -94,9 +95,10 @@ func deliveries(secret string) []delivery {
 			[]string{"team_name/repo_name refs/heads/main", "team_name/repo_name refs/tags/v1"}},
 		{"Bitbucket Data Center's push", "bitbucket", dataCenter, []string{"Content-Type",
 			"application/json; charset=utf-8", "X-Event-Key", "repo:refs_changed",
-			"X-Hub-Signature", hub(dataCenter)}, 202, []string{"MYPROJECT/test-repo refs/heads/master"}},
-		{"Bitbucket Data Center's ping", "bitbucket", `{"test":true}`, []string{"Content-Type", json,
-			"X-Event-Key", "diagnostics:ping"}, 204, nil},
+			"X-Hub-Signature", hub(dataCenter)}, 202,
+			[]string{"MYPROJECT/test-repo refs/heads/master"}},
+		{"Bitbucket Data Center's ping", "bitbucket", `{"test":true}`, []string{"Content-Type",
+			json, "X-Event-Key", "diagnostics:ping"}, 204, nil},
 		{"Bitbucket's push, unsigned", "bitbucket", cloud, []string{"Content-Type", json,
 			"X-Event-Key", "repo:push"}, 403, nil},
 		{"Bitbucket's with GitHub's header", "bitbucket", cloud, []string{"Content-Type", json,

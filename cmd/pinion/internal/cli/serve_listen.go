@@ -80,8 +80,8 @@ func warnUnready(ctx context.Context, s *session) (stop func()) {
 	}
 }
 
-// reportState sends a state to the service manager that started the program, by sd_notify(3). An empty
-// socket means that there is none.
+// reportState sends a state to the service manager that started the program, by sd_notify(3). An
+// empty socket means that there is none.
 func reportState(socket, state string, log *slog.Logger) {
 	if socket == "" {
 		return

@@ -68,8 +68,9 @@ func TestServeRefusesBeforeItOpensAnything(t *testing.T) {
 			"PINION_NOTIFY_SECRET=abc", "PINION_NOTIFY_SECRET"},
 		"notify, no base64": {"--listen unix:///x --notify-url https://n.example/",
 			"PINION_NOTIFY_SECRET=whsec_abc-abc-abc-abc-abc", "base64"},
-		"a secret for nothing": {"--listen unix:///x --notify-secret-file " + long, "", "--notify-url"},
-		"empty tokenfile":      {"--listen unix:///x --token-file /dev/null", "", "--token-file"},
+		"a secret for nothing": {"--listen unix:///x --notify-secret-file " + long, "",
+			"--notify-url"},
+		"empty tokenfile": {"--listen unix:///x --token-file /dev/null", "", "--token-file"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			variable, value, _ := strings.Cut(c.env, "=")
