@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"git.moleculesai.app/molecule-ai/pinion/resolver"
+	"git.moleculesai.app/molecule-ai/pinion/resolver/git"
 )
 
 // Ensure returns the image of the template's current commit, building or pulling it if the store
@@ -154,4 +155,39 @@ func logChecks(log *slog.Logger, name string, err error) {
 	if e, ok := errors.AsType[*Error](err); ok {
 		logWarnings(log, name, e.Warnings())
 	}
+}
+
+// explainMoved explains a fetch that failed because the branch was moved away from the commit. It
+// never leads to another commit being built: the caller may ask again.
+func (o *Orchestrator) explainMoved(ctx context.Context, w work, err error) error {
+	if !errors.Is(err, ErrFetch) {
+		return err
+	}
+	if head := o.superseded(ctx, w); !head.IsZero() {
+		return fmt.Errorf("%w; the branch has moved from %s to %s in the meantime: ask again to "+
+			"build that", err, w.recipe.Short(), head.Short())
+	}
+	return err
+}
+
+// superseded returns the branch's head if it is no longer the recipe's commit, otherwise or if the
+// git server does not say so zero.
+func (o *Orchestrator) superseded(ctx context.Context, w work) git.Revision {
+	if !w.request.followsBranch() {
+		return git.Revision{}
+	}
+	ctx, cancel := context.WithTimeout(ctx, headTimeout)
+	defer cancel()
+	head, err := resolver.HeadOf(ctx, w.from.heads, w.template, w.head.Dialect)
+	if err != nil || head.Revision == w.recipe.Revision {
+		return git.Revision{}
+	}
+	return head.Revision
+}
+
+// startSuperseded is superseded in the background.
+func (o *Orchestrator) startSuperseded(ctx context.Context, w work) <-chan git.Revision {
+	head := make(chan git.Revision, 1)
+	go func() { head <- o.superseded(ctx, w) }()
+	return head
 }
