@@ -147,12 +147,16 @@ func requireFirst(r io.Reader, rev git.Revision) error {
 	return err
 }
 
-// errNoCommit: the next object of a pack is no commit, or one that is stored as a difference.
-var errNoCommit = fmt.Errorf("%w: it is no commit", ErrInvalidAnswer)
+var (
+	// errNoCommit: the next object of a pack is no commit.
+	errNoCommit = fmt.Errorf("%w: it is no commit", ErrInvalidAnswer)
+	// errDifference: it may be one, but is stored as a difference to another object.
+	errDifference = fmt.Errorf("%w, or a difference", errNoCommit)
+)
 
 // readCommit reads the next object of a pack, which must be a commit, and returns its text.
 func readCommit(in *byteReader) ([]byte, error) {
-	const commit = 1 // the type
+	const commit, offsetDelta, refDelta = 1, 6, 7 // types
 	b, err := in.ReadByte()
 	kind, size := b>>4&7, int64(b&15)
 	for shift := 4; err == nil && b&0x80 != 0; shift += 7 {
@@ -165,6 +169,8 @@ func readCommit(in *byteReader) ([]byte, error) {
 	switch {
 	case err != nil:
 		return nil, err
+	case kind == offsetDelta || kind == refDelta:
+		return nil, errDifference
 	case kind != commit || size > maxCommit:
 		return nil, errNoCommit
 	}

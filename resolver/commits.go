@@ -64,7 +64,7 @@ func readCommits(
 		text, err := readCommit(in)
 		switch {
 		case errors.Is(err, errNoCommit):
-			return list, len(list) == 0, nil
+			return list, errors.Is(err, errDifference) || len(list) == 0, nil
 		case err != nil:
 			return list, true, err
 		case len(list) == MaxCommits:

@@ -61,7 +61,9 @@ func TestReadCommits(t *testing.T) {
 			t.Errorf("%s: %+v", name, list)
 		}
 	}
-	if list, more, err := read(pack(1, 6, "a difference")); len(list) > 0 || !more || err != nil {
+	whole := pack(2, 1, commitText("x"))
+	list, more, err = read(whole + pack(1, 6, "a difference")[12:])
+	if len(list) != 1 || !more || err != nil {
 		t.Errorf("a commit that is a difference: %+v, %t, %v", list, more, err)
 	}
 }

@@ -44,15 +44,18 @@ func (l *Local) Link() string {
 	return "http://" + l.host + "/open?once=" + l.once
 }
 
-// formKey is the key of the form's secret in the context of a request that is passed on.
+// sessionPath is where the page asks for its session.
+const sessionPath = "/v1/session"
+
+// formKey is the key of the form's secret in the context of a request for the session.
 type formKey struct{}
 
 // ServeHTTP implements http.Handler. The name of the host is checked, since another site could have
 // its own name lead to this machine.
 func (l *Local) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	SetHeader(w.Header())
-	if r.Host != l.host {
-		http.Error(w, "this is the page of "+l.host, http.StatusMisdirectedRequest)
+	if r.Host != l.host && r.Host+":80" != l.host {
+		refuse(w, http.StatusMisdirectedRequest, "this is the page of "+l.host)
 		return
 	}
 	if r.URL.Path == "/open" {
@@ -62,19 +65,26 @@ func (l *Local) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	session, ok := l.sessions.Of(r)
 	switch {
 	case !ok:
-		http.Error(w, "run `pinion page` and open the link that it prints", http.StatusForbidden)
+		refuse(w, http.StatusUnauthorized, "run `pinion page` and open the link that it prints")
 	case CheckOrigin(r) != nil || session.Check(r) != nil:
-		http.Error(w, ErrForged.Error(), http.StatusForbidden)
-	case r.URL.Path == "/v1/session" && r.Method == http.MethodDelete:
-		l.sessions.Close(w, r)
-		w.WriteHeader(http.StatusNoContent)
+		refuse(w, http.StatusForbidden, ErrForged.Error())
+	case r.URL.Path == sessionPath && !isRead(r):
+		refuse(w, http.StatusConflict, "the page has the session of its link")
 	default:
-		for name := range w.Header() {
-			w.Header().Del(name) // the server sets them
+		clear(w.Header()) // the server sets it
+		if r.URL.Path == sessionPath {
+			r = r.WithContext(context.WithValue(r.Context(), formKey{}, session.Form))
 		}
-		ctx := context.WithValue(r.Context(), formKey{}, session.Form)
-		l.proxy.ServeHTTP(w, r.WithContext(ctx))
+		l.proxy.ServeHTTP(w, r)
 	}
+}
+
+// refuse writes a problem in the form of RFC 9457.
+func refuse(w http.ResponseWriter, status int, detail string) {
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(map[string]any{ // the browser may have left
+		"type": "about:blank", "title": http.StatusText(status), "status": status, "detail": detail})
 }
 
 // open begins the session of the browser that has the link.
@@ -88,8 +98,8 @@ func (l *Local) open(w http.ResponseWriter, r *http.Request) {
 	}
 	l.mu.Unlock()
 	if !ok {
-		http.Error(w, "the link was opened before or is too old; run `pinion page` again",
-			http.StatusForbidden)
+		refuse(w, http.StatusForbidden,
+			"the link was opened before or is too old; run `pinion page` again")
 		return
 	}
 	l.sessions.Open(w, r, true)
@@ -98,7 +108,8 @@ func (l *Local) open(w http.ResponseWriter, r *http.Request) {
 
 // replaceForm gives the page the secret of its own session instead of that of the server's.
 func replaceForm(resp *http.Response) error {
-	if resp.Request.URL.Path != "/v1/session" || resp.StatusCode != http.StatusOK {
+	form, ok := resp.Request.Context().Value(formKey{}).(string)
+	if !ok || resp.StatusCode != http.StatusOK {
 		return nil
 	}
 	var state map[string]any
@@ -109,7 +120,7 @@ func replaceForm(resp *http.Response) error {
 	if err != nil {
 		return err
 	}
-	state["form"] = resp.Request.Context().Value(formKey{})
+	state["form"], state["local"] = form, true
 	text, err := json.Marshal(state)
 	if err != nil {
 		return err

@@ -69,7 +69,7 @@ func TestLocal(t *testing.T) {
 	}
 	stranger, owner := browser(), browser()
 	link := local.Link()
-	want(stranger, 403, http.MethodGet, front.URL+"/")
+	want(stranger, 401, http.MethodGet, front.URL+"/")
 	want(stranger, 403, http.MethodGet, front.URL+"/open?once=guess")
 	want(stranger, 421, http.MethodGet, link, "Host", "rebound.example")
 	if len(seen) > 0 {
@@ -77,11 +77,12 @@ func TestLocal(t *testing.T) {
 	}
 	want(owner, 200, http.MethodGet, link)
 	want(stranger, 403, http.MethodGet, link)
-	want(stranger, 403, http.MethodGet, front.URL+"/v1/builds")
+	want(stranger, 401, http.MethodGet, front.URL+"/v1/builds")
 	_, text := ask(owner, http.MethodGet, front.URL+"/v1/session")
 	_, form, _ := strings.Cut(text, `"form":"`)
 	form, _, _ = strings.Cut(form, `"`)
-	if form == "" || strings.Contains(text, "the server's") {
+	if form == "" || strings.Contains(text, "the server's") ||
+		!strings.Contains(text, `"local":true`) {
 		t.Errorf("the session is %s", text)
 	}
 	before := len(seen)
@@ -92,6 +93,5 @@ func TestLocal(t *testing.T) {
 		t.Errorf("the server got %v", seen[before:])
 	}
 	want(owner, 200, http.MethodPost, front.URL+"/v1/prune", FormHeader, form)
-	want(owner, 204, http.MethodDelete, front.URL+"/v1/session", FormHeader, form)
-	want(owner, 403, http.MethodGet, front.URL+"/v1/builds")
+	want(owner, 409, http.MethodPost, front.URL+"/v1/session", FormHeader, form)
 }

@@ -12,8 +12,9 @@ import (
 )
 
 const (
-	// activityPause is the time between two looks at the builds.
-	activityPause = 500 * time.Millisecond
+	// activityPause is the time between two looks at the builds of this server, and historyPause
+	// that between two looks at those of others.
+	activityPause, historyPause = 500 * time.Millisecond, 5 * time.Second
 	// recentBuilds is how many builds the activity has, unless more are running.
 	recentBuilds = 25
 )
@@ -23,6 +24,9 @@ type activity struct {
 	mu   sync.Mutex
 	read time.Time
 	text string
+	// past are the newest builds of the history, as they were at the time pastRead.
+	past     []history.Build
+	pastRead time.Time
 }
 
 // showActivity sends what runs, what waits and what has ended last as server-sent events: the whole
@@ -49,6 +53,9 @@ func (s *Server) showActivity(w http.ResponseWriter, r *http.Request) {
 			err = out.send("event: builds\ndata: " + text)
 			sent, at = text, time.Now()
 		case time.Since(at) >= s.limits.heartbeat:
+			if !s.isAuthorized(r) {
+				return // the session has ended
+			}
 			err = out.send(":")
 			at = time.Now()
 		}
@@ -74,10 +81,13 @@ func (s *Server) recent(ctx context.Context) string {
 		return a.text
 	}
 	f := history.Filter{Kinds: history.WithoutHits(), Limit: recentBuilds}
+	if time.Since(a.pastRead) >= historyPause {
+		a.past, a.pastRead = s.past(ctx, f), time.Now()
+	}
 	text, err := json.Marshal(struct {
 		Schema int             `json:"schema"`
 		Builds []history.Build `json:"builds"`
-	}{schema.Version, s.find(ctx, f)})
+	}{schema.Version, s.join(f, a.past)})
 	if err == nil && ctx.Err() == nil {
 		a.text, a.read = string(text), time.Now()
 	}

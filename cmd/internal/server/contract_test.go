@@ -231,6 +231,7 @@ func TestOpenAPI(t *testing.T) {
 	ask(http.MethodPost, cancel, "/v1/builds/no-such/cancel", "")
 	ask(http.MethodPost, cancel, at+"/cancel", "")
 	ask(http.MethodPost, retry, "/v1/builds/no-such/retry", "")
+	ask(http.MethodPost, retry, "/v1/builds/no-such/retry", "", "Sec-Fetch-Site", "cross-site")
 	again := ask(http.MethodPost, retry, at+"/retry", "")
 	ask(http.MethodPost, retry, at+"/retry", "") // one too many
 	ask(http.MethodPost, cancel, again.Header.Get("Location")+"/cancel", "")

@@ -43,7 +43,7 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request) {
 	if out.send(": events of a build") != nil {
 		return
 	}
-	s.forward(r.Context(), out, build, after)
+	s.forward(r, out, build, after)
 }
 
 // openStream begins a response of server-sent events.
@@ -76,8 +76,8 @@ func hasMore(ctx context.Context, b source, after int64) bool {
 }
 
 // forward sends events until there are no more or the reader stops reading.
-func (s *Server) forward(ctx context.Context, out *sender, b source, after int64) {
-	ctx, cancel := context.WithCancel(ctx)
+func (s *Server) forward(r *http.Request, out *sender, b source, after int64) {
+	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
 	events := toChannel(ctx, b.Events(ctx, after))
 	beat := time.NewTicker(s.limits.heartbeat)
@@ -91,6 +91,9 @@ func (s *Server) forward(ctx context.Context, out *sender, b source, after int64
 			}
 			err = out.event(e)
 		case <-beat.C:
+			if !s.isAuthorized(r) {
+				return // the session has ended
+			}
 			err = out.send(":")
 		}
 		if err != nil {

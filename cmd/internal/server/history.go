@@ -76,6 +76,11 @@ func readFilter(r *http.Request) (f history.Filter, p *problem) {
 // find returns the builds that a filter chooses: those of this server, and those of the history.
 // What runs on this server is among them whatever the limit.
 func (s *Server) find(ctx context.Context, f history.Filter) []history.Build {
+	return s.join(f, s.past(ctx, f))
+}
+
+// join adds the builds of this server to those of the history.
+func (s *Server) join(f history.Filter, past []history.Build) []history.Build {
 	running, list, own := []history.Build{}, []history.Build{}, map[string]bool{}
 	for _, status := range s.builds.list() {
 		b := history.Build{BuildStatus: status, Command: "serve"}
@@ -88,7 +93,7 @@ func (s *Server) find(ctx context.Context, f history.Filter) []history.Build {
 			list = append(list, b)
 		}
 	}
-	for _, b := range s.past(ctx, f) {
+	for _, b := range past {
 		if !own[b.ID] {
 			list = append(list, b)
 		}

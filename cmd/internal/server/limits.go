@@ -20,6 +20,7 @@ type limits struct {
 	interests int // of waiting callers, and those not withdrawn
 	streams   int
 	hooks     int // concurrent
+	surveys   int // concurrent, of the whole store or builder
 	// concurrent reads of webhook bodies, in total and for each address
 	readers, readersEach int
 	history              int // ended builds that the server remembers
@@ -33,7 +34,7 @@ func defaultLimits() limits {
 		// The least patient proxies and load balancers end a request after 30 s.
 		patience: 25 * time.Second, shutdown: 5 * time.Second,
 		headerBytes: 16 << 10, bodyBytes: 16 << 10, hookBytes: 1 << 20,
-		interests: 4096, streams: 1024, hooks: 16, readers: 64, readersEach: 16, history: 100,
+		interests: 4096, streams: 1024, hooks: 16, surveys: 4, readers: 64, readersEach: 16, history: 100,
 	}
 }
 

@@ -42,6 +42,7 @@ type Server struct {
 	interests slots
 	streams   slots
 	hooks     slots
+	surveys   slots // requests that look at the whole store or builder
 	readers   *readers
 
 	// linger is how long the interest of a caller that was cut off is held.
@@ -111,6 +112,7 @@ func newServer(o Orchestrator[Call], opts ...Option) *Server {
 	s.builds = newLedger(s.limits.history, s.metrics, &s.idle, s.log, s.report)
 	s.interests, s.streams, s.hooks = newSlots(s.limits.interests), newSlots(s.limits.streams),
 		newSlots(s.limits.hooks)
+	s.surveys = newSlots(s.limits.surveys)
 	s.readers = newReaders(s.limits.readers, s.limits.readersEach)
 	s.abort = make(chan struct{})
 	s.abortWaits = sync.OnceFunc(func() { close(s.abort) })

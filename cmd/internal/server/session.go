@@ -48,7 +48,7 @@ func (s *Server) signIn(w http.ResponseWriter, r *http.Request) {
 			"The token is wrong", "it is that of --token-file or --operator-token-file"))
 		return
 	}
-	operator = operator || s.token == nil
+	operator = operator || s.token == nil && s.operator == nil
 	session := s.sessions.Open(w, r, operator)
 	s.writeJSON(w, http.StatusOK, sessionState{schema.Version, true, operator, session.Form,
 		s.version})

@@ -39,14 +39,14 @@ func (s *Server) prune(w http.ResponseWriter, r *http.Request) {
 		s.writeProblem(w, r, badRequest("the body: a bound is not negative"))
 		return
 	}
+	if !req.DryRun {
+		s.log.Info("images are pruned on request of " + s.clean(askerOf(r)))
+	}
 	report, err := s.orchestrator.Prune(r.Context(), pinion.PruneOptions{Keep: req.Keep,
 		MaxSize: req.MaxSize, CacheMaxSize: req.CacheMaxSize, DryRun: req.DryRun})
 	if err != nil {
 		s.writeFailure(w, r, err)
 		return
-	}
-	if !req.DryRun {
-		s.log.Info("images are pruned on request of " + s.clean(askerOf(r)))
 	}
 	if report.Items == nil {
 		report.Items = []pinion.PruneItem{}

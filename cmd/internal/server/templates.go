@@ -36,6 +36,9 @@ func (s *Server) showTemplate(w http.ResponseWriter, r *http.Request) {
 		s.writeFailure(w, r, err)
 		return
 	}
+	for i, c := range b.Commits {
+		b.Commits[i].Subject, b.Commits[i].Author = s.clean(c.Subject), s.clean(c.Author)
+	}
 	s.writeJSON(w, http.StatusOK, struct {
 		Schema int `json:"schema"`
 		pinion.Behind

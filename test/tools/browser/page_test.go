@@ -23,7 +23,7 @@ import (
 func TestLiveBuild(t *testing.T) {
 	s := newScene(t)
 	s.push(t, "claude-code", "first",
-		`RUN for i in $(seq 12); do echo "line $i of the build"; sleep 1; done`)
+		`RUN for i in $(seq 12); do echo; echo "line $i of the build"; sleep 1; done`)
 	s.push(t, "langgraph", "first", "RUN sleep 1")
 	b := newTab(t, s, 1200, 900)
 	b.signIn(t, operators)
@@ -49,6 +49,11 @@ func TestLiveBuild(t *testing.T) {
 	b.until(t, "rows of steps that have ended",
 		`document.querySelectorAll(".timeline li").length >= 4 &&
 			!document.querySelector(".timeline .started")`)
+	b.do(t, chromedp.SendKeys("input[type=search]", "LINE 1")) // past empty lines, in any case
+	b.see(t, "1 of 4")
+	b.do(t, chromedp.SendKeys("input[type=search]", kb.Enter))
+	b.see(t, "2 of 4")
+	b.shows(t, ".line.current", "line 10 of the build")
 	b.accessible(t)
 	b.shoot(t, "build")
 }
@@ -336,11 +341,24 @@ func TestKeyboardAndTelephone(t *testing.T) {
 	b.shoot(t, "dark")
 }
 
+// TestInterruptedBuild: a build whose process has ended is not shown as one that runs.
+func TestInterruptedBuild(t *testing.T) {
+	s := newScene(t)
+	writeBuild(t, s.history, "INTERRUPTED", 3, false)
+	b := newTab(t, s, 1200, 900)
+	b.signIn(t, operators)
+	b.open(t, "#/builds/INTERRUPTED")
+	b.see(t, "The process that built it has ended before the build did.")
+	b.see(t, "line 3 of a long log")
+	b.see(t, "Build again")
+	b.until(t, "no progress", `document.querySelector(".progress").textContent === ""`)
+}
+
 // TestLongLog: a log of 200,000 lines is shown, searched and scrolled while the page answers.
 func TestLongLog(t *testing.T) {
 	s := newScene(t)
 	const lines = 200_000
-	writeLongBuild(t, s.history, "LONGLOG", lines)
+	writeBuild(t, s.history, "LONGLOG", lines, true)
 	b := newTab(t, s, 1200, 900)
 	b.signIn(t, token)
 	b.do(t, script(`window.longest = 0; let last = performance.now();
@@ -366,8 +384,9 @@ func TestLongLog(t *testing.T) {
 	}
 }
 
-// writeLongBuild writes the journal of a build that has ended.
-func writeLongBuild(t *testing.T, dir, id string, lines int) {
+// writeBuild writes the journal of a build that printed some lines, and then failed or was
+// interrupted.
+func writeBuild(t *testing.T, dir, id string, lines int, fails bool) {
 	t.Helper()
 	journals := filepath.Join(dir, "journals")
 	if err := os.MkdirAll(journals, 0o700); err != nil {
@@ -397,10 +416,12 @@ func writeLongBuild(t *testing.T, dir, id string, lines int) {
 		event(n+1, map[string]any{"type": "log", "text": fmt.Sprintf("line %d of a long log", n),
 			"step": map[string]any{"number": 1, "total": 1}})
 	}
-	event(lines+2, map[string]any{"type": "failed",
-		"failure": map[string]any{"error": "stopped", "class": "build"}})
-	build["state"], build["ended"] = "failed", at.Add(time.Hour)
-	write(map[string]any{"build": build})
+	if fails {
+		event(lines+2, map[string]any{"type": "failed",
+			"failure": map[string]any{"error": "stopped", "class": "build"}})
+		build["state"], build["ended"] = "failed", at.Add(time.Hour)
+		write(map[string]any{"build": build})
+	}
 	if err := f.Close(); err != nil {
 		t.Fatal(err)
 	}

@@ -50,7 +50,7 @@ export async function request(method, path, body, signal) {
   }
   if (resp.ok) return answer;
   if (resp.status === 401 && session.signed_in) {
-    session = { signed_in: false, operator: false };
+    session = { ...session, signed_in: false };
     signedOut();
   }
   throw new Problem(resp.status, answer);
@@ -60,7 +60,7 @@ export const get = (path, signal) => request('GET', path, undefined, signal);
 export const post = (path, body) => request('POST', path, body);
 
 export async function readSession() {
-  session = await get('/v1/session');
+  session = { ...session, ...(await get('/v1/session')) };
   return session;
 }
 
@@ -92,50 +92,99 @@ const types = [
 // turn is how long events are taken in before the page may do something else, in milliseconds.
 const turn = 15;
 
-// follow calls on.event for each event of a build until it has ended. The browser reconnects by
-// itself; on.error is called if the server refuses. A flood of events is taken in by turns, so that
-// the page answers meanwhile.
+// pause is the time before a stream that the server has ended is opened again, in milliseconds.
+const pause = 3000;
+
+// follow calls on.event for each event of a build until it has ended, and then on.end with its
+// last event, or with nothing if its process ended before. on.waiting is called with true while the
+// server cannot be reached, and on.error if there is no such build. A flood of events is taken in by
+// turns, so that the page answers meanwhile.
 export function follow(id, on, signal) {
+  const path = `/v1/builds/${encodeURIComponent(id)}`;
   const waiting = [];
   let next = 0;
+  let last = 0; // a stream that is opened again begins at the first event
   const work = () => {
     for (const until = performance.now() + turn; next < waiting.length; next += 1) {
-      if (signal?.aborted) return;
+      if (signal.aborted) return;
       if (performance.now() > until) {
         setTimeout(work);
         return;
       }
       const e = JSON.parse(waiting[next]);
       waiting[next] = undefined;
+      if (e.id <= last) continue;
+      last = e.id;
       on.event(e);
-      if (e.type === 'done' || e.type === 'failed') on.end?.();
+      if (e.type === 'done' || e.type === 'failed') on.end(e);
     }
     waiting.length = 0;
     next = 0;
   };
-  return listen(
-    `/v1/builds/${encodeURIComponent(id)}/events`,
-    types,
-    (type, data, source) => {
-      if (type === 'done' || type === 'failed') source.close();
-      if (waiting.push(data) === 1) setTimeout(work);
-    },
-    on.error,
-    signal,
-  );
+  const event = (type, data, close) => {
+    if (type === 'done' || type === 'failed') close();
+    if (waiting.push(data) === 1) setTimeout(work);
+  };
+  // ended reports whether there is nothing more to come.
+  const ended = async () => {
+    try {
+      const b = await get(path, signal);
+      if (b.ended) setTimeout(() => on.end(), turn); // after the events that came
+      return Boolean(b.ended);
+    } catch (err) {
+      if (err.status === 404) on.error(err);
+      return err.status === 404;
+    }
+  };
+  listen(`${path}/events`, types, event, { ended, waiting: on.waiting }, signal);
 }
 
 // watchBuilds calls f with the newest builds, at once and whenever they change.
-export function watchBuilds(f, error, signal) {
-  return listen('/v1/activity', ['builds'], (_, data) => f(JSON.parse(data).builds), error, signal);
+export function watchBuilds(f, waiting, signal) {
+  const event = (_, data) => f(JSON.parse(data).builds);
+  listen('/v1/activity', ['builds'], event, { ended: () => false, waiting }, signal);
 }
 
-function listen(path, names, event, error, signal) {
-  const source = new EventSource(path);
-  for (const name of names) {
-    source.addEventListener(name, (e) => event(name, e.data, source));
-  }
-  source.addEventListener('error', () => error?.(source.readyState === EventSource.CLOSED));
-  signal?.addEventListener('abort', () => source.close());
-  return source;
+// listen opens a stream of events. The browser opens it again if the connection breaks; if the
+// server refused, listen does, unless the session has ended or on.ended() says that the stream has.
+// A page that nobody sees has no stream: a browser opens few connections to one host.
+function listen(path, names, event, on, signal) {
+  let source;
+  let over = false;
+  const close = () => {
+    over = true;
+    source?.close();
+  };
+  const refused = async () => {
+    on.waiting?.(true);
+    try {
+      await readSession();
+      if (!session.signed_in) {
+        signedOut();
+        return;
+      }
+      over ||= await on.ended();
+    } catch {
+      // It is asked again.
+    }
+    if (!over && !signal.aborted) setTimeout(open, pause);
+  };
+  const open = () => {
+    if (over || signal.aborted || document.hidden) return;
+    source?.close();
+    source = new EventSource(path);
+    source.addEventListener('open', () => on.waiting?.(false));
+    for (const name of names) {
+      source.addEventListener(name, (e) => event(name, e.data, close));
+    }
+    source.addEventListener('error', () => {
+      if (over || signal.aborted) return;
+      if (source.readyState === EventSource.CLOSED) refused();
+      else on.waiting?.(true);
+    });
+  };
+  const look = () => (document.hidden ? source?.close() : open());
+  document.addEventListener('visibilitychange', look, { signal });
+  signal.addEventListener('abort', () => source?.close());
+  open();
 }

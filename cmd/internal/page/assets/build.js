@@ -34,7 +34,7 @@ export class BuildModel {
         this.addStep(e.step, at);
         break;
       case 'log':
-        this.lines.push({ step: e.step?.number, text: e.text });
+        this.lines.push({ step: e.step?.number, text: e.text ?? '' });
         break;
       case 'check':
         this.checks.push(e.check ?? { text: e.text });
@@ -71,17 +71,14 @@ export class BuildModel {
     this.position = undefined;
   }
 
+  // end takes in how the build ended. Without an event its process ended before it did.
   end(e, at) {
     this.ended = at;
     this.endQueue(at);
     if (this.phases.delivery) this.phases.delivery.end = at;
-    this.image = e.image;
-    this.failure = e.failure;
+    this.image = e?.image;
+    this.failure = e?.failure;
     for (const s of this.steps.values()) s.end ??= at;
-    for (const text of e.failure?.log ?? []) {
-      this.tail ??= [];
-      this.tail.push(text);
-    }
   }
 
   // rows are the parts of the timeline in the order of their start.

@@ -91,28 +91,17 @@ function pair(name, values) {
 
 function took(step) {
   if (!step) return '–';
-  return step.state === 'cached'
-    ? 'cached'
-    : `${step.state === 'failed' ? 'failed after ' : ''}${duration(step.end - step.start)}`;
+  if (step.state === 'cached') return 'cached';
+  if (step.state === 'started') return 'did not end';
+  return `${step.state === 'failed' ? 'failed after ' : ''}${duration(step.end - step.start)}`;
 }
 
-// read collects the events of a build.
+// read collects the events of a build that has ended.
 function read(id, signal) {
   return new Promise((resolve, reject) => {
     const model = new BuildModel();
-    follow(
-      id,
-      {
-        event: (e) => model.add(e),
-        end: () => resolve(model),
-        error: (isFinal) =>
-          isFinal &&
-          (model.started
-            ? resolve(model)
-            : reject(new Error('The events of a build cannot be read.'))),
-      },
-      signal,
-    );
+    const end = () => resolve(model);
+    follow(id, { event: (e) => model.add(e), end, error: reject }, signal);
   });
 }
 

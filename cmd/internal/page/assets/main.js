@@ -50,7 +50,9 @@ function show(focus) {
   );
   fill(
     document.getElementById('session'),
-    session.form ? h('button', { type: 'button', onclick: leaveSession }, 'Sign out') : '',
+    session.form && !session.local
+      ? h('button', { type: 'button', onclick: leaveSession }, 'Sign out')
+      : '',
   );
   if (focus) main.focus();
   if (!session.signed_in) return signInView();
@@ -58,6 +60,14 @@ function show(focus) {
 }
 
 function signInView() {
+  if (session.local) {
+    fill(
+      main,
+      h('h1', null, 'This page has ended'),
+      h('p', null, 'Run ', h('code', null, 'pinion page'), ' again.'),
+    );
+    return;
+  }
   const token = h('input', {
     type: 'password',
     name: 'token',

@@ -2,7 +2,7 @@
 import { BuildModel, stateOf } from './build.js';
 import { announce, button, errorBox, fill, h, link } from './dom.js';
 import { ago, between, bytes, duration, plural, short } from './format.js';
-import { follow, post, session } from './api.js';
+import { follow, get, post, session } from './api.js';
 import { LogView } from './log.js';
 import { timeline } from './timeline.js';
 
@@ -12,32 +12,25 @@ export function badge(b) {
   return h(`span.badge.${kind}`, null, word);
 }
 
-// buildPanel follows a build until it has ended or the signal comes. changed is called with its
-// last event, for whoever shows its status elsewhere.
+// buildPanel follows a build until it has ended or the signal comes. changed is called with the
+// build when it has, for whoever shows its status elsewhere.
 export function buildPanel(b, signal, changed = () => {}) {
   const model = new BuildModel();
   const line = timeline(model);
   const log = new LogView(model.lines);
   const facts = h('dl.facts');
-  const result = h('div.result');
+  const result = h('div.result', { tabindex: '-1' });
   const progress = h('p.progress');
+  const actions = h('div.actions');
   const running = () => b.state === 'queued' || b.state === 'running';
+  let away = false;
+  let shown = '';
   const draw = () => {
     if (model.started !== undefined) line.draw();
-    fill(
-      progress,
-      running()
-        ? [
-            model.progress(),
-            ' · ',
-            between(b.started),
-            model.phases.delivery?.bytes
-              ? ` · ${bytes(model.phases.delivery.bytes)} delivered`
-              : '',
-          ]
-        : [],
-    );
-    fill(facts, factsOf(b, model));
+    fill(progress, running() ? progressOf(b, model, away) : []);
+    const text = JSON.stringify([b.ended, b.superseded_by, model.builder, model.image?.repository]);
+    if (text !== shown) fill(facts, factsOf(b, model)); // redrawn only then: texts can be selected
+    shown = text;
   };
   let frame = 0;
   const later = () => {
@@ -46,43 +39,75 @@ export function buildPanel(b, signal, changed = () => {}) {
       draw();
     });
   };
-  const clock = setInterval(() => (running() ? draw() : clearInterval(clock)), 1000);
+  const clock = setInterval(() => running() && draw(), 1000);
   signal.addEventListener('abort', () => clearInterval(clock));
-  const actions = h('div.actions');
-  const drawActions = () => fill(actions, actionsOf(b, running()));
-  const source = follow(
+  // settle shows how the build ended.
+  const settle = () => {
+    if (!model.ended) model.end(undefined, Date.parse(b.ended));
+    const hadFocus = actions.contains(document.activeElement);
+    fill(result, resultOf(b, model));
+    fill(actions, actionsOf(b, signal));
+    if (hadFocus) result.focus();
+    draw();
+    changed(b);
+  };
+  follow(
     b.id,
     {
       event(e) {
         model.add(e);
         if (e.type === 'log' || e.type === 'check' || e.type === 'notice') log.update();
-        if (e.type === 'queued') b = { ...b, state: 'queued', position: e.position };
-        if (e.type === 'fetching' || e.type === 'step')
-          b = { ...b, state: 'running', position: undefined };
-        if (e.type === 'done') b = { ...b, state: 'done', image: e.image, ended: e.time };
-        if (e.type === 'failed') b = { ...b, state: 'failed', failure: e.failure, ended: e.time };
+        if (running()) b = { ...b, ...changeOf(e) };
         later();
       },
-      end() {
-        announce(`${b.name}: ${stateOf(b)[0]}`);
-        fill(result, resultOf(b, model));
-        drawActions();
-        changed(b);
+      async end(e) {
+        if (e) {
+          announce(`${b.name}: ${stateOf(b)[0]}`);
+        } else {
+          b = await get(`/v1/builds/${encodeURIComponent(b.id)}`, signal).catch(() => b);
+        }
+        settle();
       },
-      error(isFinal) {
-        if (isFinal && !model.started)
-          fill(result, errorBox(new Error('The events of this build cannot be read.')));
+      waiting(is) {
+        away = is;
+        draw();
       },
+      error: (err) => fill(result, errorBox(err)),
     },
     signal,
   );
-  drawActions();
+  fill(actions, actionsOf(b, signal));
+  fill(result, running() ? [] : resultOf(b, model));
   draw();
-  if (!running()) fill(result, resultOf(b, model));
-  return {
-    el: h('div.panel', null, progress, facts, actions, result, line.el, log.el),
-    close: () => source.close(),
-  };
+  return h('div.panel', null, progress, facts, actions, result, line.el, log.el);
+}
+
+// changeOf is what an event changes in the status of a build that runs.
+function changeOf(e) {
+  switch (e.type) {
+    case 'queued':
+      return { state: 'queued', position: e.position };
+    case 'fetching':
+    case 'step':
+      return { state: 'running', position: undefined };
+    case 'done':
+      return { state: 'done', image: e.image, ended: e.time };
+    case 'failed':
+      return { state: 'failed', failure: e.failure, ended: e.time };
+    default:
+      return {};
+  }
+}
+
+function progressOf(b, model, away) {
+  const sent = model.phases.delivery?.bytes;
+  return [
+    away ? 'The server does not answer; the page asks again. ' : '',
+    model.progress(),
+    ' · ',
+    between(b.started),
+    sent ? ` · ${bytes(sent)} delivered` : '',
+  ];
 }
 
 function fact(name, ...value) {
@@ -95,7 +120,7 @@ function factsOf(b, model) {
   return [
     fact(
       'commit',
-      h('code', { title: b.revision }, short(b.revision) || 'a working tree'),
+      h('code', { title: b.revision }, short(b.revision) || (b.pinned ? 'a working tree' : 'none')),
       image?.repository ? [' of ', link(image.repository, image.repository)] : '',
     ),
     fact('image', h('code', null, b.reference)),
@@ -108,20 +133,21 @@ function factsOf(b, model) {
   ];
 }
 
-function actionsOf(b, running) {
-  if (running) {
-    return session.operator
-      ? button('Cancel', async () => {
-          await post(`/v1/builds/${encodeURIComponent(b.id)}/cancel`);
-          return 'cancelled';
-        })
-      : h('p.hint', null, 'Operators can cancel this build.');
+function actionsOf(b, signal) {
+  const path = `/v1/builds/${encodeURIComponent(b.id)}`;
+  if (!b.ended) {
+    if (b.pid) return h('p.hint', null, 'Another process builds this; cancel it there.');
+    if (!session.operator) return h('p.hint', null, 'Operators can cancel this build.');
+    return button('Cancel', async () => {
+      await post(`${path}/cancel`);
+      return 'cancelled';
+    });
   }
   if (b.pinned && !b.revision) return [];
   return button('Build again', async () => {
-    const answer = await post(`/v1/builds/${encodeURIComponent(b.id)}/retry`);
+    const answer = await post(`${path}/retry`);
     if (!answer.build) return 'the image is there: nothing was built';
-    location.hash = `#/builds/${answer.build.id}`;
+    if (!signal.aborted) location.hash = `#/builds/${answer.build.id}`;
     return '';
   });
 }

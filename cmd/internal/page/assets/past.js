@@ -1,7 +1,7 @@
 // The view of the history of builds.
 import { badge } from './panel.js';
 import { errorBox, fill, h, table } from './dom.js';
-import { ago, between, bytes, short } from './format.js';
+import { ago, between, bytes, duration, short } from './format.js';
 import { get } from './api.js';
 
 const kinds = ['running', 'done', 'failed', 'interrupted', 'hit'];
@@ -21,7 +21,7 @@ export async function past(main, signal, _, query) {
     value: query.get('since') ?? '',
     'aria-label': 'Since',
   });
-  const wanted = (query.get('kind') ?? 'running,done,failed,interrupted').split(',');
+  const wanted = (query.get('kind') || 'running,done,failed,interrupted').split(',');
   const boxes = kinds.map((k) =>
     h(
       'label',
@@ -79,8 +79,9 @@ export async function past(main, signal, _, query) {
   const load = async (before) => {
     const q = new URLSearchParams({ limit });
     if (query.get('name')) q.set('name', query.get('name'));
-    if (wanted[0]) q.set('kind', wanted.join(','));
-    if (query.get('since')) q.set('since', new Date(query.get('since')).toISOString());
+    q.set('kind', wanted.join(','));
+    const from = new Date(`${query.get('since')}T00:00`); // the user's midnight
+    if (!Number.isNaN(from.getTime())) q.set('since', from.toISOString());
     if (before) q.set('before', before);
     try {
       const { builds } = await get(`/v1/builds?${q}`, signal);
@@ -113,7 +114,7 @@ export async function past(main, signal, _, query) {
           : '',
       );
     } catch (err) {
-      if (!signal.aborted) fill(list, errorBox(err));
+      if (!signal.aborted) fill(before ? more : list, errorBox(err));
     }
   };
   await load();
@@ -127,6 +128,12 @@ function oldest(builds) {
     .at(0);
 }
 
+// took is how long a build took; a hit ends with the last of the same kind within an hour.
+function took(b) {
+  if (b.hits) return duration(b.image?.durations_ms?.total ?? 0);
+  return b.ended ? between(b.started, b.ended) : '';
+}
+
 function row(b, chosen, choose) {
   const box = h('input', {
     type: 'checkbox',
@@ -137,12 +144,12 @@ function row(b, chosen, choose) {
   return h(
     'tr',
     null,
-    h('td', null, b.hits ? '' : box),
+    h('td', null, b.hits || !b.ended ? '' : box),
     h('td', null, badge(b)),
     h('th', { scope: 'row' }, h('a', { href: `#/builds/${b.id}` }, b.name)),
     h('td', null, h('code', null, short(b.revision))),
     h('td', null, ago(b.started)),
-    h('td', null, b.ended ? between(b.started, b.ended) : ''),
+    h('td', null, took(b)),
     h('td.why', null, b.hits ? 'the image was there' : b.reason),
     h('td', null, b.asked_by),
     h('td', null, b.image?.delivery?.bytes ? bytes(b.image.delivery.bytes) : ''),

@@ -10,7 +10,7 @@ export async function single(main, signal, [id]) {
     const state = h('span', null, badge(b));
     const panel = b.hits
       ? h('p', null, `The image ${b.reference} was there.`)
-      : buildPanel(b, signal, (changed) => fill(state, badge(changed))).el;
+      : buildPanel(b, signal, (changed) => fill(state, badge(changed)));
     fill(main, h('h1', null, b.name, ' ', state), panel);
     document.title = `${b.name} – Pinion`;
   } catch (err) {

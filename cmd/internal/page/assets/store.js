@@ -13,11 +13,13 @@ export async function store(main, signal) {
     value: '2',
     'aria-label': 'images to keep of each template',
   });
-  const ask = (dryRun) => post('/v1/prune', { keep: Number(keep.value) || 0, dry_run: dryRun });
+  const ask = (number, dryRun) => post('/v1/prune', { keep: number, dry_run: dryRun });
+  keep.addEventListener('input', () => fill(report));
   const confirm = h('dialog', { 'aria-label': 'Prune' });
   const preview = async () => {
-    const would = await ask(true);
-    const gone = would.items.filter((i) => i.action === 'removed' || i.action === 'untagged');
+    const number = Number(keep.value) || 0;
+    const would = await ask(number, true);
+    const gone = would.items.filter((i) => i.action === 'removed');
     fill(
       report,
       reportOf(would),
@@ -31,7 +33,7 @@ export async function store(main, signal) {
                 `Remove ${plural(gone.length, 'image')} and free up to ${bytes(would.reclaimed)}?`,
               ),
               button('Prune', async () => {
-                const done = await ask(false);
+                const done = await ask(number, false);
                 confirm.close();
                 fill(report, reportOf(done));
                 announce('pruned');

@@ -21,6 +21,7 @@ export async function templates(main, signal) {
           t,
           images.filter((i) => i.name === t.name),
           builds.filter((b) => b.name === t.name),
+          signal,
         ),
     );
     fill(
@@ -45,7 +46,7 @@ export async function templates(main, signal) {
 }
 
 class Row {
-  constructor(template, images, builds) {
+  constructor(template, images, builds, signal) {
     this.template = template;
     this.images = images.sort((a, b) => Date.parse(b.built_at) - Date.parse(a.built_at));
     this.head = h('td', null, template.revision ? h('code', null, short(template.revision)) : '');
@@ -88,15 +89,15 @@ class Row {
       h(
         'td',
         null,
-        button('Warm', () => this.warm()),
+        button('Warm', () => this.warm(signal)),
       ),
     );
   }
 
-  async warm() {
+  async warm(signal) {
     const answer = await post(`/v1/images/${encodeURIComponent(this.template.name)}`);
     if (!answer.build) return 'it is here already';
-    location.hash = `#/builds/${answer.build.id}`;
+    if (!signal.aborted) location.hash = `#/builds/${answer.build.id}`;
     return '';
   }
 
@@ -128,8 +129,10 @@ class Row {
 
   stateOf(found) {
     if (!found.revision) return 'from the registry';
-    if (this.images.some((i) => i.reference === found.reference || i.revision === found.revision))
+    const same = this.images.filter((i) => i.revision === found.revision);
+    if (same.some((i) => !found.reference || i.reference === found.reference))
       return h('span.badge.good', null, 'up to date');
+    if (same.length) return h('span.badge.wait', null, 'built with other settings');
     if (!this.images.length) return h('span.badge.wait', null, 'not built');
     const commits = found.commits ?? [];
     if (!commits.length) return h('span.badge.wait', null, 'behind');

@@ -81,7 +81,7 @@ func (a *app) page(ctx context.Context, f *buildsFlags, listen string, open bool
 	defer context.AfterFunc(ctx, func() { _ = h.Close() })()
 	fmt.Fprintln(a.program.Stdout, local.Link())
 	if open {
-		a.openBrowser(local.Link())
+		go a.openBrowser(local.Link()) // some openers end with the browser
 	}
 	if err := h.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("serve the page: %w", err)

@@ -31,6 +31,8 @@ type Server struct {
 	shown  string
 	token  string
 	client *http.Client
+	// transport is that of the client.
+	transport *http.Transport
 }
 
 // patience bounds the wait for the beginning of a response.
@@ -67,6 +69,7 @@ func New(address, token string, allowHTTP bool) (*Server, error) {
 	default:
 		return nil, fmt.Errorf("%q: use unix:///path, http://host:port or https://host", address)
 	}
+	s.transport = transport
 	s.client = &http.Client{Transport: transport,
 		CheckRedirect: func(*http.Request, []*http.Request) error {
 			return http.ErrUseLastResponse
@@ -243,15 +246,18 @@ func (s *Server) Ping(ctx context.Context) error {
 
 // Proxy passes requests on to the server, with the token and without what the caller has to show.
 func (s *Server) Proxy() *httputil.ReverseProxy {
+	transport := s.transport.Clone()
+	transport.ResponseHeaderTimeout = 0 // a prune takes its time
 	return &httputil.ReverseProxy{
-		Transport: s.client.Transport,
+		Transport: transport,
 		Rewrite: func(r *httputil.ProxyRequest) {
 			to, err := url.Parse(s.base)
 			if err != nil {
 				panic(err) // New has parsed it
 			}
 			r.SetURL(to)
-			for _, name := range []string{"Authorization", "Cookie", "Origin", "Sec-Fetch-Site"} {
+			for _, name := range []string{"Accept-Encoding", "Authorization", "Cookie", "Origin",
+				"Pinion-Form", "Sec-Fetch-Site"} {
 				r.Out.Header.Del(name)
 			}
 			if s.token != "" {
