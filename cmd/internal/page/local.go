@@ -84,7 +84,8 @@ func refuse(w http.ResponseWriter, status int, detail string) {
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(status)
 	_ = json.NewEncoder(w).Encode(map[string]any{ // the browser may have left
-		"type": "about:blank", "title": http.StatusText(status), "status": status, "detail": detail})
+		"type": "about:blank", "title": http.StatusText(status), "status": status,
+		"detail": detail})
 }
 
 // open begins the session of the browser that has the link.

@@ -34,7 +34,8 @@ func defaultLimits() limits {
 		// The least patient proxies and load balancers end a request after 30 s.
 		patience: 25 * time.Second, shutdown: 5 * time.Second,
 		headerBytes: 16 << 10, bodyBytes: 16 << 10, hookBytes: 1 << 20,
-		interests: 4096, streams: 1024, hooks: 16, surveys: 4, readers: 64, readersEach: 16, history: 100,
+		interests: 4096, streams: 1024, hooks: 16, surveys: 4, readers: 64, readersEach: 16,
+		history: 100,
 	}
 }
 
