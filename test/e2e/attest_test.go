@@ -133,6 +133,7 @@ func (a attested) provenance(
 // TestAttest: an image with provenance beside the one without, from a private repository; moved on
 // by one layer.
 func TestAttest(t *testing.T) {
+	onSomeDays(t)
 	onAttested(t, func(t *testing.T, a attested) {
 		c := canary{a.token(t)}
 		a.user = a.with("MOLECULE_GITEA_TOKEN", c.token)

@@ -17,6 +17,7 @@ import (
 // TestBuildxMetadata: the metadata file has the keys that buildx writes for the same commit on the
 // same builder, and its build reference leads to the build in the builder's history.
 func TestBuildxMetadata(t *testing.T) {
+	onSomeDays(t)
 	const configDigest, descriptor, manifest = "containerimage.config.digest",
 		"containerimage.descriptor", "containerimage.digest"
 	const warnings = "buildx.build.warnings"

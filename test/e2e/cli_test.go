@@ -284,6 +284,7 @@ func TestCommandConfig(t *testing.T) {
 // TestCatalogueOfBuiltIns: an entry changes a built-in template or pins it, and a wrong one is
 // refused alone.
 func TestCatalogueOfBuiltIns(t *testing.T) {
+	onSomeDays(t)
 	s := newScene(t, containerdOwn)
 	tmpl := s.template(t, runtime, parts.RepoOptions{})
 	first := tmpl.busybox(t, "RUN echo first")

@@ -12,6 +12,7 @@ import (
 // TestDockerfilesOfAllKinds: a name in lower case and links are followed, of a commit and of its
 // working tree alike. What is no file is the template's fault.
 func TestDockerfilesOfAllKinds(t *testing.T) {
+	onSomeDays(t)
 	// A link of the working tree is one of the commit, so both are made of the same files.
 	at := func(path string, lines ...string) []parts.File {
 		files := busybox(t, lines...)

@@ -23,6 +23,7 @@ func (u user) startWithFailpoints(t *testing.T, plan string) *process {
 // begun is never taken for what was done, and the next run gives the right image: the one that is
 // delayed comes after one that failed, and that after one that was killed.
 func TestFault43_BetweenSteps(t *testing.T) {
+	onSomeDays(t)
 	onCells(t, []cell{containerdOwn, containerdStandalone, classicStandalone, oldStandalone},
 		func(t *testing.T, c cell) {
 			s := newScene(t, c)
