@@ -32,9 +32,10 @@ var floors = [][]string{
 	{"internal/buildcache", "internal/retention"},
 	{"."},
 	{
-		"cmd/internal/buildversion", "cmd/internal/container", "cmd/internal/daemon",
+		"cmd/internal/access", "cmd/internal/buildversion", "cmd/internal/container",
+		"cmd/internal/daemon",
 		"cmd/internal/exitcode", "cmd/internal/history", "cmd/internal/outbox",
-		"cmd/internal/page", "cmd/internal/schema", "cmd/internal/terminal",
+		"cmd/internal/page", "cmd/internal/reread", "cmd/internal/schema", "cmd/internal/terminal",
 	},
 	{
 		"cmd/internal/daemon/serve", "cmd/internal/forge", "cmd/internal/notify",

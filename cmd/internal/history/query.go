@@ -35,6 +35,8 @@ func WithoutHits() []string {
 // Filter chooses builds. The zero value chooses all.
 type Filter struct {
 	Names []string // of templates; none means all
+	// Only has the templates that whoever asks may see; none means all.
+	Only  []string
 	Kinds []string // none means all
 	// Since and Before bound the time of the start, unless they are zero.
 	Since, Before time.Time
@@ -43,7 +45,8 @@ type Filter struct {
 
 // Wants reports whether the filter chooses the build, whatever the limit.
 func (f Filter) Wants(b Build) bool {
-	return f.covers(b.Started) && among(f.Names, []byte(b.Name)) && among(f.Kinds, []byte(b.kind()))
+	return f.covers(b.Started) && among(f.Names, []byte(b.Name)) &&
+		among(f.Only, []byte(b.Name)) && among(f.Kinds, []byte(b.kind()))
 }
 
 // among reports whether a list has the text, or is empty. It allocates nothing.
@@ -125,7 +128,8 @@ func match(tx *bolt.Tx, f Filter) iter.Seq[[]byte] {
 				return
 			}
 			kind, name, _ := bytes.Cut(value, []byte{0})
-			if f.covers(started) && among(f.Names, name) && among(f.Kinds, kind) && !yield(key) {
+			if f.covers(started) && among(f.Names, name) && among(f.Only, name) &&
+				among(f.Kinds, kind) && !yield(key) {
 				return
 			}
 		}

@@ -103,7 +103,7 @@ func (l *Local) open(w http.ResponseWriter, r *http.Request) {
 			"the link was opened before or is too old; run `pinion page` again")
 		return
 	}
-	l.sessions.Open(w, r, true)
+	l.sessions.Open(w, r, "")
 	http.Redirect(w, r, "/", http.StatusSeeOther)
 }
 

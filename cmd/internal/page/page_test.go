@@ -68,14 +68,14 @@ func TestSessionsExpire(t *testing.T) {
 	s := &Sessions{now: func() time.Time { return now }}
 	r := httptest.NewRequest(http.MethodGet, "/", http.NoBody)
 	w := httptest.NewRecorder()
-	opened := s.Open(w, r, true)
+	opened := s.Open(w, r, "ci")
 	cookie := w.Result().Cookies()[0]
 	if !cookie.HttpOnly || cookie.SameSite != http.SameSiteStrictMode || cookie.Secure {
 		t.Errorf("the cookie is %v", cookie)
 	}
 	r.AddCookie(cookie)
 	now = now.Add(lifetime - 1)
-	if got, ok := s.Of(r); !ok || got.Form != opened.Form || !got.Operator {
+	if got, ok := s.Of(r); !ok || got.Form != opened.Form || got.Caller != "ci" {
 		t.Errorf("the session is %+v, %t", got, ok)
 	}
 	now = now.Add(lifetime)
@@ -84,10 +84,10 @@ func TestSessionsExpire(t *testing.T) {
 	}
 
 	first := httptest.NewRecorder()
-	s.Open(first, r, false)
+	s.Open(first, r, "")
 	for range maxSessions {
 		now = now.Add(time.Second)
-		s.Open(httptest.NewRecorder(), r, false)
+		s.Open(httptest.NewRecorder(), r, "")
 	}
 	again := httptest.NewRequest(http.MethodGet, "/", http.NoBody)
 	again.AddCookie(first.Result().Cookies()[0])
@@ -103,7 +103,7 @@ func TestCookies(t *testing.T) {
 		r := httptest.NewRequest(http.MethodGet, "http://"+host+"/", http.NoBody)
 		r.Header.Set("X-Forwarded-Proto", "https")
 		w := httptest.NewRecorder()
-		new(Sessions).Open(w, r, false)
+		new(Sessions).Open(w, r, "")
 		c := w.Result().Cookies()[0]
 		if names[c.Name] = true; !c.Secure {
 			t.Errorf("the cookie is %v", c)

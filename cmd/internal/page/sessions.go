@@ -27,8 +27,8 @@ var ErrForged = errors.New("the request does not come from this page")
 
 // Session is a browser that has signed in.
 type Session struct {
-	// Operator reports whether the session has the rights of operators.
-	Operator bool
+	// Caller tells whose token the browser showed.
+	Caller string
 	// Form is the secret that the page sends in [FormHeader]. Other sites cannot read it.
 	Form string
 
@@ -50,7 +50,7 @@ func cookieName(r *http.Request) string {
 
 // Open begins a session, and sets its cookie. Scripts cannot read the cookie, and requests from
 // other sites do not have it. It is for encrypted connections alone if this one is known to be.
-func (s *Sessions) Open(w http.ResponseWriter, r *http.Request, operator bool) Session {
+func (s *Sessions) Open(w http.ResponseWriter, r *http.Request, caller string) Session {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.time()
@@ -67,7 +67,7 @@ func (s *Sessions) Open(w http.ResponseWriter, r *http.Request, operator bool) S
 		delete(s.byID, first)
 	}
 	id := rand.Text()
-	opened := &Session{Operator: operator, Form: rand.Text(), expires: now.Add(lifetime)}
+	opened := &Session{Caller: caller, Form: rand.Text(), expires: now.Add(lifetime)}
 	s.byID[id] = opened
 	setCookie(w, r, id, 0)
 	return *opened

@@ -4,9 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
+	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/access"
 	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/history"
 	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/schema"
 )
@@ -19,11 +21,12 @@ const (
 	recentBuilds = 25
 )
 
-// activity is the newest list of builds as JSON, which all readers share.
+// activity has the newest builds, which all readers share. text has them as JSON.
 type activity struct {
-	mu   sync.Mutex
-	read time.Time
-	text string
+	mu     sync.Mutex
+	read   time.Time
+	builds []history.Build
+	text   string
 	// past are the newest builds of the history, as they were at the time pastRead.
 	past     []history.Build
 	pastRead time.Time
@@ -46,14 +49,14 @@ func (s *Server) showActivity(w http.ResponseWriter, r *http.Request) {
 	var sent string
 	var at time.Time
 	for {
-		text := s.recent(r.Context())
+		text := s.recent(r.Context(), callerOf(r))
 		var err error
 		switch {
 		case text != sent:
 			err = out.send("event: builds\ndata: " + text)
 			sent, at = text, time.Now()
 		case time.Since(at) >= s.limits.heartbeat:
-			if !s.isAuthorized(r) {
+			if s.identify(r) == nil {
 				return // the session has ended
 			}
 			err = out.send(":")
@@ -72,24 +75,33 @@ func (s *Server) showActivity(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// recent returns the newest builds as JSON.
-func (s *Server) recent(ctx context.Context) string {
+// recent returns the newest builds that a caller may see, as JSON.
+func (s *Server) recent(ctx context.Context, c *access.Caller) string {
 	a := &s.activity
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if time.Since(a.read) < activityPause {
+	if time.Since(a.read) >= activityPause {
+		f := history.Filter{Kinds: history.WithoutHits(), Limit: recentBuilds}
+		if time.Since(a.pastRead) >= historyPause {
+			a.past, a.pastRead = s.past(ctx, f), time.Now()
+		}
+		a.builds, a.read = s.join(f, a.past), time.Now()
+		a.text = encodeBuilds(a.builds)
+	}
+	if c.SeesAll() {
 		return a.text
 	}
-	f := history.Filter{Kinds: history.WithoutHits(), Limit: recentBuilds}
-	if time.Since(a.pastRead) >= historyPause {
-		a.past, a.pastRead = s.past(ctx, f), time.Now()
-	}
+	return encodeBuilds(slices.DeleteFunc(slices.Clone(a.builds),
+		func(b history.Build) bool { return !c.Sees(b.Name) }))
+}
+
+func encodeBuilds(list []history.Build) string {
 	text, err := json.Marshal(struct {
 		Schema int             `json:"schema"`
 		Builds []history.Build `json:"builds"`
-	}{schema.Version, s.join(f, a.past)})
-	if err == nil && ctx.Err() == nil {
-		a.text, a.read = string(text), time.Now()
+	}{schema.Version, list})
+	if err != nil { // a programming error
+		return "null"
 	}
-	return a.text
+	return string(text)
 }

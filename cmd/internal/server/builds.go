@@ -17,6 +17,7 @@ func (s *Server) listBuilds(w http.ResponseWriter, r *http.Request) {
 		s.writeProblem(w, r, p)
 		return
 	}
+	f.Only = callerOf(r).Templates
 	if s.history != nil {
 		_ = s.history.Take(r.Context()) // what cannot be moved is listed all the same
 	}

@@ -16,6 +16,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"git.moleculesai.app/molecule-ai/pinion"
+	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/access"
 )
 
 // document is openapi.yaml, for comparison with responses.
@@ -221,7 +222,7 @@ func TestOpenAPI(t *testing.T) {
 	ask(http.MethodGet, events, at+"/events", "")
 	ask(http.MethodGet, events, at+"/events", "", "Last-Event-ID", "99")
 	ask(http.MethodPost, cancel, at+"/cancel", "")
-	s.operator = s.token
+	s.fixed[0].Rights = access.Rights()
 	ask(http.MethodPost, prune, prune, "")
 	ask(http.MethodPost, prune, prune, `{"keep":1,"dry_run":true}`)
 	ask(http.MethodPost, prune, prune, `{"keep":-1}`)

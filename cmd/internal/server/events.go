@@ -91,7 +91,7 @@ func (s *Server) forward(r *http.Request, out *sender, b source, after int64) {
 			}
 			err = out.event(e)
 		case <-beat.C:
-			if !s.isAuthorized(r) {
+			if s.identify(r) == nil {
 				return // the session has ended
 			}
 			err = out.send(":")

@@ -2,15 +2,12 @@ package server
 
 import (
 	"bytes"
-	"crypto/sha256"
-	"crypto/subtle"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"os"
 	"runtime/debug"
-	"strings"
 	"time"
 )
 
@@ -78,53 +75,6 @@ func note(w http.ResponseWriter, word string) {
 	if r, ok := w.(*statusRecorder); ok {
 		r.note = word
 	}
-}
-
-// authenticate requires the token or a session, if the server has a token. It refuses what a
-// browser was made to send by another site's page.
-func (s *Server) authenticate(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		p := s.checkOrigin(r)
-		if p == nil && !s.isAuthorized(r) {
-			w.Header().Set("WWW-Authenticate", `Bearer realm="pinion"`)
-			p = refusal(http.StatusUnauthorized, "unauthenticated", "A token is required",
-				"send the server's token in the header Authorization: Bearer")
-		}
-		if p == nil && !hasToken(r) {
-			if session, ok := s.sessions.Of(r); ok && session.Check(r) != nil {
-				p = forged()
-			}
-		}
-		if p != nil {
-			w.Header().Set("Connection", "close") // without reading a body
-			s.writeProblem(w, r, p)
-			return
-		}
-		next.ServeHTTP(w, r)
-	})
-}
-
-// hasToken reports whether the request is that of a program, which names its token itself.
-func hasToken(r *http.Request) bool { return r.Header.Get("Authorization") != "" }
-
-// isAuthorized reports whether the request has the token or a session, if the server has a token.
-func (s *Server) isAuthorized(r *http.Request) bool {
-	if s.token == nil {
-		return true
-	}
-	if header := r.Header.Get("Authorization"); hasToken(r) {
-		return has(header, s.token) || s.operator != nil && has(header, s.operator)
-	}
-	_, ok := s.sessions.Of(r)
-	return ok
-}
-
-// has reports whether the header Authorization has the token of that digest.
-func has(header string, digest *[sha256.Size]byte) bool {
-	scheme, token, _ := strings.Cut(header, " ")
-	sum := sha256.Sum256([]byte(token))
-	return subtle.ConstantTimeCompare(sum[:], digest[:]) == 1 &&
-		strings.EqualFold(scheme, "bearer")
 }
 
 // precheck refuses a request by its header, before its body is read.

@@ -151,11 +151,11 @@ func TestWhoMayCancel(t *testing.T) {
 		"a caller beside them":  {[]Option{callers, operators}, caller, 403},
 		"an operator":           {[]Option{callers, operators}, operator, 204},
 		"an operator's alone":   {[]Option{operators}, operator, 204},
-		"nobody beside them":    {[]Option{operators}, "", 403},
+		"nobody beside them":    {[]Option{operators}, "", 401},
 		"nobody beside callers": {[]Option{callers, operators}, "", 401},
 	} {
 		s := newStage(t, c.opts...)
-		s.token, s.operator = nil, nil
+		s.fixed = nil
 		s.ask(t, http.MethodPost, "/v1/images/made", "")
 		for _, o := range c.opts {
 			o(s.Server)

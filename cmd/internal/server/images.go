@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 
 	"git.moleculesai.app/molecule-ai/pinion"
@@ -64,7 +65,7 @@ func (s *Server) start(
 	w http.ResponseWriter, r *http.Request, name string, opts []pinion.EnsureOption, head bool,
 	patience time.Duration,
 ) (outcome string, p *problem) {
-	opts = append(opts, pinion.AskedBy(s.clean(askerOf(r))))
+	opts = append(opts, pinion.AskedBy(s.clean(askerOf(r, callerOf(r)))))
 	if !s.gate.enter() {
 		return "", draining()
 	}
@@ -165,6 +166,7 @@ func (s *Server) listImages(w http.ResponseWriter, r *http.Request) {
 		s.writeFailure(w, r, err)
 		return
 	}
+	list = slices.DeleteFunc(list, func(b pinion.Built) bool { return !callerOf(r).Sees(b.Name) })
 	if list == nil {
 		list = []pinion.Built{}
 	}

@@ -1,42 +1,11 @@
 package server
 
 import (
-	"crypto/sha256"
 	"net/http"
 
 	"git.moleculesai.app/molecule-ai/pinion"
+	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/access"
 )
-
-// WithOperatorToken lets callers who send this token cancel any build, and do all that the token of
-// [WithToken] allows. By default everybody may cancel any build if no token is required, and nobody
-// otherwise.
-func WithOperatorToken(token string) Option {
-	return func(s *Server) {
-		sum := sha256.Sum256([]byte(token))
-		s.operator = &sum
-	}
-}
-
-// isOperator reports whether the caller may cancel the builds of others.
-func (s *Server) isOperator(r *http.Request) bool {
-	if s.operator == nil {
-		return s.token == nil
-	}
-	if hasToken(r) {
-		return has(r.Header.Get("Authorization"), s.operator)
-	}
-	session, ok := s.sessions.Of(r)
-	return ok && session.Operator
-}
-
-// operators refuses requests of other callers.
-func (s *Server) operators(r *http.Request) *problem {
-	if s.isOperator(r) {
-		return nil
-	}
-	return refusal(http.StatusForbidden, "operators-only", "Only operators may do this",
-		"use the token of --operator-token-file; a caller withdraws its own interest by DELETE")
-}
 
 // cancel stops a build for all of its callers.
 func (s *Server) cancel(w http.ResponseWriter, r *http.Request) {
@@ -58,7 +27,7 @@ func (s *Server) cancel(w http.ResponseWriter, r *http.Request) {
 		s.writeProblem(w, r, endedAlready())
 	default:
 		s.log.Info("the build of " + status.Reference + " is cancelled on request of " +
-			s.clean(askerOf(r)))
+			s.clean(askerOf(r, callerOf(r))))
 		build.Cancel()
 		w.WriteHeader(http.StatusNoContent)
 	}
@@ -97,8 +66,9 @@ func (s *Server) retry(w http.ResponseWriter, r *http.Request) {
 // maxAsker bounds what a caller says of itself, in bytes.
 const maxAsker = 64
 
-// askerOf says who makes a request: the program, as it calls itself, and the address.
-func askerOf(r *http.Request) string {
+// askerOf says who makes a request: the name of the caller's token if it has one, the program, as
+// it calls itself, and the address.
+func askerOf(r *http.Request, c *access.Caller) string {
 	who := r.UserAgent()
 	if who == "" {
 		who = "a program without a name"
@@ -106,6 +76,9 @@ func askerOf(r *http.Request) string {
 	who = who[:min(len(who), maxAsker)]
 	if from := addressOf(r); from != "" {
 		who += " at " + from
+	}
+	if c.Name != "" {
+		who = c.Name + " by " + who
 	}
 	return who
 }

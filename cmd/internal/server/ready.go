@@ -24,7 +24,7 @@ func (s *Server) readiness(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	f := pinion.Failure{Message: err.Error(), Class: pinion.ClassStore, Origin: pinion.OriginDocker}
-	if !s.isAuthorized(r) {
+	if s.identify(r) == nil {
 		f.Message = "a request with the server's token gets the reason"
 	}
 	s.writeProblem(w, r, failureProblem(f))

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"time"
 
+	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/access"
 	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/page"
 )
 
@@ -19,6 +20,9 @@ type route struct {
 	handle  http.HandlerFunc
 	// public routes require no token, and ignore the query.
 	public bool
+	// right is what the caller must have. whole routes are for callers of all templates.
+	right access.Right
+	whole bool
 	// query has the parameters of the query.
 	query []string
 	// maxBody is the bound of the body, in bytes.
@@ -35,28 +39,30 @@ func (s *Server) routes() []route {
 	all := []route{
 		{pattern: "GET /healthz", handle: s.health, public: true},
 		{pattern: "GET /readyz", handle: s.readiness, public: true},
-		{pattern: "GET /metrics", handle: s.showMetrics},
+		{pattern: "GET /metrics", handle: s.showMetrics, whole: true},
 		{pattern: "GET /openapi.yaml", handle: s.describe},
 		{pattern: "GET /v1/session", handle: s.showSession, public: true},
 		{pattern: "POST /v1/session", handle: s.signIn, public: true,
 			maxBody: s.limits.bodyBytes, readers: s.readers, check: s.checkOrigin},
 		{pattern: "DELETE /v1/session", handle: s.signOut},
 		{pattern: "GET /v1/activity", handle: s.showActivity},
-		{pattern: "GET /v1/doctor", handle: s.examine, slots: s.surveys},
-		{pattern: "GET /v1/usage", handle: s.showUsage, slots: s.surveys},
+		{pattern: "GET /v1/doctor", handle: s.examine, whole: true,
+			slots: s.surveys},
+		{pattern: "GET /v1/usage", handle: s.showUsage, whole: true,
+			slots: s.surveys},
 		{pattern: "POST /v1/prune", handle: s.prune, maxBody: s.limits.bodyBytes,
-			slots: s.surveys, check: s.operators},
+			slots: s.surveys, right: access.Prune, whole: true},
 		{pattern: "GET /v1/templates", handle: s.listTemplates},
 		{pattern: "GET /v1/templates/{name}", handle: s.showTemplate, query: []string{"since"}},
 		{pattern: "GET /v1/images", handle: s.listImages},
 		{pattern: "POST /v1/images/{name}", handle: s.ensure, query: []string{"wait"},
-			maxBody: s.limits.bodyBytes},
+			maxBody: s.limits.bodyBytes, right: access.Build},
 		{pattern: "GET /v1/builds", handle: s.listBuilds, query: buildQuery},
 		{pattern: "GET /v1/builds/{id}", handle: s.showBuild},
-		{pattern: "DELETE /v1/builds/{id}", handle: s.withdraw},
+		{pattern: "DELETE /v1/builds/{id}", handle: s.withdraw, right: access.Build},
 		{pattern: "GET /v1/builds/{id}/events", handle: s.stream},
-		{pattern: "POST /v1/builds/{id}/cancel", handle: s.cancel, check: s.operators},
-		{pattern: "POST /v1/builds/{id}/retry", handle: s.retry},
+		{pattern: "POST /v1/builds/{id}/cancel", handle: s.cancel, right: access.Cancel},
+		{pattern: "POST /v1/builds/{id}/retry", handle: s.retry, right: access.Build},
 	}
 	for _, f := range hookForges() {
 		all = append(all, route{pattern: "POST /v1/hooks/" + f.name, handle: s.receive(f),
@@ -78,8 +84,11 @@ func (s *Server) Handler() http.Handler {
 		if r.check != nil {
 			h = s.precheck(r.check, h)
 		}
+		if r.right == "" {
+			r.right = access.See
+		}
 		if !r.public {
-			h = s.authenticate(s.checkQuery(r.query, h))
+			h = s.admit(r, s.checkQuery(r.query, h))
 		}
 		mux.Handle(r.pattern, h)
 	}

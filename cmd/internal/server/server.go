@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -12,6 +11,7 @@ import (
 	"time"
 
 	"git.moleculesai.app/molecule-ai/pinion"
+	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/access"
 	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/page"
 	"git.moleculesai.app/molecule-ai/pinion/internal/termtext"
 	"git.moleculesai.app/molecule-ai/pinion/resolver/git"
@@ -23,8 +23,8 @@ type Server struct {
 	limits       limits
 	log          *slog.Logger
 	version      string
-	token        *[sha256.Size]byte // of the token; nil requires none
-	operator     *[sha256.Size]byte // of the operators' token; nil without one
+	fixed        access.List        // callers with the tokens of options
+	named        func() access.List // nil without others
 	hook         *hook              // nil without webhooks
 	history      History            // nil without one
 	// anyRevision lets callers request commits that are not on the template's branch.
@@ -62,15 +62,6 @@ type Option func(*Server)
 
 // MinToken is the length below which a token could be guessed, in bytes.
 const MinToken = 16
-
-// WithToken requires the token as `Authorization: Bearer` in every request, except for /healthz,
-// /readyz and the webhook, which is signed. By default no token is required.
-func WithToken(token string) Option {
-	return func(s *Server) {
-		sum := sha256.Sum256([]byte(token))
-		s.token = &sum
-	}
-}
 
 // WithHook accepts webhooks that are signed with the secret, and calls notify for each push. By
 // default webhooks are refused.

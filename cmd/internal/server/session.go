@@ -1,32 +1,39 @@
 package server
 
 import (
-	"crypto/sha256"
-	"crypto/subtle"
+	"fmt"
 	"net/http"
 
+	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/access"
 	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/page"
 	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/schema"
 )
 
 // sessionState is what the page knows of its sign-in.
 type sessionState struct {
-	Schema   int    `json:"schema"`
-	SignedIn bool   `json:"signed_in"`
-	Operator bool   `json:"operator"`
-	Form     string `json:"form,omitempty"`
-	Version  string `json:"version,omitempty"`
+	Schema   int            `json:"schema"`
+	SignedIn bool           `json:"signed_in"`
+	Name     string         `json:"name,omitempty"`
+	Rights   []access.Right `json:"rights"`
+	// Whole reports whether the caller may use all templates.
+	Whole   bool   `json:"whole"`
+	Form    string `json:"form,omitempty"`
+	Version string `json:"version,omitempty"`
 }
 
-// showSession says whether the caller may use the interface.
-func (s *Server) showSession(w http.ResponseWriter, r *http.Request) {
-	state := sessionState{Schema: schema.Version}
-	if s.isAuthorized(r) {
-		session, _ := s.sessions.Of(r)
-		state.SignedIn, state.Operator = true, s.isOperator(r)
-		state.Form, state.Version = session.Form, s.version
+// stateOf is the state of a caller, which may be nobody.
+func (s *Server) stateOf(c *access.Caller, session page.Session) sessionState {
+	if c == nil {
+		return sessionState{Schema: schema.Version, Rights: []access.Right{}}
 	}
-	s.writeJSON(w, http.StatusOK, state)
+	return sessionState{schema.Version, true, c.Name, c.Rights, c.SeesAll(), session.Form,
+		s.version}
+}
+
+// showSession says what the caller may do.
+func (s *Server) showSession(w http.ResponseWriter, r *http.Request) {
+	session, _ := s.sessions.Of(r)
+	s.writeJSON(w, http.StatusOK, s.stateOf(s.identify(r), session))
 }
 
 // signIn begins the session of a browser whose user knows a token.
@@ -38,20 +45,19 @@ func (s *Server) signIn(w http.ResponseWriter, r *http.Request) {
 		s.writeProblem(w, r, p)
 		return
 	}
-	sum := sha256.Sum256([]byte(with.Token))
-	is := func(digest *[sha256.Size]byte) bool {
-		return digest != nil && subtle.ConstantTimeCompare(sum[:], digest[:]) == 1
-	}
-	operator := is(s.operator)
-	if s.token != nil && !operator && !is(s.token) {
+	list := s.callers()
+	c := list.Find(with.Token)
+	switch {
+	case len(list) == 0:
+		c = access.Everybody()
+	case c == nil:
 		s.writeProblem(w, r, refusal(http.StatusUnauthorized, "unauthenticated",
-			"The token is wrong", "it is that of --token-file or --operator-token-file"))
+			"The token is wrong", "it is one of those that the server was started with"))
 		return
 	}
-	operator = operator || s.token == nil && s.operator == nil
-	session := s.sessions.Open(w, r, operator)
-	s.writeJSON(w, http.StatusOK, sessionState{schema.Version, true, operator, session.Form,
-		s.version})
+	session := s.sessions.Open(w, r, c.Key())
+	s.log.Info(fmt.Sprintf("audit: %s: signed in", s.clean(askerOf(r, c))))
+	s.writeJSON(w, http.StatusOK, s.stateOf(c, session))
 }
 
 // signOut ends the session of a browser.

@@ -40,7 +40,7 @@ func (s *Server) prune(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if !req.DryRun {
-		s.log.Info("images are pruned on request of " + s.clean(askerOf(r)))
+		s.log.Info("images are pruned on request of " + s.clean(askerOf(r, callerOf(r))))
 	}
 	report, err := s.orchestrator.Prune(r.Context(), pinion.PruneOptions{Keep: req.Keep,
 		MaxSize: req.MaxSize, CacheMaxSize: req.CacheMaxSize, DryRun: req.DryRun})

@@ -2,17 +2,20 @@ package server
 
 import (
 	"net/http"
+	"slices"
 
 	"git.moleculesai.app/molecule-ai/pinion"
 	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/schema"
 	"git.moleculesai.app/molecule-ai/pinion/resolver/git"
 )
 
-func (s *Server) listTemplates(w http.ResponseWriter, _ *http.Request) {
+func (s *Server) listTemplates(w http.ResponseWriter, r *http.Request) {
+	list := slices.DeleteFunc(s.orchestrator.Templates(),
+		func(t pinion.Resolution) bool { return !callerOf(r).Sees(t.Name) })
 	s.writeJSON(w, http.StatusOK, struct {
 		Schema    int                 `json:"schema"`
 		Templates []pinion.Resolution `json:"templates"`
-	}{schema.Version, s.orchestrator.Templates()})
+	}{schema.Version, list})
 }
 
 // showTemplate asks the git server for the head of a template's branch, and for the commits that a

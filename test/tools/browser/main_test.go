@@ -2,6 +2,7 @@ package browser
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -22,6 +23,7 @@ import (
 )
 
 const (
+	reader    = "the-token-of-a-reader" // of hermes
 	token     = "the-token-of-callers"
 	operators = "the-token-of-operators"
 	patience  = 2 * time.Minute
@@ -98,8 +100,15 @@ func startScene(t *testing.T) *scene {
 		"./cmd/pinion").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
+	tokens := filepath.Join(dir, "tokens.yaml")
+	entry := fmt.Sprintf(
+		"tokens:\n- {name: reader, sha256: %x, rights: [see], templates: [hermes]}\n",
+		sha256.Sum256([]byte(reader)))
+	if err := os.WriteFile(tokens, []byte(entry), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	found, stop := s.start(t, regexp.MustCompile(`serving at tcp://([\d.:]+)`), "serve", "--listen",
-		"tcp://127.0.0.1:0", "--max-parallel", "1")
+		"tcp://127.0.0.1:0", "--max-parallel", "1", "--tokens-file", tokens)
 	later(stop)
 	s.url = "http://" + found
 	return s

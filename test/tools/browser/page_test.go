@@ -216,6 +216,29 @@ func TestHistory(t *testing.T) {
 	b.shoot(t, "builders")
 }
 
+// TestReaderOfOneTemplate: the page shows what the token allows.
+func TestReaderOfOneTemplate(t *testing.T) {
+	s := newScene(t)
+	s.push(t, "hermes", "for the reader", "RUN echo reader")
+	s.push(t, "langgraph", "not for the reader", "RUN echo others")
+	s.ensure(t, "langgraph")
+	id := s.ensure(t, "hermes")
+	b := newTab(t, s, 1200, 900)
+	b.signIn(t, reader)
+	b.shows(t, "ul.list", "hermes")
+	if text := b.text(); strings.Contains(text, "langgraph") || strings.Contains(text, "Store") {
+		t.Errorf("the reader sees\n%s", text)
+	}
+	b.open(t, "#/templates")
+	b.until(t, "one template", `document.querySelectorAll("tbody tr").length === 1`)
+	b.see(t, "up to date")
+	b.open(t, "#/builds/"+id)
+	b.see(t, "delivered by")
+	if text := b.text(); strings.Contains(text, "Build again") {
+		t.Errorf("the reader may build\n%s", text)
+	}
+}
+
 // TestForeignText: what a template and its commits say stays text.
 func TestForeignText(t *testing.T) {
 	s := newScene(t)

@@ -11,7 +11,10 @@ export class Problem extends Error {
 }
 
 // session is the sign-in of this browser, as GET /v1/session has it.
-export let session = { signed_in: false, operator: false };
+export let session = { signed_in: false, rights: [] };
+
+// may reports whether this browser's user has a right: see, build, cancel or prune.
+export const may = (right) => session.rights.includes(right);
 
 // signedOut is called when the server does not know the session any more.
 let signedOut = () => {};
@@ -70,7 +73,7 @@ export async function signIn(token) {
 
 export async function signOut() {
   await request('DELETE', '/v1/session');
-  session = { signed_in: false, operator: false };
+  session = { signed_in: false, rights: [] };
 }
 
 // The types of a build's events.

@@ -20,6 +20,9 @@ const views = {
   compare: [null, compare],
 };
 
+// whole has the views that are not for callers of some templates.
+const whole = ['store', 'builders'];
+
 const main = document.getElementById('main');
 let leave = new AbortController();
 
@@ -37,7 +40,7 @@ function show(focus) {
           'ul',
           null,
           Object.entries(views)
-            .filter(([, [text]]) => text)
+            .filter(([to, [text]]) => text && (session.whole || !whole.includes(to)))
             .map(([to, [text]]) =>
               h(
                 'li',
@@ -107,7 +110,7 @@ function signInView() {
       h(
         'p.hint',
         null,
-        'It is in the file of --token-file, or of --operator-token-file for those who may cancel and prune.',
+        'It is in the file of --token-file, or of --operator-token-file for those who may cancel and prune, or it has an entry in --tokens-file.',
       ),
     ),
   );

@@ -2,7 +2,7 @@
 import { BuildModel, stateOf } from './build.js';
 import { announce, button, errorBox, fill, h, link } from './dom.js';
 import { ago, between, bytes, duration, plural, short } from './format.js';
-import { follow, get, post, session } from './api.js';
+import { follow, get, may, post } from './api.js';
 import { LogView } from './log.js';
 import { timeline } from './timeline.js';
 
@@ -137,13 +137,13 @@ function actionsOf(b, signal) {
   const path = `/v1/builds/${encodeURIComponent(b.id)}`;
   if (!b.ended) {
     if (b.pid) return h('p.hint', null, 'Another process builds this; cancel it there.');
-    if (!session.operator) return h('p.hint', null, 'Operators can cancel this build.');
+    if (!may('cancel')) return h('p.hint', null, 'Operators can cancel this build.');
     return button('Cancel', async () => {
       await post(`${path}/cancel`);
       return 'cancelled';
     });
   }
-  if (b.pinned && !b.revision) return [];
+  if ((b.pinned && !b.revision) || !may('build')) return [];
   return button('Build again', async () => {
     const answer = await post(`${path}/retry`);
     if (!answer.build) return 'the image is there: nothing was built';

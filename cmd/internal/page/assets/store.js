@@ -1,7 +1,7 @@
 // The view of what takes the disk, and what prune would do.
 import { announce, button, errorBox, fill, h, table } from './dom.js';
 import { ago, bytes, plural, short } from './format.js';
-import { get, post, session } from './api.js';
+import { get, may, post } from './api.js';
 
 export async function store(main, signal) {
   const usage = h('div', null, h('p.empty', null, 'asks the image store …'));
@@ -58,7 +58,7 @@ export async function store(main, signal) {
     h('h1', null, 'Store'),
     usage,
     h('h2', null, 'Prune'),
-    session.operator
+    may('prune')
       ? h(
           'p',
           null,

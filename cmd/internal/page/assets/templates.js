@@ -2,7 +2,7 @@
 import { badge } from './panel.js';
 import { button, errorBox, fill, h, link, table } from './dom.js';
 import { ago, bytes, plural, short } from './format.js';
-import { get, post } from './api.js';
+import { get, may, post } from './api.js';
 
 // atOnce bounds the look-ups at git servers that run at the same time.
 const atOnce = 4;
@@ -89,7 +89,7 @@ class Row {
       h(
         'td',
         null,
-        button('Warm', () => this.warm(signal)),
+        may('build') ? button('Warm', () => this.warm(signal)) : '',
       ),
     );
   }

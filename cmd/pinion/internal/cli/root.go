@@ -56,7 +56,7 @@ func (a *app) root() *cobra.Command {
 	cmd.AddCommand(
 		a.ensureCommand(), a.bakeCommand(), a.runCommand(), a.resolveCommand(), a.lsCommand(),
 		a.pruneCommand(), a.resetCommand(), a.duCommand(), a.buildsCommand(), a.logsCommand(),
-		a.serveCommand(), a.pageCommand(), a.doctorCommand(), a.builderCommand(),
+		a.serveCommand(), a.pageCommand(), a.tokenCommand(), a.doctorCommand(), a.builderCommand(),
 		a.buildkitdCommand(), a.configCommand(), a.versionCommand(), a.completionCommand(),
 		exitCodesTopic(),
 	)

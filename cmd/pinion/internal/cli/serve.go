@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -23,8 +24,9 @@ const serveLong = `Serve images over HTTP, for programs in any language. docs/se
 
 By default the server listens on a unix socket that its user and group may use. On TCP, including
 loopback, every caller must send a token of at least 16 characters, from --token-file or
-PINION_SERVE_TOKEN; if the server also has a socket, callers there must send it as well. The server
-has no TLS of its own; use a proxy for that.
+PINION_SERVE_TOKEN; if the server also has a socket, callers there must send it as well. With
+--tokens-file callers have tokens of their own, with rights, templates and limits. --tls-cert and
+--tls-key encrypt TCP, and --tls-client-ca requires certificates of callers there.
 
 With --watch the server follows the branches of templates, by polling and by the webhooks of Gitea,
 Forgejo, GitHub, GitLab and Bitbucket, and builds new commits before they are requested. It follows
@@ -72,6 +74,7 @@ type serveFlags struct {
 	anySHA       bool
 	prune        servePruneFlags
 	reports      reportFlags
+	access       accessFlags
 }
 
 func (a *app) serveCommand() *cobra.Command {
@@ -100,6 +103,7 @@ func (a *app) serveCommand() *cobra.Command {
 	fs.StringVar(&f.operatorFile, "operator-token-file", "",
 		"`file` with the token of operators, who may also cancel the builds of others "+
 			"(PINION_OPERATOR_TOKEN)")
+	f.access.register(fs)
 	fs.DurationVar(&f.drain, "drain-timeout", 30*time.Second,
 		"`duration` for which requests and builds in progress may continue at the end")
 	fs.DurationVar(&f.idleExit, "idle-exit", 0,
@@ -153,12 +157,15 @@ func (f *serveFlags) check(env flags.Environment) (s secrets, err error) {
 	if s.notify, err = f.reports.check(env); err != nil {
 		return s, err
 	}
-	i := slices.IndexFunc(f.listen, isTCP)
+	if err := f.access.check(); err != nil {
+		return s, err
+	}
+	i, required := slices.IndexFunc(f.listen, isTCP), s.token != "" || f.access.tokens != ""
 	switch {
-	case s.operator != "" && s.token == "":
-		return s, flags.Errorf("--operator-token-file needs --token-file: without that everybody " +
-			"is an operator")
-	case i >= 0 && s.token == "":
+	case s.operator != "" && !required:
+		return s, flags.Errorf("--operator-token-file needs --token-file or --tokens-file: " +
+			"without them everybody is an operator")
+	case i >= 0 && !required:
 		return s, tokenMissing(f.listen[i])
 	case f.drain < 0:
 		return s, flags.Errorf("--drain-timeout %s is negative", f.drain)
@@ -199,18 +206,16 @@ func (a *app) serve(ctx context.Context, f *serveFlags, pruning tidy.Config) err
 		return flags.Errorf("--warm %s: not in the catalogue; known names are %s", unknown[0],
 			strings.Join(s.Names(), ", "))
 	}
-	listeners, err := a.listenAll(f.listen, hidden.token != "", s.log)
+	listeners, err := a.listenAll(f, hidden.token != "" || f.access.tokens != "", s.log)
 	if err != nil {
 		return err
 	}
-	opts := []server.Option{server.WithLogger(s.log), server.WithLinger(f.linger),
-		server.WithVersion(buildversion.Of(a.program.Version))}
-	if hidden.token != "" {
-		opts = append(opts, server.WithToken(hidden.token))
+	opts, err := f.access.callers(hidden, s.log)
+	if err != nil {
+		return errors.Join(err, closeAll(listeners))
 	}
-	if hidden.operator != "" {
-		opts = append(opts, server.WithOperatorToken(hidden.operator))
-	}
+	opts = append(opts, server.WithLogger(s.log), server.WithLinger(f.linger),
+		server.WithVersion(buildversion.Of(a.program.Version)))
 	if s.past != nil {
 		if past, err := s.past(); err == nil { // the recorder says what is wrong
 			opts = append(opts, server.WithHistory(past))

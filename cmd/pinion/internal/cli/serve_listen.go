@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -18,16 +19,14 @@ func isTCP(address string) bool { return strings.HasPrefix(address, "tcp://") }
 
 // listenAll listens at all addresses, or at none.
 func (a *app) listenAll(
-	addresses []string, hasToken bool, log *slog.Logger,
+	f *serveFlags, hasToken bool, log *slog.Logger,
 ) (all []net.Listener, err error) {
 	defer func() {
 		if err != nil {
-			for _, open := range all {
-				_ = open.Close()
-			}
+			_ = closeAll(all)
 		}
 	}()
-	for _, address := range addresses {
+	for _, address := range f.listen {
 		if address != server.Inherit {
 			l, err := server.Listen(address)
 			if err != nil {
@@ -48,16 +47,25 @@ func (a *app) listenAll(
 			return all, tokenMissing(at)
 		}
 		log.Info("serving at " + at)
-		if tcp, ok := l.Addr().(*net.TCPAddr); ok && !tcp.IP.IsLoopback() {
+		tcp, ok := l.Addr().(*net.TCPAddr)
+		if ok && !tcp.IP.IsLoopback() && !f.access.hasTLS() {
 			log.Warn(fmt.Sprintf("%s can be reached from other machines, and the token is sent "+
-				"there in clear text; listen on 127.0.0.1 behind a proxy with TLS", at))
+				"there in clear text; use --tls-cert, or listen on 127.0.0.1 behind a proxy with "+
+				"TLS", at))
 		}
 	}
-	return all, nil
+	return all, f.access.secure(all, log)
+}
+
+func closeAll(listeners []net.Listener) (err error) {
+	for _, l := range listeners {
+		err = errors.Join(err, l.Close())
+	}
+	return err
 }
 
 func tokenMissing(at string) error {
-	return flags.Errorf("--listen %s: TCP needs a token; set --token-file or %s", at,
+	return flags.Errorf("--listen %s: TCP needs a token; set --token-file, --tokens-file or %s", at,
 		pinion.EnvServeToken)
 }
 

@@ -91,7 +91,7 @@ func TestEveryVerbHasAPageAndTheSameOneTwice(t *testing.T) {
 		pinion_config_check.md pinion_config_schema.md pinion_doctor.md pinion_du.md
 		pinion_ensure.md pinion_exit-codes.md pinion_logs.md pinion_ls.md pinion_page.md
 		pinion_prune.md pinion_reset.md pinion_resolve.md pinion_run.md pinion_serve.md
-		pinion_version.md`)
+		pinion_token.md pinion_version.md`)
 	if names := slices.Sorted(maps.Keys(got)); !slices.Equal(names, want) {
 		t.Errorf("got %v", names)
 	}
