@@ -87,7 +87,9 @@ bench: tools ## Compare with a shell script, docker buildx and a clone; ask a se
 # --- checks
 
 MODULES := . client $(wildcard test/tools/*)
-CROSS := linux/amd64 linux/arm64 linux/386 linux/arm darwin/amd64 darwin/arm64 windows/amd64 windows/arm64 freebsd/amd64 freebsd/arm64
+# One of each system and word size; cross-all has every target.
+CROSS := linux/arm64 linux/386 darwin/arm64 windows/amd64 freebsd/amd64
+CROSS_ALL := linux/amd64 linux/arm64 linux/386 linux/arm darwin/amd64 darwin/arm64 windows/amd64 windows/arm64 freebsd/amd64 freebsd/arm64
 
 .PHONY: verify
 verify: vet lint house-check docs-check tidy-check cross vulncheck ## Check the sources: vet, lint, imports, API, generated docs, module files, vulnerabilities
@@ -132,8 +134,12 @@ vulncheck: $(TOOLS)/govulncheck ## Look for known vulnerabilities; PINION_REQUIR
 		echo "$$out"; exit $$code; \
 	fi
 
+.PHONY: cross-all
+cross-all: ## Build and vet for every target that pinion runs on
+	@$(MAKE) --no-print-directory cross CROSS='$(CROSS_ALL)'
+
 .PHONY: cross
-cross: ## Build and vet for every system that pinion runs on
+cross: ## Build and vet for each system that pinion runs on
 	@for target in $(CROSS); do \
 		echo "go build and vet for $$target"; \
 		export CGO_ENABLED=0 GOOS=$${target%/*} GOARCH=$${target#*/}; \
