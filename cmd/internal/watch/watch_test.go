@@ -398,11 +398,11 @@ func TestABuildThatTakesTooLong(t *testing.T) {
 // TestAPauseThatTheServerWants is kept, also if there are pushes.
 func TestAPauseThatTheServerWants(t *testing.T) {
 	play(t, func(t *testing.T, w *world) {
-		w.Follow("one")
 		w.set(func() {
 			w.err = fmt.Errorf("look-up: %w",
 				&resolver.RateLimitError{RetryAfter: 20 * time.Minute})
 		})
+		w.Follow("one")
 		pass(2 * time.Second)
 		before := w.requests()
 		for range 19 {
