@@ -70,11 +70,11 @@ test: tools browser-tools parts ## Run everything, on real git servers, engines 
 	$(GO) test -count=1 -p 1 -timeout 40m ./...
 	cd test/tools/browser && $(GO) test -count=1 -timeout 15m ./...
 
-# `make test` takes one combination of engine and builder for each end-to-end test, and leaves out slow
-# ones on two of three days.
+# `make test` takes one engine and builder for each test that holds for several, and leaves out slow
+# tests on two of three days.
 .PHONY: test-matrix
-test-matrix: tools parts ## Run each end-to-end test on all engines and builders that it has
-	PINION_TEST_CELLS=all $(GO) test -count=1 -timeout 90m ./test/e2e
+test-matrix: tools parts ## Run the slow tests too, and each on all engines and builders that it has
+	PINION_TEST_CELLS=all $(GO) test -count=1 -p 1 -timeout 90m ./buildkit ./test/e2e
 
 .PHONY: parts
 parts: ## Say which real parts this machine can run, and how to get the others

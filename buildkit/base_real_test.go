@@ -19,7 +19,7 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/test/parts/partstest"
 )
 
-func TestBasePlatform(t *testing.T) { onEachBuilder(t, basePlatform) }
+func TestBasePlatform(t *testing.T) { onBuilders(t, basePlatform) }
 
 // basePlatform: an image must be what its label says, so the last stage begins with an image of the
 // platform that is built, whatever lies between. Stages that are only copied from may differ.

@@ -11,7 +11,7 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/test/parts"
 )
 
-func TestChecks(t *testing.T) { onEachBuilder(t, findsChecks) }
+func TestChecks(t *testing.T) { onBuilders(t, findsChecks) }
 
 // findsChecks: what BuildKit remarks is there after a build, after one from the cache, and after
 // one that fails. The BuildKit of Docker 20.10 knows no rules.

@@ -15,11 +15,11 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/test/parts"
 )
 
-func TestSourceUnavailable(t *testing.T)     { onEachBuilder(t, sourceUnavailable) }
-func TestStalledSource(t *testing.T)         { onEachBuilder(t, stalledSource) }
-func TestSourceThatComesBack(t *testing.T)   { onEachBuilder(t, sourceThatComesBack) }
-func TestTreeThatCannotBeBuilt(t *testing.T) { onEachBuilder(t, treeThatCannotBeBuilt) }
-func TestKilledStep(t *testing.T)            { onEachBuilder(t, killedStep) }
+func TestSourceUnavailable(t *testing.T)     { onBuilders(t, sourceUnavailable) }
+func TestStalledSource(t *testing.T)         { onBuilders(t, stalledSource) }
+func TestSourceThatComesBack(t *testing.T)   { onBuilders(t, sourceThatComesBack) }
+func TestTreeThatCannotBeBuilt(t *testing.T) { onBuilders(t, treeThatCannotBeBuilt) }
+func TestKilledStep(t *testing.T)            { onBuilders(t, killedStep) }
 
 // sourceUnavailable: what a registry or a file server does not give for now is no fault of the
 // template, and what it does not have is.

@@ -21,10 +21,10 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/test/parts/partstest"
 )
 
-func TestLFSInAFolder(t *testing.T)       { onEachBuilder(t, lfsInAFolder) }
-func TestLFSOnRequest(t *testing.T)       { onEachBuilder(t, lfsOnRequest) }
-func TestLFSOfSubmodules(t *testing.T)    { onEachBuilder(t, lfsOfSubmodules) }
-func TestFault68_LFSObjects(t *testing.T) { onEachBuilder(t, lfsFailures) }
+func TestLFSInAFolder(t *testing.T)       { onBuilders(t, lfsInAFolder) }
+func TestLFSOnRequest(t *testing.T)       { onBuilders(t, lfsOnRequest) }
+func TestLFSOfSubmodules(t *testing.T)    { onBuilders(t, lfsOfSubmodules) }
+func TestFault68_LFSObjects(t *testing.T) { onBuilders(t, lfsFailures) }
 
 // objects is an LFS server in this process.
 type objects struct {

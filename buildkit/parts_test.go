@@ -57,9 +57,14 @@ func builders() []string {
 // them.
 var benches = map[string]*bench{}
 
-// onEachBuilder runs f on a standalone buildkitd and on the BuildKit of each Docker engine.
-func onEachBuilder(t *testing.T, f func(*testing.T, *bench)) {
-	for _, name := range builders() {
+// onBuilders runs f on a standalone buildkitd or on the BuildKit of a Docker engine, see
+// [partstest.Sample].
+func onBuilders(t *testing.T, f func(*testing.T, *bench)) {
+	onEachOf(t, partstest.Sample(t, builders()), f)
+}
+
+func onEachOf(t *testing.T, names []string, f func(*testing.T, *bench)) {
+	for _, name := range names {
 		t.Run(name, func(t *testing.T) {
 			partstest.Need(t, name, "git", "busybox")
 			if benches[name] == nil {

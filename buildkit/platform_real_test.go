@@ -14,7 +14,7 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/test/parts/partstest"
 )
 
-func TestForeignPlatform(t *testing.T) { onEachBuilder(t, foreignPlatform) }
+func TestForeignPlatform(t *testing.T) { onBuilders(t, foreignPlatform) }
 
 // foreignPlatform: an image for a platform that the builder does not run is built, unless a step
 // runs a program of that platform.

@@ -15,20 +15,20 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/test/parts/partstest"
 )
 
-func TestBuildsThePinnedCommit(t *testing.T)          { onEachBuilder(t, buildsThePinnedCommit) }
-func TestFailingRun(t *testing.T)                     { onEachBuilder(t, failingRun) }
-func TestMissingDockerfile(t *testing.T)              { onEachBuilder(t, missingDockerfile) }
-func TestDockerignore(t *testing.T)                   { onEachBuilder(t, appliesDockerignore) }
-func TestSubdir(t *testing.T)                         { onEachBuilder(t, buildsSubdir) }
-func TestLinkedDockerfile(t *testing.T)               { onEachBuilder(t, linkedDockerfile) }
-func TestCancel(t *testing.T)                         { onEachBuilder(t, cancelled) }
-func TestFault07_SymlinkedSubdir(t *testing.T)        { onEachBuilder(t, symlinkedSubdir) }
-func TestFault09_BranchNamedLikeACommit(t *testing.T) { onEachBuilder(t, branchNamedLikeACommit) }
-func TestFault29_GoneCommit(t *testing.T)             { onEachBuilder(t, goneCommit) }
-func TestFault54_UntrustedFrontend(t *testing.T)      { onEachBuilder(t, untrustedFrontend) }
-func TestFault55_Entitlements(t *testing.T)           { onEachBuilder(t, entitlements) }
-func TestFault57_Submodules(t *testing.T)             { onEachBuilder(t, submodules) }
-func TestFault58_HostileLog(t *testing.T)             { onEachBuilder(t, hostileLog) }
+func TestBuildsThePinnedCommit(t *testing.T)          { onEachOf(t, builders(), buildsThePinnedCommit) }
+func TestFailingRun(t *testing.T)                     { onBuilders(t, failingRun) }
+func TestMissingDockerfile(t *testing.T)              { onBuilders(t, missingDockerfile) }
+func TestDockerignore(t *testing.T)                   { onBuilders(t, appliesDockerignore) }
+func TestSubdir(t *testing.T)                         { onBuilders(t, buildsSubdir) }
+func TestLinkedDockerfile(t *testing.T)               { onBuilders(t, linkedDockerfile) }
+func TestCancel(t *testing.T)                         { onBuilders(t, cancelled) }
+func TestFault07_SymlinkedSubdir(t *testing.T)        { onBuilders(t, symlinkedSubdir) }
+func TestFault09_BranchNamedLikeACommit(t *testing.T) { onBuilders(t, branchNamedLikeACommit) }
+func TestFault29_GoneCommit(t *testing.T)             { onBuilders(t, goneCommit) }
+func TestFault54_UntrustedFrontend(t *testing.T)      { onBuilders(t, untrustedFrontend) }
+func TestFault55_Entitlements(t *testing.T)           { onBuilders(t, entitlements) }
+func TestFault57_Submodules(t *testing.T)             { onBuilders(t, submodules) }
+func TestFault58_HostileLog(t *testing.T)             { onBuilders(t, hostileLog) }
 
 func TestFault60_BuilderDies(t *testing.T) {
 	for _, name := range builders() {

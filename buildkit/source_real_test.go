@@ -16,8 +16,8 @@ import (
 // outage is how long a registry is away in these tests.
 const outage = 5 * time.Second
 
-func TestRegistryComesBack(t *testing.T)  { onEachBuilder(t, registryComesBack) }
-func TestGitServerComesBack(t *testing.T) { onEachBuilder(t, gitServerComesBack) }
+func TestRegistryComesBack(t *testing.T)  { onBuilders(t, registryComesBack) }
+func TestGitServerComesBack(t *testing.T) { onBuilders(t, gitServerComesBack) }
 
 // registryComesBack: the registry of the base image is away at the start of a build, or breaks off
 // in the middle of a layer. The build succeeds by itself, and no blob that was sent whole is

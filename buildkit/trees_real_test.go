@@ -11,11 +11,11 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/test/parts/partstest"
 )
 
-func TestLowerCaseDockerfile(t *testing.T)     { onEachBuilder(t, lowerCaseDockerfile) }
-func TestDockerfileOutsideSubdir(t *testing.T) { onEachBuilder(t, dockerfileOutsideSubdir) }
-func TestGitDir(t *testing.T)                  { onEachBuilder(t, gitDir) }
-func TestIgnoredFolders(t *testing.T)          { onEachBuilder(t, ignoredFolders) }
-func TestSubmodulesOnRequest(t *testing.T)     { onEachBuilder(t, submodulesOnRequest) }
+func TestLowerCaseDockerfile(t *testing.T)     { onBuilders(t, lowerCaseDockerfile) }
+func TestDockerfileOutsideSubdir(t *testing.T) { onBuilders(t, dockerfileOutsideSubdir) }
+func TestGitDir(t *testing.T)                  { onBuilders(t, gitDir) }
+func TestIgnoredFolders(t *testing.T)          { onBuilders(t, ignoredFolders) }
+func TestSubmodulesOnRequest(t *testing.T)     { onBuilders(t, submodulesOnRequest) }
 
 // says returns a template that prints a word from the Dockerfile at a path.
 func says(t *testing.T, dockerfile, word string, more ...parts.File) []parts.File {

@@ -14,6 +14,7 @@ import (
 
 	"git.moleculesai.app/molecule-ai/pinion"
 	"git.moleculesai.app/molecule-ai/pinion/test/parts"
+	"git.moleculesai.app/molecule-ai/pinion/test/parts/partstest"
 )
 
 // attested is a scene with a store that holds an index, and saves the image of a name.
@@ -133,7 +134,7 @@ func (a attested) provenance(
 // TestAttest: an image with provenance beside the one without, from a private repository; moved on
 // by one layer.
 func TestAttest(t *testing.T) {
-	onSomeDays(t)
+	partstest.OnSomeDays(t)
 	onAttested(t, func(t *testing.T, a attested) {
 		c := canary{a.token(t)}
 		a.user = a.with("MOLECULE_GITEA_TOKEN", c.token)

@@ -309,7 +309,7 @@ func TestBuildCacheWithoutFolder(t *testing.T) {
 
 // TestFault46_BuildCachesTogether: many processes save into one folder.
 func TestFault46_BuildCachesTogether(t *testing.T) {
-	onSomeDays(t)
+	partstest.OnSomeDays(t)
 	const processes = 8
 	s := newScene(t, containerdStandalone)
 	tmpl := newCacheTemplate(t, s)
@@ -369,7 +369,7 @@ func (u user) saving(t *testing.T) *process {
 // TestFault43_KilledWhileSaving: the image is there, and the next build saves what this one did
 // not.
 func TestFault43_KilledWhileSaving(t *testing.T) {
-	onSomeDays(t)
+	partstest.OnSomeDays(t)
 	s := newScene(t, containerdStandalone)
 	tmpl := slowCache(t, s)
 	p := s.saving(t)
@@ -434,7 +434,7 @@ func largest(t *testing.T, layout string) (path string) {
 // TestFault45_BuildCacheDamaged: a cache that cannot be read costs a warning, and is whole
 // afterwards.
 func TestFault45_BuildCacheDamaged(t *testing.T) {
-	onSomeDays(t)
+	partstest.OnSomeDays(t)
 	for _, c := range []struct {
 		name, warning string
 		damage        func(blob string) error
@@ -583,7 +583,7 @@ func TestBuildCacheInEngine(t *testing.T) {
 
 // TestBuildCacheUsage: du counts saved caches, and prune removes them.
 func TestBuildCacheUsage(t *testing.T) {
-	onSomeDays(t)
+	partstest.OnSomeDays(t)
 	s := newScene(t, containerdStandalone)
 	tmpl := newCacheTemplate(t, s)
 	for _, word := range []string{"one", "two", "three", "four"} {

@@ -141,7 +141,7 @@ func pack(t *testing.T, w *tar.Writer, to, from string) {
 // TestBuildxContainer: the driver docker-container, from a builder that was never started to one
 // that is there, on an engine of its own since the container is the engine's too.
 func TestBuildxContainer(t *testing.T) {
-	onSomeDays(t)
+	partstest.OnSomeDays(t)
 	partstest.Need(t, parts.NameBuildx, parts.NameBuildkitd, parts.NameBusybox)
 	s := newSceneOn(t, partstest.Dockerd(t, parts.Docker29Classic).Host())
 	s.installBuildx(t)

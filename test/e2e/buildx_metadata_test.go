@@ -12,12 +12,13 @@ import (
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"git.moleculesai.app/molecule-ai/pinion/test/parts"
+	"git.moleculesai.app/molecule-ai/pinion/test/parts/partstest"
 )
 
 // TestBuildxMetadata: the metadata file has the keys that buildx writes for the same commit on the
 // same builder, and its build reference leads to the build in the builder's history.
 func TestBuildxMetadata(t *testing.T) {
-	onSomeDays(t)
+	partstest.OnSomeDays(t)
 	const configDigest, descriptor, manifest = "containerimage.config.digest",
 		"containerimage.descriptor", "containerimage.digest"
 	const warnings = "buildx.build.warnings"

@@ -104,7 +104,7 @@ func buildxNode(endpoint string) buildkit.Info {
 // TestBuildxSelection: the builder that is selected in buildx builds, on each store. A hit contacts
 // no builder. buildx's files do not change.
 func TestBuildxSelection(t *testing.T) {
-	onSomeDays(t)
+	partstest.OnSomeDays(t)
 	onCells(t, []cell{containerdOwn, classicOwn, oldOwn}, func(t *testing.T, c cell) {
 		s := newBuildxScene(t, c)
 		tmpl, _ := s.prepare(t, "RUN echo selected")
@@ -143,7 +143,7 @@ func TestBuildxSelection(t *testing.T) {
 // TestBuildxOtherWayRound: what Pinion built, buildx finds built on the same builder, and lists it
 // by the image's name.
 func TestBuildxOtherWayRound(t *testing.T) {
-	onSomeDays(t)
+	partstest.OnSomeDays(t)
 	for _, c := range []cell{classicStandalone, containerdOwn, classicOwn} {
 		t.Run(c.String(), func(t *testing.T) {
 			s := newBuildxScene(t, c)
@@ -335,7 +335,7 @@ func TestBuildxThroughThePlugin(t *testing.T) {
 // TestBuildxNodes: of several nodes the one configured for the platform builds, otherwise one that
 // has it natively. A node that does not answer is passed over with a warning.
 func TestBuildxNodes(t *testing.T) {
-	onSomeDays(t)
+	partstest.OnSomeDays(t)
 	other := partstest.Buildkitd(t, parts.BuildkitdOptions{})
 	s := newBuildxScene(t, classicOwn)
 	tmpl, _ := s.prepare(t, "RUN echo nodes")

@@ -11,6 +11,7 @@ import (
 
 	"git.moleculesai.app/molecule-ai/pinion"
 	"git.moleculesai.app/molecule-ai/pinion/test/parts"
+	"git.moleculesai.app/molecule-ai/pinion/test/parts/partstest"
 )
 
 // TestCommandEnsure is a template's life on the command line.
@@ -284,7 +285,7 @@ func TestCommandConfig(t *testing.T) {
 // TestCatalogueOfBuiltIns: an entry changes a built-in template or pins it, and a wrong one is
 // refused alone.
 func TestCatalogueOfBuiltIns(t *testing.T) {
-	onSomeDays(t)
+	partstest.OnSomeDays(t)
 	s := newScene(t, containerdOwn)
 	tmpl := s.template(t, runtime, parts.RepoOptions{})
 	first := tmpl.busybox(t, "RUN echo first")

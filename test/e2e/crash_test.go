@@ -21,7 +21,7 @@ import (
 
 // TestFault40_LoadFails: an engine that answers 200 and has not taken the image.
 func TestFault40_LoadFails(t *testing.T) {
-	onSomeDays(t)
+	partstest.OnSomeDays(t)
 	for _, c := range []struct {
 		name  string
 		store cell
@@ -211,7 +211,7 @@ func TestLatestIsBestEffort(t *testing.T) {
 // TestFault43_KilledWithinAStep ends the process while a builder works for it. The next run works
 // and leaves everything in order. TestFault43_BetweenSteps has the places between.
 func TestFault43_KilledWithinAStep(t *testing.T) {
-	onSomeDays(t)
+	partstest.OnSomeDays(t)
 	for _, c := range []struct {
 		name string
 		cell cell
@@ -273,7 +273,7 @@ func TestFault43_KilledDuringPull(t *testing.T) {
 // TestFault43_KilledAfterPull: the name by which the engine pulled is Pinion's. The next run
 // removes it, and prune.
 func TestFault43_KilledAfterPull(t *testing.T) {
-	onSomeDays(t)
+	partstest.OnSomeDays(t)
 	for name, tidy := range map[string]func(*scene, *testing.T){
 		"next run": func(s *scene, t *testing.T) {
 			s.wantImage(t, s.ensure(t, pinion.OutcomeBuilt))

@@ -7,12 +7,13 @@ import (
 
 	"git.moleculesai.app/molecule-ai/pinion"
 	"git.moleculesai.app/molecule-ai/pinion/test/parts"
+	"git.moleculesai.app/molecule-ai/pinion/test/parts/partstest"
 )
 
 // TestDockerfilesOfAllKinds: a name in lower case and links are followed, of a commit and of its
 // working tree alike. What is no file is the template's fault.
 func TestDockerfilesOfAllKinds(t *testing.T) {
-	onSomeDays(t)
+	partstest.OnSomeDays(t)
 	// A link of the working tree is one of the commit, so both are made of the same files.
 	at := func(path string, lines ...string) []parts.File {
 		files := busybox(t, lines...)

@@ -10,6 +10,7 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion"
 	"git.moleculesai.app/molecule-ai/pinion/internal/failpoint"
 	"git.moleculesai.app/molecule-ai/pinion/test/parts"
+	"git.moleculesai.app/molecule-ai/pinion/test/parts/partstest"
 )
 
 // startWithFailpoints starts a build of the command with failpoints, under a plan.
@@ -23,7 +24,7 @@ func (u user) startWithFailpoints(t *testing.T, plan string) *process {
 // begun is never taken for what was done, and the next run gives the right image: the one that is
 // delayed comes after one that failed, and that after one that was killed.
 func TestFault43_BetweenSteps(t *testing.T) {
-	onSomeDays(t)
+	partstest.OnSomeDays(t)
 	onCells(t, []cell{containerdOwn, containerdStandalone, classicStandalone, oldStandalone},
 		func(t *testing.T, c cell) {
 			s := newScene(t, c)

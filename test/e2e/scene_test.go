@@ -1,15 +1,11 @@
 package e2e_test
 
 import (
-	"flag"
 	"fmt"
-	"hash/fnv"
-	"os"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/moby/moby/client"
 
@@ -53,37 +49,10 @@ func allCells() (cells []cell) {
 
 func builders() []cell { return []cell{containerdOwn, classicOwn, oldOwn, classicStandalone} }
 
-// all reports whether nothing is left out: with PINION_TEST_CELLS=all.
-func all() bool { return os.Getenv("PINION_TEST_CELLS") == "all" }
-
-// number is one of a test's own, below n.
-func number(t *testing.T, n int) int {
-	sum := fnv.New32a()
-	sum.Write([]byte(t.Name()))
-	return int(sum.Sum32() % uint32(n))
-}
-
-// onSomeDays leaves out a test that takes long on two of three days, unless -run asks for it.
-func onSomeDays(t *testing.T) {
-	t.Helper()
-	const days = 3
-	today := time.Now().YearDay() % days
-	if !all() && flag.Lookup("test.run").Value.String() == "" && number(t, days) != today {
-		t.Skipf("left out: a slow test, which runs on one day of %d; PINION_TEST_CELLS=all "+
-			"runs it always", days)
-	}
-}
-
-// onCells runs a test on one of the cells, which its name decides so that the tests spread over all
-// of them. It runs on each with PINION_TEST_CELLS=all, and where -run asks for subtests.
+// onCells runs a test on one of the cells, see [partstest.Sample].
 func onCells(t *testing.T, cells []cell, f func(*testing.T, cell)) {
 	t.Helper()
-	asked := strings.Contains(flag.Lookup("test.run").Value.String(), "/")
-	if !all() && !asked {
-		i := number(t, len(cells))
-		cells = cells[i : i+1]
-	}
-	onEachCell(t, cells, f)
+	onEachCell(t, partstest.Sample(t, cells), f)
 }
 
 func onEachCell(t *testing.T, cells []cell, f func(*testing.T, cell)) {
