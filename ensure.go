@@ -1,6 +1,7 @@
 package pinion
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -56,14 +57,15 @@ func (o *Orchestrator) Start(
 }
 
 // EnsureLocalImage is the call that a workspace server makes before it creates a container. It
-// returns the reference to create the container from. In registry mode that is the registry's, and
-// nothing is contacted.
+// returns the reference to create the container from. In registry mode that is the registry's, or
+// the image that the catalogue gives, and nothing is contacted.
 func (o *Orchestrator) EnsureLocalImage(ctx context.Context, runtime string) (string, error) {
 	if o.source.Mode == resolver.ModeRegistry {
-		if _, err := o.current.Load().catalogue.Template(runtime); err != nil {
+		t, err := o.current.Load().catalogue.Template(runtime)
+		if err != nil {
 			return "", fail(ctx, runtime, err)
 		}
-		return o.source.Reference(runtime), nil
+		return cmp.Or(t.Given, o.source.Reference(runtime)), nil
 	}
 	img, err := o.Ensure(ctx, runtime)
 	return img.Reference, err
@@ -91,8 +93,8 @@ func (o *Orchestrator) start(ctx context.Context, name string, req request) (*Ca
 		img.Durations.Total = ms(time.Since(begun))
 		switch {
 		case img.Outcome == OutcomeGiven:
-			o.log.Info(fmt.Sprintf("Provisioner: local-build mode → using the catalogue's image "+
-				"%s for runtime %s", img.Reference, name))
+			o.log.Info(fmt.Sprintf("Provisioner: %s mode → using the catalogue's image %s for "+
+				"runtime %s", img.Mode, img.Reference, name))
 		case img.Mode == resolver.ModeLocalBuild:
 			o.log.Info(fmt.Sprintf("Provisioner: local-build mode → using locally-built image %s "+
 				"for runtime %s", img.Reference, name))
@@ -102,7 +104,7 @@ func (o *Orchestrator) start(ctx context.Context, name string, req request) (*Ca
 	return c, nil
 }
 
-// begin chooses the way: a pull in registry mode, the image that the catalogue gives, otherwise a
+// begin chooses the way: the image that the catalogue gives, a pull in registry mode, otherwise a
 // build.
 func (o *Orchestrator) begin(ctx context.Context, name string, req request) (*Call, error) {
 	from := o.current.Load()
@@ -110,11 +112,11 @@ func (o *Orchestrator) begin(ctx context.Context, name string, req request) (*Ca
 	if err != nil {
 		return nil, err
 	}
-	if o.source.Mode == resolver.ModeRegistry {
-		return o.pull(ctx, t, req)
-	}
 	if t.Given != "" {
 		return o.given(ctx, t, req)
+	}
+	if o.source.Mode == resolver.ModeRegistry {
+		return o.pull(ctx, t, req)
 	}
 	return o.local(ctx, from, t, req)
 }

@@ -9,20 +9,21 @@ import (
 
 	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore"
 	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore/storetest"
+	"git.moleculesai.app/molecule-ai/pinion/resolver"
 )
 
 var givenID = "sha256:" + strings.Repeat("ab", 32)
 
 // givenWorld has a catalogue that gives an image for claude-code. Git server and builder must not
 // be asked.
-func givenWorld(t *testing.T, image, more string) *world {
+func givenWorld(t *testing.T, image, more string, opts ...Option) *world {
 	t.Helper()
 	config := filepath.Join(t.TempDir(), "config.yaml")
 	text := "templates:\n  - {name: claude-code, image: \"" + image + "\"" + more + "}\n"
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	w := newWorld(t, WithConfig(config))
+	w := newWorld(t, append(opts, WithConfig(config))...)
 	w.heads.err = errors.New("a git server was asked")
 	t.Cleanup(func() {
 		if w.heads.asked != 0 || w.builder.solves() != 0 || len(w.store.Pulled) != 0 {
@@ -61,6 +62,36 @@ func TestGivenImage(t *testing.T) {
 				t.Errorf("Bake: %v", err)
 			}
 		})
+	}
+}
+
+// TestGivenImageInRegistryMode comes before the registry's, which is not asked for it.
+func TestGivenImageInRegistryMode(t *testing.T) {
+	given := "team/image:latest@" + givenID
+	w := givenWorld(t, given, "", OptionsFromEnv(environment(map[string]string{
+		"MOLECULE_IMAGE_REGISTRY": registryPrefix})))
+	w.store.Before = storetest.Refuse("inspect", "", imagestore.ErrUnavailable)
+	if ref, err := w.EnsureLocalImage(t.Context(), "claude-code"); err != nil || ref != given {
+		t.Errorf("EnsureLocalImage: %q, %v", ref, err)
+	}
+	ref, err := w.EnsureLocalImage(t.Context(), "hermes")
+	if err != nil || !strings.HasPrefix(ref, registryPrefix) {
+		t.Errorf("EnsureLocalImage of another: %q, %v", ref, err)
+	}
+	w.store.Before = nil
+	w.store.Put(imagestore.Image{ID: givenID, Platform: "linux/amd64"}, given)
+	if img := w.ensure(t); img.Outcome != OutcomeGiven || img.Reference != given ||
+		img.Mode != resolver.ModeRegistry {
+		t.Errorf("%+v", img)
+	}
+	if res, err := w.Head(t.Context(), "claude-code"); err != nil || res.Reference != given ||
+		res.Digest != "" {
+		t.Errorf("Head: %+v, %v", res, err)
+	}
+	for _, res := range w.Templates() {
+		if res.Name == "claude-code" && (res.Reference != given || resolver.IsMoving(given)) {
+			t.Errorf("Templates: %+v", res)
+		}
 	}
 }
 

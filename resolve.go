@@ -47,10 +47,10 @@ func (o *Orchestrator) Templates() []Resolution {
 		}
 		r := Resolution{Name: name, Mode: o.source.Mode}
 		switch {
-		case r.Mode == resolver.ModeRegistry:
-			r.Reference = o.source.Reference(name)
 		case t.Given != "":
 			r.Reference = t.Given
+		case r.Mode == resolver.ModeRegistry:
+			r.Reference = o.source.Reference(name)
 		default:
 			r.Repository, r.Ref, r.Revision = t.Remote.String(), t.RefName(), t.Revision
 		}
@@ -86,10 +86,12 @@ func (o *Orchestrator) Resolve(ctx context.Context, name string) (Resolution, er
 
 // Head is [Orchestrator.Resolve], except that in registry mode it asks the registry which manifest
 // the reference names at the moment. That is a HEAD request, which downloads nothing, with the
-// credentials of the Docker config. It needs a Docker engine as the store.
+// credentials of the Docker config. It needs a Docker engine as the store. An image that the
+// catalogue gives never moves, and is not asked for.
 func (o *Orchestrator) Head(ctx context.Context, name string) (Resolution, error) {
 	res, err := o.resolve(ctx, name)
-	if err == nil && res.Mode == resolver.ModeRegistry {
+	if err == nil && res.Mode == resolver.ModeRegistry &&
+		res.Reference == o.source.Reference(name) {
 		res.Digest, err = o.publishedDigest(ctx, res.Reference)
 	}
 	if err != nil {
@@ -142,12 +144,12 @@ func (o *Orchestrator) lookUp(
 		return res, head, err
 	}
 	res = Resolution{Name: name, Mode: o.source.Mode}
-	if res.Mode == resolver.ModeRegistry {
-		res.Reference = o.source.Reference(name)
-		return res, head, nil
-	}
 	if t.Given != "" {
 		res.Reference = t.Given
+		return res, head, nil
+	}
+	if res.Mode == resolver.ModeRegistry {
+		res.Reference = o.source.Reference(name)
 		return res, head, nil
 	}
 	if head, err = resolver.HeadOf(ctx, from.heads, t, resolver.Dialect{}); err != nil {

@@ -42,7 +42,8 @@ func EnsureLocalImage(ctx context.Context, runtime string) (string, error) {
 	return std.EnsureLocalImage(ctx, runtime)
 }
 
-// EnsureLocalImage does what the function of this name does.
+// EnsureLocalImage does what the function of this name does. With a registry no server is asked, so
+// an image that the server's catalogue gives is returned by Ensure alone.
 func (i *Images) EnsureLocalImage(ctx context.Context, runtime string) (string, error) {
 	if src := Resolve(); src.Mode == RegistryModeSaaS {
 		if strings.TrimSpace(src.Prefix) == "" {

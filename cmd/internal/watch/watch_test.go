@@ -619,9 +619,12 @@ func TestATagOfARegistry(t *testing.T) {
 			{Name: "pulled", Mode: resolver.ModeRegistry,
 				Reference: "r.example/team/pulled:latest"},
 			{Name: "fixed", Mode: resolver.ModeRegistry, Reference: "r.example/team/fixed:1.2"},
+			{Name: "given", Mode: resolver.ModeRegistry,
+				Reference: "sha256:" + strings.Repeat("ab", 32)},
 		})
 		w.Follow("pulled")
 		w.Follow("fixed")
+		w.Follow("given")
 		pass(2 * time.Second)
 		w.built()[0].end(nil)
 		pass(time.Hour)
