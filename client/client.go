@@ -147,7 +147,7 @@ func (c *Client) refusal(resp *http.Response) error {
 	}
 	e.Kind = strings.TrimPrefix(p.Type, problemType)
 	e.Message, e.Title, e.Origin, e.ExitCode = p.Detail, p.Title, p.Origin, p.ExitCode
-	e.Log, e.Checks = p.Log, p.Checks
+	e.Step, e.Log, e.Checks = p.Step, p.Log, p.Checks
 	if p.Class != "" {
 		e.Class = p.Class
 	}

@@ -111,15 +111,15 @@ func TestFailureOfABuildHasTheLastLines(t *testing.T) {
 	fake := newFake(t)
 	fake.Set("broken", piniontest.Template{Log: []string{"reading", "E: no such package"},
 		Failure: &client.Failure{Class: client.ClassBuild, Origin: "buildkit",
-			Message: "broken: buildkit: exit code 100"}})
+			Step: "[2/3] RUN apt-get", Message: "broken: buildkit: exit code 100"}})
 	var last client.Event
 	_, err := fake.Client().Ensure(t.Context(), "broken", func(e client.Event) { last = e })
 	var e *client.Error
 	if !errors.As(err, &e) || e.Class != client.ClassBuild || client.ClassOf(err) != e.Class {
 		t.Fatalf("got %v", err)
 	}
-	if len(e.Log) != 2 || e.Log[1] != "E: no such package" {
-		t.Errorf("log: %v", e.Log)
+	if len(e.Log) != 2 || e.Log[1] != "E: no such package" || e.Step != "[2/3] RUN apt-get" {
+		t.Errorf("step %q, log: %v", e.Step, e.Log)
 	}
 	if err.Error() != "broken: buildkit: exit code 100" || last.Type != client.EventFailed {
 		t.Errorf("%q after %+v", err, last)
@@ -132,7 +132,7 @@ func TestFailureOfABuildHasTheLastLines(t *testing.T) {
 func TestFailureOfALookUp(t *testing.T) {
 	fake := newFake(t)
 	fake.Set("away", piniontest.Template{Failure: &client.Failure{Class: client.ClassUnreachable,
-		Origin: "git server", Message: "away: git server: connection refused"}})
+		Origin: "git server", Step: "s", Message: "away: git server: connection refused"}})
 	for name, want := range map[string]client.Error{
 		"away": {Class: client.ClassUnreachable, Status: 502, ExitCode: 12,
 			Origin: "git server"},
@@ -148,8 +148,8 @@ func TestFailureOfALookUp(t *testing.T) {
 			e.Kind != string(want.Class) {
 			t.Errorf("%s: %+v", name, e)
 		}
-		if strings.Join(types, " ") != "failed" {
-			t.Errorf("%s: events %v", name, types)
+		if strings.Join(types, " ") != "failed" || (e.Step == "s") != (name == "away") {
+			t.Errorf("%s: events %v, step %q", name, types, e.Step)
 		}
 	}
 }

@@ -50,7 +50,7 @@ func (c *Client) Ensure(
 	if err == nil && last.Failure != nil {
 		f := last.Failure
 		return Image{}, &Error{Name: name, Class: f.Class, Message: f.Message, Origin: f.Origin,
-			Log: f.Log, Checks: f.Checks}
+			Step: f.Step, Log: f.Log, Checks: f.Checks}
 	}
 	if err == nil {
 		err = errors.New("the server reports the end of the build without a result")
@@ -91,7 +91,7 @@ func (r *run) failed(ctx context.Context, err error) error {
 	}
 	f := Failure{Message: err.Error(), Class: ClassOf(err)}
 	if errors.As(err, &e) {
-		f.Origin, f.Log, f.Checks = e.Origin, e.Log, e.Checks
+		f.Origin, f.Step, f.Log, f.Checks = e.Origin, e.Step, e.Log, e.Checks
 	}
 	r.own(Event{Type: EventFailed, Failure: &f})
 	return err

@@ -84,6 +84,8 @@ type Error struct {
 	Message  string
 	Origin   string // "git server", "buildkit" and the like
 	ExitCode int    // of `pinion ensure`; 0 for a failed build
+	// Step is the name of the step that failed, such as "[2/3] RUN make"; empty if none did.
+	Step string
 	// Log has the last lines that the failed step printed, redacted by the server.
 	Log []string
 	// Checks are what BuildKit remarked on the Dockerfile before the build failed.

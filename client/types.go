@@ -108,11 +108,18 @@ type Build struct {
 	Schema       int       `json:"schema,omitempty"`
 	ID           string    `json:"id"`
 	Name         string    `json:"name"`
-	State        string    `json:"state"`              // queued, running, done or failed
+	State        string    `json:"state"`              // queued, running, done, failed, interrupted
 	Position     int       `json:"position,omitempty"` // while it is queued: 1 is the next
 	Reference    string    `json:"reference"`
 	Revision     string    `json:"revision,omitempty"`
 	Prewarmed    bool      `json:"prewarmed,omitempty"`
+	AskedBy      string    `json:"asked_by,omitempty"` // who began it, in that one's own words
+	Pinned       bool      `json:"pinned,omitempty"`   // the caller chose the commit
+	Reason       string    `json:"reason,omitempty"`   // why it was not a hit
+	Builder      *Builder  `json:"builder,omitempty"`
+	Command      string    `json:"command,omitempty"` // the process's verb: serve, ensure, run
+	PID          int       `json:"pid,omitempty"`     // of another process that builds it
+	Hits         int       `json:"hits,omitempty"`    // how often the image was found, for a hit
 	Started      time.Time `json:"started"`
 	QueuedMS     int64     `json:"queued_ms,omitempty"` // how long it has waited for its turn
 	Ended        time.Time `json:"ended,omitzero"`
@@ -139,6 +146,10 @@ type Event struct {
 	Revision  string   `json:"revision,omitempty"`
 	Reference string   `json:"reference,omitempty"`
 	Prewarmed bool     `json:"prewarmed,omitempty"`
+	AskedBy   string   `json:"asked_by,omitempty"` // who began the build, in that one's own words
+	Pinned    bool     `json:"pinned,omitempty"`   // the caller chose the commit
+	Reason    string   `json:"reason,omitempty"`   // why it was not a hit
+	Builder   *Builder `json:"builder,omitempty"`
 	Position  int      `json:"position,omitempty"`
 	Step      *Step    `json:"step,omitempty"`
 	Text      string   `json:"text,omitempty"`
@@ -195,6 +206,7 @@ type Problem struct {
 	Class    Class    `json:"class,omitempty"`
 	Origin   string   `json:"origin,omitempty"`
 	ExitCode int      `json:"exit_code,omitempty"`
+	Step     string   `json:"step,omitempty"` // the step that failed, if one did
 	Log      []string `json:"log,omitempty"`
 	Checks   []Check  `json:"checks,omitempty"`
 }

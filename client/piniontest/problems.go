@@ -32,7 +32,8 @@ func fail(w http.ResponseWriter, r *http.Request, f client.Failure) {
 	}
 	writeProblem(w, r, client.Problem{Type: "urn:pinion:problem:" + string(f.Class),
 		Title: f.Class.Message(), Status: a.status, Detail: f.Message, Class: f.Class,
-		Origin: f.Origin, ExitCode: a.exitCode, Log: f.Log, Checks: f.Checks})
+		Origin: f.Origin, ExitCode: a.exitCode, Step: f.Step, Log: f.Log,
+		Checks: f.Checks})
 }
 
 // refuse answers with a problem of the request.

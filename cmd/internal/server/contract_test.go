@@ -8,6 +8,8 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -344,7 +346,7 @@ func (d *document) validateEvents(t *testing.T) {
 			Step: &pinion.Step{Number: 1, Total: 2, Name: "RUN make", State: pinion.StepStarted}},
 		{Type: pinion.EventDelivering, Bytes: 1}, {Type: pinion.EventDone, Image: &img},
 		{Type: pinion.EventFailed, Failure: &pinion.Failure{Message: "x", Class: pinion.ClassLock,
-			Origin: pinion.OriginCache, Log: []string{"line"},
+			Origin: pinion.OriginCache, Step: "[1/2] RUN make", Log: []string{"line"},
 			Checks: []pinion.BuildCheck{{Text: "x"}}}},
 	} {
 		e.ID, e.Name = 1, "x"
@@ -354,6 +356,28 @@ func (d *document) validateEvents(t *testing.T) {
 		}
 		d.validate(t, "event "+string(e.Type), "#/components/schemas/Event", string(text))
 	}
+	text, err := json.Marshal(pinion.BuildStatus{ID: "1", Name: "x", Reference: "r:1",
+		State: "queued", Position: 1, Queued: 5, AskedBy: "x", Pinned: true, Reason: "x"})
+	if err != nil || !strings.Contains(string(text), `"queued_ms":5`) {
+		t.Fatalf("%s, %v", text, err)
+	}
+	d.validate(t, "status", "#/components/schemas/Build", string(text))
+}
+
+// TestOriginsAreInTheDocument compares the constants of the library with the document.
+func TestOriginsAreInTheDocument(t *testing.T) {
+	api, err := os.ReadFile("../../../api.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := readDocument(t)
+	found := regexp.MustCompile(`(?m)^const Origin\w+ Origin = (".+")$`).FindAllSubmatch(api, -1)
+	if len(found) < 8 {
+		t.Fatalf("api.txt has %d origins", len(found))
+	}
+	for _, m := range found {
+		d.validate(t, "origin", "#/components/schemas/Origin", string(m[1]))
+	}
 }
 
 // TestAProblemHasTheLogOfTheStep: clean, and as the document describes it.
@@ -362,13 +386,15 @@ func TestAProblemHasTheLogOfTheStep(t *testing.T) {
 	recorder := httptest.NewRecorder()
 	s.writeProblem(recorder, httptest.NewRequest(http.MethodPost, "/v1/images/x", http.NoBody),
 		failureProblem(pinion.Failure{Message: "failed", Class: pinion.ClassBuild,
+			Step:   "[1/2] RUN \x1b[31m",
 			Checks: []pinion.BuildCheck{{Rule: "A", Text: "red \x1b[31m", Line: 3}},
 			Log:    []string{"compiling", "red \x1b[31m"}}))
 	var p problem
 	if err := json.Unmarshal(recorder.Body.Bytes(), &p); err != nil {
 		t.Fatal(err)
 	}
-	if p.Status != 422 || !slices.Equal(p.Log, []string{"compiling", `red \x1b[31m`}) ||
+	if p.Status != 422 || p.Step != `[1/2] RUN \x1b[31m` ||
+		!slices.Equal(p.Log, []string{"compiling", `red \x1b[31m`}) ||
 		len(p.Checks) != 1 || p.Checks[0].Text != `red \x1b[31m` {
 		t.Errorf("problem is %+v", p)
 	}

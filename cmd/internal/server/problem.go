@@ -24,6 +24,7 @@ type problem struct {
 	Class    pinion.Class        `json:"class,omitempty"`
 	Origin   pinion.Origin       `json:"origin,omitempty"`
 	ExitCode int                 `json:"exit_code,omitempty"`
+	Step     string              `json:"step,omitempty"`
 	Log      []string            `json:"log,omitempty"`
 	Checks   []pinion.BuildCheck `json:"checks,omitempty"`
 
@@ -63,8 +64,8 @@ func failureProblem(f pinion.Failure) *problem {
 	status, title := statusOf(f.Class)
 	p := &problem{
 		Type: problemType + string(f.Class), Title: title, Status: status, Detail: f.Message,
-		Class: f.Class, Origin: f.Origin, ExitCode: exitcode.Of(f.Class), Log: f.Log,
-		Checks: f.Checks,
+		Class: f.Class, Origin: f.Origin, ExitCode: exitcode.Of(f.Class), Step: f.Step,
+		Log: f.Log, Checks: f.Checks,
 	}
 	if status == http.StatusServiceUnavailable {
 		p.retryAfter = "10"
@@ -120,7 +121,7 @@ func statusOf(c pinion.Class) (status int, title string) {
 func (s *Server) writeProblem(w http.ResponseWriter, r *http.Request, p *problem) {
 	shown := *p
 	shown.Detail, shown.Instance = s.clean(p.Detail), r.URL.EscapedPath()
-	shown.Log = nil
+	shown.Step, shown.Log = s.clean(p.Step), nil
 	for _, line := range p.Log {
 		shown.Log = append(shown.Log, s.clean(line))
 	}
