@@ -114,7 +114,8 @@ func afterPushes(pushed []Pushed, err error) error {
 }
 
 // ContextError is what a call returns if its context ended first. [errors.Is] finds
-// [context.DeadlineExceeded] or [context.Canceled] in it.
+// [context.DeadlineExceeded] or [context.Canceled] in it. [ClassOf] is [ClassCancelled] for the
+// latter alone; for a deadline it is [ClassGeneral].
 type ContextError struct {
 	// Name of the template.
 	Name string

@@ -126,7 +126,8 @@ func TestADeadlineSaysWhatWasGoingOn(t *testing.T) {
 		_, err := w.Ensure(ctx, "claude-code")
 		ended, ok := errors.AsType[*ContextError](err)
 		if !ok || !errors.Is(err, context.DeadlineExceeded) || ended.Name != "claude-code" ||
-			ended.After != 3*time.Minute || ended.Doing != "step 1 of 1, [2/3] RUN make" {
+			ClassOf(err) != ClassGeneral || ended.After != 3*time.Minute ||
+			ended.Doing != "step 1 of 1, [2/3] RUN make" {
 			t.Errorf("error is %v", err)
 		}
 	})
