@@ -146,7 +146,7 @@ func TestEachClassHasAMessage(t *testing.T) {
 	seen := map[string]bool{}
 	for _, c := range []Class{ClassUsage, ClassNotFound, ClassUnauthorized, ClassUnreachable,
 		ClassNoBuilder, ClassStore, ClassVerification, ClassLock, ClassBuild, ClassStalled,
-		ClassCancelled, ClassGeneral} {
+		ClassTimeLimit, ClassCancelled, ClassGeneral} {
 		text := c.Message()
 		if seen[text] || !strings.HasSuffix(text, ".") {
 			t.Errorf("%s: %q", c, text)
