@@ -110,7 +110,8 @@ func TestSignsOfLife(t *testing.T) {
 		w.ensure(t)
 		for _, line := range []string{
 			"local-build: first build of claude-code, which may take minutes; linux/amd64 is " +
-				"emulated on linux/arm64, which is slow; the platform native would be faster",
+				"emulated on linux/arm64, which is slow; " +
+				"MOLECULE_IMAGE_PLATFORM=native would be faster",
 			events[4].Text, events[5].Text,
 			"local-build: cache hit for claude-code (sha=aaaaaaaaaaaa), nothing to build",
 		} {

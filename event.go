@@ -149,7 +149,7 @@ func (o *Orchestrator) announce(
 		b.notice(o.log, text) // the catalogue decides
 		return
 	}
-	b.notice(o.log, text+"; the platform "+NativePlatform+" would be faster",
+	b.notice(o.log, text+"; "+EnvPlatform+"="+NativePlatform+" would be faster",
 		slog.Any("situation", errdef.PlatformEmulated))
 }
 

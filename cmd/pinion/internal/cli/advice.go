@@ -59,7 +59,7 @@ var advice = map[errdef.Situation]string{
 	errdef.BasePlatform: "name a base image that has the platform, choose the platform of the " +
 		"base with --platform or MOLECULE_IMAGE_PLATFORM, or set allow_base_platform: true for " +
 		"the template in the config file",
-	errdef.PlatformEmulated: "use --platform native, or set MOLECULE_IMAGE_PLATFORM=native",
+	errdef.PlatformEmulated: "--platform native sets it", // the text names the variable
 
 	errdef.SourceUnavailable: "run the command again later; if the error stays, check the " +
 		"builder's network, proxy and registry mirrors",

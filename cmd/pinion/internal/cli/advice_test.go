@@ -58,7 +58,7 @@ func TestALogLineGetsAdvice(t *testing.T) {
 	log.Info("slow", slog.Any("situation", errdef.PlatformEmulated))
 	log.Info("quick")
 	lines := strings.Split(out.String(), "\n")
-	if !strings.Contains(lines[0], "slow: use --platform native") ||
+	if !strings.Contains(lines[0], "slow: --platform native sets it") ||
 		!strings.Contains(lines[1], "msg=quick a=1") {
 		t.Errorf("got %q", lines)
 	}
