@@ -31,7 +31,7 @@ func types(events []Event) (names []EventType) {
 func TestEventsOfABuildAndOfAHit(t *testing.T) {
 	w := newWorld(t)
 	for _, want := range [][]EventType{
-		{EventResolved, EventNotice, EventFetching, EventDone},
+		{EventResolved, EventNotice, EventFetching, EventNotice, EventDone},
 		{EventResolved, EventHit, EventDone},
 	} {
 		var events []Event
@@ -98,7 +98,7 @@ func TestSignsOfLife(t *testing.T) {
 		var events []Event
 		w.ensure(t, OnEvent(func(e Event) { events = append(events, e) }))
 		want := []EventType{EventResolved, EventNotice, EventFetching, EventStep,
-			EventStillBuilding, EventStillBuilding, EventDone}
+			EventStillBuilding, EventStillBuilding, EventNotice, EventDone}
 		if got := types(events); !slices.Equal(got, want) {
 			t.Fatalf("got %v", got)
 		}
@@ -129,7 +129,7 @@ func TestAMissingPlatformIsAnnounced(t *testing.T) {
 		Err: errors.New("cannot run linux/amd64")}
 	var notice string
 	w.ensure(t, OnEvent(func(e Event) {
-		if e.Type == EventNotice {
+		if e.Type == EventNotice && notice == "" {
 			notice = e.Text
 		}
 	}))
@@ -157,8 +157,10 @@ func TestOnlyAFirstBuildIsAnnounced(t *testing.T) {
 	w := newWorld(t, WithPlatform(NativePlatform))
 	first := notices(w)
 	w.heads.sha = shaB
-	if next := notices(w); len(first) != 1 || len(next) != 0 ||
-		first[0] != "local-build: first build of claude-code, which may take minutes" {
+	const pinning = "local-build: pinning RUNTIME_VERSION=1.2.3 from .runtime-version for " +
+		"claude-code"
+	if next := notices(w); !slices.Equal(next, []string{pinning}) || !slices.Equal(first,
+		[]string{"local-build: first build of claude-code, which may take minutes", pinning}) {
 		t.Errorf("first %q, then %q", first, next)
 	}
 }
@@ -210,7 +212,7 @@ func TestALateCallerHearsWhatWasBefore(t *testing.T) {
 		for e := range late.Build().Events(t.Context(), 0) {
 			events = append(events, e)
 		}
-		want := []EventType{EventResolved, EventNotice, EventFetching, EventDone}
+		want := []EventType{EventResolved, EventNotice, EventFetching, EventNotice, EventDone}
 		if got := types(events); !slices.Equal(got, want) {
 			t.Errorf("got %v", got)
 		}

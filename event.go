@@ -41,7 +41,8 @@ const (
 	EventLog EventType = "log"
 	// EventCheck: BuildKit remarks something on the Dockerfile, see Check. Text has it in one line.
 	EventCheck EventType = "check"
-	// EventNotice: Text is worth knowing before a long wait.
+	// EventNotice: Text is worth knowing before a long wait, or says which build argument a file of
+	// the commit gives.
 	EventNotice EventType = "notice"
 	// EventStillBuilding: nothing was reported for 20 s, and the build goes on. Step is the one
 	// that runs, if one does, and Elapsed says for how long; Text says the same to people.
@@ -153,12 +154,12 @@ func (o *Orchestrator) announce(
 		slog.Any("situation", errdef.PlatformEmulated))
 }
 
-// logArgs returns a function that logs the build arguments which files of the commit give.
-func (o *Orchestrator) logArgs(name string) func([]arg.Value) {
+// noticeArgs returns a function that says which build arguments files of the commit give.
+func (o *Orchestrator) noticeArgs(name string, b *Build) func([]arg.Value) {
 	return func(values []arg.Value) {
 		for _, v := range values {
 			if v.File != "" {
-				o.log.Info(fmt.Sprintf("local-build: pinning %s=%s from %s for %s",
+				b.notice(o.log, fmt.Sprintf("local-build: pinning %s=%s from %s for %s",
 					v.Name, v.Value, v.File, name))
 			}
 		}

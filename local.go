@@ -305,7 +305,7 @@ func (o *Orchestrator) solve(
 		Subdir: t.Subdir, Dockerfile: t.Dockerfile, Target: t.Target, Platform: platform,
 		KeepGitDir: t.KeepGitDir, Submodules: t.Submodules, LFS: w.from.lfs(t),
 		AllowBasePlatform: t.AllowBasePlatform,
-		Args:              t.Args, OnArgs: o.logArgs(t.Name),
+		Args:              t.Args, OnArgs: o.noticeArgs(t.Name, b),
 		Labels: r.Labels(), Provenance: buildkit.Provenance(r.Provenance),
 		Reference: arrival.Name(), Name: r.Reference(),
 		Token: cred.Token, AuthHeader: cred.Header(), AllowedFrontends: o.frontends(w),
