@@ -15,7 +15,8 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/test/parts/partstest"
 )
 
-func TestBuildsThePinnedCommit(t *testing.T)          { onEachOf(t, builders(), buildsThePinnedCommit) }
+func TestBuildsThePinnedCommit(t *testing.T) { onEachOf(t, builders(), buildsThePinnedCommit) }
+
 func TestFailingRun(t *testing.T)                     { onBuilders(t, failingRun) }
 func TestMissingDockerfile(t *testing.T)              { onBuilders(t, missingDockerfile) }
 func TestDockerignore(t *testing.T)                   { onBuilders(t, appliesDockerignore) }
