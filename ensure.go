@@ -92,6 +92,7 @@ func (o *Orchestrator) start(ctx context.Context, name string, req request) (*Ca
 		}
 		img.Durations.Total = ms(time.Since(begun))
 		switch {
+		case o.settings.noSummary:
 		case img.Outcome == OutcomeGiven:
 			o.log.Info(fmt.Sprintf("Provisioner: %s mode → using the catalogue's image %s for "+
 				"runtime %s", img.Mode, img.Reference, name))

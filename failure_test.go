@@ -187,3 +187,15 @@ func TestALongErrorIsLogged(t *testing.T) {
 		})
 	}
 }
+
+// TestWithoutSummaryLine: all other lines stay.
+func TestWithoutSummaryLine(t *testing.T) {
+	var log strings.Builder
+	w := newWorld(t, WithoutSummaryLine(), WithLogger(slog.New(slog.NewTextHandler(&log, nil))))
+	w.ensure(t)
+	w.ensure(t)
+	if text := log.String(); strings.Contains(text, "Provisioner:") ||
+		!strings.Contains(text, "local-build: cache hit for") {
+		t.Errorf("the log is\n%s", text)
+	}
+}

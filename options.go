@@ -104,6 +104,7 @@ type settings struct {
 	store     string
 	frontends []string
 	lockWait  time.Duration
+	noSummary bool
 	logger    *slog.Logger
 	progress  func(name string, s *client.SolveStatus)
 	observe   func(*Build)
@@ -243,6 +244,10 @@ func WithLockWait(d time.Duration) Option { return func(s *settings) { s.lockWai
 
 // WithLogger sets where log lines go. The default is nowhere.
 func WithLogger(l *slog.Logger) Option { return func(s *settings) { s.logger = l } }
+
+// WithoutSummaryLine leaves out the line "Provisioner: ..." that ends each call that has an image,
+// for programs that log one of their own.
+func WithoutSummaryLine() Option { return func(s *settings) { s.noSummary = true } }
 
 // WithProgress registers f for BuildKit's progress, by template name. f is called from one
 // goroutine a build and must not block for long. The default is none.
