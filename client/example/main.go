@@ -1,5 +1,5 @@
 // Command example ensures the image of a template through a server of Pinion and prints its ID. It
-// starts `pinion serve` unless -server names a server.
+// starts `pinion serve` unless -server names a server. With -run it starts a container from the ID.
 package main
 
 import (
@@ -18,14 +18,16 @@ func main() {
 	server := flag.String("server", "", "address of a server; empty finds or starts one")
 	idle := flag.Duration("idle-exit", 10*time.Minute,
 		"idle time after which a started server ends")
+	container := flag.String("run", "", "name of a container to start from the image")
 	flag.Parse()
 	if flag.NArg() != 1 {
-		fmt.Fprintln(os.Stderr, "usage: example [-server ADDRESS | -idle-exit DURATION] TEMPLATE")
+		fmt.Fprintln(os.Stderr,
+			"usage: example [-server ADDRESS | -idle-exit DURATION] [-run NAME] TEMPLATE")
 		os.Exit(64)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if err := run(ctx, *server, *idle, flag.Arg(0)); err != nil {
+	if err := run(ctx, *server, *idle, *container, flag.Arg(0)); err != nil {
 		fmt.Fprintf(os.Stderr, "%s: %v\n", client.ClassOf(err), err)
 		var e *client.Error
 		if errors.As(err, &e) {
@@ -37,7 +39,9 @@ func main() {
 	}
 }
 
-func run(ctx context.Context, server string, idle time.Duration, template string) error {
+func run(
+	ctx context.Context, server string, idle time.Duration, container, template string,
+) error {
 	images, err := connect(ctx, server, idle)
 	if err != nil {
 		return err
@@ -57,7 +61,10 @@ func run(ctx context.Context, server string, idle time.Duration, template string
 		return err
 	}
 	fmt.Println(img.ID)
-	return nil
+	if container == "" {
+		return nil
+	}
+	return startContainer(ctx, container, img.ID)
 }
 
 func connect(ctx context.Context, server string, idle time.Duration) (*client.Client, error) {
