@@ -92,8 +92,9 @@ func (s *Server) Handler() http.Handler {
 		}
 		mux.Handle(r.pattern, h)
 	}
+	files := s.bufferBody(0, nil, page.Handler().ServeHTTP)
 	for _, pattern := range []string{"GET /{$}", "GET " + page.Dir} {
-		mux.Handle(pattern, s.bufferBody(0, nil, page.Handler().ServeHTTP))
+		mux.Handle(pattern, files)
 	}
 	return s.observe(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if h, pattern := mux.Handler(r); pattern == "" {

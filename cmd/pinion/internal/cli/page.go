@@ -7,7 +7,6 @@ import (
 	"log"
 	"net"
 	"net/http"
-	"path/filepath"
 	"time"
 
 	"github.com/cli/browser"
@@ -53,11 +52,11 @@ func (a *app) pageCommand() *cobra.Command {
 
 func (a *app) page(ctx context.Context, f *buildsFlags, listen string, open bool) error {
 	if f.server == "" {
-		if !filepath.IsAbs(a.env.RuntimeDir) {
-			return flags.Errorf("XDG_RUNTIME_DIR is unset, so there is no usual socket; use " +
-				"--server unix:///path")
+		socket, err := usualSocket(a.env, "--server")
+		if err != nil {
+			return err
 		}
-		f.server = "unix://" + filepath.Join(a.env.RuntimeDir, "pinion", "pinion.sock")
+		f.server = socket
 	}
 	s, err := a.remote(f, true)
 	if err != nil {

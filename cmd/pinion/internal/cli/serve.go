@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"errors"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -131,11 +130,11 @@ type secrets struct{ token, operator, hook, notify string }
 // check rejects wrong flags, and returns the secrets.
 func (f *serveFlags) check(env flags.Environment) (s secrets, err error) {
 	if len(f.listen) == 0 {
-		if !filepath.IsAbs(env.RuntimeDir) {
-			return s, flags.Errorf("XDG_RUNTIME_DIR is unset, so there is no folder for the " +
-				"socket; use --listen unix:///path")
+		socket, err := usualSocket(env, "--listen")
+		if err != nil {
+			return s, err
 		}
-		f.listen = []string{"unix://" + filepath.Join(env.RuntimeDir, "pinion", "pinion.sock")}
+		f.listen = []string{socket}
 	}
 	for _, address := range f.listen {
 		if err := server.CheckAddress(address); err != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"path/filepath"
 	"strings"
 	"sync"
 	"time"
@@ -14,6 +15,15 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/server"
 	"git.moleculesai.app/molecule-ai/pinion/cmd/pinion/internal/cli/flags"
 )
+
+// usualSocket returns the address of this user's server. flag is the one that names another.
+func usualSocket(env flags.Environment, flag string) (string, error) {
+	if !filepath.IsAbs(env.RuntimeDir) {
+		return "", flags.Errorf("XDG_RUNTIME_DIR is unset, so there is no folder for the "+
+			"socket; use %s unix:///path", flag)
+	}
+	return "unix://" + filepath.Join(env.RuntimeDir, "pinion", "pinion.sock"), nil
+}
 
 func isTCP(address string) bool { return strings.HasPrefix(address, "tcp://") }
 
