@@ -36,7 +36,7 @@ func readCallers(t *testing.T, entries ...string) access.List {
 
 // TestRights: each caller may do what its token allows, for the templates of the token.
 func TestRights(t *testing.T) {
-	var log strings.Builder
+	var log syncBuffer
 	list := readCallers(t, "reader, rights: [see]", "one, templates: [there]",
 		"stopper, rights: [see, cancel]", "cleaner, rights: [prune]")
 	s := newStage(t, WithCallers(func() access.List { return list }),

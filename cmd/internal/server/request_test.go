@@ -125,7 +125,7 @@ func TestFault12_OnlyTheOperatorAllowsAnyRevision(t *testing.T) {
 
 func TestTheToken(t *testing.T) {
 	secret := strings.Repeat("t", MinToken)
-	var log strings.Builder
+	var log syncBuffer
 	s := newStage(t, WithToken(secret),
 		WithLogger(slog.New(slog.NewTextHandler(&log,
 			&slog.HandlerOptions{Level: slog.LevelDebug}))))

@@ -61,7 +61,7 @@ func TestWhatIsNotThere(t *testing.T) {
 }
 
 func TestProblemsAreCleanAndPanicsAreAnswered(t *testing.T) {
-	var log strings.Builder
+	var log syncBuffer
 	s := newStage(t, WithLogger(slog.New(slog.NewTextHandler(&log, nil))))
 	for _, name := range []string{"leaks", "panics"} {
 		a := s.ask(t, http.MethodPost, "/v1/images/"+name, "")

@@ -73,7 +73,7 @@ func (b *browser) signIn(t *testing.T, token string) {
 func TestSessions(t *testing.T) {
 	const path = "/v1/images/there"
 	token, operators := strings.Repeat("t", MinToken), strings.Repeat("o", MinToken)
-	var log strings.Builder
+	var log syncBuffer
 	s := newStage(t, WithToken(token), WithOperatorToken(operators),
 		WithLogger(slog.New(slog.NewTextHandler(&log, nil))))
 	b := newBrowser(t, s)
