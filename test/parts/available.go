@@ -15,6 +15,11 @@ const (
 	NameBusybox   = "busybox"
 	// NameDocker is Docker's client.
 	NameDocker = "docker"
+	// Names of what the shell lines of the documents use.
+	NameBash    = "bash"
+	NameCurl    = "curl"
+	NameJQ      = "jq"
+	NameOpenSSL = "openssl"
 	// NameChromium is the browser, and NameAxe the rules of accessibility that it runs.
 	NameChromium = "chromium"
 	NameAxe      = "axe-core"
@@ -25,7 +30,7 @@ const (
 // AvailableNames are all names that Available knows.
 func AvailableNames() []string {
 	names := []string{NameGitea, NameBuildkitd, NameRegistry, NameBuildx, NameGit, NameBusybox,
-		NameDocker, NameRunc, NameChromium, NameAxe}
+		NameDocker, NameRunc, NameChromium, NameAxe, NameBash, NameCurl, NameJQ, NameOpenSSL}
 	for _, f := range Flavours() {
 		names = append(names, string(f))
 	}
@@ -53,7 +58,7 @@ func Available(ctx context.Context, name string) error {
 		}
 	case NameBuildx:
 		_, err = locateTool("buildx")
-	case NameGit, NameBusybox, NameDocker, NameChromium:
+	case NameGit, NameBusybox, NameDocker, NameChromium, NameBash, NameCurl, NameJQ, NameOpenSSL:
 		_, err = locateSystem(name)
 	case NameAxe:
 		_, err = LocateAxe()

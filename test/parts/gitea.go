@@ -85,7 +85,7 @@ func StartGitea(ctx context.Context, dir string) (*Gitea, error) {
 	if err != nil {
 		return nil, err
 	}
-	port, err := freePort()
+	port, err := FreePort()
 	if err != nil {
 		return nil, err
 	}

@@ -31,7 +31,7 @@ func StartRegistry(ctx context.Context, dir string, opts RegistryOptions) (*Regi
 	if err != nil {
 		return nil, err
 	}
-	port, err := freePort()
+	port, err := FreePort()
 	if err != nil {
 		return nil, err
 	}

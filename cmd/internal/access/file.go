@@ -2,6 +2,7 @@ package access
 
 import (
 	"bytes"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -23,10 +24,38 @@ const maxFile = 1 << 20
 type entry struct {
 	Name      string   `yaml:"name"`
 	SHA256    string   `yaml:"sha256"`
-	Rights    []Right  `yaml:"rights"`
-	Templates []string `yaml:"templates"`
+	Rights    []Right  `yaml:"rights,flow"`
+	Templates []string `yaml:"templates,omitempty,flow"`
 	// PerMinute bounds the caller's requests in a minute; 0 does not.
-	PerMinute int `yaml:"requests_per_minute"`
+	PerMinute int `yaml:"requests_per_minute,omitempty"`
+}
+
+// Grant is what a new token is for.
+type Grant struct {
+	Name      string
+	Rights    []string // see and build if there are none
+	Templates []string // all if there are none
+	PerMinute int      // the limit of requests in a minute; 0 is none
+}
+
+// New makes a token, and the entry for it in the file of tokens, as YAML. The error says what is
+// wrong with the grant.
+func New(g Grant) (token string, yamlEntry []byte, err error) {
+	token = rand.Text()
+	sum := sha256.Sum256([]byte(token))
+	e := entry{Name: g.Name, SHA256: hex.EncodeToString(sum[:]), Templates: g.Templates,
+		PerMinute: g.PerMinute, Rights: []Right{See, Build}}
+	if len(g.Rights) > 0 {
+		e.Rights = nil
+	}
+	for _, r := range g.Rights {
+		e.Rights = append(e.Rights, Right(r))
+	}
+	if _, err := e.caller(); err != nil {
+		return "", nil, err
+	}
+	yamlEntry, err = yaml.Marshal([]entry{e})
+	return token, yamlEntry, err
 }
 
 // Read reads a file of tokens:
@@ -89,14 +118,11 @@ func parse(text []byte) (List, error) {
 // plain is a name that can stand in a log.
 var plain = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$`)
 
-// IsName reports whether a caller can have the name.
-func IsName(name string) bool { return plain.MatchString(name) }
-
 func (e entry) caller() (*Caller, error) {
 	c := &Caller{Name: e.Name, Rights: e.Rights, Templates: e.Templates}
 	sum, err := hex.DecodeString(strings.ToLower(e.SHA256))
 	switch {
-	case !IsName(e.Name):
+	case !plain.MatchString(e.Name):
 		return nil, errors.New("name: use letters, digits and ._@-, at most 64")
 	case err != nil || len(sum) != sha256.Size:
 		return nil, errors.New("sha256: use the 64 digits that `pinion token` prints")

@@ -181,7 +181,21 @@ func TestToken(t *testing.T) {
 		hex.EncodeToString(sum[:])+"\n") {
 		t.Errorf("exit code %d\n%s\n%s", r.code, r.stdout, r.stderr)
 	}
-	if r := callWith(t.Context(), twoGood(), nil, "token", "a b"); r.code != exitcode.Usage {
-		t.Errorf("exit code %d: %s", r.code, r.stderr)
+	r = callWith(t.Context(), twoGood(), nil, "token", "x", "--rights", "see,cancel", "--template",
+		"hermes", "--template", "codex", "--requests-per-minute", "60")
+	if r.code != 0 || !strings.HasSuffix(r.stderr, "  rights: [see, cancel]\n"+
+		"  templates: [hermes, codex]\n  requests_per_minute: 60\n") {
+		t.Errorf("exit code %d\n%s", r.code, r.stderr)
+	}
+	for _, args := range []string{"a b", "x --rights sea", "x --rights prune --template y",
+		"x --requests-per-minute -1"} {
+		words := strings.Fields(args)
+		if args == "a b" {
+			words = []string{args}
+		}
+		r := callWith(t.Context(), twoGood(), nil, append([]string{"token"}, words...)...)
+		if r.code != exitcode.Usage || r.stdout != "" {
+			t.Errorf("%s: exit code %d: %s", args, r.code, r.stderr)
+		}
 	}
 }

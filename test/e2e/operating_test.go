@@ -1,0 +1,63 @@
+package e2e_test
+
+import (
+	"fmt"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"git.moleculesai.app/molecule-ai/pinion/test/parts"
+	"git.moleculesai.app/molecule-ai/pinion/test/parts/partstest"
+)
+
+// TestOperatingDocument runs the shell lines of docs/operating.md as they are, with a template
+// without an image.
+func TestOperatingDocument(t *testing.T) {
+	s := newScene(t, containerdOwn)
+	tmpl := s.template(t, "notes", parts.RepoOptions{})
+	tmpl.busybox(t, "RUN echo first")
+	admin := s.gitea.Administrator()
+	port, err := parts.FreePort()
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := fmt.Sprintf("http://127.0.0.1:%d", port)
+	u := s.with("FORGE", s.git.URL(), "REPO", tmpl.repo.String(), "GITEA_USER", admin.Name,
+		"GITEA_PASSWORD", admin.Password, "PINION", address, "PATH",
+		filepath.Dir(pinionBinary(t))+":"+s.env["PATH"])
+	out := u.script(t, "operating.md")
+	for _, want := range []string{
+		`pinion/[a-z0-9-]*notes\tsuccess\tbuilt in .*\t` + address + `/#/builds/`,
+		`<title>Pinion</title>`,
+		`pinion/[a-z0-9-]*notes\tfailure\tfailed \(build\).*`,
+		`notes +\S+ +failed \(build\)`,
+		`failed to calculate checksum .*nothing`,
+		`pinion_builds_total\{result="built"\} 2`,
+	} {
+		if !regexp.MustCompile(want).MatchString(out) {
+			t.Errorf("nothing says %q:\n%s", want, out)
+		}
+	}
+}
+
+// script runs the blocks of a document that are marked as sh, in a folder of its own, and returns
+// what they print.
+func (u user) script(t *testing.T, document string) string {
+	t.Helper()
+	partstest.Need(t, parts.NameBash, parts.NameCurl, parts.NameJQ, parts.NameOpenSSL)
+	var script strings.Builder
+	script.WriteString("trap 'kill $(jobs -p) 2> /dev/null || :' EXIT\n")
+	for _, block := range regexp.MustCompile("(?s)\n```sh\n(.*?)```").FindAllStringSubmatch(read(t,
+		filepath.Join(root(t), "docs", document)), -1) {
+		script.WriteString(block[1])
+	}
+	cmd := exec.CommandContext(t.Context(), "bash", "-eu", "-o", "pipefail", "-c", script.String())
+	cmd.Env, cmd.Dir = u.environ(), t.TempDir()
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return string(out)
+}
