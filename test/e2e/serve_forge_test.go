@@ -98,6 +98,10 @@ func TestCommitStatuses(t *testing.T) {
 	u, token := s.withStatuses(t, "write:repository")
 	address, notes := notifications(t)
 	tmpl, first := s.prepare(t, "RUN echo first")
+	if out := u.succeed(t, "doctor", runtime).stdout; !strings.Contains(out,
+		"takes commit statuses") {
+		t.Errorf("doctor says\n%s", out)
+	}
 	p, srv := u.with("PINION_NOTIFY_SECRET", notifySecret).serveOnPort(t, "--watch", "--warm",
 		runtime, "--watch-interval", "1h", "--public-url", "https://pinion.example/",
 		"--notify-url", address)
@@ -151,6 +155,9 @@ func TestAForgeThatRefusesStatuses(t *testing.T) {
 	s := newScene(t, containerdOwn)
 	u, token := s.withStatuses(t, "read:repository")
 	tmpl, first := s.prepare(t, "RUN echo first")
+	if out := u.succeed(t, "doctor", runtime).stdout; !strings.Contains(out, "check its scopes") {
+		t.Errorf("doctor says\n%s", out)
+	}
 	p, srv := u.serveOnPort(t, "--watch", "--warm", runtime, "--watch-interval", "1h")
 	s.hook(t, tmpl, srv, "json")
 	srv.waitFor(t, first, pinion.BuildDone)

@@ -10,6 +10,7 @@ import (
 
 	"git.moleculesai.app/molecule-ai/pinion"
 	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/exitcode"
+	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/forge"
 	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/schema"
 	"git.moleculesai.app/molecule-ai/pinion/cmd/pinion/internal/cli/flags"
 	"git.moleculesai.app/molecule-ai/pinion/cmd/pinion/internal/cli/output"
@@ -18,7 +19,8 @@ import (
 const doctorLong = `Check everything that a build needs, without any changes: mode, credential, git
 server, engine and image store, the builder, its version and the reason for its choice, platform,
 cache folder and free space. If the managed BuildKit is the builder, it is started if it is not
-running. Each template that is named is looked up too, with the credential of its git server.
+running. Each template that is named is looked up too, with the credential of its git server; and
+if its forge gets commit statuses, their token is tried with a commit that does not exist.
 
 The exit code is 0 if no check fails, and otherwise that of the first failed check (see pinion help
 exit-codes). Warnings do not change it.`
@@ -55,6 +57,9 @@ func (a *app) doctor(ctx context.Context, names []string, format string) error {
 	checks := s.Doctor(ctx)
 	for _, name := range names {
 		checks = append(checks, checkTemplate(ctx, s, name))
+		if f, ok := s.Forge(name); ok {
+			checks = append(checks, checkStatuses(ctx, f, name))
+		}
 	}
 	if err := ctx.Err(); err != nil {
 		return err
@@ -80,6 +85,18 @@ func checkTemplate(ctx context.Context, s *session, name string) pinion.Check {
 	default:
 		c.Detail = fmt.Sprintf("%s: %s is at %s", r.Repository, cmp.Or(r.Ref, "it"),
 			r.Revision.Short())
+	}
+	return c
+}
+
+// checkStatuses asks the forge of a template whether it takes commit statuses. No image depends on
+// that.
+func checkStatuses(ctx context.Context, f pinion.Forge, name string) pinion.Check {
+	c := pinion.Check{Name: "statuses " + name, Status: pinion.StatusOK}
+	if err := forge.Check(ctx, f); err != nil {
+		c.Status, c.Detail, c.Err = pinion.StatusWarn, err.Error(), err
+	} else {
+		c.Detail = fmt.Sprintf("%s at %s takes commit statuses", f.Kind, f.Remote.Host())
 	}
 	return c
 }
