@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 
 	"git.moleculesai.app/molecule-ai/pinion"
@@ -148,6 +149,30 @@ func TestWatchByPolling(t *testing.T) {
 	eventually(t, "a look-up of what was asked for", func() bool {
 		return s.git.Count("langgraph") > 0
 	})
+}
+
+// TestWatchKnowsWhatFailedBefore: a commit that cannot be built is not built again by each server
+// that is started, unless somebody asks for it.
+func TestWatchKnowsWhatFailedBefore(t *testing.T) {
+	s := newScene(t, containerdOwn)
+	_, sha := s.prepare(t, "RUN exit 3")
+	args := []string{"--watch", "--warm", runtime, "--watch-interval", "1s"}
+	p, srv := s.serve(t, args...)
+	srv.waitFor(t, sha, pinion.BuildFailed)
+	if err := p.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	p.wait(t)
+	p, srv = s.serve(t, args...)
+	eventually(t, "a line about it", func() bool {
+		return strings.Contains(p.stderr.String(), "failed (build) before the server started")
+	})
+	if got := srv.buildsOf(t, sha); len(got) != 1 {
+		t.Errorf("there are %d builds", len(got))
+	}
+	if r := srv.ensure(t.Context()); r.status != 422 {
+		t.Errorf("%+v", r)
+	}
 }
 
 // push is Gitea's webhook. Each delivery has a body of its own: one that was taken is not taken

@@ -49,6 +49,8 @@ func (h head) String() string {
 type template struct {
 	// since is when it was first followed.
 	since time.Time
+	// isKnown reports whether the builds of earlier processes were asked about the head.
+	isKnown bool
 	// finalHead is the head that needs no build any more.
 	finalHead head
 	// build is the watcher's build in progress, of current; nil if there is none.
@@ -243,7 +245,27 @@ func (r *repo) update(ctx context.Context, name string, found head, start time.T
 		t.build.Leave()
 		t.build = nil
 	}
+	if !t.isKnown && found.digest == "" {
+		t.isKnown = true
+		if r.hasFailed(ctx, name, found.revision) {
+			t.finalHead = found
+			r.watcher.log.Info(fmt.Sprintf("watch: %s: %s failed (%s) before the server started, "+
+				"and is not built again ahead of requests", name, found, pinion.ClassBuild))
+			return nil
+		}
+	}
 	return r.warm(ctx, name, t, found)
+}
+
+// hasFailed reports whether an earlier process could not build the same of a template's head.
+func (r *repo) hasFailed(ctx context.Context, name string, rev git.Revision) bool {
+	reference := r.watcher.failed(ctx, name, rev)
+	if reference == "" {
+		return false
+	}
+	// The catalogue may want another image of the same commit since.
+	now, err := r.watcher.heads.Head(ctx, name)
+	return err == nil && now.Revision == rev && now.Reference == reference
 }
 
 // collect forgets a build that has ended. A head is final once it is built, once its own build has

@@ -57,6 +57,7 @@ type Watcher struct {
 	interval time.Duration
 	log      *slog.Logger
 	jitter   func(time.Duration) time.Duration
+	failed   func(ctx context.Context, name string, rev git.Revision) (reference string)
 
 	lookups, lookupFailures atomic.Int64
 
@@ -71,12 +72,27 @@ type Watcher struct {
 // place is what one look-up is about: a branch of a repository, or a tag of a registry.
 type place struct{ repository, ref string }
 
+// Option changes a watcher.
+type Option func(*Watcher)
+
+// WithFailed sets what knows the builds of earlier processes: it returns what the image of a commit
+// would have been called if the last build of it failed because of the template, otherwise "".
+func WithFailed(
+	f func(ctx context.Context, name string, rev git.Revision) (reference string),
+) Option {
+	return func(w *Watcher) { w.failed = f }
+}
+
 // New makes a watcher of the templates. It follows none of them yet. Failures go to the logger.
 func New(
-	h Heads, templates []pinion.Resolution, interval time.Duration, log *slog.Logger,
+	h Heads, templates []pinion.Resolution, interval time.Duration, log *slog.Logger, opts ...Option,
 ) *Watcher {
 	w := &Watcher{heads: h, interval: interval, log: log, jitter: spread,
-		hosts: map[string]*host{}, repos: map[place]*repo{}}
+		hosts: map[string]*host{}, repos: map[place]*repo{},
+		failed: func(context.Context, string, git.Revision) string { return "" }}
+	for _, opt := range opts {
+		opt(w)
+	}
 	w.at = w.reposOf(templates)
 	return w
 }

@@ -27,6 +27,7 @@ type world struct {
 	mu         sync.Mutex
 	head       git.Revision
 	digest     string // in registry mode
+	reference  string
 	err        error
 	lookups    []time.Time
 	builds     []*build
@@ -76,7 +77,7 @@ func (w *world) Head(context.Context, string) (pinion.Resolution, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.lookups = append(w.lookups, time.Now())
-	return pinion.Resolution{Revision: w.head, Digest: w.digest}, w.err
+	return pinion.Resolution{Revision: w.head, Digest: w.digest, Reference: w.reference}, w.err
 }
 
 func (w *world) Warm(_ context.Context, name string) (server.Call, error) {
@@ -130,7 +131,7 @@ func (w *world) marked() []string {
 }
 
 // play runs a watcher of two templates in one repository and one in another, without jitter.
-func play(t *testing.T, f func(t *testing.T, w *world)) {
+func play(t *testing.T, f func(t *testing.T, w *world), opts ...Option) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{head: revision(1)}
@@ -144,7 +145,7 @@ func play(t *testing.T, f func(t *testing.T, w *world)) {
 			at("three", "https://git.example.com/other/templates", "refs/heads/release"),
 			{Name: "pulled", Mode: resolver.ModeRegistry},
 			at("pinned", "https://git.example.com/sub/Acme/templates", ""),
-		}, time.Minute, slog.New(slog.NewTextHandler(&w.log, nil)))
+		}, time.Minute, slog.New(slog.NewTextHandler(&w.log, nil)), opts...)
 		w.jitter = func(d time.Duration) time.Duration { return d }
 		ctx, stop := context.WithCancel(t.Context())
 		done := make(chan struct{})
@@ -166,6 +167,32 @@ func play(t *testing.T, f func(t *testing.T, w *world)) {
 func pass(d time.Duration) {
 	time.Sleep(d) // of synctest's clock
 	synctest.Wait()
+}
+
+// TestEarlierFailure: a commit that an earlier process could not build is built only if the
+// catalogue wants another image of it now, or for the next commit.
+func TestEarlierFailure(t *testing.T) {
+	failed := WithFailed(func(_ context.Context, name string, rev git.Revision) string {
+		if name == "one" && rev == revision(1) {
+			return "the old"
+		}
+		return ""
+	})
+	for reference, want := range map[string]int{"the old": 0, "another": 1} {
+		play(t, func(t *testing.T, w *world) {
+			w.set(func() { w.reference = reference })
+			w.Follow("one")
+			pass(time.Hour)
+			if n := len(w.built()); n != want {
+				t.Errorf("%s: %d builds, want %d", reference, n, want)
+			}
+			w.push(2)
+			pass(time.Minute)
+			if n := len(w.built()); want == 0 && n != 1 {
+				t.Errorf("%s: %d builds of the next commit", reference, n)
+			}
+		}, failed)
+	}
 }
 
 func TestOnlyRequestedTemplatesAreFollowed(t *testing.T) {

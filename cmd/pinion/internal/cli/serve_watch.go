@@ -4,10 +4,14 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"slices"
 	"sync"
 
+	"git.moleculesai.app/molecule-ai/pinion"
+	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/history"
 	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/server"
 	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/watch"
+	"git.moleculesai.app/molecule-ai/pinion/resolver/git"
 )
 
 // serveAndWatch serves requests and follows heads until ctx ends.
@@ -15,7 +19,7 @@ func (a *app) serveAndWatch(
 	ctx context.Context, s *session, f *serveFlags, hidden secrets, opts []server.Option,
 	listeners []net.Listener,
 ) error {
-	w := watch.New(s, s.Templates(), f.interval, s.log)
+	w := watch.New(s, s.Templates(), f.interval, s.log, watch.WithFailed(s.failed))
 	opts = append(opts, server.WithObserver(w.Follow), server.WithWatchState(w.State))
 	if hidden.hook != "" {
 		opts = append(opts, server.WithHook(hidden.hook, w.Pushed))
@@ -34,6 +38,28 @@ func (a *app) serveAndWatch(
 	stop()
 	both.Wait()
 	return err
+}
+
+// lastBuilds is how many of the newest builds of a template tell how one of a commit ended.
+const lastBuilds = 50
+
+// failed returns what the image of a commit would have been called if the history has its last
+// build, and that failed because of the template.
+func (s *session) failed(ctx context.Context, name string, rev git.Revision) (reference string) {
+	if s.past == nil {
+		return ""
+	}
+	past, err := s.past()
+	if err != nil {
+		return "" // the recorder says what is wrong
+	}
+	list, err := past.List(ctx, history.Filter{Names: []string{name}, Limit: lastBuilds,
+		Kinds: []string{history.KindDone, history.KindFailed}})
+	i := slices.IndexFunc(list, func(b history.Build) bool { return b.Revision == rev })
+	if err != nil || i < 0 || list[i].Failure == nil || list[i].Failure.Class != pinion.ClassBuild {
+		return ""
+	}
+	return list[i].Reference
 }
 
 // followBuilt follows the templates whose images are in the store.
