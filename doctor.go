@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/containerd/platforms"
 	units "github.com/docker/go-units"
@@ -230,12 +231,29 @@ func (o *Orchestrator) checkBuilder(ctx context.Context, store *imagestore.Facts
 		why += "; started by this check unless it ran, and ends by itself when idle"
 	}
 	seen := fmt.Sprintf("%s %s at %s (%s)", info.Kind, info.Version, info.Endpoint, why)
-	checks := []Check{pass("builder", "%s", seen), o.checkPlatform(b)}
+	checks := []Check{pass("builder", "%s", seen), o.checkPlatform(b), checkBuildCache(ctx, b)}
 	if advice := append(b.Remarks, o.builders.Advice(choice, info)...); len(advice) > 0 {
 		checks[0] = caution("builder", "%s: %s", seen, strings.Join(advice, "; "))
 	}
 	return checks
 }
+
+// cacheUseTimeout bounds the time for adding up a build cache.
+const cacheUseTimeout = 10 * time.Second
+
+// checkBuildCache says what the builder's own cache takes of its disk.
+func checkBuildCache(ctx context.Context, b builder.Builder) Check {
+	ctx, cancel := context.WithTimeout(ctx, cacheUseTimeout)
+	defer cancel()
+	u, err := b.CacheUse(ctx)
+	if err != nil {
+		return caution("build cache", "%v", errtext.Short(err))
+	}
+	return pass("build cache", "%s in %d records, %s of it in use and %s in cache mounts",
+		size(u.Size), u.Records, size(u.InUse), size(u.Mounts))
+}
+
+func size(bytes int64) string { return units.HumanSizeWithPrecision(float64(bytes), 3) }
 
 func (o *Orchestrator) checkPlatform(b builder.Builder) Check {
 	want := o.settings.platform
@@ -298,8 +316,7 @@ func (o *Orchestrator) checkLeftovers(ctx context.Context) []Check {
 		inClones += c.Size
 	}
 	check := caution("leftovers", "earlier tools left %d images (%s) and %d clones (%s)", len(seen),
-		units.HumanSizeWithPrecision(float64(inImages), 3), len(found.Clones),
-		units.HumanSizeWithPrecision(float64(inClones), 3))
+		size(inImages), len(found.Clones), size(inClones))
 	check.Err = errdef.In(errdef.Leftovers, "", errors.New(check.Detail))
 	return []Check{check}
 }

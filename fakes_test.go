@@ -118,6 +118,9 @@ func (f *fakeBuilder) Native() ocispecs.Platform {
 	return platforms.MustParse("linux/arm64")
 }
 func (f *fakeBuilder) RequirePlatform(ocispecs.Platform) error { return f.lacks }
+func (f *fakeBuilder) CacheUse(context.Context) (buildkit.CacheUse, error) {
+	return buildkit.CacheUse{Records: 3, Size: 7e9, InUse: 2e6, Mounts: 1e9}, nil
+}
 
 // ReadArgs reads version 1.2.3 in each file.
 func (f *fakeBuilder) ReadArgs(

@@ -29,6 +29,7 @@ type Builder interface {
 	RequirePlatform(p ocispecs.Platform) error
 	ReadArgs(ctx context.Context, req buildkit.Request) ([]arg.Value, error)
 	Solve(ctx context.Context, req buildkit.Request, sink buildkit.Sink) (buildkit.Result, error)
+	CacheUse(ctx context.Context) (buildkit.CacheUse, error)
 	SaveCache(ctx context.Context, save buildkit.CacheSave) (ocispecs.Descriptor, error)
 	Close() error
 }

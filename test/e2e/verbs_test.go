@@ -73,7 +73,7 @@ func TestCommandDoctor(t *testing.T) {
 		s.template(t, "claude-code", parts.RepoOptions{}).busybox(t)
 		checks := doctor(t, s.user, 0)
 		for _, name := range []string{"mode", "token", "git server", "engine", "builder",
-			"platform", "cache folder", "disk"} {
+			"build cache", "platform", "cache folder", "disk"} {
 			check, ok := checks[name]
 			if !ok || check.Status == pinion.StatusFail || check.Detail == "" {
 				t.Errorf("%s: %+v", name, check)

@@ -2,6 +2,7 @@ package server
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -153,6 +154,11 @@ func TestOpenAPI(t *testing.T) {
 	d := readDocument(t)
 	s := newStage(t, WithToken(strings.Repeat("t", MinToken)),
 		WithHook(strings.Repeat("h", MinToken), affects("there")),
+		WithPruneState(func() PruneState {
+			return PruneState{Past: []PruneRun{{Images: []PrunedImage{{Name: "there"}}, Error: "x"}}}
+		}), WithDisk(func(context.Context) (pinion.Disk, error) {
+			return pinion.Disk{Images: true, Free: 1, Total: 2}, nil
+		}),
 		withLimits(func(l *limits) { l.interests = 1 }))
 	token := []string{"Authorization", "Bearer " + strings.Repeat("t", MinToken)}
 	ask := func(method, path, at, body string, header ...string) response {

@@ -1,7 +1,9 @@
 package server
 
 import (
+	"context"
 	"net/http"
+	"slices"
 
 	"git.moleculesai.app/molecule-ai/pinion"
 	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/schema"
@@ -17,7 +19,42 @@ func (s *Server) showUsage(w http.ResponseWriter, r *http.Request) {
 	s.writeJSON(w, http.StatusOK, struct {
 		Schema int `json:"schema"`
 		pinion.DiskUsage
-	}{schema.Version, usage})
+		Disk   *diskSpace `json:"disk,omitempty"`
+		Prunes []PruneRun `json:"prunes,omitempty"`
+	}{schema.Version, usage, s.diskSpace(r.Context()), s.prunes()})
+}
+
+// diskSpace is the disk where the images lie or, if that cannot be seen, the cache folder.
+type diskSpace struct {
+	Of    string `json:"of"`
+	Free  int64  `json:"free"`
+	Total int64  `json:"total"`
+}
+
+// diskSpace returns the disk, or nil if it is not known.
+func (s *Server) diskSpace(ctx context.Context) *diskSpace {
+	d := s.measure(ctx)
+	if d.Total == 0 {
+		return nil
+	}
+	return &diskSpace{diskOf(d), d.Free, d.Total}
+}
+
+// prunes returns the last prunes by the server itself, the newest first.
+func (s *Server) prunes() []PruneRun {
+	if s.pruneState == nil {
+		return nil
+	}
+	past := s.pruneState().Past
+	for i, p := range past {
+		p.Cause, p.Error = s.clean(p.Cause), s.clean(p.Error)
+		p.Images = slices.Clone(p.Images)
+		for k, img := range p.Images {
+			p.Images[k].Reason = s.clean(img.Reason)
+		}
+		past[i] = p
+	}
+	return past
 }
 
 // pruneRequest is the body of a request to prune.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -42,17 +43,6 @@ type Config struct {
 	Log       *slog.Logger
 }
 
-// Run is a prune that has ended.
-type Run struct {
-	Started time.Time
-	Took    time.Duration
-	// Cause says what the prune was for, human-readable.
-	Cause string
-	// Report is what was done, in spite of Err, which is nil if nothing failed.
-	Report pinion.PruneReport
-	Err    error
-}
-
 // Tidier prunes. [New] makes one.
 type Tidier struct {
 	o Orchestrator
@@ -63,7 +53,7 @@ type Tidier struct {
 
 	mu    sync.Mutex
 	state server.PruneState // guarded by mu
-	runs  []Run             // guarded by mu; the newest last
+	runs  []server.PruneRun // guarded by mu; the newest last
 	full  time.Time         // when a prune left the disk too full; guarded by mu
 }
 
@@ -103,14 +93,10 @@ func (t *Tidier) BeforeBuild(ctx context.Context, _ string) (notice string) {
 func (t *Tidier) State() server.PruneState {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.state
-}
-
-// Runs returns the last prunes that removed something or failed, the newest last.
-func (t *Tidier) Runs() []Run {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return append([]Run(nil), t.runs...)
+	state := t.state
+	state.Past = slices.Clone(t.runs)
+	slices.Reverse(state.Past)
+	return state
 }
 
 // lock waits until no other prune is under way, and reports whether it is the caller's turn.
@@ -206,40 +192,43 @@ func (t *Tidier) isPaused() bool {
 
 // run prunes, logs what went and remembers it. It returns a text if something went.
 func (t *Tidier) run(ctx context.Context, opts pinion.PruneOptions, cause string) (did string) {
-	r := Run{Started: time.Now(), Cause: cause}
-	r.Report, r.Err = t.o.Prune(ctx, opts)
-	r.Took = time.Since(r.Started)
-	if r.Err != nil && ctx.Err() == nil {
-		t.c.Log.Warn(fmt.Sprintf("prune (%s): %v", cause, r.Err))
+	r := server.PruneRun{Started: time.Now(), Cause: cause, Images: []server.PrunedImage{}}
+	report, err := t.o.Prune(ctx, opts)
+	r.TookMS = time.Since(r.Started).Milliseconds()
+	if err != nil {
+		r.Error = err.Error()
+		if ctx.Err() == nil {
+			t.c.Log.Warn(fmt.Sprintf("prune (%s): %v", cause, err))
+		}
 	}
-	images := 0
-	for _, i := range r.Report.Items {
+	for _, i := range report.Items {
 		if i.Refused {
 			t.c.Log.Warn(fmt.Sprintf("prune: %s stays: %s", i.Reference, i.Reason))
 		}
 		if i.Action != pinion.PruneRemoved {
 			continue
 		}
-		images++
+		r.Images = append(r.Images, server.PrunedImage{Name: i.Name, Reference: i.Reference,
+			Size: i.Size, Reason: i.Reason})
 		t.c.Log.Info(fmt.Sprintf("prune: removed %s of %s (%s): %s", i.Reference, i.Name,
 			size(i.Size), i.Reason))
 	}
-	caches := len(r.Report.BuildCache.Removed)
-	freed := r.Report.Reclaimed + r.Report.BuildCache.Reclaimed
-	if images+caches > 0 {
-		did = fmt.Sprintf("pruned images (%d) and build caches (%d) of %s: %s", images, caches,
-			size(freed), cause)
+	r.BuildCaches = len(report.BuildCache.Removed)
+	r.Reclaimed = report.Reclaimed + report.BuildCache.Reclaimed
+	if len(r.Images)+r.BuildCaches > 0 {
+		did = fmt.Sprintf("pruned images (%d) and build caches (%d) of %s: %s", len(r.Images),
+			r.BuildCaches, size(r.Reclaimed), cause)
 		t.c.Log.Info(did)
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.state.Runs++
-	if r.Err != nil {
+	if err != nil {
 		t.state.Failures++
 	}
-	t.state.Images += int64(images)
-	t.state.Bytes += freed
-	if images+caches > 0 || r.Err != nil {
+	t.state.Images += int64(len(r.Images))
+	t.state.Bytes += r.Reclaimed
+	if did != "" || err != nil {
 		t.runs = append(t.runs, r)
 		t.runs = t.runs[max(len(t.runs)-maxRuns, 0):]
 	}

@@ -130,10 +130,10 @@ func TestAtIntervals(t *testing.T) {
 		f.failed = errors.New("the engine is gone")
 		f.mu.Unlock()
 		after(time.Hour)
-		runs := tidier.Runs()
-		if s := tidier.State(); s.Failures != 1 || len(runs) != 4 || runs[3].Err == nil ||
+		if s := tidier.State(); s.Failures != 1 || len(s.Past) != 4 ||
+			s.Past[0].Error != "the engine is gone" || s.Past[3].Error != "" ||
 			!strings.Contains(log.String(), "the engine is gone") {
-			t.Errorf("%+v, runs %+v\n%s", s, runs, log)
+			t.Errorf("%+v\n%s", s, log)
 		}
 	})
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -162,6 +163,35 @@ func TestWarmAndPrune(t *testing.T) {
 	if n != 2 {
 		t.Errorf("%d images stay, want 2", n)
 	}
+}
+
+// TestPrunedByTheServer: the store view has what a server removed by itself, and why.
+func TestPrunedByTheServer(t *testing.T) {
+	s := newScene(t)
+	own := *s
+	own.env = append(slices.Clone(s.env), "PINION_HISTORY="+t.TempDir(),
+		"MOLECULE_LOCAL_BUILD_CACHE="+t.TempDir(), "MOLECULE_LOCAL_IMAGE_ISOLATION=pruned")
+	for _, message := range []string{"first", "second"} {
+		s.push(t, "openclaw", message, "RUN echo "+message)
+		cmd := exec.CommandContext(t.Context(), s.binary, "ensure", "openclaw")
+		cmd.Env = own.env
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+	}
+	found, stop := own.start(t, regexp.MustCompile(`serving at tcp://([\d.:]+)`), "serve",
+		"--listen", "tcp://127.0.0.1:0", "--prune", "--keep", "1")
+	t.Cleanup(stop)
+	own.url = "http://" + found
+	b := newTab(t, &own, 1200, 900)
+	b.signIn(t, operators)
+	b.until(t, "a prune", `fetch("/v1/usage").then((r) => r.json()).then((u) => u.prunes?.length)`)
+	b.open(t, "#/store")
+	b.see(t, "Pruned by the server")
+	b.see(t, "by number, age and size")
+	b.see(t, "not among the newest 1 of its template")
+	b.see(t, "free where the images lie")
+	b.accessible(t)
 }
 
 // unfold opens what can be unfolded in a table.

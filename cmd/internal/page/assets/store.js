@@ -6,6 +6,7 @@ import { get, may, post } from './api.js';
 export async function store(main, signal) {
   const usage = h('div', null, h('p.empty', null, 'asks the image store …'));
   const report = h('div');
+  const past = h('div');
   const keep = h('input', {
     type: 'number',
     min: '1',
@@ -48,7 +49,9 @@ export async function store(main, signal) {
   };
   const show = async () => {
     try {
-      fill(usage, usageOf(await get('/v1/usage', signal)));
+      const u = await get('/v1/usage', signal);
+      fill(usage, usageOf(u));
+      fill(past, pastOf(u.prunes || []));
     } catch (err) {
       if (!signal.aborted) fill(usage, errorBox(err));
     }
@@ -68,6 +71,7 @@ export async function store(main, signal) {
       : h('p.hint', null, 'Operators can prune.'),
     report,
     confirm,
+    past,
   );
   await show();
 }
@@ -82,6 +86,9 @@ function usageOf(u) {
       u.build_cache ? ` · ${bytes(u.build_cache)} in saved build caches` : '',
       u.unverified
         ? ` · ${plural(u.unverified, 'image')} left behind by builds that did not end`
+        : '',
+      u.disk
+        ? ` · ${bytes(u.disk.free)} of ${bytes(u.disk.total)} free where the ${u.disk.of === 'images' ? 'images lie' : 'cache folder lies'}`
         : '',
     ),
     u.templates.length
@@ -136,5 +143,36 @@ function reportOf(r) {
           ),
         )
       : h('p.empty', null, 'There is nothing to prune.'),
+  ];
+}
+
+// pastOf shows what the server has pruned by itself.
+function pastOf(prunes) {
+  if (!prunes.length) return [];
+  return [
+    h('h2', null, 'Pruned by the server'),
+    table(
+      'Prunes by the server itself',
+      ['When', 'What for', 'What went', 'Freed'],
+      prunes.map((p) =>
+        h(
+          'tr',
+          null,
+          h('td', null, ago(p.started)),
+          h('td.why', null, p.error ? `${p.cause}: ${p.error}` : p.cause),
+          h(
+            'td.why',
+            null,
+            h(
+              'ul',
+              null,
+              p.images.map((i) => h('li', null, h('code', null, i.reference), ` ${i.reason}`)),
+              p.build_caches ? h('li', null, plural(p.build_caches, 'saved build cache')) : '',
+            ),
+          ),
+          h('td', null, bytes(p.reclaimed)),
+        ),
+      ),
+    ),
   ];
 }

@@ -17,8 +17,8 @@ import (
 )
 
 const doctorLong = `Check everything that a build needs, without any changes: mode, credential, git
-server, engine and image store, the builder, its version and the reason for its choice, platform,
-cache folder and free space. If the managed BuildKit is the builder, it is started if it is not
+server, engine and image store, the builder, its version, the reason for its choice and its cache,
+platform, cache folder and free space. If the managed BuildKit is the builder, it is started if it is not
 running. Each template that is named is looked up too, with the credential of its git server; and
 if its forge gets commit statuses, their token is tried with a commit that does not exist.
 
