@@ -21,7 +21,8 @@ type CacheUse struct {
 func (b *Builder) CacheUse(ctx context.Context) (CacheUse, error) {
 	records, err := b.client.DiskUsage(ctx)
 	if err != nil {
-		return CacheUse{}, fmt.Errorf("builder %s: ask for its build cache: %w", b.info.Endpoint, err)
+		return CacheUse{}, fmt.Errorf("builder %s: ask for its build cache: %w", b.info.Endpoint,
+			err)
 	}
 	u := CacheUse{Records: len(records)}
 	for _, r := range records {

@@ -155,7 +155,8 @@ func TestOpenAPI(t *testing.T) {
 	s := newStage(t, WithToken(strings.Repeat("t", MinToken)),
 		WithHook(strings.Repeat("h", MinToken), affects("there")),
 		WithPruneState(func() PruneState {
-			return PruneState{Past: []PruneRun{{Images: []PrunedImage{{Name: "there"}}, Error: "x"}}}
+			run := PruneRun{Images: []PrunedImage{{Name: "there"}}, Error: "x"}
+			return PruneState{Past: []PruneRun{run}}
 		}), WithDisk(func(context.Context) (pinion.Disk, error) {
 			return pinion.Disk{Images: true, Free: 1, Total: 2}, nil
 		}),

@@ -85,7 +85,8 @@ func WithFailed(
 
 // New makes a watcher of the templates. It follows none of them yet. Failures go to the logger.
 func New(
-	h Heads, templates []pinion.Resolution, interval time.Duration, log *slog.Logger, opts ...Option,
+	h Heads, templates []pinion.Resolution, interval time.Duration, log *slog.Logger,
+	opts ...Option,
 ) *Watcher {
 	w := &Watcher{heads: h, interval: interval, log: log, jitter: spread,
 		hosts: map[string]*host{}, repos: map[place]*repo{},

@@ -18,9 +18,9 @@ import (
 
 const doctorLong = `Check everything that a build needs, without any changes: mode, credential, git
 server, engine and image store, the builder, its version, the reason for its choice and its cache,
-platform, cache folder and free space. If the managed BuildKit is the builder, it is started if it is not
-running. Each template that is named is looked up too, with the credential of its git server; and
-if its forge gets commit statuses, their token is tried with a commit that does not exist.
+platform, cache folder and free space. If the managed BuildKit is the builder, it is started if it
+is not running. Each template that is named is looked up too, with the credential of its git server;
+and if its forge gets commit statuses, their token is tried with a commit that does not exist.
 
 The exit code is 0 if no check fails, and otherwise that of the first failed check (see pinion help
 exit-codes). Warnings do not change it.`
