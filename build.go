@@ -18,6 +18,7 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/internal/flight"
 	"git.moleculesai.app/molecule-ai/pinion/internal/heartbeat"
 	"git.moleculesai.app/molecule-ai/pinion/internal/queue"
+	"git.moleculesai.app/molecule-ai/pinion/internal/span"
 )
 
 // maxEventBytes bounds the memory that the droppable events of one build use.
@@ -58,6 +59,9 @@ func (bs *builds) join(
 		resolved.AskedBy = req.askedBy
 		b := newBuild(resolved, bs.clean)
 		b.turn = bs.queue.Turn(!req.prewarm, b.queued)
+		_, b.span = span.Start(ctx, spanBuild)
+		b.span.Text("pinion.build.id", b.id)
+		b.span.Text("pinion.reason", resolved.Reason)
 		bs.observe(b)
 		return b
 	}
@@ -72,8 +76,10 @@ func (bs *builds) join(
 			logWarnings(bs.log, b.name, img.Warnings)
 			img.Durations.Total = ms(time.Since(req.begun))
 			b.end(ctx, img, err)
+			b.span.End(err)
 		}()
-		if err := b.turn.Take(ctx); err != nil {
+		ctx = b.span.In(ctx)
+		if err := span.Do(ctx, spanQueue, b.turn.Take); err != nil {
 			return Image{}, err
 		}
 		defer b.turn.Leave()
@@ -100,6 +106,7 @@ type Build struct {
 	events              *feed.Feed[Event]
 	clean               func(string) string
 	turn                *queue.Turn // nil for a hit
+	span                span.Span   // records nothing for a hit
 
 	mu     sync.Mutex
 	status BuildStatus  // guarded by mu
@@ -301,49 +308,4 @@ func (b *Build) stillBuilding(log *slog.Logger, h heartbeat.Beat) {
 	text := b.clean(fmt.Sprintf("still building %s: %s", b.name, h))
 	log.Info(text, heartbeat.Line())
 	b.emit(Event{Type: EventStillBuilding, Text: text, Step: h.Step, Elapsed: ms(h.Elapsed)})
-}
-
-// Call is one caller's interest in a build or a hit, from [Orchestrator.Start]. It ends with Wait
-// or Leave.
-type Call struct {
-	build  *Build
-	ticket *flight.Ticket[*Build, Image] // nil for a hit
-	// push is nil unless it was asked for.
-	push   func(ctx context.Context, img Image) (Image, error)
-	onPush func(Event) // nil for none
-	finish func(ctx context.Context, img Image, err error) (Image, error)
-}
-
-// emit passes an event of the push to the caller.
-func (c *Call) emit(e Event) {
-	if c.onPush != nil {
-		e.Name, e.Time = c.build.name, time.Now().UTC()
-		c.onPush(e)
-	}
-}
-
-// Build returns the build that the caller shares. The build of a hit has ended and is not shared.
-func (c *Call) Build() *Build { return c.build }
-
-// Hit reports whether the image was there already.
-func (c *Call) Hit() bool { return c.ticket == nil }
-
-// Leave withdraws the caller's interest. The last one to leave cancels the build.
-func (c *Call) Leave() {
-	if c.ticket != nil {
-		c.ticket.Leave()
-	}
-}
-
-// Wait returns the image, or an [*Error], or the context's error if ctx ends first. In that case
-// the caller has left; if it was the last one, the build was cancelled and has ended.
-func (c *Call) Wait(ctx context.Context) (Image, error) {
-	if c.ticket == nil {
-		img, err := c.build.Result()
-		return c.finish(ctx, img, err)
-	}
-	shared, err := c.ticket.Wait(ctx)
-	img := shared.clone()
-	img.Shared = err == nil && c.ticket.Joined()
-	return c.finish(ctx, img, err)
 }

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"git.moleculesai.app/molecule-ai/pinion/internal/flight"
+	"git.moleculesai.app/molecule-ai/pinion/internal/span"
 	"git.moleculesai.app/molecule-ai/pinion/resolver"
 	"git.moleculesai.app/molecule-ai/pinion/resolver/git"
 )
@@ -74,12 +76,22 @@ func (o *Orchestrator) EnsureLocalImage(ctx context.Context, runtime string) (st
 // start begins a call and says how it ends.
 func (o *Orchestrator) start(ctx context.Context, name string, req request) (*Call, error) {
 	begun := time.Now()
+	ctx, s := span.Root(ctx, o.settings.tracers, spanEnsure)
+	s.Text("pinion.template", name)
 	c, err := o.begin(ctx, name, req)
 	if err != nil {
 		logLong(o.log, name, err)
-		return nil, failCall(ctx, name, "", begun, err)
+		err = failCall(ctx, name, "", begun, err)
+		endCall(s, Image{}, err)
+		return nil, err
 	}
-	c.finish = func(ctx context.Context, img Image, err error) (Image, error) {
+	c.span = s
+	if c.ticket != nil && c.ticket.Joined() {
+		s.Link(c.build.span)
+	}
+	c.finish = func(ctx context.Context, img Image, err error) (_ Image, ended error) {
+		ctx = s.In(ctx)
+		defer func() { endCall(s, img, ended) }()
 		if err == nil && c.push != nil {
 			before := len(img.Warnings)
 			if img, err = c.push(ctx, img); err == nil {
@@ -105,6 +117,35 @@ func (o *Orchestrator) start(ctx context.Context, name string, req request) (*Ca
 	return c, nil
 }
 
+// The spans of a call, in their order. Pulls and pushes have the names of [Orchestrator.transfer].
+const (
+	spanEnsure  = "ensure"
+	spanLookUp  = "look-up"
+	spanVerify  = "verify"
+	spanBuild   = "build"
+	spanQueue   = "queue"
+	spanLock    = "lock"
+	spanConnect = "connect"
+	spanAdopt   = "adopt"
+	spanRecord  = "record"
+)
+
+// endCall ends the span of a call with what came of it.
+func endCall(s span.Span, img Image, err error) {
+	if err != nil {
+		s.Text("pinion.class", string(ClassOf(err)))
+	} else {
+		s.Text("pinion.outcome", string(img.Outcome))
+		s.Text("pinion.reference", img.Reference)
+		s.Text("pinion.image_id", img.ID)
+		s.Text("pinion.revision", img.Revision.String())
+		s.Text("pinion.reason", img.Reason)
+		s.Flag("pinion.prewarmed", img.Prewarmed)
+		s.Flag("pinion.shared", img.Shared)
+	}
+	s.End(err)
+}
+
 // begin chooses the way: the image that the catalogue gives, a pull in registry mode, otherwise a
 // build.
 func (o *Orchestrator) begin(ctx context.Context, name string, req request) (*Call, error) {
@@ -120,6 +161,53 @@ func (o *Orchestrator) begin(ctx context.Context, name string, req request) (*Ca
 		return o.pull(ctx, t, req)
 	}
 	return o.local(ctx, from, t, req)
+}
+
+// Call is one caller's interest in a build or a hit, from [Orchestrator.Start]. It ends with Wait
+// or Leave.
+type Call struct {
+	build  *Build
+	span   span.Span
+	ticket *flight.Ticket[*Build, Image] // nil for a hit
+	// push is nil unless it was asked for.
+	push   func(ctx context.Context, img Image) (Image, error)
+	onPush func(Event) // nil for none
+	finish func(ctx context.Context, img Image, err error) (Image, error)
+}
+
+// emit passes an event of the push to the caller.
+func (c *Call) emit(e Event) {
+	if c.onPush != nil {
+		e.Name, e.Time = c.build.name, time.Now().UTC()
+		c.onPush(e)
+	}
+}
+
+// Build returns the build that the caller shares. The build of a hit has ended and is not shared.
+func (c *Call) Build() *Build { return c.build }
+
+// Hit reports whether the image was there already.
+func (c *Call) Hit() bool { return c.ticket == nil }
+
+// Leave withdraws the caller's interest. The last one to leave cancels the build.
+func (c *Call) Leave() {
+	if c.ticket != nil {
+		c.ticket.Leave()
+	}
+	c.span.End(nil)
+}
+
+// Wait returns the image, or an [*Error], or the context's error if ctx ends first. In that case
+// the caller has left; if it was the last one, the build was cancelled and has ended.
+func (c *Call) Wait(ctx context.Context) (Image, error) {
+	if c.ticket == nil {
+		img, err := c.build.Result()
+		return c.finish(ctx, img, err)
+	}
+	shared, err := c.ticket.Wait(ctx)
+	img := shared.clone()
+	img.Shared = err == nil && c.ticket.Joined()
+	return c.finish(ctx, img, err)
 }
 
 // LogInResult is the key of an attribute of log records: the call's result has the same text, as a

@@ -7,8 +7,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/containerd/platforms"
-
 	"git.moleculesai.app/molecule-ai/pinion/buildkit"
 	"git.moleculesai.app/molecule-ai/pinion/cache"
 	"git.moleculesai.app/molecule-ai/pinion/internal/buildcache"
@@ -18,6 +16,7 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/internal/heartbeat"
 	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore"
 	"git.moleculesai.app/molecule-ai/pinion/internal/recipe"
+	"git.moleculesai.app/molecule-ai/pinion/internal/span"
 	"git.moleculesai.app/molecule-ai/pinion/internal/verify"
 	"git.moleculesai.app/molecule-ai/pinion/resolver"
 	"git.moleculesai.app/molecule-ai/pinion/resolver/git"
@@ -57,7 +56,10 @@ func (o *Orchestrator) local(
 	w.first = probe.First()
 	var rec cache.Record
 	if miss == "" {
-		if rec, miss, err = probe.Hit(ctx, w.recipe); err != nil {
+		looking, s := span.Start(ctx, spanVerify)
+		rec, miss, err = probe.Hit(looking, w.recipe)
+		s.Text("pinion.reason", string(miss))
+		if s.End(err); err != nil {
 			return nil, err
 		}
 	}
@@ -127,41 +129,13 @@ func (o *Orchestrator) prepare(
 	return w, nil
 }
 
-// recipe returns a template's recipe, without the commit, for this Orchestrator's users.
-func (o *Orchestrator) recipe(t resolver.Template, platform string) recipe.Recipe {
-	return recipe.New(t, platform).WithIsolation(o.settings.isolation)
-}
-
-// platform returns the template's platform. Only "native" costs a request, to the engine or to the
-// builder that was named.
-func (o *Orchestrator) platform(
-	ctx context.Context, store *imagestore.Facts, t resolver.Template,
-) (string, error) {
-	p := o.namedPlatform(t)
-	if p == NativePlatform {
-		var err error
-		if p, err = o.builders.Native(ctx, store); err != nil {
-			return "", err
-		}
-	}
-	parsed, err := resolver.ParsePlatform(p)
-	if err != nil {
-		return "", err
-	}
-	return platforms.Format(parsed), nil
-}
-
-// namedPlatform returns the template's platform as it was written, which may be "native".
-func (o *Orchestrator) namedPlatform(t resolver.Template) string {
-	if t.Platform != "" {
-		return t.Platform
-	}
-	return o.settings.platform
-}
-
 // pin asks the git server for the commit, or reads the working tree. The git server is asked with
 // the caller's own credential before any record is believed.
-func (o *Orchestrator) pin(ctx context.Context, w work, hint resolver.Dialect) (work, error) {
+func (o *Orchestrator) pin(
+	ctx context.Context, w work, hint resolver.Dialect,
+) (_ work, err error) {
+	ctx, s := span.Start(ctx, spanLookUp)
+	defer s.Done(&err)
 	begun := time.Now()
 	if w.request.isTree {
 		tree, err := buildkit.ReadTree(ctx, w.request.path, buildkit.TreeRequest{
@@ -212,7 +186,9 @@ func (o *Orchestrator) buildLocked(
 		return Image{}, nil, err
 	}
 	if w.request.bypass() == "" {
-		rec, miss, err := verify.Hit(ctx, w.store.Store, o.records, w.recipe)
+		looking, s := span.Start(ctx, spanVerify)
+		rec, miss, err := verify.Hit(looking, w.store.Store, o.records, w.recipe)
+		s.End(err)
 		if err != nil {
 			return Image{}, nil, err
 		}
@@ -222,7 +198,7 @@ func (o *Orchestrator) buildLocked(
 		}
 	}
 	predecessor := verify.FindPredecessor(ctx, w.store.Store, w.recipe, miss)
-	bk, err := o.connect(ctx, w.store, w.recipe.Platform)
+	bk, err := o.connectFor(ctx, w)
 	if err != nil {
 		return Image{}, nil, err
 	}
@@ -236,8 +212,9 @@ func (o *Orchestrator) buildLocked(
 	}
 	before := <-predecessor
 	moved = o.startSuperseded(ctx, w)
-	got, err := arrival.Adopt(ctx, res, w.request.followsBranch())
-	if err != nil {
+	adopting, s := span.Start(ctx, spanAdopt)
+	got, err := arrival.Adopt(adopting, res, w.request.followsBranch())
+	if s.End(err); err != nil {
 		return Image{}, nil, err
 	}
 	rec := arrival.Record(got, res, bk.Info())
@@ -252,6 +229,18 @@ func (o *Orchestrator) buildLocked(
 		checkWarnings(img.Checks), got.Warnings, o.remember(ctx, w, rec))
 	offer.Save(ctx, res)
 	return img, moved, nil
+}
+
+// connectFor connects to the builder for a build.
+func (o *Orchestrator) connectFor(ctx context.Context, w work) (_ builder.Connection, err error) {
+	ctx, s := span.Start(ctx, spanConnect)
+	defer s.Done(&err)
+	bk, err := o.connect(ctx, w.store, w.recipe.Platform)
+	if err == nil {
+		s.Text("pinion.builder.kind", string(bk.Info().Kind))
+		s.Text("pinion.builder.version", bk.Info().Version)
+	}
+	return bk, err
 }
 
 // storeID returns the store's identity, "" if the store fails: the image is there all the same.
@@ -332,6 +321,7 @@ func (o *Orchestrator) frontends(w work) []string {
 func (o *Orchestrator) remember(
 	ctx context.Context, w work, rec cache.Record,
 ) (warnings []string) {
+	_, s := span.Start(ctx, spanRecord)
 	dir, err := o.records()
 	if err == nil {
 		err = dir.Put(rec)
@@ -339,6 +329,7 @@ func (o *Orchestrator) remember(
 	if err == nil {
 		verify.MarkBuilt(dir, rec, w.request.followsBranch())
 	}
+	s.End(err)
 	if err = failpoint.At(ctx, failpoint.Recorded, err); err != nil {
 		return []string{fmt.Sprintf("not remembered, so the next call builds again: %v", err)}
 	}

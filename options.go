@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/moby/buildkit/client"
+	"go.opentelemetry.io/otel/trace"
 
 	"git.moleculesai.app/molecule-ai/pinion/buildkit"
 	"git.moleculesai.app/molecule-ai/pinion/internal/builder"
@@ -108,6 +109,7 @@ type settings struct {
 	logger    *slog.Logger
 	progress  func(name string, s *client.SolveStatus)
 	observe   func(*Build)
+	tracers   trace.TracerProvider // nil for that of each call's context
 	// beforeBuild returns the text of a notice, or "".
 	beforeBuild func(ctx context.Context, name string) (notice string)
 
@@ -259,6 +261,10 @@ func WithProgress(f func(name string, s *client.SolveStatus)) Option {
 // Calls that share a build are one. f is called on the goroutine of the call that begins it, so it
 // must return at once; it may keep the build and read its events elsewhere. The default is none.
 func WithBuildObserver(f func(*Build)) Option { return func(s *settings) { s.observe = f } }
+
+// WithTracerProvider sets what makes the spans of calls. The default is the provider of the span in
+// a call's context, if that is recorded. Spans are children of that span in either case.
+func WithTracerProvider(p trace.TracerProvider) Option { return func(s *settings) { s.tracers = p } }
 
 // WithBeforeBuild registers f, which runs before each build or pull, when that has its place in the
 // queue, and delays it. A text that f returns becomes an [EventNotice]. The default is none.

@@ -41,6 +41,7 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/internal/queue"
 	"git.moleculesai.app/molecule-ai/pinion/internal/recipe"
 	"git.moleculesai.app/molecule-ai/pinion/internal/redact"
+	"git.moleculesai.app/molecule-ai/pinion/internal/span"
 	"git.moleculesai.app/molecule-ai/pinion/internal/termtext"
 	"git.moleculesai.app/molecule-ai/pinion/internal/verify"
 	"git.moleculesai.app/molecule-ai/pinion/resolver"
@@ -303,6 +304,8 @@ func (o *Orchestrator) DockerClient() (*client.Client, error) {
 func (o *Orchestrator) lock(
 	ctx context.Context, r recipe.Recipe, b *Build,
 ) (unlock func(), warnings []string, err error) {
+	ctx, s := span.Start(ctx, spanLock)
+	defer s.Done(&err)
 	dir, err := o.records()
 	if err == nil {
 		unlock, err = dir.Lock(ctx, r.Key(), 0)

@@ -16,6 +16,7 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/internal/errdef"
 	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore"
 	"git.moleculesai.app/molecule-ai/pinion/internal/publish"
+	"git.moleculesai.app/molecule-ai/pinion/internal/span"
 	"git.moleculesai.app/molecule-ai/pinion/internal/stall"
 	"git.moleculesai.app/molecule-ai/pinion/internal/transfer"
 	"git.moleculesai.app/molecule-ai/pinion/internal/verify"
@@ -212,14 +213,17 @@ func registryName(prefix, name string) string {
 // may go without.
 func (o *Orchestrator) transfer(
 	ctx context.Context, op, ref string, do func(context.Context, *stall.Guard) error,
-) error {
+) (err error) {
+	ctx, s := span.Start(ctx, op)
+	defer s.Done(&err)
+	s.Text("pinion.reference", ref)
 	after := o.settings.stallAfter.Duration
 	stalled := &imagestore.Error{Op: op, Origin: imagestore.OriginRegistry, Ref: ref,
 		Err: errdef.In(errdef.TransferStalled, "",
 			fmt.Errorf("%w: nothing moved for %s", ErrStalled, after))}
 	guarded, guard := stall.Watch(ctx, after, stalled)
 	defer guard.Release()
-	err := do(guarded, guard)
+	err = do(guarded, guard)
 	if err != nil && ctx.Err() == nil && errors.Is(context.Cause(guarded), stalled) {
 		return stalled
 	}

@@ -1,12 +1,17 @@
 package pinion
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"slices"
 	"time"
 
+	"github.com/containerd/platforms"
+
 	"git.moleculesai.app/molecule-ai/pinion/buildkit"
+	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore"
+	"git.moleculesai.app/molecule-ai/pinion/internal/recipe"
 	"git.moleculesai.app/molecule-ai/pinion/internal/verify"
 	"git.moleculesai.app/molecule-ai/pinion/resolver"
 	"git.moleculesai.app/molecule-ai/pinion/resolver/git"
@@ -171,4 +176,36 @@ func (r request) provenance() (mode buildkit.Provenance, err error) {
 			"state; push the commit", ErrInvalidInput)
 	}
 	return mode, nil
+}
+
+// recipe returns a template's recipe, without the commit, for this Orchestrator's users.
+func (o *Orchestrator) recipe(t resolver.Template, platform string) recipe.Recipe {
+	return recipe.New(t, platform).WithIsolation(o.settings.isolation)
+}
+
+// platform returns the template's platform. Only "native" costs a request, to the engine or to the
+// builder that was named.
+func (o *Orchestrator) platform(
+	ctx context.Context, store *imagestore.Facts, t resolver.Template,
+) (string, error) {
+	p := o.namedPlatform(t)
+	if p == NativePlatform {
+		var err error
+		if p, err = o.builders.Native(ctx, store); err != nil {
+			return "", err
+		}
+	}
+	parsed, err := resolver.ParsePlatform(p)
+	if err != nil {
+		return "", err
+	}
+	return platforms.Format(parsed), nil
+}
+
+// namedPlatform returns the template's platform as it was written, which may be "native".
+func (o *Orchestrator) namedPlatform(t resolver.Template) string {
+	if t.Platform != "" {
+		return t.Platform
+	}
+	return o.settings.platform
 }

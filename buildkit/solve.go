@@ -19,6 +19,7 @@ import (
 	"google.golang.org/grpc/codes"
 
 	"git.moleculesai.app/molecule-ai/pinion/internal/failpoint"
+	"git.moleculesai.app/molecule-ai/pinion/internal/span"
 	"git.moleculesai.app/molecule-ai/pinion/internal/transfer"
 )
 
@@ -70,6 +71,15 @@ func (b *Builder) Solve(ctx context.Context, req Request, sink Sink) (Result, er
 	return Result{}, secrets.Error(s.explain(ctx, err))
 }
 
+// The spans of an attempt. BuildKit's own are below the first, whose requests carry the trace's
+// context.
+const (
+	spanSolve   = "solve"
+	spanFetch   = "fetch"
+	spanSteps   = "steps"
+	spanDeliver = "deliver"
+)
+
 // solve is the state of one attempt, which is one Build session.
 type solve struct {
 	builder  *Builder
@@ -95,6 +105,7 @@ type solve struct {
 	noLayers bool
 
 	started, fetched, solved time.Time
+	span                     span.Span
 	transfer                 *transfer.Transfer
 }
 
@@ -134,10 +145,12 @@ func (s *solve) imports() []CacheEntry {
 }
 
 // run runs the attempt.
-func (s *solve) run(ctx context.Context, sink Sink) (Result, error) {
+func (s *solve) run(ctx context.Context, sink Sink) (_ Result, err error) {
+	ctx, s.span = span.Start(ctx, spanSolve)
+	defer s.span.Done(&err)
 	defer s.watchdog.limit(time.Until(s.started.Add(s.req.Timeout)), s.req.Timeout)()
 	export, deliver := s.exporter().begin(ctx, s.req.Reference, sink)
-	delivering := &held{deliver: s.delivering(deliver)}
+	delivering := &held{deliver: s.delivering(ctx, deliver)}
 	opt := s.options(export)
 	delivering.mount(&opt)
 	if s.req.Tree != nil {
@@ -233,7 +246,10 @@ func (s *solve) outcome(solveErr, deliverErr error) error {
 // build runs inside the Build session.
 func (s *solve) build(ctx context.Context, c gateway.Client) (*gateway.Result, error) {
 	defer s.stepsEnded()
-	co, in, err := s.checkout(ctx, c)
+	ctx = s.span.In(ctx)
+	fetching, fetch := span.Start(ctx, spanFetch)
+	co, in, err := s.checkout(fetching, c)
+	fetch.End(err)
 	if err != nil {
 		errors.As(err, &s.failed)
 		return nil, err
@@ -251,7 +267,9 @@ func (s *solve) build(ctx context.Context, c gateway.Client) (*gateway.Result, e
 	s.result.FetchTime = s.fetched.Sub(s.started)
 
 	lfs := s.lookForLFS(ctx, c, co, in)
-	res, err := s.frontend(ctx, c, co, in)
+	running, steps := span.Start(ctx, spanSteps)
+	res, err := s.frontend(running, c, co, in)
+	steps.End(err)
 	if <-lfs {
 		s.result.Warnings = append(s.result.Warnings,
 			"the repository uses Git LFS; its files are pointers in the build context, unless "+

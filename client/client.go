@@ -23,6 +23,7 @@ type Client struct {
 	address string // for error texts
 	base    string // URL without a slash at the end
 	token   string
+	header  func(context.Context, http.Header) // nil for none
 	http    *http.Client
 	// start starts the server anew if it has ended. nil if another program is responsible for it.
 	start func(context.Context) error
@@ -33,6 +34,18 @@ type Option func(*Client)
 
 // WithToken sets the token that is sent with each request. Servers on TCP require one.
 func WithToken(token string) Option { return func(c *Client) { c.token = token } }
+
+// WithHeader registers add, which is called for each request, to add to its header what is in the
+// caller's context, such as that of a trace:
+//
+//	client.WithHeader(func(ctx context.Context, h http.Header) {
+//		propagation.TraceContext{}.Inject(ctx, propagation.HeaderCarrier(h))
+//	})
+//
+// By default nothing is added.
+func WithHeader(add func(context.Context, http.Header)) Option {
+	return func(c *Client) { c.header = add }
+}
 
 // WithTransport sets the transport of requests over http and https, for example with the
 // certificates of a private authority. The default is http.DefaultTransport.
@@ -102,6 +115,9 @@ func (c *Client) open(ctx context.Context, q request) (*http.Response, error) {
 	r, err := http.NewRequestWithContext(ctx, q.method, c.base+q.path, body)
 	if err != nil {
 		return nil, err
+	}
+	if c.header != nil {
+		c.header(ctx, r.Header)
 	}
 	if q.body != nil {
 		r.Header.Set("Content-Type", "application/json")

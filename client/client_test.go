@@ -278,3 +278,35 @@ func TestTokenIsSent(t *testing.T) {
 		t.Errorf("got %+v", err)
 	}
 }
+
+// TestHeaderOfTheCallersContext is on each request, and takes the place of no header of the
+// client's.
+func TestHeaderOfTheCallersContext(t *testing.T) {
+	fake := newFake(t)
+	fake.Set("one", piniontest.Template{})
+	inner := fake.Handler()
+	var wrong, all atomic.Int32
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		all.Add(1)
+		if r.Header.Get("Traceparent") != "of-the-caller" ||
+			r.Header.Get("Authorization") != "Bearer sesame" {
+			wrong.Add(1)
+		}
+		inner.ServeHTTP(w, r)
+	}))
+	defer s.Close()
+	type key struct{}
+	ctx := context.WithValue(t.Context(), key{}, "of-the-caller")
+	c := newClient(t, s.URL, client.WithToken("sesame"),
+		client.WithHeader(func(ctx context.Context, h http.Header) {
+			text, _ := ctx.Value(key{}).(string)
+			h.Set("Traceparent", text)
+			h.Set("Authorization", "Bearer other")
+		}))
+	if _, err := c.Ensure(ctx, "one", nil); err != nil {
+		t.Error(err)
+	}
+	if all.Load() == 0 || wrong.Load() > 0 {
+		t.Errorf("%d of %d requests are wrong", wrong.Load(), all.Load())
+	}
+}

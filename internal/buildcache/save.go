@@ -18,6 +18,7 @@ import (
 
 	"git.moleculesai.app/molecule-ai/pinion/buildkit"
 	"git.moleculesai.app/molecule-ai/pinion/cache"
+	"git.moleculesai.app/molecule-ai/pinion/internal/span"
 )
 
 // saveTimeout bounds the saving of one build's cache: long enough for gigabytes, and for a few that
@@ -37,6 +38,7 @@ func (o *Offer) Save(ctx context.Context, res buildkit.Result) {
 		return
 	}
 	s := &save{Offer: *o, result: res}
+	_, s.span = span.Start(ctx, "save cache")
 	o.builder = nil
 	// Exports to entries of the caller are queued apart, so they never replace each other.
 	var to []string
@@ -47,6 +49,7 @@ func (o *Offer) Save(ctx context.Context, res buildkit.Result) {
 	o.caches.queue.add(ctx, line, job{run: s.run, drop: func(reason string) {
 		_ = s.builder.Close()
 		s.logSkip(reason)
+		s.span.End(nil)
 	}})
 }
 
@@ -54,6 +57,7 @@ func (o *Offer) Save(ctx context.Context, res buildkit.Result) {
 type save struct {
 	Offer
 	result buildkit.Result
+	span   span.Span // from the build's end, the wait for other saves included
 }
 
 func (s *save) run(ctx context.Context) {
@@ -62,7 +66,8 @@ func (s *save) run(ctx context.Context) {
 		fmt.Errorf("not done within %s", saveTimeout))
 	defer cancel()
 	begun := time.Now()
-	saved, err := s.export(ctx)
+	saved, err := s.export(s.span.In(ctx))
+	s.span.End(err)
 	switch {
 	// the very error, where nothing else was given as the cause
 	case err != nil && context.Cause(ctx) == context.Canceled: //nolint:errorlint // see above

@@ -19,8 +19,8 @@ var floors = [][]string{
 	{ // leaves
 		"internal/diskspace", "internal/errdef", "internal/errtext", "internal/failpoint",
 		"internal/feed", "internal/filelock", "internal/fileowner", "internal/flight",
-		"internal/limit", "internal/queue", "internal/redact", "internal/stall", "internal/stdio",
-		"internal/termtext", "internal/transfer", "internal/xdg", "resolver/git",
+		"internal/limit", "internal/queue", "internal/redact", "internal/span", "internal/stall",
+		"internal/stdio", "internal/termtext", "internal/transfer", "internal/xdg", "resolver/git",
 	},
 	{"resolver/arg"},
 	{"buildkit", "buildkit/buildx", "cache", "resolver"},
@@ -35,7 +35,8 @@ var floors = [][]string{
 		"cmd/internal/access", "cmd/internal/buildversion", "cmd/internal/container",
 		"cmd/internal/daemon",
 		"cmd/internal/exitcode", "cmd/internal/history", "cmd/internal/outbox",
-		"cmd/internal/page", "cmd/internal/reread", "cmd/internal/schema", "cmd/internal/terminal",
+		"cmd/internal/page", "cmd/internal/reread", "cmd/internal/schema",
+		"cmd/internal/telemetry", "cmd/internal/terminal",
 	},
 	{
 		"cmd/internal/daemon/serve", "cmd/internal/forge", "cmd/internal/notify",

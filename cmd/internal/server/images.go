@@ -8,6 +8,8 @@ import (
 	"slices"
 	"time"
 
+	"go.opentelemetry.io/otel/propagation"
+
 	"git.moleculesai.app/molecule-ai/pinion"
 	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/schema"
 )
@@ -77,6 +79,7 @@ func (s *Server) start(
 	defer place.end()
 	ctx, cancel := s.waitContext(r)
 	defer cancel()
+	ctx = propagation.TraceContext{}.Extract(ctx, propagation.HeaderCarrier(r.Header))
 	begun := time.Now()
 	c, err := s.orchestrator.Start(ctx, name, opts...)
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/buildversion"
 	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/daemon"
 	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/history"
+	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/telemetry"
 	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/terminal"
 	"git.moleculesai.app/molecule-ai/pinion/cmd/pinion/internal/cli/flags"
 	"git.moleculesai.app/molecule-ai/pinion/internal/redact"
@@ -23,6 +24,8 @@ type app struct {
 	redact  func(string) string
 	// hidesSteps is set if the verb does not show what steps print.
 	hidesSteps bool
+	// traces is nil unless the environment asks for traces.
+	traces *telemetry.Provider
 }
 
 func newApp(p Program) *app {
@@ -74,10 +77,13 @@ func (a *app) open(d flags.Display) (*session, error) {
 		return nil, err
 	}
 	a.hidesSteps = term.Mode() == terminal.Quiet
+	a.traces = telemetry.FromEnv(a.program.Lookup, buildversion.Of(a.program.Version),
+		func(text string) string { return a.redact(text) }, libraryLog)
 	s := &session{term: term, log: log}
 	s.Orchestrator, err = a.program.Open(append(opts, pinion.WithLogger(libraryLog),
 		pinion.WithProgress(term.Progress), pinion.WithManagedBuilder(builder.Ensure),
-		pinion.WithBuildObserver(s.observe), pinion.WithBeforeBuild(s.tidier.beforeBuild))...)
+		pinion.WithTracerProvider(a.traces.Tracers()), pinion.WithBuildObserver(s.observe),
+		pinion.WithBeforeBuild(s.tidier.beforeBuild))...)
 	if err != nil {
 		return nil, err
 	}

@@ -13,6 +13,7 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/daemon"
 	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/exitcode"
 	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/server"
+	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/telemetry"
 	"git.moleculesai.app/molecule-ai/pinion/cmd/pinion/internal/cli/flags"
 )
 
@@ -103,7 +104,8 @@ func Run(ctx context.Context, p Program, args []string) int {
 	}
 	tree := root()
 	tree.SetArgs(args)
-	cmd, err := tree.ExecuteContextC(ctx)
+	cmd, err := tree.ExecuteContextC(telemetry.Parent(ctx, a.program.Lookup))
+	a.traces.Close(ctx)
 	if err == nil {
 		return exitcode.OK
 	}
