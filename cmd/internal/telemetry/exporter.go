@@ -11,7 +11,7 @@ import (
 )
 
 // carefulExporter removes credentials from spans before they are sent: clients of builders and
-// engines put the texts of errors into theirs. It logs the first of several failures in a row.
+// engines put the texts of errors into theirs.
 type carefulExporter struct {
 	sdktrace.SpanExporter
 	clean  func(string) string
@@ -28,11 +28,15 @@ func (e *carefulExporter) ExportSpans(
 	for i, s := range spans {
 		cleaned[i] = cleanSpan{s, e.clean}
 	}
-	err := e.SpanExporter.ExportSpans(ctx, cleaned)
+	e.report(e.SpanExporter.ExportSpans(ctx, cleaned))
+	return nil
+}
+
+// report logs the first of several failures in a row.
+func (e *carefulExporter) report(err error) {
 	if before := e.failed.Swap(err != nil); err != nil && !before {
 		e.log.Warn(e.clean(fmt.Sprintf("traces cannot be sent: %v", err)))
 	}
-	return nil
 }
 
 // cleanSpan is a span without credentials.

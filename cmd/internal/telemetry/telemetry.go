@@ -23,7 +23,10 @@ const closeTimeout = 3 * time.Second
 const serviceName = "pinion"
 
 // Provider makes spans and sends them. A nil Provider makes none.
-type Provider struct{ sdk *sdktrace.TracerProvider }
+type Provider struct {
+	sdk      *sdktrace.TracerProvider
+	exporter *carefulExporter
+}
 
 // FromEnv returns the provider that the environment asks for, or nil. It contacts nothing. clean
 // makes a text fit to leave the program, and the log says once what cannot be sent, and why.
@@ -63,9 +66,9 @@ func start(
 	if of == nil { // a part that is wrong is left out
 		return nil, err
 	}
+	careful := &carefulExporter{SpanExporter: exporter, clean: clean, log: log}
 	return &Provider{sdktrace.NewTracerProvider(sdktrace.WithResource(of),
-		sdktrace.WithBatcher(&carefulExporter{SpanExporter: exporter, clean: clean, log: log}),
-	)}, nil
+		sdktrace.WithBatcher(careful)), careful}, nil
 }
 
 // Tracers returns the provider for the library, nil for none.
@@ -84,7 +87,9 @@ func (p *Provider) Close(ctx context.Context) {
 	// An interrupt cancels ctx, and what it interrupted is to be seen.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
 	defer cancel()
-	_ = p.sdk.Shutdown(ctx) // the exporter has logged it
+	if err := p.sdk.Shutdown(ctx); err != nil {
+		p.exporter.report(err)
+	}
 }
 
 // Parent returns ctx with the trace of the program that started this one, which passes it in
