@@ -78,6 +78,7 @@ type Event struct {
 	// branch's head.
 	Pinned   bool           `json:"pinned,omitempty"`
 	Reason   string         `json:"reason,omitempty"`
+	Cause    string         `json:"-"` // the kind of Reason, see [BuildStatus]
 	Builder  *buildkit.Info `json:"builder,omitempty"`
 	Position int            `json:"position,omitempty"`
 	Step     *Step          `json:"step,omitempty"`
@@ -313,6 +314,8 @@ type BuildStatus struct {
 	Pinned bool `json:"pinned,omitempty"`
 	// Reason says why the call was not a hit.
 	Reason string `json:"reason,omitempty"`
+	// Cause is the kind of Reason, one of [MissCauses].
+	Cause string `json:"-"`
 	// Builder is nil until the builder is asked for the commit, and in registry mode.
 	Builder *buildkit.Info `json:"builder,omitempty"`
 	Started time.Time      `json:"started"`
@@ -331,7 +334,7 @@ func (s *BuildStatus) observe(e Event) {
 	switch e.Type {
 	case EventResolved:
 		s.Revision, s.Prewarmed = e.Revision, e.Prewarmed
-		s.AskedBy, s.Pinned, s.Reason = e.AskedBy, e.Pinned, e.Reason
+		s.AskedBy, s.Pinned, s.Reason, s.Cause = e.AskedBy, e.Pinned, e.Reason, e.Cause
 	case EventFetching:
 		s.Builder = e.Builder
 	case EventQueued:

@@ -49,21 +49,21 @@ func (o *Orchestrator) local(
 	defer stop()
 	miss := req.bypass()
 	probe := verify.Begin(probing, w.store.Store, o.records, w.recipe,
-		miss == "" && req.followsBranch())
+		miss.IsHit() && req.followsBranch())
 	if w, err = o.pin(ctx, w, probe.Dialect()); err != nil {
 		return nil, err
 	}
 	w.first = probe.First()
 	var rec cache.Record
-	if miss == "" {
+	if miss.IsHit() {
 		looking, s := span.Start(ctx, spanVerify)
 		rec, miss, err = probe.Hit(looking, w.recipe)
-		s.Text("pinion.reason", string(miss))
+		s.Text("pinion.cause", string(miss.Cause))
 		if s.End(err); err != nil {
 			return nil, err
 		}
 	}
-	if miss == "" {
+	if miss.IsHit() {
 		o.logHit(w)
 		probe.Mark(rec, req.followsBranch())
 		if w.tree == nil {
@@ -76,7 +76,7 @@ func (o *Orchestrator) local(
 		return o.withPush(w, o.builds.hit(ctx, req, w.resolution(), img)), nil
 	}
 	resolved := w.resolution()
-	resolved.Reason = string(miss)
+	resolved.Reason, resolved.Cause = miss.Text, string(miss.Cause)
 	c, err := o.builds.join(ctx, req.sharing(w.recipe.Key()), req, resolved,
 		func(ctx context.Context, b *Build) (Image, error) { return o.build(ctx, w, miss, b) })
 	if err != nil {
@@ -185,14 +185,14 @@ func (o *Orchestrator) buildLocked(
 	if err := failpoint.At(ctx, failpoint.Locked, nil); err != nil {
 		return Image{}, nil, err
 	}
-	if w.request.bypass() == "" {
+	if w.request.bypass().IsHit() {
 		looking, s := span.Start(ctx, spanVerify)
 		rec, miss, err := verify.Hit(looking, w.store.Store, o.records, w.recipe)
 		s.End(err)
 		if err != nil {
 			return Image{}, nil, err
 		}
-		if miss == "" {
+		if miss.IsHit() {
 			o.logHit(w)
 			return w.image(OutcomeHit, rec), nil, nil
 		}

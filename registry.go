@@ -41,17 +41,19 @@ func (o *Orchestrator) pull(ctx context.Context, t resolver.Template, req reques
 	img := Image{Schema: schemaVersion, Name: t.Name, Mode: o.source.Mode, Outcome: OutcomePulled,
 		Reference: ref, Platform: platform,
 		Receipt: Receipt{Reason: "asked to pull", Prewarmed: req.prewarm}}
-	resolved := Event{Type: EventResolved, Name: t.Name, Reference: ref, Prewarmed: req.prewarm}
+	resolved := Event{Type: EventResolved, Name: t.Name, Reference: ref, Prewarmed: req.prewarm,
+		Cause: string(verify.CauseAsked)}
 	var present string
 	if !req.pull {
 		id, miss, err := verify.Present(ctx, store, ref, platform)
 		switch {
 		case err != nil:
 			return nil, err
-		case miss != "":
-			img.Reason = string(miss)
+		case !miss.IsHit():
+			img.Reason, resolved.Cause = miss.Text, string(miss.Cause)
 		case resolver.IsMoving(ref):
 			present, img.Reason = id, "its tag names another image now"
+			resolved.Cause = string(verify.CauseMoving)
 		default:
 			img.Outcome, img.ID, img.Reason = OutcomeHit, id, ""
 			return o.builds.hit(ctx, req, resolved, img), nil
@@ -122,9 +124,9 @@ func (o *Orchestrator) fetchImage(
 	switch {
 	case err != nil:
 		return Image{}, err
-	case miss != "" && failed != nil:
+	case !miss.IsHit() && failed != nil:
 		return Image{}, imagestore.Failure(failed)
-	case miss != "":
+	case !miss.IsHit():
 		return Image{}, fmt.Errorf("%w: %s", ErrVerification, miss)
 	}
 	img.ID = id

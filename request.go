@@ -148,15 +148,16 @@ func (r request) shapesBuild() bool {
 		len(r.labels)+len(r.attest)+len(r.cacheFrom)+len(r.cacheTo) > 0
 }
 
-// bypass returns the reason not to look for a hit, or "".
+// bypass returns the reason not to look for a hit, if there is one.
 func (r request) bypass() verify.Miss {
 	switch {
 	case r.noCache:
-		return "asked to build without cache"
+		return verify.Miss{Cause: verify.CauseAsked, Text: "asked to build without cache"}
 	case r.pull:
-		return "asked to pull the base images again"
+		return verify.Miss{Cause: verify.CauseAsked,
+			Text: "asked to pull the base images again"}
 	}
-	return ""
+	return verify.Miss{}
 }
 
 // sharing returns the key under which calls for the same work share a build.
@@ -208,4 +209,12 @@ func (o *Orchestrator) namedPlatform(t resolver.Template) string {
 		return t.Platform
 	}
 	return o.settings.platform
+}
+
+// MissCauses lists the kinds of reasons why there is no hit, as [BuildStatus] has them.
+func MissCauses() (all []string) {
+	for _, c := range verify.Causes() {
+		all = append(all, string(c))
+	}
+	return all
 }

@@ -96,7 +96,7 @@ func (a *Arrival) verify(ctx context.Context, res buildkit.Result) (Adopted, err
 		return Adopted{}, fmt.Errorf("%w: image %s was delivered where the builder made %s",
 			ErrVerification, img.ID, want)
 	}
-	if miss := mismatch(a.recipe, img.Image); miss != "" {
+	if miss := mismatch(a.recipe, img.Image); !miss.IsHit() {
 		return Adopted{}, fmt.Errorf("%w: %s", ErrVerification, miss)
 	}
 	return img, nil
@@ -189,7 +189,7 @@ func FindPredecessor(
 	ctx context.Context, store imagestore.Store, r recipe.Recipe, miss Miss,
 ) <-chan string {
 	id := make(chan string, 1)
-	if miss != missNoRecord && miss != missForeign(r) {
+	if miss.Cause != CauseNew && miss.Cause != CauseForeign {
 		id <- ""
 		return id
 	}
@@ -207,8 +207,8 @@ func Reason(miss Miss, predecessor, id string) string {
 	switch {
 	case predecessor == id:
 		return reasonAdopted
-	case predecessor != "" && miss == missNoRecord:
+	case predecessor != "" && miss.Cause == CauseNew:
 		return reasonUnconfirmed
 	}
-	return string(miss)
+	return miss.Text
 }

@@ -249,37 +249,35 @@ func TestDiscard(t *testing.T) {
 }
 
 func TestPredecessor(t *testing.T) {
-	const first = "no image for this revision"
+	const first, foreign, asked = verify.CauseNew, verify.CauseForeign, verify.CauseAsked
 	for name, c := range map[string]struct {
-		miss        string
+		miss        verify.Cause
 		there, same bool
 		reason      string
 	}{
-		"none":           {first, false, false, first},
+		"none":           {first, false, false, "the text"},
 		"the same image": {first, true, true, "adopted"},
 		"another image": {first, true, false,
 			"no record of the image that has this name, and the build came to another one"},
-		"foreign, same":    {"foreign", true, true, "adopted"},
-		"foreign, another": {"foreign", true, false, "foreign"},
-		"asked for":        {"by request", true, true, "by request"},
+		"foreign, same":    {foreign, true, true, "adopted"},
+		"foreign, another": {foreign, true, false, "the text"},
+		"asked for":        {asked, true, true, "the text"},
 	} {
 		w := newWorld(t, imagestore.KindClassic)
 		img, _ := w.image()
 		if c.there {
 			w.store.Put(img, w.recipe.Reference())
 		}
-		foreign := w.recipe.Reference() + " names an image that was not built here"
-		miss := strings.Replace(c.miss, "foreign", foreign, 1)
-		before := <-verify.FindPredecessor(t.Context(), w.store, w.recipe, verify.Miss(miss))
+		miss := verify.Miss{Cause: c.miss, Text: "the text"}
+		before := <-verify.FindPredecessor(t.Context(), w.store, w.recipe, miss)
 		after := img.ID
 		if !c.same {
 			after = "sha256:other"
 		}
-		want := strings.Replace(c.reason, "foreign", foreign, 1)
-		if got := verify.Reason(verify.Miss(miss), before, after); got != want {
-			t.Errorf("%s: %q, want %q", name, got, want)
+		if got := verify.Reason(miss, before, after); got != c.reason {
+			t.Errorf("%s: %q, want %q", name, got, c.reason)
 		}
-		if c.there && (before == "") != (miss == "by request") {
+		if c.there && (before == "") != (c.miss == asked) {
 			t.Errorf("%s: the predecessor is %q", name, before)
 		}
 	}

@@ -88,10 +88,10 @@ func (h *history) mark(rec cache.Record, isHead bool) {
 func (h *history) miss() Miss {
 	switch {
 	case h.err != nil:
-		return Miss(fmt.Sprintf("the cache cannot be read: %v", h.err))
+		return Miss{CauseUnreadable, fmt.Sprintf("the cache cannot be read: %v", h.err)}
 	case len(h.rejected) > 0:
-		return Miss("unreadable record put aside: " + h.rejected[0])
+		return Miss{CauseUnreadable, "unreadable record put aside: " + h.rejected[0]}
 	default:
-		return missNoRecord
+		return missNoRecord()
 	}
 }

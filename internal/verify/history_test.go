@@ -57,7 +57,7 @@ func TestHitReadsItsRecordAlone(t *testing.T) {
 			intact := w.traps(t, 1000)
 			p := verify.Begin(t.Context(), w.store, w.records, w.recipe, true)
 			rec, miss, err := p.Hit(t.Context(), w.recipe.At(revision(t, c.commit)))
-			if err != nil || (miss == "") != (c.miss == "") || p.First() ||
+			if err != nil || miss.IsHit() != (c.miss == "") || p.First() ||
 				p.Dialect().Format != "sha1" {
 				t.Errorf("miss %q, error %v", miss, err)
 			}
@@ -65,7 +65,7 @@ func TestHitReadsItsRecordAlone(t *testing.T) {
 				want {
 				t.Errorf("the record is %+v", rec)
 			}
-			if miss == "" {
+			if miss.IsHit() {
 				p.Mark(rec, true)
 			}
 			if got := intact(); got != 1000 {
@@ -88,7 +88,7 @@ func TestEarlyInspectionFollowsTheMark(t *testing.T) {
 		before := w.store.Inspections()
 		p := verify.Begin(t.Context(), w.store, w.records, r, true)
 		rec, miss, err := p.Hit(t.Context(), r)
-		if miss != "" || err != nil {
+		if !miss.IsHit() || err != nil {
 			t.Fatalf("miss %q, error %v", miss, err)
 		}
 		p.Mark(rec, isHead)
@@ -143,7 +143,7 @@ func TestMarksThatLeadNowhere(t *testing.T) {
 			spoil(t, w, rec, files[0])
 			p := verify.Begin(t.Context(), w.store, w.records, w.recipe, true)
 			got, miss, err := p.Hit(t.Context(), w.recipe)
-			if miss != "" || err != nil || got.Key != rec.Key || p.First() {
+			if !miss.IsHit() || err != nil || got.Key != rec.Key || p.First() {
 				t.Errorf("%+v, miss %q, error %v", got, miss, err)
 			}
 			p.Mark(got, true)

@@ -18,17 +18,6 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/resolver"
 )
 
-// Miss is the reason why there is no hit, human-readable; "" is a hit.
-type Miss string
-
-// missNoRecord is the reason for the first build of a commit.
-const missNoRecord Miss = "no image for this revision"
-
-// missForeign is the reason if another image has the recipe's name.
-func missForeign(r recipe.Recipe) Miss {
-	return Miss(r.Reference() + " names an image that was not built here")
-}
-
 // Probe looks for the image of a recipe. The recipe's commit may become known later: the history
 // and the inspection of its newest image go by the recipe without the commit.
 type Probe struct {
@@ -94,20 +83,20 @@ func (p *Probe) Hit(ctx context.Context, r recipe.Recipe) (cache.Record, Miss, e
 		return p.retag(ctx, r, recs)
 	}
 	if errors.Is(err, imagestore.ErrUnreadable) {
-		return cache.Record{}, Miss(err.Error()), nil
+		return cache.Record{}, Miss{CauseUnreadable, err.Error()}, nil
 	}
 	if err != nil {
-		return cache.Record{}, "", imagestore.StoreFailure(err)
+		return cache.Record{}, Miss{}, imagestore.StoreFailure(err)
 	}
 	i := slices.IndexFunc(recs, func(rec cache.Record) bool { return rec.ImageID == img.ID })
 	if i < 0 {
 		return p.takeBack(ctx, r, recs, img)
 	}
-	if miss := mismatch(r, img); miss != "" {
+	if miss := mismatch(r, img); !miss.IsHit() {
 		return cache.Record{}, miss, nil
 	}
 	p.found = img
-	return recs[i], "", nil
+	return recs[i], Miss{}, nil
 }
 
 // Hit is [Begin] and [Probe.Hit] for a recipe whose commit is known.
@@ -173,7 +162,7 @@ func (p *Probe) takeBack(
 		return cache.Record{}, missForeign(r), nil
 	}
 	rec, miss, err := p.retag(ctx, r, recs)
-	if miss != "" {
+	if !miss.IsHit() {
 		miss = missForeign(r)
 	}
 	return rec, miss, err
@@ -183,16 +172,16 @@ func (p *Probe) takeBack(
 func (p *Probe) retag(
 	ctx context.Context, r recipe.Recipe, recs []cache.Record,
 ) (cache.Record, Miss, error) {
-	gone := Miss(r.Reference() + " is no longer in the image store")
+	gone := Miss{CauseGone, r.Reference() + " is no longer in the image store"}
 	for _, rec := range recs {
 		img, err := p.store.Inspect(ctx, rec.ImageID)
 		if errors.Is(err, imagestore.ErrNotFound) || errors.Is(err, imagestore.ErrUnreadable) {
 			continue
 		}
 		if err != nil {
-			return cache.Record{}, "", imagestore.StoreFailure(err)
+			return cache.Record{}, Miss{}, imagestore.StoreFailure(err)
 		}
-		if img.ID != rec.ImageID || mismatch(r, img) != "" {
+		if img.ID != rec.ImageID || !mismatch(r, img).IsHit() {
 			continue
 		}
 		if err := p.store.Tag(ctx, rec.ImageID, r.Reference()); err != nil {
@@ -202,7 +191,7 @@ func (p *Probe) retag(
 		if rec.Reference != r.Reference() {
 			rec = p.rename(ctx, r, rec)
 		}
-		return rec, "", nil
+		return rec, Miss{}, nil
 	}
 	return cache.Record{}, gone, nil
 }
@@ -239,15 +228,17 @@ func (p *Probe) rename(ctx context.Context, r recipe.Recipe, rec cache.Record) c
 	return renamed
 }
 
-// mismatch returns what about an image does not fit the recipe, or "".
+// mismatch returns what about an image does not fit the recipe, or a hit.
 func mismatch(r recipe.Recipe, img imagestore.Image) Miss {
 	for k, want := range r.Labels() {
 		if got := img.Labels[k]; got != want {
-			return Miss(fmt.Sprintf("image %s has the label %s=%q, not %q", img.ID, k, got, want))
+			return Miss{CauseDifferent, fmt.Sprintf("image %s has the label %s=%q, not %q",
+				img.ID, k, got, want)}
 		}
 	}
 	if img.Platform != r.Platform {
-		return Miss(fmt.Sprintf("image %s is for %s, not %s", img.ID, img.Platform, r.Platform))
+		return Miss{CauseDifferent, fmt.Sprintf("image %s is for %s, not %s", img.ID,
+			img.Platform, r.Platform)}
 	}
-	return ""
+	return Miss{}
 }

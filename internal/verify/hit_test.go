@@ -22,10 +22,10 @@ import (
 func (w *world) hit(t *testing.T) (cache.Record, string, error) {
 	t.Helper()
 	rec, miss, err := verify.Hit(t.Context(), w.store, w.records, w.recipe)
-	if miss != "" && (err != nil || rec.Key != "") {
+	if !miss.IsHit() && (err != nil || rec.Key != "") {
 		t.Errorf("a miss with record %+v and error %v", rec, err)
 	}
-	return rec, string(miss), err
+	return rec, miss.Text, err
 }
 
 // wantMiss checks the reason of a miss, "" for a hit on the record.
@@ -98,7 +98,7 @@ func TestHitWithoutACacheFolder(t *testing.T) {
 	broken := func() (*cache.Dir, error) { return nil, errors.New("disk on fire") }
 	p := verify.Begin(t.Context(), w.store, broken, w.recipe, true)
 	_, miss, err := p.Hit(t.Context(), w.recipe)
-	if err != nil || miss != "the cache cannot be read: disk on fire" || !p.First() {
+	if err != nil || miss.Text != "the cache cannot be read: disk on fire" || !p.First() {
 		t.Errorf("miss %q, error %v", miss, err)
 	}
 }
@@ -130,7 +130,7 @@ func TestFault34_AnotherImageHasTheName(t *testing.T) {
 	foreign.ID = "sha256:foreign"
 	w.store.Put(foreign, rec.Reference)
 	got, miss, err := verify.Hit(t.Context(), w.store, w.records, w.recipe)
-	if err != nil || miss != "" || got.ImageID != rec.ImageID ||
+	if err != nil || !miss.IsHit() || got.ImageID != rec.ImageID ||
 		w.store.References()[rec.Reference] != rec.ImageID {
 		t.Errorf("the hit is %s, and the name names %s: %q, %v", got.ImageID,
 			w.store.References()[rec.Reference], miss, err)
@@ -142,7 +142,7 @@ func TestFault34_AnotherImageHasTheName(t *testing.T) {
 	mirrored.Labels[recipe.LabelSource] = "https://m"
 	w.store.Put(mirrored, rec.Reference)
 	if got, miss, err := verify.Hit(t.Context(), w.store, w.records,
-		w.recipe); err != nil || miss != "" || got.ImageID != rec.ImageID {
+		w.recipe); err != nil || !miss.IsHit() || got.ImageID != rec.ImageID {
 		t.Errorf("beside a mirror: %s, %q, %v", got.ImageID, miss, err)
 	}
 	w.store.Put(foreign, rec.Reference)
@@ -196,7 +196,7 @@ func TestFault64_UnreadableImageIsAMiss(t *testing.T) {
 			t.Errorf("%s: miss %q, error %v", name, miss, err)
 		}
 		_, present, err := verify.Present(t.Context(), w.store, ref, rec.Platform)
-		if err != nil || !strings.Contains(string(present), imagestore.ErrUnreadable.Error()) {
+		if err != nil || !strings.Contains(present.Text, imagestore.ErrUnreadable.Error()) {
 			t.Errorf("%s: miss %q, error %v", name, present, err)
 		}
 	}
@@ -216,7 +216,7 @@ func TestHitOfAFailingStore(t *testing.T) {
 			p := verify.Begin(t.Context(), w.store, w.records, w.recipe, early)
 			got, miss, err := p.Hit(t.Context(), w.recipe)
 			if !errors.Is(err, imagestore.ErrStore) || !errors.Is(err, imagestore.ErrUnavailable) ||
-				miss != "" || got.Key != "" {
+				!miss.IsHit() || got.Key != "" {
 				t.Errorf("%s, early %t: %+v, miss %q, error %v", name, early, got, miss, err)
 			}
 		}
@@ -243,7 +243,7 @@ func TestEarlyInspection(t *testing.T) {
 			w.build(t)
 			p := verify.Begin(t.Context(), w.store, w.records, unknown, c.early)
 			rec, miss, err := p.Hit(t.Context(), w.recipe.At(revision(t, c.commit)))
-			if miss != "" || err != nil || rec.Revision != c.commit {
+			if !miss.IsHit() || err != nil || rec.Revision != c.commit {
 				t.Errorf("%s: %+v, miss %q, error %v", name, rec, miss, err)
 			}
 			if synctest.Wait(); w.store.Inspected != c.requests {
@@ -298,7 +298,7 @@ func TestPresent(t *testing.T) {
 		}
 		store.Before = storetest.Refuse("inspect", ref, c.refused)
 		id, miss, err := verify.Present(t.Context(), store, ref, "linux/arm64/v8")
-		if id != c.id || string(miss) != c.miss || errors.Is(err, imagestore.ErrStore) !=
+		if id != c.id || miss.Text != c.miss || errors.Is(err, imagestore.ErrStore) !=
 			(c.refused != nil) || !errors.Is(err, c.refused) {
 			t.Errorf("%s: %q, miss %q, error %v", name, id, miss, err)
 		}

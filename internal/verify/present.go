@@ -19,15 +19,15 @@ func Present(
 	img, err := store.InspectPlatform(ctx, ref, platform)
 	switch {
 	case errors.Is(err, imagestore.ErrNotFound):
-		return "", "not in the image store", nil
+		return "", Miss{CauseGone, "not in the image store"}, nil
 	case errors.Is(err, imagestore.ErrUnreadable):
-		return "", Miss(err.Error()), nil
+		return "", Miss{CauseUnreadable, err.Error()}, nil
 	case err != nil:
-		return "", "", imagestore.StoreFailure(err)
+		return "", Miss{}, imagestore.StoreFailure(err)
 	case !resolver.SamePlatform(img.Platform, platform):
-		return "", Miss("the one in the image store is for " + img.Platform), nil
+		return "", Miss{CauseDifferent, "the one in the image store is for " + img.Platform}, nil
 	}
-	return img.ID, "", nil
+	return img.ID, Miss{}, nil
 }
 
 // Given inspects an image by its ID or by a reference with a digest. A store that identifies images

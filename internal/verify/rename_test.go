@@ -100,7 +100,7 @@ func TestRestoreLatest(t *testing.T) {
 			w.store.Before = storetest.Refuse(c.refuse, latest, refused)
 		}
 		p := verify.Begin(t.Context(), w.store, w.records, w.recipe, false)
-		if _, miss, err := p.Hit(t.Context(), w.recipe); miss != "" || err != nil {
+		if _, miss, err := p.Hit(t.Context(), w.recipe); !miss.IsHit() || err != nil {
 			t.Fatalf("miss %q, error %v", miss, err)
 		}
 		warnings := p.RestoreLatest(t.Context(), w.recipe)
