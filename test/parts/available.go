@@ -20,6 +20,8 @@ const (
 	NameCurl    = "curl"
 	NameJQ      = "jq"
 	NameOpenSSL = "openssl"
+	// NamePromtool checks rules and queries for Prometheus.
+	NamePromtool = "promtool"
 	// NameChromium is the browser, and NameAxe the rules of accessibility that it runs.
 	NameChromium = "chromium"
 	NameAxe      = "axe-core"
@@ -30,7 +32,8 @@ const (
 // AvailableNames are all names that Available knows.
 func AvailableNames() []string {
 	names := []string{NameGitea, NameBuildkitd, NameRegistry, NameBuildx, NameGit, NameBusybox,
-		NameDocker, NameRunc, NameChromium, NameAxe, NameBash, NameCurl, NameJQ, NameOpenSSL}
+		NameDocker, NameRunc, NamePromtool, NameChromium, NameAxe, NameBash, NameCurl, NameJQ,
+		NameOpenSSL}
 	for _, f := range Flavours() {
 		names = append(names, string(f))
 	}
@@ -58,7 +61,8 @@ func Available(ctx context.Context, name string) error {
 		}
 	case NameBuildx:
 		_, err = locateTool("buildx")
-	case NameGit, NameBusybox, NameDocker, NameChromium, NameBash, NameCurl, NameJQ, NameOpenSSL:
+	case NameGit, NameBusybox, NameDocker, NamePromtool, NameChromium, NameBash, NameCurl, NameJQ,
+		NameOpenSSL:
 		_, err = locateSystem(name)
 	case NameAxe:
 		_, err = LocateAxe()

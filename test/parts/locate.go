@@ -93,6 +93,8 @@ func remedy(name string) string {
 	switch name {
 	case "buildkitd", "buildx", "gitea", "registry", "registry-passwd":
 		return "run `make tools`"
+	case NamePromtool:
+		return "install the package prometheus"
 	case "busybox":
 		return "install the package busybox-static"
 	case "docker":

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -20,6 +21,8 @@ type Config struct {
 	// Page returns the address of a build's page, "" for none.
 	Page func(id string) string
 	Log  *slog.Logger
+	// Counts says what became of the statuses. It may be nil.
+	Counts *outbox.Counts
 
 	box []outbox.Option
 }
@@ -50,6 +53,9 @@ const maxGreen = 1024
 
 // New makes a reporter. The caller must close it.
 func New(c Config) *Reporter {
+	if c.Counts != nil {
+		c.box = append(slices.Clone(c.box), outbox.WithCounts(c.Counts))
+	}
 	return &Reporter{Config: c, places: map[string]place{}, green: map[string]bool{}}
 }
 

@@ -49,6 +49,7 @@ type Box struct {
 	client  *http.Client
 	log     *slog.Logger
 	pause   time.Duration
+	counts  *Counts
 	wait    chan Write
 	stop    context.CancelFunc
 	done    chan struct{}
@@ -71,7 +72,8 @@ func WithPause(d time.Duration) Option { return func(b *Box) { b.pause = d } }
 func New(subject string, t http.RoundTripper, log *slog.Logger, opts ...Option) *Box {
 	ctx, stop := context.WithCancel(context.Background())
 	b := &Box{subject: subject, log: log, pause: firstPause, wait: make(chan Write, capacity),
-		stop: stop, done: make(chan struct{}),
+		counts: &Counts{},
+		stop:   stop, done: make(chan struct{}),
 		client: &http.Client{Transport: t, Timeout: sendTimeout,
 			CheckRedirect: func(*http.Request, []*http.Request) error {
 				return http.ErrUseLastResponse
@@ -90,12 +92,14 @@ func (b *Box) Put(w Write, mattersLess bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.closed || mattersLess && len(b.wait) >= capacity/2 {
+		b.counts.Dropped.Add(1)
 		return
 	}
 	select {
 	case b.wait <- w:
 		b.full = false
 	default:
+		b.counts.Dropped.Add(1)
 		if !b.full {
 			b.log.Warn(fmt.Sprintf("%s: %d wait already, so more are dropped", b.subject, capacity))
 		}
@@ -123,9 +127,12 @@ func (b *Box) run(ctx context.Context) {
 	defer close(b.done)
 	for w := range b.wait {
 		if ctx.Err() != nil {
+			b.counts.Dropped.Add(1 + int64(len(b.wait)))
 			return
 		}
-		b.report(ctx, b.deliver(ctx, w))
+		err := b.deliver(ctx, w)
+		b.counts.count(err)
+		b.report(ctx, err)
 	}
 }
 

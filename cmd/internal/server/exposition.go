@@ -27,11 +27,27 @@ func (e exposition) one(name, kind, help string, value float64) {
 	e.line("%s %s", name, formatFloat(value))
 }
 
+// maybe writes a metric without labels, without a value if that is not known.
+func (e exposition) maybe(name, kind, help string, isKnown bool, value float64) {
+	e.head(name, kind, help)
+	if isKnown {
+		e.line("%s %s", name, formatFloat(value))
+	}
+}
+
 // all writes a metric with one label.
 func (e exposition) all(name, kind, help, label string, values map[string]int64) {
 	e.head(name, kind, help)
 	for _, k := range slices.Sorted(maps.Keys(values)) {
 		e.line("%s{%s=%q} %d", name, label, k, values[k])
+	}
+}
+
+// floats is all for values that are no integers.
+func (e exposition) floats(name, kind, help, label string, values map[string]float64) {
+	e.head(name, kind, help)
+	for _, k := range slices.Sorted(maps.Keys(values)) {
+		e.line("%s{%s=%q} %s", name, label, k, formatFloat(values[k]))
 	}
 }
 
@@ -58,8 +74,8 @@ func (m *metrics) write(w io.Writer, g gauges) {
 		"Time from the first request for a build or pull to its end, the queue included.")
 	m.queued.write(e, "pinion_build_queue_seconds",
 		"Time that a build or pull which has ended had waited in the queue and for others.")
-	e.one("pinion_delivered_bytes_total", "counter",
-		"Bytes sent from builders into the image store.", float64(m.delivered))
+	m.lookups.write(e)
+	m.deliveries.write(e)
 	e.one("pinion_callers", "gauge", "Callers that wait for a build or have an interest in one.",
 		float64(g.interests))
 	e.one("pinion_event_streams", "gauge", "Event streams that are being read.", float64(g.streams))
@@ -71,6 +87,10 @@ func (m *metrics) write(w io.Writer, g gauges) {
 	g.watch.write(e)
 	g.prune.write(e)
 	writeDisk(e, g.disk)
+	writeSizes(e, g.usage, g.history)
+	writeSent(e, "pinion_statuses_total", "Commit statuses for forges.", g.statuses)
+	writeSent(e, "pinion_notifications_total", "Notifications for the operator's program.",
+		g.notifications)
 	e.head("pinion_build_info", "gauge", "The version of Pinion, always 1.")
 	e.line("pinion_build_info{version=%q,goversion=%q} 1", m.version, runtime.Version())
 	e.one("process_start_time_seconds", "gauge", "When the server started, in seconds since 1970.",
@@ -89,6 +109,15 @@ func (s WatchState) write(e exposition) {
 	e.all("pinion_watch_lookup_age_seconds", "gauge",
 		"Time since a followed template was looked up successfully, or since it is followed.",
 		"template", ages)
+	lags := map[string]float64{}
+	for name, since := range s.Behind {
+		lags[name] = 0
+		if !since.IsZero() {
+			lags[name] = time.Since(since).Round(time.Millisecond).Seconds()
+		}
+	}
+	e.floats("pinion_watch_lag_seconds", "gauge", "For how long the newest commit of a followed "+
+		"template has been known without an image, 0 if it has one.", "template", lags)
 }
 
 func formatFloat(f float64) string { return strconv.FormatFloat(f, 'g', -1, 64) }

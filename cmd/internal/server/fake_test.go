@@ -197,7 +197,7 @@ func newFakeBuild(f *fakeBackend, name string) *fakeBuild {
 		status: pinion.BuildStatus{
 			ID: fmt.Sprintf("build%d", ids.n), Name: name, State: pinion.BuildRunning,
 			Reference: "molecule-local/" + name + ":1",
-			Revision:  f.head, Started: time.Now().UTC(),
+			Revision:  f.head, Cause: "new", Started: time.Now().UTC(),
 		}}
 	b.emit(pinion.Event{Type: pinion.EventResolved, Revision: f.head,
 		Reference: b.status.Reference})

@@ -21,6 +21,7 @@ type History interface {
 	List(ctx context.Context, f history.Filter) ([]history.Build, error)
 	Find(ctx context.Context, prefix string) (history.Build, error)
 	Events(ctx context.Context, id string, follow bool) iter.Seq2[pinion.Event, error]
+	Size(ctx context.Context) (history.Size, error)
 }
 
 // WithHistory adds what the history has to the builds of this server. The default is none: the

@@ -36,6 +36,10 @@ type unreadable struct{ History }
 
 func (unreadable) Take(context.Context) error { return history.ErrNewer }
 
+func (unreadable) Size(context.Context) (history.Size, error) {
+	return history.Size{}, history.ErrNewer
+}
+
 func (unreadable) Find(context.Context, string) (history.Build, error) {
 	return history.Build{}, history.ErrNewer
 }

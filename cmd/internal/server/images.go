@@ -82,7 +82,7 @@ func (s *Server) start(
 	ctx = propagation.TraceContext{}.Extract(ctx, propagation.HeaderCarrier(r.Header))
 	begun := time.Now()
 	c, err := s.orchestrator.Start(ctx, name, opts...)
-	if err != nil {
+	if s.metrics.countLookup(c, err); err != nil {
 		return s.startFailure(ctx, err)
 	}
 	s.observer(name)

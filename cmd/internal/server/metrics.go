@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"git.moleculesai.app/molecule-ai/pinion"
+	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/history"
+	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/outbox"
 )
 
 // metrics are exposed in Prometheus's text format, version 0.0.4. Prometheus's own library would
@@ -26,7 +28,8 @@ type metrics struct {
 	buildFailures   map[string]int64 // by class
 	requestFailures map[string]int64 // by class
 	lastBuild       map[string]int64 // by template: 1 if its last build succeeded
-	delivered       int64            // bytes
+	lookups         lookups
+	deliveries      deliveryCounts
 	durations       histogram
 	queued          histogram
 }
@@ -63,7 +66,8 @@ func newMetrics(version string) *metrics {
 	return &metrics{version: version, started: time.Now(), builds: zeros(buildResults()),
 		prewarms: zeros(buildResults()), requests: zeros(requestOutcomes()),
 		buildFailures: zeros(failureClasses()), requestFailures: zeros(failureClasses()),
-		lastBuild: map[string]int64{}, durations: newHistogram(), queued: newHistogram()}
+		lookups:    newLookups(),
+		deliveries: newDeliveries(), lastBuild: map[string]int64{}, durations: newHistogram(), queued: newHistogram()}
 }
 
 func zeros(names []string) map[string]int64 {
@@ -84,9 +88,7 @@ func (m *metrics) countBuild(s pinion.BuildStatus) {
 	case s.Image != nil:
 		result = string(s.Image.Outcome)
 		m.lastBuild[s.Name] = 1
-		if s.Image.Delivery != nil {
-			m.delivered += s.Image.Delivery.Bytes
-		}
+		m.deliveries.add(*s.Image)
 	case s.Failure != nil && s.Failure.Class == pinion.ClassCancelled:
 		result = "cancelled"
 	default:
@@ -119,6 +121,9 @@ type WatchState struct {
 	Lookups, LookupFailures int64
 	// Known has the followed templates, and since when their last known head is that.
 	Known map[string]time.Time
+	// Behind has them too, and since when a newer head than that of their image is known; zero if
+	// none is, or if none is to be built.
+	Behind map[string]time.Time
 }
 
 // WithWatchState adds the state of a watcher to /metrics. By default there is none.
@@ -135,11 +140,22 @@ type gauges struct {
 	watch              WatchState
 	prune              PruneState
 	disk               pinion.Disk // zero if it is not known
+	usage              *pinion.DiskUsage
+	history            *history.Size // nil if there is none
+	statuses           *outbox.Counts
+	notifications      *outbox.Counts
 }
 
 func (s *Server) gauges(ctx context.Context) gauges {
 	g := gauges{ready: !s.gate.isClosed() && s.isReady(ctx) == nil,
-		interests: len(s.interests), streams: len(s.streams), disk: s.measure(ctx)}
+		interests: len(s.interests), streams: len(s.streams), disk: s.measure(ctx),
+		usage:    s.sizes.get(ctx, s.survey),
+		statuses: s.statuses, notifications: s.notifications}
+	if s.history != nil {
+		if size, err := s.history.Size(ctx); err == nil {
+			g.history = &size
+		}
+	}
 	now := time.Now()
 	for _, b := range s.builds.list() {
 		if b.State == pinion.BuildQueued {

@@ -13,24 +13,31 @@ import (
 	"time"
 
 	"git.moleculesai.app/molecule-ai/pinion"
+	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/outbox"
 )
 
 func TestMetrics(t *testing.T) {
 	state := WatchState{Lookups: 5, LookupFailures: 2,
-		Known: map[string]time.Time{"there": time.Now().Add(-time.Minute)}}
+		Known: map[string]time.Time{"there": time.Now().Add(-time.Minute)},
+		Behind: map[string]time.Time{"there": {}, "other": time.Now().Add(-time.Hour)}}
+	var statuses, notes outbox.Counts
+	statuses.Sent.Add(4)
+	notes.Dropped.Add(2)
 	s := newStage(t, WithVersion(`v1"2`), WithWatchState(func() WatchState { return state }),
 		WithPruneState(func() PruneState {
 			return PruneState{Runs: 5, Failures: 1, Images: 3, Bytes: 4096}
 		}), WithDisk(func(context.Context) (pinion.Disk, error) {
 			return pinion.Disk{Path: "/x", Images: true, Free: 10, Total: 100}, nil
-		}))
+		}), WithReported(&statuses, &notes))
 	s.ask(t, http.MethodPost, "/v1/images/there", "")
 	s.ask(t, http.MethodPost, "/v1/images/unknown", "")
 	s.ask(t, http.MethodPost, "/v1/images/there", "x")
 	s.ask(t, http.MethodPost, "/v1/images/made", "")
 	s.ask(t, http.MethodPost, "/v1/images/other", "")
 	s.ask(t, http.MethodPost, "/v1/images/queued", "")
-	s.backend.build("made").finish()
+	made := imageOf("made", pinion.OutcomeBuilt)
+	made.Cache, made.Durations.Deliver = &pinion.CacheReceipt{From: "local"}, 1500
+	s.backend.build("made").end(made, nil)
 	failed, waiting := s.backend.build("other"), s.backend.build("queued")
 	waiting.mu.Lock()
 	waiting.status.State, waiting.status.Started = pinion.BuildQueued, time.Now().Add(-time.Hour)
@@ -40,7 +47,11 @@ func TestMetrics(t *testing.T) {
 	failed.mu.Unlock()
 	failed.end(pinion.Image{}, pinion.ErrBuild)
 	eventually(t, "one build", func() bool { return s.metrics.inFlight.Load() == 1 })
-	text := s.ask(t, http.MethodGet, "/metrics", "").text
+	var text string
+	eventually(t, "sizes", func() bool {
+		text = s.ask(t, http.MethodGet, "/metrics", "").text
+		return strings.Contains(text, "\npinion_images ")
+	})
 	for _, line := range []string{
 		`pinion_requests_total{outcome="hit"} 1`, `pinion_requests_total{outcome="failed"} 1`,
 		`pinion_requests_total{outcome="refused"} 1`,
@@ -58,7 +69,18 @@ func TestMetrics(t *testing.T) {
 		`pinion_build_queue_seconds_bucket{le="0.5"} 1`,
 		`pinion_build_queue_seconds_bucket{le="10"} 2`, `pinion_build_queue_seconds_sum 7.5`,
 		`pinion_builds_queued 1`, `pinion_callers 1`,
-		`pinion_event_streams 0`, `pinion_ready 1`, `pinion_delivered_bytes_total 7`,
+		`pinion_event_streams 0`, `pinion_ready 1`,
+		`pinion_delivered_bytes_total{way="moby"} 7`, `pinion_deliveries_total{way="moby"} 1`,
+		`pinion_delivery_seconds_total{way="moby"} 1.5`,
+		`pinion_deliveries_total{way="registry"} 0`,
+		`pinion_cache_imports_total{from="local"} 1`,
+		`pinion_cache_imports_total{from="registry"} 0`,
+		`pinion_lookups_total{result="hit"} 1`, `pinion_lookups_total{result="miss"} 3`,
+		`pinion_lookups_total{result="failed"} 0`, `pinion_misses_total{cause="new"} 3`,
+		`pinion_misses_total{cause="gone"} 0`, `pinion_watch_lag_seconds{template="there"} 0`,
+		`pinion_statuses_total{result="sent"} 4`, `pinion_statuses_total{result="failed"} 0`,
+		`pinion_notifications_total{result="dropped"} 2`,
+		`pinion_images 1`, `pinion_size_bytes{of="images"} 1`, `pinion_size_bytes{of="cache"} 0`,
 		`pinion_watch_lookups_total{result="ok"} 3`,
 		`pinion_watch_lookups_total{result="failed"} 2`,
 		`pinion_watch_lookup_age_seconds{template="there"} 60`,
@@ -82,7 +104,7 @@ func TestMetrics(t *testing.T) {
 
 // TestTheDocumentHasAllMetrics, and the server has all metrics of the document.
 func TestTheDocumentHasAllMetrics(t *testing.T) {
-	doc, err := os.ReadFile("../../../docs/server.md")
+	doc, err := os.ReadFile("../../../docs/observability.md")
 	if err != nil {
 		t.Fatal(err)
 	}

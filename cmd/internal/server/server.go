@@ -12,6 +12,7 @@ import (
 
 	"git.moleculesai.app/molecule-ai/pinion"
 	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/access"
+	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/outbox"
 	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/page"
 	"git.moleculesai.app/molecule-ai/pinion/internal/termtext"
 	"git.moleculesai.app/molecule-ai/pinion/resolver/git"
@@ -34,11 +35,14 @@ type Server struct {
 	watchState  func() WatchState // nil without a watcher
 	pruneState  func() PruneState // nil if nothing prunes
 	disk        func(context.Context) (pinion.Disk, error)
+	// statuses and notifications say what became of them.
+	statuses, notifications *outbox.Counts
 
 	builds    *ledger
 	metrics   *metrics
 	sessions  page.Sessions
 	activity  activity
+	sizes     sizes
 	interests slots
 	streams   slots
 	hooks     slots
@@ -95,7 +99,8 @@ func New(o Orchestrator[*pinion.Call], opts ...Option) *Server {
 
 func newServer(o Orchestrator[Call], opts ...Option) *Server {
 	s := &Server{orchestrator: o, limits: defaultLimits(), log: slog.New(slog.DiscardHandler),
-		observer: func(string) {}, report: func(pinion.BuildStatus) {}}
+		observer: func(string) {}, report: func(pinion.BuildStatus) {},
+		statuses: &outbox.Counts{}, notifications: &outbox.Counts{}}
 	for _, o := range opts {
 		o(s)
 	}
@@ -189,7 +194,7 @@ func (s *Server) Warm(ctx context.Context, name string) (Call, error) {
 	defer s.gate.leave()
 	start := time.Now()
 	c, err := s.orchestrator.Start(ctx, name, pinion.Prewarm(), pinion.AskedBy("watch"))
-	if err != nil {
+	if s.metrics.countLookup(c, err); err != nil {
 		return c, err
 	}
 	if c.Hit() {

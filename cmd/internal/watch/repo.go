@@ -27,8 +27,9 @@ type repo struct {
 	nudges   chan struct{} // holds one; a second one adds nothing
 
 	mu        sync.Mutex
-	templates map[string]*template // by name; guarded by mu. Only run uses the values but since.
-	lookedUp  time.Time            // when the last look-up that succeeded began; guarded by mu
+	templates map[string]*template // by name; guarded by mu. Only run uses the values but since and
+	// behind.
+	lookedUp time.Time // when the last look-up that succeeded began; guarded by mu
 }
 
 // head is what a branch or a tag points to.
@@ -51,6 +52,10 @@ type template struct {
 	since time.Time
 	// isKnown reports whether the builds of earlier processes were asked about the head.
 	isKnown bool
+	// behind is when a head was found that needs a build, zero if the last one needs none; guarded
+	// by the repo's mu. newest is that head.
+	behind time.Time
+	newest head
 	// finalHead is the head that needs no build any more.
 	finalHead head
 	// build is the watcher's build in progress, of current; nil if there is none.
@@ -231,6 +236,7 @@ func (r *repo) update(ctx context.Context, name string, found head, start time.T
 		return nil
 	}
 	r.collect(t)
+	defer func() { r.compare(t, found, start) }()
 	if t.finalHead == found || t.failedHead == found && time.Now().Before(t.retryAt) {
 		return nil
 	}
@@ -266,6 +272,20 @@ func (r *repo) hasFailed(ctx context.Context, name string, rev git.Revision) boo
 	// The catalogue may want another image of the same commit since.
 	now, err := r.watcher.heads.Head(ctx, name)
 	return err == nil && now.Revision == rev && now.Reference == reference
+}
+
+// compare notes since when a template is behind its head. The look-up that found that began at
+// start.
+func (r *repo) compare(t *template, found head, start time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch {
+	case t.finalHead == found:
+		t.behind = time.Time{}
+	case t.behind.IsZero() || t.newest != found:
+		t.behind = start
+	}
+	t.newest = found
 }
 
 // collect forgets a build that has ended. A head is final once it is built, once its own build has

@@ -191,14 +191,15 @@ func (w *Watcher) Pushed(repository, ref string, since time.Time) (names []strin
 
 // State returns what the watcher has done and follows.
 func (w *Watcher) State() server.WatchState {
-	s := server.WatchState{Known: map[string]time.Time{}, LookupFailures: w.lookupFailures.Load(),
-		Lookups: w.lookups.Load()}
+	s := server.WatchState{Known: map[string]time.Time{}, Behind: map[string]time.Time{},
+		LookupFailures: w.lookupFailures.Load(),
+		Lookups:        w.lookups.Load()}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, r := range w.repos {
 		r.mu.Lock()
 		for name, t := range r.templates {
-			s.Known[name] = t.since
+			s.Known[name], s.Behind[name] = t.since, t.behind
 			if r.lookedUp.After(t.since) {
 				s.Known[name] = r.lookedUp
 			}

@@ -220,9 +220,9 @@ func (a *app) serve(ctx context.Context, f *serveFlags, pruning tidy.Config) err
 			opts = append(opts, server.WithHistory(past))
 		}
 	}
-	report, endReports := f.reports.start(s, hidden.notify, f.watch)
+	reports, endReports := f.reports.start(s, hidden.notify, f.watch)
 	defer endReports()
-	opts = append(opts, server.WithReports(report))
+	opts = append(opts, reports...)
 	if f.idleExit > 0 {
 		opts = append(opts, server.WithIdleExit(f.idleExit))
 	}

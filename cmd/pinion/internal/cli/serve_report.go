@@ -72,30 +72,34 @@ func (f *reportFlags) page(id string) string {
 	return strings.TrimSuffix(f.publicURL, "/") + "/#/builds/" + id
 }
 
-// start returns what is to be called with the status of each build. Forges get statuses if
-// toForges is set. The caller must call stop.
+// start returns the options of a server that reports what becomes of its builds. Forges get
+// statuses if toForges is set. The caller must call stop.
 func (f *reportFlags) start(
 	s *session, secret string, toForges bool,
-) (report func(pinion.BuildStatus), stop func()) {
+) (opts []server.Option, stop func()) {
 	type reporter interface {
 		Report(b pinion.BuildStatus)
 		Close(ctx context.Context)
 	}
 	var all []reporter
+	var statuses, notifications outbox.Counts
 	if toForges {
 		all = append(all, forge.New(forge.Config{Forge: s.Forge, Size: s.sizeOf, Page: f.page,
-			Log: s.log}))
+			Log: s.log, Counts: &statuses}))
 	}
 	if f.notifyURL != "" {
 		key, _ := notify.Key(secret) // check has tried it
-		all = append(all, notify.New(f.notifyURL, key, f.page, s.log))
+		all = append(all, notify.New(f.notifyURL, key, f.page, s.log,
+			outbox.WithCounts(&notifications)))
 	}
-	report = func(b pinion.BuildStatus) {
+	report := func(b pinion.BuildStatus) {
 		for _, r := range all {
 			r.Report(b)
 		}
 	}
-	return report, func() {
+	opts = []server.Option{server.WithReports(report),
+		server.WithReported(&statuses, &notifications)}
+	return opts, func() {
 		ctx, cancel := context.WithTimeout(context.Background(), reportTime)
 		defer cancel()
 		var ends sync.WaitGroup
