@@ -444,6 +444,10 @@ func TestLimits(t *testing.T) {
 		if len(got) != c.want || got[0].ID != "ID009" {
 			t.Errorf("%s: %s", what, ids(got))
 		}
+		if size, err := d.Size(t.Context()); err != nil || size.Builds != int64(c.want) ||
+			size.Bytes <= 0 || size.Bytes > limits.Bytes {
+			t.Errorf("%s: %+v, %v", what, size, err)
+		}
 		if _, err := d.Find(t.Context(), "ID000"); (err == nil) != (c.want == 10) {
 			t.Errorf("%s: the oldest: %v", what, err)
 		}

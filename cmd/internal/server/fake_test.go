@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"git.moleculesai.app/molecule-ai/pinion"
 	"git.moleculesai.app/molecule-ai/pinion/buildkit"
 	"git.moleculesai.app/molecule-ai/pinion/internal/feed"
@@ -56,7 +58,8 @@ type fakeBackend struct {
 
 	mu     sync.Mutex
 	builds map[string]*fakeBuild
-	calls  []int // number of options of each call
+	calls  []int               // number of options of each call
+	traces []trace.SpanContext // of each call
 	all    []*fakeBuild
 }
 
@@ -75,6 +78,7 @@ func (f *fakeBackend) Start(
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.calls = append(f.calls, len(opts))
+	f.traces = append(f.traces, trace.SpanContextFromContext(ctx))
 	switch name {
 	case "unknown":
 		return nil, &pinion.Error{Name: name, Origin: pinion.OriginCatalogue,
