@@ -115,5 +115,9 @@ var variables = []Variable{
 	{"DOCKER_API_VERSION", "", "version of the engine's API, as for `docker`", "negotiated"},
 	{"HTTPS_PROXY, HTTP_PROXY, NO_PROXY", "",
 		"proxies for Pinion's own requests; a builder has its own settings", ""},
+	{"OTEL_EXPORTER_OTLP_ENDPOINT, OTEL_EXPORTER_OTLP_PROTOCOL", "",
+		"collector to which traces are sent, and `http/protobuf` or `grpc`. OpenTelemetry's other " +
+			"variables have their usual meaning", "no traces"},
+	{"TRACEPARENT, TRACESTATE", "", "trace of the caller, which a command joins", ""},
 	{"NO_COLOR", "", "if set, progress has no colors", ""},
 }
