@@ -76,7 +76,7 @@ func (o *Orchestrator) EnsureLocalImage(ctx context.Context, runtime string) (st
 // start begins a call and says how it ends.
 func (o *Orchestrator) start(ctx context.Context, name string, req request) (*Call, error) {
 	begun := time.Now()
-	ctx, s := span.Root(ctx, o.settings.tracers, spanEnsure)
+	ctx, s := span.Root(ctx, o.settings.spans, spanEnsure)
 	s.Text("pinion.template", name)
 	c, err := o.begin(ctx, name, req)
 	if err != nil {

@@ -109,7 +109,7 @@ type settings struct {
 	logger    *slog.Logger
 	progress  func(name string, s *client.SolveStatus)
 	observe   func(*Build)
-	tracers   trace.TracerProvider // nil for that of each call's context
+	spans     trace.TracerProvider // nil for that of each call's context
 	// beforeBuild returns the text of a notice, or "".
 	beforeBuild func(ctx context.Context, name string) (notice string)
 
@@ -264,7 +264,7 @@ func WithBuildObserver(f func(*Build)) Option { return func(s *settings) { s.obs
 
 // WithTracerProvider sets what makes the spans of calls. The default is the provider of the span in
 // a call's context, if that is recorded. Spans are children of that span in either case.
-func WithTracerProvider(p trace.TracerProvider) Option { return func(s *settings) { s.tracers = p } }
+func WithTracerProvider(p trace.TracerProvider) Option { return func(s *settings) { s.spans = p } }
 
 // WithBeforeBuild registers f, which runs before each build or pull, when that has its place in the
 // queue, and delays it. A text that f returns becomes an [EventNotice]. The default is none.

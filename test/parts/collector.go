@@ -37,7 +37,7 @@ type Collector struct {
 // StartCollector starts a collector on loopback.
 func StartCollector() (*Collector, error) {
 	c := &Collector{grpc: grpc.NewServer()}
-	listener, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // it does not wait
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}

@@ -67,7 +67,8 @@ func newMetrics(version string) *metrics {
 		prewarms: zeros(buildResults()), requests: zeros(requestOutcomes()),
 		buildFailures: zeros(failureClasses()), requestFailures: zeros(failureClasses()),
 		lookups:    newLookups(),
-		deliveries: newDeliveries(), lastBuild: map[string]int64{}, durations: newHistogram(), queued: newHistogram()}
+		deliveries: newDeliveries(), lastBuild: map[string]int64{}, durations: newHistogram(),
+		queued: newHistogram()}
 }
 
 func zeros(names []string) map[string]int64 {

@@ -18,7 +18,7 @@ import (
 
 func TestMetrics(t *testing.T) {
 	state := WatchState{Lookups: 5, LookupFailures: 2,
-		Known: map[string]time.Time{"there": time.Now().Add(-time.Minute)},
+		Known:  map[string]time.Time{"there": time.Now().Add(-time.Minute)},
 		Behind: map[string]time.Time{"there": {}, "other": time.Now().Add(-time.Hour)}}
 	var statuses, notes outbox.Counts
 	statuses.Sent.Add(4)

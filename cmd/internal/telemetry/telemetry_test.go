@@ -125,7 +125,8 @@ func TestACollectorThatIsDown(t *testing.T) {
 	}))
 	defer addr.Close()
 	defer close(hanging)
-	for name, endpoint := range map[string]string{"closed": "http://127.0.0.1:1", "hangs": addr.URL} {
+	for name, endpoint := range map[string]string{"closed": "http://127.0.0.1:1",
+		"hangs": addr.URL} {
 		t.Run(name, func(t *testing.T) {
 			p, log := fromEnv(t, "OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)
 			begun := time.Now()

@@ -116,8 +116,8 @@ var variables = []Variable{
 	{"HTTPS_PROXY, HTTP_PROXY, NO_PROXY", "",
 		"proxies for Pinion's own requests; a builder has its own settings", ""},
 	{"OTEL_EXPORTER_OTLP_ENDPOINT, OTEL_EXPORTER_OTLP_PROTOCOL", "",
-		"collector to which traces are sent, and `http/protobuf` or `grpc`. OpenTelemetry's other " +
-			"variables have their usual meaning", "no traces"},
+		"collector to which traces are sent, and `http/protobuf` or `grpc`. OpenTelemetry's " +
+			"other variables have their usual meaning", "no traces"},
 	{"TRACEPARENT, TRACESTATE", "", "trace of the caller, which a command joins", ""},
 	{"NO_COLOR", "", "if set, progress has no colors", ""},
 }
