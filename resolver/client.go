@@ -133,7 +133,7 @@ func (c *Client) fail(op string, remote git.Remote, err error) error {
 func (c *Client) head(
 	ctx context.Context, remote git.Remote, ref git.Ref, hint Dialect,
 ) (Head, error) {
-	answer, d, err := c.ask(ctx, remote, hint, ref.String())
+	answer, d, err := c.ask(ctx, remote, hint, c.namesOf(remote, ref)...)
 	switch {
 	case err != nil:
 		return c.fallBack(ctx, remote, ref, err)

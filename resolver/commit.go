@@ -18,7 +18,13 @@ type Pin struct {
 	Revision git.Revision // the commit; zero for the head
 	// OffBranch lets the Revision be on any branch, or on none.
 	OffBranch bool
+	// PullRequest is the number of the pull request whose head it is, 0 for none. A Revision must be
+	// that head at the moment.
+	PullRequest int
 }
+
+// Head returns the pin for what p follows, without its commit.
+func (p Pin) Head() Pin { return Pin{PullRequest: p.PullRequest} }
 
 // Commit returns the commit of a template, and where to fetch it. The server is asked in every
 // case: without access to the template's ref there is an error and no commit. A Revision that is
@@ -27,6 +33,9 @@ type Pin struct {
 func Commit(
 	ctx context.Context, heads Heads, t Template, want Pin, hint Dialect,
 ) (Head, error) {
+	if want.PullRequest != 0 {
+		return pullRequestHead(ctx, heads, t, want, hint)
+	}
 	if !want.Revision.IsZero() && !want.OffBranch && !t.IsPinned() {
 		return heads.OnBranch(ctx, t.Remote, t.Ref, want.Revision, hint)
 	}

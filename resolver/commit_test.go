@@ -43,8 +43,8 @@ func TestCommit(t *testing.T) {
 		"head, refused":      {Pin{}, ErrUnauthorized, newest, ErrUnauthorized},
 		"on the branch":      {Pin{Revision: newest}, nil, newest, nil},
 		"off the branch":     {Pin{Revision: older}, nil, older, ErrNotOnBranch},
-		"any commit":         {Pin{older, true}, nil, older, nil},
-		"any commit refused": {Pin{older, true}, ErrNotFound, older, ErrNotFound},
+		"any commit":         {Pin{Revision: older, OffBranch: true}, nil, older, nil},
+		"any commit refused": {Pin{Revision: older, OffBranch: true}, ErrNotFound, older, ErrNotFound},
 	} {
 		t.Run(name, func(t *testing.T) {
 			heads := &fixedHeads{head: newest, err: c.server}
@@ -74,7 +74,7 @@ func TestCommitOfAPinnedTemplate(t *testing.T) {
 		"hash, refused":           {byHash, Pin{}, ErrUnauthorized, older, ErrUnauthorized},
 		"hash, asked for":         {byHash, Pin{Revision: older}, nil, older, nil},
 		"hash, another asked for": {byHash, Pin{Revision: newest}, nil, newest, ErrNotOnBranch},
-		"hash, any asked for":     {byHash, Pin{newest, true}, nil, newest, nil},
+		"hash, any asked for":     {byHash, Pin{Revision: newest, OffBranch: true}, nil, newest, nil},
 		"tag":                     {byTag, Pin{}, nil, newest, nil},
 		"tag, another asked for":  {byTag, Pin{Revision: older}, nil, older, ErrNotOnBranch},
 	} {

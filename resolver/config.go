@@ -40,6 +40,8 @@ type templateConfig struct {
 	LFSHosts []string `yaml:"lfs_hosts"`
 	// Timeout is a duration with its unit, for example 20m.
 	Timeout time.Duration `yaml:"timeout"`
+	// PullRequests opts in to builds of pull requests.
+	PullRequests *pullRequestsConfig `yaml:"pull_requests"`
 
 	// Args are by name. A nil one removes the rule of the built-in template.
 	Args map[string]*argConfig `yaml:"args"`

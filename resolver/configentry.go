@@ -102,6 +102,12 @@ func (e templateConfig) setBuild(t *Template) error {
 	if e.Timeout != 0 {
 		t.Timeout = e.Timeout
 	}
+	if e.PullRequests != nil {
+		var err error
+		if t.PullRequests, err = e.PullRequests.rules(); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 

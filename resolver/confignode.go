@@ -197,6 +197,10 @@ func typeHint(text string) string {
 		"into resolver.fields": ": write a value, or a mapping with file",
 		"into map[string]*resolver.argConfig": ": write a mapping, for example " +
 			"{VERSION: {file: .version}}",
+		"into resolver.pullRequestsConfig": ": write a mapping, for example " +
+			"{from: [same-repository]}",
+		"into []string":                  ": write a list, for example [a, b]",
+		"into int":                       ": write a number",
 		"into resolver.templateConfig":   ": write a mapping, for example {name: NAME, repo: URL}",
 		"into resolver.credentialConfig": ": write a mapping with host and token_env",
 		"into resolver.serverConfig":     ": write a mapping with host and what is set for it",

@@ -41,6 +41,8 @@ func schemaOf(t reflect.Type, path string) (keywords, error) {
 		return keywords{"type": "string"}, nil
 	case reflect.Bool:
 		return keywords{"type": "boolean"}, nil
+	case reflect.Int:
+		return keywords{"type": "integer"}, nil
 	case reflect.Slice:
 		items, err := schemaOf(t.Elem(), path)
 		return keywords{"type": []string{"array", "null"}, "items": items}, err
@@ -130,6 +132,19 @@ var keyNotes = map[string]keyNote{
 	"templates.allow_insecure_http": {text: "Allow a repo with http on another machine."},
 	"templates.timeout": {
 		text: "Limit of a build with its unit, such as 20m. The default is PINION_TIMEOUT."},
+	"templates.pull_requests": {text: "Build pull requests, each under a name of its own. Without " +
+		"this key, none is built."},
+	"templates.pull_requests.from": {text: "Whose pull requests are built when a webhook reports " +
+		"them: same-repository (the default), anyone, or user:NAME. With an empty list, none is " +
+		"built unless it is requested."},
+	"templates.pull_requests.keep": {
+		text: "Number of images of one pull request that prune keeps; 1 by default."},
+	"templates.pull_requests.max_age": {
+		text: "Age with its unit, such as 48h, after which prune removes an image of a pull " +
+			"request. The default is 336h."},
+	"templates.pull_requests.credentials": {
+		text: "Let builds of pull requests use registry logins, proxies with a password and, for " +
+			"submodules, the git credential. The default is false."},
 	"templates.args": {text: "Build arguments by name: a constant, or a mapping that names a " +
 		"file of the commit. They are added to those of a built-in template; null removes one."},
 	"templates.args.file": {

@@ -22,6 +22,9 @@ func missingBranch(ref git.Ref) error {
 		return fmt.Errorf("%w: the repository has no tag %s: check its name, or push it",
 			ErrNotFound, quote(ref.Tag()))
 	}
+	if n := ref.PullRequest(); n != 0 {
+		return fmt.Errorf("%w: the repository has no pull request %d", ErrNotFound, n)
+	}
 	return fmt.Errorf("%w: the repository has no branch %s: check its name, or push it",
 		ErrNotFound, quote(ref.Branch()))
 }

@@ -16,7 +16,8 @@ func (c *Client) fallBack(
 	ctx context.Context, remote git.Remote, ref git.Ref, err error,
 ) (Head, error) {
 	var refusal *statusError
-	if errors.As(err, &refusal) && isUnserved(refusal.code) && ref.Tag() == "" {
+	if errors.As(err, &refusal) && isUnserved(refusal.code) &&
+		(ref.IsHEAD() || ref.Branch() != "") {
 		head, apiErr := c.branchByAPI(ctx, remote, ref)
 		if apiErr == nil {
 			head.Remote = remote

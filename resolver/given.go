@@ -40,7 +40,7 @@ func (e templateConfig) setGiven(t *Template) error {
 		"submodules": len(e.Submodules) > 0, "lfs": e.LFS != nil, "lfs_hosts": len(e.LFSHosts) > 0,
 		"target": e.Target != "", "timeout": e.Timeout != 0, "args": len(e.Args) > 0,
 		"allow_insecure_http": e.AllowInsecureHTTP,
-		"allow_base_platform": e.AllowBasePlatform != nil,
+		"allow_base_platform": e.AllowBasePlatform != nil, keyPullRequests: e.PullRequests != nil,
 	}
 	for _, key := range slices.Sorted(maps.Keys(unused)) {
 		if unused[key] {

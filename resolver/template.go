@@ -52,6 +52,8 @@ type Template struct {
 	// Revision is the only commit that is built, zero for the one that Ref names. Ref is then asked
 	// only whether the repository may be read.
 	Revision git.Revision
+	// PullRequests says which pull requests are built; nil for none.
+	PullRequests *PullRequests
 	// Given is the image, by its ID or by a reference with a digest, of a template that nothing is
 	// built for; "" for the others. Such a template has no Remote.
 	Given string
@@ -111,6 +113,9 @@ func (t Template) describe() string {
 	if t.Timeout != 0 {
 		text += ", timeout " + t.Timeout.String()
 	}
+	if t.PullRequests != nil {
+		text += ", " + t.PullRequests.describe()
+	}
 	for i, r := range t.Args {
 		if i == 0 {
 			text += ", args"
@@ -169,7 +174,8 @@ func checkTemplate(t Template) (Template, error) {
 	return t, cmp.Or(inKey(checkImage(t.Image), "image"),
 		inKey(checkPlatform(t.Platform), "platform"), inKey(checkTarget(t.Target), "target"),
 		inKey(checkTimeout(t.Timeout), "timeout"),
-		inKey(checkSubmodules(t.Submodules), "submodules"), inKey(t.checkLFSHosts(), "lfs_hosts"))
+		inKey(checkSubmodules(t.Submodules), "submodules"), inKey(t.checkLFSHosts(), "lfs_hosts"),
+		inKey(t.checkPullRequests(), keyPullRequests))
 }
 
 // checkArgs checks each rule and sorts them by name.

@@ -16,7 +16,7 @@ var (
 
 // InputError says which input was refused and why.
 type InputError struct {
-	Kind   string // of input: "repository URL", "branch", "revision" or "subdirectory"
+	Kind   string // of input: "repository URL", "branch", "revision", "pull request", ...
 	Input  string // the refused input, with any URL userinfo masked
 	Reason string // why it was refused, and what to write instead
 }

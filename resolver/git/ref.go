@@ -1,6 +1,7 @@
 package git
 
 import (
+	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -13,9 +14,12 @@ const (
 	maxBranchLen = 1024
 )
 
-// Ref is HEAD, or one branch or tag under its full name. It is comparable; the zero
+// Ref is HEAD, or one branch, tag or pull request under its full name. It is comparable; the zero
 // value is HEAD.
-type Ref struct{ branch, tag string }
+type Ref struct {
+	branch, tag string
+	pull        int
+}
 
 // HEAD is the server's default branch.
 var HEAD Ref
@@ -58,6 +62,18 @@ func ParseTag(name string) (Ref, error) {
 	return Ref{tag: short}, nil
 }
 
+// MaxPullRequest is the highest number of a pull request.
+const MaxPullRequest = 1<<31 - 1
+
+// PullRequest returns the ref of the head of a pull request, by its number.
+func PullRequest(number int) (Ref, error) {
+	if number < 1 || number > MaxPullRequest {
+		return Ref{}, invalid("pull request", strconv.Itoa(number), "its number is from 1 to "+
+			strconv.Itoa(MaxPullRequest))
+	}
+	return Ref{pull: number}, nil
+}
+
 func branchFault(name string) string {
 	switch {
 	case name == "":
@@ -89,22 +105,28 @@ func isForbiddenInBranch(r rune) bool {
 		unicode.Is(unicode.Cf, r) && r != zeroWidthNonJoiner && r != zeroWidthJoiner
 }
 
-// String returns "HEAD" or the full name, "refs/heads/main" or "refs/tags/v1.2".
+// String returns "HEAD" or the full name: "refs/heads/main", "refs/tags/v1.2" or
+// "refs/pull/7/head".
 func (r Ref) String() string {
 	switch {
 	case r.IsHEAD():
 		return "HEAD"
+	case r.pull != 0:
+		return "refs/pull/" + strconv.Itoa(r.pull) + "/head"
 	case r.tag != "":
 		return tagsPrefix + r.tag
 	}
 	return headsPrefix + r.branch
 }
 
-// Branch returns a branch's short name, "" for HEAD and tags.
+// Branch returns a branch's short name, "" for all others.
 func (r Ref) Branch() string { return r.branch }
 
-// Tag returns a tag's short name, "" for HEAD and branches.
+// Tag returns a tag's short name, "" for all others.
 func (r Ref) Tag() string { return r.tag }
+
+// PullRequest returns the number of a pull request, 0 for all others.
+func (r Ref) PullRequest() int { return r.pull }
 
 // IsHEAD reports whether r is HEAD, the zero value.
 func (r Ref) IsHEAD() bool { return r == HEAD }
