@@ -18,11 +18,13 @@ type Marks struct {
 	Answered string
 	// Head is the last one of these that was the head of the branch when the image was requested.
 	Head string
+	// Closed: the line is of a pull request that was closed, and no image of it was handed out since.
+	Closed bool
 }
 
 // With returns the marks after the image of a record was handed out or built.
 func (m Marks) With(rec Record, isHead bool) Marks {
-	m.Answered = rec.Mark()
+	m.Answered, m.Closed = rec.Mark(), false
 	if isHead {
 		m.Head = m.Answered
 	}
@@ -49,6 +51,8 @@ func (d *Dir) Marks(line, store string) (m Marks) {
 			m.Answered = mark
 		case "head":
 			m.Head = mark
+		case "closed":
+			m.Closed = true
 		}
 	}
 	return m
@@ -68,6 +72,9 @@ func (d *Dir) PutMarks(line, store string, m Marks) error {
 		}
 	}
 	temp, name := path.Join(dir, tempPrefix+rand.Text()), path.Join(dir, marksFile)
+	if m.Closed {
+		text.WriteString("closed\n")
+	}
 	err = d.root.WriteFile(temp, []byte(text.String()), 0o600)
 	if err == nil {
 		err = d.root.Rename(temp, name)
@@ -90,7 +97,7 @@ func (d *Dir) dropMarks(rec Record) {
 	}
 	switch dir, err := recordFolder(rec.Line, rec.Store); {
 	case err != nil || left == m:
-	case left == Marks{}:
+	case left.Answered == "" && left.Head == "":
 		_ = d.root.Remove(path.Join(dir, marksFile)) // a hint
 	default:
 		_ = d.PutMarks(rec.Line, rec.Store, left)

@@ -56,6 +56,8 @@ type Record struct {
 	Form string `json:"form,omitempty"`
 	// Args are the values of the build arguments.
 	Args map[string]string `json:"args,omitempty"`
+	// PullRequest is the number of the pull request whose head Revision was; 0 for a branch.
+	PullRequest int `json:"pull_request,omitempty"`
 	// Isolation is the token that keeps users of one store apart; "" if there is none.
 	Isolation string `json:"isolation,omitempty"`
 	// Dialect is how the git server was asked, in the resolver's words; "" for the usual way.

@@ -93,9 +93,12 @@ func (c *Caches) Offer(ctx context.Context, req Request, b builder.Builder) *Off
 	return o
 }
 
-// line returns the recipe's line without the labels of the caller. They change nothing of the
-// steps, so builds with different labels use one cache.
-func (o *Offer) line() string { return o.request.Recipe.WithLabels(nil).Line() }
+// line returns the recipe's line without the labels of the caller and the pull request. They change
+// nothing of the steps, so builds with different labels use one cache, and that of a pull request
+// reads its branch's.
+func (o *Offer) line() string {
+	return o.request.Recipe.WithLabels(nil).OfPullRequest(0).Line()
+}
 
 // Imports returns the caches to offer to the builder, those of the caller last.
 func (o *Offer) Imports() []buildkit.CacheEntry { return slices.Concat(o.imports, o.named) }

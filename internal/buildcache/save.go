@@ -31,10 +31,10 @@ const saveStall = 15 * time.Minute
 
 // Save exports the build's cache in the background, if there is anything to export, and repairs the
 // local folder if the builder could not read it. Then the connection is the save's. A failure is
-// logged.
+// logged. Nothing is exported of a pull request: who believes a cache believes all of its authors.
 func (o *Offer) Save(ctx context.Context, res buildkit.Result) {
 	wanted := o.place != Off || len(o.request.Entries.To) > 0
-	if !wanted || res.Graph == nil && res.ImportFailed == nil {
+	if !wanted || o.request.Recipe.PullRequest != 0 || res.Graph == nil && res.ImportFailed == nil {
 		return
 	}
 	s := &save{Offer: *o, result: res}

@@ -12,9 +12,19 @@ type Family struct {
 	Source
 	Platform, Provenance string
 	Trees                bool // images of working trees
+	PullRequest          int  // of its number, 0 for images of the branch
+}
+
+// CacheScope returns what keeps apart what builds of the recipe's pull request leave at a builder,
+// "" for a branch.
+func (r Recipe) CacheScope() string {
+	if r.PullRequest == 0 {
+		return ""
+	}
+	return "pull-" + r.WithLabels(nil).Line()[:12]
 }
 
 // Family returns the family of the recipe's image.
 func (r Recipe) Family() Family {
-	return Family{r.Source(), r.Platform, r.Provenance, r.Tree != ""}
+	return Family{r.Source(), r.Platform, r.Provenance, r.Tree != "", r.PullRequest}
 }

@@ -3,6 +3,7 @@ package recipe
 import (
 	"fmt"
 	"maps"
+	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -22,6 +23,8 @@ const (
 	// LabelTree holds the digest of a working tree, "sha256:<hex>", in place of source and
 	// revision.
 	LabelTree = reservedLabels + "tree"
+	// LabelPullRequest holds the number of the pull request whose head the revision was.
+	LabelPullRequest = reservedLabels + "pull-request"
 )
 
 // reservedLabels is the prefix of Pinion's own labels, present and future.
@@ -35,6 +38,9 @@ func (r Recipe) Labels() map[string]string {
 	if r.Tree != "" {
 		labels[LabelTree] = r.Tree
 		return labels
+	}
+	if r.PullRequest != 0 {
+		labels[LabelPullRequest] = strconv.Itoa(r.PullRequest)
 	}
 	labels[LabelSource], labels[LabelRevision] = r.Repository, r.Revision.String()
 	return labels

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -20,11 +21,17 @@ const DefaultPlatform = "linux/amd64"
 // ever tagged or untagged.
 const Namespace = resolver.LocalPrefix + "/"
 
+// pullPrefix begins the tags of pull requests. Those of commits begin with 12 hex digits.
+const pullPrefix = "pr-"
+
 // Short returns what the tag shows of the commit or the working tree.
 func (r Recipe) Short() string {
 	if r.Tree != "" {
 		digits := strings.TrimPrefix(r.Tree, "sha256:")
 		return "dev-" + digits[:min(12, len(digits))]
+	}
+	if r.PullRequest != 0 {
+		return fmt.Sprintf("%s%d-%s", pullPrefix, r.PullRequest, r.Revision.Short())
 	}
 	return r.Revision.Short()
 }
@@ -35,8 +42,14 @@ func (r Recipe) Reference() string { return r.repository() + ":" + r.Tag() }
 // Tag returns the tag of the pinned name.
 func (r Recipe) Tag() string { return r.Short() + r.suffix() + r.isolation() }
 
-// Latest returns the name of the image that was built last, for users: Pinion never reads it.
-func (r Recipe) Latest() string { return r.repository() + ":" + r.LatestTag() }
+// Latest returns the name of the image that was built last, for users: Pinion never reads it. It is
+// "" for a pull request, whose images never have it.
+func (r Recipe) Latest() string {
+	if r.PullRequest != 0 {
+		return ""
+	}
+	return r.repository() + ":" + r.LatestTag()
+}
 
 // LatestTag returns the tag of Latest.
 func (r Recipe) LatestTag() string { return "latest" + r.suffix() + r.isolation() }
@@ -130,7 +143,7 @@ func FromRecord(rec cache.Record) (r Recipe, ok bool) {
 	r = Recipe{
 		Image: image, Revision: rev, Tree: rec.Tree, Platform: rec.Platform,
 		Repository: rec.Repository, Extra: rec.Labels, Provenance: rec.Provenance, form: rec.Form,
-		Isolation: rec.Isolation,
+		Isolation: rec.Isolation, PullRequest: rec.PullRequest,
 	}
 	return r, ours && len(rec.Key) == hex.EncodedLen(sha256.Size) && r.Reference() == rec.Reference
 }

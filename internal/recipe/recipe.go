@@ -53,6 +53,8 @@ type Recipe struct {
 	// AllowBasePlatform allows a base image of another platform: an image for which it was allowed
 	// is none for which it is not.
 	AllowBasePlatform bool `json:"allow_base_platform,omitempty"`
+	// PullRequest is the number of the pull request whose head Revision is, 0 for a branch.
+	PullRequest int `json:"pull_request,omitempty"`
 	// Isolation is the token that keeps the images of several users of one store apart, or "".
 	Isolation string `json:"isolation,omitempty"`
 
@@ -100,6 +102,13 @@ func (r Recipe) WithProvenance(mode string) Recipe {
 // without one for "". [ParseIsolation] says which are allowed.
 func (r Recipe) WithIsolation(token string) Recipe {
 	r.Isolation = token
+	return r
+}
+
+// OfPullRequest returns the recipe for the head of a pull request, by its number, or for a branch
+// with 0. It shares neither key, line nor a name with that of a branch, also at the same commit.
+func (r Recipe) OfPullRequest(number int) Recipe {
+	r.PullRequest = number
 	return r
 }
 

@@ -9,8 +9,8 @@ import (
 
 // Policy says which images stay.
 type Policy struct {
-	// Keep is how many images of each family stay, in the order of rank. If it is 0, images that
-	// have lost their names go as well.
+	// Keep is how many images of each family stay, in the order of rank; for those of pull requests
+	// it is what their rule says. If it is 0, images that have lost their names go as well.
 	Keep int
 	// Scope is what is considered. Everything else stays, and is not in the report.
 	Scope Scope
@@ -91,28 +91,38 @@ func (s *Survey) prune(ctx context.Context, p Policy) error {
 	return r.removeOldest(ctx, p, s.crowded(ctx, p), "its disk is too full")
 }
 
-// removeOldest removes images, the oldest first, as long as there is too much. A removal may be
-// refused, so that is asked before each.
+// removeOldest removes images, the oldest first, as long as there is too much. Those of pull
+// requests go before all others: no number of them pushes out an image of a branch. A removal may
+// be refused, so that is asked before each.
 func (r remover) removeOldest(
 	ctx context.Context, p Policy, tooMuch func() bool, reason string,
 ) error {
-	for _, h := range slices.Backward(r.holdings) {
-		// Images beyond the newest Keep were tried before, and stay for a reason.
-		if !h.isInStore() || r.mustStay(h) || h.rank >= p.Keep {
-			continue
-		}
-		if !tooMuch() {
-			return nil
-		}
-		if err := r.remove(ctx, h, reason+", and newer ones of its template are kept"); err != nil {
-			return err
+	for _, ofPulls := range []bool{true, false} {
+		for _, h := range slices.Backward(r.holdings) {
+			// Images beyond the newest Keep were tried before, and stay for a reason.
+			if h.isOfPull() != ofPulls || !h.isInStore() || r.mustStay(h) ||
+				h.rank >= r.keepOf(h, p.Keep) {
+				continue
+			}
+			if !tooMuch() {
+				return nil
+			}
+			what := reason + ", and newer ones of its template are kept"
+			if ofPulls {
+				what = reason + ", and images of pull requests go first"
+			}
+			if err := r.remove(ctx, h, what); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
 }
 
 // mustStay reports whether no bound but the number removes the image.
-func (s *Survey) mustStay(h *holding) bool { return h.rank == 0 && s.isCurrent(h) }
+func (s *Survey) mustStay(h *holding) bool {
+	return h.rank == 0 && s.isCurrent(h) && !h.isOfPull()
+}
 
 // decide returns whether an image is removed by its state and its place in the line, and why.
 func (s *Survey) decide(p Policy, h *holding) (reason string, remove bool) {
@@ -127,6 +137,8 @@ func (s *Survey) decide(p Policy, h *holding) (reason string, remove bool) {
 		return "all images of its template are removed", true
 	case h.replaced:
 		return replacedReason, true
+	case h.isOfPull():
+		return s.decidePull(p, h)
 	case h.rank >= p.Keep:
 		return fmt.Sprintf("not among the newest %d of its template", p.Keep), true
 	case p.MaxAge > 0 && p.Now.Sub(h.BuiltAt) > p.MaxAge && !s.mustStay(h):

@@ -21,6 +21,7 @@ func (s *Survey) rank() {
 			marks[line] = s.Dir.Marks(line, h.record.Store)
 		}
 		h.precedence = precedenceOf(h.record, marks[line])
+		h.closed = h.isOfPull() && marks[line].Closed
 		if h.state == intact {
 			families[h.family] = append(families[h.family], h)
 		}

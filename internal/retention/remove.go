@@ -174,7 +174,11 @@ func (r remover) names(h *holding) []string {
 		return []string{h.Reference}
 	}
 	of, _ := recipe.FromRecord(h.record)
-	return []string{of.Latest(), h.Reference, of.TemporaryOf(h.key, r.Owner)}
+	names := []string{h.Reference, of.TemporaryOf(h.key, r.Owner)}
+	if latest := of.Latest(); latest != "" {
+		names = append(names, latest)
+	}
+	return names
 }
 
 // untag removes the names and then the record. The pinned name goes last: as long as it is there,
@@ -226,9 +230,13 @@ func (r remover) untagLatest(ctx context.Context, h *holding) (removed bool, err
 		return false, nil
 	}
 	of, _ := recipe.FromRecord(h.record)
-	img, err := r.Store.Inspect(ctx, of.Latest())
+	latest := of.Latest()
+	if latest == "" {
+		return false, nil
+	}
+	img, err := r.Store.Inspect(ctx, latest)
 	if err == nil && img.ID == h.ID {
-		err = r.Store.Untag(ctx, of.Latest())
+		err = r.Store.Untag(ctx, latest)
 		removed = err == nil
 	}
 	if errors.Is(err, imagestore.ErrUnavailable) {

@@ -27,9 +27,11 @@ type Image struct {
 	Name, Reference, ID string
 	// Revision is the commit, or "" for a working tree, whose digest is Tree.
 	Revision, Tree string
-	Platform       string
-	Size           int64 // bytes, as the store counts
-	BuiltAt        time.Time
+	// PullRequest is the number of the pull request that it was built of, 0 for a branch.
+	PullRequest int
+	Platform    string
+	Size        int64 // bytes, as the store counts
+	BuiltAt     time.Time
 }
 
 // Config is where images and records are.
@@ -46,6 +48,9 @@ type Config struct {
 	// Current are the sources of the templates that can be requested; nil stands for all. Of other
 	// templates nothing must stay.
 	Current map[recipe.Source]bool
+	// Pulls are the rules for images of pull requests, by what they come from. Of a source without
+	// a rule none stays. With nil the rules are not known.
+	Pulls map[recipe.Source]PullRule
 	// ForgetAway treats an image whose own store is away as one that is missing.
 	ForgetAway bool
 }
@@ -71,6 +76,7 @@ type holding struct {
 	oddity     string // why the state is lost or foreign, human-readable
 	rank       int    // place among the intact images of the family, 0 is the first
 	precedence int
+	closed     bool // of a pull request that was closed
 	replaced   bool // a later build of the same recipe has its names
 	tags       []string
 	shares     map[string]int64 // see parts; nil if the store does not tell
@@ -284,5 +290,6 @@ func (s *Survey) user(h *holding) string {
 // imageOf returns what a record says about its image. The size is the store's to say.
 func imageOf(rec cache.Record) Image {
 	return Image{Name: rec.Name, Reference: rec.Reference, ID: rec.ImageID,
-		Revision: rec.Revision, Tree: rec.Tree, Platform: rec.Platform, BuiltAt: rec.BuiltAt}
+		Revision: rec.Revision, Tree: rec.Tree, PullRequest: rec.PullRequest,
+		Platform: rec.Platform, BuiltAt: rec.BuiltAt}
 }

@@ -18,6 +18,8 @@ type FamilyUsage struct {
 	Name, Repository, Platform string
 	// Trees reports whether these are images of working trees.
 	Trees bool
+	// PullRequest is the number of the pull request that they were built of, 0 for a branch.
+	PullRequest int
 	// Images counts all images, and InUse those that a container uses, running or not.
 	Images, InUse     int
 	Size, Reclaimable int64
@@ -27,7 +29,8 @@ type FamilyUsage struct {
 // stay. A build under way may count as left behind, since Look takes no lock.
 func (s *Survey) Usage(keep int) Usage {
 	goes := func(h *holding) bool {
-		return h.isTemporary() || h.isInStore() && h.rank >= keep && s.user(h) == ""
+		return h.isTemporary() || h.isInStore() && s.goes(h, keep) &&
+			s.user(h) == ""
 	}
 	u := Usage{Families: []FamilyUsage{}, Reclaimable: s.freedBy(goes),
 		Size: s.sizeOf(func(h *holding) bool { return h.isTemporary() || h.isInStore() })}
@@ -47,7 +50,7 @@ func (s *Survey) Usage(keep int) Usage {
 			of := func(other *holding) bool { return other.isInStore() && other.family == h.family }
 			u.Families = append(u.Families, FamilyUsage{Name: h.Name,
 				Repository: h.record.Repository, Platform: h.Platform, Trees: h.Tree != "",
-				Size: s.sizeOf(of),
+				PullRequest: h.family.PullRequest, Size: s.sizeOf(of),
 				Reclaimable: s.freedBy(func(other *holding) bool {
 					return other.isTemporary() || of(other) && goes(other)
 				}) - leftovers})
@@ -58,4 +61,9 @@ func (s *Survey) Usage(keep int) Usage {
 		}
 	}
 	return u
+}
+
+// goes reports whether the number of images, or the end of a pull request, removes the image.
+func (s *Survey) goes(h *holding, keep int) bool {
+	return h.closed || h.rank >= s.keepOf(h, keep)
 }

@@ -143,7 +143,7 @@ func expectedID(res buildkit.Result, kind imagestore.Kind) string {
 // moveLatest moves the latest name, which is a convenience: a failure is a warning.
 func (a *Arrival) moveLatest(ctx context.Context, img imagestore.Image) (warnings []string) {
 	latest := a.recipe.Latest()
-	if slices.Contains(img.Tags, latest) {
+	if latest == "" || slices.Contains(img.Tags, latest) {
 		return nil
 	}
 	if err := a.store.Store.Tag(ctx, img.ID, latest); err != nil {

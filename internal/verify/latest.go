@@ -15,7 +15,7 @@ import (
 // hit.
 func (p *Probe) RestoreLatest(ctx context.Context, r recipe.Recipe) (warnings []string) {
 	latest := r.Latest()
-	if slices.Contains(p.found.Tags, latest) {
+	if latest == "" || slices.Contains(p.found.Tags, latest) {
 		return nil
 	}
 	_, err := p.store.Inspect(ctx, latest)

@@ -18,7 +18,7 @@ func (a *Arrival) Record(img Adopted, res buildkit.Result, by buildkit.Info) cac
 		Descriptor: res.Descriptor, Size: img.Size, Layers: img.Layers,
 		Revision: r.Revision.String(), Tree: r.Tree, Repository: r.Repository,
 		Platform: r.Platform, Labels: r.Extra, Provenance: r.Provenance, Form: r.Form(),
-		Isolation: r.Isolation, Args: res.ArgValues(),
+		Isolation: r.Isolation, PullRequest: r.PullRequest, Args: res.ArgValues(),
 		BuiltAt: time.Now().UTC(),
 		Builder: cache.Builder{Kind: string(by.Kind), Endpoint: by.Endpoint, Version: by.Version},
 	}
