@@ -31,9 +31,10 @@ func (s *solve) frontend(
 	if imports := c.BuildOpts().Opts[optCacheImports]; imports != "" {
 		opts[optCacheImports] = imports
 	}
-	res, err := c.Solve(ctx, gateway.SolveRequest{Frontend: frontend, FrontendOpt: opts,
+	res, err := s.runFrontend(ctx, c, gateway.SolveRequest{Frontend: frontend, FrontendOpt: opts,
 		FrontendInputs: inputs})
 	if err != nil {
+		errors.As(err, &s.failed)
 		return nil, err
 	}
 	ref, err := res.SingleRef()
@@ -66,7 +67,9 @@ func (s *solve) frontendOpts(in *inspection) (frontend string, opts map[string]s
 		opts["label:"+k] = v
 	}
 	for k, v := range s.builder.proxies {
-		opts["build-arg:"+k] = v
+		if !s.req.Anonymous || !hasUser(v) {
+			opts["build-arg:"+k] = v
+		}
 	}
 	for _, a := range in.args {
 		opts["build-arg:"+a.Name] = a.Value

@@ -57,6 +57,13 @@ type Request struct {
 	// Token is the credential for Remote's host; empty for none. If it goes with a user name,
 	// AuthHeader is the value of the Authorization header with both, and is sent in its place.
 	Token, AuthHeader string
+	// Anonymous withholds the registry credentials and the proxies with a password from a build
+	// whose author may read neither.
+	Anonymous bool
+	// CacheScope keeps apart what the steps of builds leave at the builder, since who writes to a
+	// cache mount decides what others find there: cache mounts, and with them the results of steps.
+	// It is a host's name of one label; empty means that all builds share them.
+	CacheScope string
 	// AllowedFrontends are image names (without tag) that `# syntax=` may name besides
 	// docker/dockerfile.
 	AllowedFrontends []string

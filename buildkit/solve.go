@@ -187,7 +187,7 @@ func (s *solve) options(export client.ExportEntry) client.SolveOpt {
 		Ref:     identity.NewID(),
 		Session: []session.Attachable{secretsprovider.NewSecretProvider(s.gate)},
 	}
-	if s.builder.registry != nil {
+	if s.builder.registry != nil && !s.req.Anonymous {
 		opt.Session = append(opt.Session, s.builder.registry)
 	}
 	return opt
