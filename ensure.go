@@ -264,12 +264,13 @@ func (o *Orchestrator) explainMoved(ctx context.Context, w work, err error) erro
 // superseded returns the branch's head if it is no longer the recipe's commit, otherwise or if the
 // git server does not say so zero.
 func (o *Orchestrator) superseded(ctx context.Context, w work) git.Revision {
-	if !w.request.followsBranch() {
+	if !w.request.followsHead() {
 		return git.Revision{}
 	}
 	ctx, cancel := context.WithTimeout(ctx, headTimeout)
 	defer cancel()
-	head, err := resolver.HeadOf(ctx, w.from.heads, w.template, w.head.Dialect)
+	head, err := resolver.Commit(ctx, w.from.heads, w.template, w.request.pin.Head(),
+		w.head.Dialect)
 	if err != nil || head.Revision == w.recipe.Revision {
 		return git.Revision{}
 	}

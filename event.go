@@ -76,14 +76,16 @@ type Event struct {
 	AskedBy string `json:"asked_by,omitempty"`
 	// Pinned reports whether the caller chose the commit or a working tree, and did not ask for the
 	// branch's head.
-	Pinned   bool           `json:"pinned,omitempty"`
-	Reason   string         `json:"reason,omitempty"`
-	Cause    string         `json:"-"` // the kind of Reason, see [BuildStatus]
-	Builder  *buildkit.Info `json:"builder,omitempty"`
-	Position int            `json:"position,omitempty"`
-	Step     *Step          `json:"step,omitempty"`
-	Text     string         `json:"text,omitempty"`
-	Bytes    int64          `json:"bytes,omitempty"`
+	Pinned bool `json:"pinned,omitempty"`
+	// PullRequest is the number of the pull request that the build is of; 0 for a branch.
+	PullRequest int            `json:"pull_request,omitempty"`
+	Reason      string         `json:"reason,omitempty"`
+	Cause       string         `json:"-"` // the kind of Reason, see [BuildStatus]
+	Builder     *buildkit.Info `json:"builder,omitempty"`
+	Position    int            `json:"position,omitempty"`
+	Step        *Step          `json:"step,omitempty"`
+	Text        string         `json:"text,omitempty"`
+	Bytes       int64          `json:"bytes,omitempty"`
 	// Elapsed is in milliseconds.
 	Elapsed int64       `json:"elapsed_ms,omitempty"`
 	Image   *Image      `json:"image,omitempty"`
@@ -312,6 +314,8 @@ type BuildStatus struct {
 	// Pinned reports whether the caller chose the commit or a working tree, and did not ask for the
 	// branch's head.
 	Pinned bool `json:"pinned,omitempty"`
+	// PullRequest is the number of the pull request that the build is of; 0 for a branch.
+	PullRequest int `json:"pull_request,omitempty"`
 	// Reason says why the call was not a hit.
 	Reason string `json:"reason,omitempty"`
 	// Cause is the kind of Reason, one of [MissCauses].
@@ -335,6 +339,7 @@ func (s *BuildStatus) observe(e Event) {
 	case EventResolved:
 		s.Revision, s.Prewarmed = e.Revision, e.Prewarmed
 		s.AskedBy, s.Pinned, s.Reason, s.Cause = e.AskedBy, e.Pinned, e.Reason, e.Cause
+		s.PullRequest = e.PullRequest
 	case EventFetching:
 		s.Builder = e.Builder
 	case EventQueued:

@@ -12,6 +12,7 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/buildkit"
 	"git.moleculesai.app/molecule-ai/pinion/cache"
 	"git.moleculesai.app/molecule-ai/pinion/internal/buildcache"
+	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore"
 	"git.moleculesai.app/molecule-ai/pinion/internal/retention"
 	"git.moleculesai.app/molecule-ai/pinion/resolver"
 	"git.moleculesai.app/molecule-ai/pinion/resolver/git"
@@ -41,6 +42,8 @@ const (
 	// LabelTree holds the digest of a working tree, "sha256:<hex>", in place of source and
 	// revision.
 	LabelTree = "app.moleculesai.pinion.tree"
+	// LabelPullRequest holds the number of the pull request whose head the revision was.
+	LabelPullRequest = "app.moleculesai.pinion.pull-request"
 )
 
 // schemaVersion is the version of the JSON form of an [Image].
@@ -61,6 +64,9 @@ type Image struct {
 	ID string `json:"image_id"`
 	// Revision is the commit built; zero in registry mode and for a working tree.
 	Revision git.Revision `json:"revision,omitzero"`
+	// PullRequest is the number of the pull request whose head Revision was, see [AtPullRequest]; 0
+	// for a branch.
+	PullRequest int `json:"pull_request,omitempty"`
 	// Repository is the template's repository as people write it; empty where there is no Revision.
 	Repository string `json:"repository,omitempty"`
 	// Tree is the digest of the working tree that was built ([AtPath]), in the form "sha256:<hex>",
@@ -166,7 +172,7 @@ type Pushed struct {
 // resolution returns the event that says what a request is about.
 func (w work) resolution() Event {
 	e := Event{Type: EventResolved, Name: w.template.Name, Reference: w.recipe.Reference(),
-		Pinned: !w.request.followsBranch()}
+		Pinned: !w.request.followsHead(), PullRequest: w.recipe.PullRequest}
 	if w.tree == nil {
 		e.Revision, e.Prewarmed = w.recipe.Revision, w.request.prewarm
 	}
@@ -194,7 +200,8 @@ func (w work) image(outcome Outcome, rec cache.Record) Image {
 	img := Image{
 		Schema: schemaVersion, Name: w.template.Name, Mode: resolver.ModeLocalBuild,
 		Outcome: outcome, Reference: w.recipe.Reference(), ID: rec.ImageID,
-		Revision: w.recipe.Revision, Repository: w.recipe.Repository, Tree: w.recipe.Tree,
+		PullRequest: w.recipe.PullRequest,
+		Revision:    w.recipe.Revision, Repository: w.recipe.Repository, Tree: w.recipe.Tree,
 		Platform: w.recipe.Platform, ConfigDigest: rec.ConfigDigest,
 		ManifestDigest: rec.ManifestDigest, Descriptor: copyOf(rec.Descriptor),
 		Receipt: Receipt{Args: maps.Clone(rec.Args), Prewarmed: rec.Prewarmed,
@@ -225,6 +232,16 @@ func (w work) receipt(
 	img.Durations.Fetch, img.Durations.Solve = ms(res.FetchTime), ms(res.SolveTime)
 	img.Durations.Deliver = ms(res.DeliverTime)
 	return img
+}
+
+// storeID returns the store's identity, "" if the store fails: the image is there all the same.
+func storeID(ctx context.Context, store *imagestore.Facts) string {
+	// A folder has none before its first image, so what is known is asked again.
+	info, err := store.Store.Info(ctx)
+	if err != nil {
+		return ""
+	}
+	return info.ID
 }
 
 // BuildCheck is what BuildKit remarks on a Dockerfile without failing: a rule of `docker build
@@ -273,7 +290,9 @@ type Built struct {
 	// Revision is the commit, or empty; then Tree is a working tree's digest.
 	Revision string `json:"revision"`
 	Tree     string `json:"tree,omitempty"`
-	Platform string `json:"platform"`
+	// PullRequest is the number of the pull request that the image is of; 0 for a branch.
+	PullRequest int    `json:"pull_request,omitempty"`
+	Platform    string `json:"platform"`
 	// Size in bytes, as the store counts.
 	Size    int64     `json:"size"`
 	BuiltAt time.Time `json:"built_at"`
@@ -303,6 +322,7 @@ func (o *Orchestrator) List(ctx context.Context) ([]Built, error) {
 
 func builtOf(img retention.Image) Built {
 	return Built{Name: img.Name, Reference: img.Reference, ImageID: img.ID,
-		Revision: img.Revision, Tree: img.Tree, Platform: img.Platform, Size: img.Size,
+		Revision: img.Revision, Tree: img.Tree, PullRequest: img.PullRequest,
+		Platform: img.Platform, Size: img.Size,
 		BuiltAt: img.BuiltAt}
 }

@@ -28,7 +28,9 @@ type PruneOptions struct {
 	// Keep is the number of images that stay: of each template, and apart for each platform,
 	// repository or other difference of the recipe except for labels. The image that was requested
 	// last is kept first, then that of the branch's head, the one that was requested last with each
-	// set of labels, and the newest of the others. 0 means [DefaultKeep].
+	// set of labels, and the newest of the others. 0 means [DefaultKeep]. Of a pull request as many
+	// stay as the catalogue says, and none once it is closed. Where the other bounds remove images,
+	// those of pull requests go first.
 	Keep int
 	// MaxSize in bytes, as the store counts, bounds all images that stay. If they take more, the
 	// oldest are removed as well, but never the first of a template in the catalogue. 0 means no
@@ -289,8 +291,10 @@ type TemplateUsage struct {
 	Repository string `json:"repository"`
 	Platform   string `json:"platform"`
 	// Trees reports whether these are images of working trees.
-	Trees  bool `json:"working_trees,omitempty"`
-	Images int  `json:"images"`
+	Trees bool `json:"working_trees,omitempty"`
+	// PullRequest is the number of the pull request that these are images of; 0 for a branch.
+	PullRequest int `json:"pull_request,omitempty"`
+	Images      int `json:"images"`
 	// InUse counts the images that containers use, running or not.
 	InUse       int   `json:"in_use"`
 	Size        int64 `json:"size"`
@@ -323,8 +327,9 @@ func (o *Orchestrator) retention() (retention.Config, error) {
 		return retention.Config{}, imagestore.StoreFailure(err)
 	}
 	dir, err := o.records()
+	from := o.current.Load()
 	return retention.Config{Store: store, Dir: dir, Owner: o.owner, Measure: o.space,
-		Isolation: o.settings.isolation, Current: o.current.Load().sources()}, err
+		Isolation: o.settings.isolation, Current: from.sources(), Pulls: from.pullRules()}, err
 }
 
 // survey looks at all images and records.

@@ -49,7 +49,7 @@ func (o *Orchestrator) local(
 	defer stop()
 	miss := req.bypass()
 	probe := verify.Begin(probing, w.store.Store, o.records, w.recipe,
-		miss.IsHit() && req.followsBranch())
+		miss.IsHit() && req.followsHead())
 	if w, err = o.pin(ctx, w, probe.Dialect()); err != nil {
 		return nil, err
 	}
@@ -65,12 +65,12 @@ func (o *Orchestrator) local(
 	}
 	if miss.IsHit() {
 		o.logHit(w)
-		probe.Mark(rec, req.followsBranch())
+		probe.Mark(rec, req.followsHead())
 		if w.tree == nil {
 			probe.LearnDialect(ctx, w.head.Dialect)
 		}
 		img := w.image(OutcomeHit, rec)
-		if req.followsBranch() {
+		if req.followsHead() {
 			img.Warnings = append(img.Warnings, probe.RestoreLatest(ctx, w.recipe)...)
 		}
 		return o.withPush(w, o.builds.hit(ctx, req, w.resolution(), img)), nil
@@ -106,6 +106,9 @@ func (o *Orchestrator) prepare(
 			fmt.Errorf("%w: a commit and a working tree were asked for; give one of them",
 				ErrInvalidInput)
 	}
+	if err := req.checkPullRequest(t); err != nil {
+		return work{}, err
+	}
 	store, err := o.store()
 	if err != nil {
 		return work{}, imagestore.StoreFailure(err)
@@ -116,7 +119,8 @@ func (o *Orchestrator) prepare(
 	if err != nil {
 		return work{}, err
 	}
-	w.recipe = o.recipe(t, platform).WithLabels(req.labels).WithProvenance(string(provenance))
+	w.recipe = o.recipe(t, platform).WithLabels(req.labels).WithProvenance(string(provenance)).
+		OfPullRequest(req.pin.PullRequest)
 	if req.isTree {
 		w.recipe = w.recipe.OfTree(recipe.UnknownTree)
 	}
@@ -213,13 +217,16 @@ func (o *Orchestrator) buildLocked(
 	before := <-predecessor
 	moved = o.startSuperseded(ctx, w)
 	adopting, s := span.Start(ctx, spanAdopt)
-	got, err := arrival.Adopt(adopting, res, w.request.followsBranch())
+	got, err := arrival.Adopt(adopting, res, w.request.followsHead())
 	if s.End(err); err != nil {
 		return Image{}, nil, err
 	}
 	rec := arrival.Record(got, res, bk.Info())
 	rec.StoreID = storeID(ctx, w.store)
 	rec.Name, rec.Ref, rec.Prewarmed = w.template.Name, w.template.RefName(), w.request.prewarm
+	if w.request.isPull {
+		rec.Ref = w.head.Ref.String()
+	}
 	rec.Dialect = w.head.Dialect.String()
 	rec.Checks = recordChecks(b.found())
 	img = w.receipt(rec, res, bk.Info(), offer)
@@ -241,16 +248,6 @@ func (o *Orchestrator) connectFor(ctx context.Context, w work) (_ builder.Connec
 		s.Text("pinion.builder.version", bk.Info().Version)
 	}
 	return bk, err
-}
-
-// storeID returns the store's identity, "" if the store fails: the image is there all the same.
-func storeID(ctx context.Context, store *imagestore.Facts) string {
-	// A folder has none before its first image, so what is known is asked again.
-	info, err := store.Store.Info(ctx)
-	if err != nil {
-		return ""
-	}
-	return info.ID
 }
 
 // checkProvenance refuses before the build what the store cannot hold after it.
@@ -294,7 +291,8 @@ func (o *Orchestrator) solve(
 		Subdir: t.Subdir, Dockerfile: t.Dockerfile, Target: t.Target, Platform: platform,
 		KeepGitDir: t.KeepGitDir, Submodules: t.Submodules, LFS: w.from.lfs(t),
 		AllowBasePlatform: t.AllowBasePlatform,
-		Args:              t.Args, OnArgs: o.noticeArgs(t.Name, b),
+		Anonymous:         w.request.isPull && !t.PullRequests.Credentials, CacheScope: r.CacheScope(),
+		Args: t.Args, OnArgs: o.noticeArgs(t.Name, b),
 		Labels: r.Labels(), Provenance: buildkit.Provenance(r.Provenance),
 		Reference: arrival.Name(), Name: r.Reference(),
 		Token: cred.Token, AuthHeader: cred.Header(), AllowedFrontends: o.frontends(w),
@@ -327,7 +325,7 @@ func (o *Orchestrator) remember(
 		err = dir.Put(rec)
 	}
 	if err == nil {
-		verify.MarkBuilt(dir, rec, w.request.followsBranch())
+		verify.MarkBuilt(dir, rec, w.request.followsHead())
 	}
 	s.End(err)
 	if err = failpoint.At(ctx, failpoint.Recorded, err); err != nil {

@@ -262,7 +262,7 @@ func (o *Orchestrator) push(
 	defer unlock()
 	repository := strings.TrimSuffix(registryName(w.request.pushTo, w.template.Name), ":latest")
 	names := publish.Names{Pinned: repository + ":" + w.recipe.Tag()}
-	if w.request.pin.Revision.IsZero() {
+	if w.request.pin.Revision.IsZero() && !w.request.isPull {
 		names.Latest = repository + ":" + w.recipe.LatestTag()
 	}
 	begun := time.Now()

@@ -12,6 +12,7 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/buildkit"
 	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore"
 	"git.moleculesai.app/molecule-ai/pinion/internal/recipe"
+	"git.moleculesai.app/molecule-ai/pinion/internal/retention"
 	"git.moleculesai.app/molecule-ai/pinion/internal/verify"
 	"git.moleculesai.app/molecule-ai/pinion/resolver"
 	"git.moleculesai.app/molecule-ai/pinion/resolver/git"
@@ -23,6 +24,7 @@ type EnsureOption func(*request)
 // request is what one caller asks for besides the name.
 type request struct {
 	pin     resolver.Pin // zero for the branch's head
+	isPull  bool         // of a pull request
 	isTree  bool
 	path    string // of the working tree
 	prewarm bool
@@ -55,7 +57,16 @@ func newRequest(opts []EnsureOption) (r request) {
 // AtRevision asks for a commit instead of the branch's head. The commit must be on the template's
 // branch, as the git server's API shows it, unless anyRevision is true.
 func AtRevision(rev git.Revision, anyRevision bool) EnsureOption {
-	return func(r *request) { r.pin = resolver.Pin{Revision: rev, OffBranch: anyRevision} }
+	return func(r *request) { r.pin.Revision, r.pin.OffBranch = rev, anyRevision }
+}
+
+// AtPullRequest asks for the head of a pull request, by its number, instead of the branch's. The
+// template must allow that in the catalogue. The image has a key, a record and a name of its own,
+// pr-<number>-<commit>, also where the branch has the same commit, and is never latest. The build
+// neither sees the credentials of registries, unless the catalogue allows that, nor leaves anything
+// in a cache that others read. With [AtRevision] the commit must be the head at the moment.
+func AtPullRequest(number int) EnsureOption {
+	return func(r *request) { r.isPull, r.pin.PullRequest = true, number }
 }
 
 // AtPath asks for the working tree whose root is the folder dir, instead of a commit: to try a
@@ -138,13 +149,13 @@ func AskedBy(who string) EnsureOption { return func(r *request) { r.askedBy = wh
 // slow f delays its own caller alone.
 func OnEvent(f func(Event)) EnsureOption { return func(r *request) { r.onEvent = f } }
 
-// followsBranch reports whether the caller asked for the branch's head, and not for a commit or a
-// working tree.
-func (r request) followsBranch() bool { return r.pin.Revision.IsZero() && !r.isTree }
+// followsHead reports whether the caller asked for the head of the branch or of a pull request, and
+// not for a commit or a working tree.
+func (r request) followsHead() bool { return r.pin.Revision.IsZero() && !r.isTree }
 
 // shapesBuild reports whether the caller chose what is built or how.
 func (r request) shapesBuild() bool {
-	return r.noCache || !r.followsBranch() ||
+	return r.noCache || r.isPull || !r.followsHead() ||
 		len(r.labels)+len(r.attest)+len(r.cacheFrom)+len(r.cacheTo) > 0
 }
 
@@ -162,7 +173,7 @@ func (r request) bypass() verify.Miss {
 
 // sharing returns the key under which calls for the same work share a build.
 func (r request) sharing(key string) string {
-	return fmt.Sprintf("%s branch=%t %#v", key, r.followsBranch(), r.workOptions)
+	return fmt.Sprintf("%s branch=%t %#v", key, r.followsHead(), r.workOptions)
 }
 
 // provenance returns the mode that was asked for; the last entry counts.
@@ -217,4 +228,72 @@ func MissCauses() (all []string) {
 		all = append(all, string(c))
 	}
 	return all
+}
+
+// checkPullRequest refuses a pull request that the template does not allow, and what does not go
+// with one.
+func (r request) checkPullRequest(t resolver.Template) error {
+	switch {
+	case !r.isPull:
+		return nil
+	case t.PullRequests == nil:
+		return fmt.Errorf("%w: the catalogue does not allow pull requests of %s: its entry has no "+
+			"pull_requests", ErrInvalidInput, t.Name)
+	case r.isTree:
+		return fmt.Errorf("%w: a pull request and a working tree were asked for; give one of them",
+			ErrInvalidInput)
+	case r.pin.OffBranch:
+		return fmt.Errorf("%w: the commit of a pull request is its head, and no other", ErrInvalidInput)
+	case len(r.cacheTo) > 0:
+		return fmt.Errorf("%w: the cache of a pull request is not saved, since whoever reads it "+
+			"believes the author", ErrInvalidInput)
+	}
+	_, err := git.PullRequest(r.pin.PullRequest)
+	return err
+}
+
+// PullRequests says which pull requests of a template are built.
+type PullRequests = resolver.PullRequests
+
+// PullRequests returns the catalogue's rules for pull requests of a template, and false if none is
+// built. It contacts nothing.
+func (o *Orchestrator) PullRequests(name string) (PullRequests, bool) {
+	t, err := o.current.Load().catalogue.Template(name)
+	if err != nil || t.PullRequests == nil || o.source.Mode == resolver.ModeRegistry {
+		return PullRequests{}, false
+	}
+	return *t.PullRequests, true
+}
+
+// ClosePullRequest notes that a pull request was closed or merged: [Orchestrator.Prune] removes its
+// images, unless one is requested again. A failure is an [*Error].
+func (o *Orchestrator) ClosePullRequest(ctx context.Context, name string, number int) error {
+	t, err := o.current.Load().catalogue.Template(name)
+	if err != nil {
+		return fail(ctx, name, err)
+	}
+	dir, err := o.records()
+	if err == nil {
+		err = retention.ClosePull(dir, recipe.New(t, "").Source(), number)
+	}
+	if err != nil {
+		return fail(ctx, name, err)
+	}
+	return nil
+}
+
+// pullRules returns how long images of pull requests stay, or nil if that is not known because an
+// entry of the config file is wrong.
+func (f *templates) pullRules() map[recipe.Source]retention.PullRule {
+	if len(f.catalogue.Problems()) > 0 {
+		return nil
+	}
+	rules := map[recipe.Source]retention.PullRule{}
+	for _, name := range f.catalogue.Names() {
+		if t, err := f.catalogue.Template(name); err == nil && t.PullRequests != nil {
+			rules[recipe.New(t, "").Source()] = retention.PullRule{Keep: t.PullRequests.Keep,
+				MaxAge: t.PullRequests.MaxAge}
+		}
+	}
+	return rules
 }

@@ -30,6 +30,8 @@ type Resolution struct {
 	// so are Repository and Revision.
 	Ref      string       `json:"ref,omitempty"`
 	Revision git.Revision `json:"revision,omitzero"`
+	// PullRequests reports whether pull requests are built, see [AtPullRequest].
+	PullRequests bool `json:"pull_requests,omitempty"`
 	// Digest is that of the manifest which Reference names in the registry, from
 	// [Orchestrator.Head] in registry mode alone.
 	Digest string `json:"digest,omitempty"`
@@ -53,6 +55,7 @@ func (o *Orchestrator) Templates() []Resolution {
 			r.Reference = o.source.Reference(name)
 		default:
 			r.Repository, r.Ref, r.Revision = t.Remote.String(), t.RefName(), t.Revision
+			r.PullRequests = t.PullRequests != nil
 		}
 		list = append(list, r)
 	}
