@@ -150,8 +150,10 @@ func AskedBy(who string) EnsureOption { return func(r *request) { r.askedBy = wh
 func OnEvent(f func(Event)) EnsureOption { return func(r *request) { r.onEvent = f } }
 
 // followsHead reports whether the caller asked for the head of the branch or of a pull request, and
-// not for a commit or a working tree.
-func (r request) followsHead() bool { return r.pin.Revision.IsZero() && !r.isTree }
+// not for a commit or a working tree. The commit of a pull request is always its head.
+func (r request) followsHead() bool {
+	return !r.isTree && (r.isPull || r.pin.Revision.IsZero())
+}
 
 // shapesBuild reports whether the caller chose what is built or how.
 func (r request) shapesBuild() bool {

@@ -42,7 +42,7 @@ var floors = [][]string{
 		"cmd/internal/daemon/serve", "cmd/internal/forge", "cmd/internal/notify",
 		"cmd/internal/server",
 	},
-	{"cmd/internal/tidy", "cmd/internal/watch"},
+	{"cmd/internal/pulls", "cmd/internal/tidy", "cmd/internal/watch"},
 	{
 		"cmd/pinion/internal/cli/envdoc", "cmd/pinion/internal/cli/flags",
 		"cmd/pinion/internal/cli/output", "cmd/pinion/internal/cli/remote",

@@ -13,6 +13,10 @@ import (
 // contextPrefix is what the contexts of all statuses begin with.
 const contextPrefix = "pinion/"
 
+// pullSuffix ends the contexts of pull requests. A template's name has no slash, so no branch has
+// such a context, and neither hides the state of the other at a commit that both have.
+const pullSuffix = "/pull"
+
 func isHit(b pinion.BuildStatus) bool {
 	return b.Image != nil && b.Image.Outcome == pinion.OutcomeHit
 }
@@ -20,6 +24,9 @@ func isHit(b pinion.BuildStatus) bool {
 // statusOf returns what a build says of its commit.
 func (r *Reporter) statusOf(b pinion.BuildStatus) status {
 	s := status{revision: b.Revision, context: contextPrefix + b.Name, page: r.Page(b.ID)}
+	if b.PullRequest != 0 {
+		s.context += pullSuffix
+	}
 	took := b.Ended.Sub(b.Started).Round(time.Second).String()
 	switch {
 	case b.Ended.IsZero():

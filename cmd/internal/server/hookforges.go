@@ -16,8 +16,8 @@ import (
 type hookForge struct {
 	name  string // the last element of the route
 	event string // the header with the kind of event
-	// pushes are the kinds of events that are read. All others are answered and ignored.
-	pushes []string
+	// pushes and pulls are the kinds of events that are read. All others are answered and ignored.
+	pushes, pulls []string
 	// ping is a kind of event that comes without a proof; "" for none.
 	ping string
 	// proofs are headers with a proof that the sender has the secret. The first that is there
@@ -29,6 +29,8 @@ type hookForge struct {
 	// forms reports whether the event may be in a form, as its field payload.
 	forms bool
 	read  func(event []byte) (push, error)
+	// readPull reads an event of that kind of pulls.
+	readPull func(event []byte, kind string) (PullRequestEvent, error)
 }
 
 // hookProof is a header with a signature, or with the secret itself.
@@ -61,18 +63,21 @@ func hookForges() []hookForge {
 	}
 	return []hookForge{
 		{name: "gitea", event: "X-Gitea-Event", pushes: []string{"push"}, forms: true,
-			read: readPush, proofs: []hookProof{{header: "X-Gitea-Signature"}}},
+			read: readPush, pulls: []string{"pull_request"}, readPull: readPull, proofs: []hookProof{{header: "X-Gitea-Signature"}}},
 		{name: "forgejo", event: "X-Forgejo-Event", pushes: []string{"push"}, forms: true,
-			read: readPush, proofs: []hookProof{{header: "X-Forgejo-Signature"},
+			read: readPush, pulls: []string{"pull_request"}, readPull: readPull, proofs: []hookProof{{header: "X-Forgejo-Signature"},
 				{header: "X-Gitea-Signature"}, sha256Of("X-Hub-Signature-256")}},
 		{name: "github", event: "X-GitHub-Event", pushes: []string{"push"}, forms: true,
-			read: readPush, proofs: []hookProof{sha256Of("X-Hub-Signature-256")}},
+			read: readPush, pulls: []string{"pull_request"}, readPull: readPull, proofs: []hookProof{sha256Of("X-Hub-Signature-256")}},
 		{name: "gitlab", event: "X-Gitlab-Event", pushes: []string{"Push Hook", "Tag Push Hook"},
 			proofs:   []hookProof{{header: "X-Gitlab-Token", isToken: true}},
-			delivery: "Idempotency-Key", read: readGitLabPush},
+			delivery: "Idempotency-Key", read: readGitLabPush,
+			pulls: []string{"Merge Request Hook"}, readPull: readGitLabPull},
 		{name: "bitbucket", event: "X-Event-Key", ping: "diagnostics:ping",
 			pushes: []string{"repo:push", "repo:refs_changed"},
-			proofs: []hookProof{sha256Of("X-Hub-Signature")}, read: readBitbucketPush},
+			proofs: []hookProof{sha256Of("X-Hub-Signature")}, read: readBitbucketPush,
+			pulls: []string{"pr:opened", "pr:from_ref_updated", "pr:merged", "pr:declined",
+				"pr:deleted"}, readPull: readBitbucketPull},
 	}
 }
 

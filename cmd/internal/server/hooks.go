@@ -23,7 +23,7 @@ const maxDeliveries = 1024
 type signature = [sha256.Size]byte
 
 // hook receives the webhooks of forges. A push event only causes a look-up of the branch at the git
-// server; nothing else in it is trusted.
+// server; nothing else in it is trusted. Of an event of a pull request, whose it is.
 type hook struct {
 	secret []byte
 	notify NotifyFunc
@@ -143,12 +143,21 @@ func (s *Server) receive(f hookForge) http.HandlerFunc {
 		switch {
 		case err != nil:
 			s.writeProblem(w, r, badSignature(f))
-		case !f.isPush(r):
-			w.WriteHeader(http.StatusNoContent)
-		default:
+		case f.isPush(r):
 			s.pushed(w, r, f, event)
+		case f.isPull(r) && s.pulls != nil:
+			s.pullRequest(w, r, f, event)
+		default:
+			w.WriteHeader(http.StatusNoContent)
 		}
 	}
+}
+
+func notInCatalogue(repository string) *problem {
+	return refusal(http.StatusNotFound, "not-in-catalogue",
+		"No template follows a branch of this repository",
+		fmt.Sprintf("add a template with the repository %s to the catalogue, or remove the webhook",
+			repository))
 }
 
 // pushed handles a push event.
@@ -172,10 +181,7 @@ func (s *Server) pushed(w http.ResponseWriter, r *http.Request, f hookForge, eve
 	at := s.clean(p.repository)
 	switch {
 	case !known:
-		s.writeProblem(w, r, refusal(http.StatusNotFound, "not-in-catalogue",
-			"No template follows a branch of this repository",
-			fmt.Sprintf("add a template with the repository %s to the catalogue, or remove the "+
-				"webhook", at)))
+		s.writeProblem(w, r, notInCatalogue(at))
 	case len(names) == 0:
 		w.WriteHeader(http.StatusNoContent)
 	default:

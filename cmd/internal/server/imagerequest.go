@@ -17,6 +17,7 @@ type imageRequest struct {
 	AnyRevision bool   `json:"any_revision"`
 	Pull        bool   `json:"pull"`
 	NoCache     bool   `json:"no_cache"`
+	PullRequest int    `json:"pull_request"`
 }
 
 // readImageRequest accepts an empty body, or one object without unknown members.
@@ -27,8 +28,14 @@ func readImageRequest(r *http.Request) (req imageRequest, p *problem) {
 	if req.AnyRevision && req.Revision == "" {
 		return req, badRequest("any_revision requires revision")
 	}
+	if req.AnyRevision && req.PullRequest != 0 {
+		return req, badRequest("any_revision excludes pull_request")
+	}
 	return req, nil
 }
+
+// isHead reports whether the request is for the head of the branch or of a pull request.
+func (q imageRequest) isHead() bool { return q.Revision == "" || q.PullRequest != 0 }
 
 // readObject reads a body of one object without unknown members. An empty body changes nothing.
 func readObject(r *http.Request, into any) *problem {
@@ -53,6 +60,12 @@ func (q imageRequest) options() (opts []pinion.EnsureOption, p *problem) {
 			return nil, badRequest("revision: " + err.Error())
 		}
 		opts = append(opts, pinion.AtRevision(rev, q.AnyRevision))
+	}
+	if q.PullRequest != 0 {
+		if _, err := git.PullRequest(q.PullRequest); err != nil {
+			return nil, badRequest(err.Error())
+		}
+		opts = append(opts, pinion.AtPullRequest(q.PullRequest))
 	}
 	if q.Pull {
 		opts = append(opts, pinion.Pull())

@@ -58,7 +58,7 @@ func (s *Server) ensureImage(w http.ResponseWriter, r *http.Request) (outcome st
 	if p != nil {
 		return "", p
 	}
-	return s.start(w, r, r.PathValue("name"), opts, req.Revision == "", patience)
+	return s.start(w, r, r.PathValue("name"), opts, req.isHead(), patience)
 }
 
 // start looks for an image, joins or begins its build, and answers. head reports whether the
@@ -85,7 +85,9 @@ func (s *Server) start(
 	if s.metrics.countLookup(c, err); err != nil {
 		return s.startFailure(ctx, err)
 	}
-	s.observer(name)
+	if c.Status().PullRequest == 0 {
+		s.observer(name)
+	}
 	if c.Hit() {
 		return s.result(ctx, w, c)
 	}

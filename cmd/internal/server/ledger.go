@@ -32,7 +32,7 @@ type ledger struct {
 
 type entry struct {
 	build Build
-	// head is set if the request was for the branch's head, not for a given commit.
+	// head is set if the request was for the head of the branch or of a pull request.
 	head         bool
 	supersededBy git.Revision
 	interests    map[string]interest
@@ -53,8 +53,8 @@ func newLedger(
 		entries: map[string]*entry{}}
 }
 
-// add enters a build, unless it is in the ledger. If it is of the branch's head, add marks the
-// template's builds of older heads as superseded. The look-up that found the head began at start.
+// add enters a build, unless it is in the ledger. If it is of the head of the branch or of a pull
+// request, add marks the builds of older heads of the same as superseded. The look-up that found the head began at start.
 func (l *ledger) add(b Build, head bool, start time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -62,7 +62,7 @@ func (l *ledger) add(b Build, head bool, start time.Time) {
 		return
 	}
 	if s := b.Status(); head {
-		l.markLocked(s.Name, s.Revision, start)
+		l.markLocked(s.Name, s.PullRequest, s.Revision, start)
 	}
 	e := &entry{build: b, head: head, interests: map[string]interest{},
 		ended: make(chan struct{})}
@@ -84,15 +84,15 @@ func (l *ledger) add(b Build, head bool, start time.Time) {
 func (l *ledger) markSuperseded(name string, rev git.Revision, start time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.markLocked(name, rev, start)
+	l.markLocked(name, 0, rev, start)
 }
 
 // markLocked marks the builds that started before the look-up. It skips later ones: of two
 // concurrent look-ups either may have seen the newer head. The caller holds mu.
-func (l *ledger) markLocked(name string, rev git.Revision, start time.Time) {
+func (l *ledger) markLocked(name string, pull int, rev git.Revision, start time.Time) {
 	for _, e := range l.order {
-		if s := e.build.Status(); e.head && !e.done && s.Name == name && s.Revision != rev &&
-			s.Started.Before(start) {
+		if s := e.build.Status(); e.head && !e.done && s.Name == name && s.PullRequest == pull &&
+			s.Revision != rev && s.Started.Before(start) {
 			e.supersededBy = rev
 		}
 	}

@@ -38,8 +38,8 @@ func endedAlready() *problem {
 		"only a build that runs can be stopped")
 }
 
-// retry asks again for the template of a build: for the branch's head, or the commit that its
-// caller had chosen. It repeats no other options.
+// retry asks again for the template of a build: for the head of the branch or of the pull request,
+// or the commit that its caller had chosen. It repeats no other options.
 func (s *Server) retry(w http.ResponseWriter, r *http.Request) {
 	b, err := s.show(r.Context(), r.PathValue("id"))
 	if err != nil {
@@ -54,6 +54,8 @@ func (s *Server) retry(w http.ResponseWriter, r *http.Request) {
 		return
 	case b.Pinned:
 		opts = append(opts, pinion.AtRevision(b.Revision, s.anyRevision))
+	case b.PullRequest != 0:
+		opts = append(opts, pinion.AtPullRequest(b.PullRequest))
 	}
 	outcome, p := s.start(w, r, b.Name, opts, !b.Pinned, 0)
 	if p != nil {

@@ -27,6 +27,7 @@ type Server struct {
 	fixed        access.List        // callers with the tokens of options
 	named        func() access.List // nil without others
 	hook         *hook              // nil without webhooks
+	pulls        PullRequestFunc    // nil if pull requests are not built
 	history      History            // nil without one
 	// anyRevision lets callers request commits that are not on the template's branch.
 	anyRevision bool
@@ -188,12 +189,27 @@ func (s *Server) stop(ctx context.Context, drain time.Duration) {
 // Warm starts a build of a template before anyone has requested its image. A hit has no build. The
 // server cancels these builds, like all others, when it ends.
 func (s *Server) Warm(ctx context.Context, name string) (Call, error) {
+	return s.warm(ctx, name, "watch")
+}
+
+// WarmPullRequest is [Server.Warm] for the head of a pull request, which must be that commit.
+func (s *Server) WarmPullRequest(
+	ctx context.Context, name string, number int, head git.Revision,
+) (Call, error) {
+	return s.warm(ctx, name, "a webhook", pinion.AtPullRequest(number),
+		pinion.AtRevision(head, false))
+}
+
+func (s *Server) warm(
+	ctx context.Context, name, asker string, opts ...pinion.EnsureOption,
+) (Call, error) {
 	if !s.gate.enter() {
 		return nil, errors.New("the server is shutting down")
 	}
 	defer s.gate.leave()
 	start := time.Now()
-	c, err := s.orchestrator.Start(ctx, name, pinion.Prewarm(), pinion.AskedBy("watch"))
+	c, err := s.orchestrator.Start(ctx, name, append(opts, pinion.Prewarm(),
+		pinion.AskedBy(asker))...)
 	if s.metrics.countLookup(c, err); err != nil {
 		return c, err
 	}

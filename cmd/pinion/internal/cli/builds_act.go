@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"strconv"
 
 	"github.com/spf13/cobra"
 
@@ -102,6 +103,8 @@ ID of the new build is printed.`,
 					pinion.ErrInvalidInput, b.Name)
 			case b.Pinned:
 				line = append(line, "--sha", b.Revision.String())
+			case b.PullRequest != 0:
+				line = append(line, "--pull-request", strconv.Itoa(b.PullRequest))
 			}
 			if err := again.ParseFlags(line); err != nil {
 				return err

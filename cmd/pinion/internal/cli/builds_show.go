@@ -112,6 +112,9 @@ func (a *app) showBuild(ctx context.Context, from builds, b history.Build, forma
 	if !b.Revision.IsZero() {
 		fields = append(fields, [2]string{"Commit", b.Revision.String()})
 	}
+	if b.PullRequest != 0 {
+		fields = append(fields, [2]string{"Pull request", strconv.Itoa(b.PullRequest)})
+	}
 	for _, f := range [][2]string{{"No hit", b.Reason}, {"Builder", builderOf(b)},
 		{"Superseded", superseded(b)}} {
 		if f[1] != "" {

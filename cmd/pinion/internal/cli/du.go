@@ -65,6 +65,9 @@ func (a *app) printDiskUsage(w io.Writer, u pinion.DiskUsage) error {
 		if t.Trees {
 			name += " (working trees)"
 		}
+		if t.PullRequest != 0 {
+			name += fmt.Sprintf(" (pull request %d)", t.PullRequest)
+		}
 		rows = append(rows, []string{
 			a.clean(name), a.clean(t.Platform), strconv.Itoa(t.Images), strconv.Itoa(t.InUse),
 			output.Size(t.Size), output.Size(t.Reclaimable),

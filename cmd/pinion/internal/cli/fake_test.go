@@ -87,7 +87,13 @@ func (f *fake) Ensure(
 func (f *fake) Start(context.Context, string, ...pinion.EnsureOption) (*pinion.Call, error) {
 	return nil, f.err
 }
-func (f *fake) Templates() []pinion.Resolution    { return nil }
+func (f *fake) Templates() []pinion.Resolution { return nil }
+func (f *fake) PullRequests(string) (pinion.PullRequests, bool) {
+	return pinion.PullRequests{}, false
+}
+
+func (f *fake) ClosePullRequest(context.Context, string, int) error { return nil }
+
 func (f *fake) Forge(string) (pinion.Forge, bool) { return pinion.Forge{}, false }
 func (f *fake) Reload() error                     { return f.err }
 func (f *fake) Ready(context.Context) error       { return f.err }

@@ -45,6 +45,8 @@ type Orchestrator interface {
 	Resolve(ctx context.Context, name string) (pinion.Resolution, error)
 	Head(ctx context.Context, name string) (pinion.Resolution, error)
 	Forge(name string) (pinion.Forge, bool)
+	PullRequests(name string) (pinion.PullRequests, bool)
+	ClosePullRequest(ctx context.Context, name string, number int) error
 	Bake(ctx context.Context, names ...string) (pinion.BakeFile, error)
 	Prune(ctx context.Context, opts pinion.PruneOptions) (pinion.PruneReport, error)
 	Reset(ctx context.Context, opts pinion.ResetOptions) (pinion.PruneReport, error)

@@ -9,20 +9,24 @@ import (
 
 	"git.moleculesai.app/molecule-ai/pinion"
 	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/history"
+	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/pulls"
 	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/server"
 	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/watch"
 	"git.moleculesai.app/molecule-ai/pinion/resolver/git"
 )
 
-// serveAndWatch serves requests and follows heads until ctx ends.
+// serveAndWatch serves requests and follows heads, and pull requests that webhooks report, until ctx
+// ends.
 func (a *app) serveAndWatch(
 	ctx context.Context, s *session, f *serveFlags, hidden secrets, opts []server.Option,
 	listeners []net.Listener,
 ) error {
 	w := watch.New(s, s.Templates(), f.interval, s.log, watch.WithFailed(s.failed))
 	opts = append(opts, server.WithObserver(w.Follow), server.WithWatchState(w.State))
+	p := pulls.New(s, s.log)
 	if hidden.hook != "" {
-		opts = append(opts, server.WithHook(hidden.hook, w.Pushed))
+		opts = append(opts, server.WithHook(hidden.hook, w.Pushed),
+			server.WithPullRequests(p.Reported))
 	}
 	srv := server.New(s, opts...)
 	for _, name := range f.warm {
@@ -31,12 +35,13 @@ func (a *app) serveAndWatch(
 	defer s.reloads(ctx, func() { w.Update(s.Templates()) })()
 	watching, stop := context.WithCancel(ctx)
 	defer stop()
-	var both sync.WaitGroup
-	both.Go(func() { followBuilt(watching, s, w) })
-	both.Go(func() { w.Run(watching, srv) })
+	var all sync.WaitGroup
+	all.Go(func() { followBuilt(watching, s, w) })
+	all.Go(func() { w.Run(watching, srv) })
+	all.Go(func() { p.Run(watching, srv) })
 	err := srv.Serve(ctx, f.drain, listeners...)
 	stop()
-	both.Wait()
+	all.Wait()
 	return err
 }
 
@@ -70,6 +75,8 @@ func followBuilt(ctx context.Context, s *session, w *watch.Watcher) {
 			"requested and named templates are followed: %v", err))
 	}
 	for _, b := range built {
-		w.Follow(b.Name)
+		if b.PullRequest == 0 {
+			w.Follow(b.Name)
+		}
 	}
 }

@@ -23,6 +23,8 @@ type Ensure struct {
 	allowAnySHA bool
 	path        string
 	pathSet     bool
+	pullRequest int
+	pullReqSet  bool
 	pull        bool
 	noCache     bool
 	labels      []string
@@ -60,7 +62,8 @@ func (f *Ensure) Register(cmd *cobra.Command) {
 	fs.StringArrayVar(&f.buildArgs, "build-arg", nil, "")
 	_ = fs.MarkHidden("build-arg") // it fails only for a flag that does not exist
 	fs.BoolVar(&f.push, "push", false,
-		"also push the image to --registry, under its commit and, without --sha, as latest")
+		"also push the image to --registry, under its commit and, without --sha and "+
+			"--pull-request, as latest")
 	fs.StringVar(&f.registry, "registry", "",
 		"registry `prefix` for --push, which others set as MOLECULE_IMAGE_REGISTRY")
 }
@@ -75,6 +78,9 @@ func (f *Ensure) RegisterSource(cmd *cobra.Command) {
 	fs.StringVar(&f.path, "path", "",
 		"build the working tree in this `folder`, the repository's root, instead of a commit; "+
 			"for one name only")
+	fs.IntVar(&f.pullRequest, "pull-request", 0,
+		"build the head of the pull request with this `number`, which the config file must allow; "+
+			"for one name only")
 	fs.BoolVar(&f.pull, "pull", false,
 		"check the registries for newer images, including those in FROM")
 	fs.BoolVar(&f.noCache, "no-cache", false, "run every step of the Dockerfile again")
@@ -83,6 +89,7 @@ func (f *Ensure) RegisterSource(cmd *cobra.Command) {
 // NoteSet records which flags were set explicitly. It must be called after parsing.
 func (f *Ensure) NoteSet(fs *pflag.FlagSet) {
 	f.progressSet, f.pathSet = fs.Changed("progress"), fs.Changed("path")
+	f.pullReqSet = fs.Changed("pull-request")
 }
 
 // JSON reports whether results are printed as JSON.
@@ -102,6 +109,8 @@ func (f *Ensure) CheckNames(names int) error {
 		return Errorf("--sha is a commit of one template, not of %d", names)
 	case f.pathSet && names > 1:
 		return Errorf("--path is the working tree of one template, not of %d", names)
+	case f.pullReqSet && names > 1:
+		return Errorf("--pull-request is one of one template, not of %d", names)
 	}
 	return nil
 }
@@ -120,6 +129,12 @@ func (f *Ensure) Options() (opts []pinion.EnsureOption, err error) {
 			return nil, Errorf("--sha: %w", err)
 		}
 		opts = append(opts, pinion.AtRevision(rev, f.allowAnySHA))
+	}
+	if f.pullReqSet {
+		if _, err := git.PullRequest(f.pullRequest); err != nil {
+			return nil, Errorf("--pull-request: %w", err)
+		}
+		opts = append(opts, pinion.AtPullRequest(f.pullRequest))
 	}
 	if f.pull {
 		opts = append(opts, pinion.Pull())
@@ -160,6 +175,12 @@ func (f *Ensure) check() error {
 		return Errorf("--allow-any-sha needs --sha")
 	case f.sha != "" && f.pathSet:
 		return Errorf("--sha is a commit and --path a working tree; use one of them")
+	case f.pullReqSet && f.pathSet:
+		return Errorf("--pull-request excludes --path: a working tree is of no pull request")
+	case f.pullReqSet && f.allowAnySHA:
+		return Errorf("--pull-request excludes --allow-any-sha: a --sha beside it must be its head")
+	case f.pullReqSet && len(f.cacheTo) > 0:
+		return Errorf("--pull-request excludes --cache-to: who reads the cache believes the author")
 	}
 	return nil
 }
