@@ -104,9 +104,14 @@ func (s *scene) hook(t *testing.T, tmpl template, srv *serveClient, kind string)
 	s.hookAt(t, tmpl, srv, kind, "gitea")
 }
 
-// hookAt is hook for the route of a forge.
-func (s *scene) hookAt(t *testing.T, tmpl template, srv *serveClient, kind, forge string) {
+// hookAt is hook for the route of a forge, and for other events than pushes if some are named.
+func (s *scene) hookAt(
+	t *testing.T, tmpl template, srv *serveClient, kind, forge string, events ...string,
+) {
 	t.Helper()
+	if len(events) == 0 {
+		events = []string{"push"}
+	}
 	hooks := "/repos/" + tmpl.repo.String() + "/hooks"
 	var before []struct{ ID int64 }
 	if err := s.gitea.Call(t.Context(), "GET", hooks, nil, &before); err != nil {
@@ -119,7 +124,7 @@ func (s *scene) hookAt(t *testing.T, tmpl template, srv *serveClient, kind, forg
 		}
 	}
 	err := s.gitea.Call(t.Context(), "POST", hooks, map[string]any{
-		"type": "gitea", "active": true, "events": []string{"push"},
+		"type": "gitea", "active": true, "events": events,
 		"config": map[string]string{"url": srv.url + "/v1/hooks/" + forge, "content_type": kind,
 			"secret": hookSecret},
 	}, nil)
