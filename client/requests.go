@@ -19,6 +19,13 @@ func AtRevision(hash string) EnsureOption { return func(w *Wish) { w.Revision = 
 // its operator allowed it.
 func AnyRevision() EnsureOption { return func(w *Wish) { w.AnyRevision = true } }
 
+// AtPullRequest requests the head of the pull request with this number instead of the branch's, if
+// the server's catalogue allows that. Its image has a name of its own. With [AtRevision] the commit
+// must be this head.
+func AtPullRequest(number int) EnsureOption {
+	return func(w *Wish) { w.PullRequest = number }
+}
+
 // Pull queries the registries again for images, those in FROM included.
 func Pull() EnsureOption { return func(w *Wish) { w.Pull = true } }
 

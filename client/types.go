@@ -11,18 +11,20 @@ type Image struct {
 	// Reference is the image's name in the store. Every user of the store can move it.
 	Reference string `json:"reference"`
 	// ID is the image's content address. Create containers from it.
-	ID         string    `json:"image_id"`
-	Revision   string    `json:"revision,omitempty"` // the commit; empty in registry mode
-	Tree       string    `json:"tree,omitempty"`
-	Repository string    `json:"repository,omitempty"`
-	Platform   string    `json:"platform"`
-	Builder    *Builder  `json:"builder,omitempty"` // nil unless it was built for this request
-	Fetch      *Fetch    `json:"fetch,omitempty"`
-	Delivery   *Delivery `json:"delivery,omitempty"`
-	Reason     string    `json:"reason,omitempty"` // why it was not a hit
-	Ignored    bool      `json:"dockerignore,omitempty"`
-	Shared     bool      `json:"shared,omitempty"` // it joined the build of another request
-	Cache      *Cache    `json:"cache,omitempty"`
+	ID       string `json:"image_id"`
+	Revision string `json:"revision,omitempty"` // the commit; empty in registry mode
+	Tree     string `json:"tree,omitempty"`
+	// PullRequest is the number of the pull request whose head the commit was; 0 for a branch.
+	PullRequest int       `json:"pull_request,omitempty"`
+	Repository  string    `json:"repository,omitempty"`
+	Platform    string    `json:"platform"`
+	Builder     *Builder  `json:"builder,omitempty"` // nil unless it was built for this request
+	Fetch       *Fetch    `json:"fetch,omitempty"`
+	Delivery    *Delivery `json:"delivery,omitempty"`
+	Reason      string    `json:"reason,omitempty"` // why it was not a hit
+	Ignored     bool      `json:"dockerignore,omitempty"`
+	Shared      bool      `json:"shared,omitempty"` // it joined the build of another request
+	Cache       *Cache    `json:"cache,omitempty"`
 	// Args are the build arguments that it was built with, by name.
 	Args         map[string]string `json:"args,omitempty"`
 	Prewarmed    bool              `json:"prewarmed,omitempty"`
@@ -82,14 +84,16 @@ type Cache struct {
 
 // Built is an image in the store that Pinion built at some time.
 type Built struct {
-	Name      string    `json:"name"`
-	Reference string    `json:"reference"`
-	ID        string    `json:"image_id"`
-	Revision  string    `json:"revision"`
-	Tree      string    `json:"tree,omitempty"`
-	Platform  string    `json:"platform"`
-	Size      int64     `json:"size"` // bytes
-	BuiltAt   time.Time `json:"built_at"`
+	Name      string `json:"name"`
+	Reference string `json:"reference"`
+	ID        string `json:"image_id"`
+	Revision  string `json:"revision"`
+	Tree      string `json:"tree,omitempty"`
+	// PullRequest is the number of the pull request that it is of; 0 for a branch.
+	PullRequest int       `json:"pull_request,omitempty"`
+	Platform    string    `json:"platform"`
+	Size        int64     `json:"size"` // bytes
+	BuiltAt     time.Time `json:"built_at"`
 }
 
 // Template is an entry of the server's catalogue.
@@ -101,6 +105,8 @@ type Template struct {
 	Ref        string `json:"ref,omitempty"`
 	// Revision is that of a template that is pinned to one.
 	Revision string `json:"revision,omitempty"`
+	// PullRequests reports whether pull requests are built, see [AtPullRequest].
+	PullRequests bool `json:"pull_requests,omitempty"`
 }
 
 // Build is the state of a build or pull.
@@ -113,9 +119,10 @@ type Build struct {
 	Reference    string    `json:"reference"`
 	Revision     string    `json:"revision,omitempty"`
 	Prewarmed    bool      `json:"prewarmed,omitempty"`
-	AskedBy      string    `json:"asked_by,omitempty"` // who began it, in that one's own words
-	Pinned       bool      `json:"pinned,omitempty"`   // the caller chose the commit
-	Reason       string    `json:"reason,omitempty"`   // why it was not a hit
+	AskedBy      string    `json:"asked_by,omitempty"`     // who began it, in that one's own words
+	Pinned       bool      `json:"pinned,omitempty"`       // the caller chose the commit
+	PullRequest  int       `json:"pull_request,omitempty"` // its number; 0 for a branch
+	Reason       string    `json:"reason,omitempty"`       // why it was not a hit
 	Builder      *Builder  `json:"builder,omitempty"`
 	Command      string    `json:"command,omitempty"` // the process's verb: serve, ensure, run
 	PID          int       `json:"pid,omitempty"`     // of another process that builds it
@@ -143,21 +150,22 @@ type Event struct {
 	Time time.Time `json:"time"`
 	Name string    `json:"name"`
 
-	Revision  string   `json:"revision,omitempty"`
-	Reference string   `json:"reference,omitempty"`
-	Prewarmed bool     `json:"prewarmed,omitempty"`
-	AskedBy   string   `json:"asked_by,omitempty"` // who began the build, in that one's own words
-	Pinned    bool     `json:"pinned,omitempty"`   // the caller chose the commit
-	Reason    string   `json:"reason,omitempty"`   // why it was not a hit
-	Builder   *Builder `json:"builder,omitempty"`
-	Position  int      `json:"position,omitempty"`
-	Step      *Step    `json:"step,omitempty"`
-	Text      string   `json:"text,omitempty"`
-	Bytes     int64    `json:"bytes,omitempty"`
-	Elapsed   int64    `json:"elapsed_ms,omitempty"` // milliseconds
-	Image     *Image   `json:"image,omitempty"`
-	Failure   *Failure `json:"failure,omitempty"`
-	Check     *Check   `json:"check,omitempty"`
+	Revision    string   `json:"revision,omitempty"`
+	Reference   string   `json:"reference,omitempty"`
+	Prewarmed   bool     `json:"prewarmed,omitempty"`
+	AskedBy     string   `json:"asked_by,omitempty"`     // who began the build, in that one's own words
+	Pinned      bool     `json:"pinned,omitempty"`       // the caller chose the commit
+	PullRequest int      `json:"pull_request,omitempty"` // its number; 0 for a branch
+	Reason      string   `json:"reason,omitempty"`       // why it was not a hit
+	Builder     *Builder `json:"builder,omitempty"`
+	Position    int      `json:"position,omitempty"`
+	Step        *Step    `json:"step,omitempty"`
+	Text        string   `json:"text,omitempty"`
+	Bytes       int64    `json:"bytes,omitempty"`
+	Elapsed     int64    `json:"elapsed_ms,omitempty"` // milliseconds
+	Image       *Image   `json:"image,omitempty"`
+	Failure     *Failure `json:"failure,omitempty"`
+	Check       *Check   `json:"check,omitempty"`
 }
 
 // The types of events. A newer server may send others.
@@ -215,6 +223,7 @@ type Problem struct {
 type Wish struct {
 	Revision    string `json:"revision,omitempty"`
 	AnyRevision bool   `json:"any_revision,omitempty"`
+	PullRequest int    `json:"pull_request,omitempty"`
 	Pull        bool   `json:"pull,omitempty"`
 	NoCache     bool   `json:"no_cache,omitempty"`
 }
