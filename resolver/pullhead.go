@@ -11,13 +11,12 @@ import (
 // namesOf returns the names that a ref may have at its server. For a pull request that depends on
 // the forge:
 //
-//   - refs/pull/<n>/head at GitHub
-//     (https://docs.github.com/en/pull-requests/collaborating-with-pull-requests), Gitea and
-//     Forgejo;
+//   - refs/pull/<n>/head at GitHub (https://docs.github.com/en/pull-requests, "Checking out pull
+//     requests locally"), Gitea and Forgejo;
 //   - refs/merge-requests/<n>/head at GitLab
-//     (https://docs.gitlab.com/user/project/merge_requests/versions/);
-//   - refs/pull-requests/<n>/from at Bitbucket Data Center
-//     (https://confluence.atlassian.com/bitbucketserverkb/fetching-pull-requests-1189487786.html).
+//     (https://docs.gitlab.com/user/project/merge_requests/merge_request_troubleshooting/);
+//   - refs/pull-requests/<n>/from at Bitbucket Data Center, which calls it internal and may update it
+//     late (https://community.atlassian.com/t5/Bitbucket-questions/qaq-p/772142).
 //
 // Where the forge is not known, each may be there.
 func (c *Client) namesOf(remote git.Remote, ref git.Ref) []string {

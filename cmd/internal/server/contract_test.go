@@ -160,6 +160,12 @@ func TestOpenAPI(t *testing.T) {
 		}), WithDisk(func(context.Context) (pinion.Disk, error) {
 			return pinion.Disk{Images: true, Free: 1, Total: 2}, nil
 		}),
+		WithPullRequests(func(e PullRequestEvent) PullRequestAnswer {
+			if e.Origin.SameRepository {
+				return PullRequestAnswer{Known: true, Templates: []string{"there"}}
+			}
+			return PullRequestAnswer{Known: true, Refused: []string{"there: it is from a fork"}}
+		}),
 		withLimits(func(l *limits) { l.interests = 1 }))
 	token := []string{"Authorization", "Bearer " + strings.Repeat("t", MinToken)}
 	ask := func(method, path, at, body string, header ...string) response {
@@ -280,6 +286,10 @@ func TestOpenAPI(t *testing.T) {
 	}
 
 	for _, d := range deliveries(strings.Repeat("h", MinToken)) {
+		path := "/v1/hooks/" + d.forge
+		ask(http.MethodPost, path, path, d.body, d.header...)
+	}
+	for _, d := range pullDeliveries(t, strings.Repeat("h", MinToken)) {
 		path := "/v1/hooks/" + d.forge
 		ask(http.MethodPost, path, path, d.body, d.header...)
 	}
