@@ -204,11 +204,17 @@ func TestWhatIsReported(t *testing.T) {
 	tree.Revision, other.Name = git.Revision{}, "without"
 	r.Report(tree)
 	r.Report(other)
+	pull := hit // at the commit that is known to be green on its branch
+	pull.PullRequest = 7
+	for range 2 {
+		r.Report(pull)
+	}
 	for i := range 3 * maxGreen {
 		r.remember(fmt.Sprint(i), true)
 	}
 	r.Close(t.Context())
-	if got := s.requests(); len(got) != 3 || len(r.green) != maxGreen || len(r.order) != maxGreen {
+	got := s.requests()
+	if len(got) != 4 || !strings.Contains(got[3], " pinion/claude-code/pull: ") || len(r.green) != maxGreen || len(r.order) != maxGreen {
 		t.Errorf("%d commits are known, and it sent\n%s", len(r.green), strings.Join(got, "\n"))
 	}
 	r.Report(build(t))

@@ -47,6 +47,28 @@ func TestANewerHeadSupersedes(t *testing.T) {
 	}
 }
 
+// TestHeadsOfPullRequestsSupersedeTheirOwn: neither one of another pull request nor that of the
+// branch.
+func TestHeadsOfPullRequestsSupersedeTheirOwn(t *testing.T) {
+	s := newStage(t)
+	add := func(pull int, head string) *fakeBuild {
+		b := newFakeBuild(&fakeBackend{head: revision(t, head), builds: map[string]*fakeBuild{}},
+			"held")
+		b.status.PullRequest = pull
+		s.builds.add(b, true, time.Now())
+		return b
+	}
+	old := add(7, "a")
+	for _, b := range []*fakeBuild{old, add(0, "a"), add(8, "a"), add(7, "b")} {
+		defer b.finish()
+	}
+	for _, b := range s.builds.list() {
+		if got, want := !b.SupersededBy.IsZero(), b.ID == old.ID(); got != want {
+			t.Errorf("%+v", b)
+		}
+	}
+}
+
 // TestALateAnswerSupersedesNothingNewer: the first look-up may end last.
 func TestALateAnswerSupersedesNothingNewer(t *testing.T) {
 	s := newStage(t)
