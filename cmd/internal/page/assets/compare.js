@@ -2,7 +2,7 @@
 import { BuildModel } from './build.js';
 import { badge } from './panel.js';
 import { errorBox, fill, h, table } from './dom.js';
-import { ago, between, duration, short } from './format.js';
+import { ago, between, commit, duration } from './format.js';
 import { follow, get } from './api.js';
 
 export async function compare(main, signal, ids) {
@@ -27,7 +27,7 @@ export async function compare(main, signal, ids) {
           ),
           pair(
             'commit',
-            builds.map((b) => h('code', null, short(b.revision))),
+            builds.map((b) => h('code', null, commit(b))),
           ),
           pair(
             'started',

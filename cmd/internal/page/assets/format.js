@@ -55,6 +55,13 @@ export function short(revision) {
   return revision ? revision.slice(0, 12) : '';
 }
 
+// commit returns the commit of a build or an image, with the number of its pull request if it is of
+// one.
+export function commit(b) {
+  const of = b.pull_request ? `#${b.pull_request} ` : '';
+  return of + short(b.revision || b.tree);
+}
+
 // plural writes a number with its noun.
 export function plural(n, one, many) {
   return `${n} ${n === 1 ? one : (many ?? `${one}s`)}`;

@@ -1,7 +1,7 @@
 // The view of what runs, what waits, and what has ended last.
 import { badge, buildPanel } from './panel.js';
 import { fill, h } from './dom.js';
-import { ago, between, short } from './format.js';
+import { ago, between, commit } from './format.js';
 import { get, watchBuilds } from './api.js';
 
 // most is how many builds are unfolded at once: each takes one of the few connections that a
@@ -99,7 +99,7 @@ function item(b, unfold, toggled, signal) {
       ' ',
       h('strong', null, b.name),
       ' ',
-      h('code', null, short(b.revision)),
+      h('code', null, commit(b)),
       ' ',
       time,
     ),
@@ -159,7 +159,7 @@ export function row(b) {
     ' ',
     h('a', { href: `#/builds/${b.id}` }, b.name),
     ' ',
-    h('code', null, short(b.revision)),
+    h('code', null, commit(b)),
     ' ',
     h('span.time', null, between(b.started, b.ended), ' · ', ago(b.ended ?? b.started)),
   );

@@ -1,7 +1,7 @@
 // One build: what it is, how far it is, its timeline, its log.
 import { BuildModel, stateOf } from './build.js';
 import { announce, button, errorBox, fill, h, link } from './dom.js';
-import { ago, between, bytes, duration, plural, short } from './format.js';
+import { ago, between, bytes, commit, duration, plural, short } from './format.js';
 import { follow, get, may, post } from './api.js';
 import { LogView } from './log.js';
 import { timeline } from './timeline.js';
@@ -120,7 +120,7 @@ function factsOf(b, model) {
   return [
     fact(
       'commit',
-      h('code', { title: b.revision }, short(b.revision) || (b.pinned ? 'a working tree' : 'none')),
+      h('code', { title: b.revision }, commit(b) || (b.pinned ? 'a working tree' : 'none')),
       image?.repository ? [' of ', link(image.repository, image.repository)] : '',
     ),
     fact('image', h('code', null, b.reference)),

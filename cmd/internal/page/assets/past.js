@@ -1,7 +1,7 @@
 // The view of the history of builds.
 import { badge } from './panel.js';
 import { errorBox, fill, h, table } from './dom.js';
-import { ago, between, bytes, duration, short } from './format.js';
+import { ago, between, bytes, commit, duration } from './format.js';
 import { get } from './api.js';
 
 const kinds = ['running', 'done', 'failed', 'interrupted', 'hit'];
@@ -138,7 +138,7 @@ function row(b, chosen, choose) {
   const box = h('input', {
     type: 'checkbox',
     checked: chosen.has(b.id),
-    'aria-label': `Choose the build of ${b.name} ${short(b.revision)}`,
+    'aria-label': `Choose the build of ${b.name} ${commit(b)}`,
     onchange: (e) => choose(b.id, e.target.checked),
   });
   return h(
@@ -147,7 +147,7 @@ function row(b, chosen, choose) {
     h('td', null, b.hits || !b.ended ? '' : box),
     h('td', null, badge(b)),
     h('th', { scope: 'row' }, h('a', { href: `#/builds/${b.id}` }, b.name)),
-    h('td', null, h('code', null, short(b.revision))),
+    h('td', null, h('code', null, commit(b))),
     h('td', null, ago(b.started)),
     h('td', null, took(b)),
     h('td.why', null, b.hits ? 'the image was there' : b.reason),

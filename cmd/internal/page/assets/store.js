@@ -1,6 +1,6 @@
 // The view of what takes the disk, and what prune would do.
 import { announce, button, errorBox, fill, h, table } from './dom.js';
-import { ago, bytes, plural, short } from './format.js';
+import { ago, bytes, commit, plural } from './format.js';
 import { get, may, post } from './api.js';
 
 export async function store(main, signal) {
@@ -101,7 +101,13 @@ function usageOf(u) {
             return h(
               'tr',
               null,
-              h('th', { scope: 'row' }, t.name, t.working_trees ? ' (working trees)' : ''),
+              h(
+                'th',
+                { scope: 'row' },
+                t.name,
+                t.working_trees ? ' (working trees)' : '',
+                t.pull_request ? ` (pull request ${t.pull_request})` : '',
+              ),
               h('td', null, t.platform),
               h('td', null, t.images),
               h('td', null, t.in_use),
@@ -135,7 +141,7 @@ function reportOf(r) {
                 h(`span.badge.${i.action === 'kept' ? 'good' : 'wait'}`, null, i.action),
               ),
               h('th', { scope: 'row' }, i.name),
-              h('td', null, h('code', null, short(i.revision || i.tree))),
+              h('td', null, h('code', null, commit(i))),
               h('td', null, i.built_at && !i.built_at.startsWith('0001') ? ago(i.built_at) : ''),
               h('td', null, bytes(i.size)),
               h('td.why', null, i.reason),

@@ -1,7 +1,7 @@
 // The view of the templates: the head of each, and the image that is here.
 import { badge } from './panel.js';
 import { button, errorBox, fill, h, link, table } from './dom.js';
-import { ago, bytes, plural, short } from './format.js';
+import { ago, bytes, commit, plural, short } from './format.js';
 import { get, may, post } from './api.js';
 
 // atOnce bounds the look-ups at git servers that run at the same time.
@@ -20,7 +20,7 @@ export async function templates(main, signal) {
         new Row(
           t,
           images.filter((i) => i.name === t.name),
-          builds.filter((b) => b.name === t.name),
+          builds.filter((b) => b.name === t.name && !b.pull_request),
           signal,
         ),
     );
@@ -45,14 +45,33 @@ export async function templates(main, signal) {
   }
 }
 
+// pullRequests lists the images of pull requests.
+function pullRequests(images) {
+  return h(
+    'details',
+    null,
+    h('summary', null, plural(images.length, 'image'), ' of pull requests'),
+    h(
+      'ul.commits',
+      null,
+      images.map((i) =>
+        h('li', null, h('code', { title: i.reference }, commit(i)), ' ', ago(i.built_at)),
+      ),
+    ),
+  );
+}
+
 class Row {
   constructor(template, images, builds, signal) {
     this.template = template;
-    this.images = images.sort((a, b) => Date.parse(b.built_at) - Date.parse(a.built_at));
+    const sorted = images.sort((a, b) => Date.parse(b.built_at) - Date.parse(a.built_at));
+    // Those of pull requests say nothing about the branch.
+    this.images = sorted.filter((i) => !i.pull_request);
+    const pulls = sorted.filter((i) => i.pull_request);
     this.head = h('td', null, template.revision ? h('code', null, short(template.revision)) : '');
     this.state = h('td', null, 'not asked yet');
     const [newest] = this.images;
-    const size = this.images.reduce((sum, i) => sum + i.size, 0);
+    const size = sorted.reduce((sum, i) => sum + i.size, 0);
     this.here = h(
       'td',
       null,
@@ -63,6 +82,7 @@ class Row {
             ago(newest.built_at),
           ]
         : 'none',
+      pulls.length ? pullRequests(pulls) : '',
     );
     this.el = h(
       'tr',
@@ -79,11 +99,8 @@ class Row {
       h(
         'td',
         null,
-        this.images.length
-          ? [
-              bytes(size),
-              this.images.length > 1 ? ` in ${plural(this.images.length, 'image')}` : '',
-            ]
+        sorted.length
+          ? [bytes(size), sorted.length > 1 ? ` in ${plural(sorted.length, 'image')}` : '']
           : '',
       ),
       h(
