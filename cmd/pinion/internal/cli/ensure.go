@@ -28,13 +28,17 @@ With --path, a working tree is built instead of the commit, by the same steps an
 server. The tag is dev- and the digest of the files that .dockerignore leaves; an unchanged tree is
 not built again.
 
+With --pull-request, the head of a pull request is built, if the config file allows that. Its tag is
+pr-, the number and the commit, and its build gets no registry logins. With --sha beside it, the
+head must be that commit.
+
 The cache of a builder outside the Docker engine is saved after the build (--cache), so that other
 builders repeat only changed steps. The results are printed before that, and it is safe to interrupt
 the command then.
 
 --push also pushes the images to the registry that others name in MOLECULE_IMAGE_REGISTRY, with the
 credentials of docker login; the JSON result lists names and digests. Behind a proxy that limits
-requests, and from a folder, they go in pieces. A commit chosen by --sha does not move :latest.
+requests, and from a folder, they go in pieces. Neither --sha nor --pull-request moves :latest.
 
 References are printed to stdout, one a line, in the order of the arguments. Progress and log lines
 are printed to stderr.`
@@ -45,6 +49,7 @@ const ensureExample = `  pinion ensure claude-code
   pinion ensure claude-code hermes langgraph --format json
   pinion ensure claude-code --path ~/src/my-template
   pinion ensure claude-code --sha c4ec4b2024cf5f7c0e9d2a1b3c4d5e6f708192a3
+  pinion ensure claude-code --pull-request 7
   pinion ensure claude-code --metadata-file build.json
   pinion ensure claude-code hermes --push --registry registry.example/team`
 

@@ -25,6 +25,9 @@ oldest until the rest fits, and with --max-disk-use the oldest until no more tha
 disk is in use, by whatever; except, each time, for the newest image of each template. The disk is
 that of the images. If it is on another machine, images stay.
 
+Images of pull requests stay by the rules of pull_requests in the config file, whatever --keep says,
+and for no longer than their pull request is open. The other bounds remove them first.
+
 Saved build caches are removed too: of each template, at most those of the newest 3 commits stay,
 and all of them together fit into --cache-max-size. --max-disk-use applies to the disk of the cache
 folder too; --keep, --max-age and --max-size apply only to images.

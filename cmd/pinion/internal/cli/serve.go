@@ -30,8 +30,9 @@ PINION_SERVE_TOKEN; if the server also has a socket, callers there must send it 
 With --watch the server follows the branches of templates, by polling and by the webhooks of Gitea,
 Forgejo, GitHub, GitLab and Bitbucket, and builds new commits before they are requested. It follows
 templates that have an image, templates that are requested while it runs, and those of --warm. It
-follows no others, because each may take gigabytes. If the config file has a token for that, the
-server sets the commit's status at the forge.
+follows no others, because each may take gigabytes. Of templates whose entry in the config file has
+pull_requests it also builds the pull requests that webhooks report. If the config file has a token
+for that, the server sets the commit's status at the forge.
 
 With --notify-url the server sends a signed webhook for each build that was built, failed or was
 superseded. docs/forges.md has the setup of all of these.

@@ -24,7 +24,13 @@ func TestUsageErrors(t *testing.T) {
 		"--iidfile takes the image ID of one template":          "ensure one two --iidfile x",
 		"--sha is a commit of one template":                     "ensure one two --sha " + sha,
 		"--allow-any-sha needs --sha":                           "ensure one --allow-any-sha",
-		"--sha: ":                                               "ensure one --sha abcdef",
+		"--pull-request: ":                                      "ensure one --pull-request 0",
+		"--pull-request is one of one template":                 "ensure one two --pull-request 7",
+		"--pull-request excludes --path":                        "ensure one --pull-request 7 --path .",
+		"--pull-request excludes --allow-any-sha": "ensure one --pull-request 7 --allow-any-sha " +
+			"--sha " + sha,
+		"--pull-request excludes --cache-to": "ensure one --pull-request 7 --cache-to x.y/z",
+		"--sha: ":                            "ensure one --sha abcdef",
 		"--quiet prints image IDs": "ls -q --format table " +
 			"--format json",
 		"--quiet shows no progress":                  "ensure one -q --progress plain",
