@@ -48,7 +48,8 @@ func TestFault69_APullRequestAtTheCommitOfABranch(t *testing.T) {
 		hit.PullRequest != 7 {
 		t.Errorf("%+v", hit)
 	}
-	if hit := w.ensure(t); hit.Outcome != OutcomeHit || hit.ID != branch.ID || hit.PullRequest != 0 {
+	if hit := w.ensure(t); hit.Outcome != OutcomeHit || hit.ID != branch.ID ||
+		hit.PullRequest != 0 {
 		t.Errorf("%+v", hit)
 	}
 	if other := w.ensure(t, AtPullRequest(8)); other.Outcome != OutcomeBuilt {

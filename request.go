@@ -245,7 +245,8 @@ func (r request) checkPullRequest(t resolver.Template) error {
 		return fmt.Errorf("%w: a pull request and a working tree were asked for; give one of them",
 			ErrInvalidInput)
 	case r.pin.OffBranch:
-		return fmt.Errorf("%w: the commit of a pull request is its head, and no other", ErrInvalidInput)
+		return fmt.Errorf("%w: the commit of a pull request is its head, and no other",
+			ErrInvalidInput)
 	case len(r.cacheTo) > 0:
 		return fmt.Errorf("%w: the cache of a pull request is not saved, since whoever reads it "+
 			"believes the author", ErrInvalidInput)

@@ -23,8 +23,8 @@ func hasUser(proxy string) bool {
 	return err != nil || u.User != nil || u.Host == "" && strings.Contains(proxy, "@")
 }
 
-// runFrontend runs the frontend, with a CacheScope so that what the steps leave at the builder stays
-// in it. The namespace is for cache mounts. The result of a step has a key of its own without
+// runFrontend runs the frontend, with a CacheScope so that what the steps leave at the builder
+// stays in it. The namespace is for cache mounts. The result of a step has a key of its own without
 // the ID of its mounts, unless that is the usual one (BuildKit, solver/llbsolver/ops/exec.go,
 // checkShouldClearCacheOpts). So one that was made with what an earlier build of the scope left in
 // a mount would be taken for that of another build. A host's name is a part of the keys of all

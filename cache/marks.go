@@ -18,7 +18,8 @@ type Marks struct {
 	Answered string
 	// Head is the last one of these that was the head of the branch when the image was requested.
 	Head string
-	// Closed: the line is of a pull request that was closed, and no image of it was handed out since.
+	// Closed: the line is of a pull request that was closed, and no image of it was handed out
+	// since.
 	Closed bool
 }
 

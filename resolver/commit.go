@@ -18,8 +18,8 @@ type Pin struct {
 	Revision git.Revision // the commit; zero for the head
 	// OffBranch lets the Revision be on any branch, or on none.
 	OffBranch bool
-	// PullRequest is the number of the pull request whose head it is, 0 for none. A Revision must be
-	// that head at the moment.
+	// PullRequest is the number of the pull request whose head it is, 0 for none. A Revision must
+	// be that head at the moment.
 	PullRequest int
 }
 

@@ -39,12 +39,13 @@ func TestCommit(t *testing.T) {
 		rev    git.Revision
 		err    error
 	}{
-		"head":               {Pin{}, nil, newest, nil},
-		"head, refused":      {Pin{}, ErrUnauthorized, newest, ErrUnauthorized},
-		"on the branch":      {Pin{Revision: newest}, nil, newest, nil},
-		"off the branch":     {Pin{Revision: older}, nil, older, ErrNotOnBranch},
-		"any commit":         {Pin{Revision: older, OffBranch: true}, nil, older, nil},
-		"any commit refused": {Pin{Revision: older, OffBranch: true}, ErrNotFound, older, ErrNotFound},
+		"head":           {Pin{}, nil, newest, nil},
+		"head, refused":  {Pin{}, ErrUnauthorized, newest, ErrUnauthorized},
+		"on the branch":  {Pin{Revision: newest}, nil, newest, nil},
+		"off the branch": {Pin{Revision: older}, nil, older, ErrNotOnBranch},
+		"any commit":     {Pin{Revision: older, OffBranch: true}, nil, older, nil},
+		"any commit refused": {Pin{Revision: older, OffBranch: true}, ErrNotFound, older,
+			ErrNotFound},
 	} {
 		t.Run(name, func(t *testing.T) {
 			heads := &fixedHeads{head: newest, err: c.server}
@@ -74,9 +75,10 @@ func TestCommitOfAPinnedTemplate(t *testing.T) {
 		"hash, refused":           {byHash, Pin{}, ErrUnauthorized, older, ErrUnauthorized},
 		"hash, asked for":         {byHash, Pin{Revision: older}, nil, older, nil},
 		"hash, another asked for": {byHash, Pin{Revision: newest}, nil, newest, ErrNotOnBranch},
-		"hash, any asked for":     {byHash, Pin{Revision: newest, OffBranch: true}, nil, newest, nil},
-		"tag":                     {byTag, Pin{}, nil, newest, nil},
-		"tag, another asked for":  {byTag, Pin{Revision: older}, nil, older, ErrNotOnBranch},
+		"hash, any asked for": {byHash, Pin{Revision: newest, OffBranch: true}, nil, newest,
+			nil},
+		"tag":                    {byTag, Pin{}, nil, newest, nil},
+		"tag, another asked for": {byTag, Pin{Revision: older}, nil, older, ErrNotOnBranch},
 	} {
 		t.Run(name, func(t *testing.T) {
 			heads := &fixedHeads{head: newest, err: c.server}

@@ -132,8 +132,8 @@ var keyNotes = map[string]keyNote{
 	"templates.allow_insecure_http": {text: "Allow a repo with http on another machine."},
 	"templates.timeout": {
 		text: "Limit of a build with its unit, such as 20m. The default is PINION_TIMEOUT."},
-	"templates.pull_requests": {text: "Build pull requests, each under a name of its own. Without " +
-		"this key, none is built."},
+	"templates.pull_requests": {text: "Build pull requests, each under a name of its own. " +
+		"Without this key, none is built."},
 	"templates.pull_requests.from": {text: "Whose pull requests are built when a webhook reports " +
 		"them: same-repository (the default), anyone, or user:NAME. With an empty list, none is " +
 		"built unless it is requested."},

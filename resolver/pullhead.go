@@ -15,8 +15,8 @@ import (
 //     requests locally"), Gitea and Forgejo;
 //   - refs/merge-requests/<n>/head at GitLab
 //     (https://docs.gitlab.com/user/project/merge_requests/merge_request_troubleshooting/);
-//   - refs/pull-requests/<n>/from at Bitbucket Data Center, which calls it internal and may update it
-//     late (https://community.atlassian.com/t5/Bitbucket-questions/qaq-p/772142).
+//   - refs/pull-requests/<n>/from at Bitbucket Data Center, which calls it internal and may update
+//     it late (https://community.atlassian.com/t5/Bitbucket-questions/qaq-p/772142).
 //
 // Where the forge is not known, each may be there.
 func (c *Client) namesOf(remote git.Remote, ref git.Ref) []string {

@@ -57,8 +57,8 @@ func (u user) images(t *testing.T) map[string]pinion.Built {
 }
 
 // TestPullRequests: a pull request of a real Gitea from a branch of the repository is built under a
-// name of its own, with a status; one from a fork is not. The branch keeps its image, its record and
-// latest. A push gives another image, and what is closed is pruned.
+// name of its own, with a status; one from a fork is not. The branch keeps its image, its record
+// and latest. A push gives another image, and what is closed is pruned.
 func TestPullRequests(t *testing.T) {
 	s := newScene(t, containerdOwn)
 	u := s.withPulls(t, "{}")

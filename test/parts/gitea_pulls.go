@@ -7,8 +7,8 @@ import (
 	"path/filepath"
 )
 
-// Fork makes a fork of a sha1 repository that belongs to a user. Push makes commits in it on top of those
-// of the repository.
+// Fork makes a fork of a sha1 repository that belongs to a user. Push makes commits in it on top of
+// those of the repository.
 func (g *Gitea) Fork(ctx context.Context, u User, r Repo) (Repo, error) {
 	if err := g.Settle(ctx, r); err != nil {
 		return Repo{}, err

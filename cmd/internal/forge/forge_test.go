@@ -214,7 +214,8 @@ func TestWhatIsReported(t *testing.T) {
 	}
 	r.Close(t.Context())
 	got := s.requests()
-	if len(got) != 4 || !strings.Contains(got[3], " pinion/claude-code/pull: ") || len(r.green) != maxGreen || len(r.order) != maxGreen {
+	if len(got) != 4 || !strings.Contains(got[3], " pinion/claude-code/pull: ") ||
+		len(r.green) != maxGreen || len(r.order) != maxGreen {
 		t.Errorf("%d commits are known, and it sent\n%s", len(r.green), strings.Join(got, "\n"))
 	}
 	r.Report(build(t))

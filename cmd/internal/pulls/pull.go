@@ -138,7 +138,7 @@ func (p *pull) close(ctx context.Context) {
 	}
 	err := p.builds.orchestrator.ClosePullRequest(ctx, p.key.template, p.key.number)
 	if err != nil {
-		p.builds.log.Warn(fmt.Sprintf("pull request %d of %s was closed, and its images stay until "+
-			"they are too old: %v", p.key.number, p.key.template, err))
+		p.builds.log.Warn(fmt.Sprintf("pull request %d of %s was closed, and its images stay "+
+			"until they are too old: %v", p.key.number, p.key.template, err))
 	}
 }

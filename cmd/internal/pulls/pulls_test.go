@@ -141,7 +141,8 @@ func newWorld(t *testing.T, from ...string) *world {
 // event is one of the pull request of a branch, at a commit; 0 closes it.
 func event(number, commit int) server.PullRequestEvent {
 	e := server.PullRequestEvent{Repository: "acme/t", Number: number, Base: "main",
-		Closed: commit == 0, Origin: resolver.Origin{SameRepository: true, Authors: []string{"bob"}}}
+		Closed: commit == 0,
+		Origin: resolver.Origin{SameRepository: true, Authors: []string{"bob"}}}
 	if commit != 0 {
 		e.Head = revision(commit)
 	}

@@ -63,12 +63,15 @@ func hookForges() []hookForge {
 	}
 	return []hookForge{
 		{name: "gitea", event: "X-Gitea-Event", pushes: []string{"push"}, forms: true,
-			read: readPush, pulls: []string{"pull_request"}, readPull: readPull, proofs: []hookProof{{header: "X-Gitea-Signature"}}},
+			read: readPush, pulls: []string{"pull_request"}, readPull: readPull,
+			proofs: []hookProof{{header: "X-Gitea-Signature"}}},
 		{name: "forgejo", event: "X-Forgejo-Event", pushes: []string{"push"}, forms: true,
-			read: readPush, pulls: []string{"pull_request"}, readPull: readPull, proofs: []hookProof{{header: "X-Forgejo-Signature"},
+			read: readPush, pulls: []string{"pull_request"}, readPull: readPull,
+			proofs: []hookProof{{header: "X-Forgejo-Signature"},
 				{header: "X-Gitea-Signature"}, sha256Of("X-Hub-Signature-256")}},
 		{name: "github", event: "X-GitHub-Event", pushes: []string{"push"}, forms: true,
-			read: readPush, pulls: []string{"pull_request"}, readPull: readPull, proofs: []hookProof{sha256Of("X-Hub-Signature-256")}},
+			read: readPush, pulls: []string{"pull_request"}, readPull: readPull,
+			proofs: []hookProof{sha256Of("X-Hub-Signature-256")}},
 		{name: "gitlab", event: "X-Gitlab-Event", pushes: []string{"Push Hook", "Tag Push Hook"},
 			proofs:   []hookProof{{header: "X-Gitlab-Token", isToken: true}},
 			delivery: "Idempotency-Key", read: readGitLabPush,

@@ -8,8 +8,8 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/resolver"
 )
 
-// readPull reads the event pull_request of Gitea and Forgejo (https://docs.gitea.com/usage/webhooks)
-// and GitHub (https://docs.github.com/en/webhooks/webhook-events-and-payloads#pull_request).
+// readPull reads the event pull_request of Gitea and Forgejo
+// (https://docs.gitea.com/usage/repository/webhooks) and GitHub (https://docs.github.com/en/webhooks/webhook-events-and-payloads#pull_request).
 func readPull(event []byte, _ string) (PullRequestEvent, error) {
 	type side struct {
 		Ref  string `json:"ref"`

@@ -38,8 +38,8 @@ func gitHubPull(action string, headRepo int) string {
 }
 
 func gitLabPull(action, more string) string {
-	return fmt.Sprintf(`{"object_kind":"merge_request","event_type":"merge_request","user":{"id":1,`+
-		`"name":"Administrator","username":"root"},"project":{"id":1,"name":"Gitlab Test",`+
+	return fmt.Sprintf(`{"object_kind":"merge_request","event_type":"merge_request",`+
+		`"user":{"id":1,"name":"Administrator","username":"root"},"project":{"id":1,"name":"Gitlab Test",`+
 		`"path_with_namespace":"gitlabhq/sub/gitlab-test","default_branch":"master"},`+
 		`"object_attributes":{"id":99,"iid":1,"target_branch":"master",`+
 		`"source_branch":"ms-viewport","target_project_id":14,"state":"opened","action":%q,`+
@@ -184,8 +184,8 @@ func TestFault71_WebhooksOfPullRequests(t *testing.T) {
 	}{
 		"unknown":  {PullRequestAnswer{}, 404, "Codertocat/Hello-World"},
 		"no rules": {PullRequestAnswer{Known: true}, 204, ""},
-		"refused": {PullRequestAnswer{Known: true, Refused: []string{"there: from a \x1b fork"}}, 200,
-			`"refused":["there: from a `},
+		"refused": {PullRequestAnswer{Known: true, Refused: []string{"there: from a \x1b fork"}},
+			200, `"refused":["there: from a `},
 	} {
 		answer = c.answer
 		r := send(s, d)

@@ -54,7 +54,8 @@ func newLedger(
 }
 
 // add enters a build, unless it is in the ledger. If it is of the head of the branch or of a pull
-// request, add marks the builds of older heads of the same as superseded. The look-up that found the head began at start.
+// request, add marks the builds of older heads of the same as superseded. The look-up that found
+// the head began at start.
 func (l *ledger) add(b Build, head bool, start time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

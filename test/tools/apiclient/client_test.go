@@ -286,8 +286,7 @@ func testHooks(t *testing.T, c *ClientWithResponses) {
 		XGitlabToken: hookSecret}, lab)
 	succeeded(t, "GitLab's webhook", err, gitlab, want...)
 
-	bucket := BitbucketPush{}
-	bucket.Repository.FullName = &repo
+	bucket := BitbucketPush{Repository: &BitbucketRepository{FullName: &repo}}
 	body, signature = send(bucket)
 	signature = "sha256=" + signature
 	bitbucket, err := c.BitbucketHookWithBodyWithResponse(ctx, &BitbucketHookParams{

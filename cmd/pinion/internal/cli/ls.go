@@ -100,8 +100,8 @@ func (c *idColumns) register(cmd *cobra.Command) {
 	cmd.Flags().BoolVar(&c.full, "no-trunc", false, "print commits and image IDs in full")
 }
 
-// sha returns the commit, with the number of its pull request if it is of one, or its counterpart in
-// the tag of a working tree's image.
+// sha returns the commit, with the number of its pull request if it is of one, or its counterpart
+// in the tag of a working tree's image.
 func (c idColumns) sha(b pinion.Built) string {
 	if b.PullRequest != 0 {
 		return fmt.Sprintf("pr-%d-%s", b.PullRequest, c.short(b.Revision))

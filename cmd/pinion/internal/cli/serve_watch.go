@@ -15,8 +15,8 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/resolver/git"
 )
 
-// serveAndWatch serves requests and follows heads, and pull requests that webhooks report, until ctx
-// ends.
+// serveAndWatch serves requests and follows heads, and pull requests that webhooks report, until
+// ctx ends.
 func (a *app) serveAndWatch(
 	ctx context.Context, s *session, f *serveFlags, hidden secrets, opts []server.Option,
 	listeners []net.Listener,

@@ -26,7 +26,8 @@ func TestUsageErrors(t *testing.T) {
 		"--allow-any-sha needs --sha":                           "ensure one --allow-any-sha",
 		"--pull-request: ":                                      "ensure one --pull-request 0",
 		"--pull-request is one of one template":                 "ensure one two --pull-request 7",
-		"--pull-request excludes --path":                        "ensure one --pull-request 7 --path .",
+		"--pull-request excludes --path": "ensure one --pull-request 7 " +
+			"--path .",
 		"--pull-request excludes --allow-any-sha": "ensure one --pull-request 7 --allow-any-sha " +
 			"--sha " + sha,
 		"--pull-request excludes --cache-to": "ensure one --pull-request 7 --cache-to x.y/z",
