@@ -9,7 +9,8 @@ import (
 )
 
 // readPull reads the event pull_request of Gitea and Forgejo
-// (https://docs.gitea.com/usage/repository/webhooks) and GitHub (https://docs.github.com/en/webhooks/webhook-events-and-payloads#pull_request).
+// (https://docs.gitea.com/usage/repository/webhooks) and GitHub
+// (https://docs.github.com/en/webhooks/webhook-events-and-payloads#pull_request).
 func readPull(event []byte, _ string) (PullRequestEvent, error) {
 	type side struct {
 		Ref  string `json:"ref"`
