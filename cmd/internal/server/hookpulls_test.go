@@ -40,7 +40,8 @@ func gitHubPull(action string, headRepo int) string {
 func gitLabPull(action, more string) string {
 	return fmt.Sprintf(`{"object_kind":"merge_request","event_type":"merge_request",`+
 		`"user":{"id":1,"name":"Administrator","username":"root"},`+
-		`"project":{"id":1,"name":"Gitlab Test","path_with_namespace":"gitlabhq/sub/gitlab-test","default_branch":"master"},`+
+		`"project":{"id":1,"name":"Gitlab Test",`+
+		`"path_with_namespace":"gitlabhq/sub/gitlab-test","default_branch":"master"},`+
 		`"object_attributes":{"id":99,"iid":1,"target_branch":"master",`+
 		`"source_branch":"ms-viewport","target_project_id":14,"state":"opened","action":%q,`+
 		`"last_commit":{"id":%q,"message":"fixed readme"}%s}}`, action, pullHead, more)

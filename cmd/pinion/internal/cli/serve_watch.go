@@ -60,7 +60,9 @@ func (s *session) failed(ctx context.Context, name string, rev git.Revision) (re
 	}
 	list, err := past.List(ctx, history.Filter{Names: []string{name}, Limit: lastBuilds,
 		Kinds: []string{history.KindDone, history.KindFailed}})
-	i := slices.IndexFunc(list, func(b history.Build) bool { return b.Revision == rev })
+	i := slices.IndexFunc(list, func(b history.Build) bool {
+		return b.Revision == rev && b.PullRequest == 0
+	})
 	if err != nil || i < 0 || list[i].Failure == nil || list[i].Failure.Class != pinion.ClassBuild {
 		return ""
 	}
