@@ -153,7 +153,7 @@ type Event struct {
 	Revision    string   `json:"revision,omitempty"`
 	Reference   string   `json:"reference,omitempty"`
 	Prewarmed   bool     `json:"prewarmed,omitempty"`
-	AskedBy     string   `json:"asked_by,omitempty"`     // who began the build, in that one's own words
+	AskedBy     string   `json:"asked_by,omitempty"`     // who began it, in that one's words
 	Pinned      bool     `json:"pinned,omitempty"`       // the caller chose the commit
 	PullRequest int      `json:"pull_request,omitempty"` // its number; 0 for a branch
 	Reason      string   `json:"reason,omitempty"`       // why it was not a hit
