@@ -72,10 +72,8 @@ type Event struct {
 	Revision  git.Revision `json:"revision,omitzero"`
 	Reference string       `json:"reference,omitempty"`
 	Prewarmed bool         `json:"prewarmed,omitempty"`
-	// AskedBy is the text of the call that began the run, see the option of that name.
-	AskedBy string `json:"asked_by,omitempty"`
-	// Pinned reports whether the caller chose the commit or a working tree, and did not ask for the
-	// branch's head.
+	AskedBy   string       `json:"asked_by,omitempty"` // by whom the run was begun, see the option
+	// Pinned reports whether the caller chose the commit or a working tree, and not a head.
 	Pinned bool `json:"pinned,omitempty"`
 	// PullRequest is the number of the pull request that the build is of; 0 for a branch.
 	PullRequest int            `json:"pull_request,omitempty"`
@@ -311,8 +309,7 @@ type BuildStatus struct {
 	Prewarmed bool `json:"prewarmed,omitempty"`
 	// AskedBy is the text of the call that began the build, see the option of that name.
 	AskedBy string `json:"asked_by,omitempty"`
-	// Pinned reports whether the caller chose the commit or a working tree, and did not ask for the
-	// branch's head.
+	// Pinned reports whether the caller chose the commit or a working tree, and not a head.
 	Pinned bool `json:"pinned,omitempty"`
 	// PullRequest is the number of the pull request that the build is of; 0 for a branch.
 	PullRequest int `json:"pull_request,omitempty"`
@@ -338,8 +335,8 @@ func (s *BuildStatus) observe(e Event) {
 	switch e.Type {
 	case EventResolved:
 		s.Revision, s.Prewarmed = e.Revision, e.Prewarmed
-		s.AskedBy, s.Pinned, s.Reason, s.Cause = e.AskedBy, e.Pinned, e.Reason, e.Cause
-		s.PullRequest = e.PullRequest
+		s.AskedBy, s.Pinned, s.PullRequest = e.AskedBy, e.Pinned, e.PullRequest
+		s.Reason, s.Cause = e.Reason, e.Cause
 	case EventFetching:
 		s.Builder = e.Builder
 	case EventQueued:
