@@ -54,8 +54,8 @@ func TestManyLinesWait(t *testing.T) {
 			drop: func(string) { dropped.Add(1) }}
 		for line := range maxLines + 5 {
 			q.add(t.Context(), fmt.Sprint(line), one)
+			synctest.Wait() // the first lines get the places
 		}
-		synctest.Wait()
 		if n := dropped.Load(); n != 5 {
 			t.Errorf("%d dropped", n)
 		}
