@@ -16,16 +16,14 @@ import (
 // without an image.
 func TestOperatingDocument(t *testing.T) {
 	s := newScene(t, containerdOwn)
+	partstest.Need(t, parts.NamePromtool) // Prometheus is in the same package
 	tmpl := s.template(t, "notes", parts.RepoOptions{})
 	tmpl.busybox(t, "RUN echo first")
 	admin := s.gitea.Administrator()
-	port, err := parts.FreePort()
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := fmt.Sprintf("http://127.0.0.1:%d", port)
+	address := "http://" + freeAddress(t)
 	u := s.with("FORGE", s.git.URL(), "REPO", tmpl.repo.String(), "GITEA_USER", admin.Name,
-		"GITEA_PASSWORD", admin.Password, "PINION", address, "PATH",
+		"GITEA_PASSWORD", admin.Password, "PINION", address, "SOURCE",
+		root(t), "PROMETHEUS", freeAddress(t), "PATH",
 		filepath.Dir(pinionBinary(t))+":"+s.env["PATH"])
 	out := u.script(t, "operating.md")
 	for _, want := range []string{
@@ -34,12 +32,22 @@ func TestOperatingDocument(t *testing.T) {
 		`pinion/[a-z0-9-]*notes\tfailure\tfailed \(build\).*`,
 		`notes +\S+ +failed \(build\)`,
 		`failed to calculate checksum .*nothing`,
-		`pinion_builds_total\{result="built"\} 2`,
+		`\["[a-z0-9-]*notes",null,"0"\]`,
+		`\["[a-z0-9-]*notes","PinionTemplateBroken","1"\]`,
 	} {
 		if !regexp.MustCompile(want).MatchString(out) {
 			t.Errorf("nothing says %q:\n%s", want, out)
 		}
 	}
+}
+
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	port, err := parts.FreePort()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprintf("127.0.0.1:%d", port)
 }
 
 // script runs the blocks of a document that are marked as sh, in a folder of its own, and returns
