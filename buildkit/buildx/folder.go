@@ -68,6 +68,23 @@ func (f Folder) Builder(name string) (Builder, error) {
 	return b, nil
 }
 
+// Names returns the names of the builders whose files can be read, in order.
+func (f Folder) Names() (names []string) {
+	if f.dir == "" {
+		return nil
+	}
+	files, err := os.ReadDir(filepath.Join(f.dir, "instances"))
+	if err != nil {
+		return nil
+	}
+	for _, file := range files {
+		if b, err := f.Builder(file.Name()); err == nil {
+			names = append(names, b.Name)
+		}
+	}
+	return names
+}
+
 // Selection is a builder that the user has selected.
 type Selection struct {
 	Builder

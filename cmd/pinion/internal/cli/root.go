@@ -1,10 +1,12 @@
 package cli
 
 import (
+	"path/filepath"
 	"slices"
 
 	"github.com/spf13/cobra"
 
+	"git.moleculesai.app/molecule-ai/pinion/buildkit/buildx"
 	"git.moleculesai.app/molecule-ai/pinion/cmd/pinion/internal/cli/envdoc"
 	"git.moleculesai.app/molecule-ai/pinion/cmd/pinion/internal/cli/flags"
 )
@@ -53,6 +55,7 @@ func (a *app) root() *cobra.Command {
 	cmd.Flags().BoolVar(&showVersion, "version", false,
 		"show the version, as the verb version does")
 	a.global.Register(cmd)
+	_ = cmd.RegisterFlagCompletionFunc("builder", a.completeBuilders)
 	cmd.AddCommand(
 		a.ensureCommand(), a.bakeCommand(), a.runCommand(), a.resolveCommand(), a.lsCommand(),
 		a.pruneCommand(), a.resetCommand(), a.duCommand(), a.buildsCommand(), a.logsCommand(),
@@ -61,6 +64,18 @@ func (a *app) root() *cobra.Command {
 		exitCodesTopic(),
 	)
 	return cmd
+}
+
+// completeBuilders completes the names of builders: the managed one, and those of buildx.
+func (a *app) completeBuilders(
+	*cobra.Command, []string, string,
+) ([]cobra.Completion, cobra.ShellCompDirective) {
+	docker, _ := a.program.Lookup("DOCKER_CONFIG")
+	if home, _ := a.program.Lookup("HOME"); docker == "" && home != "" {
+		docker = filepath.Join(home, ".docker")
+	}
+	return append([]cobra.Completion{flags.Managed},
+		buildx.Find(a.program.Lookup, docker).Names()...), cobra.ShellCompDirectiveNoFileComp
 }
 
 // completeNames completes at most a number of template names from the catalogue; 0 means no limit.

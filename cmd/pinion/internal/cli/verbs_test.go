@@ -1,6 +1,9 @@
 package cli
 
 import (
+	"errors"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -160,6 +163,12 @@ func TestCompletion(t *testing.T) {
 			t.Errorf("%s: code %d, %d bytes", shell, got.code, len(got.stdout))
 		}
 	}
+	builders := t.TempDir()
+	instances := filepath.Join(builders, "instances")
+	if err := errors.Join(os.Mkdir(instances, 0o700), os.WriteFile(filepath.Join(instances, "far"),
+		[]byte(`{"Name":"far","Nodes":[{"Name":"far0"}]}`), 0o600)); err != nil {
+		t.Fatal(err)
+	}
 	for args, want := range map[string]string{
 		"ensure ":             "one two :4",
 		"ensure one ":         "two :4",
@@ -171,11 +180,11 @@ func TestCompletion(t *testing.T) {
 		"ensure --store oci:": ":16",
 		"ensure --cache ":     "auto off local registry: :4",
 		"ensure --platform ":  "native linux/amd64 linux/arm64 :4",
-		"ensure --builder ":   "managed :4",
+		"ensure --builder ":   "managed far :4",
 		"serve --warm ":       "one two :4",
 		"doctor ":             "one two :4",
 	} {
-		got := call(t.Context(), twoGood(),
+		got := callWith(t.Context(), twoGood(), map[string]string{"BUILDX_CONFIG": builders},
 			append([]string{"__complete"}, strings.Split(args, " ")...)...)
 		if strings.Join(strings.Fields(got.stdout), " ") != want {
 			t.Errorf("%q: got %q, want %q", args, got.stdout, want)

@@ -86,7 +86,6 @@ func (g *Global) Register(cmd *cobra.Command) {
 	fs.BoolVarP(&g.Debug, "debug", "D", false, "same as --log-level debug")
 	CompleteChoices(cmd, "log-level", logLevels()...)
 	CompleteChoices(cmd, "cache", "auto", "off", "local", "registry:")
-	CompleteChoices(cmd, "builder", managed)
 	CompleteChoices(cmd, "platform", pinion.NativePlatform, "linux/amd64", "linux/arm64")
 	_ = cmd.RegisterFlagCompletionFunc("store", completeStore)
 }
@@ -162,7 +161,7 @@ func (g *Global) chooseBuilder(opts []pinion.Option, env Environment) ([]pinion.
 		if g.addr != "" || tls != (buildkit.TLS{}) {
 			return nil, Errorf("--builder %s excludes --addr and the --tls flags", g.builder)
 		}
-		if g.builder == managed {
+		if g.builder == Managed {
 			return append(opts, pinion.WithBuilder(pinion.ManagedBuilder, tls)), nil
 		}
 		return append(opts, pinion.WithBuildxBuilder(g.builder)), nil

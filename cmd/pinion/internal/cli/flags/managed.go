@@ -8,8 +8,8 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/daemon"
 )
 
-// managed is the value of --builder that selects the managed BuildKit.
-const managed = "managed"
+// Managed is the value of --builder that selects the managed BuildKit.
+const Managed = "managed"
 
 // ManagedOptions returns the settings of the managed BuildKit from the flags and the environment.
 func (g *Global) ManagedOptions(env Environment) (opts []daemon.Option, err error) {
