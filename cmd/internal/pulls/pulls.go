@@ -78,25 +78,23 @@ func (b *Builds) Reported(e server.PullRequestEvent) (a server.PullRequestAnswer
 		if !ok {
 			continue
 		}
-		switch reason := refusal(t, rules, e); {
-		case reason == "" && b.take(key{t.Name, e.Number}, e):
-			a.Templates = append(a.Templates, t.Name)
-		case reason == "":
+		reason := refusal(t, rules, e)
+		if reason == "" && !b.take(key{t.Name, e.Number}, e) {
 			reason = "too many pull requests are looked up or built, or the server ends"
-			fallthrough
-		default:
+		}
+		if reason == "" {
+			a.Templates = append(a.Templates, t.Name)
+		} else {
 			a.Refused = append(a.Refused, t.Name+": "+reason)
 		}
 	}
 	return a
 }
 
-// isOf reports whether the path of a repository's URL is, or ends in, what an event calls it. A
-// forge may be served below a path. The name has a slash in it, and on GitLab more than one.
+// isOf reports whether a repository's URL is that of what an event names. The name has a slash in
+// it, and on GitLab more than one.
 func isOf(url, repository string) bool {
-	url = strings.TrimSuffix(strings.ToLower(url), ".git")
-	return strings.Contains(repository, "/") &&
-		strings.HasSuffix(url, "/"+strings.ToLower(repository))
+	return strings.Contains(repository, "/") && server.IsRepository(url, repository)
 }
 
 // refusal says why the rules do not allow a build for the event, "" if they do.

@@ -153,6 +153,13 @@ func (s *Server) receive(f hookForge) http.HandlerFunc {
 	}
 }
 
+// IsRepository reports whether the path of a repository's URL is, or ends in, what a webhook calls
+// it. A forge may be served below a path.
+func IsRepository(url, name string) bool {
+	return strings.HasSuffix(strings.TrimSuffix(strings.ToLower(url), ".git"),
+		"/"+strings.ToLower(name))
+}
+
 func notInCatalogue(repository string) *problem {
 	return refusal(http.StatusNotFound, "not-in-catalogue",
 		"No template follows a branch of this repository",

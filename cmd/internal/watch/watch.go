@@ -168,12 +168,11 @@ func (w *Watcher) Follow(name string) {
 // HEAD. It ignores the host, since the server's own name may differ from the one in the catalogue.
 // A false match costs one request. It is a [server.NotifyFunc].
 func (w *Watcher) Pushed(repository, ref string, since time.Time) (names []string, known bool) {
-	path := "/" + strings.ToLower(repository)
 	w.mu.Lock()
 	repos := slices.Collect(maps.Values(w.repos))
 	w.mu.Unlock()
 	for _, r := range repos {
-		if !strings.HasSuffix(strings.TrimSuffix(strings.ToLower(r.url), ".git"), path) {
+		if !server.IsRepository(r.url, repository) {
 			continue
 		}
 		known = true
