@@ -9,6 +9,7 @@ import (
 
 	"git.moleculesai.app/molecule-ai/pinion"
 	"git.moleculesai.app/molecule-ai/pinion/test/parts"
+	"git.moleculesai.app/molecule-ai/pinion/test/parts/partstest"
 )
 
 // versioned has the Dockerfile of the platform's templates in small: the argument comes before the
@@ -125,6 +126,7 @@ func TestArgsOfTheConfigFile(t *testing.T) {
 // TestFormsOfOneCommit: two targets, another Dockerfile and another address of the repository take
 // no hits from each other, and prune counts each by itself.
 func TestFormsOfOneCommit(t *testing.T) {
+	partstest.OnSomeDays(t)
 	onCells(t, builders(), func(t *testing.T, c cell) {
 		s := newScene(t, c)
 		files := busybox(t, "FROM base AS dev", "CMD echo dev", "FROM base AS prod",

@@ -359,6 +359,7 @@ func TestFault45_RecordOfAnotherImage(t *testing.T) {
 
 // TestFault60_BuilderDies: the engine's or another one, in the middle of a solve.
 func TestFault60_BuilderDies(t *testing.T) {
+	partstest.OnSomeDays(t)
 	t.Run("buildkitd", func(t *testing.T) {
 		own := partstest.Buildkitd(t, parts.BuildkitdOptions{})
 		s := newScene(t, containerdOwn)

@@ -29,6 +29,7 @@ func (s *scene) fetches() int { return s.git.Count("/info/refs") }
 
 // TestFetchCostsOneTree: of thousands of commits the builder gets one, and none if it has that one.
 func TestFetchCostsOneTree(t *testing.T) {
+	partstest.OnSomeDays(t)
 	for i, c := range []struct {
 		cell
 		strategy buildkit.Strategy

@@ -9,6 +9,7 @@ import (
 
 	"git.moleculesai.app/molecule-ai/pinion"
 	"git.moleculesai.app/molecule-ai/pinion/test/parts"
+	"git.moleculesai.app/molecule-ai/pinion/test/parts/partstest"
 )
 
 // pushArgs returns the arguments of a push.
@@ -20,6 +21,7 @@ func pushArgs(prefix string, more ...string) []string {
 // TestPushToFixedTags: at a registry whose tags cannot be overwritten, a second push of the same
 // image is no failure, and one of another commit leaves latest where it is, with a warning.
 func TestPushToFixedTags(t *testing.T) {
+	partstest.OnSomeDays(t)
 	d := newDepot(t)
 	fixed := parts.FixedTags()
 	cells := []cell{containerdOwn, classicOwn, oldOwn, containerdStandalone}

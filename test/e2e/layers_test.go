@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"git.moleculesai.app/molecule-ai/pinion/test/parts"
+	"git.moleculesai.app/molecule-ai/pinion/test/parts/partstest"
 )
 
 // ofLayers is the Dockerfile of an image with so many layers.
@@ -23,6 +24,7 @@ func ofLayers(t *testing.T, n int) []parts.File {
 // TestManyLayers: an image with more layers than a container of this store can have is built, with
 // a warning. One that the store does not take is the store's fault, with the reason.
 func TestManyLayers(t *testing.T) {
+	partstest.OnSomeDays(t)
 	for _, c := range []struct {
 		cell
 		layers int

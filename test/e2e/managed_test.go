@@ -97,6 +97,7 @@ func TestManagedBuilderOnTheCommandLine(t *testing.T) {
 // The managed builder delivers into both stores of today's engine, layer by layer, and its log can
 // be followed across its end and its next start.
 func TestManagedBuilderIntoBothStores(t *testing.T) {
+	partstest.OnSomeDays(t)
 	m := newManagedScene(t)
 	runBinary(t, m.with("PINION_STORE", "oci:"+t.TempDir()), m.bin, "ensure", "--builder",
 		"managed", runtime)

@@ -9,11 +9,13 @@ import (
 	"time"
 
 	"git.moleculesai.app/molecule-ai/pinion"
+	"git.moleculesai.app/molecule-ai/pinion/test/parts/partstest"
 )
 
 // TestMemoryOfADelivery: a layer passes through the client in small pieces, however big it is.
 // `make bench` does it with 2 GB.
 func TestMemoryOfADelivery(t *testing.T) {
+	partstest.OnSomeDays(t)
 	const (
 		layers, layerSize = 3, 200 << 20
 		limit             = 150 << 20

@@ -13,6 +13,7 @@ import (
 // TestCacheFromAndTo: entries as buildx takes them, beside Pinion's own cache and without it;
 // buildx itself reads what was saved.
 func TestCacheFromAndTo(t *testing.T) {
+	partstest.OnSomeDays(t)
 	registry := partstest.Registry(t, parts.RegistryOptions{})
 	for name, entry := range map[string]func(dir, prefix string) (to, from string){
 		"local": func(dir, _ string) (string, string) {

@@ -20,6 +20,7 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion"
 	"git.moleculesai.app/molecule-ai/pinion/buildkit"
 	"git.moleculesai.app/molecule-ai/pinion/test/parts"
+	"git.moleculesai.app/molecule-ai/pinion/test/parts/partstest"
 )
 
 // layout is a folder that a scene's user keeps images in.
@@ -284,6 +285,7 @@ func TestFault43_KilledWhileReceiving(t *testing.T) {
 // TestLayoutWithoutEngine: nothing is named, no engine answers, and the managed builder fills the
 // folder.
 func TestLayoutWithoutEngine(t *testing.T) {
+	partstest.OnSomeDays(t)
 	m := newManagedScene(t)
 	dir := filepath.Join(t.TempDir(), "images")
 	u := m.user.withoutEngine(t).with("PINION_STORE", "oci:"+dir)

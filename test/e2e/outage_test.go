@@ -16,6 +16,7 @@ const outage = 5 * time.Second
 // middle of a layer on. The command and the watcher build once it is there again, and nobody asks
 // them twice.
 func TestRegistryOutage(t *testing.T) {
+	partstest.OnSomeDays(t)
 	registry := partstest.Registry(t, parts.RegistryOptions{})
 	onCells(t, []cell{containerdOwn, classicStandalone}, func(t *testing.T, c cell) {
 		s := newScene(t, c)

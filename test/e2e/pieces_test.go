@@ -9,12 +9,14 @@ import (
 
 	"git.moleculesai.app/molecule-ai/pinion"
 	"git.moleculesai.app/molecule-ai/pinion/test/parts"
+	"git.moleculesai.app/molecule-ai/pinion/test/parts/partstest"
 )
 
 // TestPushThroughALimit: a proxy before the registry refuses bodies over 3 MB. The images get there
 // from each store, others pull them and run the same image, a later commit sends only what is new,
 // and what is there is not sent again.
 func TestPushThroughALimit(t *testing.T) {
+	partstest.OnSomeDays(t)
 	d := newDepot(t)
 	var passed atomic.Int64 // bytes of blobs
 	limit := parts.LimitBody(3 << 20)

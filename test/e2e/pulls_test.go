@@ -8,12 +8,14 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion"
 	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore/storetest"
 	"git.moleculesai.app/molecule-ai/pinion/test/parts"
+	"git.moleculesai.app/molecule-ai/pinion/test/parts/partstest"
 )
 
 // TestFault70_CacheMountsOfAPullRequest: what the author of a pull request writes to a cache mount
 // gets into no image of the branch. Neither is the mount the branch's, nor is a step of the branch
 // taken for the same step of the pull request, which was made with the content of the mount.
 func TestFault70_CacheMountsOfAPullRequest(t *testing.T) {
+	partstest.OnSomeDays(t)
 	onCells(t, builders(), func(t *testing.T, c cell) {
 		for _, mount := range []string{"target=/shared", "id=of-all,target=/shared",
 			"sharing=locked,target=/shared"} {

@@ -15,6 +15,7 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion"
 	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore/storetest"
 	"git.moleculesai.app/molecule-ai/pinion/test/parts"
+	"git.moleculesai.app/molecule-ai/pinion/test/parts/partstest"
 )
 
 // resetReport is what `pinion reset --format json` prints.
@@ -132,6 +133,7 @@ func (s *scene) unnamed(t *testing.T, from string) string {
 // TestResetLegacy: what the platform's earlier build left goes, and an image that a build of the
 // same commit has replaced; what somebody made from it stays, and so do Pinion's own.
 func TestResetLegacy(t *testing.T) {
+	partstest.OnSomeDays(t)
 	for _, flavour := range parts.Flavours() {
 		t.Run(string(flavour), func(t *testing.T) {
 			s, push := pruneScene(t, flavour, "RUN head -c 64 /dev/urandom > /word")

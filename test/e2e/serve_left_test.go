@@ -10,11 +10,13 @@ import (
 	"time"
 
 	"git.moleculesai.app/molecule-ai/pinion"
+	"git.moleculesai.app/molecule-ai/pinion/test/parts/partstest"
 )
 
 // TestNothingIsLeftAfterAThousandRequests of all kinds: of a server in this process no goroutine,
 // of one that is a process no file descriptor.
 func TestNothingIsLeftAfterAThousandRequests(t *testing.T) {
+	partstest.OnSomeDays(t)
 	const requests, spare = 1000, 10
 	s := newScene(t, containerdOwn)
 	s.prepare(t, "RUN echo left")

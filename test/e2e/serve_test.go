@@ -11,6 +11,7 @@ import (
 
 	"git.moleculesai.app/molecule-ai/pinion"
 	"git.moleculesai.app/molecule-ai/pinion/test/parts"
+	"git.moleculesai.app/molecule-ai/pinion/test/parts/partstest"
 )
 
 // TestTwoHundredCallers for one name, over HTTP and by the library: one solve, one load, equal
@@ -62,6 +63,7 @@ func TestTwoHundredCallers(t *testing.T) {
 
 // TestEightNamesTwoAtOnce: the others queue and get events with their positions.
 func TestEightNamesTwoAtOnce(t *testing.T) {
+	partstest.OnSomeDays(t)
 	s := newScene(t, containerdStandalone)
 	gate := newBuildGate(t)
 	o := s.open(t, pinion.WithMaxParallel(2))

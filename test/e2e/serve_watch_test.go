@@ -13,6 +13,7 @@ import (
 
 	"git.moleculesai.app/molecule-ai/pinion"
 	"git.moleculesai.app/molecule-ai/pinion/test/parts"
+	"git.moleculesai.app/molecule-ai/pinion/test/parts/partstest"
 )
 
 // Secrets of a server on a port.
@@ -197,6 +198,7 @@ func (s *serveClient) push(t *testing.T, tmpl template, delivery, sha string) in
 // TestAStormOfWebhooks: 500 of them and 20 commits while one build runs. That one is finished and
 // marked, and after it comes the last commit.
 func TestAStormOfWebhooks(t *testing.T) {
+	partstest.OnSomeDays(t)
 	s := newScene(t, containerdStandalone)
 	gate := newBuildGate(t)
 	tmpl, first := s.prepare(t, gate.add())

@@ -8,6 +8,7 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion"
 	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore/storetest"
 	"git.moleculesai.app/molecule-ai/pinion/test/parts"
+	"git.moleculesai.app/molecule-ai/pinion/test/parts/partstest"
 )
 
 // baseFrom pushes a base image to a registry and a template that begins with it.
@@ -47,6 +48,7 @@ func TestRegistryThatIsDown(t *testing.T) {
 // TestWatchOutlivesAnOutage: a caller is told to come again (502), and the watcher builds the
 // commit once the registry is back, without a new one.
 func TestWatchOutlivesAnOutage(t *testing.T) {
+	partstest.OnSomeDays(t)
 	d := newDepot(t)
 	s := newScene(t, containerdOwn)
 	sha := s.baseFrom(t, d)

@@ -8,6 +8,7 @@ import (
 
 	"git.moleculesai.app/molecule-ai/pinion"
 	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore/storetest"
+	"git.moleculesai.app/molecule-ai/pinion/test/parts/partstest"
 )
 
 // TestFault63_AStepThatStalls is given up by its name; a build that says something now and then is
@@ -44,6 +45,7 @@ func TestATimeLimit(t *testing.T) {
 
 // TestAQuietStepIsReported with its number in the Dockerfile.
 func TestAQuietStepIsReported(t *testing.T) {
+	partstest.OnSomeDays(t)
 	onCells(t, []cell{containerdOwn, classicStandalone}, func(t *testing.T, c cell) {
 		s := newScene(t, c)
 		s.prepare(t, "RUN sleep 25")
