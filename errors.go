@@ -30,6 +30,7 @@ var (
 	ErrPlatform        = buildkit.ErrPlatform
 	ErrFetch           = buildkit.ErrFetch
 	ErrLFS             = buildkit.ErrLFS
+	ErrSubmodule       = buildkit.ErrSubmodule
 	ErrRefused         = buildkit.ErrRefused
 	ErrBuild           = buildkit.ErrBuild
 	ErrSource          = buildkit.ErrSource
@@ -261,6 +262,7 @@ func classes() []struct {
 		{ErrUnavailable, ClassUnreachable},
 		{ErrInvalidAnswer, ClassUnreachable},
 		{ErrLFS, ClassUnreachable},
+		{ErrSubmodule, ClassUnreachable},
 		{ErrRegistry, ClassUnreachable},
 		{ErrStalled, ClassStalled},
 		{ErrTimeLimit, ClassTimeLimit},

@@ -289,7 +289,8 @@ func (o *Orchestrator) solve(
 	res, err := bk.Solve(ctx, buildkit.Request{
 		Remote: w.head.Remote, Revision: r.Revision, Tree: w.tree,
 		Subdir: t.Subdir, Dockerfile: t.Dockerfile, Target: t.Target, Platform: platform,
-		KeepGitDir: t.KeepGitDir, Submodules: t.Submodules, LFS: w.from.lfs(t),
+		KeepGitDir: t.KeepGitDir, LFS: w.from.lfs(t),
+		Submodules: t.Submodules, AskSubmodule: w.from.submodule, Hidden: w.from.hidden,
 		AllowBasePlatform: t.AllowBasePlatform,
 		Anonymous:         w.request.isPull && !t.PullRequests.Credentials,
 		CacheScope:        r.CacheScope(),
@@ -314,6 +315,15 @@ func (o *Orchestrator) solve(
 // frontends are the images that `# syntax=` may name besides docker/dockerfile.
 func (o *Orchestrator) frontends(w work) []string {
 	return slices.Concat(o.settings.frontends, w.from.catalogue.Frontends())
+}
+
+// submodule asks for the repository of a submodule, with the credential for its host.
+func (f *templates) submodule(ctx context.Context, at git.Remote) (buildkit.Access, error) {
+	head, err := f.heads.Head(ctx, at, git.HEAD, resolver.Dialect{})
+	cred := f.creds.For(head.Remote)
+	return buildkit.Access{
+		Remote: head.Remote, Token: cred.Token, AuthHeader: cred.Header(),
+	}, err
 }
 
 // remember writes the record last, when all of its facts are verified.

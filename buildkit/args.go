@@ -20,10 +20,10 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/resolver/arg"
 )
 
-// redactor returns what removes the credential of a request and the passwords of the proxies.
+// redactor returns what removes the secrets of a request and the passwords of the proxies.
 func (b *Builder) redactor(req Request) *redact.Redactor {
 	_, encoded, _ := strings.Cut(req.AuthHeader, " ")
-	secrets := []string{req.Token, encoded}
+	secrets := append([]string{req.Token, encoded}, req.Hidden...)
 	for _, proxy := range b.proxies {
 		if u, err := url.Parse(proxy); err == nil && u.User != nil {
 			password, _ := u.User.Password()
@@ -58,15 +58,14 @@ func (b *Builder) ReadArgs(ctx context.Context, req Request) ([]arg.Value, error
 func (b *Builder) fetchArgs(
 	ctx context.Context, req Request, refs bool,
 ) (values []arg.Value, err error) {
+	g := newGate(req)
 	opt := client.SolveOpt{FrontendAttrs: map[string]string{}, Ref: identity.NewID(),
-		Session: []session.Attachable{
-			secretsprovider.NewSecretProvider(newGate(req)),
-		}}
+		Session: []session.Attachable{secretsprovider.NewSecretProvider(g)}}
 	// The builder returns only the text of an error of this function.
 	var failed error
 	read := func(ctx context.Context, c gateway.Client) (*gateway.Result, error) {
 		var co *checkout
-		if co, failed = fetch(ctx, c, req, refs); failed != nil {
+		if co, failed = fetch(ctx, c, req, refs, g); failed != nil {
 			return nil, failed
 		}
 		if values, _, failed = readArgs(ctx, co.tree, req.Args); failed != nil {

@@ -16,6 +16,8 @@ var (
 	ErrFetch = errors.New("builder could not fetch the commit")
 	// ErrLFS: an object of Git LFS could not be fetched. The cause says why.
 	ErrLFS = errors.New("no object of Git LFS")
+	// ErrSubmodule: the repository of a submodule cannot be read. The cause says why.
+	ErrSubmodule = errors.New("no repository of a submodule")
 	// ErrRefused: the tree contains something that is not allowed, or lacks something.
 	ErrRefused = errors.New("template refused")
 	// ErrBuild: the Dockerfile ran and failed.
@@ -35,8 +37,9 @@ var (
 	ErrTimeLimit = errors.New("build exceeded its time limit")
 )
 
-// Error is the error type of this package. Op is what failed (connect, fetch, fetch LFS, upload,
-// inspect, solve, build, deliver or save cache), Kind one of the sentinels, and Err the cause.
+// Error is the error type of this package. Op is what failed (connect, fetch, fetch LFS, fetch
+// submodule, upload, inspect, solve, build, deliver or save cache), Kind one of the sentinels, and
+// Err the cause.
 type Error struct {
 	Op   string
 	Kind error

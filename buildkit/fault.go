@@ -171,13 +171,13 @@ func (s *solve) gitAway() bool {
 		gitFault().MatchString(s.failed.Error())
 }
 
-// mayRetrySource reports whether the build failed since a source, the git server or an LFS server
+// mayRetrySource reports whether the build failed since a source, a git server or an LFS server
 // was not available, and has lost nothing: what its steps made is in the builder's cache, unless
 // the cache was not to be used.
 func (s *solve) mayRetrySource(err error) bool {
 	if s.failed != nil {
-		return s.gitAway() ||
-			errors.Is(s.failed.Kind, ErrLFS) && errors.Is(s.failed, errdef.ErrUnavailable)
+		ours := errors.Is(s.failed.Kind, ErrLFS) || errors.Is(s.failed.Kind, ErrSubmodule)
+		return s.gitAway() || ours && errors.Is(s.failed, errdef.ErrUnavailable)
 	}
 	return !s.req.NoCache && s.solved.IsZero() && !connectionLost(err) &&
 		errors.Is(faultOf(s.statuses.failed.name, err), ErrSource)

@@ -28,8 +28,11 @@ type checkout struct {
 	lfs        *llb.State // files of the context from Git LFS; nil for none
 }
 
-// fetch brings the commit to the builder. refs forbids to fetch the single commit.
-func fetch(ctx context.Context, c gateway.Client, req Request, refs bool) (*checkout, error) {
+// fetch brings the commit to the builder. refs forbids to fetch single commits. The gate gets the
+// credentials of submodules.
+func fetch(
+	ctx context.Context, c gateway.Client, req Request, refs bool, g *gate,
+) (*checkout, error) {
 	caps := c.BuildOpts().LLBCaps
 	strategy, err := chooseStrategy(&caps, req.Revision, refs)
 	if err != nil {
@@ -45,7 +48,7 @@ func fetch(ctx context.Context, c gateway.Client, req Request, refs bool) (*chec
 		return nil, err
 	}
 	co := &checkout{state: st, tree: tree, strategy: strategy, submodules: !skipsSubmodules}
-	return withSubmodules(ctx, c, co, req)
+	return withSubmodules(ctx, c, co, req, g)
 }
 
 // chooseStrategy returns the strategy for the builder's capabilities. No strategy names a branch.

@@ -29,8 +29,9 @@ type Request struct {
 	// refused: the image's config would have a platform that its programs are not for.
 	AllowBasePlatform bool
 	// Submodules are the hosts, or host/path, whose repositories may be submodules; with none,
-	// submodules are left out.
-	Submodules []string
+	// submodules are left out. AskSubmodule is asked for each; with nil, no credential is shown.
+	Submodules   []string
+	AskSubmodule AskSubmodule
 	// LFS fetches the files that the context has in Git LFS, those of submodules included; with
 	// nil their pointers are left in it. A Tree has what it has.
 	LFS LFS
@@ -57,6 +58,8 @@ type Request struct {
 	// Token is the credential for Remote's host; empty for none. If it goes with a user name,
 	// AuthHeader is the value of the Authorization header with both, and is sent in its place.
 	Token, AuthHeader string
+	// Hidden are further secrets that no text of the build may have.
+	Hidden []string
 	// Anonymous withholds the registry credentials and the proxies with a password from a build
 	// whose author may read neither.
 	Anonymous bool

@@ -289,7 +289,7 @@ func (s *solve) checkout(ctx context.Context, c gateway.Client) (*checkout, *ins
 		return &checkout{state: st, tree: tree, strategy: StrategyLocal, ready: true},
 			s.req.Tree.inspection, err
 	}
-	co, err := fetch(ctx, c, s.req, s.attempt.commitRefused != nil)
+	co, err := fetch(ctx, c, s.req, s.attempt.commitRefused != nil, s.gate)
 	if err != nil {
 		return nil, nil, fetchError("fetch", err)
 	}

@@ -10,8 +10,6 @@ import (
 	"slices"
 	"strings"
 
-	gateway "github.com/moby/buildkit/frontend/gateway/client"
-
 	"git.moleculesai.app/molecule-ai/pinion/internal/errdef"
 	"git.moleculesai.app/molecule-ai/pinion/resolver/git"
 )
@@ -24,37 +22,6 @@ const (
 
 // submodule is one entry of a .gitmodules.
 type submodule struct{ name, path, url string }
-
-// withSubmodules returns the checkout with its submodules, if the request asks for them and the
-// commit has any. The builder's git fetches them, at the commits that the tree names, and shows the
-// credential to the host of the repository alone. Each repository must be in the request's list.
-// Those of the commit are checked before they are fetched, and those that they have in turn before
-// anything of the tree runs.
-func withSubmodules(
-	ctx context.Context, c gateway.Client, co *checkout, req Request,
-) (*checkout, error) {
-	if len(req.Submodules) == 0 {
-		return co, nil
-	}
-	if st, err := find(ctx, co.tree, gitmodules); err != nil || st == nil {
-		return co, err
-	}
-	check := submoduleCheck{allowed: req.Submodules}
-	modules, err := check.of(ctx, co.tree, "", req.Remote)
-	if err != nil {
-		return nil, err
-	}
-	if !co.submodules {
-		caps := c.BuildOpts().LLBCaps
-		co.state = gitSource(req, co.strategy, &caps, false)
-		if co.tree, err = take(ctx, c, co.state); err != nil {
-			return nil, err
-		}
-	}
-	err = check.nested(ctx, co.tree, "", modules)
-	co.modules = check.found
-	return co, err
-}
 
 // submoduleCheck refuses submodules whose repositories are not allowed.
 type submoduleCheck struct {
@@ -99,14 +66,12 @@ func (s *submoduleCheck) of(
 	return all, nil
 }
 
-// nested checks the submodules of submodules.
-func (s *submoduleCheck) nested(
-	ctx context.Context, f files, dir string, modules []resolved,
-) error {
+// nested checks the submodules of repositories in a tree, and theirs.
+func (s *submoduleCheck) nested(ctx context.Context, f files, modules []resolved) error {
 	for _, m := range modules {
 		inner, err := s.of(ctx, f, m.path, m.remote)
 		if err == nil {
-			err = s.nested(ctx, f, m.path, inner)
+			err = s.nested(ctx, f, inner)
 		}
 		if err != nil {
 			return err
@@ -133,11 +98,16 @@ func (s *submoduleCheck) resolve(m submodule, of git.Remote) (git.Remote, error)
 	if err != nil {
 		return git.Remote{}, err
 	}
-	if !slices.ContainsFunc(s.allowed, func(entry string) bool { return within(remote, entry) }) {
-		return git.Remote{}, errdef.In(errdef.SubmoduleNotAllowed, remote.Host(),
-			fmt.Errorf("%s is not in the list of repositories for submodules", remote))
+	return remote, s.allow(remote)
+}
+
+// allow returns an error for a repository that is not in the list.
+func (s *submoduleCheck) allow(remote git.Remote) error {
+	if slices.ContainsFunc(s.allowed, func(entry string) bool { return within(remote, entry) }) {
+		return nil
 	}
-	return remote, nil
+	return errdef.In(errdef.SubmoduleNotAllowed, remote.Host(),
+		fmt.Errorf("%s is not in the list of repositories for submodules", remote))
 }
 
 // relativeTo returns the URL that git makes of a relative one: each ../ in front takes an element

@@ -28,7 +28,7 @@ func TestFault41_NoDigestNoImage(t *testing.T) {
 	}
 }
 
-func TestTheGateAnswersOneNameUntilItCloses(t *testing.T) {
+func TestTheGateAnswersHostsUntilItCloses(t *testing.T) {
 	remote, err := git.ParseRemote("https://git.example:8443/o/r")
 	if err != nil {
 		t.Fatal(err)
@@ -60,6 +60,20 @@ func TestTheGateAnswersOneNameUntilItCloses(t *testing.T) {
 	}
 	if _, err := g.GetSecret(t.Context(), name); !errors.Is(err, secrets.ErrNotFound) {
 		t.Errorf("the token is given without its user name: %v", err)
+	}
+	other, err := git.ParseRemote("https://other.example/o/r")
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.admit(Access{Remote: other, Token: "theirs"})
+	const theirs = "GIT_AUTH_TOKEN.other.example"
+	if got, err := g.GetSecret(t.Context(), theirs); err != nil || string(got) != "theirs" {
+		t.Errorf("of a submodule's host: %q, %v", got, err)
+	}
+	g.close()
+	g.admit(Access{Remote: other, Token: "theirs"})
+	if _, err := g.GetSecret(t.Context(), theirs); !errors.Is(err, secrets.ErrNotFound) {
+		t.Errorf("closed, it takes a credential: %v", err)
 	}
 }
 

@@ -1,7 +1,6 @@
 package e2e_test
 
 import (
-	"fmt"
 	"strings"
 	"testing"
 
@@ -94,41 +93,6 @@ func TestGitDirOnRequest(t *testing.T) {
 		prints(s.user, "none")
 		prints(keeping, "kept")
 		prints(keeping, "none", pinion.AtPath(workingTree(t, files...)))
-	})
-}
-
-// TestSubmodulesOnRequest: one is fetched if the catalogue allows its host. BuildKit's git shows
-// the template's credential to no other repository of the host, so a private one cannot be fetched.
-func TestSubmodulesOnRequest(t *testing.T) {
-	onCells(t, []cell{containerdOwn, classicStandalone}, func(t *testing.T, on cell) {
-		s := newScene(t, on)
-		tmpl := s.template(t, runtime, parts.RepoOptions{Private: true})
-		push := func(name string, opts parts.RepoOptions) parts.Repo {
-			module := s.template(t, name, opts)
-			sha := module.push(t, parts.Text("word", "of the module"))
-			tmpl.push(t, append(busybox(t, "COPY "+name+"/word /", "CMD cat /word"),
-				parts.Submodule(name, sha), parts.Text(".gitmodules", fmt.Sprintf(
-					"[submodule %q]\n\tpath = %[1]s\n\turl = ../%s.git\n", name,
-					module.repo.Name)))...)
-			return module.repo
-		}
-		public := push("public", parts.RepoOptions{})
-		host := strings.TrimPrefix(s.git.URL(), "http://")
-		s.user = s.with("MOLECULE_GITEA_TOKEN", s.token(t))
-
-		_, err := s.configured(t, "submodules: [other.example]").try(t)
-		wantError(t, err, pinion.ErrRefused, host, "is not in the list of repositories")
-		if n := s.git.Count(public.Name); n != 0 {
-			t.Errorf("a submodule that is not allowed was asked for %d times", n)
-		}
-		allowing := s.configured(t, "submodules: ['"+host+"']")
-		img := allowing.ensure(t, pinion.OutcomeBuilt)
-		if out := s.runContainer(t, img.ID); out != "of the module" {
-			t.Errorf("the image prints %q", out)
-		}
-		private := push("private", parts.RepoOptions{Private: true})
-		_, err = allowing.try(t)
-		wantError(t, err, pinion.ErrFetch, private.Name, "could not read Username")
 	})
 }
 
