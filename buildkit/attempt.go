@@ -42,9 +42,9 @@ func fallbacks() []fallback {
 }
 
 // commitRefused: some servers give out only the commits that their refs point to. One that is away
-// has refused nothing.
+// has refused nothing, and neither has a builder without disk.
 func commitRefused(_ context.Context, s *solve, _ error) error {
-	if s.failed == nil || s.gitAway() {
+	if s.failed == nil || s.gitAway() || exhausted(s.failed.Err.Error()) {
 		return nil
 	}
 	if refused, ok := errors.AsType[*refusedCommit](s.failed); ok {

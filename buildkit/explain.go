@@ -54,6 +54,9 @@ func (s *solve) buildError(err error) error {
 		return wrong
 	}
 	kind, step := faultOf(s.statuses.failed.name, err), s.place(err)
+	if errors.Is(kind, ErrBuild) && saysExhausted(step) {
+		kind = ErrExhausted
+	}
 	if errors.Is(kind, ErrBuild) && !s.req.KeepGitDir && wantsGitDir(step) {
 		return &Error{Op: "build", Kind: kind, Err: errdef.In(errdef.GitDirWanted, "", step)}
 	}

@@ -13,7 +13,6 @@ import (
 	"google.golang.org/grpc/codes"
 
 	"git.moleculesai.app/molecule-ai/pinion/internal/errdef"
-	"git.moleculesai.app/molecule-ai/pinion/internal/lazy"
 )
 
 // killed is the exit code of a process that the kernel ended, for want of memory as a rule.
@@ -61,6 +60,21 @@ func wantsGitDir(step *StepError) bool {
 	})
 }
 
+// saysExhausted reports whether a step failed for want of the builder's disk or memory by the last
+// that it printed: a full disk fails the step's own programs, and without a memory controller of
+// version 2 BuildKit does not see that the kernel killed one of them. A step can print that for
+// other reasons. All that follows is that its commit is tried again later.
+func saysExhausted(step *StepError) bool {
+	const lastLines = 10
+	for _, line := range step.Log[max(0, len(step.Log)-lastLines):] {
+		if stepExhausted().MatchString(line) ||
+			step.ExitCode == killed && stepKilled().MatchString(line) {
+			return step.ExitCode != 0
+		}
+	}
+	return false
+}
+
 // advised returns err in the situation of its kind, if there is one.
 func advised(kind error, endpoint string, err error) error {
 	switch {
@@ -79,9 +93,12 @@ func reportsMemory(err error) bool {
 	return typed
 }
 
-// exhausted reports whether an error of the builder ends in one of its own limits. What a step
-// prints is no part of the text.
+// exhausted reports whether an error of the builder ends in one of its own limits, or whether its
+// git met one. What a step prints is no part of the text.
 func exhausted(text string) bool {
+	if strings.HasSuffix(text, "exit status 128") && stepExhausted().MatchString(text) {
+		return true
+	}
 	for _, end := range []string{"no space left on device", "disk quota exceeded",
 		"cannot allocate memory", "too many open files", "input/output error"} {
 		if strings.HasSuffix(text, ": "+end) {
@@ -89,54 +106,6 @@ func exhausted(text string) bool {
 		}
 	}
 	return false
-}
-
-// The patterns are compiled at their first use: only a failed build needs them.
-var (
-	// imageStep has the names of vertices that only ask a registry.
-	imageStep = lazy.Regexp(`^(\[[^\]]*\] )?` +
-		`(load metadata for|resolve image config for|FROM) |^docker-image://`)
-	// addStep has the names of vertices that download what an ADD names.
-	addStep = lazy.Regexp(`^(\[[^\]]*\] ADD (--\S+ )*)?(https?|git|ssh)://|` +
-		`^\[[^\]]*\] ADD (--\S+ )*git@`)
-	// noGitDir has the error of a COPY from .git, as of today and of Docker 20.10.
-	noGitDir = lazy.Regexp(`/\.git(/[^":]*)?"?: (not found|no such file or directory)$`)
-	// lastingFault has what registries answer about an image that is not there or not for the
-	// builder, and what is wrong with an image that is there.
-	lastingFault = lazy.Regexp(`: not found$|authorization failed$|: (401|403) |` +
-		`\b(access denied|denied:|unauthorized:)|no match for platform|invalid reference|` +
-		`\bmedia type .* is no longer supported`)
-	// passingFault has what BuildKit 0.8 to 0.34 say if a server answers 429 or 5xx, or not at all.
-	passingFault = lazy.Regexp(`(invalid response status|unexpected status.*:)` +
-		` (429|5\d\d)\b|` +
-		`(connection refused|connection reset by peer|no such host|server misbehaving|` +
-		`i/o timeout|` +
-		`network is unreachable|no route to host|broken pipe|EOF|TLS handshake timeout|` +
-		`temporary failure in name resolution|deadline exceeded|` +
-		`\(Client.Timeout exceeded while awaiting headers\)|` +
-		`server gave HTTP response to HTTPS client)$|: (tls|x509): |\btoomanyrequests:`)
-	// gitFault has what git 2.50 and curl say of a server that does not answer for now. BuildKit
-	// passes it on as git's output.
-	gitFault = lazy.Regexp(`Could not resolve (host|proxy): |Failed to connect to |` +
-		`Connection (refused|reset by peer|timed out)|Operation timed out|` +
-		`Empty reply from server|The requested URL returned error: (429|5\d\d)\b|` +
-		`RPC failed; (curl|HTTP (429|5\d\d))\b|early EOF|the remote end hung up unexpectedly`)
-	// gitTLS has what git and curl say of a server whose certificate they don't accept.
-	gitTLS = lazy.Regexp(`server certificate verification failed|SSL certificate problem|` +
-		`(SSL|TLS|gnutls_handshake).* (error|failed)`)
-)
-
-// unavailable reports whether the vertex of that name failed since a server was not available.
-func unavailable(vertex, text string) bool {
-	switch {
-	case vertex == "", strings.Contains(vertex, "] RUN "):
-		return false
-	case imageStep().MatchString(vertex):
-		return !lastingFault().MatchString(text)
-	case strings.HasSuffix(text, "exit status 128"): // git's, for an ADD of a repository
-		return gitFault().MatchString(text) || gitTLS().MatchString(text)
-	}
-	return passingFault().MatchString(text)
 }
 
 // waitsFor returns the kind of failure of a vertex of that name that waits for a server for ever,

@@ -67,10 +67,15 @@ func sourceUnavailable(t *testing.T, b *bench) {
 			parts.Text("Dockerfile", c.dockerfile+"\n"))
 		req.AllowedFrontends = []string{host + "/fe"}
 		_, _, err := solve(t, b, req)
-		if !errors.Is(err, c.want) {
-			t.Errorf("%q, %d: %v, want the kind %v", c.dockerfile, c.status, err, c.want)
-		}
+		wantKind(t, fmt.Sprintf("%q, %d", c.dockerfile, c.status), err, c.want)
 		t.Logf("%q, %d: %v", c.dockerfile, c.status, err)
+	}
+}
+
+func wantKind(t *testing.T, what string, err, kind error) {
+	t.Helper()
+	if !errors.Is(err, kind) {
+		t.Errorf("%s: %v, want the kind %v", what, err, kind)
 	}
 }
 
@@ -91,6 +96,15 @@ func sourceThatComesBack(t *testing.T, b *bench) {
 	_, out := mustSolve(t, b, req)
 	if strings.Count(out, "once\n") < 1 || !strings.Contains(out, "here") {
 		t.Errorf("output is\n%s", out)
+	}
+
+	// Without the cache another try would run the steps before it again.
+	requests.Store(0)
+	req.NoCache = true
+	_, out, err := solve(t, b, req)
+	wantError(t, err, buildkit.ErrSource)
+	if n := strings.Count(out, "once\n"); n > 1 {
+		t.Errorf("a step ran %d times:\n%s", n, out)
 	}
 }
 

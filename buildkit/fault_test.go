@@ -93,6 +93,41 @@ func TestFaultOf(t *testing.T) {
 			"'http://h.example': terminal prompts disabled"), ErrBuild},
 		{"file with git's words as its name", "[2/2] COPY x /", plain("failed to calculate " +
 			"checksum of ref a::b: \"/Failed to connect to \": not found"), ErrBuild},
+		{"layer that a registry does not give, at a RUN", run, plain("failed to compute cache " +
+			"key: failed to copy: httpReadSeeker: failed open: unexpected status from GET request to " +
+			"http://r.example/v2/x/blobs/sha256:aa: 503 Service Unavailable"), ErrSource},
+		{"layer that ends early, at a RUN", run, plain("failed to compute cache key: short read: " +
+			"expected 2526 bytes but got 0: unexpected EOF"), ErrSource},
+		{"layer after the last step", "", plain("failed to copy: httpReadSeeker: failed open: " +
+			"failed to do request: Get \"http://r.example/v2/x/blobs/sha256:aa\": EOF"), ErrSource},
+		{"layer that may not be read", run, plain("failed to copy: httpReadSeeker: failed open: " +
+			"unexpected status from GET request to http://r.example/v2/x/blobs/sha256:aa: 403 " +
+			"Forbidden"), ErrBuild},
+		{"layer that a registry has lost", run, plain("failed to copy: httpReadSeeker: failed " +
+			"open: could not fetch content descriptor sha256:aa (x) from remote: not found"),
+			ErrBuild},
+		{"page for a manifest", metadata, plain("failed to copy: httpReadSeeker: failed open: " +
+			"could not fetch content descriptor sha256:aa (text/html) from remote: not found"),
+			ErrSource},
+		{"file server in another protocol", add, plain("failed to load cache key: Get " +
+			"\"http://h.example/f\": net/http: HTTP/1.x transport connection broken: malformed " +
+			"HTTP response \"SSH-2.0\""), ErrSource},
+		{"file server that is slow", add, plain("failed to load cache key: invalid response " +
+			"status 408"), ErrSource},
+		{"redirects in a circle", add, plain("failed to load cache key: Get " +
+			"\"http://h.example/f\": stopped after 10 redirects"), ErrSource},
+		{"proxy that refuses", add, plain("failed to load cache key: Get " +
+			"\"https://h.example/f\": Bad Gateway"), ErrSource},
+		{"name server that is away", add, plain("failed to load cache key: Get " +
+			"\"https://h.example/f\": dial tcp: lookup h.example: Temporary failure in name " +
+			"resolution"), ErrSource},
+		{"git server in another protocol", addGit, gitSays("fatal: unable to access " +
+			"'http://h.example/r.git/': Received HTTP/0.9 when not allowed"), ErrSource},
+		{"git server behind a proxy that refuses", addGit, gitSays("fatal: unable to access " +
+			"'https://h.example/r.git/': Received HTTP code 502 from proxy after CONNECT"),
+			ErrSource},
+		{"git on a full disk", addGit, gitSays("fatal: write error: No space left on device"),
+			ErrExhausted},
 		{"missing file", "[2/2] COPY nope /", plain("failed to calculate checksum of ref a::b: " +
 			"\"/nope\": not found"), ErrBuild},
 		{"syntax", "", plain("dockerfile parse error on line 2: unknown instruction: BOGUS"),
@@ -101,5 +136,35 @@ func TestFaultOf(t *testing.T) {
 		if got := faultOf(c.vertex, c.err); !errors.Is(got, c.want) {
 			t.Errorf("%s: %v, want %v", c.name, got, c.want)
 		}
+	}
+}
+
+// TestSaysExhausted has the last lines of steps that failed.
+func TestSaysExhausted(t *testing.T) {
+	for _, c := range []struct {
+		line string
+		code int
+		want bool
+	}{
+		{"tar: x: Cannot write: No space left on device", 2, true},
+		{"OSError: [Errno 28] No space left on device: '/x'", 1, true},
+		{"sh: can't fork: Cannot allocate memory", 2, true},
+		{"g++: fatal error: Killed signal terminated program cc1plus", 2, true},
+		{"Killed", killed, true},
+		{"/bin/bash: line 1:     7 Killed                  tail /dev/zero", killed, true},
+		{"Killed", 1, false},
+		{"Killed the server", 1, false},
+		{"make: *** No rule to make target", 2, false},
+		{"No space left on device", 0, false}, // no process ran
+	} {
+		step := &StepError{ExitCode: c.code, Log: []string{"before", c.line, "behind"}}
+		if got := saysExhausted(step); got != c.want {
+			t.Errorf("%q, %d: %t", c.line, c.code, got)
+		}
+	}
+	long := &StepError{ExitCode: 1, Log: append([]string{"No space left on device"},
+		make([]string, 10)...)}
+	if saysExhausted(long) {
+		t.Error("a line that was printed long before counts")
 	}
 }

@@ -19,6 +19,8 @@ type BuildkitdOptions struct {
 	Args []string
 	// Env is added to the daemon's environment, as name=value.
 	Env []string
+	// Memory is how many bytes the steps of builds may have together; 0 means no limit.
+	Memory int64
 }
 
 // Buildkitd is a standalone BuildKit daemon with a runc worker. RUN steps, git fetches and ADD of a
@@ -46,6 +48,9 @@ func StartBuildkitd(ctx context.Context, dir string, opts BuildkitdOptions) (*Bu
 	}
 	b := &Buildkitd{dir: dir, socket: filepath.Join(sockets, "b.sock"), cgroup: newCgroup()}
 	if err := b.configure(path, sockets, opts); err != nil {
+		return nil, errors.Join(err, os.RemoveAll(sockets))
+	}
+	if err := limitMemory(b.cgroup, opts.Memory); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(sockets))
 	}
 	if err := b.Restart(ctx); err != nil {

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 )
 
 // cgroupPrefix starts the names of the control groups in which our daemons put their containers.
@@ -19,6 +20,25 @@ func newCgroup() string {
 		}
 	}
 	return unique(cgroupPrefix)
+}
+
+// limitMemory makes the control group with a limit of its memory, if there is one.
+func limitMemory(name string, bytes int64) error {
+	if bytes == 0 {
+		return nil
+	}
+	dir, file := filepath.Join("/sys/fs/cgroup/memory", name), "memory.limit_in_bytes"
+	if _, err := os.Stat("/sys/fs/cgroup/cgroup.controllers"); err == nil { // version 2
+		dir, file = filepath.Join("/sys/fs/cgroup", name), "memory.max"
+	}
+	err := os.MkdirAll(dir, 0o755)
+	if err == nil {
+		err = os.WriteFile(filepath.Join(dir, file), []byte(strconv.FormatInt(bytes, 10)), 0o600)
+	}
+	if err != nil {
+		return fmt.Errorf("limit memory: %w", errors.Join(err, removeCgroups(name)))
+	}
+	return nil
 }
 
 // removeCgroups removes the empty control groups called name from each hierarchy.
