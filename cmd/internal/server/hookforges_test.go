@@ -161,3 +161,33 @@ func TestAPushOfManyRefsIsBounded(t *testing.T) {
 		t.Errorf("%d refs, %v", len(p.refs), err)
 	}
 }
+
+// TestSignaturesOfTheDocuments checks the examples in the documents of GitHub ("Validating webhook
+// deliveries") and of Bitbucket ("Manage webhooks"), and the same for those that have none.
+func TestSignaturesOfTheDocuments(t *testing.T) {
+	const (
+		secret  = "It's a Secret to Everybody"
+		ofComma = "757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17"
+		ofSpace = "a4771c39fbe90f317c7824e83ddef3caae9cb3d976c214ace1f2937e133263c9"
+	)
+	s := newStage(t, WithHook(secret, func(string, string, time.Time) ([]string, bool) {
+		return nil, false
+	}))
+	for _, d := range []struct{ forge, event, kind, header, proof, body string }{
+		{"github", "X-GitHub-Event", "ping", "X-Hub-Signature-256", "sha256=" + ofComma,
+			"Hello, World!"},
+		{"bitbucket", "X-Event-Key", "repo:fork", "X-Hub-Signature", "sha256=" + ofSpace,
+			"Hello World!"},
+		{"gitea", "X-Gitea-Event", "fork", "X-Gitea-Signature", ofComma, "Hello, World!"},
+		{"forgejo", "X-Forgejo-Event", "fork", "X-Forgejo-Signature", ofComma, "Hello, World!"},
+	} {
+		for body, want := range map[string]int{d.body: http.StatusNoContent,
+			d.body + "!": http.StatusForbidden} {
+			got := s.ask(t, http.MethodPost, "/v1/hooks/"+d.forge, body, "Content-Type",
+				"application/json", d.event, d.kind, d.header, d.proof).StatusCode
+			if got != want {
+				t.Errorf("%s, %q: %d, not %d", d.forge, body, got, want)
+			}
+		}
+	}
+}
