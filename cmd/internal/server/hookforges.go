@@ -1,15 +1,10 @@
 package server
 
 import (
-	"crypto/hmac"
-	"crypto/sha256"
-	"crypto/subtle"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"net/http"
 	"slices"
-	"strings"
 )
 
 // hookForge is how one kind of forge sends webhooks.
@@ -33,13 +28,6 @@ type hookForge struct {
 	readPull func(event []byte, kind string) (PullRequestEvent, error)
 }
 
-// hookProof is a header with a signature, or with the secret itself.
-type hookProof struct {
-	header, prefix string
-	// isToken reports whether it is the secret itself.
-	isToken bool
-}
-
 // hookForges returns the forges whose webhooks are accepted. What they send:
 //
 //   - Gitea: https://docs.gitea.com/usage/repository/webhooks. X-Gitea-Signature is the HMAC-SHA256
@@ -49,8 +37,9 @@ type hookProof struct {
 //   - GitHub: https://docs.github.com/en/webhooks/using-webhooks/validating-webhook-deliveries.
 //     X-Hub-Signature-256 is "sha256=" and the HMAC-SHA256 of the body in hex. X-Hub-Signature has
 //     SHA-1 and is not read. A new webhook sends the event ping, which is signed.
-//   - GitLab: https://docs.gitlab.com/user/project/integrations/webhooks/. X-Gitlab-Token is the
-//     secret itself, so nothing of the body is signed. Idempotency-Key is one for all attempts of a
+//   - GitLab: https://docs.gitlab.com/user/project/integrations/webhooks/. A webhook with a signing
+//     token is signed as Standard Webhooks says. With a secret token X-Gitlab-Token is the secret
+//     itself, so nothing of the body is signed. Idempotency-Key is one for all attempts of a
 //     delivery. Pushes of tags are events of their own.
 //   - Bitbucket Cloud: https://support.atlassian.com/bitbucket-cloud/docs/event-payloads/ and
 //     https://bitbucket.org/blog/enhanced-webhook-security; Data Center:
@@ -73,7 +62,8 @@ func hookForges() []hookForge {
 			read: readPush, pulls: []string{"pull_request"}, readPull: readPull,
 			proofs: []hookProof{sha256Of("X-Hub-Signature-256")}},
 		{name: "gitlab", event: "X-Gitlab-Event", pushes: []string{"Push Hook", "Tag Push Hook"},
-			proofs:   []hookProof{{header: "X-Gitlab-Token", isToken: true}},
+			proofs: []hookProof{{header: "Webhook-Signature", isStandard: true},
+				{header: "X-Gitlab-Token", isToken: true}},
 			delivery: "Idempotency-Key", read: readGitLabPush,
 			pulls: []string{"Merge Request Hook"}, readPull: readGitLabPull},
 		{name: "bitbucket", event: "X-Event-Key", ping: "diagnostics:ping",
@@ -91,61 +81,6 @@ func (f hookForge) isPing(r *http.Request) bool {
 
 func (f hookForge) isPush(r *http.Request) bool {
 	return slices.Contains(f.pushes, r.Header.Get(f.event))
-}
-
-// proofOf returns the proof that a request carries, and false if it carries none.
-func (f hookForge) proofOf(r *http.Request) (hookProof, string, bool) {
-	for _, p := range f.proofs {
-		if value := r.Header.Get(p.header); value != "" {
-			return p, value, true
-		}
-	}
-	return hookProof{}, "", false
-}
-
-// isPossible reports whether a value can be a proof, before the body is read.
-func (p hookProof) isPossible(value string, secret []byte) bool {
-	if p.isToken {
-		return p.proves(value, secret)
-	}
-	_, ok := p.signature(value)
-	return ok
-}
-
-// proves reports whether a value proves that the sender has the secret, for one of the texts. It
-// takes the same time for each wrong value.
-func (p hookProof) proves(value string, secret []byte, texts ...[]byte) bool {
-	if p.isToken {
-		got, want := sha256.Sum256([]byte(value)), sha256.Sum256(secret)
-		return subtle.ConstantTimeCompare(got[:], want[:]) == 1
-	}
-	sent, ok := p.signature(value)
-	for _, text := range texts {
-		want := sum(secret, text)
-		if ok && hmac.Equal(sent[:], want[:]) {
-			return true
-		}
-	}
-	return false
-}
-
-// signature reads an HMAC-SHA256 in hex.
-func (p hookProof) signature(value string) (s signature, ok bool) {
-	digits, ok := strings.CutPrefix(value, p.prefix)
-	text, err := hex.DecodeString(digits)
-	if !ok || err != nil || len(text) != len(s) {
-		return s, false
-	}
-	return signature(text), true
-}
-
-// describe says what a proof has to be.
-func (p hookProof) describe() string {
-	if p.isToken {
-		return p.header + " must be the server's secret"
-	}
-	return p.header + " must be " + p.prefix + "the HMAC-SHA256 of the event under the server's " +
-		"secret, in hex"
 }
 
 // push is the part of a push event that the server reads. Without a ref it moves none.
@@ -244,13 +179,4 @@ func readBitbucketPush(event []byte) (push, error) {
 		p.refs = append(p.refs, c.Ref.ID)
 	}
 	return p.checked()
-}
-
-// sum returns the HMAC-SHA256 of texts under a secret.
-func sum(secret []byte, texts ...[]byte) (s signature) {
-	mac := hmac.New(sha256.New, secret)
-	for _, text := range texts {
-		_, _ = mac.Write(text) // never fails
-	}
-	return signature(mac.Sum(s[:0]))
 }

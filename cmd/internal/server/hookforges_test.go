@@ -1,9 +1,11 @@
 package server
 
 import (
+	"encoding/base64"
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -110,12 +112,15 @@ func deliveries(secret string) []delivery {
 
 // signedAs returns the header of a push event of a forge.
 func signedAs(f hookForge, secret, body string) []string {
-	proof := f.proofs[0].prefix + sign(secret, body)
-	if f.proofs[0].isToken {
+	p := f.proofs[0]
+	if p.isStandard {
+		p = f.proofs[1]
+	}
+	proof := p.prefix + sign(secret, body)
+	if p.isToken {
 		proof = secret
 	}
-	return []string{"Content-Type", "application/json", f.event, f.pushes[0], f.proofs[0].header,
-		proof}
+	return []string{"Content-Type", "application/json", f.event, f.pushes[0], p.header, proof}
 }
 
 // TestForgesWebhooks sends each delivery, with the secret and with another one.
@@ -189,5 +194,58 @@ func TestSignaturesOfTheDocuments(t *testing.T) {
 				t.Errorf("%s, %q: %d, not %d", d.forge, body, got, want)
 			}
 		}
+	}
+}
+
+// TestSigningTokenOfGitLab signs as Standard Webhooks says.
+func TestSigningTokenOfGitLab(t *testing.T) {
+	const body = `{"object_kind":"push","ref":"refs/heads/main",` +
+		`"project":{"path_with_namespace":"acme/hermes"}}`
+	key := []byte(strings.Repeat("k", 32))
+	secret := standardPrefix + base64.StdEncoding.EncodeToString(key)
+	s := newStage(t, WithHook(secret, func(string, string, time.Time) ([]string, bool) {
+		return []string{"hermes"}, true
+	}))
+	at := func(d time.Duration) string {
+		return strconv.FormatInt(time.Now().Add(d).Unix(), 10)
+	}
+	by := func(key []byte, id, at string) string {
+		signed := sum(key, []byte(id+"."+at+"."), []byte(body))
+		return "v1," + base64.StdEncoding.EncodeToString(signed[:])
+	}
+	now, old, early := at(0), at(-maxSkew-time.Minute), at(maxSkew+time.Minute)
+	const none = "v1,AAAA v1a,AAAA"
+	for _, d := range []struct {
+		what, id, at, proof string
+		want                int
+	}{
+		{"a push", "1", now, by(key, "1", now), http.StatusAccepted},
+		{"two signatures", "2", now, none + " " + by(key, "2", now), http.StatusAccepted},
+		{"no signature of a known kind", "3", now, none, http.StatusForbidden},
+		{"another key", "4", now, by([]byte(secret), "4", now), http.StatusForbidden},
+		{"another ID", "5", now, by(key, "4", now), http.StatusForbidden},
+		{"another time", "6", now, by(key, "6", at(time.Second)), http.StatusForbidden},
+		{"an old one", "7", old, by(key, "7", old), http.StatusForbidden},
+		{"one of the future", "8", early, by(key, "8", early), http.StatusForbidden},
+		{"no time", "9", "", by(key, "9", ""), http.StatusForbidden},
+	} {
+		header := []string{"Content-Type", "application/json", "X-Gitlab-Event", "Push Hook",
+			"Webhook-Id", d.id, "Idempotency-Key", d.id, "Webhook-Timestamp", d.at,
+			"Webhook-Signature", d.proof}
+		if d.want == http.StatusForbidden { // which a right token does not save
+			header = append(header, "X-Gitlab-Token", secret)
+		}
+		got := s.ask(t, http.MethodPost, "/v1/hooks/gitlab", body, header...).StatusCode
+		if got != d.want {
+			t.Errorf("%s: %d, not %d", d.what, got, d.want)
+		}
+	}
+	other := newStage(t, WithHook(string(key), func(string, string, time.Time) ([]string, bool) {
+		return []string{"hermes"}, true
+	}))
+	if got := other.ask(t, http.MethodPost, "/v1/hooks/gitlab", body, "Content-Type",
+		"application/json", "X-Gitlab-Event", "Push Hook", "Webhook-Id", "1", "Webhook-Timestamp",
+		now, "Webhook-Signature", by(key, "1", now)).StatusCode; got != http.StatusForbidden {
+		t.Errorf("with a secret of another form: %d", got)
 	}
 }

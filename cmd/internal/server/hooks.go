@@ -84,8 +84,8 @@ func (s *Server) checkWebhook(f hookForge) func(*http.Request) *problem {
 		if f.isPing(r) {
 			return nil
 		}
-		if p, value, ok := f.proofOf(r); !ok || !p.isPossible(value, s.hook.secret) {
-			return badSignature(f)
+		if p, ok := f.proofOf(r); !ok || !p.isPossible(r, s.hook.secret) {
+			return badSignature(f, r)
 		}
 		return nil
 	}
@@ -121,15 +121,18 @@ func (h *hook) readEvent(r *http.Request, f hookForge) ([]byte, error) {
 		}
 		event = []byte(form.Get("payload"))
 	}
-	if p, value, ok := f.proofOf(r); !ok || !p.proves(value, h.secret, event, body) {
+	if p, ok := f.proofOf(r); !ok || !p.proves(r, h.secret, event, body) {
 		return nil, errors.New("the signature is wrong")
 	}
 	return event, nil
 }
 
-func badSignature(f hookForge) *problem {
-	return refusal(http.StatusForbidden, "not-signed", "The signature is wrong",
-		f.proofs[0].describe())
+func badSignature(f hookForge, r *http.Request) *problem {
+	p, ok := f.proofOf(r)
+	if !ok {
+		p = f.proofs[len(f.proofs)-1]
+	}
+	return refusal(http.StatusForbidden, "not-signed", "The signature is wrong", p.describe())
 }
 
 // receive handles the webhooks of a forge.
@@ -142,7 +145,7 @@ func (s *Server) receive(f hookForge) http.HandlerFunc {
 		event, err := s.hook.readEvent(r, f)
 		switch {
 		case err != nil:
-			s.writeProblem(w, r, badSignature(f))
+			s.writeProblem(w, r, badSignature(f, r))
 		case f.isPush(r):
 			s.pushed(w, r, f, event)
 		case f.isPull(r) && s.pulls != nil:

@@ -282,8 +282,9 @@ func testHooks(t *testing.T, c *ClientWithResponses) {
 
 	lab := GitLabPush{Ref: &ref}
 	lab.Project.PathWithNamespace = repo
+	token := hookSecret
 	gitlab, err := c.GitlabHookWithResponse(ctx, &GitlabHookParams{XGitlabEvent: "Push Hook",
-		XGitlabToken: hookSecret}, lab)
+		XGitlabToken: &token}, lab)
 	succeeded(t, "GitLab's webhook", err, gitlab, want...)
 
 	bucket := BitbucketPush{Repository: &BitbucketRepository{FullName: &repo}}
