@@ -130,3 +130,61 @@ func TestTraces(t *testing.T) {
 	}
 	s.wantHitTraffic(t)
 }
+
+// TestTracesOfAnEngine: spans of the engine and of its own BuildKit are below those of a build, a
+// push and a pull.
+func TestTracesOfAnEngine(t *testing.T) {
+	c := partstest.Collector(t)
+	engine := partstest.Dockerd(t, parts.Docker29Containerd, parts.WithDaemonEnv(
+		"OTEL_EXPORTER_OTLP_ENDPOINT="+c.URL(), "OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf",
+		"OTEL_BSP_SCHEDULE_DELAY=100"))
+	s := newSceneOn(t, engine.Host())
+	s.user = s.with("OTEL_EXPORTER_OTLP_ENDPOINT", c.URL(), "OTEL_BSP_SCHEDULE_DELAY", "100",
+		"TRACEPARENT", traceparent)
+	prefix := partstest.Registry(t, parts.RegistryOptions{}).Host() + "/" + s.prefix + "team"
+	s.prepare(t, "RUN echo traced")
+	theirs := func(below, name string) {
+		t.Helper()
+		eventually(t, name+" below "+below, func() bool {
+			return slices.ContainsFunc(c.Spans(), func(span parts.CollectedSpan) bool {
+				return span.Service == "dockerd" && strings.Contains(span.GetName(), name) &&
+					strings.HasPrefix(strings.Join(c.Path(span), " > "), below+" > ")
+			})
+		})
+	}
+
+	img := parseImage(t, s.run(t, "ensure", runtime, "--push", "--registry", prefix, "--format",
+		"json"))
+	paths, spans := ours(c)
+	if n := len(slices.DeleteFunc(paths, func(p string) bool { return p != "ensure > push" })); n !=
+		len(img.Pushed) || n != 2 {
+		t.Errorf("%d spans of %d pushes", n, len(img.Pushed))
+	}
+	if got := attribute(spans["ensure > push"], "pinion.reference"); got !=
+		img.Pushed[1].Reference {
+		t.Errorf("the last push is of %q", got)
+	}
+	theirs("ensure > build > solve > steps", "RUN echo traced")
+	theirs("ensure > push", "POST")
+
+	puller := s.with("MOLECULE_IMAGE_REGISTRY", prefix, "BUILDKIT_HOST", "unix:///nowhere")
+	img = parseImage(t, puller.run(t, "ensure", runtime, "--format", "json"))
+	if img.Outcome != pinion.OutcomePulled {
+		t.Fatalf("got %+v", img)
+	}
+	_, spans = ours(c)
+	if got := attribute(spans["ensure > build > pull"], "pinion.reference"); got != img.Reference {
+		t.Errorf("the pull is of %q", got)
+	}
+	theirs("ensure > build > pull", "POST")
+}
+
+// attribute returns a text of a span, "" if it has none of that name.
+func attribute(s parts.CollectedSpan, name string) string {
+	for _, a := range s.GetAttributes() {
+		if a.GetKey() == name {
+			return a.GetValue().GetStringValue()
+		}
+	}
+	return ""
+}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -25,16 +26,22 @@ type Dockerd struct {
 }
 
 // DockerdOption is a choice for StartDockerd.
-type DockerdOption func(config map[string]any)
+type DockerdOption func(*dockerdOptions)
+
+type dockerdOptions struct {
+	config map[string]any
+	env    []string
+}
 
 // WithDaemonConfig adds keys to the engine's daemon.json, for instance "registry-mirrors". Default:
 // none.
 func WithDaemonConfig(keys map[string]any) DockerdOption {
-	return func(config map[string]any) {
-		for k, v := range keys {
-			config[k] = v
-		}
-	}
+	return func(o *dockerdOptions) { maps.Copy(o.config, keys) }
+}
+
+// WithDaemonEnv adds to the engine's environment, as name=value. Default: nothing.
+func WithDaemonEnv(env ...string) DockerdOption {
+	return func(o *dockerdOptions) { o.env = append(o.env, env...) }
 }
 
 // StartDockerd starts a Docker engine with all of its state below dir. It needs root, containerd,
@@ -64,11 +71,11 @@ func StartDockerd(
 }
 
 func (d *Dockerd) configure(path string, opts []DockerdOption) error {
-	config := map[string]any{}
+	o := dockerdOptions{config: map[string]any{}}
 	for _, opt := range opts {
-		opt(config)
+		opt(&o)
 	}
-	body, err := json.Marshal(config)
+	body, err := json.Marshal(o.config)
 	if err != nil {
 		return fmt.Errorf("configure dockerd: %w", err)
 	}
@@ -81,7 +88,7 @@ func (d *Dockerd) configure(path string, opts []DockerdOption) error {
 	}
 	d.command = command{
 		name: "dockerd", dir: d.dir, path: path, args: append(d.args(), "--config-file="+file),
-		isolated: true, grace: 15 * time.Second,
+		isolated: true, grace: 15 * time.Second, env: o.env,
 	}
 	return nil
 }

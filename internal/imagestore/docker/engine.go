@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/moby/moby/client"
+	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
+	"go.opentelemetry.io/otel/propagation"
 
 	"git.moleculesai.app/molecule-ai/pinion/internal/errdef"
 	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore"
@@ -64,7 +66,8 @@ func dial(cfg Config) (*Engine, error) {
 			fmt.Errorf("%w: %s: %w", ErrConfig, apiVersionEnv, err))
 	}
 	opts = append(opts, client.WithUserAgent("pinion"), client.WithAPIVersion(fixed),
-		client.WithHTTPResponseHook(noteProxy))
+		client.WithHTTPResponseHook(noteProxy),
+		client.WithTraceOptions(otelhttp.WithPropagators(propagation.TraceContext{})))
 	if len(file.HTTPHeaders) > 0 {
 		opts = append(opts, client.WithHTTPHeaders(file.HTTPHeaders))
 	}
