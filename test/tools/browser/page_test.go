@@ -35,6 +35,9 @@ func TestLiveBuild(t *testing.T) {
 	b.signIn(t, operators)
 	b.see(t, "line 3 of the build")
 	b.shows(t, ".timeline .started .name", "RUN for")
+	b.until(t, "times that go on", `((first) => new Promise((done) => setTimeout(() =>
+		done(document.querySelector(".facts time").textContent !== first), 2500)))(
+		document.querySelector(".facts time").textContent)`)
 	b.until(t, "progress",
 		`/\d+ of \d+ steps · \d/.test(document.querySelector(".progress").textContent)`)
 	b.accessible(t)
@@ -131,7 +134,7 @@ func TestWarmAndPrune(t *testing.T) {
 			b.open(t, "#/builders")
 			b.open(t, "#/templates")
 			row("behind by 1 commit")
-			b.unfold(t)
+			b.do(t, script(rowOf("codex")+".querySelector('details').open = true"))
 			row("change 4")
 			b.accessible(t)
 			b.shoot(t, "templates")
@@ -381,6 +384,13 @@ func TestKeyboardAndTelephone(t *testing.T) {
 		b.accessible(t)
 	}
 	b.shoot(t, "telephone")
+	writeBuild(t, s.history, "TELEPHONE", 3, true)
+	b.open(t, "#/builds/TELEPHONE")
+	b.see(t, "line 3 of a long log")
+	if wide := eval[bool](t, b, `document.documentElement.scrollWidth > innerWidth`); wide {
+		t.Error("a build is wider than a telephone")
+	}
+	b.accessible(t)
 	b.dark(t, true)
 	back := eval[string](t, b, `getComputedStyle(document.body).backgroundColor`)
 	if back != "rgb(20, 23, 28)" {

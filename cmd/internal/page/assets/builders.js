@@ -1,5 +1,5 @@
 // The view of what a build needs: what `pinion doctor` finds.
-import { button, errorBox, fill, h } from './dom.js';
+import { button, errorBox, fill, h, waiting } from './dom.js';
 import { get } from './api.js';
 
 const kinds = { ok: 'good', warning: 'wait', failure: 'bad' };
@@ -40,6 +40,6 @@ export async function builders(main, signal) {
     }
   };
   fill(main, h('h1', null, 'Builders'), list, h('p', null, button('Examine again', show)));
-  fill(list, h('p.empty', null, 'examines the git server, the image store and the builder …'));
+  fill(list, waiting('examines the git server, the image store and the builder'));
   await show();
 }

@@ -1,12 +1,12 @@
 // The view of two builds side by side: which steps lost their cache, and why.
 import { BuildModel } from './build.js';
 import { badge } from './panel.js';
-import { errorBox, fill, h, table } from './dom.js';
+import { errorBox, fill, h, table, waiting } from './dom.js';
 import { ago, between, commit, duration } from './format.js';
 import { follow, get } from './api.js';
 
 export async function compare(main, signal, ids) {
-  fill(main, h('h1', null, 'Two builds'), h('p.empty', null, 'reads both …'));
+  fill(main, h('h1', null, 'Two builds'), waiting('reads both'));
   try {
     const builds = await Promise.all(
       ids.map((id) => get(`/v1/builds/${encodeURIComponent(id)}`, signal)),
@@ -45,14 +45,7 @@ export async function compare(main, signal, ids) {
             'builder',
             builds.map((b) => (b.builder ? `${b.builder.kind} ${b.builder.version}` : '')),
           ),
-          pair(
-            'build arguments',
-            builds.map((b) =>
-              Object.entries(b.image?.args ?? {})
-                .map(([k, v]) => `${k}=${v}`)
-                .join(' '),
-            ),
-          ),
+          builds.some((b) => b.image?.args) ? pair('build arguments', builds.map(argsOf)) : '',
         ],
       ),
       h('h2', null, 'Steps'),
@@ -87,6 +80,12 @@ function pair(name, values) {
     h('th', { scope: 'row' }, name),
     values.map((v) => h('td', null, v)),
   );
+}
+
+function argsOf(b) {
+  return Object.entries(b.image?.args ?? {})
+    .map(([k, v]) => `${k}=${v}`)
+    .join(' ');
 }
 
 function took(step) {

@@ -79,6 +79,18 @@ export function errorBox(err) {
   );
 }
 
+// waiting says what the page waits for, and for how long.
+export function waiting(text) {
+  const el = h('p.empty', null, `${text} …`);
+  const begun = performance.now();
+  const clock = setInterval(() => {
+    if (el.isConnected)
+      el.textContent = `${text} … ${Math.round((performance.now() - begun) / 1000)} s`;
+    else clearInterval(clock);
+  }, 1000);
+  return el;
+}
+
 // button is a button whose action may take time. While it runs the button is disabled and counts
 // the seconds; what fails is shown behind it.
 export function button(text, action, props) {

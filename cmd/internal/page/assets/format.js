@@ -38,16 +38,25 @@ const steps = [
   ['second', 1],
 ];
 
+// since writes the time from a moment until now.
+function since(at) {
+  const s = (at - Date.now()) / 1000;
+  const [unit, size] = steps.find(([, n]) => Math.abs(s) >= n) ?? ['second', 1];
+  return relative.format(Math.round(s / size), unit);
+}
+
 // ago is a moment as the time since then, with the moment itself as its title.
 export function ago(moment) {
   const at = new Date(moment);
-  const s = (at - Date.now()) / 1000;
-  const [unit, size] = steps.find(([, n]) => Math.abs(s) >= n) ?? ['second', 1];
-  return h(
-    'time',
-    { datetime: at.toISOString(), title: at.toLocaleString() },
-    relative.format(Math.round(s / size), unit),
-  );
+  return h('time', { datetime: at.toISOString(), title: at.toLocaleString() }, since(at));
+}
+
+// keepTime writes the times of [ago] again as they pass.
+export function keepTime() {
+  for (const el of document.querySelectorAll('time')) {
+    const text = since(new Date(el.dateTime));
+    if (el.textContent !== text) el.textContent = text;
+  }
 }
 
 // short is a commit as people write it.

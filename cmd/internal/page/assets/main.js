@@ -2,6 +2,7 @@
 import { builders } from './builders.js';
 import { compare } from './compare.js';
 import { errorBox, fill, h } from './dom.js';
+import { keepTime } from './format.js';
 import { now } from './now.js';
 import { onSignedOut, readSession, session, signIn, signOut } from './api.js';
 import { past } from './past.js';
@@ -128,6 +129,7 @@ async function leaveSession() {
 
 onSignedOut(() => show(true));
 addEventListener('hashchange', () => show(true));
+setInterval(keepTime, 1000);
 try {
   await readSession();
   show(false);

@@ -1,10 +1,10 @@
 // The view of what takes the disk, and what prune would do.
-import { announce, button, errorBox, fill, h, table } from './dom.js';
+import { announce, button, errorBox, fill, h, table, waiting } from './dom.js';
 import { ago, bytes, commit, plural } from './format.js';
 import { get, may, post } from './api.js';
 
 export async function store(main, signal) {
-  const usage = h('div', null, h('p.empty', null, 'asks the image store …'));
+  const usage = h('div', null, waiting('asks the image store'));
   const report = h('div');
   const past = h('div');
   const keep = h('input', {

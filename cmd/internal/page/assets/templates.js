@@ -1,6 +1,6 @@
 // The view of the templates: the head of each, and the image that is here.
 import { badge } from './panel.js';
-import { button, errorBox, fill, h, link, table } from './dom.js';
+import { button, errorBox, fill, h, link, table, waiting } from './dom.js';
 import { ago, bytes, commit, plural, short } from './format.js';
 import { get, may, post } from './api.js';
 
@@ -8,7 +8,7 @@ import { get, may, post } from './api.js';
 const atOnce = 4;
 
 export async function templates(main, signal) {
-  fill(main, h('h1', null, 'Templates'), h('p.empty', null, 'asks the server …'));
+  fill(main, h('h1', null, 'Templates'), waiting('asks the server'));
   try {
     const [{ templates: list }, { images }, { builds }] = await Promise.all([
       get('/v1/templates', signal),
@@ -120,7 +120,7 @@ class Row {
 
   async lookUp(signal) {
     const [newest] = this.images.filter((i) => i.revision);
-    this.state.textContent = 'asks the git server …';
+    fill(this.state, waiting('asks the git server'));
     try {
       const since = newest ? `?since=${newest.revision}` : '';
       const found = await get(
