@@ -198,6 +198,69 @@ func TestDashboardNamesMetrics(t *testing.T) {
 	}
 }
 
+// TestDashboardLayout checks what Grafana does not forgive: each panel has a number of its own, a
+// known kind, a place that no other one has, and queries of the data source that is a variable.
+func TestDashboardLayout(t *testing.T) {
+	text, err := os.ReadFile("prometheus/dashboard.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var d struct {
+		UID, Title    string
+		SchemaVersion int
+		Templating    struct{ List []struct{ Name, Type string } }
+		Panels        []struct {
+			ID          int
+			Type, Title string
+			GridPos     struct{ X, Y, W, H int }
+			Datasource  struct{ Type, UID string }
+			Targets     []struct{ RefID string }
+		}
+	}
+	if err := json.Unmarshal(text, &d); err != nil {
+		t.Fatal(err)
+	}
+	if d.UID == "" || d.Title == "" || d.SchemaVersion < 36 || len(d.Templating.List) == 0 {
+		t.Errorf("the dashboard is %+v", d)
+	}
+	numbers, cells := map[int]bool{}, map[[2]int]string{}
+	for _, p := range d.Panels {
+		if numbers[p.ID] || p.ID == 0 {
+			t.Errorf("%s has the number %d of another", p.Title, p.ID)
+		}
+		numbers[p.ID] = true
+		if !slices.Contains([]string{"row", "stat", "timeseries", "table", "gauge", "bargauge",
+			"state-timeline"}, p.Type) {
+			t.Errorf("%s is a %q", p.Title, p.Type)
+		}
+		g := p.GridPos
+		if g.W < 1 || g.H < 1 || g.X < 0 || g.X+g.W > 24 {
+			t.Errorf("%s is at %+v", p.Title, g)
+		}
+		for x := g.X; x < g.X+g.W; x++ {
+			for y := g.Y; y < g.Y+g.H; y++ {
+				if other, taken := cells[[2]int{x, y}]; taken {
+					t.Fatalf("%s lies on %s", p.Title, other)
+				}
+				cells[[2]int{x, y}] = p.Title
+			}
+		}
+		refs := map[string]bool{}
+		for _, q := range p.Targets {
+			if refs[q.RefID] || q.RefID == "" {
+				t.Errorf("%s has two queries %q", p.Title, q.RefID)
+			}
+			refs[q.RefID] = true
+		}
+		if p.Type != "row" && (len(p.Targets) == 0 || !slices.ContainsFunc(d.Templating.List,
+			func(v struct{ Name, Type string }) bool {
+				return v.Type == "datasource" && strings.Trim(p.Datasource.UID, "${}") == v.Name
+			})) {
+			t.Errorf("%s asks %+v, which is no variable", p.Title, p.Datasource)
+		}
+	}
+}
+
 // TestDashboardQueries: Prometheus understands each of them.
 func TestDashboardQueries(t *testing.T) {
 	var text strings.Builder
