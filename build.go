@@ -14,6 +14,7 @@ import (
 	"github.com/moby/buildkit/client"
 
 	"git.moleculesai.app/molecule-ai/pinion/buildkit"
+	"git.moleculesai.app/molecule-ai/pinion/internal/buildcache"
 	"git.moleculesai.app/molecule-ai/pinion/internal/feed"
 	"git.moleculesai.app/molecule-ai/pinion/internal/flight"
 	"git.moleculesai.app/molecule-ai/pinion/internal/heartbeat"
@@ -99,7 +100,8 @@ func (bs *builds) join(
 	return &Call{build: t.Shared(), ticket: t}, nil
 }
 
-// Build is one run of the work for an image. Calls for the same thing share it while it runs.
+// Build is one run of the work for an image, or of the saving of a build's cache. Calls for the
+// same thing share it while it runs.
 type Build struct {
 	id, name, reference string
 	started             time.Time
@@ -237,6 +239,11 @@ func (b *Build) end(ctx context.Context, img Image, err error) {
 		shown := img.clone()
 		last = Event{Type: EventDone, Image: &shown}
 	}
+	b.finish(last, img, err)
+}
+
+// finish is end with the last event.
+func (b *Build) finish(last Event, img Image, err error) {
 	last = b.note(last)
 	b.image, b.err = img, err
 	close(b.done)
@@ -308,4 +315,30 @@ func (b *Build) stillBuilding(log *slog.Logger, h heartbeat.Beat) {
 	text := b.clean(fmt.Sprintf("still building %s: %s", b.name, h))
 	log.Info(text, heartbeat.Line())
 	b.emit(Event{Type: EventStillBuilding, Text: text, Step: h.Step, Elapsed: ms(h.Elapsed)})
+}
+
+// save begins the run that saves the cache of a build.
+func (bs *builds) save(of buildcache.Save) buildcache.Report {
+	b := newBuild(Event{Type: EventResolved, Name: of.Name, Reference: of.Reference,
+		Saves: of.Build}, bs.clean)
+	b.setState(BuildRunning)
+	bs.observe(b)
+	return &saving{b, newSteps(func(buildkit.Progress) {}, b.emit)}
+}
+
+// saving is the run that saves the cache of a build. It implements [buildcache.Report].
+type saving struct {
+	build *Build
+	steps *buildkit.Steps
+}
+
+func (s *saving) Progress(status *client.SolveStatus) { s.steps.Update(status) }
+
+func (s *saving) End(err error) {
+	last := Event{Type: EventDone}
+	if err != nil {
+		last = Event{Type: EventFailed,
+			Failure: failureOf(context.Background(), err, s.build.clean)}
+	}
+	s.build.finish(last, Image{}, err)
 }

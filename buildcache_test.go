@@ -45,7 +45,7 @@ func savingWorld(t *testing.T, opts ...Option) (*world, *[]buildkit.CacheSave) {
 	w := newWorld(t, opts...)
 	var mu sync.Mutex // several lines are saved at once
 	var saved []buildkit.CacheSave
-	w.builder.kind, w.builder.graph = buildkit.KindBuildkitd, &pb.Definition{}
+	w.builder.kind, w.builder.graph = buildkit.KindBuildkitd, &pb.Definition{Def: [][]byte{{1}}}
 	w.builder.save = func(ctx context.Context, s buildkit.CacheSave) (ocispecs.Descriptor, error) {
 		mu.Lock()
 		saved = append(saved, s)

@@ -9,7 +9,10 @@ import (
 	"sync"
 	"time"
 
+	"git.moleculesai.app/molecule-ai/pinion/internal/buildcache"
+	"git.moleculesai.app/molecule-ai/pinion/internal/builder"
 	"git.moleculesai.app/molecule-ai/pinion/internal/flight"
+	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore"
 	"git.moleculesai.app/molecule-ai/pinion/internal/span"
 	"git.moleculesai.app/molecule-ai/pinion/resolver"
 	"git.moleculesai.app/molecule-ai/pinion/resolver/git"
@@ -282,4 +285,31 @@ func (o *Orchestrator) startSuperseded(ctx context.Context, w work) <-chan git.R
 	head := make(chan git.Revision, 1)
 	go func() { head <- o.superseded(ctx, w) }()
 	return head
+}
+
+// WithCacheSaver leaves the saving of build caches to other processes, so that a program that ends
+// after its builds need not wait in [Orchestrator.Close]. start begins a process that calls
+// [Orchestrator.SaveCache] with the key, of an Orchestrator with the same options but this one, and
+// returns when that runs. If start fails, this process saves. The default is that it always does.
+func WithCacheSaver(start func(ctx context.Context, key string) error) Option {
+	return func(s *settings) { s.saver = start }
+}
+
+// SaveCache saves a build cache that another process has left to this one, see [WithCacheSaver]. Of
+// those with one key the newest is saved, and by one process at a time.
+func (o *Orchestrator) SaveCache(ctx context.Context, key string) error {
+	ctx, s := span.Root(ctx, o.settings.spans, buildcache.SpanSave)
+	err := o.caches.Resume(ctx, key, func(
+		ctx context.Context, platform string,
+	) (builder.Builder, error) {
+		store, err := o.store()
+		if err != nil {
+			return nil, imagestore.StoreFailure(err)
+		}
+		return o.connect(ctx, imagestore.NewFacts(store), platform)
+	})
+	if s.End(err); err != nil {
+		return fail(ctx, "", err)
+	}
+	return nil
 }

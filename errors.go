@@ -308,3 +308,9 @@ func ClassOf(err error) Class {
 	}
 	return ClassGeneral
 }
+
+// failureEvent is the only event of a call that failed before its subject was known.
+func (o *Orchestrator) failureEvent(ctx context.Context, name string, err error) Event {
+	return Event{ID: 1, Type: EventFailed, Time: time.Now().UTC(), Name: name,
+		Failure: failureOf(ctx, err, o.clean)}
+}

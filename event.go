@@ -50,7 +50,7 @@ const (
 	// EventDelivering: Bytes have been sent into the image store so far, or have come from the
 	// registry. A builder inside the engine sends none.
 	EventDelivering EventType = "delivering"
-	// EventDone: Image is there.
+	// EventDone: Image is there, or the cache of a build is saved.
 	EventDone EventType = "done"
 	// EventFailed: it came to nothing, see Failure.
 	EventFailed EventType = "failed"
@@ -77,6 +77,7 @@ type Event struct {
 	Pinned bool `json:"pinned,omitempty"`
 	// PullRequest is the number of the pull request that the build is of; 0 for a branch.
 	PullRequest int            `json:"pull_request,omitempty"`
+	Saves       string         `json:"saves,omitempty"` // see [BuildStatus]
 	Reason      string         `json:"reason,omitempty"`
 	Cause       string         `json:"-"` // the kind of Reason, see [BuildStatus]
 	Builder     *buildkit.Info `json:"builder,omitempty"`
@@ -278,12 +279,6 @@ func (b *Build) found() []BuildCheck {
 	return slices.Clone(b.checks)
 }
 
-// failureEvent is the only event of a call that failed before its subject was known.
-func (o *Orchestrator) failureEvent(ctx context.Context, name string, err error) Event {
-	return Event{ID: 1, Type: EventFailed, Time: time.Now().UTC(), Name: name,
-		Failure: failureOf(ctx, err, o.clean)}
-}
-
 // BuildState is how far a build or pull is.
 type BuildState string
 
@@ -313,6 +308,8 @@ type BuildStatus struct {
 	Pinned bool `json:"pinned,omitempty"`
 	// PullRequest is the number of the pull request that the build is of; 0 for a branch.
 	PullRequest int `json:"pull_request,omitempty"`
+	// Saves is the ID of the build whose cache is saved. It is empty for what makes an image.
+	Saves string `json:"saves,omitempty"`
 	// Reason says why the call was not a hit.
 	Reason string `json:"reason,omitempty"`
 	// Cause is the kind of Reason, one of [MissCauses].
@@ -336,14 +333,16 @@ func (s *BuildStatus) observe(e Event) {
 	case EventResolved:
 		s.Revision, s.Prewarmed = e.Revision, e.Prewarmed
 		s.AskedBy, s.Pinned, s.PullRequest = e.AskedBy, e.Pinned, e.PullRequest
-		s.Reason, s.Cause = e.Reason, e.Cause
+		s.Reason, s.Cause, s.Saves = e.Reason, e.Cause, e.Saves
 	case EventFetching:
 		s.Builder = e.Builder
 	case EventQueued:
 		s.Position = e.Position
 	case EventDone:
-		s.State, s.Position, s.Ended, s.Image, s.SupersededBy = BuildDone, 0, e.Time, e.Image,
-			e.Image.SupersededBy
+		s.State, s.Position, s.Ended, s.Image = BuildDone, 0, e.Time, e.Image
+		if e.Image != nil {
+			s.SupersededBy = e.Image.SupersededBy
+		}
 	case EventFailed:
 		s.State, s.Position, s.Ended, s.Failure = BuildFailed, 0, e.Time, e.Failure
 	}

@@ -206,8 +206,8 @@ func (o *Orchestrator) buildLocked(
 	if err != nil {
 		return Image{}, nil, err
 	}
-	offer := o.caches.Offer(ctx, buildcache.Request{Name: w.template.Name, Recipe: w.recipe,
-		Entries: w.entries, NoCache: w.request.noCache}, bk.Builder)
+	offer := o.caches.Offer(ctx, buildcache.Request{Build: b.id, Name: w.template.Name,
+		Recipe: w.recipe, Entries: w.entries, NoCache: w.request.noCache}, bk.Builder)
 	defer offer.Done()
 	arrival := verify.NewArrival(w.store, o.records, w.recipe, o.owner)
 	res, err := o.solve(ctx, w, bk, offer, arrival, b)

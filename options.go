@@ -40,8 +40,7 @@ const (
 	// count if the variables above are unset or blank.
 	EnvStallSeconds   = "MOLECULE_BUILD_STALL_GRACE_S"
 	EnvTimeoutSeconds = "MOLECULE_BUILD_CEILING_S"
-	// EnvBuildxBuilder is buildx's own.
-	EnvBuildxBuilder = "BUILDX_BUILDER"
+	EnvBuildxBuilder  = "BUILDX_BUILDER"
 )
 
 // Environment variables with a server's secrets. The library does not read them; like the tokens,
@@ -109,7 +108,8 @@ type settings struct {
 	logger    *slog.Logger
 	progress  func(name string, s *client.SolveStatus)
 	observe   func(*Build)
-	spans     trace.TracerProvider // nil for that of each call's context
+	saver     func(ctx context.Context, key string) error // nil for this process
+	spans     trace.TracerProvider                        // nil for that of each call's context
 	// beforeBuild returns the text of a notice, or "".
 	beforeBuild func(ctx context.Context, name string) (notice string)
 
@@ -257,7 +257,7 @@ func WithProgress(f func(name string, s *client.SolveStatus)) Option {
 	return func(s *settings) { s.progress = f }
 }
 
-// WithBuildObserver registers f for each build, pull and hit as it begins; a hit has ended by then.
+// WithBuildObserver registers f for each build, pull, save and hit as it begins; a hit has ended.
 // Calls that share a build are one. f is called on the goroutine of the call that begins it, so it
 // must return at once; it may keep the build and read its events elsewhere. The default is none.
 func WithBuildObserver(f func(*Build)) Option { return func(s *settings) { s.observe = f } }

@@ -191,7 +191,7 @@ func New(opts ...Option) (*Orchestrator, error) {
 	o.builds = builds{queue: queue.New(s.maxParallel), clean: o.clean, log: o.log,
 		observe: s.observe, before: s.beforeBuild}
 	o.caches = buildcache.New(buildcache.Config{Spec: spec, Records: o.records, Log: o.log,
-		Redact: o.Redact})
+		Redact: o.Redact, Start: s.saver, Report: o.builds.save})
 	return o, nil
 }
 

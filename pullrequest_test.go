@@ -109,7 +109,7 @@ func TestFault70_NoCacheOfAPullRequestIsSaved(t *testing.T) {
 	}{"a branch": {nil, true}, "a pull request": {[]EnsureOption{AtPullRequest(7)}, false}} {
 		w := pullWorld(t, "{}", WithBuildCache("registry:registry.example/cache"))
 		saved := 0
-		w.builder.graph = &pb.Definition{}
+		w.builder.graph = &pb.Definition{Def: [][]byte{{1}}}
 		w.builder.save = func(context.Context, buildkit.CacheSave) (ocispecs.Descriptor, error) {
 			saved++
 			return ocispecs.Descriptor{}, nil

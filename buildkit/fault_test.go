@@ -95,7 +95,8 @@ func TestFaultOf(t *testing.T) {
 			"checksum of ref a::b: \"/Failed to connect to \": not found"), ErrBuild},
 		{"layer that a registry does not give, at a RUN", run, plain("failed to compute cache " +
 			"key: failed to copy: httpReadSeeker: failed open: unexpected status from GET " +
-			"request to http://r.example/v2/x/blobs/sha256:aa: 503 Service Unavailable"), ErrSource},
+			"request to http://r.example/v2/x/blobs/sha256:aa: 503 Service Unavailable"),
+			ErrSource},
 		{"layer that ends early, at a RUN", run, plain("failed to compute cache key: short read: " +
 			"expected 2526 bytes but got 0: unexpected EOF"), ErrSource},
 		{"layer after the last step", "", plain("failed to copy: httpReadSeeker: failed open: " +

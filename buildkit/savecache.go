@@ -19,6 +19,9 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
+// lastStatus is how long the last progress of a save may take to come after its end.
+const lastStatus = time.Second
+
 // ErrCache means that the builder could not save its cache.
 var ErrCache = errors.New("build cache not saved")
 
@@ -33,6 +36,8 @@ type CacheSave struct {
 	// StallAfter is how long the builder may report no progress; 0 means forever. It reports the
 	// start and the end of each layer, and nothing between.
 	StallAfter time.Duration
+	// Progress gets the statuses of the solve; nil for nobody.
+	Progress func(*client.SolveStatus)
 }
 
 // SaveCache exports the builder's cache of a solved graph, in a solve that leaves nothing in the
@@ -52,9 +57,19 @@ func (b *Builder) SaveCache(ctx context.Context, save CacheSave) (ocispecs.Descr
 	})
 	defer done()
 	ref := identity.NewID()
+	observed := make(chan struct{})
 	go func() {
-		b.observe(ctx, ref, w)
+		defer close(observed)
+		b.observe(ctx, ref, w, save.Progress)
 		done() // who sees nothing cannot say that nothing moves
+	}()
+	defer func() { // no progress comes after the return
+		select {
+		case <-observed:
+		case <-time.After(lastStatus):
+			cancel(nil)
+			<-observed
+		}
 	}()
 	response, err := b.saveCache(ctx, ref, save)
 	if err == nil {
@@ -69,13 +84,19 @@ func (b *Builder) SaveCache(ctx context.Context, save CacheSave) (ocispecs.Descr
 	return ocispecs.Descriptor{}, &Error{Op: "save cache", Kind: ErrCache, Err: harmless(err)}
 }
 
-// observe passes the progress of a solve to a watchdog, until the solve or ctx ends.
-func (b *Builder) observe(ctx context.Context, ref string, w *watchdog) {
+// observe passes the progress of a solve to a watchdog and to next, until the solve or ctx ends.
+func (b *Builder) observe(
+	ctx context.Context, ref string, w *watchdog, next func(*client.SolveStatus),
+) {
 	stream, err := b.client.ControlClient().Status(ctx, &controlapi.StatusRequest{Ref: ref})
 	for err == nil {
 		var resp *controlapi.StatusResponse
 		if resp, err = stream.Recv(); err == nil {
-			w.observe(client.NewSolveStatus(resp))
+			status := client.NewSolveStatus(resp)
+			w.observe(status)
+			if next != nil {
+				next(status)
+			}
 		}
 	}
 }

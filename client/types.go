@@ -122,6 +122,7 @@ type Build struct {
 	AskedBy      string    `json:"asked_by,omitempty"`     // who began it, in that one's own words
 	Pinned       bool      `json:"pinned,omitempty"`       // the caller chose the commit
 	PullRequest  int       `json:"pull_request,omitempty"` // its number; 0 for a branch
+	Saves        string    `json:"saves,omitempty"`        // the build whose cache is saved
 	Reason       string    `json:"reason,omitempty"`       // why it was not a hit
 	Builder      *Builder  `json:"builder,omitempty"`
 	Command      string    `json:"command,omitempty"` // the process's verb: serve, ensure, run
@@ -156,6 +157,7 @@ type Event struct {
 	AskedBy     string   `json:"asked_by,omitempty"`     // who began it, in that one's words
 	Pinned      bool     `json:"pinned,omitempty"`       // the caller chose the commit
 	PullRequest int      `json:"pull_request,omitempty"` // its number; 0 for a branch
+	Saves       string   `json:"saves,omitempty"`        // the build whose cache is saved
 	Reason      string   `json:"reason,omitempty"`       // why it was not a hit
 	Builder     *Builder `json:"builder,omitempty"`
 	Position    int      `json:"position,omitempty"`

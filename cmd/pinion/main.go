@@ -10,6 +10,7 @@ import (
 	"github.com/docker/cli/cli-plugins/socket"
 	"github.com/sirupsen/logrus"
 
+	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/detached"
 	"git.moleculesai.app/molecule-ai/pinion/cmd/pinion/internal/cli"
 )
 
@@ -29,8 +30,23 @@ func main() {
 	}
 	code := cli.Run(ctx, cli.Program{
 		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Lookup: os.LookupEnv, Plugin: plugin,
-		Version: version,
+		Version: version, Detach: detacher(),
 	}, os.Args[1:])
 	stop()
 	os.Exit(code)
+}
+
+// detacher returns what starts this program again, as a process that outlives this one. It is nil
+// for the first process of a container, which takes all others with it.
+func detacher() func(args, env []string) error {
+	if os.Getpid() == 1 {
+		return nil
+	}
+	return func(args, env []string) error {
+		program, err := os.Executable()
+		if err != nil {
+			return err
+		}
+		return detached.Start(program, args, append(os.Environ(), env...))
+	}
 }

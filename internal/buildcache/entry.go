@@ -9,8 +9,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/containerd/containerd/v2/core/content"
-	contentlocal "github.com/containerd/containerd/v2/plugins/content/local"
 	"github.com/distribution/reference"
 	"github.com/moby/buildkit/client/ociindex"
 	"github.com/opencontainers/go-digest"
@@ -108,25 +106,23 @@ func checkEntry(e buildkit.CacheEntry, known map[string][]string) error {
 	return nil
 }
 
-// openImport opens the folder of an entry of type local and sets the entry's digest.
-func openImport(e buildkit.CacheEntry) (content.Store, error) {
+// findImport looks into the folder of an entry of type local and sets the entry's digest.
+func findImport(e buildkit.CacheEntry) error {
 	dir := e.Attrs["src"]
 	if _, err := os.Stat(dir); err != nil {
-		return nil, err
+		return err
 	}
 	if e.Attrs["digest"] == "" {
 		tag := cmp.Or(e.Attrs["tag"], "latest")
 		desc, err := ociindex.NewStoreIndex(dir).Get(tag)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		if desc == nil {
-			return nil, fmt.Errorf("there is no %s in it", tag)
+			return fmt.Errorf("there is no %s in it", tag)
 		}
 		e.Attrs["digest"] = desc.Digest.String()
 	}
-	if _, err := digest.Parse(e.Attrs["digest"]); err != nil {
-		return nil, err
-	}
-	return contentlocal.NewStore(dir)
+	_, err := digest.Parse(e.Attrs["digest"])
+	return err
 }

@@ -7,7 +7,7 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/containerd/containerd/v2/core/content"
+	"github.com/moby/buildkit/client"
 
 	"git.moleculesai.app/molecule-ai/pinion/buildkit"
 	"git.moleculesai.app/molecule-ai/pinion/cache"
@@ -23,6 +23,25 @@ type Config struct {
 	Log     *slog.Logger
 	// Redact removes credentials from a text.
 	Redact func(string) string
+	// Start begins a save in another process, which calls [Caches.Resume] with the key; nil leaves
+	// all saves to this one.
+	Start func(ctx context.Context, key string) error
+	// Report begins the report of a save.
+	Report func(Save) Report
+}
+
+// Save is what a save is of.
+type Save struct {
+	Build     string `json:"build"`     // the build's ID
+	Name      string `json:"name"`      // the template's
+	Reference string `json:"reference"` // the image's
+}
+
+// Report is told how a save goes on.
+type Report interface {
+	Progress(*client.SolveStatus)
+	// End is called once, after the last progress.
+	End(err error)
 }
 
 // Caches offers and saves build caches. It is safe for concurrent use.
@@ -42,10 +61,10 @@ func (c *Caches) Close(ctx context.Context) error { return c.queue.close(ctx) }
 
 // Request is a build that is offered caches.
 type Request struct {
-	// Name is the template's.
-	Name    string
-	Recipe  recipe.Recipe
-	Entries Entries
+	// Build is the ID of the build, and Name the template's.
+	Build, Name string
+	Recipe      recipe.Recipe
+	Entries     Entries
 	// NoCache runs all steps again: nothing is offered, and a cache that exists is replaced.
 	NoCache bool
 }
@@ -53,15 +72,12 @@ type Request struct {
 // Offer holds the saved caches of one build: those to import, and those to save. It owns the
 // build's connection.
 type Offer struct {
-	caches   *Caches
-	request  Request
-	builder  builder.Builder // nil once a save has taken it
-	place    Place
-	folder   *cache.BuildCache   // for Local
-	registry cache.RegistryCache // for Registry
-	// imports come from the setting and named from the caller. stores are the folders of named.
+	caches  *Caches
+	request Request
+	builder builder.Builder // nil once a save has taken it
+	place   Place
+	// imports come from the setting and named from the caller.
 	imports, named []buildkit.CacheEntry
-	stores         map[string]content.Store
 	release        func()
 	warnings       []string
 }
@@ -70,7 +86,7 @@ type Offer struct {
 // the solve and Done at the end.
 func (c *Caches) Offer(ctx context.Context, req Request, b builder.Builder) *Offer {
 	o := &Offer{caches: c, request: req, builder: b, place: c.Spec.placeFor(b.Info().Kind),
-		stores: map[string]content.Store{}, release: func() {}}
+		release: func() {}}
 	if req.Recipe.Tree != "" {
 		o.place = Off // saved caches go by commits
 	}
@@ -81,9 +97,8 @@ func (c *Caches) Offer(ctx context.Context, req Request, b builder.Builder) *Off
 			o.warn("the build cache cannot be used: %v", err)
 		}
 	case Registry:
-		o.registry = cache.NewRegistryCache(c.Spec.Repository+"/"+req.Recipe.Image,
-			o.line())
-		o.imports = entries(o.registry.Imports(req.Recipe.Revision.String()))
+		from := cache.NewRegistryCache(c.Spec.Repository+"/"+req.Recipe.Image, o.line())
+		o.imports = entries(from.Imports(req.Recipe.Revision.String()))
 	}
 	if req.NoCache {
 		o.imports = nil
@@ -141,10 +156,11 @@ func (o *Offer) openFolder(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if o.folder, err = dir.BuildCache(o.line()); err != nil {
+	folder, err := dir.BuildCache(o.line())
+	if err != nil {
 		return err
 	}
-	imports, warnings, release, err := o.folder.Imports(ctx, o.request.Recipe.Revision.String())
+	imports, warnings, release, err := folder.Imports(ctx, o.request.Recipe.Revision.String())
 	o.imports, o.warnings, o.release = entries(imports), warnings, release
 	return err
 }
@@ -153,12 +169,10 @@ func (o *Offer) openFolder(ctx context.Context) error {
 func (o *Offer) openNamed() {
 	for _, e := range o.request.Entries.From {
 		if e.Type == "local" {
-			store, err := openImport(e)
-			if err != nil {
+			if err := findImport(e); err != nil {
 				o.warn("the build cache in %s was not used: %v", e.Attrs["src"], err)
 				continue
 			}
-			o.stores[e.Attrs["src"]] = store
 		}
 		o.named = append(o.named, e)
 	}

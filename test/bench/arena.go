@@ -119,6 +119,7 @@ func (a *arena) env() []string {
 		// Pinion attests nothing unless asked to. Equal work for both.
 		"BUILDX_NO_DEFAULT_ATTESTATIONS=1",
 		"MOLECULE_LOCAL_BUILD_CACHE=" + a.cacheDir(),
+		"PINION_WAIT_CACHE=1", // nothing of one run goes on in the next
 		"MOLECULE_LOCAL_TEMPLATE_REPO_PREFIX=" + a.template.prefix(),
 		// The peers save no cache either.
 		"PINION_CACHE=off",

@@ -40,6 +40,7 @@ func buildCLI(ctx context.Context, dir string, p *place, t *template) (*cli, err
 		return nil, err
 	}
 	c.env = append(environment(), "MOLECULE_LOCAL_BUILD_CACHE="+filepath.Join(dir, "cache"),
+		"PINION_WAIT_CACHE=1", // the folder is removed at the end
 		"PINION_HISTORY="+filepath.Join(dir, "history"))
 	c.env = append(c.env, p.env...)
 	return c, nil

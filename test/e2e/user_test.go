@@ -23,6 +23,7 @@ func newUser(t *testing.T) user {
 	return user{map[string]string{
 		"HOME": home, "PATH": os.Getenv("PATH"),
 		"MOLECULE_LOCAL_BUILD_CACHE": filepath.Join(home, "cache"),
+		"PINION_WAIT_CACHE":          "1", // no process outlives its test
 	}}
 }
 

@@ -33,7 +33,7 @@ var floors = [][]string{
 	{"."},
 	{
 		"cmd/internal/access", "cmd/internal/buildversion", "cmd/internal/container",
-		"cmd/internal/daemon",
+		"cmd/internal/daemon", "cmd/internal/detached",
 		"cmd/internal/exitcode", "cmd/internal/history", "cmd/internal/outbox",
 		"cmd/internal/page", "cmd/internal/reread", "cmd/internal/schema",
 		"cmd/internal/telemetry", "cmd/internal/terminal",

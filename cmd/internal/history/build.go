@@ -39,6 +39,8 @@ func (b Build) Took(now time.Time) time.Duration {
 // kind returns what the build came to, one of the values of [Filter.Kinds].
 func (b Build) kind() string {
 	switch {
+	case b.Saves != "":
+		return KindSave
 	case b.Hits > 0:
 		return KindHit
 	case b.State == pinion.BuildDone:

@@ -19,16 +19,17 @@ const (
 	KindFailed      = "failed"
 	KindInterrupted = "interrupted"
 	KindHit         = "hit"
+	KindSave        = "save" // of a build's cache, whatever came of it
 )
 
 // Kinds are all kinds of builds.
-var Kinds = []string{KindRunning, KindDone, KindFailed, KindInterrupted, KindHit}
+var Kinds = []string{KindRunning, KindDone, KindFailed, KindInterrupted, KindHit, KindSave}
 
 // KindList names all kinds, for people.
 func KindList() string { return strings.Join(Kinds, ", ") }
 
-// WithoutHits returns all kinds but hits.
-func WithoutHits() []string {
+// Builds returns the kinds of what is neither a hit nor a save.
+func Builds() []string {
 	return []string{KindRunning, KindDone, KindFailed, KindInterrupted}
 }
 

@@ -36,7 +36,7 @@ func (s Stat) HitRate() float64 {
 func Sum(builds []Build) []Stat {
 	stats, took := map[string]*Stat{}, map[string][]time.Duration{}
 	for _, b := range builds {
-		if b.IsRunning() {
+		if b.IsRunning() || b.kind() == KindSave {
 			continue
 		}
 		s := stats[b.Name]

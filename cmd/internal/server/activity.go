@@ -81,7 +81,7 @@ func (s *Server) recent(ctx context.Context, c *access.Caller) string {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if time.Since(a.read) >= activityPause {
-		f := history.Filter{Kinds: history.WithoutHits(), Limit: recentBuilds}
+		f := history.Filter{Kinds: history.Builds(), Limit: recentBuilds}
 		if time.Since(a.pastRead) >= historyPause {
 			a.past, a.pastRead = s.past(ctx, f), time.Now()
 		}

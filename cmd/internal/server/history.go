@@ -53,7 +53,7 @@ func readFilter(r *http.Request) (f history.Filter, p *problem) {
 		}
 	}
 	if len(f.Kinds) == 0 {
-		f.Kinds = history.WithoutHits()
+		f.Kinds = history.Builds()
 	}
 	for name, to := range map[string]*time.Time{"since": &f.Since, "before": &f.Before} {
 		if text := q.Get(name); text != "" {

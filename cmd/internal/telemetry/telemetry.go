@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -90,6 +91,16 @@ func (p *Provider) Close(ctx context.Context) {
 	if err := p.sdk.Shutdown(ctx); err != nil {
 		p.exporter.report(err)
 	}
+}
+
+// Environ returns the variables by which another program joins the trace of ctx, see [Parent].
+func Environ(ctx context.Context) (env []string) {
+	carrier := propagation.MapCarrier{}
+	propagation.TraceContext{}.Inject(ctx, carrier)
+	for name, value := range carrier {
+		env = append(env, strings.ToUpper(name)+"="+value)
+	}
+	return env
 }
 
 // Parent returns ctx with the trace of the program that started this one, which passes it in

@@ -107,12 +107,13 @@ export function stateOf(b) {
     case 'queued':
       return [b.position ? `queued, place ${b.position}` : 'queued', 'wait'];
     case 'running':
-      return ['running', 'busy'];
+      return [b.saves ? 'saving the cache' : 'running', 'busy'];
     case 'failed':
       return b.failure?.class === 'cancelled' ? ['cancelled', 'wait'] : ['failed', 'bad'];
     case 'interrupted':
       return ['interrupted', 'bad'];
     default:
+      if (b.saves) return ['cache saved', 'good'];
       return b.hits
         ? [b.hits > 1 ? `hit, ${b.hits} times` : 'hit', 'good']
         : [b.image?.outcome ?? 'done', 'good'];

@@ -4,7 +4,7 @@ import { errorBox, fill, h, table } from './dom.js';
 import { ago, between, bytes, commit, duration } from './format.js';
 import { get } from './api.js';
 
-const kinds = ['running', 'done', 'failed', 'interrupted', 'hit'];
+const kinds = ['running', 'done', 'failed', 'interrupted', 'hit', 'save'];
 const limit = 50;
 
 export async function past(main, signal, _, query) {

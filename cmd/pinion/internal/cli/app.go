@@ -24,6 +24,10 @@ type app struct {
 	redact  func(string) string
 	// hidesSteps is set if the verb does not show what steps print.
 	hidesSteps bool
+	// waitsForCache leaves the saving of build caches to this process.
+	waitsForCache bool
+	// docker has the variables that stand for flags of Docker's own.
+	docker map[string]string
 	// traces is nil unless the environment asks for traces.
 	traces *telemetry.Provider
 }
@@ -79,6 +83,9 @@ func (a *app) open(d flags.Display) (*session, error) {
 	a.hidesSteps = term.Mode() == terminal.Quiet
 	a.traces = telemetry.FromEnv(a.program.Lookup, buildversion.Of(a.program.Version),
 		func(text string) string { return a.redact(text) }, libraryLog)
+	if !a.waitsForCache && a.program.Detach != nil {
+		opts = append(opts, pinion.WithCacheSaver(a.startSaver))
+	}
 	s := &session{term: term, log: log}
 	s.Orchestrator, err = a.program.Open(append(opts, pinion.WithLogger(libraryLog),
 		pinion.WithProgress(term.Progress), pinion.WithManagedBuilder(builder.Ensure),

@@ -55,12 +55,13 @@ func (a *app) interrupt(ctx context.Context, d *history.Dir, prefix string) erro
 		return fmt.Errorf("%w: a server builds this; use --server with its address",
 			pinion.ErrInvalidInput)
 	}
-	running, err := d.List(ctx, history.Filter{Kinds: []string{history.KindRunning}})
+	running, err := d.List(ctx, history.Filter{
+		Kinds: []string{history.KindRunning, history.KindSave}})
 	if err != nil {
 		return err
 	}
 	for _, other := range running {
-		if other.PID == b.PID && other.ID != b.ID {
+		if other.IsRunning() && other.PID == b.PID && other.ID != b.ID {
 			return fmt.Errorf("%w: process %d builds %s as well; `kill -INT %d` stops both",
 				pinion.ErrInvalidInput, b.PID, other.Name, b.PID)
 		}
@@ -98,6 +99,9 @@ ID of the new build is printed.`,
 			again := a.ensureCommand()
 			line := []string{b.Name}
 			switch {
+			case b.Saves != "":
+				return fmt.Errorf("%w: this saved a cache; retry the build, %s",
+					pinion.ErrInvalidInput, b.Saves)
 			case b.Pinned && b.Revision.IsZero():
 				return fmt.Errorf("%w: a working tree was built; use `pinion ensure %s --path DIR`",
 					pinion.ErrInvalidInput, b.Name)

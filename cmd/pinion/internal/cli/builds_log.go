@@ -48,8 +48,7 @@ has no log.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.withBuilds(cmd.Context(), at, func(b builds) error {
 				list, err := b.List(cmd.Context(), history.Filter{Names: args, Limit: 1,
-					Kinds: []string{history.KindRunning, history.KindDone, history.KindFailed,
-						history.KindInterrupted}})
+					Kinds: history.Builds()})
 				if err != nil {
 					return err
 				}

@@ -33,7 +33,8 @@ func (a *app) buildsLsCommand(at *buildsFlags) *cobra.Command {
 		Aliases: []string{"list"},
 		Short:   "List builds, newest first",
 		Long: `List builds, newest first, of all templates or of those named. Hits are listed with
---all; hits of one image by one caller within an hour are one line.`,
+--all; hits of one image by one caller within an hour are one line. The saving of a build's cache
+has a line of its own.`,
 		Example: `  pinion builds ls
   pinion builds ls claude-code hermes --kind failed
   pinion builds ls --all --since 24h --format json`,

@@ -53,6 +53,10 @@ func tagOf(b history.Build) string {
 // outcome says how a build ended, in a word or two.
 func outcome(b history.Build) string {
 	switch {
+	case b.Saves != "" && b.State == pinion.BuildDone:
+		return "cache saved"
+	case b.Saves != "" && b.IsRunning():
+		return "saving"
 	case b.Hits > 1:
 		return fmt.Sprintf("hit %d times", b.Hits)
 	case b.State == pinion.BuildDone && b.Image != nil:
@@ -112,6 +116,9 @@ func (a *app) showBuild(ctx context.Context, from builds, b history.Build, forma
 	if !b.Revision.IsZero() {
 		fields = append(fields, [2]string{"Commit", b.Revision.String()})
 	}
+	if b.Saves != "" {
+		fields = append(fields, [2]string{"Saves cache of", b.Saves})
+	}
 	if b.PullRequest != 0 {
 		fields = append(fields, [2]string{"Pull request", strconv.Itoa(b.PullRequest)})
 	}
@@ -130,7 +137,7 @@ func (a *app) showBuild(ctx context.Context, from builds, b history.Build, forma
 	if b.Failure != nil {
 		fields = append(fields, [2]string{"Error", b.Failure.Message})
 	}
-	if err := a.printFields(a.program.Stdout, 13, fields); err != nil || len(d.Steps) == 0 {
+	if err := a.printFields(a.program.Stdout, 15, fields); err != nil || len(d.Steps) == 0 {
 		return err
 	}
 	return a.printSteps(d.Steps)

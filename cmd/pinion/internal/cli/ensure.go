@@ -33,8 +33,8 @@ pr-, the number and the commit, and its build gets no registry logins. With --sh
 head must be that commit.
 
 The cache of a builder outside the Docker engine is saved after the build (--cache), so that other
-builders repeat only changed steps. The results are printed before that, and it is safe to interrupt
-the command then.
+builders repeat only changed steps. A process of its own does that, which "pinion builds" shows;
+with --wait-cache, this one. The results are printed before that, and it is safe to interrupt it.
 
 --push also pushes the images to the registry that others name in MOLECULE_IMAGE_REGISTRY, with the
 credentials of docker login; the JSON result lists names and digests. Behind a proxy that limits
@@ -51,6 +51,7 @@ const ensureExample = `  pinion ensure claude-code
   pinion ensure claude-code --sha c4ec4b2024cf5f7c0e9d2a1b3c4d5e6f708192a3
   pinion ensure claude-code --pull-request 7
   pinion ensure claude-code --metadata-file build.json
+  pinion ensure claude-code --cache registry:registry.example/cache --wait-cache
   pinion ensure claude-code hermes --push --registry registry.example/team`
 
 func (a *app) ensureCommand() *cobra.Command {
@@ -84,6 +85,7 @@ func (a *app) ensure(ctx context.Context, names []string, f *flags.Ensure) (err 
 	if err != nil {
 		return err
 	}
+	a.waitsForCache = f.WaitsForCache(a.env)
 	s, err := a.open(show)
 	if err != nil {
 		return err

@@ -99,6 +99,8 @@ func (f *fake) Reload() error                     { return f.err }
 func (f *fake) Ready(context.Context) error       { return f.err }
 func (f *fake) Close(context.Context) error       { return nil }
 
+func (f *fake) SaveCache(context.Context, string) error { return f.err }
+
 func (f *fake) Resolve(context.Context, string) (pinion.Resolution, error) {
 	return f.answer, f.err
 }

@@ -83,6 +83,7 @@ func (a *app) obeyDocker(fs *pflag.FlagSet, opts *docker.ClientOptions) error {
 	if err != nil {
 		return err
 	}
+	a.docker = vars
 	env := a.program.Lookup
 	a.program.Lookup = func(name string) (string, bool) {
 		if v, ok := vars[name]; ok {

@@ -32,6 +32,9 @@ type Program struct {
 	Open func(...pinion.Option) (Orchestrator, error)
 	// Managed creates the manager of the managed BuildKit. The default is daemon.New with Lookup.
 	Managed func(version string, opts ...daemon.Option) Manager
+	// Detach starts this program with other arguments and with further variables of the
+	// environment, as a process that outlives this one. If it is nil, no process can.
+	Detach func(args, env []string) error
 	// Now is the clock for ages. The default is time.Now.
 	Now func() time.Time
 }
@@ -54,6 +57,7 @@ type Orchestrator interface {
 	DiskUsage(ctx context.Context) (pinion.DiskUsage, error)
 	Doctor(ctx context.Context) []pinion.Check
 	DockerClient() (*client.Client, error)
+	SaveCache(ctx context.Context, key string) error
 	Close(ctx context.Context) error
 }
 

@@ -60,8 +60,8 @@ func (a *app) root() *cobra.Command {
 		a.ensureCommand(), a.bakeCommand(), a.runCommand(), a.resolveCommand(), a.lsCommand(),
 		a.pruneCommand(), a.resetCommand(), a.duCommand(), a.buildsCommand(), a.logsCommand(),
 		a.serveCommand(), a.pageCommand(), a.tokenCommand(), a.doctorCommand(), a.builderCommand(),
-		a.buildkitdCommand(), a.configCommand(), a.versionCommand(), a.completionCommand(),
-		exitCodesTopic(),
+		a.buildkitdCommand(), a.saveCacheCommand(), a.configCommand(), a.versionCommand(),
+		a.completionCommand(), exitCodesTopic(),
 	)
 	return cmd
 }

@@ -101,11 +101,12 @@ func (a *app) run(ctx context.Context, name string, args []string, f *runFlags) 
 	if err != nil {
 		return err
 	}
+	a.waitsForCache = f.WaitsForCache(a.env)
 	s, err := a.open(show)
 	if err != nil {
 		return err
 	}
-	// The build cache is saved while the container runs.
+	// What this process saves, it saves while the container runs.
 	defer func() { _ = s.Close(ctx) }()
 	defer a.record(ctx, s, "run")()
 	img, api, err := s.ready(ctx, name, opts)

@@ -54,6 +54,9 @@ var variables = []Variable{
 		"where build caches are saved for other builders: `local` (in the folder above), " +
 			"`registry:REPOSITORY`, `off`, or `auto`, which is `local`, but `off` for the " +
 			"Docker engine's own BuildKit", "`auto`"},
+	{"PINION_WAIT_CACHE", "--wait-cache",
+		"`1` or `true` makes `ensure` and `run` wait until the build cache is saved, where the " +
+			"machine ends with the command, as in CI", "no"},
 	{"PINION_CONFIG", "--config",
 		"file with further templates and credentials",
 		"`pinion/config.yaml` in `$XDG_CONFIG_HOME` or `~/.config`"},

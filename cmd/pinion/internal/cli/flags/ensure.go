@@ -27,6 +27,7 @@ type Ensure struct {
 	pullReqSet  bool
 	pull        bool
 	noCache     bool
+	waitCache   bool
 	labels      []string
 	attest      []string
 	cacheFrom   []string
@@ -84,6 +85,14 @@ func (f *Ensure) RegisterSource(cmd *cobra.Command) {
 	fs.BoolVar(&f.pull, "pull", false,
 		"check the registries for newer images, including those in FROM")
 	fs.BoolVar(&f.noCache, "no-cache", false, "run every step of the Dockerfile again")
+	fs.BoolVar(&f.waitCache, "wait-cache", false,
+		"wait until the build cache is saved, where the machine ends with the command "+
+			"(PINION_WAIT_CACHE)")
+}
+
+// WaitsForCache reports whether the command goes on until build caches are saved.
+func (f *Ensure) WaitsForCache(env Environment) bool {
+	return f.waitCache || env.waitCache == "1" || strings.EqualFold(env.waitCache, "true")
 }
 
 // NoteSet records which flags were set explicitly. It must be called after parsing.

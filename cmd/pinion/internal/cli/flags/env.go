@@ -22,6 +22,9 @@ const (
 // envRuntimeDir names the folder of a server's socket.
 const envRuntimeDir = "XDG_RUNTIME_DIR"
 
+// envWaitCache is the variable of --wait-cache.
+const envWaitCache = "PINION_WAIT_CACHE"
+
 // Where the history of builds is.
 const (
 	envHistory = "PINION_HISTORY"
@@ -52,6 +55,7 @@ type Environment struct {
 	// Token is kept out of everything that is printed before there is an orchestrator.
 	Token string
 
+	waitCache                                                string
 	progress                                                 string
 	builder                                                  string
 	buildkitIdle, buildkitKeep, buildkitRoot, buildkitConfig string
@@ -67,7 +71,8 @@ func ReadEnvironment(lookup func(string) (string, bool)) Environment {
 		return v
 	}
 	return Environment{
-		progress: get(envProgress), builder: get(pinion.EnvBuilder), Token: get(pinion.EnvToken),
+		waitCache: get(envWaitCache),
+		progress:  get(envProgress), builder: get(pinion.EnvBuilder), Token: get(pinion.EnvToken),
 		buildkitIdle: get(envBuildKitIdle), buildkitKeep: get(envBuildKitKeep),
 		buildkitRoot: get(envBuildKitRoot), buildkitConfig: get(envBuildKitConfig),
 		ServeToken: get(pinion.EnvServeToken), HookSecret: get(pinion.EnvHookSecret),

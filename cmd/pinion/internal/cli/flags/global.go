@@ -41,12 +41,23 @@ type Global struct {
 	timeout    time.Duration
 	// isSet reports whether a flag was set explicitly.
 	isSet func(name string) bool
+	all   *pflag.FlagSet
+}
+
+// Args returns the flags that were set explicitly, as arguments for another process.
+func (g *Global) Args() (args []string) {
+	g.all.VisitAll(func(f *pflag.Flag) {
+		if f.Changed {
+			args = append(args, "--"+f.Name+"="+f.Value.String())
+		}
+	})
+	return args
 }
 
 // Register adds the flags to the root command.
 func (g *Global) Register(cmd *cobra.Command) {
 	fs := cmd.PersistentFlags()
-	g.isSet = fs.Changed
+	g.isSet, g.all = fs.Changed, fs
 	fs.StringVar(&g.config, "config", "",
 		"`file` with further templates and credentials (PINION_CONFIG)")
 	fs.StringVarP(&g.host, "host", "H", "",
