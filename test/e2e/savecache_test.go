@@ -1,10 +1,25 @@
 package e2e_test
 
 import (
+	"net/http"
 	"path/filepath"
 	"strings"
 	"testing"
 )
+
+// TestServerSavesItsCaches: a server goes on after a build, so no other process saves for it.
+func TestServerSavesItsCaches(t *testing.T) {
+	s := newScene(t, containerdStandalone)
+	s.user = s.with("PINION_WAIT_CACHE", "")
+	newCacheTemplate(t, s).push(t, "one")
+	p, server := s.serve(t)
+	if got := server.ensure(t.Context()); got.status != http.StatusOK {
+		t.Fatalf("%d: %s", got.status, got.text)
+	}
+	eventually(t, "the server's save", func() bool {
+		return strings.Contains(p.stderr.String(), "build cache saved")
+	})
+}
 
 // TestCacheSavedApart: the command ends with the result, and a process of its own saves the cache,
 // which the history shows. A second build of the template meanwhile saves after it.

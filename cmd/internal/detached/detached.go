@@ -5,9 +5,7 @@
 // process ends with it.
 package detached
 
-import (
-	"os/exec"
-)
+import "os/exec"
 
 // Start starts a program in the current folder. Its stdin is empty, and what it prints is lost.
 func Start(program string, args, env []string) error {

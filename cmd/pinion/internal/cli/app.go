@@ -24,8 +24,9 @@ type app struct {
 	redact  func(string) string
 	// hidesSteps is set if the verb does not show what steps print.
 	hidesSteps bool
-	// waitsForCache leaves the saving of build caches to this process.
-	waitsForCache bool
+	// leavesCache leaves the saving of build caches to other processes, for a verb that ends with
+	// its builds.
+	leavesCache bool
 	// docker has the variables that stand for flags of Docker's own.
 	docker map[string]string
 	// traces is nil unless the environment asks for traces.
@@ -83,7 +84,7 @@ func (a *app) open(d flags.Display) (*session, error) {
 	a.hidesSteps = term.Mode() == terminal.Quiet
 	a.traces = telemetry.FromEnv(a.program.Lookup, buildversion.Of(a.program.Version),
 		func(text string) string { return a.redact(text) }, libraryLog)
-	if !a.waitsForCache && a.program.Detach != nil {
+	if a.leavesCache && a.program.Detach != nil {
 		opts = append(opts, pinion.WithCacheSaver(a.startSaver))
 	}
 	s := &session{term: term, log: log}

@@ -85,7 +85,7 @@ func (a *app) ensure(ctx context.Context, names []string, f *flags.Ensure) (err 
 	if err != nil {
 		return err
 	}
-	a.waitsForCache = f.WaitsForCache(a.env)
+	a.leavesCache = !f.WaitsForCache(a.env)
 	s, err := a.open(show)
 	if err != nil {
 		return err

@@ -101,7 +101,7 @@ func (a *app) run(ctx context.Context, name string, args []string, f *runFlags) 
 	if err != nil {
 		return err
 	}
-	a.waitsForCache = f.WaitsForCache(a.env)
+	a.leavesCache = !f.WaitsForCache(a.env)
 	s, err := a.open(show)
 	if err != nil {
 		return err

@@ -2,8 +2,6 @@ package cli
 
 import (
 	"context"
-	"maps"
-	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -23,7 +21,6 @@ func (a *app) saveCacheCommand() *cobra.Command {
 		Args:    flags.Positional(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx := cmd.Context()
-			a.waitsForCache = true
 			s, err := a.open(flags.Display{})
 			if err != nil {
 				return err
@@ -38,8 +35,8 @@ func (a *app) saveCacheCommand() *cobra.Command {
 // startSaver starts the process that saves a build cache: this program, with the same settings.
 func (a *app) startSaver(ctx context.Context, key string) error {
 	env := telemetry.Environ(ctx)
-	for _, name := range slices.Sorted(maps.Keys(a.docker)) {
-		env = append(env, name+"="+a.docker[name])
+	for name, value := range a.docker {
+		env = append(env, name+"="+value)
 	}
 	return a.program.Detach(append(a.global.Args(), verbSaveCache, key), env)
 }
