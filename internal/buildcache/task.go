@@ -79,7 +79,8 @@ func (t task) graph() (*pb.Definition, error) {
 	return d, d.UnmarshalVT(t.Graph)
 }
 
-// handOver leaves a save to another process.
+// handOver leaves a save to another process. If that cannot be started, what was left stays: it may
+// be another build's by now, whose process takes it, and the next save replaces it.
 func (c *Caches) handOver(ctx context.Context, t task) error {
 	dir, err := c.Records()
 	if err != nil {
@@ -89,14 +90,11 @@ func (c *Caches) handOver(ctx context.Context, t task) error {
 	if err != nil {
 		return err
 	}
-	if err := dir.PutSave(t.key(), text); err != nil {
+	key := t.key()
+	if err := dir.PutSave(key, text); err != nil {
 		return err
 	}
-	if err := c.Start(ctx, t.key()); err != nil {
-		_, taken := dir.TakeSave(t.key())
-		return errors.Join(err, taken)
-	}
-	return nil
+	return c.Start(ctx, key)
 }
 
 // Names of locks. Those of keys exclude other saves with the key.
@@ -150,10 +148,7 @@ func (c *Caches) Resume(
 	b, err := connect(ctx, t.Platform)
 	if err == nil {
 		defer b.Close()
-		if now := b.Info(); now != t.Builder {
-			err = fmt.Errorf("the build was on %s %s, and now %s %s is there",
-				t.Builder.Endpoint, t.Builder.Version, now.Endpoint, now.Version)
-		}
+		err = t.requireBuilder(b.Info())
 	}
 	if err != nil {
 		c.logFailure(t, err)
@@ -161,6 +156,15 @@ func (c *Caches) Resume(
 		return err
 	}
 	return newSave(c, t, b).run(ctx)
+}
+
+// requireBuilder returns an error unless the builder is the one that has the results.
+func (t task) requireBuilder(now buildkit.Info) error {
+	if now == t.Builder {
+		return nil
+	}
+	return fmt.Errorf("the build was on %s %s, and now %s %s is there", t.Builder.Endpoint,
+		t.Builder.Version, now.Endpoint, now.Version)
 }
 
 // place takes one of the places of processes that save, as many as savesAtOnce.
