@@ -92,7 +92,7 @@ func (f *Ensure) RegisterSource(cmd *cobra.Command) {
 
 // WaitsForCache reports whether the command goes on until build caches are saved.
 func (f *Ensure) WaitsForCache(env Environment) bool {
-	return f.waitCache || env.waitCache == "1" || strings.EqualFold(env.waitCache, "true")
+	return f.waitCache || isOn(env.waitCache)
 }
 
 // NoteSet records which flags were set explicitly. It must be called after parsing.

@@ -203,8 +203,11 @@ func (g *Global) History(env Environment) string {
 // AllowsHTTP reports whether other machines may be spoken to without TLS.
 func (g *Global) AllowsHTTP(lookup func(string) (string, bool)) bool {
 	v, _ := lookup(pinion.EnvAllowHTTP)
-	return g.allowHTTP || v == "1" || strings.EqualFold(v, "true")
+	return g.allowHTTP || isOn(v)
 }
+
+// isOn reports whether the value of a variable stands for yes.
+func isOn(v string) bool { return v == "1" || strings.EqualFold(v, "true") }
 
 func logLevels() []string { return []string{"debug", "info", "warn", "error"} }
 
