@@ -36,7 +36,7 @@ var floors = [][]string{
 		"cmd/internal/daemon", "cmd/internal/detached",
 		"cmd/internal/exitcode", "cmd/internal/history", "cmd/internal/outbox",
 		"cmd/internal/page", "cmd/internal/reread", "cmd/internal/schema",
-		"cmd/internal/telemetry", "cmd/internal/terminal",
+		"cmd/internal/stdwebhooks", "cmd/internal/telemetry", "cmd/internal/terminal",
 	},
 	{
 		"cmd/internal/daemon/serve", "cmd/internal/forge", "cmd/internal/notify",

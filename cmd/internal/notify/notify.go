@@ -10,22 +10,18 @@ package notify
 
 import (
 	"context"
-	"crypto/hmac"
 	"crypto/rand"
-	"crypto/sha256"
-	"encoding/base64"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
 
 	"git.moleculesai.app/molecule-ai/pinion"
 	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/outbox"
 	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/schema"
+	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/stdwebhooks"
 )
 
 // Event says what became of a build.
@@ -51,17 +47,6 @@ type Notification struct {
 	Build pinion.BuildStatus `json:"build"`
 }
 
-// The headers of a notification are those of Standard Webhooks
-// (https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md).
-const (
-	headerID        = "webhook-id"
-	headerTimestamp = "webhook-timestamp" // seconds since 1970, of the first attempt
-	headerSignature = "webhook-signature" // "v1," and the HMAC-SHA256 in base64
-)
-
-// secretPrefix marks a secret in base64.
-const secretPrefix = "whsec_"
-
 // Notifier sends notifications. [New] makes one.
 type Notifier struct {
 	url  string
@@ -70,22 +55,8 @@ type Notifier struct {
 	box  *outbox.Box
 }
 
-// Key returns the key that a secret stands for: with the prefix whsec_, what follows in base64,
-// otherwise the secret itself.
-func Key(secret string) ([]byte, error) {
-	text, ok := strings.CutPrefix(secret, secretPrefix)
-	if !ok {
-		return []byte(secret), nil
-	}
-	key, err := base64.StdEncoding.DecodeString(text)
-	if err != nil || len(key) == 0 {
-		return nil, errors.New("after whsec_ there must be base64") // the error has no part of it
-	}
-	return key, nil
-}
-
-// New makes a notifier that sends to a URL. page returns the address of a build's page, "" for
-// none. The caller must close it.
+// New makes a notifier that sends to a URL, with signatures of the key as package stdwebhooks makes
+// them. page returns the address of a build's page, "" for none. The caller must close it.
 func New(
 	url string, key []byte, page func(id string) string, log *slog.Logger, opts ...outbox.Option,
 ) *Notifier {
@@ -110,21 +81,16 @@ func (n *Notifier) Report(b pinion.BuildStatus) {
 		at := strconv.FormatInt(time.Now().Unix(), 10)
 		return outbox.Message{URL: n.url, Body: body, Header: http.Header{
 			"Content-Type": {"application/json"}, "User-Agent": {"pinion"},
-			http.CanonicalHeaderKey(headerID):        {id},
-			http.CanonicalHeaderKey(headerTimestamp): {at},
-			http.CanonicalHeaderKey(headerSignature): {sign(n.key, id, at, body)},
+			stdwebhooks.HeaderID: {id}, stdwebhooks.HeaderTimestamp: {at},
+			stdwebhooks.HeaderSignature: {
+				stdwebhooks.Encode(stdwebhooks.Sum(n.key, id, at, body)),
+			},
 		}}, nil
 	}, false)
 }
 
 // Close sends the notifications that wait until ctx ends, and drops the rest.
 func (n *Notifier) Close(ctx context.Context) { n.box.Close(ctx) }
-
-func sign(key []byte, id, at string, body []byte) string {
-	mac := hmac.New(sha256.New, key)
-	_, _ = fmt.Fprintf(mac, "%s.%s.%s", id, at, body) // never fails
-	return "v1," + base64.StdEncoding.EncodeToString(mac.Sum(nil))
-}
 
 // eventOf returns what became of a build, "" if that is nothing to report.
 func eventOf(b pinion.BuildStatus) Event {

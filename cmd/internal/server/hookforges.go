@@ -5,6 +5,8 @@ import (
 	"errors"
 	"net/http"
 	"slices"
+
+	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/stdwebhooks"
 )
 
 // hookForge is how one kind of forge sends webhooks.
@@ -62,7 +64,7 @@ func hookForges() []hookForge {
 			read: readPush, pulls: []string{"pull_request"}, readPull: readPull,
 			proofs: []hookProof{sha256Of("X-Hub-Signature-256")}},
 		{name: "gitlab", event: "X-Gitlab-Event", pushes: []string{"Push Hook", "Tag Push Hook"},
-			proofs: []hookProof{{header: "Webhook-Signature", isStandard: true},
+			proofs: []hookProof{{header: stdwebhooks.HeaderSignature, isStandard: true},
 				{header: "X-Gitlab-Token", isToken: true}},
 			delivery: "Idempotency-Key", read: readGitLabPush,
 			pulls: []string{"Merge Request Hook"}, readPull: readGitLabPull},

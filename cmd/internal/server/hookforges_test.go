@@ -202,7 +202,7 @@ func TestSigningTokenOfGitLab(t *testing.T) {
 	const body = `{"object_kind":"push","ref":"refs/heads/main",` +
 		`"project":{"path_with_namespace":"acme/hermes"}}`
 	key := []byte(strings.Repeat("k", 32))
-	secret := standardPrefix + base64.StdEncoding.EncodeToString(key)
+	secret := "whsec_" + base64.StdEncoding.EncodeToString(key)
 	s := newStage(t, WithHook(secret, func(string, string, time.Time) ([]string, bool) {
 		return []string{"hermes"}, true
 	}))

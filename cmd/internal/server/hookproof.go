@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/stdwebhooks"
 )
 
 // hookProof is a header with a signature, or with the secret itself.
@@ -17,15 +19,9 @@ type hookProof struct {
 	header, prefix string
 	// isToken reports whether it is the secret itself.
 	isToken bool
-	// isStandard reports whether it is a signature as Standard Webhooks says
-	// (https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md):
-	// "v1," and the HMAC-SHA256 of <Webhook-Id>.<Webhook-Timestamp>.<body> in base64, or several of
-	// these between spaces.
+	// isStandard reports whether it is a signature as Standard Webhooks says.
 	isStandard bool
 }
-
-// The secret of a signature as Standard Webhooks says has its key in base64 after this.
-const standardPrefix = "whsec_"
 
 // maxSkew is the greatest difference between the clocks of a sender and of the server, the time
 // that a delivery takes included.
@@ -66,8 +62,8 @@ func (p hookProof) proves(r *http.Request, secret []byte, event, body []byte) bo
 		if key == nil || !isRecent(r) {
 			return false
 		}
-		wanted = []signature{sum(key, []byte(r.Header.Get("Webhook-Id")+"."+
-			r.Header.Get("Webhook-Timestamp")+"."), body)}
+		wanted = []signature{stdwebhooks.Sum(key, r.Header.Get(stdwebhooks.HeaderID),
+			r.Header.Get(stdwebhooks.HeaderTimestamp), body)}
 	default:
 		wanted = []signature{sum(secret, event), sum(secret, body)}
 	}
@@ -85,7 +81,7 @@ func (p hookProof) proves(r *http.Request, secret []byte, event, body []byte) bo
 func (p hookProof) signatures(r *http.Request) (list []signature) {
 	values, prefix, decode := []string{r.Header.Get(p.header)}, p.prefix, hex.DecodeString
 	if p.isStandard {
-		values, prefix = strings.Fields(values[0]), "v1,"
+		values, prefix = strings.Fields(values[0]), stdwebhooks.SignaturePrefix
 		decode = base64.StdEncoding.DecodeString
 	}
 	for _, value := range values {
@@ -99,9 +95,8 @@ func (p hookProof) signatures(r *http.Request) (list []signature) {
 
 // standardKey returns the key of a secret as Standard Webhooks says, nil if it is another one.
 func standardKey(secret []byte) []byte {
-	text, ok := strings.CutPrefix(string(secret), standardPrefix)
-	key, err := base64.StdEncoding.DecodeString(text)
-	if !ok || err != nil || len(key) == 0 {
+	key, err := stdwebhooks.Key(string(secret))
+	if err != nil || !strings.HasPrefix(string(secret), stdwebhooks.SecretPrefix) {
 		return nil
 	}
 	return key
@@ -109,7 +104,7 @@ func standardKey(secret []byte) []byte {
 
 // isRecent reports whether a request has a time that is about now.
 func isRecent(r *http.Request) bool {
-	seconds, err := strconv.ParseInt(r.Header.Get("Webhook-Timestamp"), 10, 64)
+	seconds, err := strconv.ParseInt(r.Header.Get(stdwebhooks.HeaderTimestamp), 10, 64)
 	return err == nil && time.Since(time.Unix(seconds, 0)).Abs() <= maxSkew
 }
 
@@ -120,7 +115,7 @@ func (p hookProof) describe() string {
 		return p.header + " must be the server's secret"
 	case p.isStandard:
 		return p.header + " must be of the last minutes and by the server's secret, which must " +
-			"begin with " + standardPrefix
+			"begin with " + stdwebhooks.SecretPrefix
 	default:
 		return p.header + " must be " + p.prefix + "the HMAC-SHA256 of the event under the " +
 			"server's secret, in hex"

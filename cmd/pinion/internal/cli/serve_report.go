@@ -14,6 +14,7 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/notify"
 	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/outbox"
 	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/server"
+	"git.moleculesai.app/molecule-ai/pinion/cmd/internal/stdwebhooks"
 	"git.moleculesai.app/molecule-ai/pinion/cmd/pinion/internal/cli/flags"
 )
 
@@ -46,7 +47,7 @@ func (f *reportFlags) check(env flags.Environment) (secret string, err error) {
 		u.Fragment != "") {
 		return "", flags.Errorf("--public-url: use an address such as https://pinion.example")
 	}
-	_, err = notify.Key(secret)
+	_, err = stdwebhooks.Key(secret)
 	switch {
 	case f.notifyURL == "" && f.secretFile != "":
 		return "", flags.Errorf("--notify-secret-file needs --notify-url")
@@ -88,7 +89,7 @@ func (f *reportFlags) start(
 			Log: s.log, Counts: &statuses}))
 	}
 	if f.notifyURL != "" {
-		key, _ := notify.Key(secret) // check has tried it
+		key, _ := stdwebhooks.Key(secret) // check has tried it
 		all = append(all, notify.New(f.notifyURL, key, f.page, s.log,
 			outbox.WithCounts(&notifications)))
 	}
