@@ -96,12 +96,12 @@ ID of the new build is printed.`,
 			}); err != nil {
 				return err
 			}
+			if err := checkRetry(b); err != nil {
+				return err
+			}
 			again := a.ensureCommand()
 			line := []string{b.Name}
 			switch {
-			case b.Saves != "":
-				return fmt.Errorf("%w: this saved a cache; retry the build, %s",
-					pinion.ErrInvalidInput, b.Saves)
 			case b.Pinned && b.Revision.IsZero():
 				return fmt.Errorf("%w: a working tree was built; use `pinion ensure %s --path DIR`",
 					pinion.ErrInvalidInput, b.Name)
@@ -119,12 +119,24 @@ ID of the new build is printed.`,
 	}
 }
 
+// checkRetry returns an error for a run that makes no image.
+func checkRetry(b history.Build) error {
+	if b.Saves == "" {
+		return nil
+	}
+	return fmt.Errorf("%w: this saved a cache; retry the build, %s", pinion.ErrInvalidInput,
+		b.Saves)
+}
+
 func (a *app) retryRemotely(ctx context.Context, at *buildsFlags, prefix string) error {
 	s, err := a.remote(at, true)
 	if err != nil {
 		return err
 	}
 	b, err := find(ctx, s, prefix)
+	if err == nil {
+		err = checkRetry(b)
+	}
 	if err != nil {
 		return err
 	}
