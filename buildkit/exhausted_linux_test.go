@@ -16,26 +16,16 @@ import (
 func limitedBench(t *testing.T, dir string, opts parts.BuildkitdOptions) *bench {
 	t.Helper()
 	partstest.Need(t, "buildkitd", "git", "busybox")
-	server, err := parts.StartGitHTTP(filepath.Join(t.TempDir(), "git"))
+	b := &bench{}
+	b.endWith(t)
+	err := b.startGit(filepath.Join(t.TempDir(), "git"))
+	if err == nil {
+		err = b.startBuildkitd(t.Context(), dir, opts)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = server.Close() })
-	d, err := parts.StartBuildkitd(t.Context(), dir, opts)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := d.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	b, err := buildkit.Dial(t.Context(), d.Addr(), buildkit.TLS{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = b.Close() })
-	return &bench{Builder: b, git: server}
+	return b
 }
 
 // TestBuilderWithoutDisk: a step that fills the builder's disk is no fault of the template, and

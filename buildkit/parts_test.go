@@ -80,12 +80,17 @@ func ownBench(t *testing.T, name string) *bench {
 	t.Helper()
 	partstest.Need(t, name, "git", "busybox")
 	b := startBench(t, name)
+	b.endWith(t)
+	return b
+}
+
+// endWith ends a bench with the test.
+func (b *bench) endWith(t *testing.T) {
 	t.Cleanup(func() {
 		if err := b.end(); err != nil {
 			t.Error(err)
 		}
 	})
-	return b
 }
 
 func startBench(t *testing.T, name string) *bench {
@@ -101,24 +106,12 @@ func startBench(t *testing.T, name string) *bench {
 	return b
 }
 
-func (b *bench) start(ctx context.Context, name, dir string) (err error) {
-	if b.git, err = parts.StartGitHTTP(filepath.Join(dir, "git")); err != nil {
+func (b *bench) start(ctx context.Context, name, dir string) error {
+	if err := b.startGit(filepath.Join(dir, "git")); err != nil {
 		return err
 	}
-	b.closers = append(b.closers, b.git.Close)
 	if name == "buildkitd" {
-		d, err := parts.StartBuildkitd(ctx, filepath.Join(dir, "b"), parts.BuildkitdOptions{})
-		if err != nil {
-			return err
-		}
-		b.closers, b.kill = append(b.closers, d.Close), d.Kill
-		b.connect = func(
-			ctx context.Context, opts ...buildkit.Option,
-		) (*buildkit.Builder, error) {
-			return buildkit.Dial(ctx, d.Addr(), buildkit.TLS{}, opts...)
-		}
-		b.Builder, err = b.connect(ctx)
-		return err
+		return b.startBuildkitd(ctx, filepath.Join(dir, "b"), parts.BuildkitdOptions{})
 	}
 	d, err := parts.StartDockerd(ctx, filepath.Join(dir, "d"), parts.Flavour(name))
 	if err != nil {
@@ -133,6 +126,28 @@ func (b *bench) start(ctx context.Context, name, dir string) (err error) {
 	facts := buildkit.EngineFacts{ContainerdStore: parts.Flavour(name) == parts.Docker29Containerd}
 	b.connect = func(ctx context.Context, opts ...buildkit.Option) (*buildkit.Builder, error) {
 		return buildkit.ForEngine(ctx, engine{c, d.Host()}, facts, opts...)
+	}
+	b.Builder, err = b.connect(ctx)
+	return err
+}
+
+func (b *bench) startGit(dir string) (err error) {
+	if b.git, err = parts.StartGitHTTP(dir); err == nil {
+		b.closers = append(b.closers, b.git.Close)
+	}
+	return err
+}
+
+func (b *bench) startBuildkitd(
+	ctx context.Context, dir string, opts parts.BuildkitdOptions,
+) error {
+	d, err := parts.StartBuildkitd(ctx, dir, opts)
+	if err != nil {
+		return err
+	}
+	b.closers, b.kill = append(b.closers, d.Close), d.Kill
+	b.connect = func(ctx context.Context, opts ...buildkit.Option) (*buildkit.Builder, error) {
+		return buildkit.Dial(ctx, d.Addr(), buildkit.TLS{}, opts...)
 	}
 	b.Builder, err = b.connect(ctx)
 	return err
