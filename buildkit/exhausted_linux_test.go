@@ -61,7 +61,7 @@ func TestBuilderWithoutDisk(t *testing.T) {
 }
 
 // TestBuilderWithoutMemory: a program that the kernel kills for want of memory is no fault of the
-// template, and a step that ends by itself with that code is where the builder reports memory.
+// template. With control groups of version 1 only the shell says that it was killed.
 func TestBuilderWithoutMemory(t *testing.T) {
 	b := limitedBench(t, t.TempDir(), parts.BuildkitdOptions{Memory: 64 << 20})
 	_, out, err := solve(t, b, b.busybox(t, "eats", []string{"RUN tail /dev/zero; exit $?"}))
