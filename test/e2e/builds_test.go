@@ -34,7 +34,7 @@ func TestHistory(t *testing.T) {
 	onCells(t, builders(), func(t *testing.T, c cell) {
 		s := newScene(t, c)
 		s.user = s.with("PINION_CACHE", "off") // a save has an entry of its own
-		tmpl, first := s.prepare(t, "RUN echo printed; echo one > /word")
+		tmpl, first := s.prepare(t, append(unique(), "RUN echo printed; echo one > /word")...)
 		u := s.user
 		u.succeed(t, "ensure", runtime)
 		u.succeed(t, "ensure", runtime)

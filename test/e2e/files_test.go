@@ -41,7 +41,8 @@ func (u user) lockFile(t *testing.T) string {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(u.cacheDir(), "locks", "*"))
 	files = slices.DeleteFunc(files, func(f string) bool {
-		return strings.HasPrefix(filepath.Base(f), "buildkit-")
+		name := filepath.Base(f)
+		return strings.HasPrefix(name, "buildkit-") || strings.HasPrefix(name, "save-")
 	})
 	if err != nil || len(files) != 1 {
 		t.Fatalf("lock files are %q, %v", files, err)

@@ -41,7 +41,7 @@ func TestGivenImage(t *testing.T) {
 	onCells(t, []cell{containerdOwn, classicOwn, oldOwn}, func(t *testing.T, c cell) {
 		s := newScene(t, c)
 		path := s.prefix + "images/given"
-		a := d.push(t, path, "v1", storetest.Spec{Content: "given"})
+		a := d.push(t, path, "v1", storetest.Spec{Content: path})
 		named := d.host + "/" + path + "@" + a.ManifestDigest.String()
 		u := d.withLogin(t, s.with("BUILDKIT_HOST", "unix:///nowhere"), depotPassword)
 

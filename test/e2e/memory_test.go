@@ -20,7 +20,7 @@ func TestMemoryOfADelivery(t *testing.T) {
 		layers, layerSize = 3, 200 << 20
 		limit             = 150 << 20
 	)
-	var lines []string
+	lines := unique()
 	for i := range layers {
 		lines = append(lines, fmt.Sprintf("RUN head -c %d /dev/urandom > /data-%d", layerSize, i))
 	}

@@ -1,7 +1,9 @@
 package e2e_test
 
 import (
+	"context"
 	"fmt"
+	"net/http"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -25,6 +27,13 @@ func TestOperatingDocument(t *testing.T) {
 		"GITEA_PASSWORD", admin.Password, "PINION", address, "SOURCE",
 		root(t), "PROMETHEUS", freeAddress(t), "PATH",
 		filepath.Dir(pinionBinary(t))+":"+s.env["PATH"])
+	t.Cleanup(func() { // the document names the token, and a name can be had once
+		path := "/users/" + admin.Name + "/tokens/pinion"
+		if err := s.gitea.Call(context.WithoutCancel(t.Context()), http.MethodDelete, path, nil,
+			nil); err != nil {
+			t.Error(err)
+		}
+	})
 	out := u.script(t, "operating.md")
 	for _, want := range []string{
 		`pinion/[a-z0-9-]*notes\tsuccess\tbuilt in .*\t` + address + `/#/builds/`,

@@ -39,9 +39,10 @@ func TestRunOnATerminal(t *testing.T) {
 		}
 
 		// Ctrl-C is a key: it interrupts what runs in the container.
-		script := `trap 'echo interrupted' INT
+		script := `trap 'key=1; echo interrupted' INT
 			until [ "$(stty size)" = "37 101" ]; do sleep 0.1; done
-			echo sized; sleep 600; read word; echo "got <$word>"; exit 4`
+			echo sized; until [ "$key" ]; do sleep 0.1; done
+			read word; echo "got <$word>"; exit 4`
 		cmd := exec.Command(pinionBinary(t), "run", "--rm", "--name", s.prefix+"tty", runtime, "--",
 			"sh", "-c", script)
 		cmd.Env = append(s.direct(t).environ(), "BUILDKIT_PROGRESS=plain")

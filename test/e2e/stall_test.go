@@ -69,7 +69,8 @@ func TestAQuietStepIsReported(t *testing.T) {
 func TestEventsOfARealBuild(t *testing.T) {
 	onCells(t, []cell{containerdOwn, classicStandalone}, func(t *testing.T, c cell) {
 		s := newScene(t, c)
-		_, sha := s.prepare(t, "RUN head -c 99999 /dev/urandom >/noise && echo hello events")
+		_, sha := s.prepare(t, append(unique(),
+			"RUN head -c 99999 /dev/urandom >/noise && echo hello events")...)
 		var events []pinion.Event
 		o := s.open(t)
 		img, err := o.Ensure(t.Context(), runtime, pinion.OnEvent(func(e pinion.Event) {
