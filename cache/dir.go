@@ -18,7 +18,8 @@ type Dir struct {
 	path string
 	root *os.Root
 	// create opens a new temporary file. Tests replace it by a disk that fails.
-	create func(name string) (tempFile, error)
+	create   func(name string) (tempFile, error)
+	recalled recalled
 }
 
 // tempFile is what Put needs of a file.

@@ -42,11 +42,11 @@ func (d *Dir) Marks(line, store string) (m Marks) {
 	if err != nil {
 		return m
 	}
-	data, err := d.readSmall(path.Join(dir, marksFile))
+	all, err := d.readSmall(path.Join(dir, marksFile))
 	if err != nil {
 		return m
 	}
-	for text := range strings.Lines(string(data)) {
+	for text := range strings.Lines(all) {
 		switch what, mark, _ := strings.Cut(strings.TrimSpace(text), " "); what {
 		case "answered":
 			m.Answered = mark

@@ -114,23 +114,28 @@ func (d *Dir) readFolder(dir string) (recs []Record, bad []string, err error) {
 
 // readNamed reads a record by its name.
 func (d *Dir) readNamed(name string) (Record, error) {
-	info, err := d.root.Lstat(name)
+	rec, err := d.recall(name, func(info fs.FileInfo) (any, error) {
+		return d.readFile(name, info.Mode().Type())
+	})
 	if err != nil {
 		return Record{}, err
 	}
-	return d.readFile(name, info.Mode().Type())
+	return rec.(Record).clone(), nil
 }
 
 // readSmall reads a file that has the size of a record at most.
-func (d *Dir) readSmall(name string) ([]byte, error) {
-	info, err := d.root.Lstat(name)
+func (d *Dir) readSmall(name string) (string, error) {
+	text, err := d.recall(name, func(info fs.FileInfo) (any, error) {
+		if !info.Mode().IsRegular() || info.Size() > maxRecordSize {
+			return nil, fmt.Errorf("%w: not a small file", ErrInvalidRecord)
+		}
+		data, err := d.root.ReadFile(name)
+		return string(data), err
+	})
 	if err != nil {
-		return nil, err
+		return "", err
 	}
-	if !info.Mode().IsRegular() || info.Size() > maxRecordSize {
-		return nil, fmt.Errorf("%w: not a small file", ErrInvalidRecord)
-	}
-	return d.root.ReadFile(name)
+	return text.(string), nil
 }
 
 func (d *Dir) readFile(name string, mode fs.FileMode) (Record, error) {

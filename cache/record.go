@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"time"
 
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
@@ -134,4 +136,16 @@ func (r Record) check() error {
 	}
 	_, err := r.path()
 	return err
+}
+
+// clone returns a copy that shares nothing.
+func (r Record) clone() Record {
+	r.Labels, r.Args = maps.Clone(r.Labels), maps.Clone(r.Args)
+	r.Layers, r.Checks = slices.Clone(r.Layers), slices.Clone(r.Checks)
+	if r.Descriptor != nil {
+		d := *r.Descriptor
+		d.Annotations = maps.Clone(d.Annotations)
+		r.Descriptor = &d
+	}
+	return r
 }

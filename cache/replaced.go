@@ -45,7 +45,7 @@ func (d *Dir) Replaced() (recs []Record, err error) {
 		if err != nil {
 			continue
 		}
-		rec, err := decode(strings.NewReader(string(data)))
+		rec, err := decode(strings.NewReader(data))
 		if err != nil {
 			continue
 		}
