@@ -29,6 +29,7 @@ type Image struct {
 	Platform string            // linux/amd64, linux/arm/v7; "" from List of an engine
 	Size     int64             // bytes; the containerd store counts compressed content too
 	Layers   int               // from Inspect of an engine
+	Kind     Kind              // KindContainerd from Inspect of such an engine (API 1.48), or ""
 	Created  time.Time         // the image's own claim; zero if it makes none
 	// Parts are the sizes of what the image consists of in bytes, by names that are the same in all
 	// images that have the part. Size is their sum. nil if the store does not tell.

@@ -8,8 +8,8 @@ import (
 // Store is an image store. It is safe for concurrent use. All errors are *Error.
 //
 // Some stores can do more, and callers ask for that by a type assertion: a [RegistryReader], a
-// [Remover], a [Folder], a buildkit.Engine (an engine with a BuildKit of its own), and a store with
-// the method Client() *client.Client, which runs containers.
+// [Remover], a [Folder], a [ChangeReporter], a buildkit.Engine (an engine with a BuildKit of its
+// own), and a store with the method Client() *client.Client, which runs containers.
 type Store interface {
 	// Endpoint is the store's address. Records name the store by it. It holds no password.
 	Endpoint() string
@@ -81,6 +81,15 @@ type Pusher interface {
 	// that refuses the push and has this very image under the name is no failure. If it has another
 	// image there, the error wraps a [TakenError].
 	Push(ctx context.Context, p Push, progress func(Progress)) (digest string, err error)
+}
+
+// ChangeReporter is a store, an engine, that reports changes faster than it inspects an image.
+type ChangeReporter interface {
+	// LastChange returns what differs after each change of an image or a name that the store
+	// reports, from before the request that made it has returned. It is "" if none is known, or if
+	// the store does not report enough. A store may leave out changes that fail half-way, and
+	// removals of parts of an image.
+	LastChange(ctx context.Context) (change string, err error)
 }
 
 // Remover is a store in which an image may be without a name.

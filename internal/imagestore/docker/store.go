@@ -170,6 +170,9 @@ func fromInspect(in image.InspectResponse) imagestore.Image {
 		Size:     in.Size,
 	}
 	img.Layers = len(in.RootFS.Layers)
+	if in.Descriptor != nil { // the classic store has none
+		img.Kind = imagestore.KindContainerd
+	}
 	if in.Config != nil {
 		img.Labels = in.Config.Labels
 		img.Shape = shapeOf(in)
