@@ -48,7 +48,7 @@ func (o *Orchestrator) local(
 	probing, stop := context.WithCancel(ctx)
 	defer stop()
 	miss := req.bypass()
-	probe := verify.Begin(probing, w.store.Store, o.records, w.recipe,
+	probe := verify.Begin(probing, o.desk.At(w.store.Store), o.records, w.recipe,
 		miss.IsHit() && req.followsHead())
 	if w, err = o.pin(ctx, w, probe.Dialect()); err != nil {
 		return nil, err
@@ -191,7 +191,7 @@ func (o *Orchestrator) buildLocked(
 	}
 	if w.request.bypass().IsHit() {
 		looking, s := span.Start(ctx, spanVerify)
-		rec, miss, err := verify.Hit(looking, w.store.Store, o.records, w.recipe)
+		rec, miss, err := verify.Hit(looking, o.desk.At(w.store.Store), o.records, w.recipe)
 		s.End(err)
 		if err != nil {
 			return Image{}, nil, err

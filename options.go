@@ -112,7 +112,7 @@ type settings struct {
 	spans     trace.TracerProvider                        // nil for that of each call's context
 	// beforeBuild returns the text of a notice, or "".
 	beforeBuild func(ctx context.Context, name string) (notice string)
-
+	remembers   bool // inspections
 	maxParallel int
 	buildCache  string
 	stallAfter  limit.Limit

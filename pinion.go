@@ -37,6 +37,7 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore"
 	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore/docker"
 	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore/layout"
+	"git.moleculesai.app/molecule-ai/pinion/internal/inspection"
 	"git.moleculesai.app/molecule-ai/pinion/internal/lazy"
 	"git.moleculesai.app/molecule-ai/pinion/internal/queue"
 	"git.moleculesai.app/molecule-ai/pinion/internal/recipe"
@@ -59,6 +60,7 @@ type Orchestrator struct {
 	// store and records open the image store and the cache folder at their first use.
 	store   func() (imagestore.Store, error)
 	records verify.Records
+	desk    *inspection.Desk
 	// builders says which builder is used, and connect connects to it.
 	builders builder.Config
 	connect  func(ctx context.Context, store *imagestore.Facts,
@@ -187,6 +189,7 @@ func New(opts ...Option) (*Orchestrator, error) {
 	o.store = lazy.New(openStore, isOpen).Get
 	o.records = lazy.New(func() (*cache.Dir, error) { return cache.Open(s.cachePath()) },
 		(*cache.Dir).Exists).Get
+	o.desk = inspection.NewDesk(s.remembers)
 	o.connect, o.space = o.builders.Connect, diskspace.Of
 	o.builds = builds{queue: queue.New(s.maxParallel), clean: o.clean, log: o.log,
 		observe: s.observe, before: s.beforeBuild}

@@ -25,7 +25,7 @@ var floors = [][]string{
 	{"resolver/arg"},
 	{"buildkit", "buildkit/buildx", "cache", "resolver"},
 	{"internal/heartbeat", "internal/imagestore", "internal/recipe"},
-	{"internal/registry"},
+	{"internal/inspection", "internal/registry"},
 	{"internal/imagestore/docker", "internal/imagestore/layout", "internal/imagestore/storetest"},
 	{"internal/builder"},
 	{"internal/publish", "internal/verify"},
