@@ -75,6 +75,7 @@ func (m *metrics) write(w io.Writer, g gauges) {
 	m.queued.write(e, "pinion_build_queue_seconds",
 		"Time that a build or pull which has ended had waited in the queue and for others.")
 	m.lookups.write(e)
+	writeInspections(e, g.inspections)
 	m.deliveries.write(e)
 	e.one("pinion_callers", "gauge", "Callers that wait for a build or have an interest in one.",
 		float64(g.interests))

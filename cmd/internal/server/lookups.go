@@ -58,3 +58,14 @@ func (l lookups) write(e exposition) {
 	e.all("pinion_misses_total", "counter", "Those that found no image, by the reason.", "cause",
 		l.causes)
 }
+
+// WithInspections adds the numbers of inspections to /metrics. By default all of them are 0.
+func WithInspections(counts func() pinion.Inspections) Option {
+	return func(s *Server) { s.inspections = counts }
+}
+
+func writeInspections(e exposition, n pinion.Inspections) {
+	e.all("pinion_inspections_total", "counter", "Answers about the image of a hit: asked of the "+
+		"image store, shared with a caller at the same moment, or remembered.", "result",
+		map[string]int64{"asked": n.Asked, "shared": n.Shared, "remembered": n.Remembered})
+}

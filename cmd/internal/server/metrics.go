@@ -139,6 +139,7 @@ type gauges struct {
 	oldest             time.Duration // of those
 	interests, streams int
 	watch              WatchState
+	inspections        pinion.Inspections
 	prune              PruneState
 	disk               pinion.Disk // zero if it is not known
 	usage              *pinion.DiskUsage
@@ -166,6 +167,9 @@ func (s *Server) gauges(ctx context.Context) gauges {
 	}
 	if s.watchState != nil {
 		g.watch = s.watchState()
+	}
+	if s.inspections != nil {
+		g.inspections = s.inspections()
 	}
 	if s.pruneState != nil {
 		g.prune = s.pruneState()

@@ -34,6 +34,7 @@ type Server struct {
 	observer    func(name string)
 	report      func(pinion.BuildStatus)
 	watchState  func() WatchState // nil without a watcher
+	inspections func() pinion.Inspections
 	pruneState  func() PruneState // nil if nothing prunes
 	disk        func(context.Context) (pinion.Disk, error)
 	// statuses and notifications say what became of them.

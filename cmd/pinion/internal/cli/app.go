@@ -61,7 +61,7 @@ type session struct {
 
 // open returns a session without any network access. A caller that shows progress must close the
 // session's terminal.
-func (a *app) open(d flags.Display) (*session, error) {
+func (a *app) open(d flags.Display, own ...pinion.Option) (*session, error) {
 	opts, err := a.global.Options(a.program.Lookup, a.env)
 	if err != nil {
 		return nil, err
@@ -88,6 +88,7 @@ func (a *app) open(d flags.Display) (*session, error) {
 		opts = append(opts, pinion.WithCacheSaver(a.startSaver))
 	}
 	s := &session{term: term, log: log}
+	opts = append(opts, own...)
 	s.Orchestrator, err = a.program.Open(append(opts, pinion.WithLogger(libraryLog),
 		pinion.WithProgress(term.Progress), pinion.WithManagedBuilder(builder.Ensure),
 		pinion.WithTracerProvider(a.traces.Tracers()), pinion.WithBuildObserver(s.observe),

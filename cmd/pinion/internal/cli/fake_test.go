@@ -110,7 +110,9 @@ func (f *fake) Head(ctx context.Context, name string) (pinion.Resolution, error)
 func (f *fake) Behind(context.Context, string, git.Revision) (pinion.Behind, error) {
 	return pinion.Behind{Resolution: f.answer}, f.err
 }
-func (f *fake) List(context.Context) ([]pinion.Built, error)        { return f.built, f.err }
+func (f *fake) List(context.Context) ([]pinion.Built, error) { return f.built, f.err }
+func (f *fake) Inspections() pinion.Inspections              { return pinion.Inspections{} }
+
 func (f *fake) Doctor(context.Context) []pinion.Check               { return f.checks }
 func (f *fake) DiskUsage(context.Context) (pinion.DiskUsage, error) { return f.usage, f.err }
 

@@ -56,6 +56,7 @@ type Orchestrator interface {
 	Disk(ctx context.Context) (pinion.Disk, error)
 	DiskUsage(ctx context.Context) (pinion.DiskUsage, error)
 	Doctor(ctx context.Context) []pinion.Check
+	Inspections() pinion.Inspections
 	DockerClient() (*client.Client, error)
 	SaveCache(ctx context.Context, key string) error
 	Close(ctx context.Context) error

@@ -193,7 +193,7 @@ func (a *app) serve(ctx context.Context, f *serveFlags, pruning tidy.Config) err
 		[]string{hidden.token, hidden.operator, hidden.hook, hidden.notify, f.reports.notifyURL},
 		func(s string) bool { return s == "" },
 	)...)
-	s, err := a.open(flags.Display{})
+	s, err := a.open(flags.Display{}, pinion.WithRememberedInspections())
 	if err != nil {
 		return err
 	}
@@ -215,7 +215,8 @@ func (a *app) serve(ctx context.Context, f *serveFlags, pruning tidy.Config) err
 		return errors.Join(err, closeAll(listeners))
 	}
 	opts = append(opts, server.WithLogger(s.log), server.WithLinger(f.linger),
-		server.WithVersion(buildversion.Of(a.program.Version)))
+		server.WithVersion(buildversion.Of(a.program.Version)),
+		server.WithInspections(s.Inspections))
 	if s.past != nil {
 		if past, err := s.past(); err == nil { // the recorder says what is wrong
 			opts = append(opts, server.WithHistory(past))
