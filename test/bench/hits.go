@@ -78,17 +78,15 @@ func (p present) check(img pinion.Image) error {
 	return nil
 }
 
-// orchestrator is the library with the settings of the commands.
+// orchestrator is the library with the settings of a server.
 func (a *arena) orchestrator() (*pinion.Orchestrator, error) {
 	env := map[string]string{}
 	for _, v := range a.env() {
 		name, value, _ := strings.Cut(v, "=")
 		env[name] = value
 	}
-	return pinion.New(pinion.OptionsFromEnv(func(name string) (string, bool) {
-		v, ok := env[name]
-		return v, ok
-	}))
+	lookup := func(name string) (string, bool) { v, ok := env[name]; return v, ok }
+	return pinion.New(pinion.WithRememberedInspections(), pinion.OptionsFromEnv(lookup))
 }
 
 // lsRefs asks for HEAD's commit in git's protocol version 2.

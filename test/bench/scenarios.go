@@ -51,7 +51,7 @@ func scenarios() []scenario {
 		{"hits-library-64", 1, 3, 0, hitsByLibrary(volley{64, 320}), current},
 		{"hits-http-1", 1, 3, 0, hitsByHTTP(volley{1, 100}), current},
 		{"hits-http-8", 1, 3, 0, hitsByHTTP(volley{8, 160}), current},
-		{"hits-http-64", 1, 3, 0, hitsByHTTP(volley{64, 320}), current},
+		{"hits-http-64", 1, 3, 0, hitsByHTTP(volley{64, 1280}), current},
 		{"waiting-1000", 0, 3, 0, waiting, current[:1]},
 	}
 }
