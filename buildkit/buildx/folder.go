@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 
 	"git.moleculesai.app/molecule-ai/pinion/internal/errdef"
 )
@@ -41,12 +42,14 @@ func At(dir string) Folder { return Folder{dir} }
 
 // namePattern matches the names that buildx accepts (store.ValidateName). They have no path
 // separator, so a name never leads out of the folder.
-var namePattern = regexp.MustCompile(`^[a-zA-Z][a-zA-Z0-9._-]*$`)
+var namePattern = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^[a-zA-Z][a-zA-Z0-9._-]*$`)
+})
 
 // Builder returns the builder of that name, which is not case sensitive. The error is [ErrUnknown],
 // or names the broken file.
 func (f Folder) Builder(name string) (Builder, error) {
-	if !namePattern.MatchString(name) {
+	if !namePattern().MatchString(name) {
 		return Builder{}, fmt.Errorf("%w: %q", ErrUnknown, name)
 	}
 	raw, err := f.read("instances", strings.ToLower(name))
@@ -61,7 +64,7 @@ func (f Folder) Builder(name string) (Builder, error) {
 		return Builder{}, f.broken(err, "instances", strings.ToLower(name))
 	}
 	// The name in the file becomes a part of paths and commands too.
-	if !namePattern.MatchString(b.Name) || !strings.EqualFold(b.Name, name) || len(b.Nodes) == 0 {
+	if !namePattern().MatchString(b.Name) || !strings.EqualFold(b.Name, name) || len(b.Nodes) == 0 {
 		return Builder{}, f.broken(errors.New("it has no node, or not its own name"), "instances",
 			strings.ToLower(name))
 	}

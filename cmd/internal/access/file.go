@@ -12,6 +12,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"go.yaml.in/yaml/v3"
 	"golang.org/x/time/rate"
@@ -116,13 +117,15 @@ func parse(text []byte) (List, error) {
 }
 
 // plain is a name that can stand in a log.
-var plain = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$`)
+var plain = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$`)
+})
 
 func (e entry) caller() (*Caller, error) {
 	c := &Caller{Name: e.Name, Rights: e.Rights, Templates: e.Templates}
 	sum, err := hex.DecodeString(strings.ToLower(e.SHA256))
 	switch {
-	case !plain.MatchString(e.Name):
+	case !plain().MatchString(e.Name):
 		return nil, errors.New("name: use letters, digits and ._@-, at most 64")
 	case err != nil || len(sum) != sha256.Size:
 		return nil, errors.New("sha256: use the 64 digits that `pinion token` prints")

@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+	"sync"
 )
 
 // loopback is the address at which an engine on this machine reaches this process.
@@ -12,12 +13,14 @@ const loopback = "127.0.0.1"
 
 // pulledName matches the start of an image's name after a pull from this process: the engine names
 // the image after the registry.
-var pulledName = regexp.MustCompile(`^127\.0\.0\.1:[0-9]{1,5}/`)
+var pulledName = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^127\.0\.0\.1:[0-9]{1,5}/`)
+})
 
 // CutLoopback removes a registry on this machine from the front of a name. If a killed Receive left
 // the name, the rest is the reference of that Receive.
 func CutLoopback(name string) (ref string, found bool) {
-	host := pulledName.FindString(name)
+	host := pulledName().FindString(name)
 	return name[len(host):], host != ""
 }
 
