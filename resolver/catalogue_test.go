@@ -327,7 +327,7 @@ func TestAddFileRefuses(t *testing.T) {
 		"a frontend with a space": {"frontends: ['a b']\n", "frontends, entry 1"},
 		"a frontend twice":        {"frontends: ['a/b', 'docker.io/a/b']\n", "there already"},
 		"no frontend":             {"frontends: ['']\n", "frontends, entry 1"},
-		"too large":               {"#" + strings.Repeat("x", maxConfig), "1 MiB"},
+		"too large":               {"#" + strings.Repeat("x", maxConfig), "8 MiB"},
 		"an explosion of aliases": {"a: &a [x,x,x,x,x,x,x,x,x]\nb: &b " +
 			"[*a,*a,*a,*a,*a,*a,*a,*a,*a]\ntemplates: *b\n", "line"},
 	} {

@@ -11,7 +11,7 @@ import (
 )
 
 // maxConfig caps a configuration file, in bytes.
-const maxConfig = 1 << 20
+const maxConfig = 8 << 20
 
 // Entry is one entry of a configuration file.
 type Entry struct {
@@ -91,7 +91,7 @@ func readConfig(path string) (*yaml.Node, error) {
 		return nil, err
 	}
 	if len(text) > maxConfig {
-		return nil, fmt.Errorf("%w: the file is larger than 1 MiB", ErrInvalidInput)
+		return nil, fmt.Errorf("%w: the file is larger than 8 MiB", ErrInvalidInput)
 	}
 	return parseConfig(text)
 }

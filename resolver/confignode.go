@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -99,14 +100,21 @@ func unknownKey(key string, known []string) error {
 		strings.Join(known, ", "))
 }
 
-// fieldsOf returns the types of a struct's fields by their keys.
+// knownFields has what fieldsOf has returned: a map[string]reflect.Type by reflect.Type.
+var knownFields sync.Map
+
+// fieldsOf returns the types of a struct's fields by their keys. The map is shared.
 func fieldsOf(t reflect.Type) map[string]reflect.Type {
+	if known, ok := knownFields.Load(t); ok {
+		return known.(map[string]reflect.Type)
+	}
 	fields := map[string]reflect.Type{}
 	for i := range t.NumField() {
 		if key := t.Field(i).Tag.Get("yaml"); key != "" {
 			fields[key] = t.Field(i).Type
 		}
 	}
+	knownFields.Store(t, fields)
 	return fields
 }
 
