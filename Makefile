@@ -85,6 +85,11 @@ parts: ## Say which real parts this machine can run, and how to get the others
 bench: tools ## Compare with a shell script, docker buildx and a clone; ask a server
 	$(GO) run ./test/bench
 
+.PHONY: scale
+scale: ## Measure time and memory for each of many templates, records, blobs, builds and streams
+	$(GO) test -run '^$$' -bench . -benchtime 3x -timeout 30m ./test/scale
+	$(GO) test -run '^$$' -bench Streams -benchtime 20x ./cmd/internal/server
+
 # --- checks
 
 MODULES := . client $(wildcard test/tools/*)

@@ -58,7 +58,7 @@ var floors = [][]string{
 		"test/parts",
 	},
 	{"test/parts/partstest"},
-	{"test/bench", "test/demo", "test/e2e", "test/partscheck"},
+	{"test/bench", "test/demo", "test/e2e", "test/partscheck", "test/scale"},
 }
 
 // graph maps a package to the packages of the module that it imports, all as paths below the

@@ -11,7 +11,7 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion"
 )
 
-func (s *stage) begun(t *testing.T, name string) (path string, b *fakeBuild) {
+func (s *stage) begun(t testing.TB, name string) (path string, b *fakeBuild) {
 	t.Helper()
 	got := decode[acceptance](t, s.ask(t, http.MethodPost, "/v1/images/"+name, ""))
 	return "/v1/builds/" + got.Build.ID + "/events", s.backend.build(name)

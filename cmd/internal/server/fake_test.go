@@ -26,7 +26,7 @@ import (
 // canary is a credential that no output may contain.
 const canary = "s3cr3t-canary-token"
 
-func revision(t *testing.T, digit string) git.Revision {
+func revision(t testing.TB, digit string) git.Revision {
 	t.Helper()
 	r, err := git.ParseRevision(strings.Repeat(digit, 40))
 	if err != nil {
@@ -314,7 +314,7 @@ type stage struct {
 	url     string
 }
 
-func newStage(t *testing.T, opts ...Option) *stage {
+func newStage(t testing.TB, opts ...Option) *stage {
 	t.Helper()
 	f := &fakeBackend{head: revision(t, "a"), builds: map[string]*fakeBuild{},
 		lookUps: make(chan struct{})}
@@ -336,7 +336,7 @@ type response struct {
 	text string
 }
 
-func (s *stage) ask(t *testing.T, method, path, body string, header ...string) response {
+func (s *stage) ask(t testing.TB, method, path, body string, header ...string) response {
 	t.Helper()
 	a, err := s.try(t.Context(), method, path, body, header...)
 	if err != nil {
@@ -368,7 +368,7 @@ func (s *stage) try(
 }
 
 // eventually polls for the effect of another goroutine.
-func eventually(t *testing.T, what string, ok func() bool) {
+func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	deadline := time.NewTimer(20 * time.Second)
 	defer deadline.Stop()

@@ -10,7 +10,7 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion"
 )
 
-func decode[T any](t *testing.T, a response) (v T) {
+func decode[T any](t testing.TB, a response) (v T) {
 	t.Helper()
 	if err := json.Unmarshal([]byte(a.text), &v); err != nil {
 		t.Fatalf("%v: %s", err, a.text)

@@ -476,7 +476,8 @@ func TestPushesDuringAnOutage(t *testing.T) {
 	})
 }
 
-// TestManyFollowedTemplates are looked up once in each interval, a few at a time and spread over it.
+// TestManyFollowedTemplates are looked up once in each interval, a few at a time and spread over
+// it.
 func TestManyFollowedTemplates(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const count = 10_000
