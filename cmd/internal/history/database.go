@@ -23,6 +23,7 @@ var (
 	bucketEvents = []byte("events") // key of a build: events, one JSON object a line, with gzip
 	bucketIDs    = []byte("ids")    // ID: key of a build
 	bucketHits   = []byte("hits")   // what hits have in common, see hitKey: key of a build
+	bucketGroups = []byte("groups") // group and key of a build, see groupsOf: nothing
 )
 
 // Keys of the bucket meta.
@@ -44,6 +45,14 @@ var migrations = []func(*bolt.Tx) error{
 			}
 		}
 		return nil
+	},
+	func(tx *bolt.Tx) error {
+		if _, err := tx.CreateBucketIfNotExists(bucketGroups); err != nil {
+			return err
+		}
+		return tx.Bucket(bucketIndex).ForEach(func(key, value []byte) error {
+			return putGroups(tx, value, key)
+		})
 	},
 }
 

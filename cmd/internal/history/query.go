@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"iter"
 	"slices"
 	"strings"
 	"time"
@@ -46,26 +45,19 @@ type Filter struct {
 
 // Wants reports whether the filter chooses the build, whatever the limit.
 func (f Filter) Wants(b Build) bool {
-	return f.covers(b.Started) && among(f.Names, []byte(b.Name)) &&
-		among(f.Only, []byte(b.Name)) && among(f.Kinds, []byte(b.kind()))
+	return f.covers(b.Started) && among(f.Names, b.Name) &&
+		among(f.Only, b.Name) && among(f.Kinds, b.kind())
 }
 
-// among reports whether a list has the text, or is empty. It allocates nothing.
-func among(list []string, text []byte) bool {
-	return len(list) == 0 ||
-		slices.ContainsFunc(list, func(s string) bool { return s == string(text) })
+// among reports whether a list has the text, or is empty.
+func among(list []string, text string) bool {
+	return len(list) == 0 || slices.Contains(list, text)
 }
 
 // covers reports whether the filter includes the time.
 func (f Filter) covers(t time.Time) bool {
 	return !t.Before(f.Since) && (f.Before.IsZero() || t.Before(f.Before))
 }
-
-// tuple is what filters compare, without the start: kind and name.
-func tuple(b Build) []byte { return []byte(b.kind() + "\x00" + b.Name) }
-
-// isHitTuple reports whether a tuple is that of a hit.
-func isHitTuple(t []byte) bool { return bytes.HasPrefix(t, []byte(KindHit+"\x00")) }
 
 // List returns builds, the newest first: those of the database, those that run, and those that
 // [Dir.Take] has not moved yet.
@@ -76,16 +68,11 @@ func (d *Dir) List(_ context.Context, f Filter) ([]Build, error) {
 	}
 	list = slices.DeleteFunc(list, func(b Build) bool { return !f.Wants(b) })
 	_, err = d.view(func(tx *bolt.Tx) error {
-		n := 0
-		for key := range match(tx, f) {
-			if f.Limit > 0 && n >= f.Limit {
-				return nil
-			}
+		for _, key := range match(tx, f) {
 			b, err := get(tx, key)
 			if err != nil {
 				return err
 			}
-			n++
 			list = add(list, b)
 		}
 		return nil
@@ -109,32 +96,6 @@ func add(list []Build, b Build) []Build {
 		return list
 	}
 	return append(list, b)
-}
-
-// match yields the keys of the builds that a filter chooses, the newest first.
-func match(tx *bolt.Tx, f Filter) iter.Seq[[]byte] {
-	return func(yield func([]byte) bool) {
-		c := tx.Bucket(bucketIndex).Cursor()
-		key, value := c.Last()
-		if !f.Before.IsZero() {
-			if key, _ = c.Seek(keyOf(f.Before, "")); key == nil {
-				key, value = c.Last()
-			} else {
-				key, value = c.Prev()
-			}
-		}
-		for ; key != nil; key, value = c.Prev() {
-			started := startOf(key)
-			if started.Before(f.Since) {
-				return
-			}
-			kind, name, _ := bytes.Cut(value, []byte{0})
-			if f.covers(started) && among(f.Names, name) && among(f.Only, name) &&
-				among(f.Kinds, kind) && !yield(key) {
-				return
-			}
-		}
-	}
 }
 
 func get(tx *bolt.Tx, key []byte) (b Build, err error) {

@@ -32,6 +32,9 @@ func put(tx *bolt.Tx, b Build, events []pinion.Event) error {
 			return err
 		}
 	}
+	if err := putGroups(tx, tuple(b), key); err != nil {
+		return err
+	}
 	return account(tx, 1, size, b.Hits > 0)
 }
 
@@ -41,7 +44,10 @@ func drop(tx *bolt.Tx, key []byte) error {
 	if size == 0 {
 		return nil
 	}
-	isHit := isHitTuple(tx.Bucket(bucketIndex).Get(key))
+	tuple := bytes.Clone(tx.Bucket(bucketIndex).Get(key))
+	if err := dropGroups(tx, tuple, key); err != nil {
+		return err
+	}
 	for _, entry := range []struct{ bucket, key []byte }{
 		{bucketIndex, key}, {bucketBuilds, key}, {bucketEvents, key}, {bucketIDs, key[8:]},
 	} {
@@ -49,7 +55,7 @@ func drop(tx *bolt.Tx, key []byte) error {
 			return err
 		}
 	}
-	return account(tx, -1, -size, isHit)
+	return account(tx, -1, -size, isHitTuple(tuple))
 }
 
 // account adds to the count and the size of all builds.
@@ -115,11 +121,11 @@ func (d *Dir) excessHits(tx *bolt.Tx) (int64, error) {
 func (d *Dir) dropHits(tx *bolt.Tx) error {
 	excess, err := d.excessHits(tx)
 	var old [][]byte
-	c := tx.Bucket(bucketIndex).Cursor()
-	for key, value := c.First(); key != nil && int64(len(old)) < excess; key, value = c.Next() {
-		if isHitTuple(value) {
-			old = append(old, bytes.Clone(key))
-		}
+	hits := groupOf(KindHit, "")
+	c := tx.Bucket(bucketGroups).Cursor()
+	for key, _ := c.Seek(hits); bytes.HasPrefix(key, hits) && int64(len(old)) < excess; {
+		old = append(old, bytes.Clone(key[len(hits):]))
+		key, _ = c.Next()
 	}
 	for _, key := range old {
 		if err := drop(tx, key); err != nil {
