@@ -269,6 +269,31 @@ func TestAHeadThatIsNotThereYet(t *testing.T) {
 	})
 }
 
+// TestAFailedBuildIsNotTriedAgain by itself, and neither is a head looked up of which no event came.
+// Another event builds either, for instance after the pull request was closed and opened again.
+func TestAFailedBuildIsNotTriedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, resolver.FromSameRepository)
+		w.push(7, 1)
+		w.Reported(event(7, 1))
+		pass(time.Minute)
+		close(w.builds[0].done) // it has failed
+		w.push(8, 1)            // the event is lost
+		pass(48 * time.Hour)
+		if n := len(w.asked); n != 1 || len(w.active) != 0 {
+			t.Errorf("%d look-ups, and %d are active", n, len(w.active))
+		}
+		w.Reported(event(7, 0))
+		pass(time.Minute)
+		w.Reported(event(7, 1))
+		w.Reported(event(8, 1))
+		pass(time.Minute)
+		if n := len(w.builds); n != 3 || w.builds[1].hasEnded() || w.builds[2].hasEnded() {
+			t.Errorf("%q", w.built())
+		}
+	})
+}
+
 // TestPullRequestsAreBounded: a hit takes no place.
 func TestPullRequestsAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

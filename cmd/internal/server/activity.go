@@ -3,8 +3,9 @@ package server
 import (
 	"context"
 	"encoding/json"
+	"maps"
 	"net/http"
-	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -21,12 +22,17 @@ const (
 	recentBuilds = 25
 )
 
-// activity has the newest builds, which all readers share. text has them as JSON.
+// activity has what readers of the newest builds see, by the templates that they may see. Readers
+// with the same templates share it.
 type activity struct {
-	mu     sync.Mutex
-	read   time.Time
-	builds []history.Build
-	text   string
+	mu    sync.Mutex
+	views map[string]*view
+}
+
+// view has the newest builds of some templates.
+type view struct {
+	read time.Time
+	text string // builds as JSON
 	// past are the newest builds of the history, as they were at the time pastRead.
 	past     []history.Build
 	pastRead time.Time
@@ -46,19 +52,23 @@ func (s *Server) showActivity(w http.ResponseWriter, r *http.Request) {
 	}
 	ticker := time.NewTicker(activityPause)
 	defer ticker.Stop()
+	caller, checked := callerOf(r), time.Now()
 	var sent string
 	var at time.Time
 	for {
-		text := s.recent(r.Context(), callerOf(r))
+		if time.Since(checked) >= s.limits.heartbeat {
+			caller, checked = s.identify(r), time.Now()
+			if caller == nil || !caller.May(access.See) {
+				return // the session has ended
+			}
+		}
+		text := s.recent(r.Context(), caller)
 		var err error
 		switch {
 		case text != sent:
 			err = out.send("event: builds\ndata: " + text)
 			sent, at = text, time.Now()
 		case time.Since(at) >= s.limits.heartbeat:
-			if s.identify(r) == nil {
-				return // the session has ended
-			}
 			err = out.send(":")
 			at = time.Now()
 		}
@@ -80,19 +90,27 @@ func (s *Server) recent(ctx context.Context, c *access.Caller) string {
 	a := &s.activity
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if time.Since(a.read) >= activityPause {
-		f := history.Filter{Kinds: history.Builds(), Limit: recentBuilds}
-		if time.Since(a.pastRead) >= historyPause {
-			a.past, a.pastRead = s.past(ctx, f), time.Now()
+	key := strings.Join(c.Templates, "\x00")
+	v := a.views[key]
+	if v == nil {
+		// Views that nobody reads any more go.
+		maps.DeleteFunc(a.views, func(_ string, v *view) bool {
+			return time.Since(v.read) > time.Minute
+		})
+		v = &view{}
+		if a.views == nil {
+			a.views = map[string]*view{}
 		}
-		a.builds, a.read = s.join(f, a.past), time.Now()
-		a.text = encodeBuilds(a.builds)
+		a.views[key] = v
 	}
-	if c.SeesAll() {
-		return a.text
+	if time.Since(v.read) >= activityPause {
+		f := history.Filter{Kinds: history.Builds(), Only: c.Templates, Limit: recentBuilds}
+		if time.Since(v.pastRead) >= historyPause {
+			v.past, v.pastRead = s.past(ctx, f), time.Now()
+		}
+		v.text, v.read = encodeBuilds(s.join(f, v.past)), time.Now()
 	}
-	return encodeBuilds(slices.DeleteFunc(slices.Clone(a.builds),
-		func(b history.Build) bool { return !c.Sees(b.Name) }))
+	return v.text
 }
 
 func encodeBuilds(list []history.Build) string {
