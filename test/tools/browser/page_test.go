@@ -58,6 +58,8 @@ func TestLiveBuild(t *testing.T) {
 	b.do(t, chromedp.SendKeys("input[type=search]", kb.Enter))
 	b.see(t, "2 of 4")
 	b.shows(t, ".line.current", "line 10 of the build")
+	b.until(t, "the line in sight", `(({top, bottom}) => top >= 0 && bottom <= innerHeight)(
+		document.querySelector(".line.current").getBoundingClientRect())`)
 	b.accessible(t)
 	b.shoot(t, "build")
 }
@@ -244,7 +246,12 @@ func TestHistory(t *testing.T) {
 		t.Errorf("the address is %s", hash)
 	}
 	b.open(t, "#/builders")
-	b.see(t, "image store")
+	for check, says := range map[string]string{"platform": "linux/", "engine": "image store",
+		"build cache": " records, ", "builder": "BuildKit"} {
+		b.until(t, "the check of "+check, `[...document.querySelectorAll("ul.list li")].some((li) =>
+			li.querySelector("strong").textContent === `+quote(check)+` &&
+			li.innerText.includes(`+quote(says)+`))`)
+	}
 	b.accessible(t)
 	b.shoot(t, "builders")
 }
@@ -451,6 +458,12 @@ func TestLongLog(t *testing.T) {
 // interrupted.
 func writeBuild(t *testing.T, dir, id string, lines int, fails bool) {
 	t.Helper()
+	writeBuildOf(t, dir, "claude-code", id, lines, fails)
+}
+
+// writeBuildOf is writeBuild for any template.
+func writeBuildOf(t *testing.T, dir, name, id string, lines int, fails bool) {
+	t.Helper()
 	journals := filepath.Join(dir, "journals")
 	if err := os.MkdirAll(journals, 0o700); err != nil {
 		t.Fatal(err)
@@ -466,11 +479,11 @@ func writeBuild(t *testing.T, dir, id string, lines int, fails bool) {
 			t.Fatal(err)
 		}
 	}
-	build := map[string]any{"id": id, "name": "claude-code", "state": "running",
+	build := map[string]any{"id": id, "name": name, "state": "running",
 		"reference": "r:1", "command": "ensure", "started": at}
 	write(map[string]any{"v": 1, "build": build})
 	event := func(n int, e map[string]any) {
-		e["id"], e["time"], e["name"] = n, at.Add(time.Duration(n)*time.Millisecond), "claude-code"
+		e["id"], e["time"], e["name"] = n, at.Add(time.Duration(n)*time.Millisecond), name
 		write(map[string]any{"event": e})
 	}
 	event(1, map[string]any{"type": "step", "step": map[string]any{"number": 1, "total": 1,

@@ -7,6 +7,7 @@ export class Problem extends Error {
     this.status = status;
     this.title = body.title ?? 'It failed';
     this.class = body.class;
+    this.type = body.type;
   }
 }
 
@@ -23,8 +24,22 @@ export function onSignedOut(f) {
   signedOut = f;
 }
 
-// request returns the answer of the server. The form's secret shows that the page itself asks.
+// request returns the answer of the server. If another tab has signed in since, it asks once more
+// with what that tab's session needs.
 export async function request(method, path, body, signal) {
+  try {
+    return await ask(method, path, body, signal);
+  } catch (err) {
+    const { form } = session;
+    if (err.type !== 'urn:pinion:problem:forged' || !form) throw err;
+    await readSession();
+    if (session.form === form) throw err;
+    return ask(method, path, body, signal);
+  }
+}
+
+// ask makes a request. The form's secret shows that the page itself asks.
+async function ask(method, path, body, signal) {
   const headers = {};
   if (session.form && method !== 'GET') headers['Pinion-Form'] = session.form;
   if (body !== undefined) headers['Content-Type'] = 'application/json';

@@ -1,5 +1,9 @@
 // What the events of a build add up to.
 
+// plain is a line of output without the colours that a program gave it. The server has made the
+// escape character visible.
+export const plain = (text) => text.replaceAll(/\\x1b\[[\d;]*m/g, '');
+
 // BuildModel collects events. Times are in milliseconds since 1970.
 export class BuildModel {
   constructor() {
@@ -34,7 +38,7 @@ export class BuildModel {
         this.addStep(e.step, at);
         break;
       case 'log':
-        this.lines.push({ step: e.step?.number, text: e.text ?? '' });
+        this.lines.push({ step: e.step?.number, text: plain(e.text ?? '') });
         break;
       case 'check':
         this.checks.push(e.check ?? { text: e.text });

@@ -161,6 +161,7 @@ export class LogView {
   go(i) {
     this.match = i;
     this.setFollow(false);
+    this.view.scrollIntoView({ block: 'nearest' });
     this.view.scrollTop = Math.max(this.matches[i] * rowHeight - this.view.clientHeight / 2, 0);
     this.draw();
   }

@@ -26,13 +26,14 @@ const whole = ['store', 'builders'];
 
 const main = document.getElementById('main');
 let leave = new AbortController();
+let ended = false; // the session did, not by this page
 
 function show(focus) {
   leave.abort();
   leave = new AbortController();
   const [path, query] = location.hash.replace(/^#\/?/, '').split('?');
-  const [name, ...rest] = path.split('/').map(decodeURIComponent);
-  const [title, view] = views[name] ?? views[''];
+  const [name, ...rest] = path.split('/').map(decoded);
+  const [title, view] = Object.hasOwn(views, name) ? views[name] : views[''];
   document.title = title ? `${title} – Pinion` : 'Pinion';
   fill(
     document.getElementById('nav'),
@@ -63,6 +64,15 @@ function show(focus) {
   return view(main, leave.signal, rest, new URLSearchParams(query));
 }
 
+// decoded is a part of the address, as it is if it is malformed.
+function decoded(part) {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
+}
+
 function signInView() {
   if (session.local) {
     fill(
@@ -83,6 +93,9 @@ function signInView() {
   fill(
     main,
     h('h1', null, 'Sign in'),
+    ended
+      ? h('p.box.wait', { role: 'status' }, 'The session has ended. Sign in to go on here.')
+      : '',
     h(
       'form.signin',
       {
@@ -91,6 +104,7 @@ function signInView() {
           fill(said);
           try {
             await signIn(token.value);
+            ended = false;
             show(true);
           } catch (err) {
             fill(said, errorBox(err));
@@ -121,13 +135,17 @@ function signInView() {
 async function leaveSession() {
   try {
     await signOut();
+    ended = false;
     show(true);
   } catch (err) {
     fill(main, errorBox(err));
   }
 }
 
-onSignedOut(() => show(true));
+onSignedOut(() => {
+  ended = true;
+  show(true);
+});
 addEventListener('hashchange', () => show(true));
 setInterval(keepTime, 1000);
 try {

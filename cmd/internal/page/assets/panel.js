@@ -1,5 +1,5 @@
 // One build: what it is, how far it is, its timeline, its log.
-import { BuildModel, stateOf } from './build.js';
+import { BuildModel, plain, stateOf } from './build.js';
 import { announce, button, errorBox, fill, h, link } from './dom.js';
 import { ago, between, bytes, commit, duration, plural, short } from './format.js';
 import { follow, get, may, post } from './api.js';
@@ -164,7 +164,10 @@ export function resultOf(b, model) {
       failure.origin ? ` (${failure.origin})` : '',
       h('pre.message', null, failure.error),
       failure.log?.length
-        ? [h('p', null, 'The step printed last:'), h('pre.message', null, failure.log.join('\n'))]
+        ? [
+            h('p', null, 'The step printed last:'),
+            h('pre.message.last', { tabindex: '0' }, plain(failure.log.join('\n'))),
+          ]
         : '',
       checksOf(failure.checks),
     );

@@ -36,7 +36,7 @@ export async function past(main, signal, _, query) {
       onsubmit: (e) => {
         e.preventDefault();
         const q = new URLSearchParams();
-        if (name.value) q.set('name', name.value);
+        if (name.value.trim()) q.set('name', name.value.trim());
         if (since.value) q.set('since', since.value);
         q.set(
           'kind',

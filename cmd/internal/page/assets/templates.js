@@ -4,6 +4,9 @@ import { button, errorBox, fill, h, link, table, waiting } from './dom.js';
 import { ago, bytes, commit, plural, short } from './format.js';
 import { get, may, post } from './api.js';
 
+// most is how many builds are read at once for all templates.
+const most = 500;
+
 // atOnce bounds the look-ups at git servers that run at the same time.
 const atOnce = 4;
 
@@ -13,14 +16,15 @@ export async function templates(main, signal) {
     const [{ templates: list }, { images }, { builds }] = await Promise.all([
       get('/v1/templates', signal),
       get('/v1/images', signal),
-      get('/v1/builds?limit=500', signal),
+      get(`/v1/builds?limit=${most}`, signal),
     ]);
     const rows = list.map(
       (t) =>
         new Row(
           t,
           images.filter((i) => i.name === t.name),
-          builds.filter((b) => b.name === t.name && !b.pull_request),
+          builds.filter((b) => b.name === t.name),
+          builds.length < most,
           signal,
         ),
     );
@@ -45,6 +49,14 @@ export async function templates(main, signal) {
   }
 }
 
+// outcomes are the last builds of a branch. Those of pull requests say nothing about it.
+function outcomes(builds) {
+  return builds
+    .filter((b) => !b.pull_request)
+    .slice(0, 5)
+    .map((b) => h('a', { href: `#/builds/${b.id}` }, badge(b)));
+}
+
 // pullRequests lists the images of pull requests.
 function pullRequests(images) {
   return h(
@@ -62,8 +74,11 @@ function pullRequests(images) {
 }
 
 class Row {
-  constructor(template, images, builds, signal) {
+  // all is whether the builds are all that there are of the template.
+  constructor(template, images, builds, all, signal) {
     this.template = template;
+    this.outcomes = h('td.outcomes', null, outcomes(builds));
+    this.ask = !all && !builds.length; // those of others have pushed its own out
     const sorted = images.sort((a, b) => Date.parse(b.built_at) - Date.parse(a.built_at));
     // Those of pull requests say nothing about the branch.
     this.images = sorted.filter((i) => !i.pull_request);
@@ -91,11 +106,7 @@ class Row {
       this.head,
       this.here,
       this.state,
-      h(
-        'td.outcomes',
-        null,
-        builds.slice(0, 5).map((b) => h('a', { href: `#/builds/${b.id}` }, badge(b))),
-      ),
+      this.outcomes,
       h(
         'td',
         null,
@@ -122,6 +133,11 @@ class Row {
     const [newest] = this.images.filter((i) => i.revision);
     fill(this.state, waiting('asks the git server'));
     try {
+      if (this.ask) {
+        const name = encodeURIComponent(this.template.name);
+        const { builds } = await get(`/v1/builds?limit=20&name=${name}`, signal);
+        fill(this.outcomes, outcomes(builds));
+      }
       const since = newest ? `?since=${newest.revision}` : '';
       const found = await get(
         `/v1/templates/${encodeURIComponent(this.template.name)}${since}`,

@@ -6,7 +6,7 @@ const words = { cached: 'cached', failed: 'failed', started: 'running', queue: '
 
 // timeline draws the rows of a model; draw() draws them again.
 export function timeline(model) {
-  const list = h('ol.timeline', { 'aria-label': 'Timeline' });
+  const list = h('ol.timeline', { 'aria-label': 'Timeline', tabindex: '0' });
   const rows = new Map(); // by name and number
   const draw = () => {
     const now = model.ended ?? Date.now();
