@@ -17,8 +17,8 @@ func tuple(b Build) []byte { return []byte(b.kind() + "\x00" + b.Name) }
 // isHitTuple reports whether a tuple is that of a hit.
 func isHitTuple(t []byte) bool { return bytes.HasPrefix(t, []byte(KindHit+"\x00")) }
 
-// groupOf returns what the keys of a group begin with. Without a name the group has all builds of the
-// kind.
+// groupOf returns what the keys of a group begin with. Without a name it is that of all builds of
+// the kind.
 func groupOf(kind, name string) []byte { return []byte(kind + "\x00" + name + "\x00") }
 
 // groupsOf returns the groups of the build with that tuple.

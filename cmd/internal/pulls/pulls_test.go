@@ -269,7 +269,7 @@ func TestAHeadThatIsNotThereYet(t *testing.T) {
 	})
 }
 
-// TestAFailedBuildIsNotTriedAgain by itself, and neither is a head looked up of which no event came.
+// TestAFailedBuildIsNotTriedAgain by itself, and a head of which no event came is not looked up.
 // Another event builds either, for instance after the pull request was closed and opened again.
 func TestAFailedBuildIsNotTriedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
