@@ -1,9 +1,10 @@
 // Sizes and times as people write them.
 import { h } from './dom.js';
 
+const space = '\u00a0'; // at which a line does not break
 const units = ['B', 'kB', 'MB', 'GB', 'TB'];
 
-// bytes writes a size in decimal units, as Docker does: 7 B, 1.2 GB.
+// bytes writes a size in decimal units, as Docker does: 7 B, 1.2 GB. A line does not break in it.
 export function bytes(n) {
   let i = 0;
   let value = n;
@@ -11,18 +12,21 @@ export function bytes(n) {
     value /= 1000;
     i += 1;
   }
-  return `${i > 0 && value < 9.95 ? value.toFixed(1) : Math.round(value)} ${units[i]}`;
+  return `${i > 0 && value < 9.95 ? value.toFixed(1) : Math.round(value)}${space}${units[i]}`;
 }
 
-// duration writes milliseconds: 0.3 s, 42 s, 3 min 5 s, 2 h 10 min.
+// duration writes milliseconds: 0.3 s, 42 s, 3 min 5 s, 2 h 10 min. A line does not break in it.
 export function duration(ms) {
   const s = Math.max(ms, 0) / 1000;
-  if (s < 9.95) return `${s.toFixed(1)} s`;
+  const of = (n, unit) => `${n}${space}${unit}`;
+  const both = (n, unit, rest, smaller) =>
+    rest ? `${of(n, unit)}${space}${of(rest, smaller)}` : of(n, unit);
+  if (s < 9.95) return of(s.toFixed(1), 's');
   const whole = Math.round(s);
-  if (whole < 60) return `${whole} s`;
+  if (whole < 60) return of(whole, 's');
   const min = Math.floor(whole / 60);
-  if (min < 60) return whole % 60 ? `${min} min ${whole % 60} s` : `${min} min`;
-  return min % 60 ? `${Math.floor(min / 60)} h ${min % 60} min` : `${Math.floor(min / 60)} h`;
+  if (min < 60) return both(min, 'min', whole % 60, 's');
+  return both(Math.floor(min / 60), 'h', min % 60, 'min');
 }
 
 // between writes the time from one moment to another, or to now.

@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"net"
-	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -14,6 +13,8 @@ import (
 
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/chromedp"
+
+	"git.moleculesai.app/molecule-ai/pinion/test/parts"
 )
 
 // serveOwn starts a server of the test's own with a history of its own.
@@ -39,6 +40,13 @@ func catalogue(t *testing.T, entries map[string]string) string {
 		t.Fatal(err)
 	}
 	return path
+}
+
+// alone is the environment of a server whose catalogue has a template that is the test's own.
+func (s *scene) alone(t *testing.T, name string) []string {
+	t.Helper()
+	return []string{"PINION_CONFIG=" + catalogue(t, map[string]string{
+		name: s.gitea.URL() + "/" + parts.Admin + "/" + name})}
 }
 
 // otherTab opens another tab of the same browser, which has the same cookies.
@@ -78,18 +86,21 @@ func TestOddAddresses(t *testing.T) {
 		if eval[bool](t, b, `document.documentElement.scrollWidth > innerWidth`) {
 			t.Errorf("%s is wider than a telephone", c.hash)
 		}
-		b.accessible(t)
 	}
+	b.accessible(t)
 }
 
 // TestOutputForATerminal: colours go, what else a terminal would take for commands is visible, and
 // a line without end neither widens the page nor hides what comes after it.
 func TestOutputForATerminal(t *testing.T) {
 	s := newScene(t)
-	s.push(t, "hermes", "for a terminal", `RUN printf '\033[1;31mred\033[0m \033[2Jcleared\n' && `+
+	const name = "terminal"
+	s.push(t, name, "first", `RUN printf '\033[1;31mred\033[0m \033[2Jcleared\n' && `+
 		`printf '10%%\r100%%\n' && head -c 100000 /dev/zero | tr '\0' x && echo && exit 4`)
-	id := s.ensure(t, "hermes")
-	b := newTab(t, s, 320, 640)
+	own, stop := s.serveOwn(t, s.alone(t, name))
+	t.Cleanup(stop)
+	id := own.ensure(t, name)
+	b := newTab(t, own, 320, 640)
 	b.signIn(t, operators)
 	b.open(t, "#/builds/"+id)
 	b.see(t, "exit code: 4")
@@ -186,18 +197,17 @@ func TestSessionEnds(t *testing.T) {
 // TestTwoTabs: a tab goes on after another one of the browser has signed in anew.
 func TestTwoTabs(t *testing.T) {
 	s := newScene(t)
-	s.push(t, "hermes", "for two tabs", "RUN echo two tabs")
-	b := newTab(t, s, 1200, 900)
+	const name = "two-tabs"
+	s.push(t, name, "first", "RUN echo two tabs")
+	own, stop := s.serveOwn(t, s.alone(t, name))
+	t.Cleanup(stop)
+	b := newTab(t, own, 1200, 900)
 	b.signIn(t, operators)
 	b.open(t, "#/templates")
-	b.until(t, "the template", rowOf("hermes")+"?.innerText.includes('not built')")
+	b.until(t, "the template", rowOf(name)+"?.innerText.includes('not built')")
 	other := b.otherTab(t)
 	other.do(t, chromedp.WaitVisible("nav a")) // it is signed in
 	other.click(t, "body", "Sign out")
 	other.signIn(t, operators)
-	b.warm(t, "hermes")
-	var got struct{ Images []struct{ Name string } }
-	if s.ask(t, http.MethodGet, "/v1/images", "", &got); len(got.Images) == 0 {
-		t.Error("there is no image")
-	}
+	b.warm(t, name)
 }
