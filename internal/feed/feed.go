@@ -135,8 +135,11 @@ const batchSize = 256
 func (f *Feed[E]) read(after int64) (batch []entry[E], closed bool, changed <-chan struct{}) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	i, _ := slices.BinarySearchFunc(f.entries, after+1, func(e entry[E], number int64) int {
+	i, found := slices.BinarySearchFunc(f.entries, after, func(e entry[E], number int64) int {
 		return cmp.Compare(e.number, number)
 	})
+	if found {
+		i++
+	}
 	return slices.Clone(f.entries[i:min(len(f.entries), i+batchSize)]), f.closed, f.changed
 }

@@ -2,6 +2,7 @@ package feed_test
 
 import (
 	"context"
+	"math"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -52,14 +53,20 @@ func TestReplace(t *testing.T) {
 	}
 }
 
-// TestANumberBeyondAllEvents is that of a reader of another feed. It also holds where an int has 32
-// bits.
-func TestANumberBeyondAllEvents(t *testing.T) {
+// TestNumbersOfNoEvent: a reader of another feed may ask for any number. The difference of two
+// numbers may have more bits than an int.
+func TestNumbersOfNoEvent(t *testing.T) {
 	f := feed.New[int64](100)
 	f.Add(1, number)
+	f.Add(1, number)
 	f.Close()
-	if got := slices.Collect(f.After(t.Context(), 1<<40)); len(got) != 0 {
-		t.Errorf("got %v", got)
+	for after, want := range map[int64][]int64{
+		math.MinInt64: {1, 2}, -1: {1, 2}, 0: {1, 2}, 1: {2}, 2: nil, 1 << 40: nil,
+		math.MaxInt64: nil,
+	} {
+		if got := slices.Collect(f.After(t.Context(), after)); !slices.Equal(got, want) {
+			t.Errorf("after %d: %v", after, got)
+		}
 	}
 }
 
