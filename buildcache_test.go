@@ -193,6 +193,12 @@ func TestBuildCacheImports(t *testing.T) {
 	if len(*saved) != 2 || len((*saved)[1].Imports) != 1 {
 		t.Errorf("saved %+v", *saved)
 	}
+	// Two registries that hang would keep all others from being saved.
+	for _, s := range *saved {
+		if s.StallAfter < time.Minute || s.StallAfter > 20*time.Minute {
+			t.Errorf("a save that hangs ends after %s", s.StallAfter)
+		}
+	}
 	// What is there is not saved again, unless no step came from a cache.
 	if err := os.RemoveAll(filepath.Join(w.settings.cacheDir, "records")); err != nil {
 		t.Fatal(err)

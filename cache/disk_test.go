@@ -9,6 +9,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"git.moleculesai.app/molecule-ai/pinion/test/disktest"
 )
 
 // failingFile fails at one step, after half of the data.
@@ -98,6 +100,32 @@ func TestFault44_FolderCannotBeMade(t *testing.T) {
 	}
 	if _, _, err := d.Records(testLine, testStore); !errors.As(err, &typed) || typed.Op != "read" {
 		t.Errorf("read: %v, want an *Error", err)
+	}
+}
+
+// TestFault44_OneRecordCannotBeRead: the others of its line count.
+func TestFault44_OneRecordCannotBeRead(t *testing.T) {
+	d := openDir(t, t.TempDir())
+	put(t, d, record("01"), record("02"))
+	if err := os.Chmod(fileOf(t, d, record("01")), 0); err != nil {
+		t.Fatal(err)
+	}
+	disktest.Forbid(t, d.Path())
+	recs, rejected, err := d.Records(testLine, testStore)
+	if !errors.Is(err, syscall.EACCES) || len(rejected) != 0 || len(recs) != 1 ||
+		recs[0].Key != record("02").Key {
+		t.Errorf("records %+v, rejected %q, error %v", recs, rejected, err)
+	}
+	if all, err := d.All(); err != nil || len(all) != 1 || all[0].Key != record("02").Key {
+		t.Errorf("all: %+v, %v", all, err)
+	}
+	if recs, _, err := d.Find(testLine, testStore, record("02").Key); err != nil ||
+		len(recs) != 1 {
+		t.Errorf("the other one: %+v, %v", recs, err)
+	}
+	if _, _, err := d.Find(testLine, testStore, record("01").Key); !errors.Is(err,
+		syscall.EACCES) {
+		t.Errorf("that one: %v", err)
 	}
 }
 

@@ -12,7 +12,7 @@ import (
 // Records returns the records of one line in one store, the newest BuiltAt first. Files that are
 // not records of this schema (truncated, garbled, misplaced, or written by a newer version) are
 // renamed to *.bad; rejected has their paths relative to the cache folder. It is no error if there
-// are none. All errors are *Error.
+// are none. All errors are *Error. With one, the records are those that can be read.
 //
 // It takes no lock. If another process replaces a bad file at that moment, the
 // new one may be renamed instead, which costs a miss.
@@ -22,14 +22,11 @@ func (d *Dir) Records(line, store string) (recs []Record, rejected []string, err
 		return nil, nil, d.fail("read", recordsDir, err)
 	}
 	recs, bad, err := d.readFolder(dir)
-	if err != nil {
-		return nil, nil, err
-	}
 	for _, name := range bad {
 		d.putAside(name)
 	}
 	newestFirst(recs)
-	return recs, bad, nil
+	return recs, bad, err
 }
 
 // storeKinds are the values of Record.StoreKind.

@@ -66,13 +66,16 @@ func (h *history) dialect() resolver.Dialect {
 	return d
 }
 
-// of returns the records of a key.
+// of returns the records of a key. They count even if others of the line cannot be read.
 func (h *history) of(key string) []cache.Record {
-	if h.err != nil {
+	if h.dir == nil {
 		return nil
 	}
 	recs, rejected, err := h.dir.Find(h.line, h.store, key)
-	h.rejected, h.err = append(h.rejected, rejected...), err
+	h.rejected = append(h.rejected, rejected...)
+	if err != nil {
+		h.err = err
+	}
 	return recs
 }
 

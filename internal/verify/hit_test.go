@@ -17,6 +17,7 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/internal/recipe"
 	"git.moleculesai.app/molecule-ai/pinion/internal/verify"
 	"git.moleculesai.app/molecule-ai/pinion/resolver"
+	"git.moleculesai.app/molecule-ai/pinion/test/disktest"
 )
 
 func (w *world) hit(t *testing.T) (cache.Record, string, error) {
@@ -99,6 +100,34 @@ func TestHitWithoutACacheFolder(t *testing.T) {
 	p := verify.Begin(t.Context(), w.store, broken, w.recipe, true)
 	_, miss, err := p.Hit(t.Context(), w.recipe)
 	if err != nil || miss.Text != "the cache cannot be read: disk on fire" || !p.First() {
+		t.Errorf("miss %q, error %v", miss, err)
+	}
+}
+
+// TestFault44_AnotherRecordCannotBeRead: a record that does not concern the request prevents no hit,
+// also in a folder without marks.
+func TestFault44_AnotherRecordCannotBeRead(t *testing.T) {
+	w := newWorld(t, imagestore.KindClassic)
+	rec := w.build(t)
+	files, err := filepath.Glob(filepath.Join(w.dir.Path(), "records", "*", "*", "*.json"))
+	if err != nil || len(files) != 1 {
+		t.Fatalf("records %q, %v", files, err)
+	}
+	other := filepath.Join(filepath.Dir(files[0]), strings.Repeat("0", 64)+"-classic.json")
+	if err := os.WriteFile(other, nil, 0); err != nil {
+		t.Fatal(err)
+	}
+	disktest.Forbid(t, w.dir.Path())
+	p := verify.Begin(t.Context(), w.store, w.records, w.recipe, true)
+	if p.First() {
+		t.Error("there seems to be no record")
+	}
+	got, miss, err := p.Hit(t.Context(), w.recipe)
+	if err != nil || !miss.IsHit() || got.Key != rec.Key {
+		t.Errorf("record %+v, miss %q, error %v", got, miss, err)
+	}
+	_, miss, err = p.Hit(t.Context(), w.recipe.At(revision(t, shaB)))
+	if err != nil || !strings.HasPrefix(miss.Text, "the cache cannot be read") {
 		t.Errorf("miss %q, error %v", miss, err)
 	}
 }

@@ -1,2 +1,2 @@
-// Package disktest has small disks for tests, and fills them.
+// Package disktest has small disks for tests, fills them, and forbids what is on them.
 package disktest

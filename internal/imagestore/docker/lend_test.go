@@ -1,6 +1,7 @@
 package docker_test
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"testing"
@@ -9,15 +10,20 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore/storetest"
 )
 
-// TestPushGivesTheNameBack: the name of a push, which fails here, means afterwards what it meant
-// before, unless another program has moved it.
+// TestPushGivesTheNameBack: the name of a push, which fails or is cancelled here, means afterwards
+// what it meant before, unless another program has moved it.
 func TestPushGivesTheNameBack(t *testing.T) {
 	const name = "r.example/team/x:1"
 	for _, kind := range []imagestore.Kind{imagestore.KindClassic, imagestore.KindContainerd} {
-		for place, c := range map[string]struct{ before, meanwhile, want int }{
-			"free":  {-1, -1, -1},
-			"taken": {1, -1, 1},
-			"moved": {1, 2, 2},
+		for place, c := range map[string]struct {
+			before, meanwhile, want int
+			cancelled               bool
+		}{
+			"free":                {-1, -1, -1, false},
+			"taken":               {1, -1, 1, false},
+			"moved":               {1, 2, 2, false},
+			"free and cancelled":  {-1, -1, -1, true},
+			"taken and cancelled": {1, -1, 1, true},
 		} {
 			r, fake := newFakeReceiver(t, kind, "1.47")
 			var ids []string
@@ -35,16 +41,21 @@ func TestPushGivesTheNameBack(t *testing.T) {
 				}
 			}
 			tag(c.before)
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
 			fake.Handle("POST /images/r.example/team/x/push",
 				func(w http.ResponseWriter, _ *http.Request) {
 					if got := idOf(t, r, name); got != ids[0] {
 						t.Errorf("%s is pushed", got)
 					}
 					tag(c.meanwhile)
+					if c.cancelled {
+						cancel()
+					}
 					http.Error(w, `{"message":"no"}`, http.StatusInternalServerError)
 				})
 			push := imagestore.Push{ID: ids[0], Ref: name}
-			if _, err := r.Push(t.Context(), push, nil); err == nil {
+			if _, err := r.Push(ctx, push, nil); err == nil {
 				t.Error("the push succeeded")
 			}
 			want := ""

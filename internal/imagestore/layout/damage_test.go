@@ -19,6 +19,7 @@ import (
 
 	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore"
 	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore/storetest"
+	"git.moleculesai.app/molecule-ai/pinion/test/disktest"
 )
 
 // A source that breaks off, or lies, leaves no name and no blob, and the next attempt works.
@@ -122,7 +123,7 @@ func TestFault44_LayoutUnreadable(t *testing.T) {
 				t.Fatal(err)
 			}
 			if errors.Is(c.want, fs.ErrPermission) {
-				forbid(t, f.dir)
+				disktest.Forbid(t, f.dir)
 			}
 			for _, ref := range []string{"molecule-local/x:1", l.Descriptor.Digest.String()} {
 				_, err := f.Inspect(t.Context(), ref)

@@ -1,4 +1,4 @@
-package layout_test
+package disktest
 
 import (
 	"io/fs"
@@ -13,9 +13,9 @@ import (
 // nobody is a user without rights.
 const nobody = 65534
 
-// forbid makes what the mode of a folder forbids apply to this test, also for root: it gives the
+// Forbid makes what the modes in a folder forbid apply to this test, also for root: it gives the
 // files to a user without rights and works on as that user.
-func forbid(t *testing.T, dir string) {
+func Forbid(t testing.TB, dir string) {
 	t.Helper()
 	if os.Geteuid() != 0 {
 		return
