@@ -65,6 +65,8 @@ func TestFaultOf(t *testing.T) {
 			"implemented: media type \"application/vnd.docker.distribution.manifest.v1+prettyjws" +
 			"\" is no longer supported since containerd v2.0"), ErrBuild},
 		{"no such image", metadata, plain("docker.io/library/x:1: not found"), ErrBuild},
+		{"no such stage", metadata, plain("docker.io/library/buidl:latest: not found (did you mean " +
+			"build?)"), ErrBuild},
 		{"private image", metadata, plain("pull access denied, repository does not exist or may " +
 			"require authorization: server message: insufficient_scope: authorization failed"),
 			ErrBuild},

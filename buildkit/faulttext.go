@@ -17,8 +17,9 @@ var (
 	// noGitDir has the error of a COPY from .git, as of today and of Docker 20.10.
 	noGitDir = lazy.Regexp(`/\.git(/[^":]*)?"?: (not found|no such file or directory)$`)
 	// lastingFault has what registries answer about an image that is not there or not for the
-	// builder, and what is wrong with an image that is there.
-	lastingFault = lazy.Regexp(`: not found$|authorization failed$|: (401|403) |` +
+	// builder, and what is wrong with an image that is there. BuildKit proposes the name of a stage
+	// behind that.
+	lastingFault = lazy.Regexp(`: not found( \(did you mean .*\?\))?$|authorization failed$|: (401|403) |` +
 		`\b(access denied|denied:|unauthorized:)|no match for platform|invalid reference|` +
 		`\bmedia type .* is no longer supported`)
 	// oddAnswer has what they say of a page in the place of a manifest: a login, or a proxy's.
