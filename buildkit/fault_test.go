@@ -64,6 +64,16 @@ func TestFaultOf(t *testing.T) {
 		{"image of an old kind", metadata, plain("failed to resolve source metadata for x: not " +
 			"implemented: media type \"application/vnd.docker.distribution.manifest.v1+prettyjws" +
 			"\" is no longer supported since containerd v2.0"), ErrBuild},
+		{"image of an older kind", metadata, plain("failed to resolve source metadata for x: " +
+			"support Docker Image manifest version 2, schema 1 has been removed. More information" +
+			" at https://docs.docker.com/go/deprecated-image-specs/"), ErrBuild},
+		{"no image but a chart", metadata, plain("failed to resolve source metadata for x: " +
+			"encountered unknown type application/vnd.cncf.helm.config.v1+json; children may not " +
+			"be fetched"), ErrBuild},
+		{"image that was taken away", metadata, plain("unexpected status from HEAD request to " +
+			"http://r.example/v2/x/manifests/1: 410 Gone"), ErrBuild},
+		{"image that is forbidden by law", metadata, plain("unexpected status from HEAD request " +
+			"to http://r.example/v2/x/manifests/1: 451 Unavailable For Legal Reasons"), ErrBuild},
 		{"no such image", metadata, plain("docker.io/library/x:1: not found"), ErrBuild},
 		{"no such stage", metadata, plain("docker.io/library/buidl:latest: not found (did you mean " +
 			"build?)"), ErrBuild},

@@ -19,9 +19,10 @@ var (
 	// lastingFault has what registries answer about an image that is not there or not for the
 	// builder, and what is wrong with an image that is there. BuildKit proposes the name of a stage
 	// behind that.
-	lastingFault = lazy.Regexp(`: not found( \(did you mean .*\?\))?$|authorization failed$|: (401|403) |` +
-		`\b(access denied|denied:|unauthorized:)|no match for platform|invalid reference|` +
-		`\bmedia type .* is no longer supported`)
+	lastingFault = lazy.Regexp(`: not found( \(did you mean .*\?\))?$|authorization ` +
+		`failed$|: (401|403|410|451) |\b(access denied|denied:|unauthorized:)|` +
+		`no match for platform|invalid reference|\bmedia type .* is no longer supported|` +
+		`schema 1 has been removed|encountered unknown type .*; children may not be fetched`)
 	// oddAnswer has what they say of a page in the place of a manifest: a login, or a proxy's.
 	oddAnswer = lazy.Regexp(`\(text/html[^)]*\) from remote: not found$`)
 	// layerFault has what they say if a registry does not give a layer, which is fetched when the
