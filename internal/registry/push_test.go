@@ -94,6 +94,19 @@ func TestPushInPieces(t *testing.T) {
 	}
 	busy := func(w http.ResponseWriter) { w.WriteHeader(http.StatusServiceUnavailable) }
 	cut := func(http.ResponseWriter) { panic(http.ErrAbortHandler) }
+	unknown := func(w http.ResponseWriter) {
+		w.WriteHeader(http.StatusNotFound)
+		_, _ = io.WriteString(w, `{"errors":[{"code":"BLOB_UPLOAD_UNKNOWN","message":"no"}]}`)
+	}
+	noBlobs := func(status int) hook {
+		return func(w http.ResponseWriter, r *http.Request, _ []byte) bool {
+			asks := r.Method == http.MethodHead && strings.Contains(r.URL.Path, "/blobs/")
+			if asks {
+				w.WriteHeader(status)
+			}
+			return asks
+		}
+	}
 	for _, c := range []struct {
 		name    string
 		size    int
@@ -137,6 +150,15 @@ func TestPushInPieces(t *testing.T) {
 					busy(w)
 				})
 			}},
+		{name: "an upload unknown", size: 10, largest: 1024 * kib,
+			hook: func(*fake) hook { return nth(http.MethodPut, 1, unknown) }},
+		{name: "an upload unknown at its first piece", size: 2500 * kib, patches: 4,
+			largest: 1024 * kib,
+			hook:    func(*fake) hook { return nth(http.MethodPatch, 1, unknown) }},
+		{name: "blobs that are not shown", size: 10, largest: 1024 * kib,
+			hook: func(*fake) hook { return noBlobs(http.StatusForbidden) }},
+		{name: "no word on blobs", size: 10, largest: 1024 * kib,
+			hook: func(*fake) hook { return noBlobs(http.StatusMethodNotAllowed) }},
 		{name: "no pieces", size: 2500 * kib, patches: 1, largest: 2500 * kib,
 			hook: func(*fake) hook {
 				return func(w http.ResponseWriter, r *http.Request, _ []byte) bool {
@@ -212,6 +234,11 @@ func TestPushFailures(t *testing.T) {
 		{"a limit too small", limit(10), nil, errdef.RegistryBodyLimit},
 		{"a quota", always("PUT", "/uploads/", 403,
 			`{"errors":[{"code":"DENIED","message":"storage quota exceeded"}]}`), nil, ""},
+		{"a blob that the registry has lost", always("PUT", "/manifests/1", 404,
+			`{"errors":[{"code":"MANIFEST_BLOB_UNKNOWN","message":"blob unknown to registry"}]}`),
+			nil, ""},
+		{"an upload that is never known", always("PUT", "/uploads/", 404,
+			`{"errors":[{"code":"BLOB_UPLOAD_UNKNOWN","message":"no"}]}`), nil, ""},
 		{"a fixed tag", always("PUT", "/manifests/1", 409, "the tag is immutable"),
 			imagestore.ErrTagFixed, errdef.RegistryTagFixed},
 	} {

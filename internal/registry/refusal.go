@@ -43,7 +43,9 @@ func refusals() []struct {
 		{Refusal{imagestore.ErrUnauthorized, errdef.RegistryUnauthorized, false},
 			[]string{"unauthorized", "no basic auth credentials", "authentication required",
 				"authorization failed", "incorrect username or password", "insufficient_scope"}},
-		{Refusal{}, []string{"quota"}},
+		// A blob that the registry took and does not have: not the name is wrong.
+		{Refusal{}, []string{"quota", "blob unknown", "blob upload unknown", "blob_unknown",
+			"blob_upload_unknown"}},
 		{Refusal{imagestore.ErrUnauthorized, errdef.RegistryUnauthorized, true},
 			[]string{"denied", "403 forbidden"}},
 		{Refusal{imagestore.ErrNotFound, errdef.RegistryImageMissing, false},

@@ -25,6 +25,8 @@ func TestRefusalOf(t *testing.T) {
 			errdef.RegistryUnauthorized, true},
 		{"unauthorized: authentication required", 0, imagestore.ErrUnauthorized,
 			errdef.RegistryUnauthorized, false},
+		{"manifest blob unknown: blob unknown to registry", 404, nil, "", false},
+		{"blob upload unknown to registry", 404, nil, "", false},
 		{"denied: storage quota exceeded", 0, nil, "", false},
 		{"error from registry: something went wrong", 0, nil, "", false},
 		{"something went wrong", 0, nil, "", false},

@@ -94,13 +94,15 @@ func passes(ctx context.Context, err error) bool {
 	return ctx.Err() == nil && (status == 0 && isBroken(err) || isTransient(status))
 }
 
-// has reports whether the repository has a blob.
+// has reports whether the repository is known to have a blob. Some registries do not answer that,
+// or not to who may only push.
 func (r *Repository) has(ctx context.Context, d digest.Digest) (bool, error) {
 	resp, err := r.ask(ctx, message{method: http.MethodHead, url: r.url("blobs/" + d.String())})
-	if statusOf(err) == http.StatusNotFound {
+	switch status := statusOf(err); {
+	case err != nil && status >= 400 && status < 500 && !isTransient(status) &&
+		status != http.StatusUnauthorized, status == http.StatusNotImplemented:
 		return false, nil
-	}
-	if err != nil {
+	case err != nil:
 		return false, err
 	}
 	return true, resp.Body.Close()

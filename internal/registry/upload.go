@@ -179,7 +179,8 @@ func (u *upload) recover(
 		return false, nil
 	case m.method == http.MethodPatch && noPatch(failed) && u.offset == 0:
 		return true, u.whole(ctx)
-	case !passes(ctx, failed) && status != http.StatusRequestedRangeNotSatisfiable:
+	case !passes(ctx, failed) && status != http.StatusRequestedRangeNotSatisfiable &&
+		!isLost(failed):
 		return false, failed
 	}
 	if u.failures++; u.failures >= mostFailures {
@@ -209,6 +210,14 @@ func noPatch(err error) bool {
 	answer, ok := errors.AsType[*answerError](err)
 	return ok && (answer.status == http.StatusMethodNotAllowed ||
 		answer.status == http.StatusNotImplemented || slices.Contains(answer.codes, "UNSUPPORTED"))
+}
+
+// isLost reports whether a registry does not know an upload that it began, such as one of several
+// that share no memory.
+func isLost(err error) bool {
+	answer, ok := errors.AsType[*answerError](err)
+	return ok && answer.status == http.StatusNotFound &&
+		slices.Contains(answer.codes, "BLOB_UPLOAD_UNKNOWN")
 }
 
 // resume asks the registry what it has. A request that ended an upload may have come to its end
