@@ -82,7 +82,7 @@ parts: ## Say which real parts this machine can run, and how to get the others
 	@$(GO) run ./test/partscheck
 
 .PHONY: bench
-bench: tools ## Compare with a shell script, docker buildx and a clone; ask a server
+bench: tools ## Compare with a script, docker buildx and a clone; write docs/performance.md (an hour at most)
 	$(GO) run ./test/bench
 
 .PHONY: scale

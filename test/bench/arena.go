@@ -20,7 +20,8 @@ type arena struct {
 	dir       string
 	engine    *parts.Dockerd
 	api       *client.Client
-	label     string           // names the engine in the table
+	host      string           // the engine's address, for its clients
+	version   string           // the engine's, with its storage driver
 	buildkitd *parts.Buildkitd // nil until a race needs it
 	own       []func() error   // ends what races have for themselves
 	solved    map[string]bool  // by the name of a builder: it has the big image
@@ -44,43 +45,36 @@ func (a *arena) setUp(ctx context.Context, flavour parts.Flavour) (err error) {
 		flavour); err != nil {
 		return err
 	}
-	if a.api, err = client.New(client.WithHost(a.engine.Host())); err != nil {
+	a.host = a.engine.Host()
+	if a.api, err = client.New(client.WithHost(a.host)); err != nil {
 		return err
 	}
 	info, err := a.api.Info(ctx, client.InfoOptions{})
 	if err != nil {
 		return err
 	}
-	a.label = fmt.Sprintf("%s (%s, %s)", flavour, info.Info.ServerVersion, info.Info.Driver)
+	a.version = fmt.Sprintf("%s, %s", info.Info.ServerVersion, info.Info.Driver)
 	return nil
 }
 
-// play runs one scenario, or says why not.
-func (a *arena) play(ctx context.Context, sc scenario, runs int, r *stats.Report) error {
-	full := sc.name + "/" + string(a.engine.Flavour())
+// play runs one scenario. The error wraps parts.ErrMissing where the machine cannot run it.
+func (a *arena) play(ctx context.Context, sc scenario, runs int) (_ stats.Result, err error) {
 	race, err := sc.prepare(ctx, a)
-	if errors.Is(err, parts.ErrMissing) {
-		say("%s: skipped: %v", full, err)
-		r.Skip(full, err)
-		return nil
-	}
 	if err != nil {
-		return err
+		return stats.Result{}, err
 	}
 	race.warmups, race.runs, race.aim = sc.warmups, sc.runs, sc.aim
 	if runs > 0 {
 		race.runs = runs
 	}
-	say("%s: %d runs", full, race.runs)
 	ours, peer, err := race.run(ctx)
 	if race.end != nil {
 		err = errors.Join(err, race.end())
 	}
 	if err != nil {
-		return err
+		return stats.Result{}, err
 	}
-	say("  %s", r.Add(race.result(sc.name, a.label, ours, peer)))
-	return nil
+	return race.result(sc.name, string(a.engine.Flavour()), ours, peer), nil
 }
 
 // needBuildkitd starts a standalone buildkitd for the races on this engine.
@@ -113,7 +107,7 @@ func (a *arena) startBuildkitd(ctx context.Context, name string) (*parts.Buildki
 func (a *arena) env() []string {
 	return []string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + a.dir, "LC_ALL=C",
-		"DOCKER_HOST=" + a.engine.Host(),
+		"DOCKER_HOST=" + a.host,
 		"DOCKER_CONFIG=" + filepath.Join(a.stage.dir, "docker"),
 		"BUILDX_CONFIG=" + filepath.Join(a.dir, "buildx"),
 		// Pinion attests nothing unless asked to. Equal work for both.

@@ -76,7 +76,7 @@ func (a *arena) crowd(ctx context.Context, prefix string, g *gate, callers int) 
 	begun := time.Now()
 	g.open()
 	all.Wait()
-	r = run{took: time.Since(begun), memory: s.residentAtMost()}
+	r.Time, r.Memory = time.Since(begun), s.residentAtMost()
 	if cause := firstCause(errs); cause != nil {
 		return r, cause
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/moby/buildkit/client"
 
+	"git.moleculesai.app/molecule-ai/pinion/test/bench/stats"
 	"git.moleculesai.app/molecule-ai/pinion/test/parts"
 )
 
@@ -80,7 +81,10 @@ func coldFetch(ctx context.Context, a *arena) (race, error) {
 		a.history.Reset()
 		return errors.Join(a.dropImages(ctx), pruneBuilder(ctx, d.Addr()))
 	}
-	sent := func(string) (int64, error) { return a.history.Bytes(), nil }
+	sent := func(r *run) error {
+		r.Counts = stats.Counts{"bytes from the git server": a.history.Bytes()}
+		return nil
+	}
 
 	ours := a.pinion("--addr", d.Addr()).building(before).withoutCache()
 	ours.name = "`pinion ensure " + name + " --addr ...`"
@@ -89,7 +93,7 @@ func coldFetch(ctx context.Context, a *arena) (race, error) {
 	peer := a.buildx("build", "--builder", builder, "--load", "--tag", peerTag, url).withoutCache()
 	peer.name += " `--load` of the pinned URL"
 	peer.before = before
-	ours.bytes, peer.bytes = sent, sent
+	ours.observe, peer.observe = sent, sent
 	return race{ours: ours, peer: peer}, nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"time"
 
 	"git.moleculesai.app/molecule-ai/pinion"
 )
@@ -27,7 +28,8 @@ func hitsByLibrary(v volley) preparing {
 			img, err := o.Ensure(ctx, name)
 			return errors.Join(err, want.check(img))
 		})
-		return race{ours: ours, peer: a.bare(v, want)}, nil
+		alone, err := a.gitAlone(ctx, want.revision)
+		return race{ours: ours, peer: a.bare(v, want), alone: alone}, err
 	}
 }
 
@@ -47,7 +49,11 @@ func hitsByHTTP(v volley) preparing {
 			err := s.ask(ctx, http.MethodPost, "/v1/images/"+name+"?wait=10m", &img)
 			return errors.Join(err, want.check(img))
 		})
-		return race{ours: ours, peer: a.bare(v, want), end: s.stop}, nil
+		alone, err := a.gitAlone(ctx, want.revision)
+		if err != nil {
+			return race{}, errors.Join(err, s.stop())
+		}
+		return race{ours: ours, peer: a.bare(v, want), alone: alone, end: s.stop}, nil
 	}
 }
 
@@ -107,6 +113,18 @@ func (a *arena) bare(v volley, want present) contestant {
 		}()
 		return errors.Join(a.lookUp(ctx, git, want.revision), <-inspected)
 	})
+}
+
+// gitAlone returns the p99 of the git server's answers to one caller.
+func (a *arena) gitAlone(ctx context.Context, want string) (time.Duration, error) {
+	git := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: manyIdle}}
+	r, err := volley{1, 200}.run(ctx, func(ctx context.Context) error {
+		return a.lookUp(ctx, git, want)
+	})
+	if err != nil {
+		return 0, err
+	}
+	return r.Waits.Quantile(0.99), nil
 }
 
 func (a *arena) lookUp(ctx context.Context, git *http.Client, want string) error {

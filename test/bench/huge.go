@@ -7,34 +7,34 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/test/parts"
 )
 
-// The huge template has 4 layers of 500 MB that no program can compress, besides busybox. What
-// counts is the memory that it takes to load.
-const (
-	hugeLayers     = 4
-	hugeRandom     = 500_000_000
-	hugeRepoPrefix = "huge-"
-)
+// loadHuge loads an image of some layers that no program can compress, besides busybox. The builder
+// has solved it, and the engine has nothing of it. The peer does not compress either, which would
+// take a minute.
+func loadHuge(layers, bytes int) preparing {
+	return func(ctx context.Context, a *arena) (race, error) {
+		prefix := fmt.Sprintf("huge-%d-%s-", layers, a.engine.Flavour())
+		t, err := createTemplate(ctx, a.gitea, prefix)
+		if err != nil {
+			return race{}, err
+		}
+		var steps []string
+		for layer := range layers {
+			steps = append(steps, fmt.Sprintf("RUN head -c %d /dev/urandom > /random-%d", bytes,
+				layer))
+		}
+		files, err := parts.BusyboxTemplate(steps...)
+		if err != nil {
+			return race{}, err
+		}
+		if err := t.push(ctx, files); err != nil {
+			return race{}, err
+		}
+		return a.hugeRace(ctx, t, fmt.Sprintf("huge-%d", layers))
+	}
+}
 
-// loadHuge: the builder has solved the image, and the engine has nothing of it. The peer does not
-// compress either, which would take a minute.
-func loadHuge(ctx context.Context, a *arena) (race, error) {
-	t, err := createTemplate(ctx, a.gitea, hugeRepoPrefix+string(a.engine.Flavour())+"-")
-	if err != nil {
-		return race{}, err
-	}
-	var steps []string
-	for layer := range hugeLayers {
-		steps = append(steps, fmt.Sprintf("RUN head -c %d /dev/urandom > /random-%d",
-			hugeRandom, layer))
-	}
-	files, err := parts.BusyboxTemplate(steps...)
-	if err != nil {
-		return race{}, err
-	}
-	if err := t.push(ctx, files); err != nil {
-		return race{}, err
-	}
-	const builder = "huge"
+// hugeRace has a builder of its own, which it empties at its end.
+func (a *arena) hugeRace(ctx context.Context, t template, builder string) (race, error) {
 	d, err := a.startBuildkitd(ctx, builder)
 	if err != nil {
 		return race{}, err
@@ -48,5 +48,7 @@ func loadHuge(ctx context.Context, a *arena) (race, error) {
 		"type=docker,compression=uncompressed,name="+peerTag, t.pinnedURL()).usingCache()
 	peer.name += " `--output type=docker,compression=uncompressed`"
 	peer.before = a.dropImages
-	return race{ours: ours, peer: peer}, nil
+	return race{ours: ours, peer: peer, end: func() error {
+		return pruneBuilder(context.WithoutCancel(ctx), d.Addr())
+	}}, nil
 }

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+
+	"git.moleculesai.app/molecule-ai/pinion/test/bench/stats"
 )
 
 // own is buildx's name for the engine's own BuildKit.
@@ -42,20 +44,27 @@ func (a *arena) loader(addr string, t template) contestant {
 	c := a.pinion("--addr", addr, "--format", "json").building(a.forget)
 	c.name = "`pinion ensure " + name + " --addr ...`"
 	c.env = append(c.env, "MOLECULE_LOCAL_TEMPLATE_REPO_PREFIX="+t.prefix())
-	c.bytes = delivered
+	c.observe = delivered
 	return c
 }
 
 // delivered reads the receipt.
-func delivered(output string) (int64, error) {
-	var receipt struct{ Delivery struct{ Bytes int64 } }
-	for line := range strings.Lines(output) {
-		if strings.HasPrefix(line, "{") {
-			err := json.Unmarshal([]byte(line), &receipt)
-			return receipt.Delivery.Bytes, err
+func delivered(r *run) error {
+	var receipt struct {
+		Delivery struct {
+			Bytes      int64
+			LayersSent int64 `json:"layers_sent"`
 		}
 	}
-	return 0, fmt.Errorf("no receipt in the output\n%s", output)
+	for line := range strings.Lines(r.output) {
+		if strings.HasPrefix(line, "{") {
+			err := json.Unmarshal([]byte(line), &receipt)
+			r.Counts = stats.Counts{"bytes delivered": receipt.Delivery.Bytes,
+				"layers sent": receipt.Delivery.LayersSent}
+			return err
+		}
+	}
+	return fmt.Errorf("no receipt in the output\n%s", r.output)
 }
 
 // firstLoad: the engine has nothing of the image.

@@ -1,11 +1,8 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"fmt"
-	"os"
-	"os/exec"
 	"strings"
 	"time"
 
@@ -15,6 +12,7 @@ import (
 // contestant is one of the two of a race: a command, or callers of something that is up.
 type contestant struct {
 	name string // as the table shows it
+	by   launcher
 	args []string
 	env  []string
 	// callers, if there are any, are what a run is instead of a command.
@@ -24,8 +22,9 @@ type contestant struct {
 	// want and unwanted are texts that the output must and must not have. A run without them did
 	// another job.
 	want, unwanted []string
-	// bytes are those that a run moved, from its output or a counting proxy. nil: not known.
-	bytes func(output string) (int64, error)
+	// observe adds to a run that counts what is known of it besides, from its output or a proxy.
+	// nil: nothing.
+	observe func(*run) error
 }
 
 // race is a scenario that is ready to run.
@@ -34,7 +33,11 @@ type race struct {
 	// warmups are runs of each that are not counted. They fill caches for the scenario.
 	warmups int
 	runs    int
-	aim     float64 // ratio of the medians, ours to the peer's; 0: none
+	aim     stats.Aim
+	// inits are how long each package took of Pinion's start, for a race with stages.
+	inits []stats.Stage
+	// alone is what the git server took to answer one caller (p99), for a race of callers.
+	alone time.Duration
 	// end ends what was started for the race alone. nil: nothing.
 	end func() error
 }
@@ -51,22 +54,17 @@ func (r race) run(ctx context.Context) (ours, peer stats.Series, err error) {
 		if err != nil {
 			return ours, peer, err
 		}
-		ours.Add(a.counted())
-		peer.Add(b.counted())
+		ours.Add(a.Run)
+		peer.Add(b.Run)
 	}
 	return ours, peer, nil
 }
 
-// result returns what the race adds to the report. Bytes that were not counted are left out.
+// result returns what the race adds to the report.
 func (r race) result(scenario, engine string, ours, peer stats.Series) stats.Result {
-	if r.ours.bytes == nil {
-		ours.Bytes = nil
-	}
-	if r.peer.bytes == nil {
-		peer.Bytes = nil
-	}
 	return stats.Result{Scenario: scenario, Engine: engine, Ours: r.ours.name, Peer: r.peer.name,
-		OurRuns: ours, PeerRuns: peer, Aim: r.aim}
+		OurRuns: ours, PeerRuns: peer, Aim: r.aim, Alone: r.alone,
+		Stages: stats.MeanStages(ours, stats.Sum(r.inits)), Inits: r.inits}
 }
 
 // round is a turn of each.
@@ -82,15 +80,8 @@ func (r race) round(
 
 // run is one execution that succeeded.
 type run struct {
-	took   time.Duration // from before the program was started until it was waited for
-	output string        // stdout and stderr
-	bytes  int64         // moved; 0 if they are not counted
-	memory int64         // resident at most, of the biggest process, in bytes
-	waits  stats.Times   // of the callers, one for each answer
-}
-
-func (r run) counted() stats.Run {
-	return stats.Run{Time: r.took, Bytes: r.bytes, Memory: r.memory, Waits: r.waits}
+	stats.Run
+	launch // of a command
 }
 
 // checked is once for runs that count.
@@ -102,8 +93,8 @@ func (c contestant) checked(ctx context.Context) (run, error) {
 	if err := c.check(r.output); err != nil {
 		return run{}, err
 	}
-	if c.bytes != nil {
-		r.bytes, err = c.bytes(r.output)
+	if c.observe != nil {
+		err = c.observe(&r)
 	}
 	return r, err
 }
@@ -121,19 +112,11 @@ func (c contestant) once(ctx context.Context) (run, error) {
 		}
 		return r, err
 	}
-	var out bytes.Buffer
-	cmd := exec.CommandContext(ctx, c.args[0], c.args[1:]...)
-	cmd.Env = c.env
-	cmd.Stdout, cmd.Stderr = &out, &out
-	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
-	cmd.WaitDelay = 10 * time.Second
-	begun := time.Now()
-	err := cmd.Run()
-	took := time.Since(begun)
+	l, err := c.by.run(ctx, c.args, c.env)
 	if err != nil {
-		return run{}, fmt.Errorf("%s: %w\n%s", c.name, err, out.String())
+		return run{}, fmt.Errorf("%s: %w\n%s", c.name, err, l.output)
 	}
-	return run{took: took, output: out.String(), memory: residentAtMost(cmd.ProcessState)}, nil
+	return run{Run: stats.Run{Time: l.took(), Memory: l.memory}, launch: l}, nil
 }
 
 func (c contestant) check(out string) error {

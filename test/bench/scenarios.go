@@ -7,63 +7,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
-	"slices"
 	"strings"
 
 	"git.moleculesai.app/molecule-ai/pinion/test/parts"
 )
-
-// scenario is a question that a race answers.
-type scenario struct {
-	name    string
-	warmups int     // see race
-	runs    int     // counted ones of each command
-	aim     float64 // ratio of the medians; 0: none
-	// prepare makes the race. The error wraps parts.ErrMissing where the machine cannot run it.
-	prepare preparing
-	// on are the engines that it runs on; nil: all.
-	on []parts.Flavour
-}
-
-func scenarios() []scenario {
-	current := []parts.Flavour{parts.Docker29Containerd, parts.Docker29Classic}
-	return []scenario{
-		{"hit", 2, 31, 0.60, hit, nil},
-		{"cached-build", 2, 15, 1.05, cachedBuild, nil},
-		{"cached-load", 2, 7, 1.05, loadedBuild, nil},
-		{"cold-build", 2, 7, 1.05, coldBuild, nil},
-		{"first-load", 1, 3, 0.80, firstLoad(standalone), nil},
-		{"reload", 1, 3, 0.025, reload(standalone), nil},
-		{"reload-1mb", 1, 3, 0.05, reloadChanged(standalone), nil},
-		{"first-load-own", 1, 2, 0, firstLoad(own), current},
-		{"reload-own", 1, 3, 0, reload(own), current},
-		{"reload-1mb-own", 1, 3, 0, reloadChanged(own), current},
-		{"load-2gb", 0, 1, 0, loadHuge, current},
-		{"platform-first", 0, 1, 0, platformFirst, current},
-		{"platform-next", 1, 3, 0, platformNext, current},
-		{"platform-hit", 2, 11, 0, platformHit, current},
-		{"update-1mb", 1, 3, 0, update(standalone), current[:1]},
-		{"cold-fetch", 0, 5, 0, coldFetch, current[:1]},
-		{"new-commit", 1, 3, 0, newCommit, current[:1]},
-		{"hits-library-1", 1, 3, 0, hitsByLibrary(volley{1, 100}), current},
-		{"hits-library-8", 1, 3, 0, hitsByLibrary(volley{8, 160}), current},
-		{"hits-library-64", 1, 3, 0, hitsByLibrary(volley{64, 320}), current},
-		{"hits-http-1", 1, 3, 0, hitsByHTTP(volley{1, 100}), current},
-		{"hits-http-8", 1, 3, 0, hitsByHTTP(volley{8, 160}), current},
-		{"hits-http-64", 1, 3, 0, hitsByHTTP(volley{64, 1280}), current},
-		{"waiting-1000", 0, 3, 0, waiting, current[:1]},
-	}
-}
-
-// preparing makes a race on an engine.
-type preparing func(context.Context, *arena) (race, error)
-
-// runsOn says whether the scenario is asked for on an engine.
-func (sc scenario) runsOn(flavour parts.Flavour, only *regexp.Regexp) bool {
-	return (sc.on == nil || slices.Contains(sc.on, flavour)) &&
-		only.MatchString(sc.name+"/"+string(flavour))
-}
 
 // peerTag is the peers' name for the image.
 const peerTag = "bench/peer:latest"
@@ -81,7 +28,7 @@ func (a *arena) pinion(flags ...string) contestant {
 	args := append([]string{"ensure", name}, flags...)
 	return contestant{
 		name: "`pinion " + strings.Join(args, " ") + "`",
-		args: append([]string{a.programs.pinion}, args...), env: a.env(),
+		by:   a.programs.launcher, args: append([]string{a.programs.pinion}, args...), env: a.env(),
 		want: []string{found},
 	}
 }
@@ -106,7 +53,7 @@ func (c contestant) withoutCache() contestant {
 
 // buildx is a call of buildx: as Docker's plugin, or where there is no client of Docker by itself.
 func (a *arena) buildx(args ...string) contestant {
-	c := contestant{name: "`docker buildx build`",
+	c := contestant{name: "`docker buildx build`", by: a.programs.launcher,
 		args: append([]string{a.programs.docker, "buildx"}, args...), env: a.env()}
 	if a.programs.docker == "" {
 		c.name, c.args = "`buildx build`", append([]string{a.programs.buildx}, args...)
@@ -116,8 +63,8 @@ func (a *arena) buildx(args ...string) contestant {
 
 // script is a shell script; its words are in $1, $2, ...
 func (a *arena) script(name, text string, words ...string) contestant {
-	return contestant{name: name, args: append([]string{"/bin/sh", "-euc", text, "sh"}, words...),
-		env: a.env()}
+	return contestant{name: name, by: a.programs.launcher,
+		args: append([]string{"/bin/sh", "-euc", text, "sh"}, words...), env: a.env()}
 }
 
 // hitScript asks Gitea's API for the commit, takes it out of the JSON and asks the engine for the

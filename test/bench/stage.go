@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"time"
 
-	"git.moleculesai.app/molecule-ai/pinion/test/bench/stats"
 	"git.moleculesai.app/molecule-ai/pinion/test/parts"
 )
 
@@ -26,17 +25,21 @@ type stage struct {
 	size     int64      // of the platform's template, in bytes
 	history  *gitServer // nil until a race needs it
 	programs programs
+	engines  map[string]string // versions of those that were up, by flavour
 }
 
 // programs are paths. docker is empty where the machine has no client.
-type programs struct{ pinion, docker, buildx string }
+type programs struct {
+	pinion, docker, buildx string
+	launcher               launcher
+}
 
 func openStage(ctx context.Context, size int64) (*stage, error) {
 	dir, err := os.MkdirTemp("", "pinion-bench-")
 	if err != nil {
 		return nil, err
 	}
-	s := &stage{dir: dir, size: size}
+	s := &stage{dir: dir, size: size, engines: map[string]string{}}
 	if err := s.setUp(ctx); err != nil {
 		return nil, errors.Join(err, s.close())
 	}
@@ -82,6 +85,9 @@ func findPrograms(ctx context.Context, dir string) (p programs, err error) {
 	if err := os.Symlink(p.buildx, filepath.Join(plugins, "docker-buildx")); err != nil {
 		return p, err
 	}
+	if p.launcher, err = buildLauncher(ctx, dir); err != nil {
+		return p, err
+	}
 	p.pinion = filepath.Join(dir, "pinion")
 	say("building pinion")
 	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags=-s -w", "-o", p.pinion,
@@ -91,36 +97,4 @@ func findPrograms(ctx context.Context, dir string) (p programs, err error) {
 		return p, fmt.Errorf("build pinion: %w\n%s", err, out)
 	}
 	return p, nil
-}
-
-// play runs the scenarios that are asked for on one engine.
-func (s *stage) play(
-	ctx context.Context, flavour parts.Flavour, o options, r *stats.Report,
-) (err error) {
-	var wanted []scenario
-	for _, sc := range scenarios() {
-		if sc.runsOn(flavour, o.only) {
-			wanted = append(wanted, sc)
-		}
-	}
-	if len(wanted) == 0 {
-		return nil
-	}
-	if err := flavour.Available(ctx); err != nil {
-		all := "all on " + string(flavour)
-		say("%s: skipped: %v", all, err)
-		r.Skip(all, err)
-		return nil
-	}
-	a, err := s.openArena(ctx, flavour)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, a.close()) }()
-	for _, sc := range wanted {
-		if err := a.play(ctx, sc, o.runs, r); err != nil {
-			return fmt.Errorf("%s: %w", sc.name, err)
-		}
-	}
-	return nil
 }

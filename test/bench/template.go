@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -28,6 +29,7 @@ type template struct {
 	gitea    *parts.Gitea
 	repo     parts.Repo
 	revision string
+	via      string // the URL of what stands before the git server; empty: nothing
 }
 
 func pushTemplate(ctx context.Context, g *parts.Gitea) (template, error) {
@@ -63,16 +65,22 @@ func (t *template) push(ctx context.Context, files []parts.File) (err error) {
 	return err
 }
 
+// serverURL is where the git server is reached.
+func (t template) serverURL() string { return cmp.Or(t.via, t.gitea.URL()) }
+
+// repoURL is the repository's page.
+func (t template) repoURL() string { return t.serverURL() + "/" + t.repo.String() }
+
 // gitURL is where git finds the repository.
-func (t template) gitURL() string { return t.gitea.RepoURL(t.repo) + ".git" }
+func (t template) gitURL() string { return t.repoURL() + ".git" }
 
 // pinnedURL is the commit as a build context for buildx.
 func (t template) pinnedURL() string { return t.gitURL() + "#" + t.revision }
 
 // branchAPI is where Gitea answers with the branch's commit as JSON.
 func (t template) branchAPI() string {
-	return t.gitea.URL() + "/api/v1/repos/" + t.repo.String() + "/branches/main"
+	return t.serverURL() + "/api/v1/repos/" + t.repo.String() + "/branches/main"
 }
 
 // prefix is the value for MOLECULE_LOCAL_TEMPLATE_REPO_PREFIX.
-func (t template) prefix() string { return strings.TrimSuffix(t.gitea.RepoURL(t.repo), name) }
+func (t template) prefix() string { return strings.TrimSuffix(t.repoURL(), name) }

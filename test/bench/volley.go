@@ -43,7 +43,7 @@ func (v volley) run(ctx context.Context, ask func(context.Context) error) (run, 
 	if err := firstCause(errs); err != nil {
 		return run{}, fmt.Errorf("%d callers: %w", v.callers, err)
 	}
-	return run{took: took, waits: waits}, nil
+	return run{Run: stats.Run{Time: took, Waits: waits}}, nil
 }
 
 // firstCause prefers the error that ended the volley to those of callers who were stopped by it.

@@ -54,10 +54,11 @@ var floors = [][]string{
 		"examples/workspace-server",
 	},
 	{
-		"test/bench/stats", "test/compat", "test/demo/hello", "test/disktest", "test/house",
-		"test/parts",
+		"test/bench/launcher", "test/bench/stats", "test/compat", "test/demo/hello",
+		"test/disktest", "test/house", "test/parts",
 	},
-	{"test/parts/partstest"},
+	{"test/bench/history", "test/parts/partstest"},
+	{"test/bench/page"},
 	{"test/bench", "test/demo", "test/e2e", "test/partscheck", "test/scale"},
 }
 

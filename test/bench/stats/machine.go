@@ -12,18 +12,18 @@ type Machine struct {
 	CPUs   int    `json:"cpus"`
 	Model  string `json:"cpu,omitempty"`
 	Arch   string `json:"arch"`
+	Memory int64  `json:"memory"` // bytes; 0 if it is not known
 	Kernel string `json:"kernel,omitempty"`
-	Load   string `json:"load,omitempty"` // averages of 1, 5 and 15 minutes before the first run
-	Go     string `json:"go"`
+	// Busy is the share of the processors' time that was used in some seconds before the first run.
+	Busy float64 `json:"busy"`
 }
 
 // thisMachine reads the files of proc(5). A field that they do not give stays empty.
 func thisMachine() Machine {
-	m := Machine{CPUs: runtime.NumCPU(), Arch: runtime.GOARCH, Go: runtime.Version()}
+	m := Machine{CPUs: runtime.NumCPU(), Arch: runtime.GOARCH}
 	m.Kernel = firstLine("/proc/sys/kernel/osrelease")
-	if fields := strings.Fields(firstLine("/proc/loadavg")); len(fields) >= 3 {
-		m.Load = strings.Join(fields[:3], " ")
-	}
+	_, _ = fmt.Sscanf(firstLine("/proc/meminfo"), "MemTotal: %d kB", &m.Memory)
+	m.Memory <<= 10
 	info, _ := os.ReadFile("/proc/cpuinfo")
 	for line := range strings.Lines(string(info)) {
 		if key, value, _ := strings.Cut(line, ":"); strings.TrimSpace(key) == "model name" {
@@ -40,10 +40,10 @@ func firstLine(file string) string {
 	return line
 }
 
-// String describes the machine in one line.
-func (m Machine) String() string {
-	return fmt.Sprintf("Machine: %d CPUs (%s, %s), Linux %s, %s; load before the first run: %s",
-		m.CPUs, orUnknown(m.Model), m.Arch, orUnknown(m.Kernel), m.Go, orUnknown(m.Load))
+// Name describes the machine by what does not change unless it is another one.
+func (m Machine) Name() string {
+	return fmt.Sprintf("%d cores of %s (%s), %.0f GB", m.CPUs, orUnknown(m.Model), m.Arch,
+		float64(m.Memory)/1e9)
 }
 
 func orUnknown(s string) string {

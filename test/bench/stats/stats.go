@@ -1,5 +1,5 @@
-// Package stats has the arithmetic and the tables of the benchmarks: series of runs, what they are
-// compared by, and the report of all of them. It starts nothing and measures nothing.
+// Package stats has the arithmetic and the summaries of the benchmarks: series of runs, what
+// they are compared by, and the report of all of them. It starts nothing and measures nothing.
 package stats
 
 import (
@@ -11,40 +11,55 @@ import (
 
 // Series has the counted runs of one command, or of callers of one server.
 type Series struct {
-	Times Times   `json:"times"`           // durations of the runs, in their order
-	Bytes []int64 `json:"bytes,omitempty"` // moved by each run; absent if they were not counted
-	// Memory is the largest number of resident bytes in any run; 0 if it is not known.
+	Times Times `json:"times"` // durations of the runs, in their order
+	// Counts are what each run moved or asked for, by what is counted.
+	Counts map[string][]int64 `json:"counts,omitempty"`
+	// Memory is the largest number of resident bytes of any process in any run; 0 if it is not
+	// known.
 	Memory int64 `json:"memory"`
 	// Waits has the time of each answer in all runs of callers; absent for a command.
 	Waits Times `json:"waits,omitempty"`
+	// Stages are the parts of each run, the same ones in the same order; absent if not known.
+	Stages [][]Stage `json:"stages,omitempty"`
 }
+
+// Counts are numbers that do not depend on the machine, by what is counted.
+type Counts map[string]int64
 
 // Run is one run of a command or of callers, with the fields of Series.
 type Run struct {
 	Time   time.Duration
-	Bytes  int64
+	Counts Counts
 	Memory int64
 	Waits  Times
+	Stages []Stage
 }
 
 // Add appends a run.
 func (s *Series) Add(r Run) {
 	s.Times = append(s.Times, r.Time)
-	s.Bytes = append(s.Bytes, r.Bytes)
+	for what, n := range r.Counts {
+		if s.Counts == nil {
+			s.Counts = map[string][]int64{}
+		}
+		s.Counts[what] = append(s.Counts[what], n)
+	}
 	s.Memory = max(s.Memory, r.Memory)
 	s.Waits = append(s.Waits, r.Waits...)
+	if r.Stages != nil {
+		s.Stages = append(s.Stages, r.Stages)
+	}
 }
 
 // Times are durations in the order in which they were measured; in nanoseconds as JSON.
 type Times []time.Duration
 
-func (t Times) median() time.Duration { return median(t) }
-func (t Times) min() time.Duration    { return slices.Min(t) }
-func (t Times) max() time.Duration    { return slices.Max(t) }
+// Median returns the median. There must be a value.
+func (t Times) Median() time.Duration { return median(t) }
 
-// quantile returns the smallest value that at least the share q of the values does not exceed (the
+// Quantile returns the smallest value that at least the share q of the values does not exceed (the
 // nearest rank). There must be a value.
-func (t Times) quantile(q float64) time.Duration {
+func (t Times) Quantile(q float64) time.Duration {
 	sorted := slices.Sorted(slices.Values(t))
 	return sorted[max(0, int(math.Ceil(q*float64(len(t))))-1)]
 }
@@ -59,16 +74,16 @@ func (s Series) rate() float64 {
 }
 
 // ratio returns the ratio of the medians.
-func ratio(ours, peer Times) float64 { return float64(ours.median()) / float64(peer.median()) }
+func ratio(ours, peer Times) float64 { return float64(ours.Median()) / float64(peer.Median()) }
 
-// pairedRatio returns the median of the ratios of runs that followed each other. A slow minute of
-// the machine shifts both runs of a pair, so it does not shift this ratio.
-func pairedRatio(ours, peer Times) float64 {
+// pairs returns the ratios of runs that followed each other. A slow minute of the machine shifts
+// both runs of a pair, so it does not shift their ratio.
+func pairs(ours, peer Times) []float64 {
 	ratios := make([]float64, len(ours))
 	for i := range ours {
 		ratios[i] = float64(ours[i]) / float64(peer[i])
 	}
-	return median(ratios)
+	return ratios
 }
 
 // median returns the median. There must be a value. The median of an even number of values is the
