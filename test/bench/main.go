@@ -1,7 +1,8 @@
 // Command bench compares Pinion with what people would use instead, on real parts that it starts
 // itself: Gitea, Docker engines on both image stores, and a standalone buildkitd.
 //
-//	go run ./test/bench [-run REGEXP] [-n RUNS] [-size MB] [-limit TIME] [-record=false] [-json FILE]
+//	go run ./test/bench [-run REGEXP] [-n RUNS] [-size MB] [-limit TIME] [-record=false]
+//		[-json FILE]
 //	go run ./test/bench -list | -page
 //
 // Each scenario is a race of two commands, or of callers of a server, the library, or what both

@@ -145,7 +145,8 @@ func parseInits(output string) (packages []stats.Stage) {
 	for line := range strings.Lines(output) {
 		var name string
 		var at, took float64
-		if _, err := fmt.Sscanf(line, "init %s @%f ms, %f ms clock", &name, &at, &took); err == nil {
+		_, err := fmt.Sscanf(line, "init %s @%f ms, %f ms clock", &name, &at, &took)
+		if err == nil {
 			packages = append(packages, stats.Stage{Name: name,
 				Time: time.Duration(took * float64(time.Millisecond))})
 		}

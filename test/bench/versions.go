@@ -38,8 +38,8 @@ func (s *stage) versions(ctx context.Context) map[string]string {
 
 // commitHere names the commit of the source tree, and says if files differ from it.
 func commitHere(ctx context.Context) (string, error) {
-	out, err := exec.CommandContext(ctx, "git", "describe", "--always", "--exclude=*", "--abbrev=10",
-		"--dirty").Output()
+	out, err := exec.CommandContext(ctx, "git", "describe", "--always", "--exclude=*",
+		"--abbrev=10", "--dirty").Output()
 	if err != nil {
 		return "", fmt.Errorf("ask git for the commit: %w%s", err, stderrOf(err))
 	}

@@ -16,8 +16,13 @@ const recentRuns = 5
 
 // intro is the text above the tables.
 //
-//go:embed intro.md
+//go:embed intro.txt
 var intro string
+
+// stagesText explains the stages of a hit.
+//
+//go:embed stages.txt
+var stagesText string
 
 // page is a page that is being written.
 type page struct {

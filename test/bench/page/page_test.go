@@ -11,7 +11,7 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/test/bench/stats"
 )
 
-var update = flag.Bool("update", false, "write testdata/page.md")
+var update = flag.Bool("update", false, "write testdata/page.golden")
 
 // rows are those of the tables. The last one is in no run.
 var rows = []history.Key{{Scenario: "hit", Engine: "docker29"},
@@ -85,7 +85,7 @@ func TestPage(t *testing.T) {
 	if err := Write(&got, threeRuns(), rows); err != nil {
 		t.Fatal(err)
 	}
-	const golden = "testdata/page.md"
+	const golden = "testdata/page.golden"
 	if *update {
 		if err := os.WriteFile(golden, got.Bytes(), 0o644); err != nil {
 			t.Fatal(err)

@@ -12,8 +12,8 @@ import (
 // overTime has the ratios of the last runs side by side.
 func (p *page) overTime() {
 	p.printf("\n## Ratios over time\n\nA ratio is marked if it has left the range of the record " +
-		"before it: its own range and that one are\napart. Disturbed runs, other machines and fewer " +
-		"than three runs are not compared.\n\n")
+		"before it: its own range and that one are\napart. Disturbed runs, other machines and " +
+		"fewer than three runs are not compared.\n\n")
 	runs := p.recent()
 	columns := []string{"row", "engine"}
 	for _, run := range runs {
@@ -21,13 +21,13 @@ func (p *page) overTime() {
 	}
 	p.table(2, columns...)
 	for _, k := range p.rows {
-		cells, any := []string{k.Scenario, k.Engine}, false
+		cells, found := []string{k.Scenario, k.Engine}, false
 		for _, run := range runs {
 			r, ok := p.h.Of(k, run.At)
-			any = any || ok
+			found = found || ok
 			cells = append(cells, p.past(r, ok))
 		}
-		if any {
+		if found {
 			p.row(cells...)
 		}
 	}

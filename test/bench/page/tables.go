@@ -28,8 +28,8 @@ func (p *page) commands() {
 
 // callers are the rows of a server or of the library.
 func (p *page) callers() {
-	p.printf("\n## Callers\n\nThe number in a row's name is that of the callers, each of whom asks " +
-		"again as soon as it has its\nanswer. The ratio is of the time for an answer.\n\n")
+	p.printf("\n## Callers\n\nThe number in a row's name is that of the callers, each of whom " +
+		"asks again as soon as it has its\nanswer. The ratio is of the time for an answer.\n\n")
 	p.table(2, "row", "engine", "answers", "answers/s", "p50", "p99", "peer: answers/s", "p50",
 		"p99", "ratio", "range", "aim", "met", "measured")
 	for _, r := range p.latest() {
@@ -76,7 +76,7 @@ func (p *page) stages() {
 	if len(rows) == 0 {
 		return
 	}
-	p.printf("\n## Where the time of a hit goes\n\n" + stagesText + "\n")
+	p.printf("\n## Where the time of a hit goes\n\n%s\n", stagesText)
 	columns := []string{"stage"}
 	for _, r := range rows {
 		columns = append(columns, r.Engine)
@@ -101,16 +101,6 @@ func (p *page) stages() {
 	p.row(when...)
 	p.inits(rows[0].Inits)
 }
-
-// stagesText explains the stages.
-const stagesText = "" +
-	"The stages are those of the runs in the middle half of the row hit-stages, and add up to their\n" +
-	"mean. In these runs the requests to the git server and the engine pass through relays that note\n" +
-	"the time, so the whole is a little longer than in the row hit.\n\n" +
-	"*exec* is until exec(2) is done; *init* the initialisation of packages, measured apart by\n" +
-	"`GODEBUG=inittrace=1`; *start* what else is done before the first request; *look-up* until the\n" +
-	"git server has answered, while the engine is asked as well; *inspect* what the engine's last\n" +
-	"answer takes longer; *exit* the rest, until the process has been waited for.\n"
 
 func (p *page) median(k history.Key) string {
 	r, ok := p.h.Latest(k)

@@ -35,7 +35,7 @@ type Answers struct {
 	Number int           `json:"number"`
 	Ours   Wait          `json:"ours"`
 	Peer   Wait          `json:"peer"`
-	Alone  time.Duration `json:"alone_ns,omitempty"` // p99 of the git server's answers to one caller
+	Alone  time.Duration `json:"alone_ns,omitempty"` // p99 of the git server for one caller
 }
 
 // Wait is how many answers came in a second, and for how long callers waited for one.
