@@ -75,8 +75,8 @@ func TestFaultOf(t *testing.T) {
 		{"image that is forbidden by law", metadata, plain("unexpected status from HEAD request " +
 			"to http://r.example/v2/x/manifests/1: 451 Unavailable For Legal Reasons"), ErrBuild},
 		{"no such image", metadata, plain("docker.io/library/x:1: not found"), ErrBuild},
-		{"no such stage", metadata, plain("docker.io/library/buidl:latest: not found (did you mean " +
-			"build?)"), ErrBuild},
+		{"no such stage", metadata, plain("docker.io/library/buidl:latest: not found (did you " +
+			"mean build?)"), ErrBuild},
 		{"private image", metadata, plain("pull access denied, repository does not exist or may " +
 			"require authorization: server message: insufficient_scope: authorization failed"),
 			ErrBuild},

@@ -217,6 +217,7 @@ func TestPushFailures(t *testing.T) {
 			return true
 		}
 	}
+	const neverKnown = "an upload that is never known"
 	denied := `{"errors":[{"code":"DENIED","message":"requested access is denied"}]}`
 	for _, c := range []struct {
 		name      string
@@ -237,12 +238,15 @@ func TestPushFailures(t *testing.T) {
 		{"a blob that the registry has lost", always("PUT", "/manifests/1", 404,
 			`{"errors":[{"code":"MANIFEST_BLOB_UNKNOWN","message":"blob unknown to registry"}]}`),
 			nil, ""},
-		{"an upload that is never known", always("PUT", "/uploads/", 404,
+		{neverKnown, always("PUT", "/uploads/", 404,
 			`{"errors":[{"code":"BLOB_UPLOAD_UNKNOWN","message":"no"}]}`), nil, ""},
 		{"a fixed tag", always("PUT", "/manifests/1", 409, "the tag is immutable"),
 			imagestore.ErrTagFixed, errdef.RegistryTagFixed},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			if testing.Short() && c.name == neverKnown {
+				t.Skip("it is tried again for half a minute")
+			}
 			t.Parallel()
 			f := newFake(t)
 			f.hook = c.hook

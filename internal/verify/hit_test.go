@@ -104,8 +104,8 @@ func TestHitWithoutACacheFolder(t *testing.T) {
 	}
 }
 
-// TestFault44_AnotherRecordCannotBeRead: a record that does not concern the request prevents no hit,
-// also in a folder without marks.
+// TestFault44_AnotherRecordCannotBeRead: a record that does not concern the request prevents no
+// hit, also in a folder without marks.
 func TestFault44_AnotherRecordCannotBeRead(t *testing.T) {
 	w := newWorld(t, imagestore.KindClassic)
 	rec := w.build(t)

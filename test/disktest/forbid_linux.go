@@ -30,7 +30,7 @@ func Forbid(t testing.TB, dir string) {
 		t.Fatal(err)
 	}
 	for up := filepath.Dir(dir); len(up) > len(os.TempDir()); up = filepath.Dir(up) {
-		//nolint:gosec // a test's own folder; that user has to get through it
+		// That user has to get through it.
 		if err := os.Chmod(up, 0o711); err != nil {
 			t.Fatal(err)
 		}
