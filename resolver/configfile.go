@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 
 	"go.yaml.in/yaml/v3"
@@ -38,9 +39,10 @@ func (p *Problem) Error() string {
 // Unwrap returns the cause.
 func (p *Problem) Unwrap() error { return p.Err }
 
-// AddFile adds the templates, credentials, servers and frontends of a YAML file. With an
-// error it adds none of them. The error is an *Error: around fs.ErrNotExist if there
-// is no such file, around ErrInvalidInput, and the first *Problem, if its content is refused.
+// AddFile adds the templates, credentials, servers and frontends of a YAML file. With an error it
+// adds none of them. The error is an *Error: around fs.ErrNotExist if there is no such file, around
+// ErrInvalidInput if it cannot be read, and also around the first *Problem if its content is
+// refused.
 func (c *Catalogue) AddFile(path string) error {
 	next := c.clone()
 	if err := next.AddEntries(path); err != nil {
@@ -82,13 +84,16 @@ func (c *Catalogue) Entries() []Entry { return c.entries }
 // readConfig returns the mapping at the root of a file, nil for a file without content.
 func readConfig(path string) (*yaml.Node, error) {
 	file, err := os.Open(path)
-	if err != nil {
+	if errors.Is(err, fs.ErrNotExist) {
 		return nil, err
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrInvalidInput, err)
 	}
 	defer func() { _ = file.Close() }() // it was only read
 	text, err := io.ReadAll(io.LimitReader(file, maxConfig+1))
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w: %w", ErrInvalidInput, err)
 	}
 	if len(text) > maxConfig {
 		return nil, fmt.Errorf("%w: the file is larger than 8 MiB", ErrInvalidInput)

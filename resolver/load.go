@@ -36,7 +36,7 @@ type Setup struct {
 // Load returns the catalogue, the credentials and the names of their variables. Each token is bound
 // to one host: Token to that of the Prefix, the others to those that the File names them for. An
 // entry of the File that is wrong is no error: [Catalogue.Problems] lists it. The error is an
-// ErrInvalidInput, or the system's for a File that cannot be read.
+// ErrInvalidInput.
 func Load(cfg LoadConfig) (Setup, error) {
 	catalogue, err := cfg.catalogue()
 	if err != nil {

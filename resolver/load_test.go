@@ -53,3 +53,10 @@ func TestLoadOfAMissingFile(t *testing.T) {
 		t.Errorf("error is %v", err)
 	}
 }
+
+// TestLoadOfAFolder: what cannot be read was named wrongly.
+func TestLoadOfAFolder(t *testing.T) {
+	if _, err := Load(LoadConfig{File: t.TempDir()}); !errors.Is(err, ErrInvalidInput) {
+		t.Errorf("error is %v", err)
+	}
+}
