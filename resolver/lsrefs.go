@@ -59,7 +59,7 @@ func readRefs(r io.Reader, format git.ObjectFormat, names []string) (refAnswer, 
 		payload, mark, err := lines.next()
 		switch {
 		case errors.Is(err, io.EOF) && first:
-			return refAnswer{}, errRefused
+			return refAnswer{}, fmt.Errorf("%w: its answer is empty", errRefused)
 		case errors.Is(err, io.EOF):
 			return refAnswer{}, fmt.Errorf("%w: the list of refs has no end", ErrInvalidAnswer)
 		case err != nil:
