@@ -136,7 +136,7 @@ func (c *Catalogue) refuse(name string, p *Problem) {
 }
 
 // Template returns one entry. An unknown name is an *Error around
-// ErrUnknownTemplate that lists the known ones; nothing is read or asked. A name whose entry in the
+// ErrUnknownTemplate that lists known ones; nothing is read or asked. A name whose entry in the
 // configuration file is wrong is an *Error around the *Problem.
 func (c *Catalogue) Template(name string) (Template, error) {
 	if t, ok := c.templates[name]; ok {
@@ -148,7 +148,18 @@ func (c *Catalogue) Template(name string) (Template, error) {
 	return Template{}, &Error{Op: "find template",
 		Err: fmt.Errorf("%w %s: known are %s; add others to the configuration file, "+
 			"which a program that runs has to read again",
-			ErrUnknownTemplate, quote(name), strings.Join(c.Names(), ", "))}
+			ErrUnknownTemplate, quote(name), c.some())}
+}
+
+// some lists the names, or the first ones of many.
+func (c *Catalogue) some() string {
+	const most = 30
+	names := c.Names()
+	if len(names) > most {
+		more := fmt.Sprintf("and %d others", len(names)-most)
+		names = append(names[:most], more)
+	}
+	return strings.Join(names, ", ")
 }
 
 // Names returns the names of all templates that can be asked for, sorted.

@@ -2,6 +2,7 @@ package resolver
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -551,5 +552,27 @@ templates:
 	}
 	if got, err := c.Template("two"); err != nil || got.Platform != "native" {
 		t.Errorf("got %+v, %v", got, err)
+	}
+}
+
+// TestUnknownAmongMany: the error does not list thousands of names.
+func TestUnknownAmongMany(t *testing.T) {
+	c, err := NewCatalogue("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 1000 {
+		remote, err := git.ParseRemote("https://git.example.com/" + fmt.Sprint(i))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Add(Template{Name: fmt.Sprint("t", i), Remote: remote}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, err = c.Template("unknown")
+	if text := err.Error(); !strings.Contains(text, "claude-code") || len(text) > 1000 ||
+		!strings.Contains(text, fmt.Sprintf("and %d others", len(c.Names())-30)) {
+		t.Errorf("error is %s", text)
 	}
 }
