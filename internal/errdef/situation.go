@@ -15,6 +15,12 @@ const (
 	EngineSlow Situation = "engine slow"
 	// EngineFiltered: a program before the Docker engine refuses a request, which is the detail.
 	EngineFiltered Situation = "engine filtered"
+	// NotAnEngine: what answers at the address of a Docker engine is something else.
+	NotAnEngine Situation = "not an engine"
+	// EngineWithoutBuildKit: a Docker engine has no BuildKit, such as Podman.
+	EngineWithoutBuildKit Situation = "engine without BuildKit"
+	// WindowsContainers: a Docker engine runs Windows containers.
+	WindowsContainers Situation = "Windows containers"
 	// APIVersionFixed: the version of the engine's API was set by hand, and the engine does not
 	// speak it. The detail is the version.
 	APIVersionFixed Situation = "API version fixed"

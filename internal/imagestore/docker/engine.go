@@ -99,6 +99,10 @@ func (e *Engine) DialHijack(
 	ctx = withNote(ctx)
 	conn, err := e.api.DialHijack(ctx, url, proto, meta)
 	if err != nil {
+		if strings.HasSuffix(err.Error(), "received 404") { // moby, client/hijack.go
+			err = errdef.In(errdef.EngineWithoutBuildKit, "",
+				fmt.Errorf("the engine at %s has no BuildKit: %w", e.endpoint, err))
+		}
 		return nil, e.fail(ctx, "hijack", url, err)
 	}
 	return conn, nil

@@ -2,10 +2,12 @@ package docker
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/moby/moby/api/types/system"
 	"github.com/moby/moby/client"
 
+	"git.moleculesai.app/molecule-ai/pinion/internal/errdef"
 	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore"
 )
 
@@ -24,6 +26,10 @@ func (e *Engine) Info(ctx context.Context) (imagestore.EngineInfo, error) {
 	result, err := e.api.Info(ctx, client.InfoOptions{})
 	if err != nil {
 		return imagestore.EngineInfo{}, e.fail(ctx, "info", "", err)
+	}
+	if result.Info.OSType == "windows" {
+		return imagestore.EngineInfo{}, e.fail(ctx, "info", "", errdef.In(errdef.WindowsContainers,
+			"", fmt.Errorf("the engine at %s runs Windows containers", e.endpoint)))
 	}
 	return imagestore.EngineInfo{
 		Version:    result.Info.ServerVersion,

@@ -11,8 +11,8 @@ import (
 	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore"
 )
 
-// proxyRefusal is an answer that does not come from the engine but from a program before it, such
-// as one that lets some requests through.
+// proxyRefusal is an answer that does not come from an engine but from a program before it, such as
+// one that lets some requests through, or from what is there in its place.
 type proxyRefusal struct {
 	request string // method and path
 	status  int
@@ -38,7 +38,7 @@ func noteOf(ctx context.Context) *proxyRefusal {
 
 // noteProxy is called for each answer.
 func noteProxy(resp *http.Response) {
-	if resp.StatusCode < http.StatusBadRequest || fromEngine(resp) || resp.Request == nil {
+	if fromEngine(resp) || resp.Request == nil {
 		return
 	}
 	note, ok := resp.Request.Context().Value(noteKey{}).(*atomic.Pointer[proxyRefusal])
@@ -57,7 +57,7 @@ func fromEngine(resp *http.Response) bool {
 		return true
 	}
 	switch resp.StatusCode {
-	case http.StatusInternalServerError:
+	case http.StatusSwitchingProtocols, http.StatusInternalServerError:
 		return true // proxies say 502, 503 or 504, and the text of this one says what happened
 	case http.StatusUnauthorized, http.StatusForbidden, http.StatusMethodNotAllowed:
 		return false
@@ -69,7 +69,11 @@ func fromEngine(resp *http.Response) bool {
 func (r *proxyRefusal) error(endpoint string) error {
 	text := "what stands before the engine at " + endpoint
 	status := fmt.Sprintf("%d %s", r.status, http.StatusText(r.status))
-	if r.status >= http.StatusInternalServerError {
+	switch {
+	case r.status < http.StatusBadRequest:
+		return errdef.In(errdef.NotAnEngine, "", fmt.Errorf(
+			"no Docker engine answers at %s: the answer to %s is %s", endpoint, r.request, status))
+	case r.status >= http.StatusInternalServerError:
 		return errdef.In(errdef.EngineUnreachable, endpoint, fmt.Errorf(
 			"%w: %s answers %s with %s", imagestore.ErrUnavailable, text, r.request, status))
 	}

@@ -21,6 +21,12 @@ var advice = map[errdef.Situation]string{
 	errdef.EngineFiltered: "allow {} in the program before the engine (of docker-socket-proxy, " +
 		"the variables named after the first part of the path, and POST), or reach the engine " +
 		"itself with --host, --context or DOCKER_HOST",
+	errdef.NotAnEngine: "give the address of a Docker engine with --host, --context or " +
+		"DOCKER_HOST",
+	errdef.EngineWithoutBuildKit: "name a builder with --addr or --builder, or use Docker from " +
+		"20.10 (Podman has no BuildKit)",
+	errdef.WindowsContainers: "switch the engine to Linux containers (in the menu of Docker " +
+		"Desktop), or choose another with --host, --context or DOCKER_HOST",
 	errdef.APIVersionFixed: "unset DOCKER_API_VERSION, so that the version is agreed on",
 	errdef.TooManyLayers: `join instructions of the Dockerfile, set "features": ` +
 		`{"containerd-snapshotter": true} in the engine's daemon.json, or keep images in a ` +
