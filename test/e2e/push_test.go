@@ -250,7 +250,7 @@ func TestPushShowsItsBytes(t *testing.T) {
 	d := newDepot(t)
 	onCells(t, []cell{containerdOwn, classicOwn, oldOwn}, func(t *testing.T, c cell) {
 		s := newScene(t, c)
-		s.prepare(t, "RUN dd if=/dev/urandom of=/noise bs=1M count=4")
+		s.prepare(t, "RUN dd if=/dev/urandom of=/noise bs=1M count=100")
 		u := d.withLogin(t, s.user, depotPassword)
 		sent := int64(0)
 		_, err := u.try(t, pinion.PushTo(d.host+"/"+s.prefix+"x"), pinion.OnEvent(
@@ -262,8 +262,8 @@ func TestPushShowsItsBytes(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if sent == 0 { // a fast push is over before the engine says more
-			t.Error("no bytes were shown of 4 MB")
+		if sent == 0 { // one of 4 MB may be over before the engine says anything
+			t.Error("no bytes were shown of 100 MB")
 		}
 	})
 }
