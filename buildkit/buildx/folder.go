@@ -9,11 +9,10 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
-	"sync"
 
 	"git.moleculesai.app/molecule-ai/pinion/internal/errdef"
+	"git.moleculesai.app/molecule-ai/pinion/internal/lazy"
 )
 
 // EnvConfig names the variable with buildx's folder.
@@ -42,9 +41,7 @@ func At(dir string) Folder { return Folder{dir} }
 
 // namePattern matches the names that buildx accepts (store.ValidateName). They have no path
 // separator, so a name never leads out of the folder.
-var namePattern = sync.OnceValue(func() *regexp.Regexp {
-	return regexp.MustCompile(`^[a-zA-Z][a-zA-Z0-9._-]*$`)
-})
+var namePattern = lazy.Regexp(`^[a-zA-Z][a-zA-Z0-9._-]*$`)
 
 // Builder returns the builder of that name, which is not case sensitive. The error is [ErrUnknown],
 // or names the broken file.

@@ -9,13 +9,13 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"regexp"
 	"slices"
 	"strings"
-	"sync"
 
 	"go.yaml.in/yaml/v3"
 	"golang.org/x/time/rate"
+
+	"git.moleculesai.app/molecule-ai/pinion/internal/lazy"
 )
 
 // maxFile bounds the file of tokens, in bytes.
@@ -117,9 +117,7 @@ func parse(text []byte) (List, error) {
 }
 
 // plain is a name that can stand in a log.
-var plain = sync.OnceValue(func() *regexp.Regexp {
-	return regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$`)
-})
+var plain = lazy.Regexp(`^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$`)
 
 func (e entry) caller() (*Caller, error) {
 	c := &Caller{Name: e.Name, Rights: e.Rights, Templates: e.Templates}

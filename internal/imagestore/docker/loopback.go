@@ -3,9 +3,9 @@ package docker
 import (
 	"net"
 	"net/url"
-	"regexp"
 	"strings"
-	"sync"
+
+	"git.moleculesai.app/molecule-ai/pinion/internal/lazy"
 )
 
 // loopback is the address at which an engine on this machine reaches this process.
@@ -13,9 +13,7 @@ const loopback = "127.0.0.1"
 
 // pulledName matches the start of an image's name after a pull from this process: the engine names
 // the image after the registry.
-var pulledName = sync.OnceValue(func() *regexp.Regexp {
-	return regexp.MustCompile(`^127\.0\.0\.1:[0-9]{1,5}/`)
-})
+var pulledName = lazy.Regexp(`^127\.0\.0\.1:[0-9]{1,5}/`)
 
 // CutLoopback removes a registry on this machine from the front of a name. If a killed Receive left
 // the name, the rest is the reference of that Receive.
