@@ -5,49 +5,50 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"strings"
 	"testing"
 
 	"git.moleculesai.app/molecule-ai/pinion/internal/errdef"
 	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore"
+	"git.moleculesai.app/molecule-ai/pinion/internal/imagestore/storetest"
 )
 
 // TestNoEngineForPinion: what answers is no Docker engine, or none that Pinion can use.
 func TestNoEngineForPinion(t *testing.T) {
-	engine := func(info string) http.HandlerFunc {
-		return func(w http.ResponseWriter, r *http.Request) {
-			w.Header().Set("Api-Version", "1.45")
-			w.Header().Set("Content-Type", "application/json")
-			switch {
-			case strings.HasSuffix(r.URL.Path, "/_ping"):
-			case strings.HasSuffix(r.URL.Path, "/info"):
-				_, _ = io.WriteString(w, info)
-			default:
-				w.WriteHeader(http.StatusNotFound)
-				_, _ = io.WriteString(w, `{"message":"Not Found"}`)
-			}
-		}
+	server := func(t *testing.T, answer http.HandlerFunc) string {
+		s := httptest.NewServer(answer)
+		t.Cleanup(s.Close)
+		return "tcp://" + s.Listener.Addr().String()
 	}
 	for name, c := range map[string]struct {
-		answer http.HandlerFunc
-		want   errdef.Situation
+		start func(*testing.T) (host string)
+		want  errdef.Situation
 	}{
-		"a web page": {func(w http.ResponseWriter, _ *http.Request) {
-			w.Header().Set("Content-Type", "text/html")
-			_, _ = io.WriteString(w, "<html>Sign in</html>")
+		"a web page": {func(t *testing.T) string {
+			return server(t, func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Content-Type", "text/html")
+				_, _ = io.WriteString(w, "<html>Sign in</html>")
+			})
 		}, errdef.NotAnEngine},
-		"a redirect": {func(w http.ResponseWriter, r *http.Request) {
-			http.Redirect(w, r, "http://other.invalid/", http.StatusMovedPermanently)
+		"a redirect": {func(t *testing.T) string {
+			return server(t, func(w http.ResponseWriter, r *http.Request) {
+				http.Redirect(w, r, "http://other.invalid/", http.StatusMovedPermanently)
+			})
 		}, errdef.NotAnEngine},
-		"Windows containers": {engine(`{"OSType":"windows","ServerVersion":"26.0.0"}`),
-			errdef.WindowsContainers},
-		"Podman": {engine(`{"OSType":"linux","ServerVersion":"5.0.0"}`),
-			errdef.EngineWithoutBuildKit},
+		"Windows containers": {func(t *testing.T) string {
+			fake := storetest.StartFake(t, imagestore.KindClassic, "1.45")
+			fake.Handle("GET /info", func(w http.ResponseWriter, _ *http.Request) {
+				_, _ = io.WriteString(w, `{"OSType":"windows","ServerVersion":"26.0.0"}`)
+			})
+			return fake.Host()
+		}, errdef.WindowsContainers},
+		"Podman": {func(t *testing.T) string {
+			fake := storetest.StartFake(t, imagestore.KindClassic, "1.41")
+			fake.Handle("POST /grpc", http.NotFound)
+			return fake.Host()
+		}, errdef.EngineWithoutBuildKit},
 	} {
 		t.Run(name, func(t *testing.T) {
-			server := httptest.NewServer(c.answer)
-			defer server.Close()
-			e := dial(t, "tcp://"+server.Listener.Addr().String(), nil)
+			e := dial(t, c.start(t), nil)
 			_, err := e.Info(t.Context())
 			if err == nil {
 				_, err = e.DialHijack(t.Context(), "/grpc", "h2c", nil)
